@@ -1,0 +1,1 @@
+"""PoseTrack finds, follows and measures people in video."""

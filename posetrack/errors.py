@@ -1,0 +1,30 @@
+"""The errors that PoseTrack raises on purpose.
+
+Each message is one line that says what is wrong, where, and what to do about it.
+
+    PoseTrackError
+    ├── VideoError     a source cannot be read, or a video cannot be written
+    ├── RecipeError    a recipe is not valid
+    ├── WeightsError   network weights are missing, damaged or do not fit
+    └── ResultsError   a results file cannot be read or written
+"""
+
+
+class PoseTrackError(Exception):
+    """Base of every error that PoseTrack raises on purpose."""
+
+
+class VideoError(PoseTrackError):
+    """A source cannot be read, or a video cannot be written."""
+
+
+class RecipeError(PoseTrackError):
+    """A tracking recipe is not valid."""
+
+
+class WeightsError(PoseTrackError):
+    """Network weights are missing, damaged, or do not fit their network."""
+
+
+class ResultsError(PoseTrackError):
+    """A results file cannot be read or written."""

@@ -1,0 +1,1 @@
+"""Predictors: one network family each, pictures in, people in picture pixels out."""

@@ -1,0 +1,1 @@
+"""Frame processors: each takes an iterator of frames and gives an iterator of frames."""

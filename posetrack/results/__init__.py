@@ -1,0 +1,1 @@
+"""Results files: what is written beside the annotated video, and how to read it back."""

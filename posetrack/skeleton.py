@@ -1,0 +1,284 @@
+"""Skeletons: keypoint names, limbs, mirror pairs and OKS sigmas of the public data sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from posetrack.frame import FloatArray
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The keypoints of one data set.
+
+    Attributes:
+        name: Short name, as it stands in results files.
+        names: K keypoint names, in the order of every keypoint array.
+        edges: Limbs to draw, as pairs of keypoint names.
+        flip_pairs: Left and right keypoints that swap in a mirrored picture, as (left, right) names.
+        sigmas: K OKS sigmas: the spread of human annotation relative to the square root of the person's area.
+
+    Raises:
+        ValueError: A name stands twice, a limb or pair names no keypoint, or the counts differ.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    edges: tuple[tuple[str, str], ...]
+    flip_pairs: tuple[tuple[str, str], ...]
+    sigmas: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"skeleton {self.name}: a keypoint name stands twice")
+        if len(self.sigmas) != len(self.names):
+            raise ValueError(
+                f"skeleton {self.name}: {len(self.names)} keypoints but {len(self.sigmas)} sigmas"
+            )
+        unknown = {name for pair in (*self.edges, *self.flip_pairs) for name in pair} - set(self.names)
+        if unknown:
+            raise ValueError(f"skeleton {self.name}: no such keypoint: {', '.join(sorted(unknown))}")
+
+    @property
+    def num_keypoints(self) -> int:
+        """K."""
+        return len(self.names)
+
+    @property
+    def edge_index(self) -> tuple[tuple[int, int], ...]:
+        """Limbs as pairs of positions in `names`."""
+        return tuple((self.names.index(a), self.names.index(b)) for a, b in self.edges)
+
+    @property
+    def flip_index(self) -> tuple[int, ...]:
+        """For each keypoint, the position of its mirror image, (K,)."""
+        mirror = {a: b for left, right in self.flip_pairs for a, b in ((left, right), (right, left))}
+        return tuple(self.names.index(mirror.get(name, name)) for name in self.names)
+
+    def side_of(self, name: str) -> str:
+        """Which side of the body a keypoint is on: `left`, `right` or `middle`."""
+        for side in ("left", "right"):
+            if name.startswith(f"{side}_"):
+                return side
+        return "middle"
+
+
+def _pairs(*parts: str) -> tuple[tuple[str, str], ...]:
+    return tuple((f"left_{part}", f"right_{part}") for part in parts)
+
+
+# The limbs that every skeleton here shares, from the shoulders outwards.
+_LIMBS = (
+    ("left_shoulder", "left_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("right_shoulder", "right_elbow"),
+    ("right_elbow", "right_wrist"),
+    ("left_hip", "left_knee"),
+    ("left_knee", "left_ankle"),
+    ("right_hip", "right_knee"),
+    ("right_knee", "right_ankle"),
+)
+_TORSO = (
+    ("left_shoulder", "right_shoulder"),
+    ("left_shoulder", "left_hip"),
+    ("right_shoulder", "right_hip"),
+    ("left_hip", "right_hip"),
+)
+_BODY_PAIRS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+
+# COCO's own, measured from 5,000 doubly annotated people (cocodataset.org, keypoint evaluation; pycocotools
+# `Params.kpt_oks_sigmas`). OKS uses k = 2 sigma.
+_COCO_SIGMA = {
+    "nose": 0.026,
+    "eye": 0.025,
+    "ear": 0.035,
+    "shoulder": 0.079,
+    "elbow": 0.072,
+    "wrist": 0.062,
+    "hip": 0.107,
+    "knee": 0.087,
+    "ankle": 0.089,
+}
+# CrowdPose's evaluation gives 0.079 to the head top and the neck; the other sets publish none for them.
+_HEAD_SIGMA = {"head_top": 0.079, "neck": 0.079, "upper_neck": 0.079}
+# MPII publishes no OKS sigmas at all: its pelvis takes COCO's hip, its thorax COCO's shoulder.
+_MPII_SIGMA = {"pelvis": 0.107, "thorax": 0.079}
+
+
+def _sigmas(names: tuple[str, ...]) -> tuple[float, ...]:
+    table = {**_COCO_SIGMA, **_HEAD_SIGMA, **_MPII_SIGMA}
+    return tuple(table[name.removeprefix("left_").removeprefix("right_")] for name in names)
+
+
+_COCO_NAMES = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
+COCO_17 = Skeleton(
+    name="coco17",
+    names=_COCO_NAMES,
+    edges=(
+        ("nose", "left_eye"),
+        ("nose", "right_eye"),
+        ("left_eye", "left_ear"),
+        ("right_eye", "right_ear"),
+        *_TORSO,
+        *_LIMBS,
+    ),
+    flip_pairs=_pairs("eye", "ear", *_BODY_PAIRS),
+    sigmas=_sigmas(_COCO_NAMES),
+)
+"""COCO keypoints (Lin et al., ECCV 2014)."""
+
+_POSETRACK_NAMES = (
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "neck",
+    "nose",
+    "head_top",
+)
+POSETRACK_15 = Skeleton(
+    name="posetrack15",
+    names=_POSETRACK_NAMES,
+    edges=(
+        ("head_top", "nose"),
+        ("nose", "neck"),
+        ("neck", "left_shoulder"),
+        ("neck", "right_shoulder"),
+        *_TORSO[1:],
+        *_LIMBS,
+    ),
+    flip_pairs=_pairs(*_BODY_PAIRS),
+    sigmas=_sigmas(_POSETRACK_NAMES),
+)
+"""PoseTrack 2017/2018 joints in the order of the `poseval` tool; `neck` is its `head_bottom`."""
+
+_MPII_NAMES = (
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "pelvis",
+    "thorax",
+    "upper_neck",
+    "head_top",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+)
+MPII_16 = Skeleton(
+    name="mpii16",
+    names=_MPII_NAMES,
+    edges=(
+        ("head_top", "upper_neck"),
+        ("upper_neck", "thorax"),
+        ("thorax", "left_shoulder"),
+        ("thorax", "right_shoulder"),
+        ("thorax", "pelvis"),
+        ("pelvis", "left_hip"),
+        ("pelvis", "right_hip"),
+        *_LIMBS,
+    ),
+    flip_pairs=_pairs(*_BODY_PAIRS),
+    sigmas=_sigmas(_MPII_NAMES),
+)
+"""MPII Human Pose (Andriluka et al., CVPR 2014)."""
+
+_CROWDPOSE_NAMES = (
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+    "head_top",
+    "neck",
+)
+CROWDPOSE_14 = Skeleton(
+    name="crowdpose14",
+    names=_CROWDPOSE_NAMES,
+    edges=(
+        ("head_top", "neck"),
+        ("neck", "left_shoulder"),
+        ("neck", "right_shoulder"),
+        *_TORSO[1:],
+        *_LIMBS,
+    ),
+    flip_pairs=_pairs(*_BODY_PAIRS),
+    sigmas=_sigmas(_CROWDPOSE_NAMES),
+)
+"""CrowdPose (Li et al., CVPR 2019); sigmas as its public evaluation has them."""
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (COCO_17, POSETRACK_15, MPII_16, CROWDPOSE_14)}
+"""Every skeleton by the name that results files carry."""
+
+
+def convert_coco17_to_posetrack15(
+    keypoints_xy: FloatArray, keypoint_scores: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Make PoseTrack's 15 joints from COCO's 17 keypoints.
+
+    The neck is the middle of the shoulders and the head top the mirror image of the neck through the nose;
+    both take the mean shoulder score (DetectAndTrack, Girdhar et al., CVPR 2018, and its public code).
+
+    Args:
+        keypoints_xy: (N, 17, 2), pixels.
+        keypoint_scores: (N, 17).
+
+    Returns:
+        Keypoints (N, 15, 2) in the order of `POSETRACK_15`, and their scores (N, 15).
+
+    Raises:
+        ValueError: There are not 17 keypoints.
+    """
+    if keypoints_xy.shape[1:] != (17, 2):
+        raise ValueError(f"expected COCO keypoints of shape (N, 17, 2), got {keypoints_xy.shape}")
+    column = {name: i for i, name in enumerate(COCO_17.names)}
+    shoulders = [column["left_shoulder"], column["right_shoulder"]]
+    neck_xy = keypoints_xy[:, shoulders].mean(axis=1)
+    shoulder_scores = keypoint_scores[:, shoulders].mean(axis=1)
+    made_xy = {"neck": neck_xy, "head_top": 2 * keypoints_xy[:, column["nose"]] - neck_xy}
+    xy = [made_xy[name] if name in made_xy else keypoints_xy[:, column[name]] for name in POSETRACK_15.names]
+    scores = [
+        shoulder_scores if name in made_xy else keypoint_scores[:, column[name]]
+        for name in POSETRACK_15.names
+    ]
+    return np.stack(xy, axis=1), np.stack(scores, axis=1)

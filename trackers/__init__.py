@@ -1,0 +1,1 @@
+"""Tracking: numpy in, numpy out. Knows no network and nothing of `posetrack`."""
