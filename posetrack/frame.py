@@ -108,7 +108,7 @@ class Instances:
                 rows = rows.astype(np.int64)
             if rows.ndim != 1:
                 raise IndexError("Instances are indexed by a slice, a mask (N,) or indices (M,)")
-        selected = {
+        selected: dict[str, Any] = {
             name: tuple(column[i] for i in np.arange(len(column))[rows]) if name == "dense" else column[rows]
             for name, column in self._columns().items()
         }

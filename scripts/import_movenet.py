@@ -28,25 +28,28 @@ VARIANTS = {"movenet-multipose": MOVENET_MULTIPOSE, "movenet-thunder": MOVENET_T
 _BACKBONE = "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
 # Tensor names of the graph without their scope -> parameter names of ours. Head convolutions are numbered
 # differently in each graph, so their numbers are not looked at.
+_FOLDED = r"(?:depthwise|Conv2D|separable_conv2d)_(?:weights|bn_offset)"
+_PLAIN = r"(?:Conv2D|BiasAdd)/ReadVariableOp"
+_POINTWISE = r"(?:separable_conv2d/ReadVariableOp_1|BiasAdd/ReadVariableOp)"
 _RULES: tuple[tuple[str, str], ...] = (
-    (r"model/Conv1/Conv2D_(weights|bn_offset)", r"backbone.stem"),
-    (r"model/expanded_conv_(depthwise|project)/(?:depthwise|Conv2D)_(weights|bn_offset)", r"backbone.blocks.0.\1"),
-    (r"model/block_(\d+)_(expand|depthwise|project)/(?:depthwise|Conv2D)_(weights|bn_offset)", r"backbone.blocks.\1.\2"),
-    (r"model/Conv_1/Conv2D_(weights|bn_offset)", r"backbone.last"),
-    (r"conv2d/(Conv2D|BiasAdd)/ReadVariableOp", r"pyramid.top"),
-    (r"conv2d_1/(Conv2D|BiasAdd)/ReadVariableOp", r"pyramid.laterals.2"),
-    (r"conv2d_2/(Conv2D|BiasAdd)/ReadVariableOp", r"pyramid.laterals.1"),
-    (r"conv2d_3/(Conv2D|BiasAdd)/ReadVariableOp", r"pyramid.laterals.0"),
-    (r"separable_conv2d/separable_conv2d/ReadVariableOp", r"pyramid.merges.2.depthwise"),
-    (r"separable_conv2d_1/separable_conv2d/ReadVariableOp", r"pyramid.merges.1.depthwise"),
-    (r"separable_conv2d_2/separable_conv2d/ReadVariableOp", r"pyramid.merges.0.depthwise"),
-    (r"separable_conv2d/separable_conv2d_(weights|bn_offset)", r"pyramid.merges.2.pointwise"),
-    (r"separable_conv2d_1/separable_conv2d_(weights|bn_offset)", r"pyramid.merges.1.pointwise"),
-    (r"separable_conv2d_2/separable_conv2d_(weights|bn_offset)", r"pyramid.merges.0.pointwise"),
+    (rf"model/Conv1/{_FOLDED}", "backbone.stem"),
+    (rf"model/expanded_conv_(depthwise|project)/{_FOLDED}", r"backbone.blocks.0.\1"),
+    (rf"model/block_(\d+)_(expand|depthwise|project)/{_FOLDED}", r"backbone.blocks.\1.\2"),
+    (rf"model/Conv_1/{_FOLDED}", "backbone.last"),
+    (rf"conv2d/{_PLAIN}", "pyramid.top"),
+    (rf"conv2d_1/{_PLAIN}", "pyramid.laterals.2"),
+    (rf"conv2d_2/{_PLAIN}", "pyramid.laterals.1"),
+    (rf"conv2d_3/{_PLAIN}", "pyramid.laterals.0"),
+    (r"separable_conv2d/separable_conv2d/ReadVariableOp", "pyramid.merges.2.depthwise"),
+    (r"separable_conv2d_1/separable_conv2d/ReadVariableOp", "pyramid.merges.1.depthwise"),
+    (r"separable_conv2d_2/separable_conv2d/ReadVariableOp", "pyramid.merges.0.depthwise"),
+    (rf"separable_conv2d/{_FOLDED}", "pyramid.merges.2.pointwise"),
+    (rf"separable_conv2d_1/{_FOLDED}", "pyramid.merges.1.pointwise"),
+    (rf"separable_conv2d_2/{_FOLDED}", "pyramid.merges.0.pointwise"),
     (r"(\w+)_0/separable_conv2d_\d+/separable_conv2d/ReadVariableOp", r"heads.\1.hidden.depthwise"),
-    (r"(\w+)_0/separable_conv2d_\d+/(?:separable_conv2d/ReadVariableOp_1|BiasAdd/ReadVariableOp)", r"heads.\1.hidden.pointwise"),
-    (r"(\w+)_0/conv2d_\d+/(Conv2D|BiasAdd)/ReadVariableOp", r"heads.\1.out"),
-)  # fmt: skip
+    (rf"(\w+)_0/separable_conv2d_\d+/{_POINTWISE}", r"heads.\1.hidden.pointwise"),
+    (rf"(\w+)_0/conv2d_\d+/{_PLAIN}", r"heads.\1.out"),
+)
 
 
 def read_graph_tensors(path: Path) -> dict[str, np.ndarray]:
@@ -74,7 +77,7 @@ def read_graph_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def convert_tensors(tensors: dict[str, np.ndarray], config: MoveNetConfig) -> dict[str, torch.Tensor]:
-    """Rename and transpose a graph's tensors into a state dict of `MoveNet`, checking that all of it is there."""
+    """Rename and transpose a graph's tensors into a whole state dict of `MoveNet`."""
     expected = MoveNet(config).state_dict()
     state: dict[str, torch.Tensor] = {}
     for name, value in tensors.items():
@@ -97,7 +100,9 @@ def convert_tensors(tensors: dict[str, np.ndarray], config: MoveNetConfig) -> di
 
 def main() -> int:
     """Convert each variant and print its file's SHA-256."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("graphs", type=Path, help="folder with movenet-*.json and .bin")
     parser.add_argument("out", type=Path, help="folder for the .safetensors files")
     arguments = parser.parse_args()

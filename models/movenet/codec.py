@@ -1,7 +1,7 @@
 """MoveNet's decoding: from dense heads to people.
 
-Source: the operations behind the heads in MoveNet's published graphs (Google, Apache-2.0). Weights come from there
-ready-made and nothing here trains them, so there is no encoder.
+Source: the operations behind the heads in MoveNet's published graphs (Google, Apache-2.0). The weights come
+from there ready-made and nothing here trains them, so there is no encoder.
 """
 
 from __future__ import annotations
@@ -30,20 +30,19 @@ def decode_single(heads: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         heads: As `MoveNet.forward` gives them, each (B, C, H, W).
 
     Returns:
-        Keypoints (B, K, 2) as x, y relative to the picture (0 left or top, 1 right or bottom), and scores (B, K).
+        Keypoints (B, K, 2) as x, y relative to the picture (0 left or top, 1 right or bottom), and their
+        scores (B, K).
     """
     center = torch.sigmoid(heads["center"].float())[:, 0]
     heatmap = torch.sigmoid(heads["kpt_heatmap"].float())
-    B, K, H, W = heatmap.shape
+    B, _, H, W = heatmap.shape
     ys, xs = _cell_grid(H, W, heatmap.device)
     middle = ((ys - H // 2) ** 2 + (xs - W // 2) ** 2).sqrt()
     peaks = (center / (middle + _SINGLE_OFFSET)).flatten(1).argmax(dim=1)
     batch = torch.arange(B, device=heatmap.device)
     center_yx = torch.stack([peaks // W, peaks % W], dim=1)
     expected = _regressed_yx(heads["kpt_regress"], batch, center_yx)
-    distance = (
-        (ys - expected[..., 0, None, None]) ** 2 + (xs - expected[..., 1, None, None]) ** 2
-    ).sqrt()
+    distance = ((ys - expected[..., 0, None, None]) ** 2 + (xs - expected[..., 1, None, None]) ** 2).sqrt()
     cells = (heatmap / (distance + _SINGLE_OFFSET)).flatten(2).argmax(dim=2)
     scores = heatmap.flatten(2).gather(2, cells[..., None])[..., 0]
     keypoints = _refine(heads["kpt_offset"], batch, cells)
@@ -64,11 +63,11 @@ def decode_multiple(
     Args:
         heads: As `MoveNet.forward` gives them, each (B, C, H, W).
         score_threshold: Least person score. The score is the centre's times the mean of the keypoint scores
-            above 0.127; the centre alone must reach the threshold too, which it does whenever the product does.
+            above 0.127, so the centre alone reaches the threshold whenever the product does.
         max_people: At most so many centres a picture, best first.
 
     Returns:
-        For each picture boxes (N, 4) as left, top, right, bottom, box scores (N,), keypoints (N, K, 2) as x, y,
+        For each picture boxes (N, 4) as left, top, right, bottom, box scores (N,), keypoints (N, K, 2) as x, y
         and keypoint scores (N, K), best centre first. Coordinates are relative to the picture (0 to 1).
     """
     center = torch.sigmoid(heads["center"].float())
@@ -90,7 +89,7 @@ def _decode_people(
     heads: dict[str, Tensor], center_yx: Tensor, center_scores: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     heatmap = torch.sigmoid(heads["kpt_heatmap"])[0]
-    K, H, W = heatmap.shape
+    H, W = heatmap.shape[1:]
     first = torch.zeros(len(center_yx), dtype=torch.long, device=heatmap.device)
     boxes_yxyx = _decode_boxes(heads, first, center_yx)
     expected = _regressed_yx(heads["kpt_regress"], first, center_yx)

@@ -1,7 +1,7 @@
 """MoveNet's network: MobileNetV2, a feature pyramid and CenterNet heads, at output stride 4.
 
-Source: MoveNet's published graphs (Google, Apache-2.0); MobileNetV2, Sandler et al., CVPR 2018; CenterNet, Zhou
-et al., "Objects as Points", 2019. The graphs ship with batch norms folded, so convolutions carry biases here.
+Source: MoveNet's published graphs (Google, Apache-2.0); MobileNetV2, Sandler et al., CVPR 2018; CenterNet,
+Zhou et al., "Objects as Points", 2019. The graphs ship with batch norms folded, so convolutions carry biases here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ OUTPUT_STRIDE = 4
 """Input pixels per cell of every head."""
 
 # Expansion, channels before the width multiplier, repeats, stride (MobileNetV2, Table 2).
-_STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+_STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
 # The pyramid's lateral connections leave after these blocks, at strides 4, 8 and 16.
 _LATERAL_BLOCKS = (2, 5, 9)
 _PYRAMID_CHANNELS = (24, 32, 64)
@@ -59,7 +67,9 @@ class MoveNet(nn.Module):
         channels = {"center": 1, "kpt_heatmap": K, "kpt_regress": 2 * K, "kpt_offset": 2 * K}
         if config.has_boxes:
             channels |= {"box_scale": 2, "box_offset": 2}
-        self.heads = nn.ModuleDict({name: _Head(_PYRAMID_CHANNELS[0], count) for name, count in channels.items()})
+        self.heads = nn.ModuleDict(
+            {name: _Head(_PYRAMID_CHANNELS[0], count) for name, count in channels.items()}
+        )
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Compute the dense heads.
@@ -75,7 +85,9 @@ class MoveNet(nn.Module):
             ValueError: H or W is not a multiple of 32.
         """
         if images.shape[-1] % 32 or images.shape[-2] % 32:
-            raise ValueError(f"MoveNet takes sides that are multiples of 32 px, got {tuple(images.shape[-2:])}")
+            raise ValueError(
+                f"MoveNet takes sides that are multiples of 32 px, got {tuple(images.shape[-2:])}"
+            )
         weight = self.backbone.stem.weight
         # The graph's constant for 2 / 255, in half precision.
         scaled = images.to(weight.dtype) * 0.007843017578125 - 1.0
@@ -96,9 +108,7 @@ class _MobileNetV2(nn.Module):
                 self.blocks.append(block)
                 in_channels = out_channels
         self.last = nn.Conv2d(in_channels, _LAST_CHANNELS, 1)
-        self.lateral_channels = tuple(
-            _scale_channels(channels, width) for channels in (24, 32, 64)
-        )
+        self.lateral_channels = tuple(_scale_channels(channels, width) for channels in (24, 32, 64))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         x = F.relu6(_same_stride_2(self.stem, x))

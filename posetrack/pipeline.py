@@ -1,0 +1,150 @@
+"""The pipeline: frames flow from a source through processors into sinks.
+
+A processor is a generator over frames, so it may hold several frames back to batch them, its state lives and
+dies with one run, and memory stays bounded. Decoding and processing each run ahead on their own thread behind
+a bounded queue, while the caller's thread draws and writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+from typing import TypeVar
+
+from posetrack.frame import Frame
+
+FrameProcessor = Callable[[Iterator[Frame]], Iterator[Frame]]
+"""Takes an iterator of frames, gives an iterator of the same frames, richer."""
+
+FrameSink = Callable[[Frame], None]
+"""Takes each finished frame: writes it, shows it, counts it."""
+
+QUEUE_FRAMES = 8
+"""Frames that wait between two threads at most."""
+
+_POLL_S = 0.1
+
+T = TypeVar("T")
+
+
+def stream(source: Iterable[Frame], processors: Sequence[FrameProcessor]) -> Generator[Frame]:
+    """Send frames through processors, each stage ahead of the next on its own thread.
+
+    Args:
+        source: Frames in order.
+        processors: Applied first to last.
+
+    Yields:
+        The finished frames in order. Closing the generator stops the threads.
+
+    Raises:
+        BaseException: Whatever a stage raised, as it was.
+    """
+    decoded = prefetch(source)
+    frames: Iterator[Frame] = decoded
+    for process in processors:
+        frames = process(frames)
+    finished = prefetch(frames)
+    try:
+        yield from finished
+    finally:
+        finished.close()
+        decoded.close()
+
+
+def run(source: Iterable[Frame], processors: Sequence[FrameProcessor], sinks: Sequence[FrameSink]) -> None:
+    """Send frames through processors into sinks, until the source ends.
+
+    Args:
+        source: Frames in order.
+        processors: Applied first to last.
+        sinks: Called with each finished frame, on the caller's thread, in this order.
+
+    Raises:
+        BaseException: Whatever a stage or a sink raised; every thread has stopped by then.
+    """
+    with closing(stream(source, processors)) as frames:
+        for frame in frames:
+            for sink in sinks:
+                sink(frame)
+
+
+def prefetch(items: Iterable[T], capacity: int = QUEUE_FRAMES) -> Generator[T]:
+    """Iterate on another thread, at most `capacity` items ahead.
+
+    Args:
+        items: Consumed, and closed when it is a generator, on the other thread alone.
+        capacity: Items that may wait.
+
+    Yields:
+        The items in order. When the generator is closed or fails, the thread has ended.
+
+    Raises:
+        BaseException: What `items` raised, after everything before it was yielded.
+    """
+    waiting: Queue[tuple[T] | _End] = Queue(capacity)
+    stop = Event()
+    thread = Thread(target=_produce, args=(items, waiting, stop), name="posetrack-prefetch", daemon=True)
+    thread.start()
+    try:
+        while isinstance(item := waiting.get(), tuple):
+            yield item[0]
+        if item.error is not None:
+            raise item.error
+    finally:
+        stop.set()
+        _drain(waiting)
+        thread.join()
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Cut an iterator into lists of `size`, the last one shorter."""
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+class _End:
+    """The last thing on a queue: no more items, and why if it was not the end of them."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+def _produce(items: Iterable[T], waiting: Queue[tuple[T] | _End], stop: Event) -> None:
+    end = _End()
+    try:
+        for item in items:
+            if not _put(waiting, (item,), stop):
+                break
+    except BaseException as error:  # noqa: BLE001, carried over to the consumer's thread and raised there
+        end = _End(error)
+    finally:
+        if isinstance(items, Generator):
+            items.close()
+        _put(waiting, end, stop)
+
+
+def _put(waiting: Queue[tuple[T] | _End], item: tuple[T] | _End, stop: Event) -> bool:
+    while not stop.is_set():
+        try:
+            waiting.put(item, timeout=_POLL_S)
+        except Full:
+            continue
+        return True
+    return False
+
+
+def _drain(waiting: Queue[tuple[T] | _End]) -> None:
+    while True:
+        try:
+            waiting.get_nowait()
+        except Empty:
+            return

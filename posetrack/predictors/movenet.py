@@ -1,0 +1,170 @@
+"""MoveNet behind pictures: multipose finds people, thunder refines one person a crop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+from trackers.nms import box_nms, oks_nms
+
+from models.checkpoints import CheckpointError, load_embedded
+from models.movenet.codec import decode_multiple, decode_single
+from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet, MoveNetConfig
+from posetrack.errors import WeightsError
+from posetrack.frame import FloatArray, ImageArray, Instances
+from posetrack.geometry import crop_boxes, expand_boxes, resize_to_multiple, uncrop_points
+from posetrack.skeleton import COCO_17
+
+_STRIDE_PX = 32
+_THUNDER_SIZE_PX = 256
+
+
+class MultiposePredictor:
+    """People of whole pictures: boxes and keypoints from one network.
+
+    Args:
+        device: Where the network runs.
+        longest_side_px: Longest side of the network's input, a multiple of 32.
+        score_threshold: People below this score are left out.
+        nms_iou: Of two boxes that overlap more than this, the surer stays.
+        nms_oks: Of two poses more alike than this, the surer stays.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        longest_side_px: int,
+        score_threshold: float,
+        nms_iou: float,
+        nms_oks: float,
+    ) -> None:
+        self._network = _load(MOVENET_MULTIPOSE, "movenet-multipose", device)
+        self._device = device
+        self._longest_side_px = longest_side_px
+        self._score_threshold = score_threshold
+        self._nms_iou = nms_iou
+        self._nms_oks = nms_oks
+
+    def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
+        """Find the people in each picture.
+
+        Args:
+            images: (H, W, 3) uint8 RGB, of any sizes; those of one size in a row go through as one batch.
+
+        Returns:
+            For each picture boxes, box scores, keypoints and their scores, in its own pixels.
+        """
+        people: list[Instances] = []
+        for _, same_size in groupby(images, key=lambda image: image.shape):
+            people += self._predict(list(same_size))
+        return people
+
+    @torch.inference_mode()
+    def _predict(self, images: list[ImageArray]) -> list[Instances]:
+        resized = [resize_to_multiple(image, self._longest_side_px, _STRIDE_PX) for image in images]
+        heads = self._network(_to_batch(np.stack([image for image, _ in resized]), self._device))
+        decoded = decode_multiple(heads, self._score_threshold)
+        people = []
+        for image, (padded, inner_wh), columns in zip(images, resized, decoded, strict=True):
+            # Relative to the padded input -> pixels of the picture.
+            scale_xy = np.array(
+                [
+                    padded.shape[1] / inner_wh[0] * image.shape[1],
+                    padded.shape[0] / inner_wh[1] * image.shape[0],
+                ],
+                np.float32,
+            )
+            boxes, box_scores, keypoints, keypoint_scores = (column.cpu().numpy() for column in columns)
+            found = Instances(
+                boxes_xyxy=boxes * np.tile(scale_xy, 2),
+                box_scores=box_scores,
+                keypoints_xy=keypoints * scale_xy,
+                keypoint_scores=keypoint_scores,
+            )
+            people.append(self._suppress(found))
+        return people
+
+    def _suppress(self, people: Instances) -> Instances:
+        assert people.boxes_xyxy is not None
+        assert people.box_scores is not None
+        people = people[box_nms(people.boxes_xyxy, people.box_scores, self._nms_iou)]
+        return people[_oks_nms_rows(people, self._nms_oks)]
+
+
+class ThunderPredictor:
+    """The pose of one person a box.
+
+    Args:
+        device: Where the network runs.
+        margin: Share added to the longer side of each box before it is cut out as a square.
+        batch_crops: Most crops in one call of the network.
+    """
+
+    def __init__(self, device: torch.device, *, margin: float, batch_crops: int) -> None:
+        self._network = _load(MOVENET_THUNDER, "movenet-thunder", device)
+        self._device = device
+        self._margin = margin
+        self._batch_crops = batch_crops
+
+    def __call__(
+        self, images: Sequence[ImageArray], boxes_xyxy: Sequence[FloatArray]
+    ) -> list[tuple[FloatArray, FloatArray]]:
+        """Estimate the pose in each box; crops of all pictures share the network's batches.
+
+        Args:
+            images: (H, W, 3) uint8 RGB.
+            boxes_xyxy: For each picture its boxes (N, 4), pixels.
+
+        Returns:
+            For each picture keypoints (N, K, 2) in its pixels, and their scores (N, K).
+        """
+        squares = [expand_boxes(boxes, self._margin, aspect_wh=1.0) for boxes in boxes_xyxy]
+        size_wh = (_THUNDER_SIZE_PX, _THUNDER_SIZE_PX)
+        crops = [crop_boxes(image, boxes, size_wh) for image, boxes in zip(images, squares, strict=True)]
+        K = MOVENET_THUNDER.num_keypoints
+        points = [np.zeros((0, K, 2), np.float32)]
+        scores = [np.zeros((0, K), np.float32)]
+        for batch in _split(crops, self._batch_crops):
+            batch_points, batch_scores = self._predict(batch)
+            points.append(batch_points)
+            scores.append(batch_scores)
+        ends = np.cumsum([len(boxes) for boxes in squares])[:-1]
+        split_points = np.split(np.concatenate(points), ends)
+        split_scores = np.split(np.concatenate(scores), ends)
+        return [
+            (uncrop_points(xy, boxes), score)
+            for xy, boxes, score in zip(split_points, squares, split_scores, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def _predict(self, crops: ImageArray) -> tuple[FloatArray, FloatArray]:
+        points, scores = decode_single(self._network(_to_batch(crops, self._device)))
+        return points.cpu().numpy(), scores.cpu().numpy()
+
+
+def _load(config: MoveNetConfig, name: str, device: torch.device) -> MoveNet:
+    network = MoveNet(config).eval()
+    try:
+        load_embedded(network, name)
+    except CheckpointError as error:
+        raise WeightsError(str(error)) from error
+    return network.to(device=device, memory_format=torch.channels_last)
+
+
+def _to_batch(images: ImageArray, device: torch.device) -> Tensor:
+    """(B, H, W, 3) uint8 -> (B, 3, H, W) uint8 on the device, channels last in memory."""
+    return torch.from_numpy(images).to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+
+def _split(crops: Sequence[ImageArray], batch_crops: int) -> Iterator[ImageArray]:
+    together = np.concatenate(crops) if crops else np.zeros((0, 1, 1, 3), np.uint8)
+    for start in range(0, len(together), batch_crops):
+        yield together[start : start + batch_crops]
+
+
+def _oks_nms_rows(people: Instances, threshold: float) -> np.ndarray:
+    raise NotImplementedError(threshold, COCO_17, oks_nms)

@@ -1,0 +1,50 @@
+"""Estimate a pose in each detected box, the boxes of several frames to one call of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from posetrack.frame import FloatArray, Frame, ImageArray
+from posetrack.pipeline import FrameProcessor
+
+PoseEstimator = Callable[[Sequence[ImageArray], Sequence[FloatArray]], list[tuple[FloatArray, FloatArray]]]
+"""Pictures and the boxes (N, 4) of each in; for each picture keypoints (N, K, 2) and scores (N, K)."""
+
+
+def estimate(estimator: PoseEstimator, *, batch_crops: int, batch_frames: int) -> FrameProcessor:
+    """Make the processor that estimates poses in boxes.
+
+    Args:
+        estimator: Called with the pictures and boxes of several frames at once.
+        batch_crops: Boxes that are enough for one call.
+        batch_frames: Frames held back at most, however few people are in them.
+
+    Returns:
+        A processor that fills in `keypoints_xy` and `keypoint_scores` of each frame.
+    """
+
+    def process(frames: Iterator[Frame]) -> Iterator[Frame]:
+        waiting: list[Frame] = []
+        for frame in frames:
+            waiting.append(frame)
+            crops = sum(len(held.instances) for held in waiting)
+            if crops >= batch_crops or len(waiting) >= batch_frames:
+                yield from _estimate_frames(estimator, waiting)
+                waiting = []
+        yield from _estimate_frames(estimator, waiting)
+
+    return process
+
+
+def _estimate_frames(estimator: PoseEstimator, frames: list[Frame]) -> Iterator[Frame]:
+    boxes = [
+        np.zeros((0, 4), np.float32) if frame.instances.boxes_xyxy is None else frame.instances.boxes_xyxy
+        for frame in frames
+    ]
+    poses = estimator([frame.image for frame in frames], boxes)
+    for frame, (keypoints_xy, keypoint_scores) in zip(frames, poses, strict=True):
+        instances = replace(frame.instances, keypoints_xy=keypoints_xy, keypoint_scores=keypoint_scores)
+        yield replace(frame, instances=instances)

@@ -1,0 +1,196 @@
+"""One tracking recipe: which networks find and estimate people, and how they are followed.
+
+A recipe is a TOML file of up to four tables, each the settings of one stage:
+
+    [detector]    network = "movenet-multipose"     DetectorRecipe, below
+    [estimator]   network = "movenet-thunder"       EstimatorRecipe, below; without: the detector's poses
+    [tracker]     flow = "dis"                      trackers.flow_tracker.FlowTrackerConfig
+    [smoother]    min_cutoff_hz = 1.0               posetrack.processors.smooth.SmootherConfig, under --smooth
+
+Files are read strictly: an unknown key, a value of another type or out of range is an error that names it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from trackers.flow_tracker import FlowTrackerConfig
+
+from posetrack.errors import RecipeError
+from posetrack.processors.smooth import SmootherConfig
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """How people are found.
+
+    Attributes:
+        network: A key of `posetrack.build.DETECTORS`.
+        longest_side_px: Longest side of the network's input, a multiple of 32; the picture keeps its shape.
+        score_threshold: People below this score are left out.
+        nms_iou: Of two boxes that overlap more than this, the surer stays.
+        nms_oks: Of two poses more alike than this (OKS), the surer stays.
+        batch_frames: Frames in one call of the network.
+    """
+
+    network: str
+    longest_side_px: int = 512
+    score_threshold: float = 0.2
+    nms_iou: float = 0.8
+    nms_oks: float = 0.6
+    batch_frames: int = 4
+
+    def __post_init__(self) -> None:
+        if self.longest_side_px < 32 or self.longest_side_px % 32:
+            raise ValueError(f"longest_side_px: expected a multiple of 32, got {self.longest_side_px}")
+        check_share(self, "score_threshold", "nms_iou", "nms_oks")
+        check_positive(self, "batch_frames")
+
+
+@dataclass(frozen=True)
+class EstimatorRecipe:
+    """How the pose in each box is estimated.
+
+    Attributes:
+        network: A key of `posetrack.build.ESTIMATORS`.
+        margin: Share added to each box before it is cut out.
+        batch_crops: Boxes in one call of the network.
+    """
+
+    network: str
+    margin: float = 0.25
+    batch_crops: int = 8
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin <= 4:
+            raise ValueError(f"margin: expected a number from 0 to 4, got {self.margin}")
+        check_positive(self, "batch_crops")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a run does to its frames.
+
+    Attributes:
+        name: The recipe's file name without its ending.
+        detector: How people are found.
+        estimator: How poses are estimated in the detector's boxes; `None` keeps the detector's poses.
+        tracker: How people are followed.
+        smoother: How keypoints are smoothed, where smoothing is asked for.
+    """
+
+    name: str
+    detector: DetectorRecipe
+    estimator: EstimatorRecipe | None = None
+    tracker: FlowTrackerConfig = field(default_factory=FlowTrackerConfig)
+    smoother: SmootherConfig = field(default_factory=SmootherConfig)
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "detector": DetectorRecipe,
+    "estimator": EstimatorRecipe,
+    "tracker": FlowTrackerConfig,
+    "smoother": SmootherConfig,
+}
+
+
+def list_recipes() -> dict[str, Path]:
+    """The recipes that ship with the package: name -> TOML file."""
+    folder = Path(str(files("posetrack") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_recipe(name_or_path: str | Path) -> Recipe:
+    """Read a recipe by the name of one that ships with the package, or from a TOML file.
+
+    Raises:
+        RecipeError: There is no such recipe, or it is not valid.
+    """
+    shipped = list_recipes()
+    path = shipped.get(str(name_or_path), Path(name_or_path))
+    if not path.is_file():
+        raise RecipeError(
+            f"{name_or_path}: no such recipe; {suggest(str(name_or_path), list(shipped))}, "
+            f"or the path of a TOML file (shipped: {', '.join(shipped)})"
+        )
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not valid TOML: {error}") from error
+    return _build_recipe(tables, path)
+
+
+def _build_recipe(tables: dict[str, Any], path: Path) -> Recipe:
+    for key, value in tables.items():
+        if key not in _SECTIONS:
+            raise RecipeError(f"{path.name}: unknown table '{key}'; {suggest(key, list(_SECTIONS))}")
+        if not isinstance(value, dict):
+            raise RecipeError(f"{path.name}: '{key}' is a table; write it as [{key}]")
+    if "detector" not in tables:
+        raise RecipeError(f"{path.name}: no [detector] table; every recipe needs one")
+    sections = {
+        key: read_table(_SECTIONS[key], table, f"{path.name}: {key}") for key, table in tables.items()
+    }
+    return Recipe(name=path.stem, **sections)
+
+
+def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:
+    """Make a settings dataclass from a TOML table, strictly.
+
+    Args:
+        cls: A frozen dataclass of plain values that checks their ranges itself.
+        table: Its values by name.
+        where: What to call the table in messages.
+
+    Raises:
+        RecipeError: A key is unknown or missing, or a value has another type or is out of range.
+    """
+    types = get_type_hints(cls)
+    names = [entry.name for entry in fields(cls)]  # type: ignore[arg-type]
+    for key, value in table.items():
+        if key not in names:
+            raise RecipeError(f"{where}: unknown key '{key}'; {suggest(key, names)}")
+        wanted = types[key]
+        is_whole_float = wanted is float and type(value) is int
+        if type(value) is not wanted and not is_whole_float:
+            raise RecipeError(f"{where}.{key}: expected {_describe(wanted)}, got {value!r}")
+    for entry in fields(cls):  # type: ignore[arg-type]
+        if entry.default is MISSING and entry.default_factory is MISSING and entry.name not in table:
+            raise RecipeError(f"{where}: '{entry.name}' is missing")
+    try:
+        return cls(**{key: float(value) if types[key] is float else value for key, value in table.items()})
+    except ValueError as error:
+        raise RecipeError(f"{where}.{error}") from error
+
+
+def suggest(word: str, known: list[str]) -> str:
+    """What to try instead of an unknown word: the nearest known one, or all of them."""
+    close = get_close_matches(word, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+
+
+def check_share(settings: object, *names: str) -> None:
+    """Raise ValueError unless each named setting is from 0 to 1."""
+    for name in names:
+        if not 0 <= getattr(settings, name) <= 1:
+            raise ValueError(f"{name}: expected a number from 0 to 1, got {getattr(settings, name)}")
+
+
+def check_positive(settings: object, *names: str) -> None:
+    """Raise ValueError unless each named setting is 1 or more."""
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name}: expected a whole number from 1 up, got {getattr(settings, name)}")
+
+
+def _describe(wanted: type) -> str:
+    return {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}[wanted]
