@@ -67,8 +67,8 @@ def decode_multiple(
         max_people: At most so many centres a picture, best first.
 
     Returns:
-        For each picture boxes (N, 4) as left, top, right, bottom, box scores (N,), keypoints (N, K, 2) as x, y
-        and keypoint scores (N, K), best centre first. Coordinates are relative to the picture (0 to 1).
+        For each picture boxes (N, 4) as left, top, right, bottom, box scores (N,), keypoints (N, K, 2) as
+        x, y and keypoint scores (N, K), best centre first. Coordinates are relative to the picture (0 to 1).
     """
     center = torch.sigmoid(heads["center"].float())
     highest = F.max_pool2d(center, _CENTER_WINDOW, stride=1, padding=_CENTER_WINDOW // 2)

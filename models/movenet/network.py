@@ -1,7 +1,7 @@
 """MoveNet's network: MobileNetV2, a feature pyramid and CenterNet heads, at output stride 4.
 
 Source: MoveNet's published graphs (Google, Apache-2.0); MobileNetV2, Sandler et al., CVPR 2018; CenterNet,
-Zhou et al., "Objects as Points", 2019. The graphs ship with batch norms folded, so convolutions carry biases here.
+Zhou et al., "Objects as Points", 2019. The graphs ship with batch norms folded, so convolutions carry biases.
 """
 
 from __future__ import annotations
@@ -78,16 +78,15 @@ class MoveNet(nn.Module):
             images: (B, 3, H, W) RGB in 0..255, any dtype; H and W are multiples of 32.
 
         Returns:
-            By name, (B, C, H / 4, W / 4) before any activation: `center` 1, `kpt_heatmap` K, `kpt_regress` 2K
-            and `kpt_offset` 2K (y, x per keypoint, in cells); `box_scale` 2 and `box_offset` 2 (y, x, in cells).
+            By name, (B, C, H / 4, W / 4) before any activation, in cells and y before x where they are places:
+            `center` 1, `kpt_heatmap` K, `kpt_regress` 2K, `kpt_offset` 2K; `box_scale` 2, `box_offset` 2.
 
         Raises:
             ValueError: H or W is not a multiple of 32.
         """
         if images.shape[-1] % 32 or images.shape[-2] % 32:
-            raise ValueError(
-                f"MoveNet takes sides that are multiples of 32 px, got {tuple(images.shape[-2:])}"
-            )
+            H, W = images.shape[-2:]
+            raise ValueError(f"MoveNet takes sides that are multiples of 32 px, got {W} x {H}")
         weight = self.backbone.stem.weight
         # The graph's constant for 2 / 255, in half precision.
         scaled = images.to(weight.dtype) * 0.007843017578125 - 1.0

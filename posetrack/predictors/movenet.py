@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from trackers.nms import box_nms, oks_nms
+from trackers.oks import compute_pose_areas
 
 from models.checkpoints import CheckpointError, load_embedded
 from models.movenet.codec import decode_multiple, decode_single
@@ -20,6 +22,7 @@ from posetrack.skeleton import COCO_17
 
 _STRIDE_PX = 32
 _THUNDER_SIZE_PX = 256
+_VISIBLE_SCORE = 0.2
 
 
 class MultiposePredictor:
@@ -92,7 +95,7 @@ class MultiposePredictor:
         assert people.boxes_xyxy is not None
         assert people.box_scores is not None
         people = people[box_nms(people.boxes_xyxy, people.box_scores, self._nms_iou)]
-        return people[_oks_nms_rows(people, self._nms_oks)]
+        return people[_find_distinct_poses(people, self._nms_oks)]
 
 
 class ThunderPredictor:
@@ -166,5 +169,17 @@ def _split(crops: Sequence[ImageArray], batch_crops: int) -> Iterator[ImageArray
         yield together[start : start + batch_crops]
 
 
-def _oks_nms_rows(people: Instances, threshold: float) -> np.ndarray:
-    raise NotImplementedError(threshold, COCO_17, oks_nms)
+def _find_distinct_poses(people: Instances, max_oks: float) -> npt.NDArray[np.int64]:
+    assert people.boxes_xyxy is not None
+    assert people.box_scores is not None
+    assert people.keypoints_xy is not None
+    assert people.keypoint_scores is not None
+    visible = people.keypoint_scores >= _VISIBLE_SCORE
+    return oks_nms(
+        people.keypoints_xy,
+        visible,
+        people.box_scores,
+        areas_px2=compute_pose_areas(people.boxes_xyxy, people.keypoints_xy, visible),
+        sigmas=np.asarray(COCO_17.sigmas, np.float32),
+        max_oks=max_oks,
+    )

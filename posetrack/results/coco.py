@@ -1,0 +1,106 @@
+"""COCO keypoints: one `coco.json` with images, annotations and categories, as `pycocotools` reads it."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from posetrack.results.files import open_whole_file, write_json_array
+from posetrack.results.people import ExportOptions, flatten_keypoints, select_people
+from posetrack.results.record import Header, Record
+from posetrack.results.rounding import round_pixels, round_time
+from posetrack.skeleton import Skeleton
+
+_VISIBLE = 2
+
+
+def write_coco(records: Iterable[Record], header: Header, out_dir: Path, options: ExportOptions) -> Path:
+    """Write `coco.json`.
+
+    It loads with `COCO(path)`, and its list of annotations as results with `loadRes`. An image's id is the
+    frame's index and it carries its time in seconds. A keypoint that is present has v = 2; the area is that
+    of the box. Beside COCO's own fields an annotation has `score` (`Instances.person_scores`), `track_id`
+    (-1: none) and `keypoint_scores`.
+
+    Args:
+        records: Frames in order, one at a time in memory.
+        header: Of the video.
+        out_dir: The folder to write into.
+        options: Who and what is left out.
+
+    Returns:
+        The file.
+
+    Raises:
+        ResultsError: The file cannot be written.
+    """
+    path = out_dir / "coco.json"
+    frames, times_s = array("q"), array("d")
+    with open_whole_file(path) as file:
+        info = {"description": f"{header.source}, by PoseTrack with recipe {header.recipe}"}
+        file.write(f'{{"info": {json.dumps(info)},\n"annotations": ')
+        write_json_array(file, _make_annotations(records, header, options, frames, times_s))
+        file.write(',\n"images": ')
+        write_json_array(file, _make_images(header, frames, times_s))
+        file.write(f',\n"categories": {json.dumps([_make_category(header.skeleton)])}}}\n')
+    return path
+
+
+def _make_annotations(
+    records: Iterable[Record],
+    header: Header,
+    options: ExportOptions,
+    frames: array[int],
+    times_s: array[float],
+) -> Iterator[dict[str, object]]:
+    """Make one annotation a person, and note every frame that went by in `frames` and `times_s`."""
+    annotation_id = 0
+    for record in records:
+        frames.append(record.frame)
+        times_s.append(record.time_s)
+        people = select_people(record.instances, header.skeleton, options)
+        for track_id, box, keypoints, keypoint_scores, score in zip(
+            people.track_ids.tolist(),
+            people.boxes_xywh.tolist(),
+            flatten_keypoints(people, _VISIBLE),
+            (people.keypoint_scores * people.present).tolist(),
+            people.person_scores.tolist(),
+            strict=True,
+        ):
+            annotation_id += 1  # From 1: COCO's evaluation takes 0 for "no annotation".
+            yield {
+                "id": annotation_id,
+                "image_id": record.frame,
+                "category_id": 1,
+                "bbox": box,
+                "area": float(round_pixels(box[2] * box[3])),
+                "iscrowd": 0,
+                "keypoints": keypoints,
+                "num_keypoints": keypoints[2::3].count(_VISIBLE),
+                "score": score,
+                "track_id": track_id,
+                "keypoint_scores": keypoint_scores,
+            }
+
+
+def _make_images(header: Header, frames: array[int], times_s: array[float]) -> Iterator[dict[str, object]]:
+    for frame, time_s in zip(frames, times_s, strict=True):
+        yield {
+            "id": frame,
+            "file_name": f"{header.video_name}/{frame:06d}.jpg",
+            "width": header.width,
+            "height": header.height,
+            "time": round_time(time_s),
+        }
+
+
+def _make_category(skeleton: Skeleton) -> dict[str, object]:
+    return {
+        "id": 1,
+        "name": "person",
+        "supercategory": "person",
+        "keypoints": skeleton.names,
+        "skeleton": [(a + 1, b + 1) for a, b in skeleton.edge_index],
+    }

@@ -1,0 +1,99 @@
+"""The export formats by name. To add one: a module with its writer, and a line in `FORMATS`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from posetrack.errors import ResultsError
+from posetrack.results.coco import write_coco
+from posetrack.results.csv import write_csv
+from posetrack.results.mot import write_mot
+from posetrack.results.openpose import write_openpose
+from posetrack.results.people import KEEP_ALL, ExportOptions
+from posetrack.results.posetrack17 import write_posetrack17
+from posetrack.results.posetrack18 import write_posetrack18
+from posetrack.results.posetrack_people import POSETRACK_CONVERSIONS
+from posetrack.results.record import Header, Record
+from posetrack.skeleton import COCO_17, Skeleton
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """Writes one format.
+
+    Attributes:
+        write: Takes the records, their header, the output folder and the options; returns what it wrote.
+        skeletons: Names of the skeletons that the format can hold; None = any.
+    """
+
+    write: Callable[[Iterable[Record], Header, Path, ExportOptions], Path]
+    skeletons: tuple[str, ...] | None = None
+
+
+FORMATS: dict[str, Exporter] = {
+    "posetrack18": Exporter(write_posetrack18, tuple(POSETRACK_CONVERSIONS)),
+    "posetrack17": Exporter(write_posetrack17, tuple(POSETRACK_CONVERSIONS)),
+    "coco": Exporter(write_coco),
+    "mot": Exporter(write_mot),
+    "csv": Exporter(write_csv),
+    "openpose": Exporter(write_openpose, (COCO_17.name,)),
+}
+"""Every export format by the name that the command line takes."""
+
+
+def find_exporter(format_name: str, skeleton: Skeleton) -> Exporter:
+    """Look a format up; call it before a long run to find a mistake early.
+
+    Args:
+        format_name: A key of `FORMATS`.
+        skeleton: The keypoints that will be exported.
+
+    Returns:
+        The exporter.
+
+    Raises:
+        ResultsError: There is no such format, or it cannot hold this skeleton.
+    """
+    exporter = FORMATS.get(format_name)
+    if exporter is None:
+        close = difflib.get_close_matches(format_name.lower(), FORMATS, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(FORMATS)}"
+        raise ResultsError(f"unknown format '{format_name}'; {hint}")
+    if exporter.skeletons is not None and skeleton.name not in exporter.skeletons:
+        able = ", ".join(name for name, other in FORMATS.items() if other.skeletons is None)
+        raise ResultsError(
+            f"format {format_name}: cannot hold {skeleton.name} keypoints, only "
+            f"{' or '.join(exporter.skeletons)}; these formats can: {able}"
+        )
+    return exporter
+
+
+def export(
+    records: Iterable[Record],
+    header: Header,
+    format_name: str,
+    out_dir: Path,
+    options: ExportOptions = KEEP_ALL,
+) -> Path:
+    """Write the frames of one video in another format.
+
+    Smoothed keypoints go out where there are some. Nothing is left behind when it fails.
+
+    Args:
+        records: Frames in order; they are taken one at a time.
+        header: Of the video.
+        format_name: A key of `FORMATS`.
+        out_dir: The folder to write into; it is made.
+        options: Who and what is left out.
+
+    Returns:
+        The file or folder written.
+
+    Raises:
+        ResultsError: The format is unknown or cannot hold the skeleton, a record cannot be read, or the
+            output cannot be written.
+    """
+    return find_exporter(format_name, header.skeleton).write(records, header, out_dir, options)

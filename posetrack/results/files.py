@@ -1,0 +1,97 @@
+"""Writing whole files: under a temporary name first, renamed when everything is in them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from posetrack.errors import ResultsError
+
+
+@contextmanager
+def open_whole_file(path: Path) -> Iterator[TextIO]:
+    """Open a text file that appears under its name only when the block ends without an error.
+
+    Args:
+        path: The file; its folder is made, and an older file of this name is replaced.
+
+    Yields:
+        The open file.
+
+    Raises:
+        ResultsError: The file cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        part.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def make_whole_folder(path: Path, own_pattern: str) -> Iterator[Path]:
+    """Fill a folder that appears under its name only when the block ends without an error.
+
+    Args:
+        path: The folder; an older one is replaced.
+        own_pattern: File names that an older folder may hold; anything else in it is not ours to delete.
+
+    Yields:
+        The folder to write into.
+
+    Raises:
+        ResultsError: The folder cannot be written, or an older one holds other files.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        if path.exists():
+            _refuse_strangers(path, own_pattern)
+        if part.exists():
+            shutil.rmtree(part)
+        part.mkdir(parents=True)
+        yield part
+        if path.exists():
+            shutil.rmtree(path)
+        part.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _refuse_strangers(folder: Path, own_pattern: str) -> None:
+    for file in folder.iterdir():
+        if not file.match(own_pattern):
+            raise ResultsError(
+                f"{folder}: would be replaced, but holds '{file.name}'; move it away or choose another --out"
+            )
+
+
+def cannot_write(path: Path, error: OSError) -> ResultsError:
+    """Make the error for a file that the system refuses to write."""
+    reason = (error.strerror or str(error)).lower()
+    return ResultsError(f"{path}: cannot be written: {reason}; free some space or choose another --out")
+
+
+def write_json_array(file: TextIO, items: Iterable[object]) -> None:
+    """Write items as a JSON array, one a line, as they come: memory does not grow with their number.
+
+    Args:
+        file: Open for writing.
+        items: Anything JSON has, without NaN.
+    """
+    file.write("[")
+    for position, item in enumerate(items):
+        file.write(",\n" if position else "\n")
+        file.write(json.dumps(item, allow_nan=False))
+    file.write("\n]")

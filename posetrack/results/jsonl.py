@@ -1,0 +1,348 @@
+r"""`poses.jsonl`: a header line, then one line a frame, written as the frames come.
+
+    {"schema": "posetrack/1", "source": "clip.mp4", "width": 640, "height": 360, "fps": "30000/1001",
+     "skeleton": "coco17", "keypoints": [17 names], "recipe": "default"}
+    {"frame": 0, "time": 0.0, "people": [{"track_id": 1, "box": [x1, y1, x2, y2], "score": 0.93,
+     "keypoints": [[x, y, score], ...]}]}
+
+Coordinates have 2 decimals, scores 4, seconds 6. `score` is the box score. A person whom no tracker has seen
+has `track_id` -1. Smoothing adds `"smoothed": [[x, y], ...]` to each person; `keypoints` stay as estimated.
+Without a pose network `keypoints` is `[]` for everyone in the frame, and is read back as "not computed"
+(None); in a frame with nobody it is read back as shape `(0, K, 2)`. Other keys are ignored in reading.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import reprlib
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from posetrack.errors import ResultsError
+from posetrack.frame import UNTRACKED, FloatArray, Instances
+from posetrack.results.files import cannot_write
+from posetrack.results.people import complete_boxes
+from posetrack.results.record import SCHEMA, Header, Record
+from posetrack.results.rounding import round_pixels, round_scores, round_time
+from posetrack.skeleton import SKELETONS, Skeleton
+
+_LONGEST_LINE = 64 * 2**20
+_LARGEST_NUMBER = float(np.finfo(np.float32).max)
+_LARGEST_INTEGER = 2**53
+
+_log = logging.getLogger(__name__)
+
+
+class JsonlWriter:
+    """Writes poses frame by frame; each line is on its way to the disk when `write` returns.
+
+    Args:
+        path: The file; its folder is made, and an older file of this name is replaced.
+        header: Written at once.
+
+    Raises:
+        ResultsError: The file cannot be written.
+    """
+
+    def __init__(self, path: Path | str, header: Header) -> None:
+        self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("wb", buffering=0)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        self._size_bytes = 0
+        try:
+            self._append(_header_fields(header))
+        except ResultsError:
+            self.close()
+            raise
+
+    def write(self, frame_index: int, time_s: float, instances: Instances) -> None:
+        """Append one frame.
+
+        Args:
+            frame_index: Position in the source, from 0.
+            time_s: Presentation time in seconds.
+            instances: The people; their boxes are drawn around the keypoints where they have none.
+
+        Raises:
+            ResultsError: The file cannot be written, or a number is NaN or infinite. The lines before stay
+                whole.
+        """
+        people = _people_fields(instances)
+        fields = {"frame": int(frame_index), "time": round_time(time_s), "people": people}
+        self._append(fields)
+
+    def close(self) -> None:
+        """Close the file; closing it twice does no harm."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _append(self, fields: dict[str, object]) -> None:
+        try:
+            line = json.dumps(fields, allow_nan=False) + "\n"
+        except ValueError as error:
+            message = f"{self.path}: {_find_not_finite(fields)}: not a finite number"
+            raise ResultsError(message) from error
+        rest = memoryview(line.encode())
+        self._size_bytes += len(rest)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._size_bytes -= len(line)
+            with suppress(OSError):  # Half a line is no use to anyone; a pipe cannot take it back.
+                self._file.seek(self._size_bytes)
+                self._file.truncate()
+            raise cannot_write(self.path, error) from error
+
+
+def _header_fields(header: Header) -> dict[str, object]:
+    return {
+        "schema": header.schema,
+        "source": header.source,
+        "width": header.width,
+        "height": header.height,
+        "fps": f"{header.fps.numerator}/{header.fps.denominator}",
+        "skeleton": header.skeleton.name,
+        "keypoints": header.skeleton.names,
+        "recipe": header.recipe,
+    }
+
+
+def _people_fields(instances: Instances) -> list[dict[str, object]]:
+    if len(instances) == 0:
+        return []
+    track_ids = instances.track_ids
+    scores = instances.person_scores if instances.box_scores is None else instances.box_scores
+    people: list[dict[str, object]] = [
+        {"track_id": track_id, "box": box, "score": score, "keypoints": keypoints}
+        for track_id, box, score, keypoints in zip(
+            [UNTRACKED] * len(instances) if track_ids is None else track_ids.tolist(),
+            round_pixels(complete_boxes(instances)).tolist(),
+            round_scores(scores).tolist(),
+            _keypoint_triples(instances),
+            strict=True,
+        )
+    ]
+    if instances.smoothed_xy is not None:
+        for person, smoothed in zip(people, round_pixels(instances.smoothed_xy).tolist(), strict=True):
+            person["smoothed"] = smoothed
+    return people
+
+
+def _keypoint_triples(instances: Instances) -> list[list[list[float]]]:
+    xy, scores = instances.keypoints_xy, instances.keypoint_scores
+    if xy is None:
+        return [[] for _ in range(len(instances))]
+    triples = np.ones((*xy.shape[:2], 3))
+    triples[..., :2] = round_pixels(xy)
+    if scores is not None:
+        triples[..., 2] = round_scores(scores)
+    rows: list[list[list[float]]] = triples.tolist()
+    return rows
+
+
+def _find_not_finite(value: object, field: str = "") -> str:
+    """Name the first number that JSON does not have: `people[2].box[0]`; empty when there is none."""
+    if isinstance(value, dict):
+        parts = [(f"{field}.{key}" if field else str(key), item) for key, item in value.items()]
+    elif isinstance(value, list):
+        parts = [(f"{field}[{i}]", item) for i, item in enumerate(value)]
+    else:
+        return field if isinstance(value, float) and not np.isfinite(value) else ""
+    return next(filter(None, (_find_not_finite(item, name) for name, item in parts)), "")
+
+
+def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
+    """Read a results file frame by frame.
+
+    The header is read at once, the records as they are asked for. A last line that was cut short by a killed
+    job is left out with a logged warning.
+
+    Args:
+        path: A `poses.jsonl`.
+
+    Returns:
+        The header, and the records in order.
+
+    Raises:
+        ResultsError: The file cannot be read, or a line is not what it should be. It names the line and the
+            field; for the records it comes while they are iterated.
+    """
+    path = Path(path)
+    number, line = next(_read_lines(path), (1, b""))
+    where = f"{path}: line {number}"
+    if not line.strip():
+        raise ResultsError(f"{path}: empty; expected a header line with schema '{SCHEMA}'")
+    try:
+        fields = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(f"{where}: not JSON; expected a header with schema '{SCHEMA}'") from error
+    header = _parse_header(fields, where)
+    return header, _read_records(path, header.skeleton)
+
+
+def _read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        with path.open("rb") as file:
+            number = 0
+            while line := file.readline(_LONGEST_LINE):
+                number += 1
+                if len(line) == _LONGEST_LINE:
+                    raise ResultsError(f"{path}: line {number}: too long; is this a PoseTrack results file?")
+                yield number, line
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
+
+
+def _read_records(path: Path, skeleton: Skeleton) -> Iterator[Record]:
+    last_frame = -1
+    for number, line in _read_lines(path):
+        if number == 1 or not line.strip():
+            continue
+        where = f"{path}: line {number}"
+        try:
+            fields = json.loads(line.decode())
+        except (ValueError, RecursionError) as error:
+            if not line.endswith(b"\n"):
+                _log.warning("%s: cut short, left out; the %d lines before it are whole", where, number - 1)
+                return
+            raise ResultsError(f"{where}: not JSON: {str(error).splitlines()[0]}") from error
+        record = _parse_record(fields, skeleton, where)
+        if record.frame <= last_frame:
+            raise ResultsError(f"{where}: frame: {record.frame} comes after {last_frame}; expected more")
+        last_frame = record.frame
+        yield record
+
+
+def _parse_header(fields: Any, where: str) -> Header:
+    fields = _expect_object(fields, where)
+    schema = fields.get("schema")
+    if schema != SCHEMA:
+        raise ResultsError(f"{where}: schema: expected '{SCHEMA}', found {_show(schema)}")
+    for field in ("source", "fps", "skeleton", "recipe"):
+        if not isinstance(fields.get(field), str):
+            raise ResultsError(f"{where}: {field}: expected text, found {_show(fields.get(field))}")
+    skeleton = SKELETONS.get(fields["skeleton"])
+    if skeleton is None:
+        known = ", ".join(SKELETONS)
+        raise ResultsError(f"{where}: skeleton: unknown {_show(fields['skeleton'])}; known: {known}")
+    if fields.get("keypoints") != list(skeleton.names):
+        raise ResultsError(f"{where}: keypoints: not the {skeleton.num_keypoints} names of {skeleton.name}")
+    return Header(
+        source=fields["source"],
+        width=_expect_integer(fields, "width", 1, where),
+        height=_expect_integer(fields, "height", 1, where),
+        fps=_parse_fps(fields["fps"], where),
+        skeleton=skeleton,
+        recipe=fields["recipe"],
+    )
+
+
+def _parse_fps(text: str, where: str) -> Fraction:
+    match = re.fullmatch(r"([0-9]{1,12})(?:/([1-9][0-9]{0,11}))?", text)
+    if match is None:
+        raise ResultsError(f"{where}: fps: expected a fraction such as '30000/1001', found {_show(text)}")
+    return Fraction(int(match[1]), int(match[2] or 1))
+
+
+def _parse_record(fields: Any, skeleton: Skeleton, where: str) -> Record:
+    fields = _expect_object(fields, where)
+    frame = _expect_integer(fields, "frame", 0, where)
+    time_s = fields.get("time")
+    if not isinstance(time_s, int | float) or _as_column(time_s, ()) is None:
+        raise ResultsError(f"{where}: time: expected seconds, found {_show(time_s)}")
+    people = fields.get("people")
+    if not isinstance(people, list):
+        raise ResultsError(f"{where}: people: expected a list, found {_show(people)}")
+    for i, person in enumerate(people):
+        _expect_object(person, f"{where}: people[{i}]")
+    return Record(frame, float(time_s), _parse_people(people, skeleton, where))
+
+
+def _parse_people(people: list[dict[str, Any]], skeleton: Skeleton, where: str) -> Instances:
+    K = skeleton.num_keypoints
+    track_ids = [
+        _expect_integer(person, "track_id", UNTRACKED, f"{where}: people[{i}]")
+        for i, person in enumerate(people)
+    ]
+    keypoints = None
+    if not people or any(person.get("keypoints") != [] for person in people):
+        keypoints = _read_column(people, "keypoints", (K, 3), f"{K} triples", where)
+    smoothed = None
+    if any("smoothed" in person for person in people):
+        smoothed = _read_column(people, "smoothed", (K, 2), f"{K} pairs", where)
+        if keypoints is None:
+            raise ResultsError(f"{where}: people[0].keypoints: empty, but there are smoothed ones")
+    return Instances(
+        boxes_xyxy=_read_column(people, "box", (4,), "4 numbers", where),
+        box_scores=_read_column(people, "score", (), "a number", where),
+        keypoints_xy=None if keypoints is None else keypoints[..., :2],
+        keypoint_scores=None if keypoints is None else keypoints[..., 2],
+        smoothed_xy=smoothed,
+        track_ids=np.array(track_ids, np.int64),
+    )
+
+
+def _read_column(
+    people: list[dict[str, Any]], field: str, shape: tuple[int, ...], expected: str, where: str
+) -> FloatArray:
+    """Read one field of everyone as (N, *shape)."""
+    rows = [person.get(field) for person in people]
+    column = _as_column(rows, (len(rows), *shape)) if rows else np.zeros((0, *shape), np.float32)
+    if column is not None:
+        return column
+    wrong = next(i for i, row in enumerate(rows) if _as_column(row, shape) is None)
+    row = rows[wrong]
+    found = _show(row)
+    if isinstance(row, list) and shape:
+        found = "other values (NaN, text or uneven rows)" if len(row) == shape[0] else str(len(row))
+    raise ResultsError(f"{where}: people[{wrong}].{field}: expected {expected}, found {found}")
+
+
+def _as_column(value: object, shape: tuple[int, ...]) -> FloatArray | None:
+    """Finite numbers of one shape as float32; None when they are something else."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # Uneven rows.
+        return None
+    if array.dtype.kind not in "iuf" or array.shape != shape or not (abs(array) <= _LARGEST_NUMBER).all():
+        return None
+    return array.astype(np.float32)
+
+
+def _expect_object(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ResultsError(f"{where}: expected an object {{...}}, found {_show(value)}")
+    return value
+
+
+def _expect_integer(fields: dict[str, Any], field: str, least: int, where: str) -> int:
+    value = fields.get(field)
+    if type(value) is not int or not least <= value <= _LARGEST_INTEGER:
+        separator = "." if where.endswith("]") else ": "
+        raise ResultsError(
+            f"{where}{separator}{field}: expected a whole number from {least}, found {_show(value)}"
+        )
+    return value
+
+
+def _show(value: object) -> str:
+    return "nothing" if value is None else reprlib.repr(value)

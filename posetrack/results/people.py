@@ -1,0 +1,152 @@
+"""The people of one frame as every export writes them: filtered, complete, rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from posetrack.frame import UNTRACKED, BoolArray, FloatArray, Instances, IntArray
+from posetrack.geometry import bound_points
+from posetrack.results.rounding import RoundedArray, round_pixels, round_scores
+from posetrack.skeleton import Skeleton
+
+ConvertKeypoints = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
+"""Keypoints (N, K, 2) and scores (N, K) of one skeleton to those of another."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What goes out of a results file.
+
+    Attributes:
+        min_person_score: People whose `Instances.person_scores` is below it are left out.
+        min_keypoint_score: Keypoints below it are marked as absent. For PoseTrack's evaluation, 0.4 raises
+            MOTA and lowers AP.
+    """
+
+    min_person_score: float = 0.0
+    min_keypoint_score: float = 0.0
+
+
+KEEP_ALL = ExportOptions()
+"""Everything goes out."""
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """N people with K keypoints each, rounded, no column missing.
+
+    Attributes:
+        track_ids: (N,), `UNTRACKED` where there is none.
+        boxes_xyxy: (N, 4), pixels.
+        box_scores: (N,).
+        person_scores: (N,), `Instances.person_scores`.
+        keypoints_xy: (N, K, 2), pixels: `Instances.drawn_xy`.
+        keypoint_scores: (N, K).
+        present: (N, K) bool, False where a keypoint is below the threshold or was never estimated.
+    """
+
+    track_ids: IntArray
+    boxes_xyxy: RoundedArray
+    box_scores: RoundedArray
+    person_scores: RoundedArray
+    keypoints_xy: RoundedArray
+    keypoint_scores: RoundedArray
+    present: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.track_ids)
+
+    @property
+    def boxes_xywh(self) -> RoundedArray:
+        """Left, top, width and height in pixels, (N, 4)."""
+        return round_pixels(
+            np.concatenate([self.boxes_xyxy[:, :2], self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2]], axis=1)
+        )
+
+
+def select_people(
+    instances: Instances,
+    skeleton: Skeleton,
+    options: ExportOptions,
+    *,
+    convert_keypoints: ConvertKeypoints | None = None,
+    posed_only: bool = False,
+) -> People:
+    """Take the people to export from one frame.
+
+    Args:
+        instances: The people of one frame.
+        skeleton: Their keypoints.
+        options: Who and what is left out.
+        convert_keypoints: Applied before the keypoint threshold.
+        posed_only: Leave out people with no keypoint present.
+
+    Returns:
+        The people that remain, in order.
+    """
+    N = len(instances)
+    xy, scores = instances.drawn_xy, instances.keypoint_scores
+    estimated = xy is not None
+    if xy is None:
+        xy = np.zeros((N, skeleton.num_keypoints, 2), np.float32)
+    if scores is None:
+        scores = np.ones(xy.shape[:2], np.float32)
+    if convert_keypoints is not None:
+        xy, scores = convert_keypoints(xy, scores)
+    present = (scores >= options.min_keypoint_score) & estimated
+    person_scores = instances.person_scores
+    chosen = person_scores >= options.min_person_score
+    if posed_only:
+        chosen &= present.any(axis=1)
+    ids = np.full(N, UNTRACKED) if instances.track_ids is None else instances.track_ids
+    box_scores = person_scores if instances.box_scores is None else instances.box_scores
+    return People(
+        track_ids=ids[chosen],
+        boxes_xyxy=round_pixels(complete_boxes(instances)[chosen]),
+        box_scores=round_scores(box_scores[chosen]),
+        person_scores=round_scores(person_scores[chosen]),
+        keypoints_xy=round_pixels(xy[chosen]),
+        keypoint_scores=round_scores(scores[chosen]),
+        present=present[chosen],
+    )
+
+
+def complete_boxes(instances: Instances) -> FloatArray:
+    """Boxes of everyone: as they are, else drawn around the keypoints.
+
+    Args:
+        instances: N people.
+
+    Returns:
+        (N, 4), xyxy, pixels; zeros where there are no keypoints either.
+    """
+    if instances.boxes_xyxy is not None:
+        return instances.boxes_xyxy
+    xy = instances.drawn_xy
+    if xy is None or xy.shape[1] == 0:
+        return np.zeros((len(instances), 4), np.float32)
+    scores = instances.keypoint_scores
+    return bound_points(xy, np.ones(xy.shape[:2], bool) if scores is None else scores > 0)
+
+
+def flatten_keypoints(people: People, visibility: int) -> list[list[float]]:
+    """Lay keypoints out as COCO does: x, y, v, x, y, v, ... with zeros for an absent one.
+
+    Args:
+        people: N people with K keypoints.
+        visibility: The v of a keypoint that is present.
+
+    Returns:
+        N lists of 3 K numbers.
+    """
+    return [
+        [
+            number
+            for (x, y), is_present in zip(points, flags, strict=True)
+            for number in ((x, y, visibility) if is_present else (0.0, 0.0, 0))
+        ]
+        for points, flags in zip(people.keypoints_xy.tolist(), people.present.tolist(), strict=True)
+    ]

@@ -1,0 +1,121 @@
+"""What the two PoseTrack formats share: 15 joints, track ids below 10,000, a score that is never 0."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from posetrack.errors import ResultsError
+from posetrack.frame import UNTRACKED, Instances, IntArray
+from posetrack.results.people import ConvertKeypoints, ExportOptions, People, select_people
+from posetrack.results.rounding import RoundedArray
+from posetrack.skeleton import Skeleton, convert_coco17_to_posetrack15
+
+NUM_TRACK_IDS = 10_000
+"""The evaluation refuses track ids from here on."""
+
+POSETRACK_CONVERSIONS: dict[str, ConvertKeypoints | None] = {
+    "coco17": convert_coco17_to_posetrack15,
+    "posetrack15": None,
+}
+"""Skeletons that can be evaluated on PoseTrack, and how their keypoints become its 15 joints."""
+
+_LEAST_SCORE = 0.0001
+
+_log = logging.getLogger(__name__)
+
+
+def select_posetrack_people(instances: Instances, skeleton: Skeleton, options: ExportOptions) -> People:
+    """Take the people with at least one joint from one frame, as `POSETRACK_15`.
+
+    The evaluation counts a person without joints differently in its two formats, so nobody goes out so.
+
+    Args:
+        instances: The people of one frame.
+        skeleton: One of `POSETRACK_CONVERSIONS`.
+        options: Who and what is left out.
+
+    Returns:
+        The people, with K = 15.
+    """
+    return select_people(
+        instances,
+        skeleton,
+        options,
+        convert_keypoints=POSETRACK_CONVERSIONS[skeleton.name],
+        posed_only=True,
+    )
+
+
+def raise_zero_scores(person_scores: RoundedArray) -> list[float]:
+    """Give people with a score of 0 the least one above: the reference tool takes 0 for a missing score.
+
+    Args:
+        person_scores: (N,).
+
+    Returns:
+        N scores.
+    """
+    scores: list[float] = np.maximum(person_scores, _LEAST_SCORE).tolist()
+    return scores
+
+
+class TrackNumbers:
+    """Fits the track ids of one video into the 10,000 that PoseTrack's evaluation takes.
+
+    An id keeps its number where it can; a larger one takes the lowest number still free. People without a
+    track get a number that no track has, downwards from 9,999 and another one in each frame, because a
+    number must not stand twice in a frame.
+    """
+
+    def __init__(self) -> None:
+        self._number_of: dict[int, int] = {}
+        self._tracks: set[int] = set()
+        self._loose: set[int] = set()
+        self._last_loose = NUM_TRACK_IDS
+
+    def number(self, track_ids: IntArray) -> list[int]:
+        """Number the people of the next frame.
+
+        Args:
+            track_ids: (N,), `UNTRACKED` where there is none.
+
+        Returns:
+            N numbers from 0 to 9,999.
+
+        Raises:
+            ResultsError: The video has more than 10,000 tracks.
+        """
+        ids = track_ids.tolist()
+        tracked = {track_id: self._number_track(track_id) for track_id in ids if track_id != UNTRACKED}
+        return [tracked[i] if i != UNTRACKED else self._number_loose_person() for i in ids]
+
+    def _number_track(self, track_id: int) -> int:
+        if track_id not in self._number_of:
+            number = track_id
+            if not 0 <= track_id < NUM_TRACK_IDS or track_id in self._tracks or track_id in self._loose:
+                number = self._find_free()
+                _log.info("track %d is written as %d: the evaluation takes ids below 10000", track_id, number)
+            self._number_of[track_id] = number
+            self._tracks.add(number)
+        return self._number_of[track_id]
+
+    def _find_free(self) -> int:
+        for taken in (self._tracks | self._loose, self._tracks):
+            if len(taken) < NUM_TRACK_IDS:
+                return next(number for number in range(NUM_TRACK_IDS) if number not in taken)
+        raise ResultsError(
+            "more than 10000 tracks in one video: PoseTrack's evaluation takes no more; export a part of it"
+        )
+
+    def _number_loose_person(self) -> int:
+        if not self._loose:
+            _log.warning("people without a track id: they get numbers of their own, so MOTA says nothing")
+        if len(self._tracks) == NUM_TRACK_IDS:
+            return self._find_free()
+        self._last_loose = (self._last_loose - 1) % NUM_TRACK_IDS
+        while self._last_loose in self._tracks:
+            self._last_loose = (self._last_loose - 1) % NUM_TRACK_IDS
+        self._loose.add(self._last_loose)
+        return self._last_loose

@@ -1,0 +1,61 @@
+"""Header and Record: what a results file says about a video, and about one of its frames."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from posetrack.frame import Instances
+from posetrack.skeleton import Skeleton
+
+SCHEMA = "posetrack/1"
+"""Name and version of the layout of `poses.jsonl`."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Where poses come from: the first line of a results file.
+
+    Attributes:
+        source: The video, folder, pattern or address as it was given.
+        width: Width of the picture in pixels, upright.
+        height: Height of the picture in pixels, upright.
+        fps: Nominal frames a second; the time of each frame stands in its own record.
+        skeleton: The keypoints of every person, in order.
+        recipe: Name of the tracking recipe.
+        schema: Name and version of the layout.
+    """
+
+    source: str
+    width: int
+    height: int
+    fps: Fraction
+    skeleton: Skeleton
+    recipe: str
+    schema: str = SCHEMA
+
+    @property
+    def video_name(self) -> str:
+        """Short name of the source, fit for a file name: `clips/juggle.mp4` is `juggle`."""
+        parts = [part for part in re.split(r"[\\/]+", self.source) if part]
+        if len(parts) > 1 and "*" in parts[-1]:
+            parts.pop()
+        last = parts[-1] if parts else ""
+        stem = re.sub(r"(?<=.)\.\w{2,4}$", "", last)
+        return re.sub(r"[^\w.\-]+", "_", stem).strip("._") or "video"
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """The people of one frame: one line of a results file.
+
+    Attributes:
+        frame: Position in the source, from 0 (`Frame.index`).
+        time_s: Presentation time in seconds (`Frame.time_s`).
+        instances: The people.
+    """
+
+    frame: int
+    time_s: float
+    instances: Instances

@@ -1,0 +1,65 @@
+"""Our MoveNet against the published graphs' own outputs."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from models.checkpoints import load_embedded
+from models.movenet.codec import decode_multiple, decode_single
+from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet, MoveNetConfig
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+TOLERANCE = 1e-3
+
+
+@pytest.fixture(scope="module")
+def picture() -> torch.Tensor:
+    bgr = cv2.imread(str(GOLDEN / "movenet_cyclist.png"))
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).repeat(2, axis=0).repeat(2, axis=1)
+    return torch.from_numpy(rgb).permute(2, 0, 1)[None]
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, np.ndarray]:
+    return dict(np.load(GOLDEN / "movenet_published.npz"))
+
+
+def run_network(config: MoveNetConfig, name: str, picture: torch.Tensor) -> dict[str, torch.Tensor]:
+    network = MoveNet(config).eval()
+    load_embedded(network, name)
+    with torch.inference_mode():
+        return network(picture)
+
+
+def test_thunder_gives_what_the_published_graph_gives(picture, published):
+    keypoints, scores = decode_single(run_network(MOVENET_THUNDER, "movenet-thunder", picture))
+    expected = published["thunder"]
+    np.testing.assert_allclose(keypoints[0].numpy()[:, ::-1], expected[:, :2], atol=TOLERANCE)
+    np.testing.assert_allclose(scores[0].numpy(), expected[:, 2], atol=TOLERANCE)
+
+
+def test_multipose_gives_what_the_published_graph_gives(picture, published):
+    two = torch.cat([picture, picture.flip(3)], dim=3)
+    heads = run_network(MOVENET_MULTIPOSE, "movenet-multipose", two)
+    boxes, box_scores, keypoints, keypoint_scores = decode_multiple(heads, 0.0, max_people=6)[0]
+    expected = published["multipose"]
+    is_person = expected[:, 55] > 0
+    assert is_person.sum() >= 2, "the cyclist and his mirror image"
+    points = expected[:, :51].reshape(6, 17, 3)[is_person]
+    np.testing.assert_allclose(box_scores.numpy(), expected[:, 55], atol=TOLERANCE)
+    np.testing.assert_allclose(keypoints.numpy()[is_person][..., ::-1], points[..., :2], atol=TOLERANCE)
+    np.testing.assert_allclose(keypoint_scores.numpy()[is_person], points[..., 2], atol=TOLERANCE)
+    np.testing.assert_allclose(
+        boxes.numpy()[is_person][:, [1, 0, 3, 2]], expected[is_person, 51:55], atol=TOLERANCE
+    )
+
+
+def test_there_is_no_limit_of_six_people(picture):
+    crowd = picture.repeat(1, 1, 2, 4)
+    heads = run_network(MOVENET_MULTIPOSE, "movenet-multipose", crowd)
+    _, scores, keypoints, _ = decode_multiple(heads, 0.25)[0]
+    assert len(scores) >= 8, "eight copies of a cyclist are eight people"
+    assert keypoints.shape == (len(scores), 17, 2)
