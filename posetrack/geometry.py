@@ -120,19 +120,3 @@ def flip_points(points_xy: FloatArray, flip_index: tuple[int, ...], width: float
     flipped = points_xy[:, list(flip_index)].copy()
     flipped[..., 0] = width - flipped[..., 0]
     return flipped
-
-
-def bound_points(points_xy: FloatArray, visible: np.ndarray) -> FloatArray:
-    """Tight boxes around the visible points of each person.
-
-    Args:
-        points_xy: (N, K, 2), pixels.
-        visible: (N, K) bool; a person with none visible is bound by all of their points.
-
-    Returns:
-        (N, 4) boxes, xyxy.
-    """
-    used = visible | ~visible.any(axis=1, keepdims=True)
-    low = np.where(used[..., None], points_xy, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(used[..., None], points_xy, -np.inf).max(axis=1, initial=-np.inf)
-    return np.concatenate([low, high], axis=1).astype(np.float32)

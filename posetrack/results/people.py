@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from posetrack.frame import UNTRACKED, BoolArray, FloatArray, Instances, IntArray
-from posetrack.geometry import bound_points
 from posetrack.results.rounding import RoundedArray, round_pixels, round_scores
 from posetrack.skeleton import Skeleton
+from trackers.oks import box_around_keypoints
 
 ConvertKeypoints = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
 """Keypoints (N, K, 2) and scores (N, K) of one skeleton to those of another."""
@@ -129,7 +129,9 @@ def complete_boxes(instances: Instances) -> FloatArray:
     if xy is None or xy.shape[1] == 0:
         return np.zeros((len(instances), 4), np.float32)
     scores = instances.keypoint_scores
-    return bound_points(xy, np.ones(xy.shape[:2], bool) if scores is None else scores > 0)
+    seen = np.ones(xy.shape[:2], bool) if scores is None else scores > 0
+    # A person with no sure keypoint is bound by all of them.
+    return box_around_keypoints(xy, seen | ~seen.any(axis=1, keepdims=True), margin=0)
 
 
 def flatten_keypoints(people: People, visibility: int) -> list[list[float]]:

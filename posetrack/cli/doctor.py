@@ -1,0 +1,96 @@
+"""`posetrack doctor`: what is there, and what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+import posetrack
+from posetrack.errors import PoseTrackError
+
+_PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "av", "safetensors", "rich", "typer")
+
+Check = tuple[str, bool, str]
+"""What was looked at, whether it is well, and what was found or what to do."""
+
+
+def doctor_command() -> None:
+    """Say what PoseTrack finds on this machine; exit code 1 when something it needs is missing."""
+    console = Console(highlight=False)
+    is_well = True
+    for what, is_there, text in _check_all():
+        is_well &= is_there
+        mark = "[green]ok     [/green]" if is_there else "[red]missing[/red]"
+        console.print(f"{mark}  {escape(what):<28} {escape(text)}", soft_wrap=True)
+    if not is_well:
+        raise typer.Exit(1)
+
+
+def _check_all() -> Iterator[Check]:
+    yield (
+        "posetrack",
+        True,
+        f"{posetrack.__version__}, Python {platform.python_version()}, {platform.platform()}",
+    )
+    for name in _PACKAGES:
+        try:
+            yield name, True, version(name)
+        except PackageNotFoundError:
+            yield name, False, f"pip install {name}"
+    yield _check_torch()
+    yield from _check_codecs()
+    yield from _check_weights()
+    yield from _check_recipes()
+
+
+def _check_torch() -> Check:
+    import torch
+
+    cores = os.cpu_count() or 1
+    if not torch.cuda.is_available():
+        return "device", True, f"cpu ({torch.get_num_threads()} threads of {cores} cores); no CUDA device"
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return "device", True, ", ".join(f"cuda:{i} {name}" for i, name in enumerate(names))
+
+
+def _check_codecs() -> Iterator[Check]:
+    import av
+
+    for codec, mode in (("libx264", "w"), ("h264", "r"), ("hevc", "r"), ("aac", "w")):
+        is_there = codec in av.codecs_available
+        try:
+            av.codec.Codec(codec, mode)
+        except av.codec.codec.UnknownCodecError:
+            is_there = False
+        what = f"FFmpeg {'encoder' if mode == 'w' else 'decoder'} {codec}"
+        yield what, is_there, "in PyAV" if is_there else "pip install --force-reinstall av"
+
+
+def _check_weights() -> Iterator[Check]:
+    from models.checkpoints import EMBEDDED_SHA256, compute_sha256
+
+    for name, expected in EMBEDDED_SHA256.items():
+        path = Path(str(files("models") / "weights" / f"{name}.safetensors"))
+        is_whole = path.is_file() and compute_sha256(path) == expected
+        found = f"{path.stat().st_size / 1e6:.1f} MB, SHA-256 matches" if is_whole else f"{path}: reinstall"
+        yield f"weights {name}", is_whole, found
+
+
+def _check_recipes() -> Iterator[Check]:
+    from posetrack.recipe import list_recipes, read_recipe
+
+    for name, path in list_recipes().items():
+        try:
+            read_recipe(name)
+        except PoseTrackError as error:
+            yield f"recipe {name}", False, str(error)
+        else:
+            yield f"recipe {name}", True, str(path)

@@ -1,0 +1,66 @@
+"""The `posetrack` command: its sub-commands, and how errors leave it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import posetrack
+from posetrack.cli.convert import convert_command
+from posetrack.cli.doctor import doctor_command
+from posetrack.cli.recipes import recipes_command
+from posetrack.cli.retrack import retrack_command
+from posetrack.cli.run import run_command
+from posetrack.errors import PoseTrackError
+
+app = typer.Typer(
+    name="posetrack",
+    help="Finds, follows and measures people in video.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run_command)
+app.command("retrack")(retrack_command)
+app.command("convert")(convert_command)
+app.command("recipes")(recipes_command)
+app.command("doctor")(doctor_command)
+
+_INTERRUPTED = 130
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"posetrack {posetrack.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; an error that is no bug leaves as one line and exit code 1."""
+    try:
+        app()
+    except PoseTrackError as error:
+        print(f"posetrack: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("posetrack: interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone: `posetrack recipes | head -1`.
+        sys.stderr.close()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

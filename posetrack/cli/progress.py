@@ -1,0 +1,80 @@
+"""How a run shows itself: a bar on a terminal, plain lines elsewhere, nothing when asked to be quiet."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from posetrack.frame import Frame
+
+_LINE_EVERY_S = 5.0
+
+
+class RunProgress:
+    """Counts frames, people and ids of one run, and shows them as they come.
+
+    Args:
+        console: Where to show them.
+        name: What the run is called.
+        num_frames: Frames to expect, when known.
+        is_quiet: Count, but show nothing.
+    """
+
+    def __init__(self, console: Console, name: str, num_frames: int | None, *, is_quiet: bool) -> None:
+        self.frames = 0
+        self.people = 0
+        self.ids: set[int] = set()
+        self._console = console
+        self._name = name
+        self._num_frames = num_frames
+        self._is_quiet = is_quiet
+        self._started_s = self._shown_s = time.monotonic()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def __enter__(self) -> RunProgress:
+        if self._console.is_terminal and not self._is_quiet:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]:.1f} frames/s, {task.fields[people]} people"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self._name, total=self._num_frames, rate=0.0, people=0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, frame: Frame) -> None:
+        """Count one finished frame."""
+        here = len(frame.instances)
+        self.frames += 1
+        self.people += here
+        if frame.instances.track_ids is not None:
+            self.ids.update(frame.instances.track_ids.tolist())
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, rate=self.frames_per_s, people=here)
+        elif not self._is_quiet and time.monotonic() - self._shown_s >= _LINE_EVERY_S:
+            self._shown_s = time.monotonic()
+            total = f" of {self._num_frames}" if self._num_frames else ""
+            self._console.print(
+                f"{self._name}: frame {self.frames}{total}, {self.frames_per_s:.1f} frames/s, {here} people",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    @property
+    def frames_per_s(self) -> float:
+        """Finished frames a second since the start."""
+        return self.frames / max(time.monotonic() - self._started_s, 1e-9)

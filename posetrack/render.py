@@ -1,0 +1,163 @@
+"""Draw people over their picture: skeletons, boxes, ids and trails."""
+
+from __future__ import annotations
+
+import colorsys
+from collections import deque
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from posetrack.frame import UNTRACKED, FloatArray, Frame, ImageArray, Instances
+from posetrack.skeleton import Skeleton
+
+Color = tuple[int, int, int]
+
+_SIDE_COLORS: dict[str, Color] = {"left": (255, 138, 20), "right": (40, 170, 255), "middle": (235, 235, 235)}
+_UNTRACKED_COLOR: Color = (160, 160, 160)
+# Golden ratio: hues of consecutive ids lie far apart.
+_HUE_STEP = 0.618034
+# OpenCV draws at 1/8 pixel.
+_SUBPIXEL_BITS = 3
+
+
+@dataclass(frozen=True)
+class RenderStyle:
+    """What is drawn.
+
+    Attributes:
+        skeletons: Limbs and keypoints.
+        boxes: Boxes.
+        ids: Track ids and scores above the boxes.
+        trails: Where each person has been.
+        min_keypoint_score: Keypoints below it, and their limbs, are not drawn.
+        trail_s: Length of the trails in seconds.
+    """
+
+    skeletons: bool = True
+    boxes: bool = True
+    ids: bool = True
+    trails: bool = True
+    min_keypoint_score: float = 0.3
+    trail_s: float = 1.5
+
+
+class Renderer:
+    """Draws the people of consecutive frames; remembers where they were, for the trails.
+
+    Line widths follow the size of the frame, so that a 4K video looks like a small one. Keypoints and limbs of
+    the left side are orange, those of the right side blue; a person's box, id and trail share one colour.
+
+    Args:
+        skeleton: The limbs to draw.
+        style: What to draw.
+    """
+
+    def __init__(self, skeleton: Skeleton, style: RenderStyle | None = None) -> None:
+        self._skeleton = skeleton
+        self._style = style or RenderStyle()
+        sides = [skeleton.side_of(name) for name in skeleton.names]
+        self._keypoint_colors = [_SIDE_COLORS[side] for side in sides]
+        self._limb_colors = [
+            _SIDE_COLORS[sides[a] if sides[a] == sides[b] else "middle"] for a, b in skeleton.edge_index
+        ]
+        self._trails: dict[int, deque[tuple[float, FloatArray]]] = {}
+
+    def __call__(self, frame: Frame) -> ImageArray:
+        """Draw one frame.
+
+        Args:
+            frame: Its `smoothed_xy` is drawn where there is one, otherwise `keypoints_xy`.
+
+        Returns:
+            (H, W, 3) uint8 RGB, a new picture.
+        """
+        image = frame.image.copy()
+        people = frame.instances
+        width = max(1, round(min(frame.size_wh) / 270))
+        ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
+        colors = [color_of(int(track_id)) for track_id in ids]
+        if self._style.trails:
+            self._draw_trails(image, frame, width)
+        if self._style.boxes:
+            _draw_boxes(image, people, colors, width)
+        if self._style.skeletons:
+            self._draw_skeletons(image, people, width)
+        if self._style.ids:
+            _draw_labels(image, people, ids, colors, width)
+        return image
+
+    def _draw_trails(self, image: ImageArray, frame: Frame, width: int) -> None:
+        people = frame.instances
+        if people.track_ids is not None and people.boxes_xyxy is not None:
+            centers = (people.boxes_xyxy[:, :2] + people.boxes_xyxy[:, 2:]) / 2
+            for track_id, center in zip(people.track_ids.tolist(), centers, strict=True):
+                if track_id != UNTRACKED:
+                    self._trails.setdefault(track_id, deque()).append((frame.time_s, center))
+        for track_id, trail in list(self._trails.items()):
+            while trail and frame.time_s - trail[0][0] > self._style.trail_s:
+                trail.popleft()
+            if not trail:
+                del self._trails[track_id]
+            elif len(trail) > 1:
+                points = _fix(np.stack([point for _, point in trail]))
+                _draw_path(image, points, color_of(track_id), width)
+
+    def _draw_skeletons(self, image: ImageArray, people: Instances, width: int) -> None:
+        if people.drawn_xy is None or people.keypoint_scores is None:
+            return
+        shown = people.keypoint_scores >= self._style.min_keypoint_score
+        radius = round((width + 0.5) * 2**_SUBPIXEL_BITS)
+        for points, is_shown in zip(_fix(people.drawn_xy), shown, strict=True):
+            for (a, b), color in zip(self._skeleton.edge_index, self._limb_colors, strict=True):
+                if is_shown[a] and is_shown[b]:
+                    cv2.line(image, points[a], points[b], color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+            for k in np.flatnonzero(is_shown):
+                color = self._keypoint_colors[k]
+                cv2.circle(image, points[k], radius, color, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def color_of(track_id: int) -> Color:
+    """The RGB colour of a person, the same in every frame and every run."""
+    if track_id == UNTRACKED:
+        return _UNTRACKED_COLOR
+    r, g, b = colorsys.hsv_to_rgb((track_id * _HUE_STEP) % 1.0, 0.75, 1.0)
+    return round(255 * r), round(255 * g), round(255 * b)
+
+
+def _draw_boxes(image: ImageArray, people: Instances, colors: list[Color], width: int) -> None:
+    if people.boxes_xyxy is None:
+        return
+    for corners, color in zip(_fix(people.boxes_xyxy.reshape(-1, 2, 2)), colors, strict=True):
+        cv2.rectangle(image, corners[0], corners[1], color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _draw_labels(
+    image: ImageArray, people: Instances, ids: np.ndarray, colors: list[Color], width: int
+) -> None:
+    if people.boxes_xyxy is None:
+        return
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.35 + 0.15 * width
+    for box, track_id, score, color in zip(
+        people.boxes_xyxy, ids.tolist(), people.person_scores.tolist(), colors, strict=True
+    ):
+        text = f"{score:.2f}" if track_id == UNTRACKED else f"{track_id}  {score:.2f}"
+        (text_width, text_height), below = cv2.getTextSize(text, font, scale, width)
+        left = int(min(max(box[0], 0), max(image.shape[1] - text_width, 0)))
+        bottom = int(min(max(box[1], text_height + below), image.shape[0]))
+        top_left = (left, bottom - text_height - below)
+        cv2.rectangle(image, top_left, (left + text_width, bottom), color, -1)
+        place = (left, bottom - below // 2)
+        cv2.putText(image, text, place, font, scale, (0, 0, 0), width, cv2.LINE_AA)
+
+
+def _draw_path(image: ImageArray, points: np.ndarray, color: Color, width: int) -> None:
+    cv2.polylines(image, [points], False, color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _fix(points_xy: FloatArray) -> np.ndarray:
+    """Continuous pixels -> OpenCV's fixed point, whose whole numbers are pixel centres."""
+    # Far outside the picture there is nothing to see, and 32-bit integers end somewhere.
+    inside = np.clip(points_xy, -1e5, 1e5)
+    return np.rint((inside - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)

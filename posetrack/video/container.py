@@ -1,0 +1,129 @@
+"""Opening a container, and what its headers say: streams, rate, length."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+
+from posetrack.errors import VideoError
+from posetrack.video.timeline import choose_fps, is_sane_fps, measure_fps
+
+_URL_TIMEOUT_S = 20.0
+_PACKETS_TO_MEASURE = 120
+_FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
+_TEXT_FORMATS = frozenset({"tty"})
+
+
+def to_url(source: str) -> str:
+    """The URL of a source: a path gets `file:`, so that FFmpeg takes no part of its name for a protocol."""
+    return source if "://" in source else f"file:{source}"
+
+
+def open_container(source: str) -> InputContainer:
+    """Open a file or URL for reading.
+
+    Raises:
+        VideoError: It is missing, empty, unfinished or nothing that FFmpeg reads.
+    """
+    timeout = _URL_TIMEOUT_S if "://" in source else None
+    try:
+        container = av.open(to_url(source), mode="r", timeout=timeout, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise VideoError(_explain(source, error)) from error
+    if container.format.name in _TEXT_FORMATS:
+        container.close()
+        raise VideoError(f"{source}: a text file, not a video; give a video or images")
+    return container
+
+
+def pick_video_stream(source: str, container: InputContainer) -> av.VideoStream:
+    """The video stream to read: FFmpeg's choice among those that are no cover picture.
+
+    Raises:
+        VideoError: There is none, or it cannot be decoded.
+    """
+    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    if not streams:
+        found = ["cover picture" if stream.type == "video" else stream.type for stream in container.streams]
+        kinds = ", ".join(dict.fromkeys(found)) or "none"
+        raise VideoError(f"{source}: no video stream; streams found: {kinds}")
+    best = container.streams.best("video")
+    stream = next((stream for stream in streams if stream is best), streams[0])
+    if stream.codec_context is None:
+        raise VideoError(f"{source}: this FFmpeg has no decoder for its video; convert it to H.264")
+    return stream
+
+
+def read_fps(source: str, stream: av.VideoStream) -> Fraction:
+    """Average frame rate of a stream, measured on its first packets where its container lies."""
+    measured = None
+    if not is_sane_fps(stream.average_rate) and not is_sane_fps(stream.guessed_rate) and "://" not in source:
+        with open_container(source) as container:
+            pts: list[int] = []
+            for packet in container.demux(container.streams[stream.index]):
+                if packet.pts is not None:
+                    pts.append(packet.pts)
+                if len(pts) == _PACKETS_TO_MEASURE:
+                    break
+        measured = measure_fps(pts, stream.time_base or Fraction(1))
+    return choose_fps(stream.average_rate, stream.guessed_rate, measured)
+
+
+def read_end_s(stream: av.VideoStream) -> float | None:
+    """When the pictures of a stream should end on its container's clock, in seconds; None if unknown."""
+    container = stream.container
+    if stream.duration and stream.time_base:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    tag = stream.metadata.get("DURATION")  # Matroska: 00:00:10.292000000
+    if tag is not None:
+        try:
+            hours, minutes, seconds = tag.split(":")
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        except ValueError:  # free text
+            return None
+    if isinstance(container, InputContainer) and container.duration and len(container.streams) == 1:
+        return (container.start_time + container.duration) / av.time_base
+    return None
+
+
+def _explain(source: str, error: av.FFmpegError) -> str:
+    """One line for a container that does not open: what, where, remedy."""
+    if "://" in source:
+        return f"{source}: cannot be opened: {error.strerror}; check the address and the network"
+    if isinstance(error, PermissionError):
+        return f"{source}: may not be read; check its permissions"
+    try:
+        size = os.path.getsize(source)
+    except OSError:
+        return f"{source}: no such file; check the path"
+    if size == 0:
+        return f"{source}: the file is empty (0 bytes); copy or record it again"
+    if _is_unfinished_mp4(source, size):
+        return (
+            f"{source}: the recording was not finished: its index is missing (moov atom missing); "
+            "copy the whole file again, or repair it with untrunc"
+        )
+    return f"{source}: not a video that FFmpeg can read ({error.strerror}); check the file, or convert it"
+
+
+def _is_unfinished_mp4(path: str, size: int) -> bool:
+    """Whether a file is made of MP4 boxes of which none is the index."""
+    position = 0
+    seen: set[bytes] = set()
+    with open(path, "rb") as file:
+        while position + 8 <= size:
+            file.seek(position)
+            header = file.read(16)
+            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+            if length == 1:
+                length = int.from_bytes(header[8:16], "big")
+            if kind not in _FIRST_BOXES and not seen:
+                return False
+            seen.add(kind)
+            if length < 8:  # 0: to the end of the file
+                break
+            position += length
+    return bool(seen) and b"moov" not in seen

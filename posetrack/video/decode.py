@@ -1,0 +1,255 @@
+"""A video file or URL as a source of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import av
+from av.codec.context import Flags
+
+from posetrack.errors import VideoError
+from posetrack.frame import Frame, ImageArray
+from posetrack.video.base import Selection, VideoInfo, VideoSource
+from posetrack.video.container import open_container, pick_video_stream, read_end_s, read_fps
+from posetrack.video.picture import to_upright_rgb
+from posetrack.video.seek import find_start
+from posetrack.video.timeline import FrameClock
+
+_MAX_READ_ERRORS = 10
+_CUT_SHORT_S = 0.5
+_LENGTH_ERROR_S = 1.0
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A wanted picture before its conversion."""
+
+    index: int
+    time_s: float
+    frame: av.VideoFrame
+
+
+class VideoFile(VideoSource):
+    """The video stream of a container that FFmpeg reads.
+
+    Damaged packets are skipped and counted. A file that ends before its header says so gives the frames
+    that are there, and a warning.
+    """
+
+    def __init__(self, source: str, selection: Selection) -> None:
+        """Open the container and decode as far as the first wanted frame.
+
+        Args:
+            source: A path, or a URL with `://`.
+            selection: The part that is wanted.
+
+        Raises:
+            VideoError: It cannot be opened or decoded, has no video stream, or no frame in the part.
+        """
+        super().__init__()
+        self._source = source
+        self._selection = selection
+        self._end_s = 0.0
+        self._reached_end = False
+        self._open()
+        try:
+            self.fps = read_fps(source, self._stream)
+            self._pictures = self._select(self._locate_start())
+            self._first = next(self._pictures, None)
+            if self._first is None:
+                raise VideoError(selection.describe_empty(source, self._length_s()))
+            self.info = self._describe(self._first)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _open(self) -> None:
+        self._container = open_container(self._source)
+        try:
+            self._stream = pick_video_stream(self._source, self._container)
+        except VideoError:
+            self._container.close()
+            raise
+        self._time_base = self._stream.time_base or Fraction(1, 90000)
+        self._stream.thread_type = "AUTO"
+        if self._stream.codec_context.name == "hevc":
+            # Else one lost packet silences FFmpeg's HEVC decoder until the next key frame.
+            self._stream.codec_context.flags |= Flags.output_corrupt.value
+        # AVI keeps no presentation stamps: FFmpeg makes them up, and wrongly where pictures are reordered.
+        self._use_dts = self._container.format.name == "avi"
+
+    def _locate_start(self) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Pictures with their index, from the first one or from a key frame before the start."""
+        frames = self._decode()
+        first = next(frames, None)
+        if first is None:
+            raise VideoError(
+                f"{self._source}: no picture could be decoded; the file is damaged or not supported"
+            )
+        first_pts = self._stamp(first)
+        self._start_clock(first_pts)
+        if self._selection.start_s == 0 or first_pts is None:
+            return enumerate(chain([first], frames))
+        start = find_start(self._source, self._stream, first_pts=first_pts, start_s=self._selection.start_s)
+        if start is None and self._is_past_end():
+            raise VideoError(self._selection.describe_empty(self._source, self._length_s()))
+        if start is None:
+            return enumerate(chain([first], frames))
+        self._container.seek(start.key_pts, stream=self._stream)
+        frames = self._decode()
+        landed = next((frame for frame in frames if (self._stamp(frame) or 0) >= start.pts), None)
+        if landed is not None and self._stamp(landed) == start.pts:
+            return enumerate(chain([landed], frames), start.index)
+        # The seek went too far, or the picture at the start is damaged: count from the beginning.
+        self._container.close()
+        self._open()
+        self.num_damaged = 0
+        self._start_clock(first_pts)
+        return enumerate(self._decode())
+
+    def _is_past_end(self) -> bool:
+        length_s = self._length_s()
+        return length_s is not None and self._selection.start_s > length_s + _LENGTH_ERROR_S
+
+    def _start_clock(self, first_pts: int | None) -> None:
+        self._clock = FrameClock(time_base=self._time_base, fps=self.fps, first_pts=first_pts)
+
+    def _stamp(self, frame: av.VideoFrame) -> int | None:
+        return frame.dts if self._use_dts or frame.pts is None else frame.pts
+
+    def _select(self, frames: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[_Picture]:
+        """The wanted pictures, with their times."""
+        start_s, end_s, every = self._selection.start_s, self._selection.end_s, self._selection.every
+        anchor = None
+        for index, frame in frames:
+            time_s = self._clock.read(self._stamp(frame))
+            if end_s is not None and time_s >= end_s:
+                return
+            self._end_s = time_s + float(max((frame.duration or 0) * self._time_base, 1 / self.fps))
+            if time_s < start_s:
+                continue
+            anchor = index if anchor is None else anchor
+            self.num_damaged += int(frame.is_corrupt)
+            if (index - anchor) % every == 0:
+                yield _Picture(index, time_s, frame)
+        self._reached_end = True
+
+    def _read_frames(self) -> Iterator[Frame]:
+        if self._first is None:
+            return
+        pictures = chain([self._first], self._pictures)
+        self._first = None
+        try:
+            for picture in pictures:
+                frame = Frame(index=picture.index, time_s=picture.time_s, image=self._convert(picture))
+                self._watch_size(frame)
+                yield frame
+        finally:
+            self._report()
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """All pictures from here on, in order; one damaged packet costs no other picture."""
+        held = None
+        for packet in self._read_packets():
+            if held is not None:
+                yield from self._decode_packet(held)
+            held = packet
+        if held is not None and held.is_corrupt:
+            # The last packet of a file that was cut off. An error while the decoder is drained would lose
+            # the whole pictures that it still holds.
+            self.num_damaged += 1
+        elif held is not None:
+            yield from self._decode_packet(held)
+        yield from self._decode_packet(None)
+
+    def _decode_packet(self, packet: av.Packet[av.VideoStream] | None) -> list[av.VideoFrame]:
+        try:
+            return self._stream.codec_context.decode(packet)
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            self.num_damaged += 1
+            return []
+
+    def _read_packets(self) -> Iterator[av.Packet[av.VideoStream]]:
+        num_errors = 0
+        while True:
+            try:
+                for packet in self._container.demux(self._stream):
+                    if packet.size:
+                        num_errors = 0
+                        yield packet
+                return
+            except av.FFmpegError as error:
+                num_errors += 1
+                self.num_damaged += 1
+                if num_errors == _MAX_READ_ERRORS:
+                    self._warn(f"{self._source}: reading stopped: {error.strerror}; the rest is left out")
+                    return
+
+    def _convert(self, picture: _Picture) -> ImageArray:
+        try:
+            return to_upright_rgb(picture.frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise VideoError(
+                f"{self._source}: frame {picture.index} has pixels that cannot be converted "
+                f"({picture.frame.format.name}); convert the video to H.264"
+            ) from error
+
+    def _describe(self, first: _Picture) -> VideoInfo:
+        height, width = self._convert(first).shape[:2]
+        path = urlsplit(self._source).path if "://" in self._source else self._source
+        return VideoInfo(
+            source=self._source,
+            name=Path(path).stem or "stream",
+            width=width,
+            height=height,
+            fps=self.fps,
+            time_base=self._time_base,
+            num_frames=self._estimate_frames(first),
+            has_audio=bool(self._container.streams.audio),
+            start_s=float(self._clock.origin),
+        )
+
+    def _length_s(self) -> float | None:
+        end_s = read_end_s(self._stream)
+        return None if end_s is None else end_s - float(self._clock.origin)
+
+    def _estimate_frames(self, first: _Picture) -> int | None:
+        length_s, end_s = self._length_s(), self._selection.end_s
+        if end_s is not None and (length_s is None or end_s < length_s):
+            return self._selection.count(max(1, round((end_s - first.time_s) * self.fps)))
+        if "mov" in self._container.format.name and self._stream.frames:
+            return self._selection.count(max(1, self._stream.frames - first.index))
+        if length_s is None:
+            return None
+        return self._selection.count(max(1, round((length_s - first.time_s) * self.fps)))
+
+    def _report(self) -> None:
+        """Say what was wrong, once all frames are read."""
+        if self.num_damaged:
+            self._warn(
+                f"{self._source}: {self.num_damaged} damaged packets; pictures there are missing or marred"
+            )
+        if self._clock.num_repaired and not self._use_dts:
+            self._warn(
+                f"{self._source}: {self._clock.num_repaired} time stamps were missing or out of order; "
+                f"repaired from the frame rate ({float(self.fps):.4g})"
+            )
+        length_s = self._length_s()
+        if self._reached_end and length_s is not None:
+            missing_s = length_s - self._end_s
+            if missing_s > max(_CUT_SHORT_S, float(3 / self.fps)):
+                self._warn(
+                    f"{self._source}: the pictures end at {self._end_s:.4g} s of {length_s:.4g} s; "
+                    "the file is cut short"
+                )
+
+    def _release(self) -> None:
+        self._first = None
+        self._container.close()

@@ -1,0 +1,196 @@
+"""Image files as a source of frames: a folder, a glob, a list, or one picture."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from posetrack.errors import VideoError
+from posetrack.frame import Frame, ImageArray
+from posetrack.video.base import Selection, VideoInfo, VideoSource
+
+IMAGE_SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"]
+)
+_VIDEO_SUFFIXES = frozenset(
+    [
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".flv",
+        ".wmv",
+        ".gif",
+    ]
+)
+_NAMES_SHOWN = 5
+
+
+def is_image_name(path: str) -> bool:
+    """Whether the suffix of a path is that of an image file that can be read."""
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
+
+
+def natural_key(path: str) -> list[tuple[int, int, str]]:
+    """Sort key that puts `img2.jpg` before `img10.jpg`."""
+    parts = re.split(r"(\d+)", path)
+    key = [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts]
+    return [*key, (2, 0, path)]
+
+
+def find_images(folder: str) -> tuple[str, ...]:
+    """The image files of a folder in natural order, without hidden ones.
+
+    Raises:
+        VideoError: The folder cannot be read, or holds no images.
+    """
+    try:
+        names = [name for name in os.listdir(folder) if not name.startswith(".")]
+    except OSError as error:
+        raise VideoError(
+            f"{folder}: the folder cannot be read: {error.strerror}; check its permissions"
+        ) from error
+    images = sorted(filter(is_image_name, names), key=natural_key)
+    if not images:
+        videos = [name for name in names if os.path.splitext(name)[1].lower() in _VIDEO_SUFFIXES]
+        remedy = (
+            f"it holds {len(videos)} videos: give them as files, such as {os.path.join(folder, videos[0])}"
+            if videos
+            else "give a folder with .jpg, .png or other image files"
+        )
+        raise VideoError(f"{folder}: no images in this folder; {remedy}")
+    return tuple(os.path.join(folder, name) for name in images)
+
+
+def read_image(path: str) -> ImageArray | None:
+    """Read one image file, upright by its EXIF orientation.
+
+    Args:
+        path: An image file of any depth and number of channels; transparency is dropped.
+
+    Returns:
+        (H, W, 3) uint8 RGB, or None where the file is missing, damaged or no image.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
+    if data.size == 0:
+        return None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error:  # a header that claims an impossible size
+        return None
+    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+class ImageSequence(VideoSource):
+    """Image files, one frame each, at an even rate.
+
+    A file that cannot be read is left out with a warning; the frames after it keep their index and time.
+    """
+
+    def __init__(
+        self,
+        paths: tuple[str, ...],
+        selection: Selection,
+        fps: Fraction,
+        *,
+        source: str,
+        name: str | None = None,
+    ) -> None:
+        """Find the part that is wanted and read its first image.
+
+        Args:
+            paths: Image files in order.
+            selection: The part that is wanted.
+            fps: Images per second.
+            source: How the user named the sequence.
+            name: Name for outputs; the folder of the images if None.
+
+        Raises:
+            VideoError: `fps` is not positive, the part is empty, or no image can be read.
+        """
+        super().__init__()
+        if fps <= 0:
+            raise VideoError(f"{source}: {fps} images per second; give a rate above 0")
+        self._fps = fps
+        self._source = source
+        self._unreadable: list[str] = []
+        wanted = [i for i in range(len(paths)) if self._is_wanted(i, selection)]
+        if not wanted:
+            raise VideoError(selection.describe_empty(source, float(len(paths) / fps)))
+        wanted = wanted[:: selection.every]
+        self._num_wanted = len(wanted)
+        self._pictures = self._read([(i, paths[i]) for i in wanted])
+        self._first = next(self._pictures, None)
+        if self._first is None:
+            self._report()
+            raise VideoError(
+                f"{source}: no image could be read, the first is {paths[wanted[0]]}; "
+                "the files are damaged or not images"
+            )
+        width, height = self._first.size_wh
+        self.info = VideoInfo(
+            source=source,
+            name=name or Path(paths[0]).resolve().parent.name,
+            width=width,
+            height=height,
+            fps=fps,
+            time_base=1 / fps,
+            num_frames=len(wanted),
+            kind="images",
+        )
+
+    def _is_wanted(self, index: int, selection: Selection) -> bool:
+        time_s = float(index / self._fps)
+        return selection.start_s <= time_s and (selection.end_s is None or time_s < selection.end_s)
+
+    def _read(self, files: list[tuple[int, str]]) -> Iterator[Frame]:
+        for index, path in files:
+            image = read_image(path)
+            if image is None:
+                self.num_damaged += 1
+                self._unreadable.append(os.path.basename(path))
+                continue
+            yield Frame(index=index, time_s=float(index / self._fps), image=image)
+
+    def _read_frames(self) -> Iterator[Frame]:
+        if self._first is None:
+            return
+        frames = chain([self._first], self._pictures)
+        self._first = None
+        try:
+            for frame in frames:
+                self._watch_size(frame)
+                yield frame
+        finally:
+            self._report()
+
+    def _report(self) -> None:
+        if self._unreadable:
+            names = ", ".join(self._unreadable[:_NAMES_SHOWN])
+            names += ", ..." if len(self._unreadable) > _NAMES_SHOWN else ""
+            self._warn(
+                f"{self._source}: {len(self._unreadable)} of {self._num_wanted} images could not be read "
+                f"and were left out: {names}"
+            )
+            self._unreadable = []
+
+    def _release(self) -> None:
+        self._pictures = iter(())
+        self._first = None

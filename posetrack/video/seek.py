@@ -1,0 +1,78 @@
+"""Finding a time in a video without decoding what lies before it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+import av
+
+from posetrack.video.container import open_container
+
+# Containers whose index leads to the very key frame asked for, and whose packets are stamped one a picture.
+_INDEXED_FORMATS = frozenset({"mov", "matroska"})
+# Codecs with packets that show no picture, so that counting packets does not count pictures.
+_CODECS_WITH_HIDDEN_PICTURES = frozenset({"vp8"})
+_REORDER_MARGIN_S = 2
+
+
+@dataclass(frozen=True)
+class StartPoint:
+    """Where to start decoding, and where the wanted frames begin; stamps in ticks.
+
+    Attributes:
+        key_pts: Stamp of the last key frame at or before the first wanted picture.
+        pts: Stamp of the first wanted picture.
+        index: How many pictures the source has before it.
+    """
+
+    key_pts: int
+    pts: int
+    index: int
+
+
+def find_start(source: str, stream: av.VideoStream, *, first_pts: int, start_s: float) -> StartPoint | None:
+    """Find the first picture at or after a time from the stamps of the packets alone.
+
+    Args:
+        source: The path of the video; it is opened a second time.
+        stream: The video stream.
+        first_pts: Stamp of the source's first picture, in ticks.
+        start_s: The time wanted, in seconds from that picture.
+
+    Returns:
+        Where to seek to; None where the packets cannot tell, and decoding from the beginning must.
+    """
+    formats = stream.container.format.name.split(",")
+    if "://" in source or _INDEXED_FORMATS.isdisjoint(formats):
+        return None
+    time_base = stream.time_base
+    if stream.codec_context.name in _CODECS_WITH_HIDDEN_PICTURES or time_base is None:
+        return None
+
+    def time_of(pts: int) -> float:
+        return float((pts - first_pts) * time_base)
+
+    stamps: list[int] = []
+    keys: list[int] = []
+    with open_container(source) as container:
+        try:
+            for packet in container.demux(container.streams[stream.index]):
+                if not packet.size or packet.is_discard:
+                    continue
+                if packet.pts is None:
+                    return None
+                if packet.pts >= first_pts:
+                    stamps.append(packet.pts)
+                    if packet.is_keyframe:
+                        keys.append(packet.pts)
+                if packet.dts is not None and time_of(packet.dts) > start_s + _REORDER_MARGIN_S:
+                    break
+        except av.FFmpegError:
+            return None
+    stamps.sort()
+    index = bisect_left(stamps, start_s, key=time_of)
+    if index == len(stamps) or len(set(stamps)) < len(stamps):
+        return None
+    key_pts = max((pts for pts in keys if pts <= stamps[index]), default=None)
+    return None if key_pts is None else StartPoint(key_pts, stamps[index], index)

@@ -1,0 +1,116 @@
+"""Open a source of frames: a file, a URL, a folder, glob or list of images."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import groupby
+from pathlib import Path
+
+from posetrack.errors import VideoError
+from posetrack.video.base import Selection, VideoInfo, VideoSource
+from posetrack.video.decode import VideoFile
+from posetrack.video.images import ImageSequence, find_images, is_image_name, natural_key
+
+__all__ = ["Source", "VideoInfo", "VideoSource", "group_sources", "open_video"]
+
+Source = str | tuple[str, ...]
+"""One source: a path, a URL or a glob; or the image files of one sequence, in order."""
+
+
+def open_video(
+    source: str | Path | Sequence[str],
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    every: int = 1,
+    image_fps: Fraction = Fraction(25),
+) -> VideoSource:
+    """Open a source of frames and read as far as its first wanted frame.
+
+    Args:
+        source: A file that FFmpeg reads, a URL (anything with `://`), a folder of images, a quoted glob
+            of images, one image, or the image files of one sequence (see `group_sources`).
+        start_s: The first time wanted, in seconds from the source's first frame.
+        end_s: Frames from this time on are left out; None for all.
+        every: Of the part from `start_s`, the first frame and every n-th after it.
+        image_fps: Frames per second of a sequence of images.
+
+    Returns:
+        The open source; it is also a context manager.
+
+    Raises:
+        VideoError: The source is missing, unreadable or has no pictures; the part asked for is empty.
+    """
+    selection = Selection(start_s, end_s, every)
+    if isinstance(source, Sequence) and not isinstance(source, str):
+        return ImageSequence(tuple(source), selection, image_fps, source=_describe(source))
+    source = os.fspath(source)
+    if "://" in source or (os.path.isfile(source) and not is_image_name(source)):
+        return VideoFile(source, selection)
+    if os.path.isdir(source):
+        name = Path(source).resolve().name
+        return ImageSequence(find_images(source), selection, image_fps, source=source, name=name)
+    if os.path.exists(source):
+        return ImageSequence((source,), selection, image_fps, source=source, name=Path(source).stem)
+    if glob.has_magic(source):
+        return _open_glob(source, selection, image_fps)
+    raise VideoError(f"{source}: no such file or folder; check the path")
+
+
+def group_sources(arguments: Sequence[str]) -> list[Source]:
+    """Group command-line arguments into sources, each of which `open_video` accepts.
+
+    A shell expands `frames/*.jpg` into many arguments: consecutive image files of one folder become one
+    image sequence, in natural order (2 before 10). Everything else is a source of its own. A quoted glob
+    stays one source where it matches images, and becomes the files that it matches where it does not.
+    """
+    expanded: list[str] = []
+    for argument in arguments:
+        matches = [] if "://" in argument or os.path.exists(argument) else _matches(argument)
+        expanded += [argument] if not matches or any(map(is_image_name, matches)) else matches
+
+    def image_folder(argument: str) -> str | None:
+        is_image = is_image_name(argument) and "://" not in argument and os.path.isfile(argument)
+        return os.path.dirname(argument) if is_image else None
+
+    sources: list[Source] = []
+    for folder, group in groupby(expanded, key=image_folder):
+        members = list(group)
+        if folder is None or len(members) == 1:
+            sources += members
+        else:
+            sources.append(tuple(sorted(members, key=natural_key)))
+    return sources
+
+
+def _matches(pattern: str) -> list[str]:
+    """The files that a glob names, in natural order."""
+    if not glob.has_magic(pattern):
+        return []
+    return sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)), key=natural_key)
+
+
+def _open_glob(pattern: str, selection: Selection, image_fps: Fraction) -> VideoSource:
+    matches = _matches(pattern)
+    if not matches:
+        raise VideoError(f"{pattern}: no file matches; check the pattern")
+    images = tuple(filter(is_image_name, matches))
+    if images:
+        name = Path(images[0]).resolve().parent.name
+        return ImageSequence(images, selection, image_fps, source=pattern, name=name)
+    if len(matches) == 1:
+        return open_video(matches[0], start_s=selection.start_s, end_s=selection.end_s, every=selection.every)
+    raise VideoError(f"{pattern}: matches {len(matches)} files and no images; open them one by one")
+
+
+def _describe(paths: Sequence[str]) -> str:
+    """The name of an image sequence that was given as files, for people."""
+    if not paths:
+        raise VideoError("an image sequence needs at least one image; none was given")
+    if len(paths) == 1:
+        return paths[0]
+    suffixes = {Path(path).suffix for path in paths}
+    return os.path.join(os.path.dirname(paths[0]), f"*{suffixes.pop()}" if len(suffixes) == 1 else "*")

@@ -1,0 +1,122 @@
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from posetrack.frame import Frame
+from posetrack.pipeline import QUEUE_FRAMES, batched, prefetch, run, stream
+
+
+def make_frames(count: int) -> Iterator[Frame]:
+    for i in range(count):
+        yield Frame(i, i / 25, np.zeros((2, 2, 3), np.uint8))
+
+
+def count_stages() -> int:
+    return sum(thread.name == "posetrack-prefetch" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 50])
+def test_frames_come_out_in_order(count):
+    seen: list[int] = []
+    run(
+        make_frames(count),
+        [lambda frames: (f for f in frames), lambda frames: frames],
+        [lambda f: seen.append(f.index)],
+    )
+    assert seen == list(range(count))
+    assert count_stages() == 0
+
+
+def test_a_processor_may_hold_frames_back():
+    def in_fours(frames):
+        for batch in batched(frames, 4):
+            yield from batch
+
+    assert [f.index for f in stream(make_frames(10), [in_fours])] == list(range(10))
+
+
+def test_batched_cuts_without_losing_any():
+    assert list(batched(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(batched([], 3)) == []
+
+
+class BrokenError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("where", ["source", "processor", "sink"])
+def test_an_error_anywhere_reaches_the_caller_after_what_came_before_it(where):
+    closed: list[str] = []
+
+    def source():
+        try:
+            for frame in make_frames(20):
+                if where == "source" and frame.index == 5:
+                    raise BrokenError(where)
+                yield frame
+        finally:
+            closed.append("source")
+
+    def processor(frames):
+        for frame in frames:
+            if where == "processor" and frame.index == 5:
+                raise BrokenError(where)
+            yield frame
+
+    def sink(frame):
+        if where == "sink" and frame.index == 5:
+            raise BrokenError(where)
+        seen.append(frame.index)
+
+    seen: list[int] = []
+    with pytest.raises(BrokenError, match=where):
+        run(source(), [processor], [sink])
+    assert seen == [0, 1, 2, 3, 4]
+    assert closed == ["source"]
+    assert count_stages() == 0
+
+
+def test_decoding_runs_ahead_but_not_far():
+    made = []
+
+    def source():
+        for frame in make_frames(1000):
+            made.append(frame.index)
+            yield frame
+
+    frames = prefetch(source())
+    next(frames)
+    deadline = time.monotonic() + 5
+    while len(made) < QUEUE_FRAMES + 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert QUEUE_FRAMES < len(made) <= QUEUE_FRAMES + 2
+    frames.close()
+    assert count_stages() == 0
+
+
+def test_stages_run_on_threads_of_their_own():
+    homes: dict[str, int] = {}
+
+    def source():
+        homes["decode"] = threading.get_ident()
+        yield from make_frames(3)
+
+    def processor(frames):
+        homes["network"] = threading.get_ident()
+        yield from frames
+
+    run(source(), [processor], [lambda frame: homes.setdefault("encode", threading.get_ident())])
+    assert len(set(homes.values())) == 3
+    assert homes["encode"] == threading.get_ident()
+
+
+def test_leaving_early_stops_everything():
+    endless = (Frame(i, 0.0, np.zeros((1, 1, 3), np.uint8)) for i in iter(int, 1))
+    frames = stream(endless, [])
+    next(frames)
+    frames.close()
+    assert count_stages() == 0
