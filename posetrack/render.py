@@ -20,6 +20,8 @@ _UNTRACKED_COLOR: Color = (160, 160, 160)
 _HUE_STEP = 0.618034
 # OpenCV draws at 1/8 pixel.
 _SUBPIXEL_BITS = 3
+# So far outside the picture there is nothing to see, and 32-bit integers end somewhere.
+_FARTHEST_PX = 1e5
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,10 @@ def color_of(track_id: int) -> Color:
 def _draw_boxes(image: ImageArray, people: Instances, colors: list[Color], width: int) -> None:
     if people.boxes_xyxy is None:
         return
-    for corners, color in zip(_fix(people.boxes_xyxy.reshape(-1, 2, 2)), colors, strict=True):
-        cv2.rectangle(image, corners[0], corners[1], color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+    # On whole pixels, where upright lines are sharp.
+    corners = np.clip(np.floor(people.boxes_xyxy), -_FARTHEST_PX, _FARTHEST_PX).astype(np.int32)
+    for (left, top, right, bottom), color in zip(corners.tolist(), colors, strict=True):
+        cv2.rectangle(image, (left, top), (right, bottom), color, width)
 
 
 def _draw_labels(
@@ -158,6 +162,5 @@ def _draw_path(image: ImageArray, points: np.ndarray, color: Color, width: int) 
 
 def _fix(points_xy: FloatArray) -> np.ndarray:
     """Continuous pixels -> OpenCV's fixed point, whose whole numbers are pixel centres."""
-    # Far outside the picture there is nothing to see, and 32-bit integers end somewhere.
-    inside = np.clip(points_xy, -1e5, 1e5)
+    inside = np.clip(points_xy, -_FARTHEST_PX, _FARTHEST_PX)
     return np.rint((inside - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)

@@ -135,9 +135,10 @@ class ThunderPredictor:
             batch_points, batch_scores = self._predict(batch)
             points.append(batch_points)
             scores.append(batch_scores)
-        ends = np.cumsum([len(boxes) for boxes in squares])[:-1]
-        split_points = np.split(np.concatenate(points), ends)
-        split_scores = np.split(np.concatenate(scores), ends)
+        # Ends of each picture's rows; what np.split leaves after the last of them is empty.
+        ends = np.cumsum([len(boxes) for boxes in squares], dtype=np.int64)
+        split_points = np.split(np.concatenate(points), ends)[:-1]
+        split_scores = np.split(np.concatenate(scores), ends)[:-1]
         return [
             (uncrop_points(xy, boxes), score)
             for xy, boxes, score in zip(split_points, squares, split_scores, strict=True)

@@ -34,7 +34,8 @@ def estimate(estimator: PoseEstimator, *, batch_crops: int, batch_frames: int) -
             if crops >= batch_crops or len(waiting) >= batch_frames:
                 yield from _estimate_frames(estimator, waiting)
                 waiting = []
-        yield from _estimate_frames(estimator, waiting)
+        if waiting:
+            yield from _estimate_frames(estimator, waiting)
 
     return process
 

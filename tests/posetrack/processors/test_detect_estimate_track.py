@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from posetrack.frame import Frame, Instances
+from posetrack.processors.detect import detect
+from posetrack.processors.estimate import estimate
+from posetrack.processors.track import track
+from posetrack.skeleton import COCO_17
+from trackers.flow_tracker import FlowTrackerConfig
+
+K = COCO_17.num_keypoints
+TEXTURE = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+
+
+def make_frames(counts: list[int]) -> list[Frame]:
+    """Frames with so many people each; frame i's people have boxes that begin at x = i."""
+    return [
+        Frame(i, i / 25, TEXTURE, Instances(boxes_xyxy=np.tile([i, 0, i + 30, 60], (count, 1))))
+        for i, count in enumerate(counts)
+    ]
+
+
+@pytest.mark.parametrize("batch_frames", [1, 2, 3, 100])
+def test_detection_is_the_same_for_every_batch_size(batch_frames):
+    sizes: list[int] = []
+
+    def detector(images):
+        sizes.append(len(images))
+        return [Instances(box_scores=np.full(2, image[0, 0, 0])) for image in images]
+
+    frames = [Frame(i, 0.0, np.full((2, 2, 3), i, np.uint8)) for i in range(7)]
+    out = list(detect(detector, batch_frames=batch_frames)(iter(frames)))
+    assert [frame.index for frame in out] == list(range(7))
+    assert [frame.instances.box_scores.tolist() for frame in out] == [[i, i] for i in range(7)]
+    assert max(sizes) == min(batch_frames, 7)
+
+
+@pytest.mark.parametrize(
+    ("batch_crops", "batch_frames", "calls"), [(4, 100, 2), (1, 100, 5), (100, 3, 2), (100, 100, 1)]
+)
+def test_poses_go_to_their_own_boxes_whatever_the_batches(batch_crops, batch_frames, calls):
+    called: list[int] = []
+
+    def estimator(images, boxes):
+        called.append(len(images))
+        assert len(images) == len(boxes)
+        return [(np.tile(b[:, None, :2], (1, K, 1)), np.full((len(b), K), 0.5)) for b in boxes]
+
+    process = estimate(estimator, batch_crops=batch_crops, batch_frames=batch_frames)
+    out = list(process(iter(make_frames([2, 1, 3, 0, 2, 1]))))
+    assert [len(frame.instances) for frame in out] == [2, 1, 3, 0, 2, 1]
+    for frame in out:
+        assert frame.instances.keypoints_xy.shape == (len(frame.instances), K, 2)
+        assert (frame.instances.keypoints_xy[..., 0] == frame.index).all()
+    assert len(called) == calls
+    assert list(process(iter([]))) == []
+
+
+def make_person(x: float) -> Instances:
+    points = np.stack([np.linspace(x, x + 30, K), np.linspace(20, 100, K)], axis=1)[None]
+    return Instances(
+        boxes_xyxy=[[x, 20, x + 30, 100]],
+        box_scores=[0.9],
+        keypoints_xy=points,
+        keypoint_scores=np.full((1, K), 0.8),
+        masks=np.ones((1, 120, 160), bool),
+        dense=(np.ones((3, 3, 3)),),
+    )
+
+
+def test_tracking_gives_ids_and_carries_the_other_columns():
+    frames = [Frame(i, i / 25, TEXTURE, make_person(40)) for i in range(3)]
+    out = list(track(FlowTrackerConfig(), COCO_17)(iter(frames)))
+    assert [frame.instances.track_ids.tolist() for frame in out] == [[1], [1], [1]]
+    assert all(frame.instances.masks.all() and len(frame.instances.dense) == 1 for frame in out)
+
+
+def test_a_lost_person_is_rescued_by_the_estimator_with_blank_masks():
+    asked: list[np.ndarray] = []
+
+    def estimator(images, boxes):
+        asked.append(boxes[0])
+        person = make_person(40)
+        return [(person.keypoints_xy, person.keypoint_scores)]
+
+    frames = [
+        Frame(0, 0.0, TEXTURE, make_person(40)),
+        Frame(1, 0.04, TEXTURE, make_person(40)[[]]),
+    ]
+    out = list(track(FlowTrackerConfig(), COCO_17, estimator=estimator)(iter(frames)))
+    rescued = out[1].instances
+    assert rescued.track_ids.tolist() == [1]
+    assert len(asked) == 1
+    assert not rescued.masks.any()
+    assert rescued.dense[0].size == 0
+    without = list(track(FlowTrackerConfig(), COCO_17)(iter(frames)))
+    assert len(without[1].instances) == 0
+
+
+def test_each_run_starts_afresh():
+    process = track(FlowTrackerConfig(), COCO_17)
+    for _ in range(2):
+        out = list(process(iter([Frame(0, 0.0, TEXTURE, make_person(40))])))
+        assert out[0].instances.track_ids.tolist() == [1]
+
+
+def test_saved_poses_are_followed_without_their_pictures():
+    blank = np.zeros((1, 1, 3), np.uint8)
+    frames = [Frame(i, i / 25, blank, make_person(40 + i)) for i in range(4)]
+    out = list(track(FlowTrackerConfig(), COCO_17, look_at_pictures=False)(iter(frames)))
+    assert {i for frame in out for i in frame.instances.track_ids.tolist()} == {1}
+
+
+def test_frames_that_nobody_looked_at():
+    frames = [Frame(0, 0.0, TEXTURE)]
+    assert len(next(track(FlowTrackerConfig(), COCO_17)(iter(frames))).instances) == 0

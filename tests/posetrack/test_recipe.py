@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+
+from posetrack.errors import RecipeError
+from posetrack.recipe import list_recipes, read_recipe
+
+DETECTOR = '[detector]\nnetwork = "movenet-multipose"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_shipped_recipe_reads(name):
+    assert read_recipe(name).name == name
+
+
+def test_the_two_recipes_everybody_uses_are_there():
+    assert {"default", "fast"} <= set(list_recipes())
+    assert read_recipe("fast").estimator is None
+    default = read_recipe("default")
+    assert default.estimator is not None
+    assert default.estimator.network == "movenet-thunder"
+    assert default.estimator.margin == 0.25
+
+
+def test_a_file_of_ones_own(tmp_path):
+    path = write(tmp_path, DETECTOR + "score_threshold = 1\n[tracker]\nqueue_frames = 3\n")
+    recipe = read_recipe(path)
+    assert recipe.name == "recipe"
+    assert recipe.detector.score_threshold == 1.0
+    assert isinstance(recipe.detector.score_threshold, float)
+    assert recipe.tracker.queue_frames == 3
+    assert recipe.estimator is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no [detector] table"),
+        ("[detektor]\n", "unknown table 'detektor'; did you mean 'detector'?"),
+        ("detector = 3\n", "'detector' is a table; write it as [detector]"),
+        ("[detector]\n", "recipe.toml: detector: 'network' is missing"),
+        (DETECTOR + "netwrk = 1\n", "recipe.toml: detector: unknown key 'netwrk'; did you mean 'network'?"),
+        (DETECTOR + "zzz = 1\n", "unknown key 'zzz'; known: network, longest_side_px"),
+        (DETECTOR + 'nms_iou = "a"\n', "recipe.toml: detector.nms_iou: expected a number, got 'a'"),
+        (DETECTOR + "nms_iou = true\n", "detector.nms_iou: expected a number, got True"),
+        (DETECTOR + "batch_frames = 1.5\n", "detector.batch_frames: expected a whole number, got 1.5"),
+        (DETECTOR + "batch_frames = 0\n", "detector.batch_frames: expected a whole number from 1 up, got 0"),
+        (
+            DETECTOR + "score_threshold = 2\n",
+            "detector.score_threshold: expected a number from 0 to 1, got 2",
+        ),
+        (
+            DETECTOR + "longest_side_px = 500\n",
+            "detector.longest_side_px: expected a multiple of 32, got 500",
+        ),
+        (DETECTOR + '[tracker]\nflow = "raft"\n', "tracker.flow: expected one of dis, farneback, got 'raft'"),
+        (DETECTOR + "[smoother]\nbeta = -1\n", "smoother.beta: expected a number from 0 up, got -1"),
+        ("[detector\n", "not valid TOML"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, text, message):
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(write(tmp_path, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_recipe_names_the_known_ones():
+    with pytest.raises(
+        RecipeError, match=r"no such recipe; did you mean 'default'\?.*shipped: default, fast"
+    ):
+        read_recipe("defalt")
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="not valid TOML"):
+        read_recipe(path)
