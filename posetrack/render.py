@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from posetrack.frame import UNTRACKED, FloatArray, Frame, ImageArray, Instances
+from posetrack.frame import UNTRACKED, FloatArray, Frame, ImageArray, Instances, IntArray
 from posetrack.skeleton import Skeleton
 
 Color = tuple[int, int, int]
@@ -32,7 +33,7 @@ class RenderStyle:
         skeletons: Limbs and keypoints.
         boxes: Boxes.
         ids: Track ids and scores above the boxes.
-        trails: Where each person has been.
+        trails: Where each person who is here has been.
         min_keypoint_score: Keypoints below it, and their limbs, are not drawn.
         trail_s: Length of the trails in seconds.
     """
@@ -77,7 +78,7 @@ class Renderer:
         """
         image = frame.image.copy()
         people = frame.instances
-        width = max(1, round(min(frame.size_wh) / 270))
+        width = 1 + round(min(frame.size_wh) / 360)
         ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
         colors = [color_of(int(track_id)) for track_id in ids]
         if self._style.trails:
@@ -102,7 +103,7 @@ class Renderer:
                 trail.popleft()
             if not trail:
                 del self._trails[track_id]
-            elif len(trail) > 1:
+            elif len(trail) > 1 and trail[-1][0] == frame.time_s:
                 points = _fix(np.stack([point for _, point in trail]))
                 _draw_path(image, points, color_of(track_id), width)
 
@@ -138,7 +139,7 @@ def _draw_boxes(image: ImageArray, people: Instances, colors: list[Color], width
 
 
 def _draw_labels(
-    image: ImageArray, people: Instances, ids: np.ndarray, colors: list[Color], width: int
+    image: ImageArray, people: Instances, ids: IntArray, colors: list[Color], width: int
 ) -> None:
     if people.boxes_xyxy is None:
         return
@@ -156,11 +157,12 @@ def _draw_labels(
         cv2.putText(image, text, place, font, scale, (0, 0, 0), width, cv2.LINE_AA)
 
 
-def _draw_path(image: ImageArray, points: np.ndarray, color: Color, width: int) -> None:
+def _draw_path(image: ImageArray, points: npt.NDArray[np.int32], color: Color, width: int) -> None:
     cv2.polylines(image, [points], False, color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
-def _fix(points_xy: FloatArray) -> np.ndarray:
+def _fix(points_xy: FloatArray) -> npt.NDArray[np.int32]:
     """Continuous pixels -> OpenCV's fixed point, whose whole numbers are pixel centres."""
     inside = np.clip(points_xy, -_FARTHEST_PX, _FARTHEST_PX)
-    return np.rint((inside - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
+    fixed: npt.NDArray[np.int32] = np.rint((inside - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
+    return fixed

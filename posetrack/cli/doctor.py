@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 import typer
 from rich.console import Console
@@ -64,7 +65,9 @@ def _check_torch() -> Check:
 def _check_codecs() -> Iterator[Check]:
     import av
 
-    for codec, mode in (("libx264", "w"), ("h264", "r"), ("hevc", "r"), ("aac", "w")):
+    codecs: tuple[tuple[str, Literal["r", "w"]], ...]
+    codecs = (("libx264", "w"), ("h264", "r"), ("hevc", "r"), ("aac", "w"))
+    for codec, mode in codecs:
         is_there = codec in av.codecs_available
         try:
             av.codec.Codec(codec, mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -28,8 +29,6 @@ app.command("convert")(convert_command)
 app.command("recipes")(recipes_command)
 app.command("doctor")(doctor_command)
 
-_INTERRUPTED = 130
-
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
@@ -47,15 +46,17 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; an error that is no bug leaves as one line and exit code 1."""
+    """Run the command line.
+
+    An error that is no bug leaves as one line and exit code 1. Ctrl-C leaves with 130 after every file is closed
+    (Typer sees to the code), and being told to stop (SIGTERM) is taken as Ctrl-C.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except PoseTrackError as error:
         print(f"posetrack: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("posetrack: interrupted", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone: `posetrack recipes | head -1`.
         sys.stderr.close()

@@ -144,6 +144,8 @@ def _run_one(video: VideoSource, folder: Path, options: _RunOptions) -> None:
     written = [path for path in (jsonl, overlay) if path.exists()]
     written += [convert(jsonl, name, folder) for name in options.formats]
     if not options.is_quiet:
+        if interruption is not None:
+            console.print(f"{video.info.name}: interrupted", markup=False)
         _print_summary(console, video, progress, written)
     if interruption is not None:
         raise interruption

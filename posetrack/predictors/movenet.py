@@ -156,7 +156,7 @@ def _load(config: MoveNetConfig, name: str, device: torch.device) -> MoveNet:
         load_embedded(network, name)
     except CheckpointError as error:
         raise WeightsError(str(error)) from error
-    return network.to(device=device, memory_format=torch.channels_last)
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def _to_batch(images: ImageArray, device: torch.device) -> Tensor:

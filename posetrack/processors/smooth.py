@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from posetrack.frame import UNTRACKED, FloatArray, Frame
 from posetrack.pipeline import FrameProcessor
@@ -33,6 +35,9 @@ class SmootherConfig:
                 raise ValueError(f"{name}: expected a number above 0, got {getattr(self, name)}")
         if not self.beta >= 0:
             raise ValueError(f"beta: expected a number from 0 up, got {self.beta}")
+
+
+Cutoff = TypeVar("Cutoff", float, npt.NDArray[Any])
 
 
 @dataclass
@@ -91,6 +96,6 @@ def _advance(
     return _State(time_s, state.xy + _blend(cutoff_hz, step_s) * (xy - state.xy), speed)
 
 
-def _blend(cutoff_hz: float | FloatArray, step_s: float) -> float | FloatArray:
+def _blend(cutoff_hz: Cutoff, step_s: float) -> Cutoff:
     """Weight of the new sample in an exponential filter of this cut-off frequency."""
     return 1 / (1 + 1 / (2 * np.pi * cutoff_hz * step_s))

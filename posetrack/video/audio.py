@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import Literal
 
@@ -18,6 +19,9 @@ _AAC_BITS_PER_CHANNEL = 80_000
 _DEFAULT_RATE = 48_000
 # Sound from before the first picture that its decoder needs to begin cleanly; the edit list hides it.
 _PREROLL_S = Fraction(1, 10)
+_GAP_S = Fraction(1, 20)
+_SEEK_FROM_S = 5.0
+_SEEK_MARGIN_S = 2.0
 
 AudioMode = Literal["copy", "encode"]
 
@@ -40,7 +44,7 @@ class AudioTrack:
         Raises:
             VideoError: The source cannot be opened.
             av.FFmpegError: Its sound cannot be reached.
-            LookupError: It has no sound, or sound that nothing here decodes.
+            LookupError: It has no sound.
         """
         self._zero_s = Fraction(zero_s)
         self._container = open_container(source)
@@ -48,11 +52,19 @@ class AudioTrack:
             self._stream = next(s for s in self._container.streams.audio if s.codec_context is not None)
         except StopIteration:
             self._container.close()
-            raise LookupError(f"{source}: no sound that can be decoded") from None
+            raise LookupError(f"{source}: no sound") from None
         self._time_base = self._stream.time_base or Fraction(1, _DEFAULT_RATE)
         codec = self._stream.codec_context.codec.canonical_name
         self.mode: AudioMode = "copy" if mode == "copy" and codec in _COPIED_CODECS else "encode"
-        self._due: tuple[Fraction, av.Packet[av.AudioStream]] | None = None
+        self._waiting: tuple[Fraction, av.Packet[av.AudioStream]] | None = None
+        self._last_dts: int | None = None
+        self._next_s: Fraction | None = None
+        self._kind: tuple[str, str, int] | None = None
+        self._packets = self._read_packets()
+        if zero_s > _SEEK_FROM_S:
+            # Where it cannot seek, it reads from the beginning.
+            with suppress(av.FFmpegError):
+                self._container.seek(round((zero_s - _SEEK_MARGIN_S) * av.time_base))
 
     def add_to(self, container: OutputContainer) -> None:
         """Add the stream to a container whose header is not yet written.
@@ -70,23 +82,76 @@ class AudioTrack:
             self._out = container.add_stream("aac", rate=rate)
             self._out.codec_context.layout = "mono" if channels == 1 else "stereo"
             self._out.codec_context.bit_rate = _AAC_BITS_PER_CHANNEL * channels
-        self._packets = self._convert()
 
-    def read_until(self, time_s: Fraction) -> Iterator[av.Packet[av.AudioStream]]:
+    def read_until(self, time_s: Fraction, *, last: bool = False) -> Iterator[av.Packet[av.AudioStream]]:
         """The packets that begin before a time of the written video, ready to be muxed.
+
+        Args:
+            time_s: Seconds from the first picture that was written.
+            last: Nothing will be asked for after this.
 
         Raises:
             av.FFmpegError: The sound is damaged beyond what can be skipped.
-            ValueError: Its format changes on the way.
+            ValueError: It cannot be converted.
         """
         while True:
-            if self._due is None:
-                self._due = next(self._packets, None)
-            if self._due is None or self._due[0] >= time_s:
-                return
-            packet, self._due = self._due[1], None
-            yield packet
+            if self._waiting is None:
+                self._waiting = next(self._packets, None)
+            if self._waiting is None or self._waiting[0] >= time_s:
+                break
+            packet = self._waiting[1]
+            self._waiting = None
+            yield from self._shift(packet) if self.mode == "copy" else self._encode(self._decode(packet))
+        if last and self.mode == "encode":
+            yield from self._encode(self._decode(None))
+            yield from self._out.encode(None)
 
     def close(self) -> None:
         """Release the source."""
         self._container.close()
+
+    def _read_packets(self) -> Iterator[tuple[Fraction, av.Packet[av.AudioStream]]]:
+        """Packets from the first one that can be heard (or prepares it), with their time."""
+        for packet in self._container.demux(self._stream):
+            if not packet.size or packet.pts is None:
+                continue
+            time_s = packet.pts * self._time_base - self._zero_s
+            if time_s + (packet.duration or 0) * self._time_base > -_PREROLL_S:
+                yield time_s, packet
+
+    def _shift(self, packet: av.Packet[av.AudioStream]) -> Iterator[av.Packet[av.AudioStream]]:
+        """The packet itself, on the clock of the written video."""
+        shift = round(self._zero_s / self._time_base)
+        pts = packet.pts or 0
+        dts = (pts if packet.dts is None else packet.dts) - shift
+        if self._last_dts is not None and dts <= self._last_dts:
+            return
+        self._last_dts = dts
+        packet.pts, packet.dts, packet.stream = max(pts - shift, dts), dts, self._out
+        yield packet
+
+    def _decode(self, packet: av.Packet[av.AudioStream] | None) -> Iterator[av.AudioFrame]:
+        try:
+            frames = self._stream.codec_context.decode(packet)
+        except av.error.InvalidDataError:  # one damaged packet is a click, not the end of the sound
+            return
+        for frame in frames:
+            start_s = self._next_s if frame.pts is None else frame.pts * self._time_base - self._zero_s
+            # Stamps in milliseconds are off by some samples each; only a gap that is heard counts.
+            if start_s is not None and (self._next_s is None or start_s - self._next_s > _GAP_S):
+                self._next_s = start_s
+            begin_s = self._next_s or Fraction(0)
+            frame.pts, frame.time_base = round(begin_s * frame.sample_rate), Fraction(1, frame.sample_rate)
+            self._next_s = begin_s + Fraction(frame.samples, frame.sample_rate)
+            yield frame
+
+    def _encode(self, frames: Iterator[av.AudioFrame]) -> Iterator[av.Packet[av.AudioStream]]:
+        for frame in frames:
+            # Broadcasts switch between stereo and 5.1, and damage can look like another format.
+            kind = frame.format.name, frame.layout.name, frame.sample_rate
+            if kind != self._kind:
+                context = self._out.codec_context
+                self._kind = kind
+                self._resampler = av.AudioResampler(context.format, context.layout, context.sample_rate)
+            for converted in self._resampler.resample(frame):
+                yield from self._out.encode(converted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from fractions import Fraction
 
 import av
@@ -61,14 +62,7 @@ def read_fps(source: str, stream: av.VideoStream) -> Fraction:
     """Average frame rate of a stream, measured on its first packets where its container lies."""
     measured = None
     if not is_sane_fps(stream.average_rate) and not is_sane_fps(stream.guessed_rate) and "://" not in source:
-        with open_container(source) as container:
-            pts: list[int] = []
-            for packet in container.demux(container.streams[stream.index]):
-                if packet.pts is not None:
-                    pts.append(packet.pts)
-                if len(pts) == _PACKETS_TO_MEASURE:
-                    break
-        measured = measure_fps(pts, stream.time_base or Fraction(1))
+        measured = measure_fps(_read_stamps(source, stream.index), stream.time_base or Fraction(1))
     return choose_fps(stream.average_rate, stream.guessed_rate, measured)
 
 
@@ -87,6 +81,18 @@ def read_end_s(stream: av.VideoStream) -> float | None:
     if isinstance(container, InputContainer) and container.duration and len(container.streams) == 1:
         return (container.start_time + container.duration) / av.time_base
     return None
+
+
+def _read_stamps(source: str, stream_index: int) -> list[int]:
+    """Stamps of the first packets of a stream, in ticks; the container is opened a second time."""
+    pts: list[int] = []
+    with open_container(source) as container, suppress(av.FFmpegError):
+        for packet in container.demux(container.streams[stream_index]):
+            if packet.pts is not None:
+                pts.append(packet.pts)
+            if len(pts) == _PACKETS_TO_MEASURE:
+                break
+    return pts
 
 
 def _explain(source: str, error: av.FFmpegError) -> str:

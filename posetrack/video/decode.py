@@ -16,7 +16,7 @@ from posetrack.errors import VideoError
 from posetrack.frame import Frame, ImageArray
 from posetrack.video.base import Selection, VideoInfo, VideoSource
 from posetrack.video.container import open_container, pick_video_stream, read_end_s, read_fps
-from posetrack.video.picture import to_upright_rgb
+from posetrack.video.picture import read_display_matrix, to_upright_rgb
 from posetrack.video.seek import find_start
 from posetrack.video.timeline import FrameClock
 
@@ -55,14 +55,16 @@ class VideoFile(VideoSource):
         self._source = source
         self._selection = selection
         self._end_s = 0.0
+        self._shape: tuple[int, int, int] | None = None  # rotation, width and height that _matrix is of
         self._reached_end = False
         self._open()
         try:
-            self.fps = read_fps(source, self._stream)
+            self._fps = read_fps(source, self._stream)
+            self._length_s: float | None = None
             self._pictures = self._select(self._locate_start())
             self._first = next(self._pictures, None)
             if self._first is None:
-                raise VideoError(selection.describe_empty(source, self._length_s()))
+                raise VideoError(selection.describe_empty(source, self._length_s))
             self.info = self._describe(self._first)
         except BaseException:
             self._container.close()
@@ -97,7 +99,7 @@ class VideoFile(VideoSource):
             return enumerate(chain([first], frames))
         start = find_start(self._source, self._stream, first_pts=first_pts, start_s=self._selection.start_s)
         if start is None and self._is_past_end():
-            raise VideoError(self._selection.describe_empty(self._source, self._length_s()))
+            raise VideoError(self._selection.describe_empty(self._source, self._length_s))
         if start is None:
             return enumerate(chain([first], frames))
         self._container.seek(start.key_pts, stream=self._stream)
@@ -113,11 +115,16 @@ class VideoFile(VideoSource):
         return enumerate(self._decode())
 
     def _is_past_end(self) -> bool:
-        length_s = self._length_s()
-        return length_s is not None and self._selection.start_s > length_s + _LENGTH_ERROR_S
+        return self._length_s is not None and self._selection.start_s > self._length_s + _LENGTH_ERROR_S
 
     def _start_clock(self, first_pts: int | None) -> None:
-        self._clock = FrameClock(time_base=self._time_base, fps=self.fps, first_pts=first_pts)
+        self._clock = FrameClock(time_base=self._time_base, fps=self._fps, first_pts=first_pts)
+        # The decode stamp of AVI's first picture is late by the decoder's delay, the picture is not.
+        first = self._stream.start_time if self._use_dts else first_pts
+        self._origin_s = float((first or 0) * self._time_base)
+        # Read now: a closed container may not be asked.
+        end_s = read_end_s(self._stream)
+        self._length_s = None if end_s is None else end_s - self._origin_s
 
     def _stamp(self, frame: av.VideoFrame) -> int | None:
         return frame.dts if self._use_dts or frame.pts is None else frame.pts
@@ -130,7 +137,7 @@ class VideoFile(VideoSource):
             time_s = self._clock.read(self._stamp(frame))
             if end_s is not None and time_s >= end_s:
                 return
-            self._end_s = time_s + float(max((frame.duration or 0) * self._time_base, 1 / self.fps))
+            self._end_s = time_s + float(max((frame.duration or 0) * self._time_base, 1 / self._fps))
             if time_s < start_s:
                 continue
             anchor = index if anchor is None else anchor
@@ -193,12 +200,16 @@ class VideoFile(VideoSource):
                     return
 
     def _convert(self, picture: _Picture) -> ImageArray:
+        frame = picture.frame
+        shape = (frame.rotation, frame.width, frame.height)
+        if shape != self._shape:
+            self._shape, self._matrix = shape, read_display_matrix(frame)
         try:
-            return to_upright_rgb(picture.frame)
+            return to_upright_rgb(frame, self._matrix)
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(
                 f"{self._source}: frame {picture.index} has pixels that cannot be converted "
-                f"({picture.frame.format.name}); convert the video to H.264"
+                f"({frame.format.name}); convert the video to H.264"
             ) from error
 
     def _describe(self, first: _Picture) -> VideoInfo:
@@ -209,46 +220,40 @@ class VideoFile(VideoSource):
             name=Path(path).stem or "stream",
             width=width,
             height=height,
-            fps=self.fps,
+            fps=self._fps,
             time_base=self._time_base,
             num_frames=self._estimate_frames(first),
             has_audio=bool(self._container.streams.audio),
-            start_s=float(self._clock.origin),
+            start_s=self._origin_s,
         )
 
-    def _length_s(self) -> float | None:
-        end_s = read_end_s(self._stream)
-        return None if end_s is None else end_s - float(self._clock.origin)
-
     def _estimate_frames(self, first: _Picture) -> int | None:
-        length_s, end_s = self._length_s(), self._selection.end_s
+        length_s, end_s = self._length_s, self._selection.end_s
         if end_s is not None and (length_s is None or end_s < length_s):
-            return self._selection.count(max(1, round((end_s - first.time_s) * self.fps)))
+            return self._selection.count(max(1, round((end_s - first.time_s) * self._fps)))
         if "mov" in self._container.format.name and self._stream.frames:
             return self._selection.count(max(1, self._stream.frames - first.index))
         if length_s is None:
             return None
-        return self._selection.count(max(1, round((length_s - first.time_s) * self.fps)))
+        return self._selection.count(max(1, round((length_s - first.time_s) * self._fps)))
 
     def _report(self) -> None:
         """Say what was wrong, once all frames are read."""
         if self.num_damaged:
             self._warn(
-                f"{self._source}: {self.num_damaged} damaged packets; pictures there are missing or marred"
+                f"{self._source}: {self.num_damaged} damaged packets; frames there are missing or marred"
             )
         if self._clock.num_repaired and not self._use_dts:
             self._warn(
                 f"{self._source}: {self._clock.num_repaired} time stamps were missing or out of order; "
-                f"repaired from the frame rate ({float(self.fps):.4g})"
+                f"repaired from the frame rate ({float(self._fps):.4g})"
             )
-        length_s = self._length_s()
-        if self._reached_end and length_s is not None:
-            missing_s = length_s - self._end_s
-            if missing_s > max(_CUT_SHORT_S, float(3 / self.fps)):
-                self._warn(
-                    f"{self._source}: the pictures end at {self._end_s:.4g} s of {length_s:.4g} s; "
-                    "the file is cut short"
-                )
+        missing_s = 0.0 if self._length_s is None else self._length_s - self._end_s
+        if self._reached_end and missing_s > max(_CUT_SHORT_S, float(3 / self._fps)):
+            self._warn(
+                f"{self._source}: the pictures end at {self._end_s:.4g} s of {self._length_s:.4g} s; "
+                "the file is cut short"
+            )
 
     def _release(self) -> None:
         self._first = None

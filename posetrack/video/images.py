@@ -45,11 +45,20 @@ def is_image_name(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
-def natural_key(path: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts `img2.jpg` before `img10.jpg`."""
-    parts = re.split(r"(\d+)", path)
-    key = [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts]
-    return [*key, (2, 0, path)]
+_Tokens = list[tuple[int, int, str]]
+
+
+def natural_key(path: str) -> tuple[_Tokens, _Tokens, str]:
+    """Sort key that puts `img2.jpg` before `img10.jpg`, and `img.jpg` before both."""
+    folder, name = os.path.split(path)
+    return _tokenize(folder), _tokenize(os.path.splitext(name)[0]), path
+
+
+def _tokenize(text: str) -> _Tokens:
+    return [
+        (0, int(token), "") if token.isdecimal() else (1, 0, token)
+        for token in re.findall(r"\d+|\D", text.lower())
+    ]
 
 
 def find_images(folder: str) -> tuple[str, ...]:

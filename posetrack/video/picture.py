@@ -13,18 +13,25 @@ from posetrack.frame import ImageArray
 
 _UNSPECIFIED_COLORSPACE = 2  # AVCOL_SPC_UNSPECIFIED: swscale then takes BT.601
 
-# Display matrix of each quarter turn counter-clockwise.
+DisplayMatrix = tuple[int, int, int, int]
+"""a, b, c, d: the point (x, y) of the stored picture is shown at (ax + cy, bx + dy), but for a shift."""
+
+# The matrix of each quarter turn counter-clockwise.
 _MATRICES = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 
 
-def to_upright_rgb(frame: av.VideoFrame) -> ImageArray:
+def to_upright_rgb(frame: av.VideoFrame, matrix: DisplayMatrix) -> ImageArray:
     """Convert a decoded picture of any pixel format.
 
     Matrix (BT.601, 709, 2020) and range are those of the frame; where it names none, BT.601 in limited
     range, as in FFmpeg and OpenCV. Transparency is dropped.
 
+    Args:
+        frame: The picture.
+        matrix: How it is turned and mirrored, from `read_display_matrix`.
+
     Returns:
-        (H, W, 3) uint8 RGB, contiguous, turned and mirrored as the display matrix says.
+        (H, W, 3) uint8 RGB, contiguous.
 
     Raises:
         av.FFmpegError: The pixel format cannot be converted.
@@ -35,16 +42,15 @@ def to_upright_rgb(frame: av.VideoFrame) -> ImageArray:
         # swscale knows no such matrix (YCgCo, ICtCp): a picture in wrong colours beats none.
         frame.colorspace = _UNSPECIFIED_COLORSPACE
         image = frame.to_ndarray(format="rgb24")
-    return turn_upright(np.asarray(image, np.uint8), _display_matrix(frame))
+    return turn_upright(np.asarray(image, np.uint8), matrix)
 
 
-def turn_upright(image: ImageArray, matrix: tuple[int, int, int, int]) -> ImageArray:
+def turn_upright(image: ImageArray, matrix: DisplayMatrix) -> ImageArray:
     """Turn a picture in steps of 90 degrees, and mirror it, as a display matrix says.
 
     Args:
         image: (H, W, 3).
-        matrix: a, b, c, d: the point (x, y) of the stored picture is shown at (ax + cy, bx + dy), but for
-            a shift; other angles are rounded to the nearest right one.
+        matrix: Other angles than right ones are rounded.
 
     Returns:
         (H, W, 3) or (W, H, 3), contiguous.
@@ -60,7 +66,12 @@ def turn_upright(image: ImageArray, matrix: tuple[int, int, int, int]) -> ImageA
     return np.ascontiguousarray(image)
 
 
-def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+def read_display_matrix(frame: av.VideoFrame) -> DisplayMatrix:
+    """How a decoded picture is to be turned and mirrored.
+
+    Not for each frame of a long video: asking PyAV for side data makes a reference cycle, so that the
+    picture stays in memory until the garbage collector comes by.
+    """
     try:
         data = cast("SideData | None", frame.side_data.get("DISPLAYMATRIX"))
     except ValueError:  # the frame also carries a kind of side data that this PyAV cannot name

@@ -48,11 +48,11 @@ def open_video(
     if isinstance(source, Sequence) and not isinstance(source, str):
         return ImageSequence(tuple(source), selection, image_fps, source=_describe(source))
     source = os.fspath(source)
-    if "://" in source or (os.path.isfile(source) and not is_image_name(source)):
-        return VideoFile(source, selection)
     if os.path.isdir(source):
         name = Path(source).resolve().name
         return ImageSequence(find_images(source), selection, image_fps, source=source, name=name)
+    if "://" in source or (os.path.exists(source) and not is_image_name(source)):
+        return VideoFile(source, selection)
     if os.path.exists(source):
         return ImageSequence((source,), selection, image_fps, source=source, name=Path(source).stem)
     if glob.has_magic(source):

@@ -19,7 +19,6 @@ class FrameClock:
     if it lies more than a second back (a recording that starts again), the clock goes on from the last time.
 
     Attributes:
-        origin: Stamp of the source's first frame, in seconds.
         num_repaired: Stamps that were missing or out of order.
     """
 
@@ -31,7 +30,7 @@ class FrameClock:
             fps: The rate that stands in for missing stamps.
             first_pts: Stamp of the source's first frame in ticks; taken to be 0 if None.
         """
-        self.origin = (first_pts or 0) * time_base
+        self._origin = (first_pts or 0) * time_base
         self.num_repaired = 0
         self._time_base = time_base
         self._step = 1 / fps
@@ -44,7 +43,7 @@ class FrameClock:
         Args:
             pts: Its presentation stamp in ticks, None where it has none.
         """
-        self._last = self._advance(None if pts is None else pts * self._time_base - self.origin)
+        self._last = self._advance(None if pts is None else pts * self._time_base - self._origin)
         return float(self._last)
 
     def _advance(self, stamp: Fraction | None) -> Fraction:

@@ -1,0 +1,265 @@
+"""Writing pictures as H.264 in MP4, on the clock of their source and with its sound."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.container import OutputContainer
+
+from posetrack.errors import VideoError
+from posetrack.frame import ImageArray
+from posetrack.video.audio import AudioMode, AudioTrack
+from posetrack.video.base import VideoInfo
+from posetrack.video.canvas import BT709, LIMITED_RANGE, even_size, fit_picture, to_yuv420p
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_CRF = 21
+_PRESET = "veryfast"
+_MAX_TICKS_PER_S = 10_000_000
+_FALLBACK_TIME_BASE = Fraction(1, 90_000)
+_GAPS_REMEMBERED = 250
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space or choose another output folder",
+    errno.EDQUOT: "free some space or choose another output folder",
+    errno.EACCES: "choose an output folder that you may write to",
+    errno.EPERM: "choose an output folder that you may write to",
+    errno.EROFS: "choose an output folder that you may write to",
+    errno.ENOENT: "make the output folder first",
+    errno.ENOTDIR: "choose an output folder that is a folder",
+    errno.EISDIR: "remove the folder of that name",
+}
+
+
+class VideoWriter:
+    """Writes one video; a context manager.
+
+    The file grows under a temporary name in its own folder and gets its name when it is whole: after
+    `close`, and after Ctrl-C too, so that what was written can be played. After any other exception, and
+    where no frame was written, nothing is left.
+
+    Attributes:
+        path: Where the video will be.
+        warnings: One line for each thing that was wrong and survived.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        info: VideoInfo,
+        *,
+        crf: int = DEFAULT_CRF,
+        audio_from: str | None = None,
+    ) -> None:
+        """Claim the temporary file.
+
+        Args:
+            path: The video to write; an older one is replaced once the new one is whole.
+            info: The source of the frames; gives the clock and the rate.
+            crf: Quality of H.264, 0 to 51; 18 looks like the source, 23 is small.
+            audio_from: The path or URL whose sound to carry over, None for silence.
+
+        Raises:
+            VideoError: The folder is missing or cannot be written.
+        """
+        self.path = Path(path)
+        self.warnings: list[str] = []
+        self._part = self.path.with_name(f".{self.path.stem}.part.mp4")
+        self._info = info
+        self._crf = crf
+        self._audio_from = audio_from
+        ticks = info.time_base.denominator / info.time_base.numerator
+        self._time_base = info.time_base if ticks <= _MAX_TICKS_PER_S else _FALLBACK_TIME_BASE
+        self._container: OutputContainer | None = None
+        self._audio: AudioTrack | None = None
+        self._closed = False
+        self._first_s = 0.0
+        self._last_pts = -1
+        self._gaps: deque[int] = deque(maxlen=_GAPS_REMEMBERED)
+        with self._errors_reported():
+            self._part.touch()
+
+    def write(self, image: ImageArray, time_s: float) -> None:
+        """Append a picture.
+
+        Args:
+            image: (H, W, 3) uint8 RGB; one of another size than the first is fitted into that.
+            time_s: Its time in seconds, as of `Frame.time_s`; the first one becomes 0.
+
+        Raises:
+            ValueError: The picture is no such array, or the writer is closed.
+            VideoError: The file cannot be written; nothing is left of it.
+        """
+        if self._closed:
+            raise ValueError(f"{self.path}: the writer is closed")
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"a picture is (H, W, 3) uint8, got {image.shape} {image.dtype}")
+        with self._errors_reported():
+            if self._container is None:
+                self._first_s = time_s
+                self._container = self._start(even_size(image.shape[1], image.shape[0]))
+            frame = to_yuv420p(fit_picture(image, self._size_wh))
+            frame.pts = self._next_pts(time_s)
+            frame.time_base = self._time_base
+            self._mux_video(self._container, frame)
+            self._mux_audio(self._container, Fraction(time_s) - Fraction(self._first_s))
+
+    def close(self) -> None:
+        """Finish the file and give it its name; closing twice is fine.
+
+        Raises:
+            VideoError: It cannot be finished; nothing is left of it.
+        """
+        if self._closed:
+            return
+        if self._container is None:
+            self.abort()
+            return
+        with self._errors_reported():
+            self._mux_video(self._container, None)
+            end = (self._last_pts + self._usual_gap()) * self._time_base
+            self._mux_audio(self._container, end, last=True)
+            self._container.close()
+            self._drop_audio()
+            self._part.replace(self.path)
+        self._closed = True
+
+    def abort(self) -> None:
+        """Give up: remove what was written."""
+        self._closed = True
+        self._drop_audio()
+        if self._container is not None:
+            # It may be the very disk that failed.
+            with suppress(av.FFmpegError, OSError):
+                self._container.close()
+        with suppress(OSError):
+            self._part.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or issubclass(kind, KeyboardInterrupt):
+            self.close()
+        else:
+            self.abort()
+
+    def _start(self, size_wh: tuple[int, int]) -> OutputContainer:
+        """Write the header: with the sound copied, else encoded, else without."""
+        self._size_wh = size_wh
+        modes: tuple[AudioMode, ...] = ("copy", "encode") if self._audio_from else ()
+        for mode in modes:
+            container = self._open(size_wh)
+            try:
+                self._audio = AudioTrack(
+                    str(self._audio_from), zero_s=self._info.start_s + self._first_s, mode=mode
+                )
+                self._audio.add_to(container)
+                container.start_encoding()
+            except LookupError:
+                break
+            except (av.FFmpegError, ValueError, VideoError) as error:
+                if mode == modes[-1]:
+                    self._lose_audio(error)
+                self._drop_audio()
+            else:
+                return container
+        container = self._open(size_wh)
+        container.start_encoding()
+        return container
+
+    def _open(self, size_wh: tuple[int, int]) -> OutputContainer:
+        container = av.open(
+            f"file:{self._part}", mode="w", format="mp4", container_options={"movflags": "+faststart"}
+        )
+        options = {"crf": str(self._crf), "preset": _PRESET}
+        try:
+            stream = container.add_stream("libx264", rate=self._info.fps, options=options)
+        except av.codec.codec.UnknownCodecError as error:
+            raise VideoError(
+                f"{self.path}: this PyAV has no H.264 encoder; install the wheel with `pip install av`"
+            ) from error
+        stream.width, stream.height = size_wh
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = self._time_base
+        context.thread_type = av.codec.context.ThreadType.AUTO
+        context.colorspace = context.color_primaries = context.color_trc = BT709
+        context.color_range = LIMITED_RANGE
+        self._stream = stream
+        return container
+
+    def _next_pts(self, time_s: float) -> int:
+        pts = round((Fraction(time_s) - Fraction(self._first_s)) / self._time_base)
+        if self._last_pts >= 0:
+            pts = max(pts, self._last_pts + 1)
+            self._gaps.append(pts - self._last_pts)
+        self._last_pts = pts
+        return pts
+
+    def _usual_gap(self) -> int:
+        """Ticks between two frames, most often; how long the last frame is shown."""
+        if not self._gaps:
+            return max(1, round(1 / (self._info.fps * self._time_base)))
+        return Counter(self._gaps).most_common(1)[0][0]
+
+    def _mux_video(self, container: OutputContainer, frame: av.VideoFrame | None) -> None:
+        for packet in self._stream.encode(frame):
+            # MP4 takes it for the last packet only; for the others it counts to the next one.
+            packet.duration = self._usual_gap() if frame is None else packet.duration
+            container.mux(packet)
+
+    def _mux_audio(self, container: OutputContainer, until_s: Fraction, *, last: bool = False) -> None:
+        """Bring the sound up to the pictures; sound that is broken ends here, the video goes on."""
+        if self._audio is None:
+            return None
+        packets = self._audio.read_until(until_s, last=last)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, ValueError) as error:
+                return self._lose_audio(error)
+            if packet is None:
+                return None
+            try:
+                container.mux(packet)
+            except OSError:  # of the file that is written: the video is hit too
+                raise
+            except (av.FFmpegError, ValueError) as error:
+                return self._lose_audio(error)
+
+    def _lose_audio(self, error: Exception) -> None:
+        self._drop_audio()
+        message = f"{self._audio_from}: its sound cannot be carried over: {error}; {self.path.name} lacks it"
+        self.warnings.append(message)
+        _log.warning(message)
+
+    def _drop_audio(self) -> None:
+        if self._audio is not None:
+            self._audio.close()
+            self._audio = None
+
+    @contextmanager
+    def _errors_reported(self) -> Iterator[None]:
+        """Turn errors of the file into one line, and leave nothing of it."""
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            self.abort()
+            reason = error.strerror or str(error)
+            remedy = _REMEDIES.get(error.errno or 0, "check the disk and the output folder")
+            raise VideoError(f"{self.path}: the video cannot be written: {reason}; {remedy}") from error

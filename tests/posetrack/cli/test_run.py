@@ -1,0 +1,295 @@
+"""The command line, end to end, on the bundled clip."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+import posetrack
+from posetrack.cli.main import main
+from posetrack.results.export import FORMATS
+
+CLIP = Path(__file__).parents[3] / "docs" / "media" / "street.mp4"
+NUM_FRAMES = 115
+PART = ["--start", "3.2", "--end", "3.6"]
+MARKED_ON_FRAME_95 = {
+    "nose": (435, 42),
+    "right_wrist": (360, 106),
+    "left_wrist": (478, 143),
+    "left_knee": (483, 164),
+    "right_knee": (425, 192),
+    "left_ankle": (457, 222),
+    "right_ankle": (421, 262),
+}
+
+
+def run_cli(*arguments: object) -> int:
+    """Run `posetrack ARGUMENTS` in this process; returns the exit code."""
+    before = sys.argv
+    sys.argv = ["posetrack", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    finally:
+        sys.argv = before
+    return 0
+
+
+def read_records(path: Path) -> list[dict]:
+    header, *records = map(json.loads, path.read_text().splitlines())
+    assert header["schema"] == "posetrack/1"
+    return records
+
+
+def count_pictures(path: Path) -> int:
+    with av.open(str(path)) as video:
+        return sum(1 for _ in video.decode(video=0))
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default recipe over the whole clip, in every format."""
+    out = tmp_path_factory.mktemp("whole")
+    formats = [word for name in FORMATS for word in ("--format", name)]
+    assert run_cli("run", CLIP, "--out", out, "--quiet", *formats) == 0
+    return out
+
+
+def test_there_is_a_record_for_every_frame_with_its_time(whole_run):
+    records = read_records(whole_run / "poses.jsonl")
+    assert [record["frame"] for record in records] == list(range(NUM_FRAMES))
+    assert [record["time"] for record in records] == pytest.approx([i / 25 for i in range(NUM_FRAMES)])
+
+
+def test_the_cyclist_keeps_one_id_and_nobody_crosses_a_cut(whole_run):
+    records = read_records(whole_run / "poses.jsonl")
+    cyclist = records[90:109]
+    ids = [[person["track_id"] for person in record["people"]] for record in cyclist]
+    assert all(len(found) >= 1 for found in ids)
+    (steady, frames), *_ = Counter(i for found in ids for i in found).most_common(1)
+    assert frames == len(cyclist)
+    walker = {person["track_id"] for record in records[:30] for person in record["people"]}
+    assert walker
+    assert steady not in walker
+
+
+def test_the_skeleton_sits_on_the_cyclist(whole_run):
+    """Against marks made by hand."""
+    person = max(read_records(whole_run / "poses.jsonl")[95]["people"], key=lambda p: p["score"])
+    header = json.loads((whole_run / "poses.jsonl").read_text().splitlines()[0])
+    at = {name: point[:2] for name, point in zip(header["keypoints"], person["keypoints"], strict=True)}
+    for name, xy in MARKED_ON_FRAME_95.items():
+        assert np.hypot(at[name][0] - xy[0], at[name][1] - xy[1]) < 14, (name, at[name], xy)
+
+
+def test_the_overlay_has_every_frame_and_people_drawn_in(whole_run):
+    assert count_pictures(whole_run / "overlay.mp4") == NUM_FRAMES
+    with av.open(str(whole_run / "overlay.mp4")) as drawn, av.open(str(CLIP)) as plain:
+        assert drawn.streams.video[0].average_rate == 25
+        assert drawn.streams.video[0].codec_context.name == "h264"
+        pairs = zip(drawn.decode(video=0), plain.decode(video=0), strict=True)
+        change = [
+            np.abs(a.to_ndarray(format="rgb24").astype(int) - b.to_ndarray(format="rgb24")).mean()
+            for a, b in pairs
+        ]
+    assert np.mean(change[90:109]) > 2 * np.mean(change[18:25])
+
+
+def test_every_format_is_written(whole_run):
+    names = {path.name for path in whole_run.iterdir()}
+    assert names == {
+        "poses.jsonl",
+        "overlay.mp4",
+        "posetrack18",
+        "posetrack17",
+        "coco.json",
+        "mot.txt",
+        "poses.csv",
+        "openpose",
+    }
+    assert len(list((whole_run / "openpose").iterdir())) == NUM_FRAMES
+
+
+def test_tracking_saved_poses_again_changes_no_pose(whole_run, tmp_path, capsys):
+    again = tmp_path / "again.jsonl"
+    assert run_cli("retrack", whole_run / "poses.jsonl", "--out", again) == 0
+    before, after = read_records(whole_run / "poses.jsonl"), read_records(again)
+    assert len(after) == NUM_FRAMES
+    for old, new in zip(before, after, strict=True):
+        poses = [sorted(str(person["keypoints"]) for person in record["people"]) for record in (old, new)]
+        assert poses[0] == poses[1]
+    # The video is known from the header: flow is computed, cuts are seen, and ids part as they did.
+    pairs = {
+        (a["track_id"], b["track_id"])
+        for old, new in zip(before, after, strict=True)
+        for a in old["people"]
+        for b in new["people"]
+        if a["keypoints"] == b["keypoints"]
+    }
+    assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+    assert "ids" in capsys.readouterr().out
+
+
+def test_saved_poses_are_tracked_without_their_video(whole_run, tmp_path, capsys):
+    copy = tmp_path / "poses.jsonl"
+    lines = (whole_run / "poses.jsonl").read_text().splitlines()
+    header = json.loads(lines[0]) | {"source": str(tmp_path / "gone.mp4")}
+    copy.write_text("\n".join([json.dumps(header), *lines[1:]]) + "\n")
+    assert run_cli("retrack", copy) == 0
+    assert "tracking without optical flow" in capsys.readouterr().err
+    assert len(read_records(tmp_path / "poses.retracked.jsonl")) == NUM_FRAMES
+    assert run_cli("retrack", copy) == 1
+    assert "is there already; use --overwrite" in capsys.readouterr().err
+
+
+def test_saved_poses_convert(whole_run, tmp_path, capsys):
+    assert run_cli("convert", whole_run / "poses.jsonl", "--to", "csv", "--out", tmp_path) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "poses.csv")
+    assert (tmp_path / "poses.csv").read_text() == (whole_run / "poses.csv").read_text()
+    assert run_cli("convert", whole_run / "poses.jsonl", "--to", "cocoo") == 1
+    assert "did you mean 'coco'?" in capsys.readouterr().err
+
+
+def test_smoothing_adds_to_the_raw_keypoints(tmp_path):
+    base = ["run", CLIP, "--recipe", "fast", "--no-video", "--quiet", *PART, "--out"]
+    assert run_cli(*base, tmp_path / "raw") == 0
+    assert run_cli(*base, tmp_path / "smooth", "--smooth") == 0
+    raw, smooth = (read_records(tmp_path / name / "poses.jsonl") for name in ("raw", "smooth"))
+    people = [(a, b) for x, y in zip(raw, smooth, strict=True) for a, b in zip(x["people"], y["people"])]
+    assert len(people) >= 5
+    assert all(a["keypoints"] == b["keypoints"] for a, b in people)
+    assert "smoothed" not in raw[-1]["people"][0]
+    last = people[-1][1]
+    moved = np.subtract(last["smoothed"], np.array(last["keypoints"])[:, :2])
+    assert 0 < np.abs(moved).mean() < 10
+
+
+def test_a_part_of_the_clip_keeps_its_place_in_the_source(tmp_path):
+    out = tmp_path / "out"
+    assert run_cli("run", CLIP, "--recipe", "fast", "--quiet", *PART, "--every", 2, "--out", out) == 0
+    records = read_records(out / "poses.jsonl")
+    assert [record["frame"] for record in records] == [80, 82, 84, 86, 88]
+    assert records[0]["time"] == pytest.approx(3.2)
+    assert count_pictures(out / "overlay.mp4") == 5
+
+
+def write_images(folder: Path, count: int) -> None:
+    folder.mkdir(parents=True)
+    for i in range(count):
+        cv2.imwrite(str(folder / f"{i + 8}.png"), np.full((48, 64, 3), 20 * i, np.uint8))
+
+
+def test_folders_and_shell_globs_and_several_sources_in_one_call(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "a" / "walk", 3)
+    write_images(tmp_path / "b" / "walk", 2)
+    images = sorted((tmp_path / "b" / "walk").iterdir())
+    assert run_cli("run", "a/walk", "missing.mp4", *images, "--recipe", "fast") == 1
+    out = tmp_path / "posetrack-out"
+    assert len(read_records(out / "walk" / "poses.jsonl")) == 3
+    assert len(read_records(out / "walk-2" / "poses.jsonl")) == 2
+    assert count_pictures(out / "walk" / "overlay.mp4") == 3
+    printed = capsys.readouterr().err
+    assert "missing.mp4: no such file or folder; check the path" in printed
+    assert "3 frames, 0.0 people a frame, 0 ids" in printed.replace("\n", " ")
+
+
+def test_results_that_are_there_are_kept_unless_told_otherwise(tmp_path, capsys):
+    write_images(tmp_path / "walk", 2)
+    base = ["run", tmp_path / "walk", "--out", tmp_path / "out", "--recipe", "fast"]
+    assert run_cli(*base, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    before = (tmp_path / "out" / "poses.jsonl").read_bytes()
+    assert run_cli(*base) == 1
+    assert "poses.jsonl: is there already; use --overwrite, or another --out" in capsys.readouterr().err
+    assert (tmp_path / "out" / "poses.jsonl").read_bytes() == before
+    assert run_cli(*base, "--quiet", "--overwrite", "--no-video") == 0
+    assert not (tmp_path / "out" / "overlay.mp4").exists(), "no overlay of another run is left"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--recipe", "fasst"], "fasst: no such recipe; did you mean 'fast'?"),
+        (["--device", "tpu"], "--device tpu: no such device"),
+        (["--format", "cvs"], "unknown format 'cvs'; did you mean 'csv'?"),
+        (["--start", "99"], "street.mp4: "),
+        (["--start", "2", "--end", "1"], "end 1 s is not after start 2 s"),
+        (["--image-fps", "0"], "--image-fps 0: expected frames a second"),
+        (["--out", str(CLIP)], "street.mp4: cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_1(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_cli("run", CLIP, "--recipe", "fast", *arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+
+
+def test_an_unknown_option_is_exit_code_2(capsys):
+    assert run_cli("run", CLIP, "--nonsense") == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_being_stopped_leaves_a_playable_video_and_a_whole_jsonl(how, tmp_path):
+    code = "import sys; from posetrack.cli.main import main; main()"
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", code, "run", str(CLIP), "--out", str(out), "--format", "csv"]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"}
+    )
+    poses = out / "poses.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (poses.exists() and poses.read_bytes().count(b"\n") > 12):
+        time.sleep(0.05)
+    process.send_signal(how)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert "street: interrupted" in error
+    records = read_records(poses)
+    assert 12 <= len(records) < NUM_FRAMES
+    assert [record["frame"] for record in records] == list(range(len(records)))
+    assert abs(count_pictures(out / "overlay.mp4") - len(records)) <= 1
+    assert (out / "poses.csv").exists()
+    assert {path.name for path in out.iterdir()} == {"poses.jsonl", "overlay.mp4", "poses.csv"}
+
+
+def test_version_recipes_and_doctor(capsys):
+    assert run_cli("--version") == 0
+    assert capsys.readouterr().out == f"posetrack {posetrack.__version__}\n"
+    assert run_cli("recipes") == 0
+    assert {"default", "fast"} <= set(capsys.readouterr().out.split())
+    assert run_cli("doctor") == 0
+    printed = capsys.readouterr().out
+    assert "movenet-thunder" in printed
+    assert "missing" not in printed
+
+
+def test_doctor_says_what_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr("posetrack.cli.doctor._PACKAGES", ("torch", "no-such-package"))
+    assert run_cli("doctor") == 1
+    assert "pip install no-such-package" in capsys.readouterr().out
+
+
+def test_the_same_from_python():
+    frames = list(posetrack.track(CLIP, recipe="fast", start_s=3.2, end_s=3.6))
+    assert [frame.index for frame in frames] == list(range(80, 90))
+    assert all(frame.instances.track_ids is not None for frame in frames)
+    assert sum(len(frame.instances) for frame in frames) >= 5
+    people = posetrack.track(CLIP, recipe="fast")
+    next(people)
+    people.close()
