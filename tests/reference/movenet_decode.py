@@ -1,4 +1,4 @@
-"""MoveNet's multipose decoding as one reads it off the published graph: one person, keypoint and cell at a time."""
+"""MoveNet's multipose decoding, read off the published graph: one person, keypoint and cell at a time."""
 
 import math
 
@@ -9,7 +9,9 @@ def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
-def naive_decode_multiple(heads: dict[str, np.ndarray], score_threshold: float) -> list[dict[str, np.ndarray]]:
+def naive_decode_multiple(
+    heads: dict[str, np.ndarray], score_threshold: float
+) -> list[dict[str, np.ndarray]]:
     """Heads (C, H, W) of one picture -> people, best centre first; coordinates relative to the picture."""
     _, H, W = heads["center"].shape
     K = heads["kpt_heatmap"].shape[0]

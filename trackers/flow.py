@@ -1,0 +1,155 @@
+"""Optical flow on a reduced picture, and points moved by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+ImageArray = npt.NDArray[np.uint8]
+
+_SMALLEST_SIDE_PX = 16
+"""Below this a picture holds less than two of the 8-pixel patches that DIS matches."""
+
+
+class FlowEstimator(Protocol):
+    """Where every pixel of one gray picture went in the next one."""
+
+    def __call__(self, previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
+        """Estimate the motion between two pictures of one size.
+
+        Args:
+            previous_gray: (h, w) uint8.
+            gray: (h, w) uint8.
+
+        Returns:
+            (h, w, 2) float32 as (x, y), pixels of these pictures: what stood at pixel p of `previous_gray`
+            stands at p + flow[p] in `gray`.
+        """
+        ...
+
+
+class DisFlow:
+    """Dense inverse search (Kroeger et al., ECCV 2016), in OpenCV; keeps buffers, so one a thread.
+
+    OpenCV's "fast" preset: flow at a quarter of the picture's resolution, with variational refinement.
+    """
+
+    def __init__(self) -> None:
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def __call__(self, previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
+        """Estimate the motion; see `FlowEstimator`. Pictures under 16 pixels high or wide stand still."""
+        if min(gray.shape) < _SMALLEST_SIDE_PX:
+            return np.zeros((*gray.shape, 2), np.float32)
+        # A start of zeros, for OpenCV would else take whatever an array that it allocated holds.
+        start = np.zeros((*gray.shape, 2), np.float32)
+        return np.asarray(self._dis.calc(previous_gray, gray, start), np.float32)
+
+
+class FarnebackFlow:
+    """Polynomial expansion (Farnebäck, SCIA 2003), in OpenCV."""
+
+    def __call__(self, previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
+        """Estimate the motion; see `FlowEstimator`. Pictures under 16 pixels high or wide stand still."""
+        start = np.zeros((*gray.shape, 2), np.float32)
+        if min(gray.shape) < _SMALLEST_SIDE_PX:
+            return start
+        flow = cv2.calcOpticalFlowFarneback(
+            previous_gray,
+            gray,
+            start,
+            pyr_scale=0.5,
+            levels=5,
+            winsize=15,
+            iterations=3,
+            poly_n=7,
+            poly_sigma=1.5,
+            flags=0,
+        )
+        return np.asarray(flow, np.float32)
+
+
+FLOWS: dict[str, Callable[[], FlowEstimator]] = {"dis": DisFlow, "farneback": FarnebackFlow}
+
+
+def reduce_to_gray(image: ImageArray, longest_side_px: int) -> ImageArray:
+    """Make the small gray picture that flow is estimated on; a picture that is small already keeps its size.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        longest_side_px: Longest side of the result.
+
+    Returns:
+        (h, w) uint8, averaged over areas, so that no detail aliases.
+    """
+    height, width = image.shape[:2]
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    scale = longest_side_px / max(height, width)
+    if scale < 1:
+        new_wh = (max(round(width * scale), 1), max(round(height * scale), 1))
+        gray = cv2.resize(gray, new_wh, interpolation=cv2.INTER_AREA)
+    return np.asarray(gray, np.uint8)
+
+
+def estimate_flow_after_pan(
+    estimate_flow: FlowEstimator, previous_gray: ImageArray, gray: ImageArray
+) -> FloatArray:
+    """Estimate flow where the camera may have moved too far for the estimator alone.
+
+    The shift of the whole picture is found by phase correlation and undone; the estimator sees the rest. A
+    shift by more than half of the picture is not believed.
+
+    Args:
+        estimate_flow: Any flow estimator.
+        previous_gray: (h, w) uint8.
+        gray: (h, w) uint8.
+
+    Returns:
+        (h, w, 2) float32, as `FlowEstimator` gives it.
+    """
+    height, width = gray.shape
+    window = np.outer(np.hanning(height), np.hanning(width))
+    shift_xy, _ = cv2.phaseCorrelate(previous_gray.astype(np.float64), gray.astype(np.float64), window)
+    whole_xy = np.round(shift_xy).astype(np.float32)
+    if (np.abs(whole_xy) > np.array([width, height]) / 2).any():
+        whole_xy = np.zeros(2, np.float32)
+    back = np.array([[1, 0, -whole_xy[0]], [0, 1, -whole_xy[1]]], np.float32)
+    shifted = cv2.warpAffine(
+        gray, back, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+    )
+    return estimate_flow(previous_gray, np.asarray(shifted, np.uint8)) + whole_xy
+
+
+def move_points(points_xy: FloatArray, flow: FloatArray, scale_xy: tuple[float, float]) -> FloatArray:
+    """Move points of the full picture by flow estimated on the reduced one.
+
+    The flow is sampled bilinearly between pixel centres; a point outside the picture takes the flow of the
+    nearest place on its border. A point that is not a number stays so.
+
+    Args:
+        points_xy: (..., 2), continuous pixels of the full picture ((0.5, 0.5) is its first pixel's centre).
+        flow: (h, w, 2), pixels of the reduced picture.
+        scale_xy: Reduced width over full width, and the same for heights.
+
+    Returns:
+        (..., 2) float32, pixels of the full picture.
+    """
+    height, width = flow.shape[:2]
+    points = np.asarray(points_xy, np.float32)
+    scale = np.asarray(scale_xy, np.float32)
+    last_pixel = np.array([width - 1, height - 1], np.float32)
+    # Index of a pixel = its centre's coordinate - 0.5.
+    grid_xy = np.clip(np.nan_to_num(points * scale - np.float32(0.5)), 0, last_pixel)
+    corner = np.minimum(grid_xy.astype(np.int32), np.maximum(last_pixel - 1, 0).astype(np.int32))
+    right, below = np.moveaxis(grid_xy - corner, -1, 0)[..., None]
+    x, y = corner[..., 0], corner[..., 1]
+    x_next, y_next = np.minimum(x + 1, width - 1), np.minimum(y + 1, height - 1)
+    above = flow[y, x] * (1 - right) + flow[y, x_next] * right
+    under = flow[y_next, x] * (1 - right) + flow[y_next, x_next] * right
+    moved: FloatArray = (points + (above * (1 - below) + under * below) / scale).astype(np.float32)
+    return moved

@@ -1,0 +1,97 @@
+"""Non-maximum suppression of boxes and of poses: of several findings of one person the surest stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from trackers.oks import compute_oks
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def compute_iou(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
+    """Compare every box with every other one: intersection over union.
+
+    Args:
+        boxes_xyxy: (N, 4), pixels.
+        others_xyxy: (M, 4), pixels.
+
+    Returns:
+        (N, M) float32 from 0 to 1; 0 with a box that has no area.
+    """
+    boxes = np.asarray(boxes_xyxy, np.float64)[:, None]
+    others = np.asarray(others_xyxy, np.float64)[None]
+    sizes = np.minimum(boxes[..., 2:], others[..., 2:]) - np.maximum(boxes[..., :2], others[..., :2])
+    intersections = np.prod(np.maximum(sizes, 0), axis=2)
+    unions = _compute_areas(boxes) + _compute_areas(others) - intersections
+    iou: FloatArray = (intersections / np.maximum(unions, 1e-9)).astype(np.float32)
+    return iou
+
+
+def box_nms(boxes_xyxy: FloatArray, scores: FloatArray, max_iou: float) -> IntArray:
+    """Keep the surest of boxes that overlap.
+
+    Args:
+        boxes_xyxy: (N, 4), pixels.
+        scores: (N,).
+        max_iou: A box that overlaps a kept one more than this goes.
+
+    Returns:
+        Rows that are kept, by descending score; the first of equals first.
+    """
+    return _suppress(compute_iou(boxes_xyxy, boxes_xyxy) > max_iou, scores)
+
+
+def oks_nms(
+    keypoints_xy: FloatArray,
+    visible: BoolArray,
+    scores: FloatArray,
+    *,
+    areas_px2: FloatArray,
+    sigmas: FloatArray,
+    max_oks: float,
+) -> IntArray:
+    """Keep the surest of poses that are alike.
+
+    Args:
+        keypoints_xy: (N, K, 2), pixels.
+        visible: (N, K).
+        scores: (N,), of the people.
+        areas_px2: (N,), square pixels; see `trackers.oks.compute_pose_areas`.
+        sigmas: (K,).
+        max_oks: A pose whose OKS with a kept one is above this goes.
+
+    Returns:
+        Rows that are kept, by descending score; the first of equals first.
+    """
+    oks = compute_oks(
+        keypoints_xy,
+        visible,
+        keypoints_xy,
+        visible,
+        areas_px2=areas_px2,
+        others_areas_px2=areas_px2,
+        sigmas=sigmas,
+    )
+    return _suppress(oks > max_oks, scores)
+
+
+def _suppress(alike: BoolArray, scores: FloatArray) -> IntArray:
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    kept = np.ones(len(order), np.bool_)
+    for row in order:
+        if kept[row]:
+            # `alike` is symmetric: a surer row that is kept was not alike, or this one would be gone.
+            kept &= ~alike[row]
+            kept[row] = True
+    return order[kept[order]].astype(np.int64)
+
+
+def _compute_areas(boxes_xyxy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    areas: npt.NDArray[np.float64] = np.prod(
+        np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0), axis=-1
+    )
+    return areas

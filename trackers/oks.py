@@ -1,0 +1,136 @@
+"""Object keypoint similarity (OKS): how alike two poses are, from 0 to 1."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+_FAR = np.float32(1e8)
+_FARTHEST_PX = 1e6
+_SEGMENT_SHARE = 0.53
+_BLOCK_PEOPLE = 8
+
+
+def compute_oks(
+    keypoints_xy: FloatArray,
+    visible: BoolArray,
+    others_xy: FloatArray,
+    others_visible: BoolArray,
+    *,
+    areas_px2: FloatArray,
+    others_areas_px2: FloatArray,
+    sigmas: FloatArray,
+) -> FloatArray:
+    """Compare every pose with every other one.
+
+    OKS = mean over keypoints of exp(-d^2 / (2 s^2 k^2)), k = 2 sigma (COCO, "Keypoint Evaluation" and its
+    pycocotools). The mean runs over the keypoints that are visible in both poses; no such keypoint -> 0.
+
+    Differs from COCO: s^2 is the mean of the two poses' areas, as in HRNet's `oks_iou`, because here neither
+    is the truth. Differs from HRNet's: its mask `vg > t and vd > t` is no mask of both.
+
+    Args:
+        keypoints_xy: (N, K, 2), pixels.
+        visible: (N, K); keypoints that are not finite count as not visible.
+        others_xy: (M, K, 2), pixels.
+        others_visible: (M, K).
+        areas_px2: (N,), area of each person, square pixels; see `compute_pose_areas`.
+        others_areas_px2: (M,).
+        sigmas: (K,), spread of each keypoint relative to the root of the area.
+
+    Returns:
+        (N, M) float32.
+    """
+    # d / (sqrt(2) k), so that OKS is the mean of exp(-d^2 / area).
+    unit = 1 / (np.sqrt(2) * 2 * np.asarray(sigmas, np.float64))
+    points, seen = _park_unseen(keypoints_xy, visible, _FAR)
+    others, others_seen = _park_unseen(others_xy, others_visible, -_FAR)
+    points = (points * unit[:, None]).astype(np.float32)
+    others = (others * unit[:, None]).astype(np.float32)
+    weights, others_weights = seen.astype(np.float32), others_seen.astype(np.float32)
+    areas = np.maximum(np.asarray(areas_px2, np.float32), 1)
+    others_areas = np.maximum(np.asarray(others_areas_px2, np.float32), 1)
+
+    oks = np.empty((len(areas), len(others_areas)), np.float32)
+    # Some rows at a time and one keypoint at a time, so that the buffers stay in a core's cache. The common
+    # keypoints are counted here too: as a matrix product, BLAS would wake a thread per core for it.
+    for start in range(0, len(areas), _BLOCK_PEOPLE):
+        rows = slice(start, min(start + _BLOCK_PEOPLE, len(areas)))
+        minus_one_by_area = -2 / (areas[rows, None] + others_areas)
+        total, common = np.zeros((2, *minus_one_by_area.shape), np.float32)
+        dx, dy = np.empty_like(total), np.empty_like(total)
+        for k in range(len(unit)):
+            np.subtract(points[0, k, rows, None], others[0, k], out=dx)
+            np.subtract(points[1, k, rows, None], others[1, k], out=dy)
+            dx *= dx
+            dy *= dy
+            dx += dy
+            dx *= minus_one_by_area
+            np.exp(dx, out=dx)
+            total += dx
+            np.multiply(weights[k, rows, None], others_weights[k], out=dx)
+            common += dx
+        np.divide(total, np.maximum(common, 1), out=oks[rows])
+    return oks
+
+
+def compute_pose_areas(boxes_xyxy: FloatArray, keypoints_xy: FloatArray, visible: BoolArray) -> FloatArray:
+    """Estimate the area that a person covers, the scale of OKS.
+
+    0.53 of the box, the usual stand-in for COCO's segment area. The box is the larger one of the given one
+    and the one around the visible keypoints: so a person half hidden keeps their scale while the detector's
+    box does, and poses saved without boxes have one too.
+
+    Args:
+        boxes_xyxy: (N, 4), pixels.
+        keypoints_xy: (N, K, 2), pixels.
+        visible: (N, K).
+
+    Returns:
+        (N,) float32, square pixels, at least 1.
+    """
+    sizes = np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0)
+    around = box_around_keypoints(keypoints_xy, visible, margin=0)
+    around_sizes = around[:, 2:] - around[:, :2]
+    box_areas = np.maximum(sizes[:, 0] * sizes[:, 1], around_sizes[:, 0] * around_sizes[:, 1])
+    areas: FloatArray = np.clip(_SEGMENT_SHARE * box_areas, 1, _FARTHEST_PX**2).astype(np.float32)
+    return areas
+
+
+def box_around_keypoints(keypoints_xy: FloatArray, visible: BoolArray, margin: float) -> FloatArray:
+    """Draw a box around the visible keypoints of each person.
+
+    Args:
+        keypoints_xy: (N, K, 2), pixels.
+        visible: (N, K).
+        margin: Share of width and height added in all: 0.15 makes the box 1.15 times as wide and high.
+
+    Returns:
+        (N, 4) float32; all zeros where no keypoint is visible.
+    """
+    points, seen = _park_unseen(keypoints_xy, visible, _FAR)
+    low, high = _find_extents(points, seen)
+    nobody = ~seen.any(axis=0)
+    low, high = np.where(nobody, 0, low), np.where(nobody, 0, high)
+    grow = (high - low) * (margin / 2)
+    return np.concatenate([low - grow, high + grow]).T.astype(np.float32)
+
+
+def _park_unseen(
+    keypoints_xy: FloatArray, visible: BoolArray, far: np.float32
+) -> tuple[FloatArray, BoolArray]:
+    """Points as (2, K, N), unseen ones so far away that they add exp(-inf) = 0; and who is seen, (K, N)."""
+    keypoints = np.asarray(keypoints_xy, np.float32)
+    seen = np.asarray(visible, np.bool_) & np.isfinite(keypoints).all(axis=2)
+    near = np.clip(keypoints.transpose(2, 1, 0), -_FARTHEST_PX, _FARTHEST_PX)
+    return np.where(seen.T, near, far).astype(np.float32), seen.T
+
+
+def _find_extents(points: FloatArray, seen: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Left top and right bottom (2, N) of the seen points; infinity and -infinity where there are none."""
+    low = np.where(seen, points, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(seen, points, -np.inf).max(axis=1, initial=-np.inf)
+    return low, high
