@@ -19,6 +19,7 @@ from posetrack.processors.estimate import PoseEstimator, estimate
 from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
 from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe, suggest
+from posetrack.runtime import tune_process
 from posetrack.skeleton import COCO_17, Skeleton
 
 V = TypeVar("V")
@@ -70,6 +71,8 @@ def build_pipeline(
         RecipeError: The recipe names a network that does not exist.
         WeightsError: A network's weights are missing or damaged.
     """
+    if device.type == "cpu":
+        tune_process()
     batch_frames = batch_frames or recipe.detector.batch_frames
     make_detector = _look_up(DETECTORS, recipe.detector.network, f"{recipe.name}: detector.network")
     processors = [detect(make_detector(recipe.detector, device), batch_frames=batch_frames)]

@@ -19,10 +19,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from trackers.flow_tracker import FlowTrackerConfig
-
 from posetrack.errors import RecipeError
 from posetrack.processors.smooth import SmootherConfig
+from trackers.flow_tracker import FlowTrackerConfig
 
 T = TypeVar("T")
 
@@ -137,9 +136,7 @@ def _build_recipe(tables: dict[str, Any], path: Path) -> Recipe:
             raise RecipeError(f"{path.name}: '{key}' is a table; write it as [{key}]")
     if "detector" not in tables:
         raise RecipeError(f"{path.name}: no [detector] table; every recipe needs one")
-    sections = {
-        key: read_table(_SECTIONS[key], table, f"{path.name}: {key}") for key, table in tables.items()
-    }
+    sections = {key: read_table(_SECTIONS[key], table, f"{path.name}: {key}") for key, table in tables.items()}
     return Recipe(name=path.stem, **sections)
 
 

@@ -138,9 +138,7 @@ def _draw_boxes(image: ImageArray, people: Instances, colors: list[Color], width
         cv2.rectangle(image, (left, top), (right, bottom), color, width)
 
 
-def _draw_labels(
-    image: ImageArray, people: Instances, ids: IntArray, colors: list[Color], width: int
-) -> None:
+def _draw_labels(image: ImageArray, people: Instances, ids: IntArray, colors: list[Color], width: int) -> None:
     if people.boxes_xyxy is None:
         return
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.35 + 0.15 * width

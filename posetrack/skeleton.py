@@ -34,9 +34,7 @@ class Skeleton:
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"skeleton {self.name}: a keypoint name stands twice")
         if len(self.sigmas) != len(self.names):
-            raise ValueError(
-                f"skeleton {self.name}: {len(self.names)} keypoints but {len(self.sigmas)} sigmas"
-            )
+            raise ValueError(f"skeleton {self.name}: {len(self.names)} keypoints but {len(self.sigmas)} sigmas")
         unknown = {name for pair in (*self.edges, *self.flip_pairs) for name in pair} - set(self.names)
         if unknown:
             raise ValueError(f"skeleton {self.name}: no such keypoint: {', '.join(sorted(unknown))}")
@@ -278,7 +276,6 @@ def convert_coco17_to_posetrack15(
     made_xy = {"neck": neck_xy, "head_top": 2 * keypoints_xy[:, column["nose"]] - neck_xy}
     xy = [made_xy[name] if name in made_xy else keypoints_xy[:, column[name]] for name in POSETRACK_15.names]
     scores = [
-        shoulder_scores if name in made_xy else keypoint_scores[:, column[name]]
-        for name in POSETRACK_15.names
+        shoulder_scores if name in made_xy else keypoint_scores[:, column[name]] for name in POSETRACK_15.names
     ]
     return np.stack(xy, axis=1), np.stack(scores, axis=1)

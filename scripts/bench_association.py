@@ -55,9 +55,7 @@ def main() -> None:
     for name, match in (("greedy", match_greedy), ("Hungarian", match_hungarian)):
         likely = measure_ms(lambda match=match: match(similarity, 0.25))
         worst = measure_ms(lambda match=match: match(dense, 0.25))
-        print(
-            f"  {name + ' matching':<39} {likely:6.1f} ms  ({worst:.1f} when everybody resembles everybody)"
-        )
+        print(f"  {name + ' matching':<39} {likely:6.1f} ms  ({worst:.1f} when everybody resembles everybody)")
 
 
 def make_crowd(rng: np.random.Generator) -> People:

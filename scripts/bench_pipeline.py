@@ -158,9 +158,7 @@ def bench_memory(clip: Path, recipe: str) -> float:
 
 def main() -> int:
     """Print every figure; exit code 1 where one misses its bar."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", nargs="?", type=Path, default=BUNDLED)
     parser.add_argument("--recipe", action="append", choices=list(list_recipes()))
     parser.add_argument("--repeats", type=int, default=3)

@@ -100,9 +100,7 @@ def convert_tensors(tensors: dict[str, np.ndarray], config: MoveNetConfig) -> di
 
 def main() -> int:
     """Convert each variant and print its file's SHA-256."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("graphs", type=Path, help="folder with movenet-*.json and .bin")
     parser.add_argument("out", type=Path, help="folder for the .safetensors files")
     arguments = parser.parse_args()

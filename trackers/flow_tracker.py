@@ -61,7 +61,7 @@ class FlowTrackerConfig:
     """
 
     flow: str = "dis"
-    flow_longest_side_px: int = 384
+    flow_longest_side_px: int = 256
     queue_frames: int = 10
     match: str = "greedy"
     min_oks: float = 0.2
@@ -168,9 +168,7 @@ class FlowTracker:
     def _check(self, image: ImageArray | None, people: People) -> None:
         K = len(self._sigmas)
         if people.keypoints_xy.shape[1] != K:
-            raise ValueError(
-                f"people: expected {K} keypoints, one a sigma, got {people.keypoints_xy.shape[1]}"
-            )
+            raise ValueError(f"people: expected {K} keypoints, one a sigma, got {people.keypoints_xy.shape[1]}")
         if image is not None and (image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8):
             raise ValueError(f"image: expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
 

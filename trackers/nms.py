@@ -91,7 +91,5 @@ def _suppress(alike: BoolArray, scores: FloatArray) -> IntArray:
 
 
 def _compute_areas(boxes_xyxy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    areas: npt.NDArray[np.float64] = np.prod(
-        np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0), axis=-1
-    )
+    areas: npt.NDArray[np.float64] = np.prod(np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0), axis=-1)
     return areas

@@ -119,9 +119,7 @@ def box_around_keypoints(keypoints_xy: FloatArray, visible: BoolArray, margin: f
     return np.concatenate([low - grow, high + grow]).T.astype(np.float32)
 
 
-def _park_unseen(
-    keypoints_xy: FloatArray, visible: BoolArray, far: np.float32
-) -> tuple[FloatArray, BoolArray]:
+def _park_unseen(keypoints_xy: FloatArray, visible: BoolArray, far: np.float32) -> tuple[FloatArray, BoolArray]:
     """Points as (2, K, N), unseen ones so far away that they add exp(-inf) = 0; and who is seen, (K, N)."""
     keypoints = np.asarray(keypoints_xy, np.float32)
     seen = np.asarray(visible, np.bool_) & np.isfinite(keypoints).all(axis=2)

@@ -88,6 +88,4 @@ class TrackedPeople:
 
 def join_people(first: People, second: People) -> People:
     """Put the rows of `second` behind those of `first`."""
-    return People(
-        *(np.concatenate([getattr(first, f.name), getattr(second, f.name)]) for f in fields(People))
-    )
+    return People(*(np.concatenate([getattr(first, f.name), getattr(second, f.name)]) for f in fields(People)))

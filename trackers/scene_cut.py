@@ -80,6 +80,7 @@ def compute_scene_similarity(previous_gray: ImageArray, gray: ImageArray, flow: 
 
 
 def _average_blocks(picture: FloatArray) -> FloatArray:
-    height, width = picture.shape
-    blocks_wh = (max(width // _BLOCK_PX, 1), max(height // _BLOCK_PX, 1))
-    return np.asarray(cv2.resize(picture, blocks_wh, interpolation=cv2.INTER_AREA), np.float32)
+    """Means of whole blocks; what is left over right and below is left out, unless it is all there is."""
+    blocks_h, blocks_w = (max(side // _BLOCK_PX, 1) for side in picture.shape)
+    whole = picture[: blocks_h * _BLOCK_PX, : blocks_w * _BLOCK_PX]
+    return np.asarray(cv2.resize(whole, (blocks_w, blocks_h), interpolation=cv2.INTER_AREA), np.float32)

@@ -97,7 +97,9 @@ def _decode_people(
     weights_x = _axis_weights(expected[..., 1], boxes_yxyx[:, 1], boxes_yxyx[:, 3], W, min(H, W))
     cells = [
         (heatmap * y[..., :, None] * x[..., None, :]).flatten(2).argmax(dim=2)
-        for y, x in zip(weights_y.split(_PEOPLE_AT_ONCE), weights_x.split(_PEOPLE_AT_ONCE), strict=True)
+        for y, x in zip(
+            torch.split(weights_y, _PEOPLE_AT_ONCE), torch.split(weights_x, _PEOPLE_AT_ONCE), strict=True
+        )
     ]
     cells_nk = torch.cat(cells)
     keypoint_scores = _contested_scores(heatmap, weights_y, weights_x, cells_nk)
@@ -140,18 +142,17 @@ def _contested_scores(heatmap: Tensor, weights_y: Tensor, weights_x: Tensor, cel
     K, _, W = heatmap.shape
     N = len(cells)
     y, x = cells // W, cells % W
-    best = torch.zeros_like(cells, dtype=heatmap.dtype)
-    for k in range(K):
-        if N:
-            best[:, k] = (weights_y[:, k][:, y[:, k]] * weights_x[:, k][:, x[:, k]]).amax(dim=0)
     keypoint = torch.arange(K, device=cells.device).expand(N, K)
+    best = torch.zeros_like(cells, dtype=heatmap.dtype)
+    for anybody_y, anybody_x in zip(weights_y, weights_x, strict=True):
+        best = torch.maximum(best, anybody_y[keypoint, y] * anybody_x[keypoint, x])
     return best * heatmap[keypoint, y, x]
 
 
 def _regressed_yx(regress: Tensor, batch: Tensor, center_yx: Tensor) -> Tensor:
     """Where each centre expects its keypoints, (N, K, 2) as y, x in cells."""
     offsets = regress[batch, :, center_yx[:, 0], center_yx[:, 1]].float()
-    return center_yx[:, None] + offsets.unflatten(1, (-1, 2))
+    return center_yx[:, None] + offsets.reshape(len(offsets), offsets.shape[1] // 2, 2)
 
 
 def _refine(offset: Tensor, batch: Tensor, cells: Tensor) -> Tensor:

@@ -48,8 +48,8 @@ def _options(
 def main() -> None:
     """Run the command line.
 
-    An error that is no bug leaves as one line and exit code 1. Ctrl-C leaves with 130 after every file is closed
-    (Typer sees to the code), and being told to stop (SIGTERM) is taken as Ctrl-C.
+    An error that is no bug leaves as one line and exit code 1. Ctrl-C leaves with 130 after every file is
+    closed (Typer sees to the code), and being told to stop (SIGTERM) is taken as Ctrl-C.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

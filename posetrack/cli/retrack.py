@@ -66,9 +66,7 @@ def retrack_command(
 def _open_pictures(stack: ExitStack, header: Header, video: str | None) -> VideoSource | None:
     """The video of saved poses; without it, and unless it was asked for, tracking goes on without flow."""
     try:
-        return stack.enter_context(
-            open_video(header.source if video is None else video, image_fps=header.fps)
-        )
+        return stack.enter_context(open_video(header.source if video is None else video, image_fps=header.fps))
     except VideoError as error:
         if video is not None:
             raise

@@ -9,8 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from trackers.nms import box_nms, oks_nms
-from trackers.oks import compute_pose_areas
 
 from models.checkpoints import CheckpointError, load_embedded
 from models.movenet.codec import decode_multiple, decode_single
@@ -19,6 +17,8 @@ from posetrack.errors import WeightsError
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.geometry import crop_boxes, expand_boxes, resize_to_multiple, uncrop_points
 from posetrack.skeleton import COCO_17
+from trackers.nms import box_nms, oks_nms
+from trackers.oks import compute_pose_areas
 
 _STRIDE_PX = 32
 _THUNDER_SIZE_PX = 256
@@ -104,7 +104,7 @@ class ThunderPredictor:
     Args:
         device: Where the network runs.
         margin: Share added to the longer side of each box before it is cut out as a square.
-        batch_crops: Most crops in one call of the network.
+        batch_crops: Most crops in one call of the network; a power of two is made the most of.
     """
 
     def __init__(self, device: torch.device, *, margin: float, batch_crops: int) -> None:
@@ -165,9 +165,13 @@ def _to_batch(images: ImageArray, device: torch.device) -> Tensor:
 
 
 def _split(crops: Sequence[ImageArray], batch_crops: int) -> Iterator[ImageArray]:
+    """Batches of 1, 2, 4, ... crops: a network on the CPU is prepared anew for every new size of batch."""
     together = np.concatenate(crops) if crops else np.zeros((0, 1, 1, 3), np.uint8)
-    for start in range(0, len(together), batch_crops):
-        yield together[start : start + batch_crops]
+    start = 0
+    while left := min(len(together) - start, batch_crops):
+        size = 1 << (left.bit_length() - 1)
+        yield together[start : start + size]
+        start += size
 
 
 def _find_distinct_poses(people: Instances, max_oks: float) -> npt.NDArray[np.int64]:

@@ -71,9 +71,7 @@ def smooth(config: SmootherConfig) -> FrameProcessor:
             for row, track_id in enumerate(people.track_ids.tolist()):
                 if track_id == UNTRACKED:
                     continue
-                state = _advance(
-                    states.get(track_id), frame.time_s, smoothed[row], float(heights[row]), config
-                )
+                state = _advance(states.get(track_id), frame.time_s, smoothed[row], float(heights[row]), config)
                 states[track_id] = state
                 smoothed[row] = state.xy
             yield replace(frame, instances=replace(people, smoothed_xy=smoothed))
@@ -87,9 +85,7 @@ def _advance(
     if state is None or time_s <= state.time_s:
         return _State(time_s, xy.copy(), np.zeros_like(xy))
     step_s = time_s - state.time_s
-    speed = state.speed + _blend(config.derivative_cutoff_hz, step_s) * (
-        (xy - state.xy) / step_s - state.speed
-    )
+    speed = state.speed + _blend(config.derivative_cutoff_hz, step_s) * ((xy - state.xy) / step_s - state.speed)
     # One cut-off a keypoint, from the length of its speed: x and y then lag alike.
     pace = np.linalg.norm(speed, axis=-1, keepdims=True) / height_px
     cutoff_hz = config.min_cutoff_hz + config.beta * pace

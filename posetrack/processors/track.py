@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from trackers.flow_tracker import FlowTracker, FlowTrackerConfig, People
 
 from posetrack.frame import BoolArray, FloatArray, Frame, ImageArray, Instances
 from posetrack.pipeline import FrameProcessor
 from posetrack.processors.estimate import PoseEstimator
 from posetrack.skeleton import Skeleton
+from trackers.flow_tracker import FlowTracker, FlowTrackerConfig, People
 
 
 def track(

@@ -9,9 +9,7 @@ from posetrack.results.jsonl import read_jsonl
 from posetrack.results.people import KEEP_ALL, ExportOptions
 
 
-def convert(
-    path: Path | str, format_name: str, out_dir: Path | str, options: ExportOptions = KEEP_ALL
-) -> Path:
+def convert(path: Path | str, format_name: str, out_dir: Path | str, options: ExportOptions = KEEP_ALL) -> Path:
     """Write the poses of a results file in another format.
 
     Args:

@@ -11,9 +11,7 @@ from posetrack.results.posetrack_people import TrackNumbers, raise_zero_scores, 
 from posetrack.results.record import Header, Record
 
 
-def write_posetrack17(
-    records: Iterable[Record], header: Header, out_dir: Path, options: ExportOptions
-) -> Path:
+def write_posetrack17(records: Iterable[Record], header: Header, out_dir: Path, options: ExportOptions) -> Path:
     """Write `posetrack17/<video>.json`.
 
     The video's keypoints become PoseTrack's (`convert_coco17_to_posetrack15`). The head box x1, y1, x2, y2 is

@@ -56,9 +56,7 @@ _CATEGORY = {
 _SEQUENCE_KINDS = {"mpii": 1, "bonn": 2, "mpiinew": 3}
 
 
-def write_posetrack18(
-    records: Iterable[Record], header: Header, out_dir: Path, options: ExportOptions
-) -> Path:
+def write_posetrack18(records: Iterable[Record], header: Header, out_dir: Path, options: ExportOptions) -> Path:
     """Write `posetrack18/<video>.json`.
 
     Images are numbered as PoseTrack numbers them where the source is named like one of its sequences

@@ -35,9 +35,7 @@ def test_uncrop_takes_the_corners_to_the_corners_and_the_rest_between(box, point
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    x=st.integers(20, 580), y=st.integers(20, 380), grow=st.floats(1.0, 12.0), shift=st.tuples(sides, sides)
-)
+@given(x=st.integers(20, 580), y=st.integers(20, 380), grow=st.floats(1.0, 12.0), shift=st.tuples(sides, sides))
 def test_a_mark_in_a_crop_uncrops_to_where_it_was(x, y, grow, shift):
     """What is cut out and mapped back is where it was, to half a pixel of the crop, whatever the scale."""
     image = np.zeros((400, 600, 3), np.uint8)
@@ -74,9 +72,7 @@ def test_crops_of_nobody():
 @given(width=st.integers(1, 400), height=st.integers(1, 400))
 @settings(max_examples=50, deadline=None)
 def test_resizing_keeps_the_shape_and_pads_to_a_multiple(width, height):
-    padded, (inner_width, inner_height) = resize_to_multiple(
-        np.full((height, width, 3), 9, np.uint8), 128, 32
-    )
+    padded, (inner_width, inner_height) = resize_to_multiple(np.full((height, width, 3), 9, np.uint8), 128, 32)
     assert padded.shape[0] % 32 == 0
     assert padded.shape[1] % 32 == 0
     assert max(inner_width, inner_height) == max(padded.shape[:2]) == 128

@@ -15,7 +15,7 @@ def make_frames(count: int) -> Iterator[Frame]:
 
 
 def count_stages() -> int:
-    return sum(thread.name == "posetrack-prefetch" for thread in threading.enumerate())
+    return sum(thread.name == "posetrack-stage" for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 50])
@@ -111,7 +111,7 @@ def test_stages_run_on_threads_of_their_own():
 
     run(source(), [processor], [lambda frame: homes.setdefault("encode", threading.get_ident())])
     assert len(set(homes.values())) == 3
-    assert homes["encode"] == threading.get_ident()
+    assert homes["network"] == threading.get_ident()
 
 
 def test_leaving_early_stops_everything():

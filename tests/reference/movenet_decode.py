@@ -9,9 +9,7 @@ def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
-def naive_decode_multiple(
-    heads: dict[str, np.ndarray], score_threshold: float
-) -> list[dict[str, np.ndarray]]:
+def naive_decode_multiple(heads: dict[str, np.ndarray], score_threshold: float) -> list[dict[str, np.ndarray]]:
     """Heads (C, H, W) of one picture -> people, best centre first; coordinates relative to the picture."""
     _, H, W = heads["center"].shape
     K = heads["kpt_heatmap"].shape[0]

@@ -156,9 +156,7 @@ def test_a_stream_that_changes_its_size_goes_on():
     tracker = make_tracker()
     tracker.update(make_picture(), make_people((100, 20)))
     people = make_people((100, 20))
-    doubled = People(
-        people.boxes_xyxy * 2, people.box_scores, people.keypoints_xy * 2, people.keypoint_scores
-    )
+    doubled = People(people.boxes_xyxy * 2, people.box_scores, people.keypoints_xy * 2, people.keypoint_scores)
     large = make_picture().repeat(2, axis=0).repeat(2, axis=1)
     assert ids(tracker.update(large, doubled)) == [1]
     assert ids(tracker.update(large, doubled)) == [1]

@@ -10,9 +10,7 @@ from trackers.matching import MATCHERS, match_greedy, match_hungarian
 sizes = st.tuples(st.integers(0, 5), st.integers(0, 5))
 # Few distinct values, so that there are ties.
 tables = sizes.flatmap(
-    lambda shape: hnp.arrays(
-        np.float32, shape, elements=st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 0.75, 1.0])
-    )
+    lambda shape: hnp.arrays(np.float32, shape, elements=st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 0.75, 1.0]))
 )
 minima = st.sampled_from([0.01, 0.25, 0.6])
 

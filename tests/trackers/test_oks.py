@@ -99,9 +99,7 @@ def test_box_around_keypoints_takes_visible_ones_and_the_margin():
     visible = np.array([[True, True, False], [True, True, False]])
     boxes = box_around_keypoints(keypoints, visible, margin=0.5)
     np.testing.assert_allclose(boxes, [[5, 10, 35, 70], [1, 2, 1, 2]])
-    np.testing.assert_array_equal(
-        box_around_keypoints(keypoints, ~visible[:1] & False, 0.1), np.zeros((2, 4))
-    )
+    np.testing.assert_array_equal(box_around_keypoints(keypoints, ~visible[:1] & False, 0.1), np.zeros((2, 4)))
 
 
 def test_area_is_the_larger_box_of_detector_and_keypoints():

@@ -29,9 +29,7 @@ def test_every_parameter_gets_a_gradient():
     network = MoveNet(TINY)
     heads = network(torch.rand(1, 3, 64, 64) * 255)
     sum(head.square().sum() for head in heads.values()).backward()
-    without = [
-        name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
-    ]
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert without == []
 
 

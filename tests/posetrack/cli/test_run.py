@@ -165,7 +165,9 @@ def test_smoothing_adds_to_the_raw_keypoints(tmp_path):
     assert run_cli(*base, tmp_path / "raw") == 0
     assert run_cli(*base, tmp_path / "smooth", "--smooth") == 0
     raw, smooth = (read_records(tmp_path / name / "poses.jsonl") for name in ("raw", "smooth"))
-    people = [(a, b) for x, y in zip(raw, smooth, strict=True) for a, b in zip(x["people"], y["people"])]
+    people = [
+        pair for x, y in zip(raw, smooth, strict=True) for pair in zip(x["people"], y["people"], strict=True)
+    ]
     assert len(people) >= 5
     assert all(a["keypoints"] == b["keypoints"] for a, b in people)
     assert "smoothed" not in raw[-1]["people"][0]
@@ -248,9 +250,7 @@ def test_being_stopped_leaves_a_playable_video_and_a_whole_jsonl(how, tmp_path):
     code = "import sys; from posetrack.cli.main import main; main()"
     out = tmp_path / "out"
     command = [sys.executable, "-c", code, "run", str(CLIP), "--out", str(out), "--format", "csv"]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"}
-    )
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"})
     poses = out / "poses.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (poses.exists() and poses.read_bytes().count(b"\n") > 12):

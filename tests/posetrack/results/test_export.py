@@ -239,9 +239,7 @@ def test_records_are_taken_one_at_a_time(tmp_path, header, people, name):
 def test_unknown_format(header):
     with pytest.raises(ResultsError, match=r"unknown format 'coc0'; did you mean 'coco'\?"):
         find_exporter("coc0", header.skeleton)
-    with pytest.raises(
-        ResultsError, match="unknown format 'xml'; known: posetrack18, posetrack17, coco, mot,"
-    ):
+    with pytest.raises(ResultsError, match="unknown format 'xml'; known: posetrack18, posetrack17, coco, mot,"):
         find_exporter("xml", header.skeleton)
 
 

@@ -79,9 +79,7 @@ def test_copied_packets_are_the_same(make_video, tmp_path: Path) -> None:
     ("part", "start"),
     [({"start_s": 0.2}, 0.2), ({"start_s": 0.2, "end_s": 0.8, "every": 3}, 0.2), ({"end_s": 0.6}, 0.4)],
 )
-def test_sound_of_a_part(
-    make_video, tmp_path: Path, sound: str, part: dict[str, float], start: float
-) -> None:
+def test_sound_of_a_part(make_video, tmp_path: Path, sound: str, part: dict[str, float], start: float) -> None:
     path = make_video("clip.mkv", num_frames=25, sound=sound)
     assert rewrite(path, tmp_path / "o.mp4", **part) == []
     _, tone_start, _ = tone_of(tmp_path / "o.mp4")

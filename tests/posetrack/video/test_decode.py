@@ -40,9 +40,7 @@ def test_every_frame_with_index_and_time(make_video, shade) -> None:
 
 def test_uneven_and_fractional_times_are_kept(make_video) -> None:
     pts = [0, 1001, 2002, 5005, 6006, 20020]
-    path = make_video(
-        "vfr.mp4", num_frames=6, pts=pts, time_base=Fraction(1, 30000), fps=Fraction(30000, 1001)
-    )
+    path = make_video("vfr.mp4", num_frames=6, pts=pts, time_base=Fraction(1, 30000), fps=Fraction(30000, 1001))
     assert times_of(open_video(path)) == [p / 30000 for p in pts]
 
 

@@ -130,9 +130,7 @@ def test_exif_orientation(make_images) -> None:
     folder = make_images("photo", ["a.jpg"])
     data = (folder / "a.jpg").read_bytes()
     exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<HHHIHHI", 1, 0x112, 3, 1, 6, 0, 0)
-    (folder / "a.jpg").write_bytes(
-        data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
-    )
+    (folder / "a.jpg").write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:])
     image = read_image(str(folder / "a.jpg"))
     assert image is not None
     assert image.shape == (64, 48, 3)
