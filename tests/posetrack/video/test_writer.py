@@ -11,7 +11,7 @@ import pytest
 from posetrack.errors import VideoError
 from posetrack.video import writer as writer_module
 from posetrack.video.base import VideoInfo
-from posetrack.video.canvas import fit_picture, to_yuv420p
+from posetrack.video.canvas import Yuv420pConverter, fit_picture
 from posetrack.video.source import open_video
 from posetrack.video.writer import VideoWriter
 
@@ -128,7 +128,7 @@ def test_another_size_is_fitted(tmp_path: Path, make_picture) -> None:
 
 @pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)])
 def test_conversion_is_bt709_in_limited_range(colour: tuple[int, int, int]) -> None:
-    frame = to_yuv420p(np.full((4, 4, 3), colour, np.uint8))
+    frame = Yuv420pConverter()(np.full((4, 4, 3), colour, np.uint8))
     red, green, blue = np.array(colour) / 255
     luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     expected = (
