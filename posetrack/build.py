@@ -11,14 +11,14 @@ from typing import TypeVar
 
 import torch
 
-from posetrack.errors import PoseTrackError, RecipeError
+from posetrack.errors import PoseTrackError, RecipeError, suggest
 from posetrack.pipeline import FrameProcessor
 from posetrack.predictors.movenet import MultiposePredictor, ThunderPredictor
 from posetrack.processors.detect import Detector, detect
 from posetrack.processors.estimate import PoseEstimator, estimate
 from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
-from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe, suggest
+from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe
 from posetrack.runtime import tune_process
 from posetrack.skeleton import COCO_17, Skeleton
 

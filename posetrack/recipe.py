@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from posetrack.errors import RecipeError
+from posetrack.errors import RecipeError, suggest
 from posetrack.processors.smooth import SmootherConfig
 from trackers.flow_tracker import FlowTrackerConfig
 
@@ -167,12 +166,6 @@ def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:
         return cls(**{key: float(value) if types[key] is float else value for key, value in table.items()})
     except ValueError as error:
         raise RecipeError(f"{where}.{error}") from error
-
-
-def suggest(word: str, known: list[str]) -> str:
-    """What to try instead of an unknown word: the nearest known one, or all of them."""
-    close = get_close_matches(word, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
 
 
 def check_share(settings: object, *names: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from posetrack.errors import ResultsError
+from posetrack.errors import ResultsError, suggest
 from posetrack.results.coco import write_coco
 from posetrack.results.csv import write_csv
 from posetrack.results.mot import write_mot
@@ -59,9 +58,7 @@ def find_exporter(format_name: str, skeleton: Skeleton) -> Exporter:
     """
     exporter = FORMATS.get(format_name)
     if exporter is None:
-        close = difflib.get_close_matches(format_name.lower(), FORMATS, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(FORMATS)}"
-        raise ResultsError(f"unknown format '{format_name}'; {hint}")
+        raise ResultsError(f"unknown format '{format_name}'; {suggest(format_name, FORMATS)}")
     if exporter.skeletons is not None and skeleton.name not in exporter.skeletons:
         able = ", ".join(name for name, other in FORMATS.items() if other.skeletons is None)
         raise ResultsError(
