@@ -81,12 +81,13 @@ def run_command(
 ) -> None:
     """Track people: poses.jsonl, overlay.mp4 and any other formats for each source."""
     logging.basicConfig(level=logging.ERROR if quiet else logging.WARNING, format="posetrack: %(message)s")
-    pipeline = build_pipeline(read_recipe(recipe), choose_device(device), batch_frames=batch, smoothed=smooth)
+    settings = read_recipe(recipe)
+    pipeline = build_pipeline(settings, choose_device(device), batch_frames=batch, smoothed=smooth)
     for name in formats or ():
         find_exporter(name, pipeline.skeleton)
     options = _RunOptions(
         pipeline=pipeline,
-        recipe_name=recipe,
+        recipe_name=settings.name,
         formats=tuple(dict.fromkeys(formats or ())),
         start_s=start,
         end_s=end,
