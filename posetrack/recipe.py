@@ -113,6 +113,8 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
     """
     shipped = list_recipes()
     path = shipped.get(str(name_or_path), Path(name_or_path))
+    if path.is_dir():
+        raise RecipeError(f"{name_or_path}: is a folder; give a TOML file, or {' or '.join(shipped)}")
     if not path.is_file():
         raise RecipeError(
             f"{name_or_path}: no such recipe; {suggest(str(name_or_path), list(shipped))}, "

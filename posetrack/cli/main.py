@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import Annotated
 
@@ -46,12 +45,10 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line.
+    """Run the command line; an error that is no bug leaves as one line and exit code 1.
 
-    An error that is no bug leaves as one line and exit code 1. Ctrl-C leaves with 130 after every file is
-    closed (Typer sees to the code), and being told to stop (SIGTERM) is taken as Ctrl-C.
+    Ctrl-C leaves with 130 after every file is closed; Typer sees to the code.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except PoseTrackError as error:

@@ -29,7 +29,7 @@ def retrack_command(
     out: Annotated[
         Path | None, typer.Option(help="File to write.", show_default="FILE with .retracked before .jsonl")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="Whose [tracker] to use: a name or a TOML file.")] = "default",
+    recipe: Annotated[str, typer.Option(help="Whose tracker table to use: a name or a TOML file.")] = "default",
     video: Annotated[
         str | None,
         typer.Option(help="The pictures to compute optical flow on.", show_default="the source in FILE"),
@@ -46,7 +46,9 @@ def retrack_command(
         raise ResultsError(f"{out}: is the file to read; use another --out")
     settings = read_recipe(recipe)
     header, records = read_jsonl(file)
+    part = out.with_name(f".{out.stem}.part.jsonl")
     with ExitStack() as stack:
+        stack.callback(part.unlink, missing_ok=True)
         pictures = None if no_flow else _open_pictures(stack, header, video)
         frames = _make_frames(records, pictures)
         processors: list[FrameProcessor] = [
@@ -54,19 +56,27 @@ def retrack_command(
         ]
         if smooth:
             processors.append(make_smoother(settings.smoother))
-        writer = stack.enter_context(JsonlWriter(out, header))
         ids: set[int] = set()
-        for frame in stack.enter_context(closing(stream(frames, processors))):
-            writer.write(frame.index, frame.time_s, frame.instances)
-            if frame.instances.track_ids is not None:
-                ids.update(frame.instances.track_ids.tolist())
+        with JsonlWriter(part, header) as writer:
+            for frame in stack.enter_context(closing(stream(frames, processors))):
+                writer.write(frame.index, frame.time_s, frame.instances)
+                if frame.instances.track_ids is not None:
+                    ids.update(frame.instances.track_ids.tolist())
+        part.replace(out)
     print(f"{out}: {len(ids)} ids")
 
 
 def _open_pictures(stack: ExitStack, header: Header, video: str | None) -> VideoSource | None:
     """The video of saved poses; without it, and unless it was asked for, tracking goes on without flow."""
     try:
-        return stack.enter_context(open_video(header.source if video is None else video, image_fps=header.fps))
+        pictures = open_video(header.source if video is None else video, image_fps=header.fps)
+        info = stack.enter_context(pictures).info
+        if (info.width, info.height) != (header.width, header.height):
+            raise VideoError(
+                f"{info.source}: {info.width} x {info.height}, but the poses are from {header.width} x "
+                f"{header.height}; give the video that they come from with --video, or use --no-flow"
+            )
+        return pictures
     except VideoError as error:
         if video is not None:
             raise

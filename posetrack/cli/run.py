@@ -199,7 +199,7 @@ def _prepare_folder(folder: Path, results: list[Path], *, may_overwrite: bool) -
 
 
 def _print_summary(console: Console, video: VideoSource, progress: RunProgress, written: list[Path]) -> None:
-    damaged = f", {video.num_damaged} damaged packets skipped" if video.num_damaged else ""
+    damaged = f", {video.num_damaged} damaged packets or images skipped" if video.num_damaged else ""
     people = progress.people / max(progress.frames, 1)
     lines = [
         f"{video.info.name}: {progress.frames} frames, {people:.1f} people a frame, {len(progress.ids)} ids, "

@@ -247,7 +247,7 @@ def test_an_unknown_option_is_exit_code_2(capsys):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_being_stopped_leaves_a_playable_video_and_a_whole_jsonl(how, tmp_path):
-    code = "import sys; from posetrack.cli.main import main; main()"
+    code = "from posetrack.cli.entry import main; main()"
     out = tmp_path / "out"
     command = [sys.executable, "-c", code, "run", str(CLIP), "--out", str(out), "--format", "csv"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"})
@@ -266,6 +266,26 @@ def test_being_stopped_leaves_a_playable_video_and_a_whole_jsonl(how, tmp_path):
     assert abs(count_pictures(out / "overlay.mp4") - len(records)) <= 1
     assert (out / "poses.csv").exists()
     assert {path.name for path in out.iterdir()} == {"poses.jsonl", "overlay.mp4", "poses.csv"}
+
+
+def test_being_stopped_while_still_loading_is_one_line():
+    code = (
+        "import os, signal, threading; from posetrack.cli.entry import main; "
+        "threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start(); main()"
+    )
+    command = [sys.executable, "-c", code, "run", str(CLIP)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 130
+    assert done.stderr == "posetrack: interrupted\n"
+
+
+def test_a_video_of_another_size_is_not_taken_for_the_poses_own(whole_run, tmp_path, capsys):
+    write_images(tmp_path / "walk", 2)
+    again = tmp_path / "again.jsonl"
+    video = ["--video", tmp_path / "walk"]
+    assert run_cli("retrack", whole_run / "poses.jsonl", "--out", again, *video) == 1
+    assert "64 x 48, but the poses are from 640 x 272" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [tmp_path / "walk"], "nothing is left of what failed"
 
 
 def test_version_recipes_and_doctor(capsys):
