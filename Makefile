@@ -1,6 +1,7 @@
 # make run                  track people in the bundled clip
 # make run VIDEO=my.mp4     track people in a video of yours
-# make test, lint, bench    what their names say
+# make test, lint           what their names say
+# make bench [VIDEO=...]    what tracking costs beside its networks, and what it remembers
 #
 # Each sets up its own environment in .venv when it is not there.
 
@@ -29,7 +30,7 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.run
 	$(BIN)/python scripts/bench_association.py
-	$(BIN)/python scripts/bench_pipeline.py
+	$(BIN)/python scripts/bench_pipeline.py "$(VIDEO)"
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
