@@ -58,7 +58,3 @@ def main() -> None:
         # Whoever read our output has gone: `posetrack recipes | head -1`.
         sys.stderr.close()
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -15,7 +15,7 @@ from posetrack.results.people import ExportOptions, People, flatten_keypoints
 from posetrack.results.posetrack_people import TrackNumbers, raise_zero_scores, select_posetrack_people
 from posetrack.results.record import Header, Record
 from posetrack.results.rounding import RoundedArray
-from posetrack.skeleton import POSETRACK_15
+from posetrack.skeleton import COCO_17, POSETRACK_15
 
 POSETRACK18_NAMES = (
     "nose",
@@ -23,20 +23,9 @@ POSETRACK18_NAMES = (
     "head_top",
     "left_ear",
     "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
+    *COCO_17.names[5:],
 )
-"""Keypoint names of a PoseTrack18 file, in order; the ears are never annotated."""
+"""Keypoint names of a PoseTrack18 file, in order: the body is COCO's; the ears are never annotated."""
 
 # Where each of them stands in POSETRACK_15, which calls the head bottom `neck`.
 _JOINT_OF_NAME = tuple(
