@@ -6,7 +6,7 @@ Each message is one line that says what is wrong, where, and what to do about it
     ├── VideoError     a source cannot be read, or a video cannot be written
     ├── RecipeError    a recipe is not valid
     ├── WeightsError   network weights are missing, damaged or do not fit
-    └── ResultsError   a results file cannot be read or written
+    └── ResultsError   a results or annotation file cannot be read or written
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ class WeightsError(PoseTrackError):
 
 
 class ResultsError(PoseTrackError):
-    """A results file cannot be read or written."""
+    """A results or annotation file cannot be read or written, or does not hold what it should."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

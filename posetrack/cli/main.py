@@ -10,6 +10,8 @@ import typer
 import posetrack
 from posetrack.cli.convert import convert_command
 from posetrack.cli.doctor import doctor_command
+from posetrack.cli.eval.app import eval_app
+from posetrack.cli.live import live_command
 from posetrack.cli.recipes import recipes_command
 from posetrack.cli.retrack import retrack_command
 from posetrack.cli.run import run_command
@@ -23,10 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run_command)
+app.command("live")(live_command)
 app.command("retrack")(retrack_command)
 app.command("convert")(convert_command)
 app.command("recipes")(recipes_command)
 app.command("doctor")(doctor_command)
+app.add_typer(eval_app, name="eval")
 
 
 def _print_version(is_asked: bool) -> None:

@@ -80,7 +80,7 @@ def _refuse_strangers(folder: Path, own_pattern: str) -> None:
 def cannot_write(path: Path, error: OSError) -> ResultsError:
     """Make the error for a file that the system refuses to write."""
     reason = (error.strerror or str(error)).lower()
-    return ResultsError(f"{path}: cannot be written: {reason}; free some space or choose another --out")
+    return ResultsError(f"{path}: cannot be written: {reason}; free some space or write elsewhere")
 
 
 def write_json_array(file: TextIO, items: Iterable[object]) -> None:

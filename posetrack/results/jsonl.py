@@ -61,7 +61,7 @@ class JsonlWriter:
             raise cannot_write(self.path, error) from error
         self._size_bytes = 0
         try:
-            self._append(_header_fields(header))
+            self._append(make_header_line(header, str(self.path)))
         except ResultsError:
             self.close()
             raise
@@ -78,9 +78,7 @@ class JsonlWriter:
             ResultsError: The file cannot be written, or a number is NaN or infinite. The lines before stay
                 whole.
         """
-        people = _people_fields(instances)
-        fields = {"frame": int(frame_index), "time": round_time(time_s), "people": people}
-        self._append(fields)
+        self._append(make_record_line(frame_index, time_s, instances, str(self.path)))
 
     def close(self) -> None:
         """Close the file; closing it twice does no harm."""
@@ -94,13 +92,8 @@ class JsonlWriter:
     ) -> None:
         self.close()
 
-    def _append(self, fields: dict[str, object]) -> None:
-        try:
-            line = json.dumps(fields, allow_nan=False) + "\n"
-        except ValueError as error:
-            message = f"{self.path}: {_find_not_finite(fields)}: not a finite number"
-            raise ResultsError(message) from error
-        rest = memoryview(line.encode())
+    def _append(self, line: bytes) -> None:
+        rest = memoryview(line)
         self._size_bytes += len(rest)
         try:
             while rest:
@@ -113,8 +106,14 @@ class JsonlWriter:
             raise cannot_write(self.path, error) from error
 
 
-def _header_fields(header: Header) -> dict[str, object]:
-    return {
+def make_header_line(header: Header, where: str) -> bytes:
+    """The first line of a results file.
+
+    Args:
+        header: Of the video.
+        where: What to call the output in messages.
+    """
+    fields = {
         "schema": header.schema,
         "source": header.source,
         "width": header.width,
@@ -124,6 +123,30 @@ def _header_fields(header: Header) -> dict[str, object]:
         "keypoints": header.skeleton.names,
         "recipe": header.recipe,
     }
+    return _make_line(fields, where)
+
+
+def make_record_line(frame_index: int, time_s: float, instances: Instances, where: str) -> bytes:
+    """The line of one frame.
+
+    Args:
+        frame_index: Position in the source, from 0.
+        time_s: Presentation time in seconds.
+        instances: The people; their boxes are drawn around the keypoints where they have none.
+        where: What to call the output in messages.
+
+    Raises:
+        ResultsError: A number is NaN or infinite.
+    """
+    fields = {"frame": int(frame_index), "time": round_time(time_s), "people": _people_fields(instances)}
+    return _make_line(fields, where)
+
+
+def _make_line(fields: dict[str, object], where: str) -> bytes:
+    try:
+        return json.dumps(fields, allow_nan=False).encode() + b"\n"
+    except ValueError as error:
+        raise ResultsError(f"{where}: {_find_not_finite(fields)}: not a finite number") from error
 
 
 def _people_fields(instances: Instances) -> list[dict[str, object]]:

@@ -201,7 +201,7 @@ def test_a_failure_leaves_nothing_and_keeps_the_old_file(tmp_path, header, recor
 @pytest.mark.parametrize("name", FORMATS)
 def test_unwritable_places(tmp_path, header, records, name):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ResultsError, match=r"cannot be written: .*; free some space or choose another --out"):
+    with pytest.raises(ResultsError, match=r"cannot be written: .*; free some space or write elsewhere"):
         export(records, header, name, tmp_path / "file")
     assert (tmp_path / "file").read_text() == ""
 

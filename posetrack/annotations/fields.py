@@ -1,0 +1,98 @@
+"""Fields of JSON files that people hand in: each check fails with one line that names the field."""
+
+from __future__ import annotations
+
+import json
+import math
+import reprlib
+from pathlib import Path
+from typing import Any
+
+from posetrack.errors import ResultsError
+
+LIMIT = 2**53
+"""Numbers from here on are refused: sums of such coordinates lose their digits or overflow."""
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        ResultsError: The file cannot be read, or is not JSON; a truncated one is named so.
+    """
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
+    except UnicodeDecodeError as error:
+        raise ResultsError(f"{path}: not JSON: not UTF-8 text at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        end = " (the file ends there: was it cut short?)" if not error.doc[error.pos :].strip() else ""
+        raise ResultsError(f"{path}: not JSON: line {error.lineno}: {error.msg.lower()}{end}") from error
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(f"{path}: not JSON: {str(error).splitlines()[0]}") from error
+
+
+def expect_object(value: Any, where: str) -> dict[str, Any]:
+    """Take a JSON object, or raise ResultsError."""
+    if not isinstance(value, dict):
+        raise ResultsError(f"{where}: expected an object {{...}}, found {show(value)}")
+    return value
+
+
+def expect_list(value: Any, where: str) -> list[Any]:
+    """Take a JSON array, or raise ResultsError."""
+    if not isinstance(value, list):
+        raise ResultsError(f"{where}: expected a list, found {show(value)}")
+    return value
+
+
+def expect_number(value: Any, where: str) -> float:
+    """Take a finite number below `LIMIT`, or raise ResultsError."""
+    # Written for speed: files have a million of them.
+    kind = type(value)
+    if (kind is float or kind is int) and abs(value) < LIMIT:
+        return value  # type: ignore[no-any-return]
+    if kind is int or (kind is float and math.isfinite(value)):
+        raise ResultsError(f"{where}: expected a number below 2**53, found {show(value)}")
+    raise ResultsError(f"{where}: expected a finite number, found {show(value)}")
+
+
+def expect_integer(value: Any, where: str) -> int:
+    """Take a whole number, be it written as 3.0, or raise ResultsError."""
+    number = expect_number(value, where)
+    if number != int(number):
+        raise ResultsError(f"{where}: expected a whole number, found {show(value)}")
+    return int(number)
+
+
+def expect_flag(value: Any, where: str) -> bool:
+    """Take true or false, be it written as 1 or 0, or raise ResultsError."""
+    return value if isinstance(value, bool) else bool(expect_number(value, where))
+
+
+def expect_text(value: Any, where: str) -> str:
+    """Take text, or raise ResultsError."""
+    if not isinstance(value, str):
+        raise ResultsError(f"{where}: expected text, found {show(value)}")
+    return value
+
+
+def expect_numbers(value: Any, count: int, where: str) -> list[float]:
+    """Take a list of so many finite numbers, or raise ResultsError."""
+    numbers = expect_list(value, where)
+    if len(numbers) != count:
+        raise ResultsError(f"{where}: expected {count} numbers, found {len(numbers)}")
+    for i, number in enumerate(numbers):
+        expect_number(number, f"{where}[{i}]")
+    return numbers
+
+
+def show_name(name: str) -> str:
+    """A name out of a file as messages show it: on one line, and not endless."""
+    return name if name.isprintable() and len(name) <= 200 else reprlib.repr(name)
+
+
+def show(value: object) -> str:
+    """A value as messages quote it."""
+    return "nothing" if value is None else reprlib.repr(value)

@@ -1,0 +1,216 @@
+"""PoseTrack17 files: an `annolist` of frames, each with its `annorect` people.
+
+{"annolist": [{"image": [{"name": ...}], "imgnum": [1], "is_labeled": [1],
+  "ignore_regions": [{"point": [{"x": [...], "y": [...]}, ...]}],
+  "annorect": [{"x1": [..], "y1": [..], "x2": [..], "y2": [..],       the head
+    "score": [..], "track_id": [..],
+    "annopoints": [{"point": [{"id": [..], "x": [..], "y": [..], "score": [..], "is_visible": [..]}]}]}]}]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from posetrack.annotations.fields import (
+    LIMIT,
+    expect_flag,
+    expect_integer,
+    expect_list,
+    expect_number,
+    expect_object,
+    expect_text,
+    show_name,
+)
+from posetrack.annotations.video import (
+    AnnotatedFrame,
+    AnnotatedPeople,
+    AnnotatedVideo,
+    DoubleArray,
+    K,
+    PeopleBuilder,
+    shorten,
+)
+from posetrack.errors import ResultsError
+
+_HEAD_FIELDS = ("x1", "y1", "x2", "y2")
+_NAN = float("nan")
+
+
+def decode_posetrack17(data: dict[str, Any], name: str, where: str) -> AnnotatedVideo:
+    """Read the content of a PoseTrack17 file.
+
+    Args:
+        data: The parsed JSON.
+        name: Of the sequence.
+        where: What to call the file in messages.
+
+    Returns:
+        The sequence. Points whose id is not one of the 15 are left out; of two with one id the first stays.
+
+    Raises:
+        ResultsError: A field is not what it should be; it names the frame, the person and the field.
+    """
+    frames = []
+    people = PeopleBuilder()
+    for index, entry in enumerate(expect_list(data["annolist"], f"{where}: annolist")):
+        at = f"{where}: annolist[{index}]"
+        entry = expect_object(entry, at)
+        frame = _decode_frame(entry, at)
+        frames.append(frame)
+        at = f"{where}: frame {index}" + (f" ({show_name(frame.file_name)})" if frame.file_name else "")
+        for i, rect in enumerate(expect_list(entry.get("annorect", []), f"{at}: annorect")):
+            _decode_person(expect_object(rect, f"{at}: annorect[{i}]"), index, people, f"{at}: annorect[{i}]")
+    return AnnotatedVideo(name, tuple(frames), people.build())
+
+
+def encode_posetrack17(video: AnnotatedVideo) -> dict[str, Any]:
+    """Write a sequence as the content of a PoseTrack17 file; the inverse of `decode_posetrack17`.
+
+    What is absent is left out, never made up. Lost, because the format has no place for it: the name of the
+    sequence, person boxes, image ids and picture sizes. People come out frame by frame; within a frame they
+    keep their order.
+
+    Args:
+        video: The sequence.
+
+    Returns:
+        What `json.dump` takes, without NaN.
+    """
+    rects: list[list[dict[str, Any]]] = [[] for _ in video.frames]
+    for index, rect in zip(video.people.frame_index.tolist(), _encode_people(video.people), strict=True):
+        rects[index].append(rect)
+    return {
+        "annolist": [
+            {**_encode_frame(frame, index), "annorect": rects[index]}
+            for index, frame in enumerate(video.frames)
+        ]
+    }
+
+
+def _encode_frame(frame: AnnotatedFrame, index: int) -> dict[str, Any]:
+    entry: dict[str, Any] = {"image": [{"name": frame.file_name}], "imgnum": [index + 1]}
+    if frame.is_labeled is not None:
+        entry["is_labeled"] = [int(frame.is_labeled)]
+    if frame.ignore_regions:
+        entry["ignore_regions"] = [
+            {"point": [{"x": [x], "y": [y]} for x, y in corners.tolist()]} for corners in frame.ignore_regions
+        ]
+    return entry
+
+
+def _encode_people(people: AnnotatedPeople) -> Iterator[dict[str, Any]]:
+    points = np.concatenate(
+        [people.keypoints_xy, people.keypoint_scores[..., None], people.visibility[..., None]], axis=-1
+    )
+    for person in range(len(people)):
+        rect: dict[str, Any] = {}
+        head = people.head_boxes_xyxy[person]
+        if not np.isnan(head).any():
+            rect.update((name, [value]) for name, value in zip(_HEAD_FIELDS, head.tolist(), strict=True))
+        if not np.isnan(people.scores[person]):
+            rect["score"] = [float(people.scores[person])]
+        if people.has_track_id[person]:
+            rect["track_id"] = [int(people.track_ids[person])]
+        if people.has_points[person]:
+            rect["annopoints"] = [{"point": list(_encode_points(points[person].tolist()))}]
+        yield rect
+
+
+def _encode_points(rows: list[list[float]]) -> Iterator[dict[str, Any]]:
+    """Take K rows of x, y, score and visibility; x is NaN where there is no point."""
+    for keypoint, (x, y, score, flag) in enumerate(rows):
+        if not isnan(x):
+            point: dict[str, Any] = {"id": [keypoint], "x": [x], "y": [y]}
+            if not isnan(score):
+                point["score"] = [score]
+            if not isnan(flag):
+                point["is_visible"] = [shorten(flag)]
+            yield point
+
+
+def _decode_frame(entry: dict[str, Any], where: str) -> AnnotatedFrame:
+    file_name = ""
+    if entry.get("image"):
+        image = expect_object(expect_list(entry["image"], f"{where}.image")[0], f"{where}.image[0]")
+        file_name = expect_text(image.get("name", ""), f"{where}.image[0].name")
+    is_labeled = _take_first(entry, "is_labeled", where)
+    regions = expect_list(entry.get("ignore_regions", []), f"{where}.ignore_regions")
+    return AnnotatedFrame(
+        file_name=file_name,
+        is_labeled=None if is_labeled is None else expect_flag(is_labeled, f"{where}.is_labeled"),
+        ignore_regions=tuple(
+            _decode_region(region, f"{where}.ignore_regions[{i}]") for i, region in enumerate(regions)
+        ),
+    )
+
+
+def _decode_region(region: Any, where: str) -> DoubleArray:
+    corners = [
+        (_expect_first(corner, "x", at), _expect_first(corner, "y", at))
+        for i, corner in enumerate(expect_list(expect_object(region, where).get("point", []), f"{where}.point"))
+        for at in (f"{where}.point[{i}]",)
+    ]
+    return np.array(corners, np.float64).reshape(-1, 2)
+
+
+def _decode_person(rect: dict[str, Any], frame_index: int, people: PeopleBuilder, where: str) -> None:
+    person = len(people.frame_index)
+    track_id = _take_first(rect, "track_id", where)
+    score = _take_first(rect, "score", where)
+    head = None
+    if any(name in rect for name in _HEAD_FIELDS):
+        head = [_expect_first(rect, name, where) for name in _HEAD_FIELDS]
+    points = _find_points(rect, where)
+    people.frame_index.append(frame_index)
+    people.track_ids.append(None if track_id is None else expect_integer(track_id, f"{where}.track_id"))
+    people.scores.append(None if score is None else expect_number(score, f"{where}.score"))
+    people.head_boxes_xyxy.append(head)
+    people.boxes_xyxy.append(None)
+    people.has_points.append(points is not None)
+    for i, point in enumerate(points or ()):
+        try:
+            keypoint, x, y = point["id"][0], point["x"][0], point["y"][0]
+        except (TypeError, KeyError, IndexError) as error:
+            at = f"{where}.annopoints[0].point[{i}]"
+            raise ResultsError(f"{at}: expected id, x and y as lists of one number") from error
+        at = ""
+        if not (type(x) is type(y) is float and abs(x) + abs(y) < LIMIT and keypoint.__class__ is int):
+            at = f"{where}.annopoints[0].point[{i}]"
+            keypoint = expect_integer(keypoint, f"{at}.id")
+            expect_number(x, f"{at}.x")
+            expect_number(y, f"{at}.y")
+        if 0 <= keypoint < K:
+            at = at or f"{where}.annopoints[0].point[{i}]"
+            keypoint_score = _expect_first(point, "score", at) if point.get("score") else _NAN
+            flag = _expect_first(point, "is_visible", at) if point.get("is_visible") else _NAN
+            people.points.append((person, keypoint, x, y, keypoint_score, flag))
+
+
+def _find_points(rect: dict[str, Any], where: str) -> list[Any] | None:
+    """The list of points of a person, None where there is no such list."""
+    groups = rect.get("annopoints")
+    if not groups:
+        return None
+    group = expect_object(expect_list(groups, f"{where}.annopoints")[0], f"{where}.annopoints[0]")
+    if "point" not in group:
+        return None
+    return expect_list(group["point"], f"{where}.annopoints[0].point")
+
+
+def _take_first(fields: dict[str, Any], name: str, where: str) -> Any:
+    """The value inside a list of one; None where the field is missing or empty."""
+    values = fields.get(name)
+    if values is None or values == []:
+        return None
+    return expect_list(values, f"{where}.{name}")[0]
+
+
+def _expect_first(fields: Any, name: str, where: str) -> float:
+    value = _take_first(expect_object(fields, where), name, where)
+    if isinstance(value, bool):
+        return float(value)
+    return expect_number(value, f"{where}.{name}")

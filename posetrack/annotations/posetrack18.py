@@ -1,0 +1,179 @@
+"""PoseTrack18 files: COCO-style `images`, `annotations` and `categories` for one sequence.
+
+An annotation has `keypoints` (x, y, v of each name of its category), `scores` of these keypoints, `track_id`,
+`bbox` and `bbox_head` (both xywh), and perhaps `score`; an image has `ignore_regions_x` and `_y`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from posetrack.annotations.coco_style import (
+    decode_box,
+    decode_images,
+    encode_images,
+    encode_tracked_person,
+    fill_scores,
+    match_annotations,
+    number_images,
+)
+from posetrack.annotations.fields import (
+    expect_integer,
+    expect_list,
+    expect_number,
+    expect_numbers,
+    expect_object,
+    show_name,
+)
+from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, PeopleBuilder, shorten
+from posetrack.errors import ResultsError
+from posetrack.results.posetrack18 import POSETRACK18_CATEGORY, POSETRACK18_JOINTS
+from posetrack.skeleton import POSETRACK_15
+
+_NAN = float("nan")
+
+
+def decode_posetrack18(data: dict[str, Any], name: str, where: str) -> AnnotatedVideo:
+    """Read the content of a PoseTrack18 file.
+
+    A keypoint is absent when x = y = v = 0, as the reference tool reads it. Keypoints go by name, in any order.
+    Annotations of images that the file does not list are left out with a logged warning.
+
+    Args:
+        data: The parsed JSON.
+        name: Of the sequence.
+        where: What to call the file in messages.
+
+    Returns:
+        The sequence.
+
+    Raises:
+        ResultsError: A field is not what it should be, or the pictures are of several sequences.
+    """
+    video = decode_posetrack18_sequences(data, name, where)
+    _check_one_folder(video.frames, where)
+    return video
+
+
+def decode_posetrack18_sequences(data: dict[str, Any], name: str, where: str) -> AnnotatedVideo:
+    """Read a file in PoseTrack18's layout with pictures of any number of sequences, as if they were one.
+
+    Like `decode_posetrack18` in all else.
+    """
+    columns = _find_columns(data, where)
+    frames = decode_images(data, where)
+    people = PeopleBuilder()
+    for index, annotation, at in match_annotations(data, frames, where):
+        _decode_person(annotation, index, columns, people, at)
+    return AnnotatedVideo(name, tuple(frames), people.build())
+
+
+def _find_columns(data: dict[str, Any], where: str) -> list[tuple[int, int]]:
+    """Pairs (keypoint of POSETRACK_15, position in the file), one a name of the file; -1 is none of the 15."""
+    categories = expect_list(data.get("categories"), f"{where}: categories")
+    if len(categories) != 1 or expect_object(categories[0], f"{where}: categories[0]").get("name") != "person":
+        raise ResultsError(f"{where}: categories: expected exactly one, with the name 'person'")
+    at = f"{where}: categories[0].keypoints"
+    names = expect_list(categories[0].get("keypoints"), at)
+    if len(names) not in (15, 17):
+        raise ResultsError(f"{at}: expected 15 or 17 names, found {len(names)}")
+    wanted = ["head_bottom" if name == "neck" else name for name in POSETRACK_15.names]
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise ResultsError(f"{at}: no '{missing[0]}'; PoseTrack's 15 joints are found by name")
+    return [(wanted.index(name) if name in wanted else -1, i) for i, name in enumerate(names)]
+
+
+def _decode_person(
+    annotation: dict[str, Any],
+    frame_index: int,
+    columns: list[tuple[int, int]],
+    people: PeopleBuilder,
+    where: str,
+) -> None:
+    person = len(people.frame_index)
+    numbers = expect_numbers(annotation.get("keypoints"), 3 * len(columns), f"{where}.keypoints")
+    # An empty list of scores counts as none at all.
+    scores = annotation.get("scores") or None
+    if scores is not None:
+        scores = expect_numbers(scores, len(columns), f"{where}.scores")
+    track_id, score = annotation.get("track_id"), annotation.get("score")
+    people.frame_index.append(frame_index)
+    people.track_ids.append(None if track_id is None else expect_integer(track_id, f"{where}.track_id"))
+    people.scores.append(None if score is None else expect_number(score, f"{where}.score"))
+    people.head_boxes_xyxy.append(decode_box(annotation, "bbox_head", where))
+    people.boxes_xyxy.append(decode_box(annotation, "bbox", where))
+    people.has_points.append(True)
+    for keypoint, column in columns:
+        x, y, flag = numbers[3 * column : 3 * column + 3]
+        if keypoint >= 0 and (x or y or flag):
+            people.points.append((person, keypoint, x, y, _NAN if scores is None else scores[column], flag))
+
+
+def encode_posetrack18(video: AnnotatedVideo) -> dict[str, Any]:
+    """Write a sequence as the content of a PoseTrack18 file; the inverse of `decode_posetrack18`.
+
+    Image ids are the sequence's own; without any, those that PoseTrack gives by its name. What is absent is
+    left out. Lost or changed, because the format has no place for it:
+
+    - A keypoint at x = y = 0 with visibility 0 is absent; one without visibility gets 1.
+    - Where some keypoints of a person have scores, the others get -9999: the evaluation takes it for none.
+    - A person without a list of points cannot be told from one with an empty list.
+    - The lower right corner of a box may move by a rounding error (`encode_box`).
+
+    Args:
+        video: The sequence.
+
+    Returns:
+        What `json.dump` takes, without NaN.
+
+    Raises:
+        ResultsError: File names are of several folders: each sequence needs a file of its own.
+    """
+    _check_one_folder(video.frames, video.name)
+    people = video.people
+    image_ids = number_images(video)
+    visibility = np.where(np.isnan(people.visibility), 1.0, people.visibility)
+    triples = np.concatenate([people.keypoints_xy, visibility[..., None]], axis=-1)
+    present = people.present & (triples != 0).any(axis=-1)
+    triples[~present] = 0.0
+    scores, has_scores = fill_scores(people, present)
+    annotations = []
+    for person, index in enumerate(people.frame_index.tolist()):
+        annotation = {"id": person + 1, "image_id": image_ids[index], "category_id": 1}
+        annotation |= encode_tracked_person(people, person)
+        annotation["keypoints"] = _order_keypoints(triples[person].tolist())
+        if has_scores[person]:
+            row = scores[person].tolist()
+            annotation["scores"] = [0.0 if joint is None else row[joint] for joint in POSETRACK18_JOINTS]
+        annotations.append(annotation)
+    return {
+        "images": list(encode_images(video, image_ids)),
+        "annotations": annotations,
+        "categories": [POSETRACK18_CATEGORY],
+    }
+
+
+def _order_keypoints(triples: list[list[float]]) -> list[float]:
+    """Lay out 15 rows of x, y and v as the file's 17 triples."""
+    ordered: list[float] = []
+    for joint in POSETRACK18_JOINTS:
+        x, y, flag = (0.0, 0.0, 0.0) if joint is None else triples[joint]
+        ordered += (x, y, shorten(flag))
+    return ordered
+
+
+def _check_one_folder(frames: Iterable[AnnotatedFrame], where: str) -> None:
+    """Refuse frames of several sequences, which lie in several folders.
+
+    Raises:
+        ResultsError: They do.
+    """
+    folders = sorted({str(PurePosixPath(frame.file_name).parent) for frame in frames if frame.file_name})
+    if len(folders) > 1:
+        shown = ", ".join(map(show_name, folders[:3])) + (", ..." if len(folders) > 3 else "")
+        raise ResultsError(f"{where}: images: of {len(folders)} sequences ({shown}); one file each")

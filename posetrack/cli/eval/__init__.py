@@ -1,0 +1,1 @@
+"""`posetrack eval`: one module a benchmark."""

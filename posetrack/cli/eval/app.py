@@ -1,0 +1,16 @@
+"""The benchmarks of `posetrack eval`."""
+
+from __future__ import annotations
+
+import typer
+
+from posetrack.cli.eval.coco import coco_command
+from posetrack.cli.eval.crowdpose import crowdpose_command
+from posetrack.cli.eval.mpii import mpii_command
+from posetrack.cli.eval.posetrack import posetrack_command
+
+eval_app = typer.Typer(no_args_is_help=True, help="Measure results as a benchmark does.")
+eval_app.command("posetrack")(posetrack_command)
+eval_app.command("coco")(coco_command)
+eval_app.command("crowdpose")(crowdpose_command)
+eval_app.command("mpii")(mpii_command)

@@ -1,0 +1,43 @@
+"""How the commands of `posetrack eval` show named numbers, and write them as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from posetrack.results.files import open_whole_file
+
+_UNDEFINED = "-"
+
+
+def format_percent(share: float | None) -> str:
+    """Write a share from 0 to 1 in percent, as papers do; None is undefined."""
+    return _UNDEFINED if share is None else f"{100 * share:.1f}"
+
+
+def print_metrics(title: str, metrics: Mapping[str, float | None]) -> None:
+    """Print one row of numbers under their names, in percent."""
+    table = Table(title=f"{title} (percent)", title_justify="left", box=SIMPLE_HEAD)
+    for name in metrics:
+        table.add_column(name.replace("_", " "), justify="right")
+    table.add_row(*map(format_percent, metrics.values()))
+    Console(highlight=False).print(table)
+
+
+def write_metrics(content: Mapping[str, object], path: Path) -> None:
+    """Write numbers as JSON, unrounded; what is undefined becomes null.
+
+    Args:
+        content: By name, as deep as needed.
+        path: The file; its folder is made, and an older file of this name is replaced.
+
+    Raises:
+        ResultsError: The file cannot be written.
+    """
+    with open_whole_file(path) as file:
+        file.write(json.dumps(content, indent=2, allow_nan=False) + "\n")

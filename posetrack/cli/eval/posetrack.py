@@ -1,0 +1,81 @@
+"""`posetrack eval posetrack`: AP, MOTA and HOTA on PoseTrack."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from posetrack.cli.eval.metrics import write_metrics
+from posetrack.evaluation.posetrack.evaluate import PoseTrackEvaluation, evaluate_posetrack
+from posetrack.evaluation.posetrack.metrics import NAMES
+from posetrack.evaluation.posetrack.report import format_latex, make_tables
+
+
+def posetrack_command(
+    truth_dir: Annotated[
+        Path, typer.Option("--gt", help="Folder of ground truth, a .json a sequence.", show_default=False)
+    ],
+    predictions_dir: Annotated[
+        Path,
+        typer.Option(
+            "--pred",
+            help="Folder of predictions: NAME.json of PoseTrack17 or 18, or our NAME.jsonl or NAME/poses.jsonl.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Write every number to this JSON file.")] = None,
+    per_sequence: Annotated[bool, typer.Option("--per-sequence", help="A row a sequence as well.")] = False,
+    corrected: Annotated[
+        bool, typer.Option("--corrected", help="Repair the reference tool's quirks (docs/evaluation.md).")
+    ] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX rows after the tables.")] = False,
+    plots: Annotated[Path | None, typer.Option(help="Draw curves, bars and id timelines here.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes.", show_default="one a core where it pays")
+    ] = None,
+) -> None:
+    """Measure predicted poses and tracks on PoseTrack: AP, MOTA, MOTP, precision, recall and HOTA.
+
+    The numbers are those of the reference tool, poseval.
+    """
+    workers = workers or choose_num_workers(truth_dir, predictions_dir)
+    reference = evaluate_posetrack(truth_dir, predictions_dir, num_workers=workers)
+    shown, fields = reference, describe(reference)
+    if corrected:
+        shown = evaluate_posetrack(truth_dir, predictions_dir, corrected=True, num_workers=workers)
+        fields["corrected"] = describe(shown)
+    console = Console()
+    for table in make_tables(shown, corrected=corrected, per_sequence=per_sequence):
+        console.print(table, "")
+    if latex:
+        print(format_latex(shown.total, corrected=corrected))
+    if out is not None:
+        write_metrics(fields, out)
+    if plots is not None:
+        from posetrack.evaluation.posetrack.plots import draw_plots
+
+        for path in draw_plots(shown, plots, corrected=corrected):
+            print(path)
+
+
+def describe(evaluation: PoseTrackEvaluation) -> dict[str, object]:
+    """Every number as `metrics.json` has it; None where one is undefined."""
+    return {
+        "names": list(NAMES),
+        **evaluation.total.to_dict(),
+        "sequences": {name: metrics.to_dict() for name, metrics in evaluation.per_sequence.items()},
+    }
+
+
+_BYTES_WORTH_A_PROCESS = 8e6
+"""A second process takes about half a second to start, in which this much is evaluated."""
+
+
+def choose_num_workers(*folders: Path) -> int:
+    """One process a core where there is enough to do, else one."""
+    num_bytes = sum(path.stat().st_size for folder in folders for path in folder.rglob("*.json*"))
+    return min(os.cpu_count() or 1, 8) if num_bytes > _BYTES_WORTH_A_PROCESS else 1

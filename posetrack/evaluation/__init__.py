@@ -1,0 +1,1 @@
+"""How good results are, by the measures that papers report."""

@@ -1,0 +1,160 @@
+"""COCO's numbers for keypoints, boxes and masks, through pycocotools."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from typing import Any, cast
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from posetrack.errors import ResultsError, suggest
+from posetrack.evaluation.coco_files import CocoAnnotations, check_annotations, check_results
+from posetrack.skeleton import COCO_17, SKELETONS
+
+Metrics = dict[str, float | None]
+"""Numbers by name, each from 0 to 1; None is undefined: there was nothing to find."""
+
+_KEYPOINT_METRICS = (
+    *("AP", "AP50", "AP75", "AP_medium", "AP_large"),
+    *("AR", "AR50", "AR75", "AR_medium", "AR_large"),
+)
+_BOX_METRICS = (
+    *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
+    *("AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large"),
+)
+IOU_TYPES = {"keypoints": _KEYPOINT_METRICS, "bbox": _BOX_METRICS, "segm": _BOX_METRICS}
+"""What is compared, and the names of its numbers in the order of pycocotools."""
+
+
+def evaluate_coco(
+    annotations: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    *,
+    iou_type: str = "keypoints",
+    sigmas: Sequence[float] | None = None,
+    annotations_name: str = "annotations",
+    results_name: str = "results",
+) -> Metrics:
+    """Compute the numbers that COCO's leader boards and papers report (cocodataset.org, "Evaluate").
+
+    Images without results count as missed. Differs from pycocotools in four ways, because each of them changes
+    numbers without a word: an annotation with id 0 counts as any other (there it is never matched); results of
+    masks have the masks' areas even where boxes stand beside them (as Detectron2 and MMDetection see to);
+    whether a result has a box is asked of each, not of the first alone; there may be no results at all.
+
+    Args:
+        annotations: With `images`, `annotations` and `categories`, as COCO's files hold; it stays as it is.
+        results: Each with `image_id`, `category_id`, `score` and `keypoints` (K x, y, v), `bbox` (xywh) or
+            `segmentation` (RLE or polygons); they stay as they are.
+        iou_type: What is compared, a key of `IOU_TYPES`.
+        sigmas: K OKS sigmas; None takes COCO's for 17 keypoints, else those of the skeleton in `SKELETONS`
+            with the names of the annotations' keypoints. Only for `keypoints`.
+        annotations_name: What errors call the annotations.
+        results_name: What errors call the results.
+
+    Returns:
+        Ten numbers for keypoints, twelve for boxes and masks.
+
+    Raises:
+        ResultsError: The annotations, results, type or sigmas are not what they should be.
+    """
+    if iou_type not in IOU_TYPES:
+        raise ResultsError(f"type '{iou_type}': unknown; {suggest(iou_type, IOU_TYPES)}")
+    if sigmas is not None and iou_type != "keypoints":
+        raise ResultsError(f"sigmas: mean nothing for type {iou_type}; leave them out or take keypoints")
+    checked = check_annotations(annotations, iou_type, annotations_name)
+    if iou_type == "keypoints":
+        sigmas = choose_sigmas(checked.keypoint_names, sigmas, annotations_name)
+    found = check_results(results, checked, iou_type, results_name)
+    return run_cocoeval(checked, found, iou_type, sigmas)
+
+
+def choose_sigmas(
+    keypoint_names: Sequence[str], sigmas: Sequence[float] | None, annotations_name: str = "annotations"
+) -> tuple[float, ...]:
+    """Find the sigmas for the keypoints of some annotations, or check those that were given.
+
+    Args:
+        keypoint_names: K names, of the annotations' category.
+        sigmas: Given ones, or None.
+        annotations_name: What errors call the annotations.
+
+    Returns:
+        K sigmas.
+
+    Raises:
+        ResultsError: They do not fit the keypoints, or none are known for these.
+    """
+    count = len(keypoint_names)
+    if sigmas is not None:
+        if len(sigmas) != count:
+            raise ResultsError(
+                f"sigmas: {len(sigmas)}, but {annotations_name} has {count} keypoints; give one for each"
+            )
+        if not all(0 < sigma < np.inf for sigma in sigmas):
+            raise ResultsError(f"sigmas: expected {count} finite numbers above 0; mend those given")
+        return tuple(float(sigma) for sigma in sigmas)
+    if count == COCO_17.num_keypoints:
+        return COCO_17.sigmas
+    for skeleton in SKELETONS.values():
+        if skeleton.names == tuple(keypoint_names):
+            return skeleton.sigmas
+    fitting = " or ".join(name for name, skeleton in SKELETONS.items() if skeleton.num_keypoints == count)
+    raise ResultsError(
+        f"{annotations_name}: categories: no sigmas are known for these {count} keypoints; give --sigmas "
+        + (f"{fitting}, or {count} numbers" if fitting else f"with {count} numbers")
+    )
+
+
+def run_cocoeval(
+    annotations: CocoAnnotations,
+    results: Sequence[Mapping[str, Any]],
+    iou_type: str,
+    sigmas: Sequence[float] | None,
+    image_ids: Sequence[int] | None = None,
+) -> Metrics:
+    """Evaluate with pycocotools, which prints nothing.
+
+    Args:
+        annotations: Checked.
+        results: Checked.
+        iou_type: A key of `IOU_TYPES`.
+        sigmas: K OKS sigmas, for keypoints.
+        image_ids: Only these images; None means all.
+
+    Returns:
+        The numbers that `IOU_TYPES` names.
+    """
+    names = IOU_TYPES[iou_type]
+    if image_ids is not None and not image_ids:
+        return dict.fromkeys(names)
+    # Overflow: a keypoint may lie absurdly far away, and then it is just wrong.
+    with redirect_stdout(io.StringIO()), np.errstate(over="ignore", invalid="ignore"):
+        evaluation = COCOeval(
+            _index(annotations, annotations.annotations), _index(annotations, results), iou_type
+        )
+        if sigmas is not None:
+            evaluation.params.kpt_oks_sigmas = np.array(sigmas)
+        if image_ids is not None:
+            evaluation.params.imgIds = list(image_ids)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    numbers = cast("list[float]", evaluation.stats.tolist())
+    return {name: None if number < 0 else number for name, number in zip(names, numbers, strict=True)}
+
+
+def _index(annotations: CocoAnnotations, people: Sequence[Mapping[str, Any]]) -> COCO:
+    """What pycocotools makes of a file; ids from 1, because it takes 0 for "no match"."""
+    coco = COCO()
+    coco.dataset = {
+        "images": list(annotations.images.values()),
+        "categories": annotations.categories,
+        "annotations": [{**person, "id": i} for i, person in enumerate(people, start=1)],
+    }
+    coco.createIndex()
+    return coco

@@ -1,0 +1,350 @@
+"""Reading COCO files, and checking what is in them before pycocotools does: it asserts, or trusts them in C."""
+
+from __future__ import annotations
+
+import json
+import math
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posetrack.errors import ResultsError
+from posetrack.evaluation.coco_masks import compute_mask_area, encode_mask
+
+Numbers = npt.NDArray[np.float64]
+
+_LARGEST_INTEGER = 2**53
+_LARGEST_SIDE_PX = 10**5
+
+
+@dataclass(frozen=True)
+class CocoAnnotations:
+    """Annotations that were checked and are ready for pycocotools; the numbers in them are nobody else's.
+
+    Attributes:
+        name: What errors call them: the file.
+        images: The image entries by id, in the order of the ids.
+        categories: Those that are evaluated, with an `id` each.
+        annotations: Those of these images and categories.
+        keypoint_names: K names; empty where no keypoints were asked for.
+    """
+
+    name: str
+    images: dict[int, Mapping[str, Any]]
+    categories: list[dict[str, Any]]
+    annotations: list[dict[str, Any]]
+    keypoint_names: tuple[str, ...]
+
+    @property
+    def num_keypoints(self) -> int:
+        """K; 0 where no keypoints were asked for."""
+        return len(self.keypoint_names)
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a whole JSON file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What it holds. NaN and infinity come through: whoever reads the numbers refuses them.
+
+    Raises:
+        ResultsError: The file cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ResultsError(f"{path}: cannot be read: {reason}; check the path") from error
+    except UnicodeDecodeError as error:
+        raise ResultsError(f"{path}: byte {error.start}: not text; expected a JSON file") from error
+    except json.JSONDecodeError as error:
+        message = f"{path}: line {error.lineno}: not JSON ({error.msg.lower()}); is the file whole?"
+        raise ResultsError(message) from error
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(f"{path}: not JSON that can be read: a number too long, or too deep") from error
+
+
+def read_coco_annotations(path: Path | str) -> dict[str, Any]:
+    """Read a COCO annotation file; `evaluate_coco` checks what is in it.
+
+    Args:
+        path: JSON with `images`, `annotations` and `categories`.
+
+    Returns:
+        The object in the file.
+
+    Raises:
+        ResultsError: The file cannot be read, is not JSON, or holds no object.
+    """
+    dataset = read_json(path)
+    if not isinstance(dataset, dict):
+        raise _expected(str(path), "an object with images, annotations and categories", dataset)
+    return dataset
+
+
+def read_coco_results(path: Path | str) -> list[Any]:
+    """Read COCO results; `evaluate_coco` checks what is in them.
+
+    Args:
+        path: JSON: a list of results, or an object whose `annotations` carry scores (`posetrack convert --to
+            coco` writes one).
+
+    Returns:
+        The results.
+
+    Raises:
+        ResultsError: The file cannot be read, is not JSON, or holds no results.
+    """
+    results = read_json(path)
+    if isinstance(results, dict):
+        results = results.get("annotations")
+    if not isinstance(results, list):
+        raise _expected(str(path), "a list of results, or an object with 'annotations'", results)
+    return results
+
+
+def check_annotations(dataset: object, iou_type: str, name: str, *, needs_area: bool = True) -> CocoAnnotations:
+    """Check annotations and copy what their evaluation needs; absent `iscrowd` and `num_keypoints` are filled.
+
+    Annotations of images that are not listed, and of categories without keypoints where those are asked for,
+    are left out, as pycocotools does.
+
+    Args:
+        dataset: With `images`, `annotations` and `categories`.
+        iou_type: `keypoints`, `bbox` or `segm`.
+        name: What errors call the annotations: the file.
+        needs_area: Whether each annotation must have an `area`; without one it becomes 0.
+
+    Returns:
+        The checked copy.
+
+    Raises:
+        ResultsError: Something is missing or is not what it should be; it names the place.
+    """
+    if not isinstance(dataset, Mapping):
+        raise _expected(name, "an object with images, annotations and categories", dataset)
+    images = _check_images(dataset, name, needs_size=iou_type == "segm")
+    entries = dict(_each_entry(_take_list(dataset, "categories", name), f"{name}: categories"))
+    known = {_take_integer(entry, "id", where) for where, entry in entries.items()}
+    categories, keypoint_names = _choose_categories(entries, iou_type, name)
+    chosen = {category["id"] for category in categories}
+    annotations = []
+    for where, entry in _each_entry(_take_list(dataset, "annotations", name), f"{name}: annotations"):
+        image_id = _take_integer(entry, "image_id", where)
+        category_id = _take_integer(entry, "category_id", where)
+        if category_id not in known:
+            raise ResultsError(f"{where}.category_id: no category {category_id} in the file; add it")
+        if image_id in images and category_id in chosen:
+            fields = _check_annotation(entry, where, iou_type, len(keypoint_names), needs_area=needs_area)
+            if iou_type == "segm":
+                fields["segmentation"] = _take_mask(entry, where, images[image_id])
+            annotations.append({"image_id": image_id, "category_id": category_id, **fields})
+    if not annotations:
+        raise ResultsError(
+            f"{name}: annotations: none of the listed images and categories; nothing to evaluate"
+        )
+    return CocoAnnotations(name, images, categories, annotations, keypoint_names)
+
+
+def check_results(
+    results: object, annotations: CocoAnnotations, iou_type: str, name: str
+) -> list[dict[str, Any]]:
+    """Check results against the annotations and copy what their evaluation needs.
+
+    Results of categories that are not evaluated are left out, as pycocotools does, unless that leaves none.
+
+    Args:
+        results: A list of objects with `image_id`, `category_id`, `score` and `keypoints`, `bbox` or
+            `segmentation`.
+        annotations: Checked.
+        iou_type: `keypoints`, `bbox` or `segm`.
+        name: What errors call the results: the file.
+
+    Returns:
+        The checked copies, each with an `area` in px2: of the mask, of the box, or else of the extent of the
+        keypoints.
+
+    Raises:
+        ResultsError: Something is missing or is not what it should be; it names the place.
+    """
+    if not isinstance(results, Sequence) or isinstance(results, str | bytes):
+        raise _expected(name, "a list of results", results)
+    chosen = {category["id"] for category in annotations.categories}
+    checked = []
+    strangers: list[int] = []
+    for where, entry in _each_entry(results, f"{name}: results"):
+        image_id = _take_integer(entry, "image_id", where)
+        category_id = _take_integer(entry, "category_id", where)
+        score = float(take_numbers(entry, "score", where, ()))
+        if image_id not in annotations.images:
+            strangers.append(image_id)
+        elif category_id in chosen:
+            image = annotations.images[image_id]
+            fields = _check_result(entry, where, iou_type, annotations.num_keypoints, image)
+            checked.append({"image_id": image_id, "category_id": category_id, "score": score, **fields})
+    if strangers:
+        images = len(set(strangers))
+        raise ResultsError(
+            f"{name}: image {strangers[0]}: not in {annotations.name}, like the images of {len(strangers)} "
+            f"results ({images} images) in all; take those results out or add the images"
+        )
+    if results and not checked:
+        wanted = ", ".join(str(i) for i in sorted(chosen))
+        raise ResultsError(f"{name}: no result has a category_id that is evaluated; expected {wanted}")
+    return checked
+
+
+def _check_images(dataset: Mapping[str, Any], name: str, *, needs_size: bool) -> dict[int, Mapping[str, Any]]:
+    images: dict[int, Mapping[str, Any]] = {}
+    for where, entry in _each_entry(_take_list(dataset, "images", name), f"{name}: images"):
+        image_id = _take_integer(entry, "id", where)
+        if image_id in images:
+            raise ResultsError(f"{where}.id: image {image_id} stands twice; give every image its own id")
+        for side in ("height", "width") if needs_size else ():
+            if not 0 < _take_integer(entry, side, where) <= _LARGEST_SIDE_PX:
+                raise _expected(f"{where}.{side}", f"1 to {_LARGEST_SIDE_PX} pixels", entry[side])
+        images[image_id] = entry
+    return dict(sorted(images.items()))
+
+
+def _choose_categories(
+    entries: dict[str, Mapping[str, Any]], iou_type: str, name: str
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """The categories to evaluate, those with keypoints if these are asked for, and the keypoints' names."""
+    if iou_type != "keypoints":
+        return [{"id": entry["id"]} for entry in entries.values()], ()
+    found: dict[int, tuple[str, ...]] = {}
+    for where, entry in entries.items():
+        names = entry.get("keypoints")
+        if names is None:
+            continue
+        if not isinstance(names, Sequence) or not names or not all(isinstance(each, str) for each in names):
+            raise _expected(f"{where}.keypoints", "a list of keypoint names", names)
+        found[entry["id"]] = tuple(names)
+    if not found:
+        raise ResultsError(f"{name}: categories: none has keypoints; take a keypoints file, or --type bbox")
+    if len({len(names) for names in found.values()}) > 1:
+        raise ResultsError(f"{name}: categories: their numbers of keypoints differ; evaluate one at a time")
+    return [{"id": category_id} for category_id in found], next(iter(found.values()))
+
+
+def _check_annotation(
+    entry: Mapping[str, Any], where: str, iou_type: str, num_keypoints: int, *, needs_area: bool
+) -> dict[str, Any]:
+    fields: dict[str, Any] = {"iscrowd": 0, "area": 0.0}
+    if "iscrowd" in entry:
+        fields["iscrowd"] = _take_integer(entry, "iscrowd", where)
+    if needs_area:
+        fields["area"] = float(take_numbers(entry, "area", where, ()))
+        if fields["area"] < 0:
+            raise _expected(f"{where}.area", "0 or more square pixels", entry["area"])
+    if iou_type != "segm":
+        fields["bbox"] = _take_box(entry, where)
+    if iou_type == "keypoints":
+        fields["keypoints"] = _take_keypoints(entry, where, num_keypoints)
+        fields["num_keypoints"] = int(np.count_nonzero(fields["keypoints"][2::3] > 0))
+        if "num_keypoints" in entry:
+            fields["num_keypoints"] = _take_integer(entry, "num_keypoints", where)
+    return fields
+
+
+def _check_result(
+    entry: Mapping[str, Any], where: str, iou_type: str, num_keypoints: int, image: Mapping[str, Any]
+) -> dict[str, Any]:
+    if iou_type == "segm":
+        mask = _take_mask(entry, where, image)
+        return {"segmentation": mask, "area": compute_mask_area(mask)}
+    fields: dict[str, Any] = {}
+    if iou_type == "keypoints":
+        fields["keypoints"] = keypoints = _take_keypoints(entry, where, num_keypoints)
+        fields["area"] = float(np.ptp(keypoints[0::3]) * np.ptp(keypoints[1::3]))
+    if iou_type == "bbox" or entry.get("bbox") not in (None, []):
+        fields["bbox"] = box = _take_box(entry, where)
+        fields["area"] = box[2] * box[3]
+    return fields
+
+
+def _each_entry(entries: Sequence[Any], where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The objects of a list, each with its place: `file: annotations[3]`."""
+    for i, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            raise _expected(f"{where}[{i}]", "an object", entry)
+        yield f"{where}[{i}]", entry
+
+
+def _take_list(dataset: Mapping[str, Any], key: str, name: str) -> Sequence[Any]:
+    entries = dataset.get(key)
+    if not isinstance(entries, Sequence) or isinstance(entries, str | bytes) or not entries:
+        raise _expected(f"{name}: {key}", "a list that is not empty", entries)
+    return entries
+
+
+def _take_integer(entry: Mapping[str, Any], key: str, where: str) -> int:
+    value = entry.get(key)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        number = int(value)
+        if abs(number) <= _LARGEST_INTEGER:
+            return number
+    raise _expected(f"{where}.{key}", "a whole number", value)
+
+
+def take_numbers(entry: Mapping[str, Any], key: str, where: str, shape: tuple[int, ...]) -> Numbers:
+    """Take an array of finite numbers out of a JSON object.
+
+    Args:
+        entry: The object.
+        key: The numbers' key.
+        where: What errors call the object.
+        shape: Of the array; () for a single number.
+
+    Returns:
+        The numbers, of this shape.
+
+    Raises:
+        ResultsError: They are absent, of another shape, no numbers, NaN or infinite.
+    """
+    value = entry.get(key)
+    what = f"{math.prod(shape)} finite numbers" if shape else "a finite number"
+    try:
+        numbers = np.array(value)
+    except ValueError:
+        raise _expected(f"{where}.{key}", what, value) from None
+    if numbers.dtype.kind not in "iuf" or numbers.shape != shape:
+        raise _expected(f"{where}.{key}", what, value)
+    if not np.isfinite(numbers).all():
+        raise ResultsError(f"{where}.{key}: expected {what}, found NaN or infinity; take the entry out")
+    return numbers.astype(np.float64)
+
+
+def _take_keypoints(entry: Mapping[str, Any], where: str, num_keypoints: int) -> Numbers:
+    value = entry.get("keypoints")
+    if isinstance(value, Sequence) and len(value) % 3 == 0 and 0 < len(value) != 3 * num_keypoints:
+        raise ResultsError(
+            f"{where}.keypoints: {len(value) // 3} keypoints, but the annotations' category has "
+            f"{num_keypoints}; use results and annotations of one skeleton"
+        )
+    return take_numbers(entry, "keypoints", where, (3 * num_keypoints,))
+
+
+def _take_box(entry: Mapping[str, Any], where: str) -> list[float]:
+    box: list[float] = take_numbers(entry, "bbox", where, (4,)).tolist()
+    if box[2] < 0 or box[3] < 0:
+        raise _expected(f"{where}.bbox", "x, y, width and height, none of the last two negative", box)
+    return box
+
+
+def _take_mask(entry: Mapping[str, Any], where: str, image: Mapping[str, Any]) -> dict[str, Any]:
+    return encode_mask(entry.get("segmentation"), image["height"], image["width"], f"{where}.segmentation")
+
+
+def _expected(where: str, what: str, found: object) -> ResultsError:
+    shown = "nothing" if found is None else " ".join(reprlib.repr(found).split())
+    return ResultsError(f"{where}: expected {what}, found {shown}")

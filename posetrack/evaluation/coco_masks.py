@@ -1,0 +1,105 @@
+"""COCO's ways of writing a mask, checked and brought to one: pycocotools trusts them in C."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as mask_api
+
+from posetrack.errors import ResultsError
+
+_FURTHEST_PX = 10**5
+_FEWEST_POLYGON_NUMBERS = 6
+# Compressed run lengths: each byte is 48 plus five bits of a number plus a bit that says that it goes on.
+_FIRST_CODE = 48
+_CONTINUES = 32
+_LAST_CODE = _FIRST_CODE + 63
+_MOST_BITS = 40
+
+
+def encode_mask(segmentation: object, height: int, width: int, where: str) -> dict[str, Any]:
+    """Bring polygons or run lengths to compressed run lengths (RLE).
+
+    Args:
+        segmentation: A list of polygons, each a list x1, y1, x2, y2, ... in pixels, or an object with `size`
+            (height, width) and `counts`: a list of run lengths down the columns, or COCO's text of them.
+        height: Of the image, pixels.
+        width: Of the image, pixels.
+        where: What errors call the segmentation.
+
+    Returns:
+        `size` and `counts` as pycocotools takes them.
+
+    Raises:
+        ResultsError: It is none of these, or is not of the image's size.
+    """
+    if isinstance(segmentation, Mapping):
+        return _encode_run_lengths(segmentation, height, width, where)
+    if not isinstance(segmentation, Sequence) or isinstance(segmentation, str | bytes) or not segmentation:
+        found = "nothing" if not segmentation else type(segmentation).__name__
+        raise ResultsError(f"{where}: expected polygons or run lengths, found {found}")
+    polygons = [_check_polygon(polygon, f"{where}[{i}]") for i, polygon in enumerate(segmentation)]
+    merged: dict[str, Any] = mask_api.merge(mask_api.frPyObjects(polygons, height, width))
+    return merged
+
+
+def compute_mask_area(mask: Mapping[str, Any]) -> float:
+    """Count the pixels of a mask that `encode_mask` made."""
+    return float(mask_api.area(mask))
+
+
+def _check_polygon(polygon: object, where: str) -> list[float]:
+    what = f"an even number of finite numbers, {_FEWEST_POLYGON_NUMBERS} or more, within {_FURTHEST_PX} px"
+    try:
+        numbers = np.array(polygon, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ResultsError(f"{where}: expected {what}") from None
+    is_fit = numbers.ndim == 1 and len(numbers) >= _FEWEST_POLYGON_NUMBERS and len(numbers) % 2 == 0
+    if not is_fit or not (np.abs(numbers) <= _FURTHEST_PX).all():
+        raise ResultsError(f"{where}: expected {what}")
+    points: list[float] = numbers.tolist()
+    return points
+
+
+def _encode_run_lengths(rle: Mapping[str, Any], height: int, width: int, where: str) -> dict[str, Any]:
+    size, counts = rle.get("size"), rle.get("counts")
+    if not isinstance(size, Sequence) or list(size) != [height, width]:
+        raise ResultsError(f"{where}.size: expected [{height}, {width}], as the image has it, found {size!r}")
+    if isinstance(counts, str):
+        if not counts.isascii():
+            raise ResultsError(f"{where}.counts: expected COCO's text of run lengths")
+        counts = counts.encode()
+    lengths = _decode_text(counts, where) if isinstance(counts, bytes) else counts
+    if not isinstance(lengths, list) or not all(type(each) is int and each >= 0 for each in lengths):
+        raise ResultsError(f"{where}.counts: expected run lengths, each 0 or more, or COCO's text of them")
+    if sum(lengths) != height * width:
+        raise ResultsError(
+            f"{where}.counts: {sum(lengths)} pixels, but the image has {height} x {width}; is the mask whole?"
+        )
+    if isinstance(counts, bytes):
+        return {"size": [height, width], "counts": counts}
+    encoded: dict[str, Any] = mask_api.frPyObjects({"size": [height, width], "counts": lengths}, height, width)
+    return encoded
+
+
+def _decode_text(text: bytes, where: str) -> list[int]:
+    """Run lengths from COCO's text; from the fourth on, it has the difference of each to the last but one."""
+    codes = np.frombuffer(text, np.uint8)
+    if not len(codes) or codes.min() < _FIRST_CODE or codes.max() > _LAST_CODE:
+        raise ResultsError(f"{where}.counts: expected COCO's text of run lengths")
+    numbers: list[int] = []
+    value = shift = 0
+    for code in (codes - _FIRST_CODE).tolist():
+        value |= (code & 31) << shift
+        shift += 5
+        if code & _CONTINUES and shift < _MOST_BITS:
+            continue
+        if code & 16:  # The sign bit of the last five.
+            value -= 1 << shift
+        numbers.append(value + numbers[-2] if len(numbers) > 2 else value)
+        value = shift = 0
+    if shift:
+        raise ResultsError(f"{where}.counts: expected COCO's text of run lengths; it ends within a number")
+    return numbers

@@ -1,0 +1,148 @@
+"""Average precision of keypoints: how well people are found and posed, whatever their track ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from posetrack.annotations.video import DoubleArray
+from posetrack.evaluation.posetrack.sequence import FramePair, Sequence
+from posetrack.frame import BoolArray, IntArray
+
+MISSING_SCORE = -9999.0
+"""The score of a predicted keypoint that has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class KeypointLabels:
+    """Every predicted keypoint of some sequences.
+
+    Attributes:
+        scores: For each of the K keypoints, the scores of its predictions, in the order of frames and people.
+        labels: For each of the K keypoints, whether each prediction is right.
+        num_annotated: (K,) annotated keypoints.
+    """
+
+    scores: tuple[DoubleArray, ...]
+    labels: tuple[BoolArray, ...]
+    num_annotated: IntArray
+
+
+def assign_poses(pair: FramePair, annotated: BoolArray) -> IntArray:
+    """Assign predicted to annotated poses by the share of matching keypoints (PCKh).
+
+    Each prediction keeps the person it fits best, then each person the prediction that fits best. Scores play
+    no part.
+
+    Args:
+        pair: G true and P predicted people of a frame.
+        annotated: (G, K), which keypoints the true people have.
+
+    Returns:
+        (P,) row of the person among the G, -1 where a prediction is nobody's.
+    """
+    P, G = pair.distances.shape[:2]
+    assigned = np.full(P, -1, np.int64)
+    if P == 0 or G == 0:
+        return assigned
+    pck = pair.matches.sum(axis=2) / np.maximum(annotated.sum(axis=1), 1)
+    best_person = pck.argmax(axis=1)
+    kept = np.where(best_person[:, None] == np.arange(G), pck, 0.0)
+    best_pose = kept.argmax(axis=0)
+    is_found = kept.max(axis=0) > 0
+    assigned[best_pose[is_found]] = np.flatnonzero(is_found)
+    return assigned
+
+
+def label_keypoints(sequence: Sequence, assigned: IntArray, is_right: BoolArray) -> KeypointLabels:
+    """Collect scores and labels of every predicted keypoint.
+
+    A keypoint of an assigned pose that its person does not have annotated is a false positive, like all the
+    keypoints of a pose that is nobody's.
+
+    Args:
+        sequence: The sequence.
+        assigned: (N,) of every predicted pose, whether it has a person: not -1.
+        is_right: (N, K), whether each keypoint matches that of its person.
+
+    Returns:
+        The labels.
+    """
+    present = sequence.predictions.present
+    scores = np.nan_to_num(sequence.predictions.keypoint_scores, nan=MISSING_SCORE)
+    labels = is_right & (assigned >= 0)[:, None]
+    return KeypointLabels(
+        scores=tuple(column[there] for column, there in zip(scores.T, present.T, strict=True)),
+        labels=tuple(column[there] for column, there in zip(labels.T, present.T, strict=True)),
+        num_annotated=sequence.truth.present.sum(axis=0),
+    )
+
+
+def compute_curve(
+    scores: DoubleArray, labels: BoolArray, num_annotated: int, *, corrected: bool = False
+) -> tuple[DoubleArray, DoubleArray]:
+    """Precision and recall as the score threshold falls.
+
+    The reference takes predictions of equal score one after another, in an order that depends on its sorting
+    and on the order of the files; with `corrected` they are taken together, since no threshold parts them.
+
+    Args:
+        scores: (D,) of the predictions.
+        labels: (D,) whether each is right.
+        num_annotated: How many there are to find.
+        corrected: Repair that.
+
+    Returns:
+        Precision and recall, (D,) each or fewer, surest first; recall is NaN where there is nothing to find.
+    """
+    # Not a stable sort: this very expression orders equal scores as the reference does.
+    order = np.asarray(scores, np.float64).argsort()[::-1]
+    found = labels[order].cumsum()
+    precision = found / np.arange(1, len(found) + 1)
+    recall = found / num_annotated if num_annotated else np.full(len(found), np.nan)
+    if corrected:
+        last_of_score = np.diff(scores[order], append=-np.inf) != 0
+        return precision[last_of_score], recall[last_of_score]
+    return precision, recall
+
+
+def integrate_curve(precision: DoubleArray, recall: DoubleArray) -> float:
+    """Average precision by all-point interpolation (PASCAL VOC since 2010).
+
+    Args:
+        precision: (D,).
+        recall: (D,), rising.
+
+    Returns:
+        The area under the curve whose precision is made to fall, from 0 to 1.
+    """
+    envelope = np.maximum.accumulate(np.concatenate([precision, [0.0]])[::-1])[::-1]
+    steps = np.diff(np.concatenate([[0.0], recall, [1.0]]))
+    return float((steps * envelope).sum())
+
+
+def compute_average_precision(labels: KeypointLabels, *, corrected: bool = False) -> DoubleArray:
+    """Average precision, final precision and final recall of each keypoint.
+
+    The reference gives 0 for all three where nothing was predicted, even if there was nothing to find; with
+    `corrected` a value whose denominator is 0 is undefined.
+
+    Args:
+        labels: Predictions of all sequences.
+        corrected: Repair that.
+
+    Returns:
+        (3, K) in percent, NaN where undefined.
+    """
+    values = np.zeros((3, len(labels.scores)))
+    for k, (scores, is_right) in enumerate(zip(labels.scores, labels.labels, strict=True)):
+        num_annotated = int(labels.num_annotated[k])
+        if len(scores):
+            precision, recall = compute_curve(scores, is_right, num_annotated, corrected=corrected)
+            values[:, k] = integrate_curve(precision, recall), precision[-1], recall[-1]
+        elif corrected:
+            values[:, k] = (0.0, np.nan, 0.0) if num_annotated else np.nan
+        if corrected and not num_annotated:
+            values[[0, 2], k] = np.nan
+    return 100 * values

@@ -1,0 +1,239 @@
+"""Evaluation of a folder of predictions against a folder of ground truth."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from glob import escape, glob
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from posetrack.annotations.read import read_annotations
+from posetrack.errors import ResultsError
+from posetrack.evaluation.posetrack.average_precision import assign_poses, label_keypoints
+from posetrack.evaluation.posetrack.hota import HotaMatches, compute_similarities
+from posetrack.evaluation.posetrack.metrics import PoseTrackMetrics, SequenceCounts, add_counts, compute_metrics
+from posetrack.evaluation.posetrack.mota import MotAccumulator
+from posetrack.evaluation.posetrack.sequence import Sequence, check_track_ids, pair_sequence
+from posetrack.frame import IntArray
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class TrackAssignment:
+    """Which predicted track each true person had, frame by frame, by the pose assignment of AP.
+
+    Attributes:
+        frame_index: (N,) position among the frames that count.
+        true_tracks: (N,) number of the person's track in the ground truth.
+        predicted_tracks: (N,) number of the predicted track, -1 where nobody found the person.
+        true_ids: The file's id of each track of the ground truth.
+        predicted_ids: The file's id of each predicted track.
+    """
+
+    frame_index: IntArray
+    true_tracks: IntArray
+    predicted_tracks: IntArray
+    true_ids: IntArray
+    predicted_ids: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceEvaluation:
+    """One sequence evaluated.
+
+    Attributes:
+        name: Name of the sequence.
+        num_frames: Frames that count.
+        counts: What its measures are computed from.
+        assignment: Who was followed by whom.
+    """
+
+    name: str
+    num_frames: int
+    counts: SequenceCounts
+    assignment: TrackAssignment
+
+
+@dataclass(frozen=True, eq=False)
+class PoseTrackEvaluation:
+    """A whole evaluation.
+
+    Attributes:
+        total: The measures over all sequences.
+        per_sequence: The measures of each sequence by its name.
+        sequences: What they were computed from.
+    """
+
+    total: PoseTrackMetrics
+    per_sequence: dict[str, PoseTrackMetrics]
+    sequences: tuple[SequenceEvaluation, ...]
+
+
+def evaluate_posetrack(
+    truth_dir: Path, predictions_dir: Path, *, corrected: bool = False, num_workers: int = 1
+) -> PoseTrackEvaluation:
+    """Evaluate every sequence of a folder.
+
+    Args:
+        truth_dir: A file a sequence, PoseTrack17 or PoseTrack18 (`.json`).
+        predictions_dir: A file a sequence of the same name: PoseTrack17, PoseTrack18, or our own (`NAME.jsonl`
+            or `NAME/poses.jsonl`).
+        corrected: Repair the reference tool's quirks instead of repeating them.
+        num_workers: Processes; with more than one the caller's script needs the `__main__` guard.
+
+    Returns:
+        The measures.
+
+    Raises:
+        ResultsError: A folder or file is missing or does not hold what it should.
+    """
+    pairs = find_sequences(truth_dir, predictions_dir)
+    evaluate = partial(_evaluate_files, corrected=corrected)
+    if num_workers > 1 and len(pairs) > 1:
+        with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+            sequences = list(pool.map(evaluate, pairs))
+    else:
+        sequences = [evaluate(pair) for pair in pairs]
+    return collect(sequences, corrected=corrected)
+
+
+def collect(sequences: Iterable[SequenceEvaluation], *, corrected: bool = False) -> PoseTrackEvaluation:
+    """Make the measures of each sequence and of all together.
+
+    Args:
+        sequences: At least one.
+        corrected: As they were evaluated.
+
+    Returns:
+        The evaluation.
+    """
+    sequences = tuple(sequences)
+    return PoseTrackEvaluation(
+        total=compute_metrics(add_counts([sequence.counts for sequence in sequences]), corrected=corrected),
+        per_sequence={
+            sequence.name: compute_metrics(sequence.counts, corrected=corrected)
+            for sequence in sorted(sequences, key=lambda sequence: sequence.name)
+        },
+        sequences=sequences,
+    )
+
+
+def find_sequences(truth_dir: Path, predictions_dir: Path) -> list[tuple[Path, Path]]:
+    """Pair the files of two folders by name, in the order in which the system lists the first.
+
+    Predictions without ground truth are left out with a logged warning, as the reference tool leaves them out.
+
+    Raises:
+        ResultsError: A folder is missing or has no files, or a sequence has no predictions.
+    """
+    for folder, what in ((truth_dir, "--gt"), (predictions_dir, "--pred")):
+        if not folder.is_dir():
+            raise ResultsError(f"{folder}: no such folder; {what} takes a folder with one file a sequence")
+    # Unsorted like the reference tool: where scores are equal, its AP depends on the order of the folder.
+    truths = [Path(name) for name in glob(f"{escape(str(truth_dir))}/*.json")]
+    if not truths:
+        raise ResultsError(f"{truth_dir}: no .json files in it; expected one PoseTrack file a sequence")
+    pairs = [(truth, _find_predictions(truth.name, predictions_dir)) for truth in truths]
+    missing = [truth.name for truth, predictions in pairs if predictions is None]
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise ResultsError(
+            f"{predictions_dir}: no predictions for {missing[0]}{more}; expected a file of that name, "
+            f"{Path(missing[0]).stem}.jsonl or {Path(missing[0]).stem}/poses.jsonl"
+        )
+    found = [(truth, predictions) for truth, predictions in pairs if predictions is not None]
+    strangers = set(predictions_dir.glob("*.json*")) - {predictions for _, predictions in found}
+    if strangers:
+        names = ", ".join(sorted(path.name for path in strangers)[:3])
+        _log.warning("%s: %d without ground truth left out: %s", predictions_dir, len(strangers), names)
+    return found
+
+
+def _find_predictions(name: str, folder: Path) -> Path | None:
+    stem = Path(name).stem
+    for path in (folder / name, folder / f"{stem}.jsonl", folder / stem / "poses.jsonl"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _evaluate_files(paths: tuple[Path, Path], *, corrected: bool) -> SequenceEvaluation:
+    truth_path, predictions_path = paths
+    name = truth_path.stem
+    truth = read_annotations(truth_path, name)
+    predictions = read_annotations(predictions_path, name)
+    # The reference tool looks for ids that stand twice among the predictions only.
+    check_track_ids(truth, str(truth_path), unique=False)
+    check_track_ids(predictions, str(predictions_path), unique=True)
+    return evaluate_sequence(pair_sequence(truth, predictions, corrected=corrected), corrected=corrected)
+
+
+def evaluate_sequence(sequence: Sequence, *, corrected: bool = False) -> SequenceEvaluation:
+    """Measure one sequence, in one pass over its frames.
+
+    Two quirks of the reference tool's MOTA are repeated here unless `corrected`: the last frame that counts is
+    left out, and a frame in which either side has nobody counts as one object and one hypothesis a joint that
+    do not match, whatever the other side has.
+
+    Args:
+        sequence: Cleaned.
+        corrected: Repair that.
+
+    Returns:
+        What the measures are computed from.
+    """
+    truth, predictions = sequence.truth, sequence.predictions
+    annotated, present = truth.present, predictions.present
+    assigned = np.full(len(predictions.frame_index), -1, np.int64)
+    is_right = np.zeros_like(present)
+    mot = MotAccumulator(truth.num_tracks, predictions.num_tracks, present.shape[1])
+    hota = HotaMatches()
+    for frame, pair in enumerate(sequence.frames()):
+        true_rows, rows = pair.true_rows, pair.predicted_rows
+        people = assign_poses(pair, annotated[true_rows])
+        assigned[rows] = np.where(people >= 0, people + true_rows.start, -1)
+        is_right[rows] = pair.matches[np.arange(len(people)), people] if pair.distances.size else False
+        if not sequence.is_tracked:
+            continue
+        hota.update(truth.tracks[true_rows], predictions.tracks[rows], compute_similarities(pair.distances))
+        if frame == sequence.num_frames - 1 and not corrected:
+            continue
+        if pair.distances.size:
+            mot.update(
+                truth.tracks[true_rows],
+                annotated[true_rows],
+                predictions.tracks[rows],
+                present[rows],
+                pair.distances,
+                pair.matches,
+            )
+        elif corrected:
+            mot.count_unmatched(annotated[true_rows].sum(axis=0), present[rows].sum(axis=0))
+        else:
+            mot.count_unmatched(1, 1)
+    counts = SequenceCounts(
+        label_keypoints(sequence, assigned, is_right),
+        mot.counts() if sequence.is_tracked else None,
+        hota.counts(sequence) if sequence.is_tracked else None,
+    )
+    return SequenceEvaluation(sequence.name, sequence.num_frames, counts, _follow(sequence, assigned))
+
+
+def _follow(sequence: Sequence, assigned: IntArray) -> TrackAssignment:
+    tracks = np.full(len(sequence.truth.tracks), -1, np.int64)
+    found = assigned >= 0
+    tracks[assigned[found]] = sequence.predictions.tracks[found]
+    return TrackAssignment(
+        frame_index=sequence.truth.frame_index,
+        true_tracks=sequence.truth.tracks,
+        predicted_tracks=tracks,
+        true_ids=sequence.truth.track_ids,
+        predicted_ids=sequence.predictions.track_ids,
+    )

@@ -1,0 +1,161 @@
+"""HOTA of keypoints, and its fragmentation-aware form (PoseTrack21, Doering et al., CVPR 2022).
+
+HOTA: Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from posetrack.annotations.video import DoubleArray
+from posetrack.evaluation.posetrack.sequence import Sequence
+from posetrack.frame import IntArray
+
+ALPHAS = np.arange(1, 20) * 0.05
+"""The thresholds of similarity, 0.05 to 0.95."""
+
+_ZERO_SIMILARITY_DISTANCE = 0.5001
+
+
+@dataclass(frozen=True, eq=False)
+class HotaCounts:
+    """What HOTA is computed from; sums over sequences.
+
+    Attributes:
+        objects: (K,) annotated keypoints.
+        hypotheses: (K,) predicted keypoints.
+        detections: (A, K) pairs with a similarity of alpha or more: TP.
+        association: (A, K) sum over TP c of A(c) = TPA / (TPA + FNA + FPA).
+        fragments: (A, K) sum over TP c of the like with TPA counted in the fragment of c alone.
+    """
+
+    objects: IntArray
+    hypotheses: IntArray
+    detections: IntArray
+    association: DoubleArray
+    fragments: DoubleArray
+
+
+def compute_similarities(distances: DoubleArray) -> DoubleArray:
+    """Similarity of keypoints: max(0, 1 - d / 0.5001), with d in head sizes."""
+    return np.maximum(0.0, 1 - distances / _ZERO_SIMILARITY_DISTANCE)
+
+
+@dataclass
+class HotaMatches:
+    """Gathers the matched keypoints of a sequence, frame by frame; a match is made once, for every alpha."""
+
+    _columns: list[tuple[IntArray, IntArray, IntArray, DoubleArray]] = field(default_factory=list)
+
+    def update(self, true_tracks: IntArray, predicted_tracks: IntArray, similarities: DoubleArray) -> None:
+        """Match the keypoints of the next frame, each on its own, at the greatest total similarity.
+
+        Args:
+            true_tracks: (G,).
+            predicted_tracks: (P,).
+            similarities: (P, G, K).
+        """
+        near = similarities > 0
+        # A pair that competes with no other is in the best assignment; what is left is assigned.
+        alone = near & (near.sum(axis=0) == 1)[None] & (near.sum(axis=1) == 1)[:, None]
+        poses, persons, keypoints = np.nonzero(alone)
+        rest = near & ~alone
+        for k in np.flatnonzero(rest.any(axis=(0, 1))):
+            rows, columns = linear_sum_assignment(
+                np.where(rest[:, :, k], similarities[:, :, k], 0.0), maximize=True
+            )
+            chosen = rest[rows, columns, k]
+            poses = np.append(poses, rows[chosen])
+            persons = np.append(persons, columns[chosen])
+            keypoints = np.append(keypoints, np.full(chosen.sum(), k))
+        self._columns.append(
+            (
+                keypoints,
+                true_tracks[persons],
+                predicted_tracks[poses],
+                similarities[poses, persons, keypoints],
+            )
+        )
+
+    def counts(self, sequence: Sequence) -> HotaCounts:
+        """Count what `compute_hota` needs.
+
+        Args:
+            sequence: The sequence whose frames were given, all of them.
+
+        Returns:
+            Its counts.
+        """
+        true_frames = _count_by_track(sequence.truth.present, sequence.truth.tracks, sequence.truth.num_tracks)
+        predicted_frames = _count_by_track(
+            sequence.predictions.present, sequence.predictions.tracks, sequence.predictions.num_tracks
+        )
+        K = true_frames.shape[1]
+        empty: tuple[IntArray, IntArray, IntArray, DoubleArray]
+        empty = (np.zeros(0, int), np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+        columns = [np.concatenate(parts) for parts in zip(empty, *self._columns, strict=True)]
+        # By keypoint and true track, in time.
+        order = np.lexsort((columns[1], columns[0]))
+        keypoints, persons, tracks, similarities = (column[order] for column in columns)
+        detections = np.zeros((len(ALPHAS), K), np.int64)
+        association, fragments = np.zeros((len(ALPHAS), K)), np.zeros((len(ALPHAS), K))
+        for a, alpha in enumerate(ALPHAS):
+            found = similarities >= alpha - np.finfo(float).eps
+            k, person, track = keypoints[found], persons[found], tracks[found]
+            detections[a] = np.bincount(k, minlength=K)
+            pair = np.ravel_multi_index((k, person, track), (K, len(true_frames), len(predicted_frames)))
+            _, pair_of, sizes = np.unique(pair, return_inverse=True, return_counts=True)
+            together = sizes[pair_of]
+            either = true_frames[person, k] + predicted_frames[track, k] - together
+            association[a] = np.bincount(k, together / either, minlength=K)
+            # A fragment: a person's matches in a row that are with the same track, misses in between or not.
+            fragment_of = np.cumsum(np.diff(pair, prepend=-1) != 0) - 1
+            lengths = np.bincount(fragment_of)[fragment_of] if len(pair) else fragment_of
+            fragments[a] = np.bincount(k, lengths / either, minlength=K)
+        return HotaCounts(
+            true_frames.sum(axis=0), predicted_frames.sum(axis=0), detections, association, fragments
+        )
+
+
+def _count_by_track(present: np.ndarray, tracks: IntArray, num_tracks: int) -> IntArray:
+    """In how many frames each track has each keypoint, (M, K)."""
+    counts = np.zeros((num_tracks, present.shape[1]), np.int64)
+    np.add.at(counts, tracks, present)
+    return counts
+
+
+def compute_hota(counts: HotaCounts) -> dict[str, DoubleArray]:
+    """HOTA of each keypoint, averaged over alpha.
+
+        DetA = TP / (TP + FN + FP)
+        AssA = 1/TP sum over TP c of A(c)
+        HOTA = sqrt(DetA AssA)
+        FragA = AssA with the matches of c's own fragment for TPA in the numerator
+        FA-HOTA = sqrt(DetA sqrt(AssA FragA))
+
+    Differs from PoseTrack21's public code: its false negatives and false positives of frames in which one side
+    is empty are those of the whole sequence, once a frame; here they are the frame's own.
+
+    Args:
+        counts: Summed over sequences.
+
+    Returns:
+        `hota`, `deta`, `assa`, `fraga`, `fa_hota`: (K,) in percent, NaN where there is nothing to find and
+        nothing was found.
+    """
+    union = counts.objects + counts.hypotheses - counts.detections
+    detections = np.maximum(1, counts.detections)
+    deta = np.where(union > 0, counts.detections / np.maximum(1, union), np.nan)
+    assa = np.where(union > 0, counts.association / detections, np.nan)
+    fraga = np.where(union > 0, counts.fragments / detections, np.nan)
+    values = {
+        "hota": np.sqrt(deta * assa),
+        "deta": deta,
+        "assa": assa,
+        "fraga": fraga,
+        "fa_hota": np.sqrt(deta * np.sqrt(assa * fraga)),
+    }
+    return {name: 100 * value.mean(axis=0) for name, value in values.items()}

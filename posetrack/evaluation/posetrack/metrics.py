@@ -1,0 +1,156 @@
+"""PoseTrackMetrics: every number of one evaluation, per joint and in total."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import numpy as np
+
+from posetrack.annotations.video import DoubleArray
+from posetrack.evaluation.posetrack.average_precision import KeypointLabels, compute_average_precision
+from posetrack.evaluation.posetrack.hota import HotaCounts, compute_hota
+from posetrack.evaluation.posetrack.mota import MotCounts, compute_mot
+from posetrack.skeleton import POSETRACK_15
+
+T = TypeVar("T", MotCounts, HotaCounts)
+
+NAMES = (*POSETRACK_15.names, "total")
+"""What each of the 16 numbers of a measure is of."""
+
+COLUMNS = {
+    "Head": ("head_top", "neck", "nose"),
+    "Shou": ("right_shoulder", "left_shoulder"),
+    "Elb": ("right_elbow", "left_elbow"),
+    "Wri": ("right_wrist", "left_wrist"),
+    "Hip": ("right_hip", "left_hip"),
+    "Knee": ("right_knee", "left_knee"),
+    "Ankl": ("right_ankle", "left_ankle"),
+    "Total": ("total",),
+}
+"""The columns of the papers' tables: each the mean of these numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class PoseTrackMetrics:
+    """The measures, (16,) each in percent: 15 joints and the total, `NAMES`; NaN where undefined.
+
+    Attributes:
+        ap: Average precision.
+        ap_precision: Precision of all predictions.
+        ap_recall: Recall of all predictions.
+        mota: CLEAR MOT accuracy.
+        motp: CLEAR MOT precision as the reference tool reports it.
+        motp_clean: CLEAR MOT precision as it is defined, over the matched pairs.
+        mot_precision: Share of the predicted joints that were matched in tracking.
+        mot_recall: Share of the annotated joints that were matched in tracking.
+        hota: Higher order tracking accuracy.
+        deta: Its detection part.
+        assa: Its association part.
+        fraga: The fragmentation-aware association part.
+        fa_hota: The fragmentation-aware HOTA.
+    """
+
+    ap: DoubleArray
+    ap_precision: DoubleArray
+    ap_recall: DoubleArray
+    mota: DoubleArray
+    motp: DoubleArray
+    motp_clean: DoubleArray
+    mot_precision: DoubleArray
+    mot_recall: DoubleArray
+    hota: DoubleArray
+    deta: DoubleArray
+    assa: DoubleArray
+    fraga: DoubleArray
+    fa_hota: DoubleArray
+
+    def to_dict(self) -> dict[str, list[float | None]]:
+        """The measures by name as JSON has them: None where undefined."""
+        return {
+            entry.name: [None if math.isnan(value) else value for value in getattr(self, entry.name).tolist()]
+            for entry in fields(self)
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceCounts:
+    """All that the measures of one sequence, or of several, are computed from.
+
+    Attributes:
+        labels: Of every predicted keypoint.
+        mot: None where there are no track ids.
+        hota: None where there are no track ids.
+    """
+
+    labels: KeypointLabels
+    mot: MotCounts | None
+    hota: HotaCounts | None
+
+
+def add_counts(parts: Many[SequenceCounts]) -> SequenceCounts:
+    """Pool several sequences; tracking is measured only where all of them have track ids."""
+    labels = KeypointLabels(
+        scores=tuple(
+            np.concatenate(column) for column in zip(*(part.labels.scores for part in parts), strict=True)
+        ),
+        labels=tuple(
+            np.concatenate(column) for column in zip(*(part.labels.labels for part in parts), strict=True)
+        ),
+        num_annotated=np.sum([part.labels.num_annotated for part in parts], axis=0),
+    )
+    mot = [part.mot for part in parts if part.mot is not None]
+    hota = [part.hota for part in parts if part.hota is not None]
+    is_tracked = len(mot) == len(hota) == len(parts)
+    return SequenceCounts(
+        labels, _add(MotCounts, mot) if is_tracked else None, _add(HotaCounts, hota) if is_tracked else None
+    )
+
+
+def _add(kind: type[T], parts: Many[T]) -> T:
+    return kind(
+        **{entry.name: np.sum([getattr(part, entry.name) for part in parts], axis=0) for entry in fields(kind)}
+    )
+
+
+def compute_metrics(counts: SequenceCounts, *, corrected: bool = False) -> PoseTrackMetrics:
+    """Compute every measure.
+
+    Args:
+        counts: Of one sequence, or of several together.
+        corrected: Repair the reference tool's quirks.
+
+    Returns:
+        The measures; the total is the mean over the joints for which one is defined.
+    """
+    ap, precision, recall = compute_average_precision(counts.labels, corrected=corrected)
+    undefined = np.full(POSETRACK_15.num_keypoints, np.nan)
+    mot = dict.fromkeys(("mota", "motp", "motp_clean", "mot_precision", "mot_recall"), undefined)
+    if counts.mot is not None:
+        mot = compute_mot(counts.mot, corrected=corrected)
+    hota = dict.fromkeys(("hota", "deta", "assa", "fraga", "fa_hota"), undefined)
+    if counts.hota is not None:
+        hota = compute_hota(counts.hota)
+    values = {"ap": ap, "ap_precision": precision, "ap_recall": recall, **mot, **hota}
+    return PoseTrackMetrics(**{name: _append_total(value) for name, value in values.items()})
+
+
+def _append_total(values: DoubleArray) -> DoubleArray:
+    defined = values[~np.isnan(values)]
+    return np.append(values, defined.mean() if len(defined) else np.nan)
+
+
+def summarize(values: DoubleArray) -> dict[str, float]:
+    """The columns of the papers' tables from one measure.
+
+    Args:
+        values: (16,).
+
+    Returns:
+        A number for each of `COLUMNS`; NaN where one of its joints is undefined.
+    """
+    return {
+        title: float(np.mean([values[NAMES.index(name)] for name in names])) for title, names in COLUMNS.items()
+    }

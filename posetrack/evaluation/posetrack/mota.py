@@ -1,0 +1,200 @@
+"""CLEAR MOT of keypoints: one accumulator a keypoint (Bernardin and Stiefelhagen, EURASIP JIVP 2008)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from posetrack.annotations.video import DoubleArray
+from posetrack.frame import BoolArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class MotCounts:
+    """What CLEAR MOT is computed from, K numbers each; sums over sequences.
+
+    Attributes:
+        objects: Annotated keypoints.
+        hypotheses: Predicted keypoints.
+        detections: Pairs of both.
+        switches: Pairs whose person had another prediction's track the last time.
+        distance: Sum over the pairs, in head sizes.
+        event_distance: Sum over all events of py-motmetrics 1.4.0, which the reference tool takes for it:
+            anything within the threshold counts once as a RAW event, and a pair once as a match and once more
+            for each of ASCEND, TRANSFER and MIGRATE that it is.
+    """
+
+    objects: IntArray
+    hypotheses: IntArray
+    detections: IntArray
+    switches: IntArray
+    distance: DoubleArray
+    event_distance: DoubleArray
+
+
+class MotAccumulator:
+    """Follows the keypoints of one sequence, frame by frame.
+
+    Pairings of earlier frames are kept while they are valid, however long ago they were made; then the rest is
+    paired at the least total distance. The pose-level assignment of AP plays no part.
+
+    Args:
+        num_true_tracks: Tracks of the ground truth.
+        num_predicted_tracks: Tracks of the predictions.
+        num_keypoints: K.
+    """
+
+    def __init__(self, num_true_tracks: int, num_predicted_tracks: int, num_keypoints: int) -> None:
+        K = num_keypoints
+        self._objects = np.zeros(K, np.int64)
+        self._hypotheses = np.zeros(K, np.int64)
+        self._detections = np.zeros(K, np.int64)
+        self._switches = np.zeros(K, np.int64)
+        self._distance = np.zeros(K)
+        self._event_distance = np.zeros(K)
+        # The last partner of each track, -1 before there is one.
+        self._partner = np.full((num_true_tracks, K), -1, np.int64)
+        # The last person that a predicted track was newly paired with.
+        self._last_person = np.full((num_predicted_tracks, K), -1, np.int64)
+        self._was_paired = np.zeros((num_predicted_tracks, K), bool)
+        self._row_of_track = np.full(num_predicted_tracks, -1, np.int64)
+
+    def count_unmatched(self, objects: IntArray | int, hypotheses: IntArray | int) -> None:
+        """Add keypoints that pair with nothing: K numbers each, or one for all."""
+        self._objects += objects
+        self._hypotheses += hypotheses
+
+    def update(
+        self,
+        true_tracks: IntArray,
+        true_present: BoolArray,
+        predicted_tracks: IntArray,
+        predicted_present: BoolArray,
+        distances: DoubleArray,
+        matches: BoolArray,
+    ) -> None:
+        """Add the next frame.
+
+        Args:
+            true_tracks: (G,).
+            true_present: (G, K).
+            predicted_tracks: (P,), none twice.
+            predicted_present: (P, K).
+            distances: (P, G, K), in head sizes.
+            matches: (P, G, K), which pairs are near enough.
+        """
+        self.count_unmatched(true_present.sum(axis=0), predicted_present.sum(axis=0))
+        self._event_distance += np.where(matches, distances, 0.0).sum(axis=(0, 1))
+        persons, poses, keypoints = self._keep(true_tracks, predicted_tracks, matches)
+        kept = distances[poses, persons, keypoints]
+        sums = np.bincount(keypoints, kept, minlength=len(self._objects))
+        self._detections += np.bincount(keypoints, minlength=len(self._objects))
+        self._distance += sums
+        self._event_distance += sums
+        self._was_paired[predicted_tracks[poses], keypoints] = True
+        rest = matches.copy()
+        rest[:, persons, keypoints] = False
+        rest[poses, :, keypoints] = False
+        for k in np.flatnonzero(rest.any(axis=(0, 1))).tolist():
+            for pose, person in pair_nearest(distances[:, :, k], rest[:, :, k]):
+                self._pair(true_tracks[person], predicted_tracks[pose], k, distances[pose, person, k])
+
+    def _keep(
+        self, true_tracks: IntArray, predicted_tracks: IntArray, matches: BoolArray
+    ) -> tuple[IntArray, IntArray, IntArray]:
+        """Rows of persons and poses, and keypoints, of the pairings that go on."""
+        self._row_of_track[predicted_tracks] = np.arange(len(predicted_tracks))
+        partner = self._partner[true_tracks]
+        poses_of = np.where(partner >= 0, self._row_of_track[partner], -1)
+        self._row_of_track[predicted_tracks] = -1
+        persons, keypoints = np.nonzero(poses_of >= 0)
+        poses = poses_of[persons, keypoints]
+        valid = matches[poses, persons, keypoints]
+        persons, keypoints, poses = persons[valid], keypoints[valid], poses[valid]
+        # Two people may have the same last partner: the first of them keeps it.
+        _, first = np.unique(poses * matches.shape[2] + keypoints, return_index=True)
+        return persons[first], poses[first], keypoints[first]
+
+    def _pair(self, person: int, track: int, k: int, distance: float) -> None:
+        last = self._partner[person, k]
+        is_switch = last not in (-1, track)
+        is_ascend = is_switch and not self._was_paired[track, k]
+        is_transfer = self._last_person[track, k] not in (-1, person)
+        is_migrate = is_transfer and last == -1
+        self._detections[k] += 1
+        self._switches[k] += is_switch
+        self._distance[k] += distance
+        self._event_distance[k] += distance * (1 + is_ascend + is_transfer + is_migrate)
+        self._partner[person, k] = track
+        self._last_person[track, k] = person
+        self._was_paired[track, k] = True
+
+    def counts(self) -> MotCounts:
+        """The sums so far."""
+        return MotCounts(
+            self._objects,
+            self._hypotheses,
+            self._detections,
+            self._switches,
+            self._distance,
+            self._event_distance,
+        )
+
+
+def pair_nearest(distances: DoubleArray, valid: BoolArray) -> list[tuple[int, int]]:
+    """Pair as many as can be, at the least total distance (Hungarian method).
+
+    Args:
+        distances: (P, G).
+        valid: (P, G), which may be paired.
+
+    Returns:
+        Pairs (row, column), by column.
+    """
+    rows, columns = np.nonzero(valid)
+    if len(set(rows.tolist())) == len(rows) == len(set(columns.tolist())):
+        return sorted(zip(rows.tolist(), columns.tolist(), strict=True), key=lambda pair: pair[1])
+    # So dear that one such pair costs more than any number of valid ones.
+    dear = 2 * min(valid.shape) * (distances[valid].max() + 1) + 1
+    columns, rows = linear_sum_assignment(np.where(valid, distances, dear).T)
+    return [(p, g) for p, g in zip(rows.tolist(), columns.tolist(), strict=True) if valid[p, g]]
+
+
+def compute_mot(counts: MotCounts, *, corrected: bool = False) -> dict[str, DoubleArray]:
+    """CLEAR MOT of each keypoint.
+
+        MOTA = 1 - (misses + switches + false positives) / objects
+        MOTP = 1 - distance / detections
+        precision = detections / hypotheses,  recall = detections / objects
+
+    Args:
+        counts: Summed over sequences.
+        corrected: MOTP without the reference's event sum, and undefined where nothing was detected.
+
+    Returns:
+        `mota`, `motp`, `motp_clean`, `mot_precision`, `mot_recall`: (K,) in percent, NaN where undefined.
+    """
+    misses = counts.objects - counts.detections
+    false_positives = counts.hypotheses - counts.detections
+    objects = _undefine_zeros(counts.objects)
+    detections = _undefine_zeros(counts.detections)
+    clean = 1 - counts.distance / detections
+    if corrected:
+        motp = clean
+    else:
+        motp = np.nan_to_num(1 - counts.event_distance / detections)
+        clean = np.nan_to_num(clean)
+    values = {
+        "mota": 1 - (misses + counts.switches + false_positives) / objects,
+        "motp": motp,
+        "motp_clean": clean,
+        "mot_precision": counts.detections / _undefine_zeros(counts.hypotheses),
+        "mot_recall": counts.detections / objects,
+    }
+    return {name: 100 * value for name, value in values.items()}
+
+
+def _undefine_zeros(counts: IntArray) -> DoubleArray:
+    return np.where(counts == 0, np.nan, counts)

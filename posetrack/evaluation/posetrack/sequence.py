@@ -1,0 +1,270 @@
+"""One sequence made ready for measuring: ground truth and predictions paired and cleaned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, DoubleArray
+from posetrack.errors import ResultsError
+from posetrack.frame import BoolArray, IntArray
+
+MATCH_DISTANCE = 0.5
+"""A keypoint is found when it is no farther than this from the true one, in head sizes."""
+
+HEAD_SIZE_SHARE = 0.6
+"""The head size is this share of the diagonal of the head box."""
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """N poses of one side, sorted by frame; the file's order within a frame.
+
+    Attributes:
+        frame_index: (N,) position of the frame among those that count.
+        tracks: (N,) number of the track, from 0 without gaps, in the order of the ids; meaningless without ids.
+        keypoints_xy: (N, K, 2), NaN where absent.
+        keypoint_scores: (N, K), NaN where the file has none.
+        head_sizes: (N,), pixels, NaN where the file has no head box.
+        track_ids: (M,) the file's id of each track.
+    """
+
+    frame_index: IntArray
+    tracks: IntArray
+    keypoints_xy: DoubleArray
+    keypoint_scores: DoubleArray
+    head_sizes: DoubleArray
+    track_ids: IntArray
+
+    @property
+    def num_tracks(self) -> int:
+        """M."""
+        return len(self.track_ids)
+
+    @property
+    def present(self) -> BoolArray:
+        """(N, K)."""
+        return ~np.isnan(self.keypoints_xy[..., 0])
+
+
+@dataclass(frozen=True, eq=False)
+class FramePair:
+    """G true and P predicted people of one frame.
+
+    Attributes:
+        true_rows: Their rows in the ground truth's `Poses`.
+        predicted_rows: Their rows in the predictions' `Poses`.
+        distances: (P, G, K) between keypoints in head sizes of the true person; inf where one is absent.
+    """
+
+    true_rows: slice
+    predicted_rows: slice
+    distances: DoubleArray
+
+    @property
+    def matches(self) -> BoolArray:
+        """(P, G, K): the keypoint is near enough to be the true one."""
+        return self.distances <= MATCH_DISTANCE
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """A cleaned sequence.
+
+    Attributes:
+        name: Name of the sequence.
+        num_frames: Frames that count.
+        truth: The annotated poses.
+        predictions: The predicted poses.
+        is_tracked: Whether both sides have track ids.
+    """
+
+    name: str
+    num_frames: int
+    truth: Poses
+    predictions: Poses
+    is_tracked: bool
+
+    def frames(self) -> Iterator[FramePair]:
+        """Measure one frame after another."""
+        steps = np.arange(self.num_frames + 1)
+        true_ends = np.searchsorted(self.truth.frame_index, steps)
+        predicted_ends = np.searchsorted(self.predictions.frame_index, steps)
+        for frame in range(self.num_frames):
+            true_rows = slice(*true_ends[frame : frame + 2])
+            predicted_rows = slice(*predicted_ends[frame : frame + 2])
+            yield FramePair(
+                true_rows,
+                predicted_rows,
+                measure_distances(
+                    self.predictions.keypoints_xy[predicted_rows],
+                    self.truth.keypoints_xy[true_rows],
+                    self.truth.head_sizes[true_rows],
+                ),
+            )
+
+
+def measure_distances(predicted_xy: DoubleArray, true_xy: DoubleArray, head_sizes: DoubleArray) -> DoubleArray:
+    """Distances between predicted and true keypoints, in head sizes.
+
+    Args:
+        predicted_xy: (P, K, 2), NaN where absent.
+        true_xy: (G, K, 2), NaN where absent.
+        head_sizes: (G,) of the true people, pixels.
+
+    Returns:
+        (P, G, K), inf where a keypoint is absent or the head has no size.
+    """
+    offsets = predicted_xy[:, None] - true_xy
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distances: DoubleArray = np.sqrt((offsets**2).sum(axis=-1)) / head_sizes[None, :, None]
+    # Some distances are made to lie on the threshold. There the last bit decides: it is the reference's, whose
+    # norm of a vector may be rounded otherwise than that of an array.
+    for p, g, k in np.argwhere(np.abs(distances - MATCH_DISTANCE) < 1e-9):
+        distances[p, g, k] = np.linalg.norm(offsets[p, g, k]) / head_sizes[g]
+    distances[np.isnan(distances)] = np.inf
+    return distances
+
+
+def pair_sequence(truth: AnnotatedVideo, predictions: AnnotatedVideo, *, corrected: bool = False) -> Sequence:
+    """Clean a sequence as the reference tool does.
+
+    In this order: frames whose ground truth has nobody are left out together with their predictions; people
+    without a list of points are left out; points strictly inside an ignore region of the ground truth are left
+    out on both sides, and in such a frame also the people who have no point left.
+
+    Args:
+        truth: Ground truth.
+        predictions: Of the same frames, by position.
+        corrected: Also leave out points at exactly (0, 0), which the reference takes for real ones when their
+            visibility is not 0.
+
+    Returns:
+        The sequence.
+
+    Raises:
+        ResultsError: Track ids or head boxes are not as they should be, the numbers of frames differ, or an
+            ignore region has one or two corners.
+    """
+    if len(truth.frames) != len(predictions.frames):
+        raise ResultsError(
+            f"{predictions.name}: {len(predictions.frames)} frames predicted, but the ground truth has "
+            f"{len(truth.frames)}; predict every frame of the sequence, be it empty"
+        )
+    counted = np.unique(truth.people.frame_index)
+    truth_poses, truth_is_tracked = _clean(truth, truth.frames, counted, corrected=corrected)
+    predicted_poses, is_tracked = _clean(predictions, truth.frames, counted, corrected=corrected)
+    _check_head_sizes(truth, counted, truth_poses, predicted_poses)
+    return Sequence(
+        truth.name, len(counted), truth_poses, predicted_poses, is_tracked=truth_is_tracked and is_tracked
+    )
+
+
+def _clean(
+    video: AnnotatedVideo, true_frames: tuple[AnnotatedFrame, ...], counted: IntArray, *, corrected: bool
+) -> tuple[Poses, bool]:
+    """The poses of one side that count, and whether they have track ids."""
+    people = video.people
+    frame_index = people.frame_index
+    xy = people.keypoints_xy
+    if corrected:
+        xy = np.where((xy == 0).all(axis=-1, keepdims=True), np.nan, xy)
+    stays = people.has_points & np.isin(frame_index, counted)
+    if corrected:
+        stays &= ~np.isnan(xy[..., 0]).all(axis=1)
+    ignored = _find_ignored(true_frames, frame_index, xy, video.name)
+    xy = np.where(ignored[..., None], np.nan, xy)
+    has_regions = np.array([len(frame.ignore_regions) > 0 for frame in true_frames], bool)
+    stays &= ~(has_regions[frame_index] & np.isnan(xy[..., 0]).all(axis=1))
+    rows = np.flatnonzero(stays)
+    rows = rows[np.argsort(frame_index[rows], kind="stable")]
+    ids, tracks = np.unique(people.track_ids[rows], return_inverse=True)
+    heads = people.head_boxes_xyxy[rows]
+    poses = Poses(
+        frame_index=np.searchsorted(counted, frame_index[rows]),
+        tracks=tracks,
+        keypoints_xy=xy[rows],
+        keypoint_scores=people.keypoint_scores[rows],
+        # One by one: the last bit of the norm of an array may differ from that of a vector.
+        head_sizes=np.array(
+            [HEAD_SIZE_SHARE * np.linalg.norm(diagonal) for diagonal in heads[:, 2:] - heads[:, :2]]
+        ),
+        track_ids=ids,
+    )
+    return poses, bool(people.has_track_id.all())
+
+
+def _find_ignored(
+    frames: tuple[AnnotatedFrame, ...], frame_index: IntArray, xy: DoubleArray, name: str
+) -> BoolArray:
+    """Which keypoints lie strictly inside an ignore region of their frame, (N, K)."""
+    import shapely
+
+    ignored = np.zeros(xy.shape[:2], bool)
+    for index, frame in enumerate(frames):
+        if not frame.ignore_regions:
+            continue
+        rows = np.flatnonzero(frame_index == index)
+        for number, corners in enumerate(frame.ignore_regions):
+            if 0 < len(corners) < 3:
+                raise ResultsError(
+                    f"{name}: frame {index}: ignore_regions[{number}]: {len(corners)} corners; a region has "
+                    "3 or more"
+                )
+            inside = shapely.contains_xy(shapely.Polygon(corners), xy[rows, :, 0], xy[rows, :, 1])
+            ignored[rows] |= inside
+    return ignored
+
+
+def _check_head_sizes(truth: AnnotatedVideo, counted: IntArray, true: Poses, predicted: Poses) -> None:
+    measured = np.isin(true.frame_index, predicted.frame_index) & np.isnan(true.head_sizes)
+    if measured.any():
+        index = int(counted[true.frame_index[np.flatnonzero(measured)[0]]])
+        raise ResultsError(
+            f"{truth.name}: frame {index} ({truth.frames[index].file_name}): a person of the ground truth "
+            "has no head box (x1, y1, x2, y2, or bbox_head): distances are measured in head sizes"
+        )
+
+
+def check_track_ids(video: AnnotatedVideo, where: str, *, unique: bool) -> None:
+    """Refuse track ids that the evaluation cannot use.
+
+    Args:
+        video: One side.
+        where: What to call its file in messages.
+        unique: Whether an id may stand only once in a frame.
+
+    Raises:
+        ResultsError: Some people have an id and others none, an id is 10,000 or more, or stands twice in a
+            frame.
+    """
+    people = video.people
+    if people.has_track_id.any() and not people.has_track_id.all():
+        row = int(np.flatnonzero(~people.has_track_id)[0])
+        raise ResultsError(f"{_name_row(video, row, where)}: track_id: missing, but others have one")
+    wrong = np.flatnonzero(people.has_track_id & (people.track_ids >= MAX_TRACK_ID))
+    if len(wrong):
+        found = people.track_ids[wrong[0]]
+        raise ResultsError(
+            f"{_name_row(video, int(wrong[0]), where)}: track_id: {found} is not below {MAX_TRACK_ID}"
+        )
+    if unique and people.has_track_id.all():
+        pairs = np.stack([people.frame_index, people.track_ids], axis=1)
+        _, first, counts = np.unique(pairs, axis=0, return_index=True, return_counts=True)
+        if (counts > 1).any():
+            row = int(first[counts > 1].min())
+            raise ResultsError(
+                f"{_name_row(video, row, where)}: track_id: {people.track_ids[row]} stands twice in the frame"
+            )
+
+
+MAX_TRACK_ID = 10_000
+"""The reference tool takes ids below this."""
+
+
+def _name_row(video: AnnotatedVideo, row: int, where: str) -> str:
+    index = int(video.people.frame_index[row])
+    file_name = video.frames[index].file_name
+    return f"{where}: frame {index} ({file_name})" if file_name else f"{where}: frame {index}"
