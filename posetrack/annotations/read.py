@@ -17,7 +17,7 @@ def read_annotations(path: Path, name: str | None = None) -> AnnotatedVideo:
 
     Args:
         path: The file.
-        name: Of the sequence; by default the file's up to its first dot.
+        name: Of the sequence; by default the file's, without its ending.
 
     Returns:
         The sequence.
@@ -25,7 +25,7 @@ def read_annotations(path: Path, name: str | None = None) -> AnnotatedVideo:
     Raises:
         ResultsError: The file cannot be read or is none of these; it names the frame and the field.
     """
-    name = name or path.name.partition(".")[0]
+    name = name or path.stem
     if path.suffix == ".jsonl":
         return read_tracked_poses(path, name)
     data = expect_object(read_json(path), str(path))

@@ -1,4 +1,4 @@
-"""`posetrack convert`: other formats from saved poses."""
+"""`posetrack convert`: other formats from saved poses, and data sets from one format to another."""
 
 from __future__ import annotations
 
@@ -7,16 +7,39 @@ from typing import Annotated
 
 import typer
 
+from posetrack.annotations.convert import check_format, choose_out_dir, convert_annotations
 from posetrack.results.convert import convert
 from posetrack.results.export import FORMATS
 
 
 def convert_command(
-    file: Annotated[Path, typer.Argument(help="A poses.jsonl.", show_default=False)],
-    to: Annotated[str, typer.Option("--to", help=f"One of {', '.join(FORMATS)}.", show_default=False)],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A poses.jsonl; or a data set: a PoseTrack17, PoseTrack18 or COCO .json, or a folder of them.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help=f"One of {', '.join(FORMATS)}; a data set becomes posetrack18, posetrack17 or coco.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write into.", show_default="the folder of FILE")
+        Path | None,
+        typer.Option(
+            help="Folder to write into.",
+            show_default="the folder of a poses.jsonl; a new one named like the format beside a data set",
+        ),
     ] = None,
 ) -> None:
-    """Write saved poses in another format, without running any network."""
-    print(convert(file, to, file.parent if out is None else out))
+    """Write saved poses, or a data set, in another format, without running any network."""
+    if path.is_dir() or path.suffix.lower() == ".json":
+        check_format(to)
+        for written in convert_annotations([path], to, choose_out_dir(path, to) if out is None else out):
+            print(written)
+    else:
+        print(convert(path, to, path.parent if out is None else out))

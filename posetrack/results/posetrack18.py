@@ -27,19 +27,20 @@ POSETRACK18_NAMES = (
 )
 """Keypoint names of a PoseTrack18 file, in order: the body is COCO's; the ears are never annotated."""
 
-# Where each of them stands in POSETRACK_15, which calls the head bottom `neck`.
-_JOINT_OF_NAME = tuple(
+POSETRACK18_JOINTS = tuple(
     POSETRACK_15.names.index(name) if name in POSETRACK_15.names else None
     for name in (name.replace("head_bottom", "neck") for name in POSETRACK18_NAMES)
 )
+"""Where each of them stands in `POSETRACK_15`, which calls the head bottom `neck`; None for the ears."""
 
-_CATEGORY = {
+POSETRACK18_CATEGORY = {
     "id": 1,
     "name": "person",
     "supercategory": "person",
     "keypoints": POSETRACK18_NAMES,
     "skeleton": [],
 }
+"""The one category of a PoseTrack18 file."""
 
 # What the second word of a sequence's name puts first in its image ids (poseval's `posetrack18_id2fname`).
 _SEQUENCE_KINDS = {"mpii": 1, "bonn": 2, "mpiinew": 3}
@@ -70,7 +71,7 @@ def write_posetrack18(records: Iterable[Record], header: Header, out_dir: Path, 
         write_json_array(file, _make_annotations(records, header, options, frames))
         file.write(',\n"images": ')
         write_json_array(file, _make_images(header.video_name, frames))
-        file.write(f',\n"categories": {json.dumps([_CATEGORY])}}}\n')
+        file.write(f',\n"categories": {json.dumps([POSETRACK18_CATEGORY])}}}\n')
     return path
 
 
@@ -79,7 +80,7 @@ def _make_annotations(
 ) -> Iterator[dict[str, object]]:
     """Make one annotation a person, and note every frame that went by in `frames`."""
     numbers = TrackNumbers()
-    first_image_id = _number_first_image(header.video_name)
+    first_image_id = number_first_image(header.video_name)
     annotation_id = 0
     for record in records:
         frames.append(record.frame)
@@ -111,7 +112,7 @@ def _order_keypoints(people: People) -> tuple[list[list[float]], RoundedArray]:
     keypoints: list[list[float]] = [[] for _ in range(len(people))]
     scores = np.zeros((len(people), len(POSETRACK18_NAMES)))
     triples = flatten_keypoints(people, visibility=1)
-    for column, joint in enumerate(_JOINT_OF_NAME):
+    for column, joint in enumerate(POSETRACK18_JOINTS):
         if joint is not None:
             scores[:, column] = people.keypoint_scores[:, joint] * people.present[:, joint]
         for ordered, row in zip(keypoints, triples, strict=True):
@@ -120,24 +121,39 @@ def _order_keypoints(people: People) -> tuple[list[list[float]], RoundedArray]:
 
 
 def _make_images(video_name: str, frames: array[int]) -> Iterator[dict[str, object]]:
-    first_image_id = _number_first_image(video_name)
-    sequence = _match_sequence(video_name)
+    first_image_id = number_first_image(video_name)
+    vid_id = find_vid_id(video_name)
     for frame in frames:
         yield {
             "id": first_image_id + frame,
             "file_name": f"images/{video_name}/{frame:06d}.jpg",
             "frame_id": first_image_id + frame,
-            "vid_id": sequence["number"] if sequence else video_name,
+            "vid_id": vid_id,
             "nframes": len(frames),
             "is_labeled": True,
         }
 
 
-def _number_first_image(video_name: str) -> int:
+def number_first_image(video_name: str) -> int:
+    """The image id of a video's frame 0; the others count on from it.
+
+    Args:
+        video_name: Like one of PoseTrack's sequences (`000342_mpii_test`) or any other.
+
+    Returns:
+        10,000,000,000 * kind + 10,000 * sequence, as PoseTrack numbers its sequences; for any other video that
+        of a sequence 0.
+    """
     sequence = _match_sequence(video_name)
     if sequence is None:
         return 10_000_000_000
     return _SEQUENCE_KINDS[sequence["kind"]] * 10_000_000_000 + int(sequence["number"]) * 10_000
+
+
+def find_vid_id(video_name: str) -> str:
+    """The number of one of PoseTrack's sequences as its files write it; of any other video the whole name."""
+    sequence = _match_sequence(video_name)
+    return sequence["number"] if sequence else video_name
 
 
 def _match_sequence(video_name: str) -> re.Match[str] | None:

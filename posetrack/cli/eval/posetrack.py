@@ -23,7 +23,7 @@ def posetrack_command(
         Path,
         typer.Option(
             "--pred",
-            help="Folder of predictions: NAME.json of PoseTrack17 or 18, or our NAME.jsonl or NAME/poses.jsonl.",
+            help="Folder of predictions: NAME.json of PoseTrack17 or 18, our NAME.jsonl or NAME/poses.jsonl.",
             show_default=False,
         ),
     ],

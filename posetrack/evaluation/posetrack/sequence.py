@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from posetrack.annotations.fields import show_name
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, DoubleArray
 from posetrack.errors import ResultsError
 from posetrack.frame import BoolArray, IntArray
@@ -223,7 +224,7 @@ def _check_head_sizes(truth: AnnotatedVideo, counted: IntArray, true: Poses, pre
     if measured.any():
         index = int(counted[true.frame_index[np.flatnonzero(measured)[0]]])
         raise ResultsError(
-            f"{truth.name}: frame {index} ({truth.frames[index].file_name}): a person of the ground truth "
+            f"{truth.name}: frame {index} ({show_name(truth.frames[index].file_name)}): a person of the ground truth "
             "has no head box (x1, y1, x2, y2, or bbox_head): distances are measured in head sizes"
         )
 
@@ -267,4 +268,4 @@ MAX_TRACK_ID = 10_000
 def _name_row(video: AnnotatedVideo, row: int, where: str) -> str:
     index = int(video.people.frame_index[row])
     file_name = video.frames[index].file_name
-    return f"{where}: frame {index} ({file_name})" if file_name else f"{where}: frame {index}"
+    return f"{where}: frame {index} ({show_name(file_name)})" if file_name else f"{where}: frame {index}"

@@ -1,0 +1,86 @@
+"""Which sequence each image of a COCO-style file is of."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from posetrack.annotations.fields import expect_integer, expect_text, show_name
+from posetrack.annotations.video import AnnotatedPeople, AnnotatedVideo
+from posetrack.errors import ResultsError
+from posetrack.frame import IntArray
+
+
+def split_sequences(
+    video: AnnotatedVideo, images: list[dict[str, Any]], where: str, *, file_first: bool = False
+) -> list[AnnotatedVideo]:
+    """Split what one file holds into its sequences.
+
+    An image is of the sequence that `sequence` names, or else of that of the folder of its `file_name`, or else
+    of `vid_id`, or else of the one named like the file.
+
+    Args:
+        video: All of the file, under the file's name.
+        images: The file's `images`, one a frame.
+        where: What to call the file in messages.
+        file_first: Whether a single folder gives way to the file's name, as it does in PoseTrack18's files.
+
+    Returns:
+        The sequences in the order of their first images; one, if empty, where there are no images.
+
+    Raises:
+        ResultsError: A sequence has a name that no file can have.
+    """
+    if not images:
+        return [video]
+    folders = {str(_find_folder(image)) for image in images} - {"."}
+    if file_first and len(folders) <= 1 and not any("sequence" in image for image in images):
+        return [video]
+    shorts = [PurePosixPath(folder).name for folder in folders]
+    # Two folders `train/a` and `val/a` are two sequences.
+    is_ambiguous = len(set(shorts)) < len(shorts)
+    members: dict[str, list[int]] = {}
+    for i, image in enumerate(images):
+        sequence = _name_sequence(image, video.name, f"{where}: images[{i}]", is_ambiguous=is_ambiguous)
+        members.setdefault(sequence, []).append(i)
+    return [_select_frames(video, name, np.array(rows, np.int64)) for name, rows in members.items()]
+
+
+def _find_folder(image: dict[str, Any]) -> PurePosixPath:
+    return PurePosixPath(image.get("file_name", "")).parent
+
+
+def _name_sequence(image: dict[str, Any], default: str, where: str, *, is_ambiguous: bool) -> str:
+    folder = _find_folder(image)
+    if image.get("sequence") is not None:
+        name, field = expect_text(image["sequence"], f"{where}.sequence"), "sequence"
+    elif str(folder) != ".":
+        name = "_".join(part for part in folder.parts if part != "/") if is_ambiguous else folder.name
+        field = "file_name"
+    elif image.get("vid_id") is not None:
+        vid_id = image["vid_id"]
+        name = vid_id if isinstance(vid_id, str) else str(expect_integer(vid_id, f"{where}.vid_id"))
+        field = "vid_id"
+    else:
+        return default
+    # It becomes the name of a file.
+    if not name.isprintable() or name.startswith(".") or set(name) & set("/\\") or not 0 < len(name) <= 200:
+        raise ResultsError(f"{where}.{field}: '{show_name(name)}' cannot be the name of a sequence; rename it")
+    return name
+
+
+def _select_frames(video: AnnotatedVideo, name: str, frames: IntArray) -> AnnotatedVideo:
+    position = np.full(len(video.frames), -1, np.int64)
+    position[frames] = np.arange(len(frames))
+    people = video.people
+    rows = np.flatnonzero(position[people.frame_index] >= 0)
+    columns = {field.name: getattr(people, field.name)[rows] for field in fields(AnnotatedPeople)}
+    selected = AnnotatedPeople(**columns)
+    return AnnotatedVideo(
+        name,
+        tuple(video.frames[i] for i in frames),
+        replace(selected, frame_index=position[selected.frame_index]),
+    )

@@ -1,0 +1,219 @@
+"""What PoseTrack18 and COCO files share: images with ids, and annotations that name theirs."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from posetrack.annotations.fields import (
+    expect_flag,
+    expect_integer,
+    expect_list,
+    expect_numbers,
+    expect_object,
+    expect_text,
+)
+from posetrack.annotations.video import AnnotatedFrame, AnnotatedPeople, AnnotatedVideo, DoubleArray
+from posetrack.errors import ResultsError
+from posetrack.frame import BoolArray
+from posetrack.results.posetrack18 import find_vid_id, number_first_image
+
+MISSING_SCORE = -9999.0
+"""The score of a keypoint without one where others of the person have theirs, as in PoseTrack's evaluation."""
+
+_REGION_FIELDS = ("ignore_regions_x", "ignore_regions_y")
+
+_log = logging.getLogger(__name__)
+
+
+def decode_images(data: dict[str, Any], where: str) -> list[AnnotatedFrame]:
+    """Read `images`.
+
+    Args:
+        data: The parsed file.
+        where: What to call the file in messages.
+
+    Returns:
+        One frame an image, in order.
+
+    Raises:
+        ResultsError: A field is not what it should be, or an id stands twice.
+    """
+    frames = []
+    for i, image in enumerate(expect_list(data.get("images"), f"{where}: images")):
+        at = f"{where}: images[{i}]"
+        image = expect_object(image, at)
+        is_labeled = image.get("is_labeled")
+        size_wh = None
+        if isinstance(image.get("width"), int) and isinstance(image.get("height"), int):
+            size_wh = (image["width"], image["height"])
+        frames.append(
+            AnnotatedFrame(
+                file_name=expect_text(image.get("file_name", ""), f"{at}.file_name"),
+                is_labeled=None if is_labeled is None else expect_flag(is_labeled, f"{at}.is_labeled"),
+                ignore_regions=_decode_regions(image, at),
+                image_id=expect_integer(image.get("id"), f"{at}.id"),
+                size_wh=size_wh,
+            )
+        )
+    if len({frame.image_id for frame in frames}) < len(frames):
+        raise ResultsError(f"{where}: images: an id stands twice; each image needs its own")
+    return frames
+
+
+def _decode_regions(image: dict[str, Any], where: str) -> tuple[DoubleArray, ...]:
+    if not any(name in image for name in _REGION_FIELDS):
+        return ()
+    columns = [expect_list(image.get(name), f"{where}.{name}") for name in _REGION_FIELDS]
+    if len(columns[0]) != len(columns[1]):
+        raise ResultsError(f"{where}.ignore_regions_y: {len(columns[1])} regions, but {len(columns[0])} in x")
+    regions = []
+    for i, (xs, ys) in enumerate(zip(*columns, strict=True)):
+        xs = expect_list(xs, f"{where}.ignore_regions_x[{i}]")
+        ys = expect_numbers(ys, len(xs), f"{where}.ignore_regions_y[{i}]")
+        expect_numbers(xs, len(xs), f"{where}.ignore_regions_x[{i}]")
+        regions.append(np.array([xs, ys], np.float64).T)
+    return tuple(regions)
+
+
+def encode_images(video: AnnotatedVideo, image_ids: list[int]) -> Iterator[dict[str, Any]]:
+    """Make `images`; the inverse of `decode_images`.
+
+    Args:
+        video: One sequence.
+        image_ids: One a frame.
+
+    Yields:
+        An image a frame.
+    """
+    vid_id = find_vid_id(video.name)
+    for frame, image_id in zip(video.frames, image_ids, strict=True):
+        image: dict[str, Any] = {
+            "id": image_id,
+            "file_name": frame.file_name,
+            "frame_id": image_id,
+            "vid_id": vid_id,
+            "nframes": len(video.frames),
+        }
+        if frame.is_labeled is not None:
+            image["is_labeled"] = frame.is_labeled
+        if frame.size_wh is not None:
+            image["width"], image["height"] = frame.size_wh
+        if frame.ignore_regions:
+            for axis, name in enumerate(_REGION_FIELDS):
+                image[name] = [corners[:, axis].tolist() for corners in frame.ignore_regions]
+        yield image
+
+
+def number_images(video: AnnotatedVideo) -> list[int]:
+    """The image ids of a sequence: its own, or those that PoseTrack would give where one is missing or twice.
+
+    Args:
+        video: The sequence.
+
+    Returns:
+        One a frame, each different.
+    """
+    own = {frame.image_id for frame in video.frames if frame.image_id is not None}
+    if len(own) == len(video.frames):
+        return [frame.image_id for frame in video.frames if frame.image_id is not None]
+    first = number_first_image(video.name)
+    return list(range(first, first + len(video.frames)))
+
+
+def match_annotations(
+    data: dict[str, Any], frames: list[AnnotatedFrame], where: str
+) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """Read `annotations` one by one.
+
+    Those of images that the file does not list are left out, with a logged warning.
+
+    Args:
+        data: The parsed file.
+        frames: Its images.
+        where: What to call the file in messages.
+
+    Yields:
+        The position of the annotation's frame, the annotation, and what to call it in messages.
+
+    Raises:
+        ResultsError: There is no list, an annotation does not say of which image it is, or all are of others.
+    """
+    index_of_image = {frame.image_id: index for index, frame in enumerate(frames)}
+    annotations = expect_list(data.get("annotations"), f"{where}: annotations")
+    strangers = 0
+    for i, annotation in enumerate(annotations):
+        at = f"{where}: annotations[{i}]"
+        image_id = expect_integer(expect_object(annotation, at).get("image_id"), f"{at}.image_id")
+        index = index_of_image.get(image_id)
+        if index is None:
+            strangers += 1
+        else:
+            yield index, annotation, f"{at} (frame {index})"
+    if strangers and strangers == len(annotations):
+        raise ResultsError(f"{where}: annotations: every image_id is of an image that `images` does not list")
+    if strangers:
+        _log.warning("%s: %d annotations left out: `images` does not list their image_id", where, strangers)
+
+
+def decode_box(annotation: dict[str, Any], name: str, where: str) -> tuple[float, ...] | None:
+    """Read a box from x, y, width and height to x1, y1, x2 and y2; None where there is none.
+
+    Raises:
+        ResultsError: It is not four numbers.
+    """
+    if annotation.get(name) is None:
+        return None
+    x, y, w, h = expect_numbers(annotation[name], 4, f"{where}.{name}")
+    return x, y, x + w, y + h
+
+
+def encode_box(box_xyxy: DoubleArray) -> list[float]:
+    """Make x, y, width and height from a box (4,); the inverse of `decode_box`.
+
+    The corner x2, y2 may move by a rounding error, by one last bit where the box lies in the picture: not every
+    number is the sum of a given one and another. A second time changes nothing.
+    """
+    x1, y1, x2, y2 = box_xyxy.tolist()
+    return [x1, y1, _find_extent(x1, x2), _find_extent(y1, y2)]
+
+
+def _find_extent(start: float, end: float) -> float:
+    """The number which added to `start` gives `end`, if there is one: the rounded difference may miss it."""
+    extent = end - start
+    for nearby in (extent, math.nextafter(extent, math.inf), math.nextafter(extent, -math.inf)):
+        if start + nearby == end:
+            return nearby
+    return extent
+
+
+def encode_tracked_person(people: AnnotatedPeople, person: int) -> dict[str, Any]:
+    """Make the fields of an annotation that both formats write alike, where the person has them."""
+    fields: dict[str, Any] = {}
+    if people.has_track_id[person]:
+        fields["track_id"] = int(people.track_ids[person])
+    if not np.isnan(people.scores[person]):
+        fields["score"] = float(people.scores[person])
+    for name, boxes in (("bbox", people.boxes_xyxy), ("bbox_head", people.head_boxes_xyxy)):
+        if not np.isnan(boxes[person]).any():
+            fields[name] = encode_box(boxes[person])
+    return fields
+
+
+def fill_scores(people: AnnotatedPeople, present: BoolArray) -> tuple[DoubleArray, BoolArray]:
+    """Make keypoint scores without NaN.
+
+    Args:
+        people: N people.
+        present: (N, K), the keypoints that are written.
+
+    Returns:
+        (N, K) scores: `MISSING_SCORE` where a keypoint has none, 0 where it is absent; and (N,) who has any.
+    """
+    scores = np.where(present, np.nan_to_num(people.keypoint_scores, nan=MISSING_SCORE), 0.0)
+    has_scores = np.any(present & ~np.isnan(people.keypoint_scores), axis=1)
+    return np.asarray(scores, np.float64), np.asarray(has_scores, bool)

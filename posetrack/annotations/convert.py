@@ -1,0 +1,149 @@
+"""From data set files to another format: PoseTrack17, PoseTrack18 and COCO, each to each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from posetrack.annotations.coco import decode_coco, encode_coco
+from posetrack.annotations.fields import expect_object, read_json
+from posetrack.annotations.posetrack17 import decode_posetrack17, encode_posetrack17
+from posetrack.annotations.posetrack18 import encode_posetrack18
+from posetrack.annotations.video import AnnotatedVideo
+from posetrack.errors import ResultsError, suggest
+from posetrack.results.export import FORMATS
+from posetrack.results.files import open_whole_file
+
+COCO = "coco"
+"""The format that has one file for all sequences."""
+
+ENCODERS: dict[str, Callable[[AnnotatedVideo], dict[str, Any]]] = {
+    "posetrack17": encode_posetrack17,
+    "posetrack18": encode_posetrack18,
+}
+"""The formats that have one file a sequence."""
+
+
+def convert_annotations(paths: Iterable[Path], format_name: str, out_dir: Path) -> list[Path]:
+    """Write data set files in another format.
+
+    Which format a file has is told from what is in it. What a format cannot hold is said at
+    `encode_posetrack17`, `encode_posetrack18` and `encode_coco`. Everything is read before anything is written.
+
+    Args:
+        paths: Files, or folders of `.json` files.
+        format_name: `posetrack17` or `posetrack18`, one file a sequence under the sequence's name, or `coco`,
+            one `coco.json`.
+        out_dir: The folder to write into; it is made. Older files of the same names are replaced.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ResultsError: The format is none of these, a file cannot be read or is not of these formats, two
+            sequences have one name, an output is one of the inputs, or the output cannot be written.
+    """
+    check_format(format_name)
+    files = [file for path in paths for file in _list_files(path)]
+    source_of: dict[str, Path] = {}
+    videos = []
+    for file in files:
+        for video in read_sequences(file):
+            if video.name in source_of:
+                raise ResultsError(
+                    f"{file}: sequence '{video.name}' is also in {source_of[video.name]}; convert one at a time"
+                )
+            source_of[video.name] = file
+            videos.append(video)
+    if format_name == COCO:
+        outputs = [out_dir / "coco.json"]
+        contents: Iterable[dict[str, Any]] = [encode_coco(videos)]
+    else:
+        outputs = [out_dir / f"{video.name}.json" for video in videos]
+        contents = map(ENCODERS[format_name], videos)
+    _refuse_inputs(outputs, files)
+    for path, content in zip(outputs, contents, strict=True):
+        with open_whole_file(path) as target:
+            json.dump(content, target, allow_nan=False)
+            target.write("\n")
+    return outputs
+
+
+def read_sequences(path: Path) -> list[AnnotatedVideo]:
+    """Read every sequence of a PoseTrack17, PoseTrack18 or COCO file.
+
+    Args:
+        path: The file; a sequence that it does not name is called like it.
+
+    Returns:
+        The sequences; one but for COCO.
+
+    Raises:
+        ResultsError: The file cannot be read or is none of these; it names the field.
+    """
+    data = expect_object(read_json(path), str(path))
+    if "annolist" in data:
+        return [decode_posetrack17(data, path.stem, str(path))]
+    if "images" in data:
+        return decode_coco(data, path.stem, str(path))
+    raise ResultsError(f"{path}: neither `annolist` (PoseTrack17) nor `images` (PoseTrack18, COCO) in it")
+
+
+def check_format(format_name: str) -> None:
+    """Refuse a format that data set files cannot become.
+
+    Raises:
+        ResultsError: It is one.
+    """
+    able = (*ENCODERS, COCO)
+    if format_name in able:
+        return
+    if format_name in FORMATS:
+        raise ResultsError(
+            f"format {format_name}: only saved poses (.jsonl) become it; data sets become {', '.join(able)}"
+        )
+    raise ResultsError(f"unknown format '{format_name}'; {suggest(format_name, able)}")
+
+
+def choose_out_dir(path: Path, format_name: str) -> Path:
+    """Find a new folder beside a data set.
+
+    Args:
+        path: A file or folder.
+        format_name: What the folder is called.
+
+    Returns:
+        The folder; it is not there yet, or empty.
+
+    Raises:
+        ResultsError: There is such a folder with something in it: it may be another data set.
+    """
+    # `.` and `..` have no name of their own.
+    parent = path.parent if path.name not in {"", ".."} else path.resolve().parent
+    out_dir = parent / format_name
+    try:
+        is_free = not out_dir.exists() or (out_dir.is_dir() and not any(out_dir.iterdir()))
+    except OSError as error:
+        raise ResultsError(f"{out_dir}: cannot be read: {(error.strerror or str(error)).lower()}") from error
+    if not is_free:
+        raise ResultsError(f"{out_dir}: is there already; say where to write with --out")
+    return out_dir
+
+
+def _list_files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    # Archives made on a Mac bring a `._NAME.json` beside every file.
+    files = [file for file in sorted(path.glob("*.json")) if not file.name.startswith(".")]
+    if not files:
+        raise ResultsError(f"{path}: no .json files in it; name a folder of data set files, or one poses.jsonl")
+    return files
+
+
+def _refuse_inputs(outputs: list[Path], inputs: list[Path]) -> None:
+    identities = {(stat.st_dev, stat.st_ino) for stat in (path.stat() for path in inputs)}
+    for path in outputs:
+        if path.exists() and (path.stat().st_dev, path.stat().st_ino) in identities:
+            raise ResultsError(f"{path}: is the input itself; choose another --out")
