@@ -30,6 +30,7 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.run
 	$(BIN)/python scripts/bench_association.py
+	$(BIN)/python scripts/bench_evaluation.py
 	$(BIN)/python scripts/bench_pipeline.py "$(VIDEO)"
 
 clean:

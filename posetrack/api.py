@@ -19,6 +19,8 @@ def track(
     *,
     recipe: str | Path | Recipe = "default",
     device: str = "auto",
+    engine: str = "auto",
+    precision: str = "auto",
     batch_frames: int | None = None,
     smooth: bool = False,
     start_s: float = 0.0,
@@ -32,6 +34,8 @@ def track(
         source: A video file, a folder or glob of images, or an address that FFmpeg opens.
         recipe: Name or TOML file of a recipe, or a recipe.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        engine: `auto`, `torch`, `openvino` or `onnxruntime`.
+        precision: `auto`, `f32`, `bf16` or `fp16`.
         batch_frames: Frames in one call of the detector, instead of the recipe's.
         smooth: Whether to smooth keypoints over time, into `instances.smoothed_xy`.
         start_s: Where to start, in seconds.
@@ -44,11 +48,18 @@ def track(
         generator, or exhaust it, to stop its threads.
 
     Raises:
-        PoseTrackError: The source cannot be read, or the recipe or device does not exist.
+        PoseTrackError: The source cannot be read, or the recipe, device or engine does not exist.
     """
     if not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe)
-    pipeline = build_pipeline(recipe, choose_device(device), batch_frames=batch_frames, smoothed=smooth)
+    pipeline = build_pipeline(
+        recipe,
+        choose_device(device),
+        engine=engine,
+        precision=precision,
+        batch_frames=batch_frames,
+        smoothed=smooth,
+    )
     with (
         open_video(source, start_s=start_s, end_s=end_s, every=every, image_fps=image_fps) as video,
         closing(stream(video, pipeline.processors)) as frames,

@@ -111,18 +111,6 @@ def prefetch(items: Iterable[T], capacity: int = QUEUE_FRAMES) -> Generator[T]:
         thread.join()
 
 
-def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Cut an iterator into lists of `size`, the last one shorter."""
-    batch: list[T] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 class _End:
     """The last thing on a queue: no more items, and why if it was not the end of them."""
 

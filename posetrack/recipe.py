@@ -36,6 +36,8 @@ class DetectorRecipe:
         nms_iou: Of two boxes that overlap more than this, the surer stays.
         nms_oks: Of two poses more alike than this (OKS), the surer stays.
         batch_frames: Frames in one call of the network.
+        det_every: Look for people in each so many-th frame; in between, people are moved along by flow and
+            their poses estimated again, so that this needs an [estimator].
     """
 
     network: str
@@ -44,12 +46,13 @@ class DetectorRecipe:
     nms_iou: float = 0.8
     nms_oks: float = 0.6
     batch_frames: int = 4
+    det_every: int = 1
 
     def __post_init__(self) -> None:
         if self.longest_side_px < 32 or self.longest_side_px % 32:
             raise ValueError(f"longest_side_px: expected a multiple of 32, got {self.longest_side_px}")
         check_share(self, "score_threshold", "nms_iou", "nms_oks")
-        check_positive(self, "batch_frames")
+        check_positive(self, "batch_frames", "det_every")
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,17 @@ class Recipe:
     estimator: EstimatorRecipe | None = None
     tracker: FlowTrackerConfig = field(default_factory=FlowTrackerConfig)
     smoother: SmootherConfig = field(default_factory=SmootherConfig)
+
+    def __post_init__(self) -> None:
+        if self.detector.det_every > 1 and self.estimator is None:
+            raise ValueError(
+                "detector.det_every: above 1 it needs an [estimator], which finds the people between detections"
+            )
+        if self.detector.det_every - 1 > self.tracker.propagation_max_frames:
+            raise ValueError(
+                f"detector.det_every: {self.detector.det_every} leaves more frames between detections than "
+                f"tracker.propagation_max_frames ({self.tracker.propagation_max_frames}); raise that"
+            )
 
 
 _SECTIONS: dict[str, type[Any]] = {
@@ -138,7 +152,10 @@ def _build_recipe(tables: dict[str, Any], path: Path) -> Recipe:
     if "detector" not in tables:
         raise RecipeError(f"{path.name}: no [detector] table; every recipe needs one")
     sections = {key: read_table(_SECTIONS[key], table, f"{path.name}: {key}") for key, table in tables.items()}
-    return Recipe(name=path.stem, **sections)
+    try:
+        return Recipe(name=path.stem, **sections)
+    except ValueError as error:
+        raise RecipeError(f"{path.name}: {error}") from error
 
 
 def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:

@@ -1,6 +1,6 @@
 """How much the pipeline costs beside its networks, and whether memory grows with the video.
 
-    python scripts/bench_pipeline.py [CLIP] [--recipe NAME]... [--repeats N]
+    python scripts/bench_pipeline.py [CLIP] [--recipe NAME]... [--engine NAME] [--repeats N]
 
 Ratio: end-to-end frames a second (decoding, networks, tracking, drawing, encoding, writing) over the frames a
 second of the bare networks on the same inputs, which are recorded during a run and played again through the
@@ -21,14 +21,18 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
+from unittest.mock import patch
 
 import av
 import torch
 from torch import Tensor
 
-from models.movenet.network import MoveNet
+from models.engines.engine import Engine
+from models.engines.make import ENGINES, make_engine
 from posetrack.build import Pipeline, build_pipeline, choose_device
 from posetrack.pipeline import run
+from posetrack.predictors import movenet
 from posetrack.recipe import list_recipes, read_recipe
 from posetrack.render import Renderer
 from posetrack.results.jsonl import JsonlWriter
@@ -66,24 +70,33 @@ def run_end_to_end(clip: Path, pipeline: Pipeline, recipe: str, folder: Path) ->
     return len(counts), sum(counts) / max(len(counts), 1)
 
 
-def record_inputs(task: Callable[[], object]) -> list[tuple[MoveNet, Tensor]]:
+class Recorder:
+    """An engine that remembers what it was called with, while there is a list to write it to."""
+
+    calls: ClassVar[list[tuple[Engine, Tensor]] | None] = None
+
+    def __init__(self, engine: Engine) -> None:
+        self.device = engine.device
+        self._engine = engine
+
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        """Run the network."""
+        if Recorder.calls is not None:
+            Recorder.calls.append((self._engine, images.clone()))
+        return self._engine(images)
+
+
+def record_inputs(task: Callable[[], object]) -> list[tuple[Engine, Tensor]]:
     """Every call of a network during a task: which network, and its input."""
-    calls: list[tuple[MoveNet, Tensor]] = []
-
-    def remember(module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if isinstance(module, MoveNet):
-            calls.append((module, inputs[0].clone()))
-
-    handle = torch.nn.modules.module.register_module_forward_pre_hook(remember)
+    Recorder.calls = []
     try:
         task()
+        return Recorder.calls
     finally:
-        handle.remove()
-    return calls
+        Recorder.calls = None
 
 
-@torch.inference_mode()
-def run_networks(calls: list[tuple[MoveNet, Tensor]]) -> None:
+def run_networks(calls: list[tuple[Engine, Tensor]]) -> None:
     """The bare networks on recorded inputs."""
     for network, images in calls:
         network(images)
@@ -98,9 +111,10 @@ def measure_s(task: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def bench_ratio(clip: Path, recipe: str, repeats: int) -> float:
+def bench_ratio(clip: Path, recipe: str, engine: str, repeats: int) -> float:
     """Print and return end-to-end over bare-network frames a second."""
-    pipeline = build_pipeline(read_recipe(recipe), choose_device())
+    with patch.object(movenet, "make_engine", lambda *args, **kwargs: Recorder(make_engine(*args, **kwargs))):
+        pipeline = build_pipeline(read_recipe(recipe), choose_device(), engine=engine)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         found: list[tuple[int, float]] = []
@@ -112,7 +126,7 @@ def bench_ratio(clip: Path, recipe: str, repeats: int) -> float:
             bare.append(measure_s(lambda: run_networks(calls)))
     ratio = statistics.median(b / w for b, w in zip(bare, whole, strict=True))
     print(
-        f"{clip.name}, recipe {recipe}: {frames} frames, {people:.1f} people a frame; "
+        f"{clip.name}, recipe {recipe}, engine {engine}: {frames} frames, {people:.1f} people a frame; "
         f"end to end {frames / statistics.median(whole):.1f} frames/s, bare networks "
         f"{frames / statistics.median(bare):.1f} frames/s; ratio {ratio:.2f} (at least {LEAST_RATIO})"
     )
@@ -138,14 +152,15 @@ def loop_video(clip: Path, times: int, out: Path) -> None:
                     target.mux(packet)
 
 
-def bench_memory(clip: Path, recipe: str) -> float:
+def bench_memory(clip: Path, recipe: str, engine: str) -> float:
     """Print and return the peak memory of ten times the clip over that of the clip once."""
     with tempfile.TemporaryDirectory() as name:
         peaks = []
         for times in (1, 10):
             video = Path(name) / f"loop{times}.mp4"
             loop_video(clip, times, video)
-            command = [sys.executable, __file__, str(video), "--recipe", recipe, "--only-peak"]
+            options = ["--recipe", recipe, "--engine", engine, "--only-peak"]
+            command = [sys.executable, __file__, str(video), *options]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             peaks.append(int(done.stdout))
     growth = peaks[1] / peaks[0]
@@ -161,18 +176,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", nargs="?", type=Path, default=BUNDLED)
     parser.add_argument("--recipe", action="append", choices=list(list_recipes()))
+    parser.add_argument("--engine", default="auto", choices=["auto", *ENGINES])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only-peak", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     recipes = arguments.recipe or list(list_recipes())
     if arguments.only_peak:
-        pipeline = build_pipeline(read_recipe(recipes[0]), choose_device())
+        pipeline = build_pipeline(read_recipe(recipes[0]), choose_device(), engine=arguments.engine)
         with tempfile.TemporaryDirectory() as name:
             run_end_to_end(arguments.clip, pipeline, recipes[0], Path(name))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         return 0
-    ratios = [bench_ratio(arguments.clip, recipe, arguments.repeats) for recipe in recipes]
-    growths = [bench_memory(arguments.clip, recipe) for recipe in recipes[:1]]
+    ratios = [bench_ratio(arguments.clip, recipe, arguments.engine, arguments.repeats) for recipe in recipes]
+    growths = [bench_memory(arguments.clip, recipe, arguments.engine) for recipe in recipes[:1]]
     return int(min(ratios) < LEAST_RATIO or max(growths) > MOST_GROWTH)
 
 

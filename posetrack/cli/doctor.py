@@ -17,7 +17,17 @@ from rich.markup import escape
 import posetrack
 from posetrack.errors import PoseTrackError
 
-_PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "av", "safetensors", "rich", "typer")
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "av",
+    "safetensors",
+    "openvino",
+    "rich",
+    "typer",
+)
 
 Check = tuple[str, bool, str]
 """What was looked at, whether it is well, and what was found or what to do."""
@@ -46,7 +56,9 @@ def _check_all() -> Iterator[Check]:
             yield name, True, version(name)
         except PackageNotFoundError:
             yield name, False, f"pip install {name}"
+    yield _check_onnx()
     yield _check_torch()
+    yield _check_engine()
     yield from _check_codecs()
     yield from _check_weights()
     yield from _check_recipes()
@@ -60,6 +72,29 @@ def _check_torch() -> Check:
         return "device", True, f"cpu ({torch.get_num_threads()} threads of {cores} cores); no CUDA device"
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return "device", True, ", ".join(f"cuda:{i} {name}" for i, name in enumerate(names))
+
+
+def _check_onnx() -> Check:
+    try:
+        return "onnxruntime (extra)", True, f"{version('onnxruntime')}; onnx {version('onnx')}"
+    except PackageNotFoundError:
+        return "onnxruntime (extra)", True, "not installed; pip install 'posetrack[onnx]' brings it"
+
+
+def _check_engine() -> Check:
+    from models.engines.cache import find_cache_folder
+    from models.engines.choice import choose_engine, list_precisions
+    from posetrack.build import choose_device
+
+    device = choose_device()
+    choice = choose_engine("auto", "auto", device)
+    precisions = ", ".join(list_precisions(choice.engine, device))
+    return (
+        "engine",
+        True,
+        f"{choice.engine}, {choice.precision} of {precisions} ({choice.reason}); "
+        f"converted networks are kept in {find_cache_folder()}",
+    )
 
 
 def _check_codecs() -> Iterator[Check]:

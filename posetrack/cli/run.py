@@ -62,6 +62,8 @@ def run_command(
     ] = None,
     recipe: Annotated[str, typer.Option(help="Name (see `posetrack recipes`) or TOML file.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or fp16.")] = "auto",
     batch: Annotated[
         int | None,
         typer.Option(min=1, help="Frames in one call of the detector.", show_default="the recipe's"),
@@ -82,7 +84,14 @@ def run_command(
     """Track people: poses.jsonl, overlay.mp4 and any other formats for each source."""
     logging.basicConfig(level=logging.ERROR if quiet else logging.WARNING, format="posetrack: %(message)s")
     settings = read_recipe(recipe)
-    pipeline = build_pipeline(settings, choose_device(device), batch_frames=batch, smoothed=smooth)
+    pipeline = build_pipeline(
+        settings,
+        choose_device(device),
+        engine=engine,
+        precision=precision,
+        batch_frames=batch,
+        smoothed=smooth,
+    )
     for name in formats or ():
         find_exporter(name, pipeline.skeleton)
     options = _RunOptions(

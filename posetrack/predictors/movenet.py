@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from models.checkpoints import CheckpointError, load_embedded
+from models.engines.engine import Engine, EngineError
+from models.engines.make import make_engine
 from models.movenet.codec import decode_multiple, decode_single
 from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet, MoveNetConfig
-from posetrack.errors import WeightsError
+from posetrack.errors import PoseTrackError, WeightsError
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.geometry import crop_boxes, expand_boxes, resize_to_multiple, uncrop_points
 from posetrack.skeleton import COCO_17
@@ -23,6 +25,8 @@ from trackers.oks import compute_pose_areas
 _STRIDE_PX = 32
 _THUNDER_SIZE_PX = 256
 _VISIBLE_SCORE = 0.2
+# Stands for every size that the networks take.
+_EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
 
 
 class MultiposePredictor:
@@ -34,6 +38,12 @@ class MultiposePredictor:
         score_threshold: People below this score are left out.
         nms_iou: Of two boxes that overlap more than this, the surer stays.
         nms_oks: Of two poses more alike than this, the surer stays.
+        engine: Who computes, a key of `models.engines.make.ENGINES` or `auto`.
+        precision: `f32`, `bf16`, `fp16` or `auto`.
+
+    Raises:
+        PoseTrackError: The engine or precision does not exist, or not on this device.
+        WeightsError: The weights are missing or damaged.
     """
 
     def __init__(
@@ -44,8 +54,10 @@ class MultiposePredictor:
         score_threshold: float,
         nms_iou: float,
         nms_oks: float,
+        engine: str = "auto",
+        precision: str = "auto",
     ) -> None:
-        self._network = _load(MOVENET_MULTIPOSE, "movenet-multipose", device)
+        self._network = _load(MOVENET_MULTIPOSE, "movenet-multipose", device, engine, precision)
         self._device = device
         self._longest_side_px = longest_side_px
         self._score_threshold = score_threshold
@@ -104,11 +116,25 @@ class ThunderPredictor:
     Args:
         device: Where the network runs.
         margin: Share added to the longer side of each box before it is cut out as a square.
-        batch_crops: Most crops in one call of the network; a power of two is made the most of.
+        batch_crops: Most crops in one call of the network.
+        engine: Who computes, a key of `models.engines.make.ENGINES` or `auto`.
+        precision: `f32`, `bf16`, `fp16` or `auto`.
+
+    Raises:
+        PoseTrackError: The engine or precision does not exist, or not on this device.
+        WeightsError: The weights are missing or damaged.
     """
 
-    def __init__(self, device: torch.device, *, margin: float, batch_crops: int) -> None:
-        self._network = _load(MOVENET_THUNDER, "movenet-thunder", device)
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        margin: float,
+        batch_crops: int,
+        engine: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self._network = _load(MOVENET_THUNDER, "movenet-thunder", device, engine, precision)
         self._device = device
         self._margin = margin
         self._batch_crops = batch_crops
@@ -150,13 +176,18 @@ class ThunderPredictor:
         return points.cpu().numpy(), scores.cpu().numpy()
 
 
-def _load(config: MoveNetConfig, name: str, device: torch.device) -> MoveNet:
+def _load(config: MoveNetConfig, name: str, device: torch.device, engine: str, precision: str) -> Engine:
     network = MoveNet(config).eval()
     try:
         load_embedded(network, name)
     except CheckpointError as error:
         raise WeightsError(str(error)) from error
-    return network.to(device).to(memory_format=torch.channels_last)
+    try:
+        return make_engine(
+            network, name=name, example=_EXAMPLE, device=device, engine=engine, precision=precision
+        )
+    except EngineError as error:
+        raise PoseTrackError(str(error)) from error
 
 
 def _to_batch(images: ImageArray, device: torch.device) -> Tensor:
@@ -165,13 +196,10 @@ def _to_batch(images: ImageArray, device: torch.device) -> Tensor:
 
 
 def _split(crops: Sequence[ImageArray], batch_crops: int) -> Iterator[ImageArray]:
-    """Batches of 1, 2, 4, ... crops: a network on the CPU is prepared anew for every new size of batch."""
+    """Batches of at most so many crops."""
     together = np.concatenate(crops) if crops else np.zeros((0, 1, 1, 3), np.uint8)
-    start = 0
-    while left := min(len(together) - start, batch_crops):
-        size = 1 << (left.bit_length() - 1)
-        yield together[start : start + size]
-        start += size
+    for start in range(0, len(together), batch_crops):
+        yield together[start : start + batch_crops]
 
 
 def _find_distinct_poses(people: Instances, max_oks: float) -> npt.NDArray[np.int64]:

@@ -5,28 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from posetrack.frame import Frame, ImageArray, Instances
-from posetrack.pipeline import FrameProcessor, batched
+from posetrack.pipeline import FrameProcessor
 
 Detector = Callable[[Sequence[ImageArray]], list[Instances]]
 """Pictures in; for each the people in it, with `boxes_xyxy` and `box_scores` at least."""
 
 
-def detect(detector: Detector, *, batch_frames: int) -> FrameProcessor:
+def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> FrameProcessor:
     """Make the processor that finds people.
 
     Args:
         detector: Called with up to `batch_frames` pictures at once.
-        batch_frames: Frames held back for one call.
+        batch_frames: Pictures held back for one call, and the frames between them.
+        det_every: Look for people in each so many-th frame; in the others nobody is found, and it is the
+            tracker that moves the people of the frame before along.
 
     Returns:
         A processor that replaces the instances of each frame.
     """
 
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
-        for batch in batched(frames, batch_frames):
-            people = detector([frame.image for frame in batch])
-            for frame, instances in zip(batch, people, strict=True):
-                yield replace(frame, instances=instances)
+        held: list[Frame] = []
+        wanted: list[bool] = []
+        for position, frame in enumerate(frames):
+            held.append(frame)
+            wanted.append(position % det_every == 0)
+            # Frames without a detection wait for nothing but those before them.
+            if sum(wanted) in (0, batch_frames):
+                yield from _detect_frames(detector, held, wanted)
+                held, wanted = [], []
+        yield from _detect_frames(detector, held, wanted)
 
     return process
+
+
+def _detect_frames(detector: Detector, frames: list[Frame], wanted: list[bool]) -> Iterator[Frame]:
+    images = [frame.image for frame, is_wanted in zip(frames, wanted, strict=True) if is_wanted]
+    people = iter(detector(images) if images else ())
+    for frame, is_wanted in zip(frames, wanted, strict=True):
+        yield replace(frame, instances=next(people) if is_wanted else _NOBODY)
+
+
+_NOBODY = Instances(boxes_xyxy=np.zeros((0, 4), np.float32), box_scores=np.zeros(0, np.float32))

@@ -37,6 +37,13 @@ def test_damaged_weights_are_an_error_of_ours(monkeypatch):
         build_pipeline(read_recipe("fast"), CPU)
 
 
+def test_engines_that_do_not_exist_are_errors_of_ours():
+    with pytest.raises(PoseTrackError, match="engine openvin: there is none of that name; did you mean"):
+        build_pipeline(read_recipe("fast"), CPU, engine="openvin")
+    with pytest.raises(PoseTrackError, match="precision fp16: engine torch does not have it on this cpu"):
+        build_pipeline(read_recipe("fast"), CPU, engine="torch", precision="fp16")
+
+
 def test_devices():
     assert choose_device("cpu") == CPU
     assert choose_device("auto").type in {"cpu", "cuda"}

@@ -1,12 +1,13 @@
 import threading
 import time
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import pytest
 
 from posetrack.frame import Frame
-from posetrack.pipeline import QUEUE_FRAMES, batched, prefetch, run, stream
+from posetrack.pipeline import QUEUE_FRAMES, prefetch, run, stream
 
 
 def make_frames(count: int) -> Iterator[Frame]:
@@ -32,15 +33,10 @@ def test_frames_come_out_in_order(count):
 
 def test_a_processor_may_hold_frames_back():
     def in_fours(frames):
-        for batch in batched(frames, 4):
+        while batch := list(islice(frames, 4)):
             yield from batch
 
     assert [f.index for f in stream(make_frames(10), [in_fours])] == list(range(10))
-
-
-def test_batched_cuts_without_losing_any():
-    assert list(batched(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(batched([], 3)) == []
 
 
 class BrokenError(Exception):

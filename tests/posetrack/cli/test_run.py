@@ -176,6 +176,25 @@ def test_smoothing_adds_to_the_raw_keypoints(tmp_path):
     assert 0 < np.abs(moved).mean() < 10
 
 
+def test_every_engine_finds_the_same_people(tmp_path):
+    found = {}
+    for engine in ("torch", "openvino"):
+        assert (
+            run_cli("run", CLIP, "--no-video", "--quiet", *PART, "--engine", engine, "--out", tmp_path / engine)
+            == 0
+        )
+        found[engine] = read_records(tmp_path / engine / "poses.jsonl")
+    pairs = [
+        pair
+        for records in zip(found["torch"], found["openvino"], strict=True)
+        for pair in zip(*(record["people"] for record in records), strict=True)
+    ]
+    assert len(pairs) >= 5
+    for a, b in pairs:
+        assert a["track_id"] == b["track_id"]
+        assert np.abs(np.subtract(a["keypoints"], b["keypoints"])).max() < 0.1
+
+
 def test_a_part_of_the_clip_keeps_its_place_in_the_source(tmp_path):
     out = tmp_path / "out"
     assert run_cli("run", CLIP, "--recipe", "fast", "--quiet", *PART, "--every", 2, "--out", out) == 0
@@ -224,6 +243,8 @@ def test_results_that_are_there_are_kept_unless_told_otherwise(tmp_path, capsys)
     [
         (["--recipe", "fasst"], "fasst: no such recipe; did you mean 'fast'?"),
         (["--device", "tpu"], "--device tpu: no such device"),
+        (["--engine", "openvin"], "engine openvin: there is none of that name; did you mean 'openvino'?"),
+        (["--precision", "int8"], "precision int8: there is none of that name"),
         (["--format", "cvs"], "unknown format 'cvs'; did you mean 'csv'?"),
         (["--start", "99"], "street.mp4: "),
         (["--start", "2", "--end", "1"], "end 1 s is not after start 2 s"),
@@ -297,6 +318,7 @@ def test_version_recipes_and_doctor(capsys):
     assert run_cli("doctor") == 0
     printed = capsys.readouterr().out
     assert "movenet-thunder" in printed
+    assert "openvino, f32 of f32" in printed
     assert "missing" not in printed
 
 

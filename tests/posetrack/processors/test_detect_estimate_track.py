@@ -35,6 +35,29 @@ def test_detection_is_the_same_for_every_batch_size(batch_frames):
     assert max(sizes) == min(batch_frames, 7)
 
 
+@pytest.mark.parametrize("det_every", [1, 2, 3, 10])
+@pytest.mark.parametrize("batch_frames", [1, 2, 4])
+def test_the_detector_sees_each_so_many_th_frame(batch_frames, det_every):
+    seen: list[int] = []
+    taken = 0
+
+    def detector(images):
+        assert len(images) <= batch_frames
+        seen.extend(int(image[0, 0, 0]) for image in images)
+        return [Instances(box_scores=np.ones(1)) for _ in images]
+
+    def feed():
+        nonlocal taken
+        for i in range(11):
+            taken = i
+            yield Frame(i, 0.0, np.full((2, 2, 3), i, np.uint8))
+
+    for frame in detect(detector, batch_frames=batch_frames, det_every=det_every)(feed()):
+        assert len(frame.instances) == (frame.index % det_every == 0)
+        assert taken - frame.index <= (batch_frames - 1) * det_every
+    assert seen == list(range(0, 11, det_every))
+
+
 @pytest.mark.parametrize(
     ("batch_crops", "batch_frames", "calls"), [(4, 100, 2), (1, 100, 5), (100, 3, 2), (100, 100, 1)]
 )

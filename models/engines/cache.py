@@ -1,0 +1,144 @@
+"""Converted networks on disk: found again by what they were made from, and never trusted unchecked.
+
+A file is the SHA-256 of its payload, then the payload. The folder is `$POSETRACK_CACHE/engines` where that
+variable is set, else `$XDG_CACHE_HOME/posetrack/engines`, else `~/.cache/posetrack/engines`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+_DIGEST_BYTES = 32
+_PLAIN = (int, float, str, bytes, tuple, list, dict, type(None))
+_KEPT_S = 60 * 24 * 3600
+_LOG = logging.getLogger(__name__)
+
+
+def find_cache_folder() -> Path:
+    """The folder of converted networks; it need not exist."""
+    if own := os.environ.get("POSETRACK_CACHE"):
+        return Path(own) / "engines"
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared) / "posetrack" / "engines"
+    return Path("~/.cache/posetrack/engines").expanduser()
+
+
+def compute_key(module: nn.Module, example: Tensor, converter: str) -> str:
+    """Hash all that a converted network depends on.
+
+    Args:
+        module: Its weights and buffers, its structure, the plain values that its parts hold, and its source
+            code with what that imports from the same package.
+        example: Its shape and dtype.
+        converter: Who converts, with version.
+
+    Returns:
+        32 hex digits.
+    """
+    digest = hashlib.sha256(f"{converter} torch {torch.__version__} {sys.version_info[:2]}".encode())
+    digest.update(f"{tuple(example.shape)} {example.dtype} {module!r}".encode())
+    for name, part in module.named_modules():
+        values = {key: value for key, value in vars(part).items() if not key.startswith("_")}
+        plain = {key: value for key, value in values.items() if not isinstance(value, Tensor | nn.Module)}
+        digest.update(f"{name} {type(part).__qualname__} {_describe(plain)}".encode())
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    for path in _find_sources(module):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def read_cached(file_name: str) -> bytes | None:
+    """Read a payload back.
+
+    Returns:
+        The payload; None when it is not there, or damaged, or cannot be read.
+    """
+    path = find_cache_folder() / file_name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        _LOG.debug("%s: not read (%s)", path, error.strerror)
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    digest, payload = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if hashlib.sha256(payload).digest() != digest:
+        _LOG.info("%s: damaged, made anew", path)
+        return None
+    return payload
+
+
+def write_cached(file_name: str, payload: bytes) -> bool:
+    """Write a payload, whole or not at all, and remove what nobody has used for two months.
+
+    Returns:
+        Whether it was written; a full or read-only disk only costs the caching.
+    """
+    path = find_cache_folder() / file_name
+    part: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            part = Path(file.name)
+            file.write(hashlib.sha256(payload).digest())
+            file.write(payload)
+        part.replace(path)
+        _remove_unused(path.parent)
+    except OSError as error:
+        if part is not None:
+            with contextlib.suppress(OSError):
+                part.unlink()
+        _LOG.info("%s: not written (%s); the network is converted again next time", path, error.strerror)
+        return False
+    return True
+
+
+def _remove_unused(folder: Path) -> None:
+    oldest = time.time() - _KEPT_S
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+
+
+def _describe(values: dict[str, object]) -> str:
+    """Plain values in words; of all else (functions, say) only the type, whose words hold no address."""
+    words = {
+        key: repr(value) if isinstance(value, _PLAIN) or hasattr(value, "__dataclass_fields__") else type(value)
+        for key, value in values.items()
+    }
+    return str(sorted(words.items()))
+
+
+def _find_sources(module: nn.Module) -> list[Path]:
+    """The files of every part's class, and those of the same package that they import; torch has a version."""
+    waiting = {cls.__module__ for part in module.modules() for cls in type(part).__mro__}
+    seen: set[str] = set()
+    paths: set[Path] = set()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        source = sys.modules.get(name)
+        package = name.partition(".")[0]
+        if source is None or package in ("torch", "builtins"):
+            continue
+        if file := getattr(source, "__file__", None):
+            paths.add(Path(file))
+        for value in vars(source).values():
+            other = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            if isinstance(other, str) and other.partition(".")[0] == package and other not in seen:
+                waiting.add(other)
+    return sorted(path for path in paths if path.suffix == ".py" and path.is_file())

@@ -1,0 +1,88 @@
+"""Batch norms folded into the convolutions before them."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from models.engines.engine import make_examples, name_outputs
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_TOLERANCE = 1e-3
+
+
+def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
+    """Copy a network for inference, with each batch norm inside the convolution that feeds it.
+
+    The pairs are found by watching one run, not by reading the code, so control flow is no obstacle. A
+    convolution or batch norm that runs more than once is left as it is.
+
+    Args:
+        module: The network; it is not changed.
+        example: (B, C, H, W) of the dtype that the network takes, as `make_examples` wants it.
+
+    Returns:
+        The copy, in evaluation mode. Where folding would change the outputs (a convolution's output is used
+        beside the batch norm too) it is a plain copy.
+    """
+    plain = copy.deepcopy(module).eval()
+    images = make_examples(example)[0].to(example.device)
+    with torch.no_grad():
+        pairs = _find_pairs(plain, images)
+        if not pairs:
+            return plain
+        folded = copy.deepcopy(plain)
+        for conv_name, norm_name in pairs:
+            conv: Any = folded.get_submodule(conv_name)
+            norm: Any = folded.get_submodule(norm_name)
+            folded.set_submodule(
+                conv_name, fuse_conv_bn_eval(conv, norm, transpose=isinstance(conv, _TRANSPOSED))
+            )
+            folded.set_submodule(norm_name, nn.Identity())
+        return folded if _is_same(name_outputs(plain(images)), name_outputs(folded(images))) else plain
+
+
+def _find_pairs(module: nn.Module, images: Tensor) -> list[tuple[str, str]]:
+    """Names of (convolution, batch norm) where the one's output is the other's input, each run once."""
+    # The tensors are held, so that no other can take their place in memory and be mistaken for them.
+    made: dict[int, tuple[Tensor, int, str]] = {}
+    runs: Counter[str] = Counter()
+    pairs: list[tuple[str, str]] = []
+    handles = []
+
+    def watch(name: str, child: nn.Module) -> None:
+        def after(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            runs[name] += 1
+            if isinstance(child, _NORMS):
+                tensor, version, conv_name = made.get(id(inputs[0]), (None, 0, ""))
+                # Written to in place since (a ReLU between the two): no pair.
+                if tensor is not None and tensor._version == version:
+                    pairs.append((conv_name, name))
+            else:
+                made[id(output)] = (output, output._version, name)
+
+        handles.append(child.register_forward_hook(after))
+
+    for name, child in module.named_modules():
+        if isinstance(child, (*_CONVOLUTIONS, *_TRANSPOSED, *_NORMS)):
+            watch(name, child)
+    try:
+        module(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [(conv, norm) for conv, norm in pairs if runs[conv] == runs[norm] == 1]
+
+
+def _is_same(expected: dict[str, Tensor], found: dict[str, Tensor]) -> bool:
+    return all(
+        torch.allclose(found[name].float(), output.float(), rtol=_TOLERANCE, atol=_TOLERANCE)
+        for name, output in expected.items()
+    )

@@ -1,0 +1,124 @@
+"""The ONNX Runtime engine: an extra, for where neither torch nor OpenVINO is wanted."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import io
+import logging
+import warnings
+from contextlib import redirect_stdout
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.engines.cache import compute_key, read_cached, write_cached
+from models.engines.engine import EngineError, TupleNetwork, make_examples, name_outputs
+
+_TOLERANCE = 1e-3
+
+
+class OnnxEngine:
+    """A network run by ONNX Runtime on the CPU, in f32.
+
+    Args:
+        module: The network.
+        name: What to call it in messages and in the cache.
+        example: (B, C, H, W); its sides and dtype count. Let the sides differ where the network takes any.
+        threads: Cores to use; without, ONNX Runtime's own choice.
+
+    Raises:
+        EngineError: A package is missing, or the network cannot be converted.
+    """
+
+    def __init__(self, module: nn.Module, *, name: str, example: Tensor, threads: int | None = None) -> None:
+        self.device = torch.device("cpu")
+        self._name = name
+        self._dtype = example.dtype
+        runtime = _import_extra("onnxruntime")
+        options = runtime.SessionOptions()
+        # Errors alone: what else it has to say goes to the terminal, past Python.
+        options.log_severity_level = 3
+        # Its threads would go on spinning after a call, on the cores that the others need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if threads:
+            options.intra_op_num_threads = threads
+        file_name = f"{name}-{compute_key(module, example, f'onnxruntime {runtime.__version__}')}.onnx"
+        payload = read_cached(file_name)
+        if payload is None:
+            payload = convert(module, name, example)
+            write_cached(file_name, payload)
+        self._session = runtime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        """Run the network; see `Engine`.
+
+        Raises:
+            EngineError: The dtype is not the one that the engine was made for.
+        """
+        if images.dtype != self._dtype:
+            raise EngineError(f"{self._name}: made for {self._dtype} pictures, got {images.dtype}")
+        pictures = images.detach().cpu().contiguous()
+        if not len(pictures):
+            # Its kernels do not all take an empty batch.
+            one = self(torch.zeros(1, *images.shape[1:], dtype=images.dtype))
+            return {name: output[:0] for name, output in one.items()}
+        arrays = self._session.run(self._outputs, {self._input: pictures.numpy()})
+        return {name: torch.from_numpy(array) for name, array in zip(self._outputs, arrays, strict=True)}
+
+
+def convert(module: nn.Module, name: str, example: Tensor) -> bytes:
+    """Convert a network to an ONNX file that takes (B, C, H, W), any B, H and W.
+
+    Args:
+        module: The network.
+        name: What to call it in messages.
+        example: As `OnnxEngine` takes it.
+
+    Raises:
+        EngineError: A package is missing, or the network cannot be converted.
+    """
+    for package in ("onnx", "onnxscript"):
+        _import_extra(package)
+    images, others = make_examples(example)
+    plain = copy.deepcopy(module).cpu().float().eval()
+    free = torch.export.Dim.AUTO
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    with torch.no_grad(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            expected = name_outputs(plain(others))
+            program = torch.onnx.export(
+                TupleNetwork(plain),
+                # A batch of one would be taken for the only size there is.
+                (images.expand(2, -1, -1, -1),),
+                dynamo=True,
+                dynamic_shapes=({0: free, 2: free, 3: free},),
+                input_names=["images"],
+                output_names=list(expected),
+                verbose=False,
+            )
+            assert program is not None
+            payload: bytes = program.model_proto.SerializeToString()
+        except Exception as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise EngineError(f"onnxruntime: cannot convert {name}: {reason[0]}; use --engine torch") from error
+    session = _import_extra("onnxruntime").InferenceSession(payload, providers=["CPUExecutionProvider"])
+    found = session.run(list(expected), {session.get_inputs()[0].name: others.numpy()})
+    for (output_name, output), array in zip(expected.items(), found, strict=True):
+        if not torch.allclose(torch.from_numpy(array), output.float(), rtol=_TOLERANCE, atol=_TOLERANCE):
+            raise EngineError(f"onnxruntime: cannot convert {name}: {output_name} differs; use --engine torch")
+    return payload
+
+
+def _import_extra(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise EngineError(
+            f"engine onnxruntime: {package} is not installed; pip install 'posetrack[onnx]', "
+            "or use --engine torch"
+        ) from error

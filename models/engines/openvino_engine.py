@@ -1,0 +1,277 @@
+"""The OpenVINO engine: the fast one on CPUs.
+
+A network is converted once, with free batch and sides, and kept on disk. It is compiled for one picture of one
+size. The pictures of a batch run side by side, each on cores of its own: that is a tenth faster than a batch in
+one piece, and a third where another thread keeps a core busy, because no layer waits for the slowest core.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import json
+import os
+import sys
+import tempfile
+import threading
+import warnings
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.engines.cache import compute_key, read_cached, write_cached
+from models.engines.engine import EngineError, TupleNetwork, make_examples, name_outputs
+
+_HINTS = {"f32": "f32", "bf16": "bf16", "fp16": "f16"}
+_CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+# Sizes of picture times numbers of streams; each holds its own work space.
+_MOST_COMPILED = 12
+_TOLERANCE = 1e-3
+
+
+class OpenVinoEngine:
+    """A network run by OpenVINO on the CPU.
+
+    Args:
+        module: The network.
+        name: What to call it in messages and in the cache.
+        example: (B, C, H, W); its sides and dtype count. Let the sides differ where the network takes any.
+        precision: `f32`, `bf16` or `fp16`.
+        threads: Cores to use; without, `OMP_NUM_THREADS` or all of them.
+
+    Raises:
+        EngineError: The network cannot be converted, or gives other numbers when it is.
+    """
+
+    def __init__(
+        self, module: nn.Module, *, name: str, example: Tensor, precision: str, threads: int | None = None
+    ) -> None:
+        self.device = torch.device("cpu")
+        self._name = name
+        self._dtype = example.dtype
+        self._hint = _HINTS[precision]
+        self._threads = threads or _read_threads()
+        self._network = _load_or_convert(module, name, example)
+        self._compiled: OrderedDict[tuple[int, int, int], _Compiled] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        """Run the network; see `Engine`.
+
+        Raises:
+            EngineError: The dtype is not the one that the engine was made for.
+        """
+        if images.dtype != self._dtype:
+            raise EngineError(f"{self._name}: made for {self._dtype} pictures, got {images.dtype}")
+        B, _, H, W = images.shape
+        compiled = self._compile(H, W, B)
+        pictures = images.detach().cpu().permute(0, 2, 3, 1).contiguous().numpy()
+        outputs = {name: torch.empty((B, *shape)) for name, shape in compiled.shapes.items()}
+        arrays = [output.numpy() for output in outputs.values()]
+        ov = import_openvino()
+        requests = [compiled.take_request() for _ in range(B)]
+        for i, request in enumerate(requests):
+            request.set_input_tensor(ov.Tensor(pictures[i : i + 1], shared_memory=True))
+            for port, array in enumerate(arrays):
+                request.set_output_tensor(port, ov.Tensor(array[i : i + 1], shared_memory=True))
+            request.start_async()
+        for request in requests:
+            request.wait()
+        compiled.idle += requests
+        return outputs
+
+    def _compile(self, H: int, W: int, B: int) -> _Compiled:
+        """The network for one size of picture: on all cores together for one, on streams for several."""
+        with self._lock:
+            streams = 1
+            if B > 1:
+                cores = self._threads or self._find_or_compile(H, W, 1).count_threads()
+                streams = min(1 << (B - 1).bit_length(), cores)
+            return self._find_or_compile(H, W, streams)
+
+    def _find_or_compile(self, H: int, W: int, streams: int) -> _Compiled:
+        key = (H, W, streams)
+        if key not in self._compiled:
+            self._compiled[key] = _compile(
+                self._network, (H, W), {"INFERENCE_PRECISION_HINT": self._hint}, streams, self._threads
+            )
+            if len(self._compiled) > _MOST_COMPILED:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(key)
+        return self._compiled[key]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A converted network.
+
+    Attributes:
+        model: An `openvino.Model` that takes (B, H, W, C), any B, H and W.
+        outputs: The names of its outputs, in order.
+    """
+
+    model: Any
+    outputs: tuple[str, ...]
+
+
+@dataclass
+class _Compiled:
+    """A compiled network, its output shapes without the batch, and requests that wait for work."""
+
+    model: Any
+    shapes: dict[str, tuple[int, ...]]
+    idle: list[Any] = field(default_factory=list)
+
+    def take_request(self) -> Any:
+        return self.idle.pop() if self.idle else self.model.create_infer_request()
+
+    def count_threads(self) -> int:
+        return max(int(self.model.get_property("INFERENCE_NUM_THREADS")), 1)
+
+
+def list_cpu_precisions() -> tuple[str, ...]:
+    """The precisions that this CPU computes in."""
+    found = _open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return tuple(name for name, capability in _CAPABILITIES.items() if capability in found)
+
+
+def import_openvino() -> Any:
+    """Import openvino without its telemetry, which reports every import to its maker without asking."""
+    if "openvino" not in sys.modules:
+        # None makes an import fail, and openvino has a stub for that case.
+        had = "openvino_telemetry" in sys.modules
+        if not had:
+            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return importlib.import_module("openvino")
+        finally:
+            if not had:
+                del sys.modules["openvino_telemetry"]
+    return sys.modules["openvino"]
+
+
+def convert(module: nn.Module, name: str, example: Tensor) -> Converted:
+    """Convert a network, and check that it still gives the same numbers.
+
+    Args:
+        module: The network.
+        name: What to call it in messages.
+        example: As `OpenVinoEngine` takes it.
+
+    Raises:
+        EngineError: It cannot be converted, or gives other numbers when it is.
+    """
+    ov = import_openvino()
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    images, others = make_examples(example)
+    plain = copy.deepcopy(module).cpu().float().eval()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            expected = name_outputs(plain(images))
+            frontend = FrontEndManager().load_by_framework("pytorch")
+            decoder = TorchScriptPythonDecoder(TupleNetwork(plain), example_input=images)
+            model = frontend.convert(frontend.load(decoder))
+        except Exception as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise EngineError(f"openvino: cannot convert {name}: {reason[0]}; use --engine torch") from error
+        model.reshape(ov.PartialShape([-1, example.shape[1], -1, -1]))
+        steps = ov.preprocess.PrePostProcessor(model)
+        steps.input().tensor().set_layout(ov.Layout("NHWC"))
+        steps.input().model().set_layout(ov.Layout("NCHW"))
+        converted = Converted(steps.build(), tuple(expected))
+        _check_numbers(converted, name, images, expected)
+        _check_numbers(converted, name, others, name_outputs(plain(others)))
+    return converted
+
+
+def _load_or_convert(module: nn.Module, name: str, example: Tensor) -> Converted:
+    ov = import_openvino()
+    file_name = f"{name}-{compute_key(module, example, f'openvino {ov.__version__}')}.openvino"
+    payload = read_cached(file_name)
+    if payload is not None:
+        return _unpack(payload)
+    converted = convert(module, name, example)
+    payload = _pack(converted)
+    if payload is None:
+        return converted
+    write_cached(file_name, payload)
+    # Read back, so that the first run computes with what the later ones will.
+    return _unpack(payload)
+
+
+def _pack(converted: Converted) -> bytes | None:
+    """One block of bytes: a line of JSON, the description, the weights. None on a full disk."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            xml, weights = Path(folder) / "model.xml", Path(folder) / "model.bin"
+            import_openvino().serialize(converted.model, str(xml), str(weights))
+            text = xml.read_bytes()
+            header = json.dumps({"outputs": converted.outputs, "description_bytes": len(text)})
+            return header.encode() + b"\n" + text + weights.read_bytes()
+    except (OSError, RuntimeError):
+        return None
+
+
+def _unpack(payload: bytes) -> Converted:
+    start = payload.index(b"\n") + 1
+    header = json.loads(payload[:start])
+    end = start + header["description_bytes"]
+    return Converted(_open_core().read_model(payload[start:end], payload[end:]), tuple(header["outputs"]))
+
+
+def _compile(
+    network: Converted, sides: tuple[int, int], settings: dict[str, Any], streams: int, threads: int | None
+) -> _Compiled:
+    """Compile for one picture (1, H, W, C) at a time, `streams` of them at once."""
+    fixed = network.model.clone()
+    fixed.reshape([1, *sides, fixed.input().partial_shape[3].get_length()])
+    # Not pinned: two runs beside each other, both pinned, would share the same cores while others idle.
+    settings = settings | {"ENABLE_CPU_PINNING": False}
+    settings |= {"PERFORMANCE_HINT": "LATENCY"} if streams == 1 else {"NUM_STREAMS": streams}
+    if threads:
+        settings |= {"INFERENCE_NUM_THREADS": threads}
+    compiled = _open_core().compile_model(fixed, "CPU", settings)
+    shapes = [tuple(port.shape)[1:] for port in compiled.outputs]
+    return _Compiled(compiled, dict(zip(network.outputs, shapes, strict=True)))
+
+
+def _check_numbers(network: Converted, name: str, images: Tensor, expected: dict[str, Tensor]) -> None:
+    """Raise unless the converted network gives what the network gives."""
+    compiled = _compile(
+        network, (images.shape[2], images.shape[3]), {"INFERENCE_PRECISION_HINT": "f32"}, 1, None
+    )
+    request = compiled.take_request()
+    for i, picture in enumerate(images.permute(0, 2, 3, 1).contiguous().numpy()):
+        found = request.infer([picture[None]])
+        for port, (output_name, output) in zip(compiled.model.outputs, expected.items(), strict=True):
+            one = torch.from_numpy(found[port])
+            if one.shape != output[i : i + 1].shape:
+                raise EngineError(
+                    f"openvino: cannot convert {name}: {output_name} comes as {tuple(one.shape)}, not "
+                    f"{tuple(output[i : i + 1].shape)}; use --engine torch"
+                )
+            if not torch.allclose(one, output[i : i + 1].float(), rtol=_TOLERANCE, atol=_TOLERANCE):
+                off = float((one - output[i : i + 1]).abs().max())
+                raise EngineError(
+                    f"openvino: cannot convert {name}: {output_name} differs by {off:.3g}; use --engine torch"
+                )
+
+
+@cache
+def _open_core() -> Any:
+    return import_openvino().Core()
+
+
+def _read_threads() -> int | None:
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    return int(text) if text.isdecimal() and int(text) > 0 else None

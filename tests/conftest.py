@@ -1,0 +1,12 @@
+"""Networks are converted once a session, into a folder of the session's own."""
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory):
+    """The folder, in the environment so that commands started by tests share it."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POSETRACK_CACHE", str(folder))
+        yield folder
