@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,8 @@ def read_json(path: Path) -> Any:
         ResultsError: The file cannot be read, or is not JSON; a truncated one is named so.
     """
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
+        with _paused_garbage_collection():
+            return json.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:
@@ -31,6 +35,18 @@ def read_json(path: Path) -> Any:
         raise ResultsError(f"{path}: not JSON: line {error.lineno}: {error.msg.lower()}{end}") from error
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{path}: not JSON: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _paused_garbage_collection() -> Iterator[None]:
+    """A big file makes a million objects, none of them garbage: looking for some takes most of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def expect_object(value: Any, where: str) -> dict[str, Any]:

@@ -186,8 +186,16 @@ def _decode_person(rect: dict[str, Any], frame_index: int, people: PeopleBuilder
         if 0 <= keypoint < K:
             at = at or f"{where}.annopoints[0].point[{i}]"
             keypoint_score = _expect_first(point, "score", at) if point.get("score") else _NAN
-            flag = _expect_first(point, "is_visible", at) if point.get("is_visible") else _NAN
+            flag = _read_flag(point, at)
             people.points.append((person, keypoint, x, y, keypoint_score, flag))
+
+
+def _read_flag(point: dict[str, Any], where: str) -> float:
+    """The visibility of a point; MPII's tools, which made the first files, write some as text."""
+    flags = point.get("is_visible")
+    if flags in (["0"], ["1"]):
+        return float(flags[0])
+    return _expect_first(point, "is_visible", where) if flags else _NAN
 
 
 def _find_points(rect: dict[str, Any], where: str) -> list[Any] | None:

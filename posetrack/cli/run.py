@@ -9,12 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from posetrack.build import Pipeline, build_pipeline, choose_device
 from posetrack.cli.progress import RunProgress
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
 from posetrack.frame import Frame
@@ -28,6 +27,9 @@ from posetrack.results.record import Header
 from posetrack.skeleton import Skeleton
 from posetrack.video.source import VideoInfo, VideoSource, group_sources, open_video
 from posetrack.video.writer import VideoWriter
+
+if TYPE_CHECKING:
+    from posetrack.build import Pipeline
 
 _OUT = Path("posetrack-out")
 
@@ -82,6 +84,9 @@ def run_command(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Track people: poses.jsonl, overlay.mp4 and any other formats for each source."""
+    # Torch takes seconds to import: only whoever tracks people waits for it.
+    from posetrack.build import build_pipeline, choose_device
+
     logging.basicConfig(level=logging.ERROR if quiet else logging.WARNING, format="posetrack: %(message)s")
     settings = read_recipe(recipe)
     pipeline = build_pipeline(

@@ -143,6 +143,4 @@ def compute_average_precision(labels: KeypointLabels, *, corrected: bool = False
             values[:, k] = integrate_curve(precision, recall), precision[-1], recall[-1]
         elif corrected:
             values[:, k] = (0.0, np.nan, 0.0) if num_annotated else np.nan
-        if corrected and not num_annotated:
-            values[[0, 2], k] = np.nan
     return 100 * values

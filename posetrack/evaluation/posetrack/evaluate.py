@@ -172,7 +172,14 @@ def _evaluate_files(paths: tuple[Path, Path], *, corrected: bool) -> SequenceEva
     # The reference tool looks for ids that stand twice among the predictions only.
     check_track_ids(truth, str(truth_path), unique=False)
     check_track_ids(predictions, str(predictions_path), unique=True)
-    return evaluate_sequence(pair_sequence(truth, predictions, corrected=corrected), corrected=corrected)
+    sequence = pair_sequence(
+        truth,
+        predictions,
+        corrected=corrected,
+        truth_file=str(truth_path),
+        predictions_file=str(predictions_path),
+    )
+    return evaluate_sequence(sequence, corrected=corrected)
 
 
 def evaluate_sequence(sequence: Sequence, *, corrected: bool = False) -> SequenceEvaluation:

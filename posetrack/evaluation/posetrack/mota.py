@@ -58,7 +58,6 @@ class MotAccumulator:
         self._partner = np.full((num_true_tracks, K), -1, np.int64)
         # The last person that a predicted track was newly paired with.
         self._last_person = np.full((num_predicted_tracks, K), -1, np.int64)
-        self._was_paired = np.zeros((num_predicted_tracks, K), bool)
         self._row_of_track = np.full(num_predicted_tracks, -1, np.int64)
 
     def count_unmatched(self, objects: IntArray | int, hypotheses: IntArray | int) -> None:
@@ -93,7 +92,6 @@ class MotAccumulator:
         self._detections += np.bincount(keypoints, minlength=len(self._objects))
         self._distance += sums
         self._event_distance += sums
-        self._was_paired[predicted_tracks[poses], keypoints] = True
         rest = matches.copy()
         rest[:, persons, keypoints] = False
         rest[poses, :, keypoints] = False
@@ -120,8 +118,9 @@ class MotAccumulator:
     def _pair(self, person: int, track: int, k: int, distance: float) -> None:
         last = self._partner[person, k]
         is_switch = last not in (-1, track)
-        is_ascend = is_switch and not self._was_paired[track, k]
-        is_transfer = self._last_person[track, k] not in (-1, person)
+        last_person = self._last_person[track, k]
+        is_ascend = is_switch and last_person == -1
+        is_transfer = last_person not in (-1, person)
         is_migrate = is_transfer and last == -1
         self._detections[k] += 1
         self._switches[k] += is_switch
@@ -129,7 +128,6 @@ class MotAccumulator:
         self._event_distance[k] += distance * (1 + is_ascend + is_transfer + is_migrate)
         self._partner[person, k] = track
         self._last_person[track, k] = person
-        self._was_paired[track, k] = True
 
     def counts(self) -> MotCounts:
         """The sums so far."""

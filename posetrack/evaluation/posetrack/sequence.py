@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from shapely import Polygon, contains_xy
 
 from posetrack.annotations.fields import show_name
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, DoubleArray
@@ -129,7 +130,14 @@ def measure_distances(predicted_xy: DoubleArray, true_xy: DoubleArray, head_size
     return distances
 
 
-def pair_sequence(truth: AnnotatedVideo, predictions: AnnotatedVideo, *, corrected: bool = False) -> Sequence:
+def pair_sequence(
+    truth: AnnotatedVideo,
+    predictions: AnnotatedVideo,
+    *,
+    corrected: bool = False,
+    truth_file: str | None = None,
+    predictions_file: str | None = None,
+) -> Sequence:
     """Clean a sequence as the reference tool does.
 
     In this order: frames whose ground truth has nobody are left out together with their predictions; people
@@ -141,6 +149,8 @@ def pair_sequence(truth: AnnotatedVideo, predictions: AnnotatedVideo, *, correct
         predictions: Of the same frames, by position.
         corrected: Also leave out points at exactly (0, 0), which the reference takes for real ones when their
             visibility is not 0.
+        truth_file: What to call the ground truth in messages; by default its name.
+        predictions_file: What to call the predictions.
 
     Returns:
         The sequence.
@@ -151,20 +161,33 @@ def pair_sequence(truth: AnnotatedVideo, predictions: AnnotatedVideo, *, correct
     """
     if len(truth.frames) != len(predictions.frames):
         raise ResultsError(
-            f"{predictions.name}: {len(predictions.frames)} frames predicted, but the ground truth has "
-            f"{len(truth.frames)}; predict every frame of the sequence, be it empty"
+            f"{predictions_file or predictions.name}: {len(predictions.frames)} frames, but the ground truth "
+            f"has {len(truth.frames)}; predict every frame of the sequence, be it empty"
         )
     counted = np.unique(truth.people.frame_index)
-    truth_poses, truth_is_tracked = _clean(truth, truth.frames, counted, corrected=corrected)
-    predicted_poses, is_tracked = _clean(predictions, truth.frames, counted, corrected=corrected)
-    _check_head_sizes(truth, counted, truth_poses, predicted_poses)
+    regions = _make_regions(truth.frames, truth_file or truth.name)
+    truth_poses, truth_is_tracked = _clean(truth, regions, counted, corrected=corrected)
+    predicted_poses, is_tracked = _clean(predictions, regions, counted, corrected=corrected)
+    _check_head_sizes(truth, counted, truth_poses, predicted_poses, truth_file or truth.name)
     return Sequence(
         truth.name, len(counted), truth_poses, predicted_poses, is_tracked=truth_is_tracked and is_tracked
     )
 
 
+def _make_regions(frames: tuple[AnnotatedFrame, ...], where: str) -> list[list[Polygon]]:
+    """The ignore regions of each frame as polygons."""
+    for index, frame in enumerate(frames):
+        for number, corners in enumerate(frame.ignore_regions):
+            if 0 < len(corners) < 3:
+                raise ResultsError(
+                    f"{where}: frame {index}: ignore_regions[{number}]: {len(corners)} corners; a region has "
+                    "3 or more"
+                )
+    return [[Polygon(corners) for corners in frame.ignore_regions] for frame in frames]
+
+
 def _clean(
-    video: AnnotatedVideo, true_frames: tuple[AnnotatedFrame, ...], counted: IntArray, *, corrected: bool
+    video: AnnotatedVideo, regions: list[list[Polygon]], counted: IntArray, *, corrected: bool
 ) -> tuple[Poses, bool]:
     """The poses of one side that count, and whether they have track ids."""
     people = video.people
@@ -175,9 +198,8 @@ def _clean(
     stays = people.has_points & np.isin(frame_index, counted)
     if corrected:
         stays &= ~np.isnan(xy[..., 0]).all(axis=1)
-    ignored = _find_ignored(true_frames, frame_index, xy, video.name)
-    xy = np.where(ignored[..., None], np.nan, xy)
-    has_regions = np.array([len(frame.ignore_regions) > 0 for frame in true_frames], bool)
+    xy = np.where(_find_ignored(regions, frame_index, xy)[..., None], np.nan, xy)
+    has_regions = np.array([len(polygons) > 0 for polygons in regions], bool)
     stays &= ~(has_regions[frame_index] & np.isnan(xy[..., 0]).all(axis=1))
     rows = np.flatnonzero(stays)
     rows = rows[np.argsort(frame_index[rows], kind="stable")]
@@ -194,38 +216,29 @@ def _clean(
         ),
         track_ids=ids,
     )
-    return poses, bool(people.has_track_id.all())
+    return poses, bool(people.has_track_id[rows].all())
 
 
-def _find_ignored(
-    frames: tuple[AnnotatedFrame, ...], frame_index: IntArray, xy: DoubleArray, name: str
-) -> BoolArray:
+def _find_ignored(regions: list[list[Polygon]], frame_index: IntArray, xy: DoubleArray) -> BoolArray:
     """Which keypoints lie strictly inside an ignore region of their frame, (N, K)."""
-    import shapely
-
     ignored = np.zeros(xy.shape[:2], bool)
-    for index, frame in enumerate(frames):
-        if not frame.ignore_regions:
-            continue
-        rows = np.flatnonzero(frame_index == index)
-        for number, corners in enumerate(frame.ignore_regions):
-            if 0 < len(corners) < 3:
-                raise ResultsError(
-                    f"{name}: frame {index}: ignore_regions[{number}]: {len(corners)} corners; a region has "
-                    "3 or more"
-                )
-            inside = shapely.contains_xy(shapely.Polygon(corners), xy[rows, :, 0], xy[rows, :, 1])
-            ignored[rows] |= inside
+    for index, polygons in enumerate(regions):
+        if polygons:
+            rows = np.flatnonzero(frame_index == index)
+            for polygon in polygons:
+                ignored[rows] |= contains_xy(polygon, xy[rows, :, 0], xy[rows, :, 1])
     return ignored
 
 
-def _check_head_sizes(truth: AnnotatedVideo, counted: IntArray, true: Poses, predicted: Poses) -> None:
+def _check_head_sizes(
+    truth: AnnotatedVideo, counted: IntArray, true: Poses, predicted: Poses, where: str
+) -> None:
     measured = np.isin(true.frame_index, predicted.frame_index) & np.isnan(true.head_sizes)
     if measured.any():
         index = int(counted[true.frame_index[np.flatnonzero(measured)[0]]])
         raise ResultsError(
-            f"{truth.name}: frame {index} ({show_name(truth.frames[index].file_name)}): a person of the ground truth "
-            "has no head box (x1, y1, x2, y2, or bbox_head): distances are measured in head sizes"
+            f"{where}: frame {index} ({show_name(truth.frames[index].file_name)}): a person of the ground "
+            "truth has no head box (x1, y1, x2, y2, or bbox_head): distances are measured in head sizes"
         )
 
 
@@ -242,8 +255,10 @@ def check_track_ids(video: AnnotatedVideo, where: str, *, unique: bool) -> None:
             frame.
     """
     people = video.people
-    if people.has_track_id.any() and not people.has_track_id.all():
-        row = int(np.flatnonzero(~people.has_track_id)[0])
+    # Ground truth may have people without points, and these need no id.
+    lacks_id = people.has_points & ~people.has_track_id
+    if people.has_track_id.any() and lacks_id.any():
+        row = int(np.flatnonzero(lacks_id)[0])
         raise ResultsError(f"{_name_row(video, row, where)}: track_id: missing, but others have one")
     wrong = np.flatnonzero(people.has_track_id & (people.track_ids >= MAX_TRACK_ID))
     if len(wrong):
@@ -251,11 +266,12 @@ def check_track_ids(video: AnnotatedVideo, where: str, *, unique: bool) -> None:
         raise ResultsError(
             f"{_name_row(video, int(wrong[0]), where)}: track_id: {found} is not below {MAX_TRACK_ID}"
         )
-    if unique and people.has_track_id.all():
-        pairs = np.stack([people.frame_index, people.track_ids], axis=1)
+    if unique:
+        rows = np.flatnonzero(people.has_track_id)
+        pairs = np.stack([people.frame_index[rows], people.track_ids[rows]], axis=1)
         _, first, counts = np.unique(pairs, axis=0, return_index=True, return_counts=True)
         if (counts > 1).any():
-            row = int(first[counts > 1].min())
+            row = int(rows[first[counts > 1].min()])
             raise ResultsError(
                 f"{_name_row(video, row, where)}: track_id: {people.track_ids[row]} stands twice in the frame"
             )
