@@ -7,7 +7,8 @@ from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
-from posetrack.build import build_pipeline, choose_device
+from posetrack.build import build_pipeline
+from posetrack.compute import Compute, choose_device
 from posetrack.frame import Frame
 from posetrack.pipeline import stream
 from posetrack.recipe import Recipe, read_recipe
@@ -54,9 +55,7 @@ def track(
         recipe = read_recipe(recipe)
     pipeline = build_pipeline(
         recipe,
-        choose_device(device),
-        engine=engine,
-        precision=precision,
+        Compute(choose_device(device), engine, precision),
         batch_frames=batch_frames,
         smoothed=smooth,
     )

@@ -52,14 +52,14 @@ class Renderer:
     Line widths follow the size of the frame, so that a 4K video looks like a small one. Keypoints and limbs of
     the left side are orange, those of the right side blue; a person's box, id and trail share one colour.
 
-    Args:
+    Attributes:
         skeleton: The limbs to draw.
-        style: What to draw.
+        style: What to draw; may change from frame to frame.
     """
 
     def __init__(self, skeleton: Skeleton, style: RenderStyle | None = None) -> None:
-        self._skeleton = skeleton
-        self._style = style or RenderStyle()
+        self.skeleton = skeleton
+        self.style = style or RenderStyle()
         sides = [skeleton.side_of(name) for name in skeleton.names]
         self._keypoint_colors = [_SIDE_COLORS[side] for side in sides]
         self._limb_colors = [
@@ -81,13 +81,13 @@ class Renderer:
         width = 1 + round(min(frame.size_wh) / 360)
         ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
         colors = [color_of(int(track_id)) for track_id in ids]
-        if self._style.trails:
+        if self.style.trails:
             self._draw_trails(image, frame, width)
-        if self._style.boxes:
+        if self.style.boxes:
             _draw_boxes(image, people, colors, width)
-        if self._style.skeletons:
+        if self.style.skeletons:
             self._draw_skeletons(image, people, width)
-        if self._style.ids:
+        if self.style.ids:
             _draw_labels(image, people, ids, colors, width)
         return image
 
@@ -99,7 +99,7 @@ class Renderer:
                 if track_id != UNTRACKED:
                     self._trails.setdefault(track_id, deque()).append((frame.time_s, center))
         for track_id, trail in list(self._trails.items()):
-            while trail and frame.time_s - trail[0][0] > self._style.trail_s:
+            while trail and frame.time_s - trail[0][0] > self.style.trail_s:
                 trail.popleft()
             if not trail:
                 del self._trails[track_id]
@@ -110,10 +110,10 @@ class Renderer:
     def _draw_skeletons(self, image: ImageArray, people: Instances, width: int) -> None:
         if people.drawn_xy is None or people.keypoint_scores is None:
             return
-        shown = people.keypoint_scores >= self._style.min_keypoint_score
+        shown = people.keypoint_scores >= self.style.min_keypoint_score
         radius = round((width + 0.5) * 2**_SUBPIXEL_BITS)
         for points, is_shown in zip(_fix(people.drawn_xy), shown, strict=True):
-            for (a, b), color in zip(self._skeleton.edge_index, self._limb_colors, strict=True):
+            for (a, b), color in zip(self.skeleton.edge_index, self._limb_colors, strict=True):
                 if is_shown[a] and is_shown[b]:
                     cv2.line(image, points[a], points[b], color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
             for k in np.flatnonzero(is_shown):

@@ -84,7 +84,7 @@ def _check_onnx() -> Check:
 def _check_engine() -> Check:
     from models.engines.cache import find_cache_folder
     from models.engines.choice import choose_engine, list_precisions
-    from posetrack.build import choose_device
+    from posetrack.compute import choose_device
 
     device = choose_device()
     choice = choose_engine("auto", "auto", device)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import posetrack
+from posetrack.cli.bench import bench_command
 from posetrack.cli.convert import convert_command
 from posetrack.cli.doctor import doctor_command
 from posetrack.cli.eval.app import eval_app
@@ -28,6 +29,7 @@ app.command("run")(run_command)
 app.command("live")(live_command)
 app.command("retrack")(retrack_command)
 app.command("convert")(convert_command)
+app.command("bench")(bench_command)
 app.command("recipes")(recipes_command)
 app.command("doctor")(doctor_command)
 app.add_typer(eval_app, name="eval")

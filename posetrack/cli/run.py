@@ -85,15 +85,14 @@ def run_command(
 ) -> None:
     """Track people: poses.jsonl, overlay.mp4 and any other formats for each source."""
     # Torch takes seconds to import: only whoever tracks people waits for it.
-    from posetrack.build import build_pipeline, choose_device
+    from posetrack.build import build_pipeline
+    from posetrack.compute import Compute, choose_device
 
     logging.basicConfig(level=logging.ERROR if quiet else logging.WARNING, format="posetrack: %(message)s")
     settings = read_recipe(recipe)
     pipeline = build_pipeline(
         settings,
-        choose_device(device),
-        engine=engine,
-        precision=precision,
+        Compute(choose_device(device), engine, precision),
         batch_frames=batch,
         smoothed=smooth,
     )

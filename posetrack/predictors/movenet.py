@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from models.checkpoints import CheckpointError, load_embedded
-from models.engines.engine import Engine, EngineError
-from models.engines.make import make_engine
+from models.engines.engine import Engine
 from models.movenet.codec import decode_multiple, decode_single
 from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet, MoveNetConfig
-from posetrack.errors import PoseTrackError, WeightsError
+from posetrack.compute import Compute
+from posetrack.errors import WeightsError
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.geometry import crop_boxes, expand_boxes, resize_to_multiple, uncrop_points
 from posetrack.skeleton import COCO_17
@@ -33,32 +33,28 @@ class MultiposePredictor:
     """People of whole pictures: boxes and keypoints from one network.
 
     Args:
-        device: Where the network runs.
+        compute: What the network runs on.
         longest_side_px: Longest side of the network's input, a multiple of 32.
         score_threshold: People below this score are left out.
         nms_iou: Of two boxes that overlap more than this, the surer stays.
         nms_oks: Of two poses more alike than this, the surer stays.
-        engine: Who computes, a key of `models.engines.make.ENGINES` or `auto`.
-        precision: `f32`, `bf16`, `fp16` or `auto`.
 
     Raises:
-        PoseTrackError: The engine or precision does not exist, or not on this device.
+        PoseTrackError: The engine cannot take the network.
         WeightsError: The weights are missing or damaged.
     """
 
     def __init__(
         self,
-        device: torch.device,
+        compute: Compute,
         *,
         longest_side_px: int,
         score_threshold: float,
         nms_iou: float,
         nms_oks: float,
-        engine: str = "auto",
-        precision: str = "auto",
     ) -> None:
-        self._network = _load(MOVENET_MULTIPOSE, "movenet-multipose", device, engine, precision)
-        self._device = device
+        self._network = _load(MOVENET_MULTIPOSE, "movenet-multipose", compute)
+        self._device = compute.device
         self._longest_side_px = longest_side_px
         self._score_threshold = score_threshold
         self._nms_iou = nms_iou
@@ -114,28 +110,18 @@ class ThunderPredictor:
     """The pose of one person a box.
 
     Args:
-        device: Where the network runs.
+        compute: What the network runs on.
         margin: Share added to the longer side of each box before it is cut out as a square.
         batch_crops: Most crops in one call of the network.
-        engine: Who computes, a key of `models.engines.make.ENGINES` or `auto`.
-        precision: `f32`, `bf16`, `fp16` or `auto`.
 
     Raises:
-        PoseTrackError: The engine or precision does not exist, or not on this device.
+        PoseTrackError: The engine cannot take the network.
         WeightsError: The weights are missing or damaged.
     """
 
-    def __init__(
-        self,
-        device: torch.device,
-        *,
-        margin: float,
-        batch_crops: int,
-        engine: str = "auto",
-        precision: str = "auto",
-    ) -> None:
-        self._network = _load(MOVENET_THUNDER, "movenet-thunder", device, engine, precision)
-        self._device = device
+    def __init__(self, compute: Compute, *, margin: float, batch_crops: int) -> None:
+        self._network = _load(MOVENET_THUNDER, "movenet-thunder", compute)
+        self._device = compute.device
         self._margin = margin
         self._batch_crops = batch_crops
 
@@ -176,18 +162,13 @@ class ThunderPredictor:
         return points.cpu().numpy(), scores.cpu().numpy()
 
 
-def _load(config: MoveNetConfig, name: str, device: torch.device, engine: str, precision: str) -> Engine:
+def _load(config: MoveNetConfig, name: str, compute: Compute) -> Engine:
     network = MoveNet(config).eval()
     try:
         load_embedded(network, name)
     except CheckpointError as error:
         raise WeightsError(str(error)) from error
-    try:
-        return make_engine(
-            network, name=name, example=_EXAMPLE, device=device, engine=engine, precision=precision
-        )
-    except EngineError as error:
-        raise PoseTrackError(str(error)) from error
+    return compute.make_engine(network, name=name, example=_EXAMPLE)
 
 
 def _to_batch(images: ImageArray, device: torch.device) -> Tensor:

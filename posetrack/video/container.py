@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 
@@ -23,15 +24,31 @@ def to_url(source: str) -> str:
     return source if "://" in source else f"file:{source}"
 
 
-def open_container(source: str) -> InputContainer:
+def open_container(
+    source: str,
+    *,
+    timeout_s: tuple[float, float] = (_URL_TIMEOUT_S, _URL_TIMEOUT_S),
+    options: Mapping[str, str] | None = None,
+) -> InputContainer:
     """Open a file or URL for reading.
+
+    Args:
+        source: The file or URL.
+        timeout_s: How long a URL may take to open, and how long it may be silent.
+        options: For FFmpeg.
 
     Raises:
         VideoError: It is missing, empty, unfinished or nothing that FFmpeg reads.
     """
-    timeout = _URL_TIMEOUT_S if "://" in source else None
+    timeout = timeout_s if "://" in source else None
     try:
-        container = av.open(to_url(source), mode="r", timeout=timeout, metadata_errors="replace")
+        container = av.open(
+            to_url(source),
+            mode="r",
+            timeout=timeout,
+            metadata_errors="replace",
+            options=dict(options or {}),
+        )
     except av.FFmpegError as error:
         raise VideoError(_explain(source, error)) from error
     if container.format.name in _TEXT_FORMATS:

@@ -1,0 +1,75 @@
+"""`posetrack bench`: how fast a whole run is, and where its time goes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from posetrack.recipe import read_recipe
+from posetrack.results.files import open_whole_file
+
+if TYPE_CHECKING:
+    from posetrack.benchmark import BenchReport
+
+
+def bench_command(
+    clip: Annotated[Path, typer.Argument(help="A video or a folder of images.", show_default=False)],
+    recipe: Annotated[
+        list[str] | None, typer.Option(help="Names or TOML files.", show_default="default")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or fp16.")] = "auto",
+    frames: Annotated[int, typer.Option(min=1, help="Frames to run at most.")] = 300,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs; the middle one counts.")] = 3,
+    out: Annotated[Path | None, typer.Option(help="Write every number to this JSON file.")] = None,
+) -> None:
+    """Measure a whole run: decoding, networks, tracking, drawing, encoding and writing, and the networks alone.
+
+    Compare ratios of one run: machines are noisy.
+    """
+    from posetrack.benchmark import benchmark
+    from posetrack.compute import Compute, choose_device
+
+    compute = Compute(choose_device(device), engine, precision)
+    console = Console(highlight=False)
+    reports = {}
+    for name in recipe or ["default"]:
+        settings = read_recipe(name)
+        with tempfile.TemporaryDirectory(prefix="posetrack-bench-") as folder:
+            report = benchmark(clip, settings, compute, Path(folder), max_frames=frames, repeats=repeats)
+        reports[settings.name] = asdict(report)
+        console.print(f"{clip.name}, recipe {settings.name}, {report.engine}", markup=False)
+        console.print(_make_table(report))
+    if out is not None:
+        with open_whole_file(out) as file:
+            file.write(json.dumps(reports, indent=2, allow_nan=False) + "\n")
+
+
+def _make_table(report: BenchReport) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    rows = {
+        "frames": f"{report.num_frames}",
+        "people a frame": f"{report.people_per_frame:.1f}",
+        "end to end": f"{report.fps:.1f} frames/s",
+        "bare networks": f"{report.networks_fps:.1f} frames/s",
+        "ratio": f"{report.ratio:.2f}",
+        "latency": f"p50 {report.latency_p50_ms:.0f} ms, p95 {report.latency_p95_ms:.0f} ms",
+        "peak memory": f"{report.peak_memory_mib:.0f} MiB",
+        "warm-up (not counted)": f"{report.warm_up_s:.1f} s",
+    }
+    shares = sorted(report.stage_shares.items(), key=lambda entry: -entry[1])
+    rows |= {f"busy: {name}": f"{100 * share:.0f} % of the time" for name, share in shares}
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table

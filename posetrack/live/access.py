@@ -1,0 +1,113 @@
+"""Who may watch: nobody without the token, and no foreign web page through the browser of somebody who may."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Of every answer. The address may hold the token, so that no address leaves the page."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a request must show.
+
+    Attributes:
+        token: The secret; None asks for none.
+        is_loopback: Whether only this machine is served. Then the Host must be one of its names: a foreign page
+            whose name was made to point here (DNS rebinding) still sends its own.
+        cookie: Name of the cookie; cookies know no ports, so that the name does.
+    """
+
+    token: str | None
+    is_loopback: bool
+    cookie: str
+
+    def check(self, request: web.Request) -> None:
+        """Let the request pass.
+
+        Raises:
+            web.HTTPException: It may not.
+        """
+        if self.is_loopback and not is_loopback_name(_read_hostname(request.host)):
+            raise web.HTTPForbidden(text=f"Host {request.host}: not a name of this machine; use 127.0.0.1\n")
+        self._check_origin(request)
+        if self.token is None or self.has_token(request):
+            return
+        cookie = request.cookies.get(self.cookie)
+        if cookie is not None and _is_same(cookie, self.make_cookie()):
+            return
+        if "token" in request.query or cookie is not None:
+            raise web.HTTPForbidden(text="wrong token; take the address that posetrack printed\n")
+        raise web.HTTPUnauthorized(
+            text="a token is needed; take the address that posetrack printed\n",
+            headers={"WWW-Authenticate": 'Token realm="posetrack"'},
+        )
+
+    def has_token(self, request: web.Request) -> bool:
+        """Whether the address holds the right token."""
+        return self.token is not None and _is_same(request.query.get("token", ""), self.token)
+
+    def make_cookie(self) -> str:
+        """What the cookie holds: proof of the token, not the token."""
+        return hmac.new((self.token or "").encode(), self.cookie.encode(), hashlib.sha256).hexdigest()
+
+    def _check_origin(self, request: web.Request) -> None:
+        origin = request.headers.get("Origin")
+        if origin is not None and _read_netloc(origin) != request.host.lower():
+            raise web.HTTPForbidden(text=f"Origin {origin}: pages from elsewhere may not connect\n")
+        # Browsers name no origin for pictures, but tell whether another site asks for them.
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        if site not in ("none", "same-origin") and request.headers.get("Sec-Fetch-Mode") != "navigate":
+            raise web.HTTPForbidden(text="pages from elsewhere may not show this\n")
+
+
+def make_token() -> str:
+    """A secret that fits into an address."""
+    return secrets.token_urlsafe()
+
+
+def is_loopback_name(hostname: str) -> bool:
+    """Whether a name or address means this machine, and no other machine can be made to answer to it."""
+    if hostname == "localhost":
+        return True
+    try:
+        return ip_address(hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), wanted.encode())
+
+
+def _read_hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _read_netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""

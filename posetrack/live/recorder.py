@@ -1,0 +1,117 @@
+"""Recording of the drawn pictures, started and stopped while the session runs."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from threading import Lock
+
+from posetrack.errors import VideoError
+from posetrack.live.session import LivePicture
+from posetrack.video.base import VideoInfo
+from posetrack.video.writer import VideoWriter
+
+_TICKS_PER_S = 1000
+_NOMINAL_FPS = 25
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Writes a video while recording is on; each time it is switched on, a new one.
+
+    A file that is there is kept: `out-2.mp4` follows `out.mp4`, in this session or another. A disk that is full
+    ends the recording, not the session.
+
+    Args:
+        path: Of the first recording.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._first = self._path = path
+        self._claimed: Path | None = None
+        self._number = 1
+        self._writer: VideoWriter | None = None
+        self._has_failed = False
+        self._is_closed = False
+        # Closing waits for the picture that is being written.
+        self._lock = Lock()
+
+    @property
+    def path(self) -> Path:
+        """The recording that is being written, or was written last."""
+        return self._path
+
+    def show(self, picture: LivePicture) -> None:
+        """Write the picture where recording is on."""
+        with self._lock:
+            if not picture.settings.is_recording:
+                self._finish()
+                self._has_failed = False
+            elif not self._has_failed and not self._is_closed:
+                self._write(picture)
+
+    def close(self) -> None:
+        """Finish the video, and write no other; closing twice is fine."""
+        with self._lock:
+            self._is_closed = True
+            self._finish()
+
+    def _write(self, picture: LivePicture) -> None:
+        try:
+            if self._writer is None:
+                self._claim()
+                self._writer = VideoWriter(self._path, _describe(self._path, picture))
+            self._writer.write(picture.drawn, picture.frame.time_s)
+        except VideoError as error:
+            self._writer, self._has_failed = None, True
+            self._release()
+            _log.warning("recording stopped: %s", error)
+
+    def _claim(self) -> None:
+        """Take the first name that is free, with an empty file, so that no other session takes it too."""
+        while True:
+            stem = self._first.stem if self._number == 1 else f"{self._first.stem}-{self._number}"
+            path = self._first.with_stem(stem)
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
+                self._number += 1
+                continue
+            except OSError as error:
+                raise VideoError(
+                    f"{path}: cannot be written: {error.strerror}; choose another file with --record"
+                ) from error
+            self._path = self._claimed = path
+            return
+
+    def _release(self) -> None:
+        """Remove the empty file of a recording that failed."""
+        claimed, self._claimed = self._claimed, None
+        with suppress(OSError):
+            if claimed is not None and claimed.stat().st_size == 0:
+                claimed.unlink()
+
+    def _finish(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            try:
+                writer.close()
+            except VideoError as error:
+                self._release()
+                _log.warning("recording lost: %s", error)
+
+
+def _describe(path: Path, picture: LivePicture) -> VideoInfo:
+    width, height = picture.frame.size_wh
+    return VideoInfo(
+        source=str(path),
+        name=path.stem,
+        width=width,
+        height=height,
+        fps=Fraction(_NOMINAL_FPS),
+        time_base=Fraction(1, _TICKS_PER_S),
+        num_frames=None,
+    )

@@ -1,0 +1,114 @@
+"""The addresses that the browser view answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import WSCloseCode, web
+
+from posetrack.live.access import SECURITY_HEADERS, Access
+from posetrack.live.controls import LiveControls
+from posetrack.live.feed import PictureFeed, ViewOptions
+from posetrack.live.viewers import MJPEG_TYPE, PageViewer, stream_mjpeg
+
+_PAGE = Path(__file__).parent / "page"
+_CONTENT_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_HEARTBEAT_S = 20.0
+_GOODBYE_S = 0.3
+_MAX_COMMAND_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Answers requests; every one of them must pass `access`.
+
+    Attributes:
+        access: Who may watch.
+        feed: Of pictures and states.
+        controls: What viewers may change.
+        options: Limits.
+    """
+
+    access: Access
+    feed: PictureFeed
+    controls: LiveControls
+    options: ViewOptions
+
+    def make_app(self) -> web.Application:
+        """The application that answers."""
+        app = web.Application(middlewares=[self._check])
+        app.on_response_prepare.append(_add_headers)
+        app.router.add_get("/", self._make_file_handler(_PAGE / "index.html"))
+        for path in sorted(_PAGE.iterdir()):
+            if path.suffix in _CONTENT_TYPES and path.name != "index.html":
+                app.router.add_get(f"/{path.name}", self._make_file_handler(path))
+        app.router.add_get("/ws", self._talk)
+        app.router.add_get("/stream.mjpg", self._stream, allow_head=False)
+        app.router.add_get("/state.json", self._tell_state)
+        app.router.add_get("/healthz", self._tell_health)
+        return app
+
+    @web.middleware
+    async def _check(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        self.access.check(request)
+        return await handler(request)
+
+    def _make_file_handler(self, path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        content = path.read_bytes()
+
+        async def send_file(request: web.Request) -> web.StreamResponse:
+            response = web.Response(body=content, content_type=_CONTENT_TYPES[path.suffix], charset="utf-8")
+            if self.access.has_token(request):
+                # No redirect to an address without the token: after a click in a foreign page the browser would
+                # not send a strict cookie along.
+                response.set_cookie(
+                    self.access.cookie, self.access.make_cookie(), httponly=True, samesite="Strict"
+                )
+            return response
+
+        return send_file
+
+    async def _talk(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(
+            timeout=_GOODBYE_S, heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=_MAX_COMMAND_BYTES
+        )
+        await socket.prepare(request)
+        transport = request.transport
+        if self._is_full():
+            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=self._say_full().encode())
+        elif transport is not None:
+            with self.feed.watch(transport) as wake_up:
+                await PageViewer(socket, transport, self.feed, self.controls, self.options, wake_up).serve()
+        return socket
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        if self._is_full():
+            raise web.HTTPServiceUnavailable(text=f"{self._say_full()}\n")
+        response = web.StreamResponse(headers={"Content-Type": MJPEG_TYPE})
+        await response.prepare(request)
+        transport = request.transport
+        if transport is not None:
+            with self.feed.watch(transport) as wake_up:
+                await stream_mjpeg(response, transport, self.feed, self.options, wake_up)
+        return response
+
+    async def _tell_state(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(self.feed.make_state())
+
+    async def _tell_health(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text="ok\n")
+
+    def _is_full(self) -> bool:
+        return self.feed.num_viewers >= self.options.max_viewers
+
+    def _say_full(self) -> str:
+        return f"{self.options.max_viewers} viewers are watching already; try again later"
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(SECURITY_HEADERS)
+    response.headers["Server"] = "posetrack"

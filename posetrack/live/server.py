@@ -1,0 +1,185 @@
+"""BrowserView: the live pictures, figures and controls in a browser, served from a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from threading import Event, Thread
+from urllib.parse import quote
+
+from aiohttp import web
+
+from posetrack.errors import PoseTrackError
+from posetrack.live.access import Access, make_token
+from posetrack.live.controls import LiveControls
+from posetrack.live.feed import PictureFeed, ViewOptions
+from posetrack.live.routes import Routes
+from posetrack.live.session import LivePicture
+from posetrack.live.state import StateReader
+from posetrack.video.live import LiveStatus
+
+_LAST_PORT = 65535
+_THREAD_NAME = "posetrack-browser"
+_START_S = 10.0
+_FAREWELL_S = 0.4
+_SHUTDOWN_S = 0.1
+_JOIN_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class BrowserView:
+    """A live output that browsers watch; it serves from the moment it is made.
+
+    Each viewer has one picture in flight and gets the newest one when it has drawn that, so that no viewer, be
+    it slow, hung or gone, delays the session or another viewer.
+
+    Attributes:
+        host: As given.
+        port: The one it has.
+        url: What to open, with the token where one is needed.
+    """
+
+    def __init__(
+        self,
+        controls: LiveControls,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        token: str | None = None,
+        source: str = "",
+        read_status: Callable[[], LiveStatus] | None = None,
+        read_recording: Callable[[], Path] | None = None,
+        options: ViewOptions | None = None,
+    ) -> None:
+        """Start serving.
+
+        Args:
+            controls: What viewers may change.
+            host: Name or address to serve at; 127.0.0.1 serves this machine only.
+            port: To serve at; 0 takes a free one.
+            token: What viewers must know; None makes one, unless only this machine is served, which needs none.
+            source: What people call the source.
+            read_status: How the source is doing, such as `lambda: live_source.status`; without it nobody hears
+                of a source that is lost.
+            read_recording: Where the recording goes, such as `lambda: recorder.path`.
+            options: Sizes and limits.
+
+        Raises:
+            PoseTrackError: It cannot serve there.
+        """
+        self._controls = controls
+        self._options = options or ViewOptions()
+        self._reader = StateReader(controls, source, read_status, read_recording)
+        self._socket = _listen(host, port)
+        address, self.port = self._socket.getsockname()[:2]
+        self.host = host
+        is_loopback = ip_address(address.partition("%")[0]).is_loopback
+        token = token or (None if is_loopback else make_token())
+        self._access = Access(token, is_loopback, f"posetrack_{self.port}")
+        self.url = f"http://{_find_name(host, address)}:{self.port}/"
+        if token is not None:
+            self.url += f"?token={quote(token, safe='')}"
+
+        self._feed: PictureFeed | None = None
+        self._stop: Callable[[], object] | None = None
+        self._failure: BaseException | None = None
+        self._is_started = Event()
+        self._thread = Thread(target=self._run, name=_THREAD_NAME, daemon=True)
+        self._thread.start()
+        self._is_started.wait(_START_S)
+        if self._feed is None:
+            self.close()
+            raise PoseTrackError(f"--serve {host}:{port}: the server did not start: {self._failure}")
+
+    def show(self, picture: LivePicture) -> None:
+        """Offer a picture to whoever watches; never waits."""
+        if self._feed is not None:
+            self._feed.offer(picture)
+
+    def close(self) -> None:
+        """Tell the viewers that the session has ended, and stop serving; closing twice is fine."""
+        if self._stop is not None:
+            # RuntimeError: the loop has ended already.
+            with suppress(RuntimeError):
+                self._stop()
+        self._thread.join(_JOIN_S)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception as error:  # noqa: BLE001, the session goes on without its browser view
+            self._failure = error
+            _log.warning("browser view: %s", error)
+        finally:
+            self._socket.close()
+            self._is_started.set()
+
+    async def _serve(self) -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        feed = PictureFeed(self._reader, self._options)
+        app = Routes(self._access, feed, self._controls, self._options).make_app()
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        try:
+            await runner.setup()
+            await web.SockSite(runner, self._socket).start()
+            self._feed = feed
+            self._is_started.set()
+            await stop.wait()
+            await feed.end(_FAREWELL_S)
+        finally:
+            await runner.cleanup()
+            feed.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    place = f"--serve {host}:{port}"
+    if not 0 <= port <= _LAST_PORT:
+        raise PoseTrackError(
+            f"{place}: no such port; give one from 1024 to {_LAST_PORT}, or 0 for any free one"
+        )
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # `localhost` and the like: the address of version 4 is the one that everything tries.
+        family, *_, address = min(found, key=lambda info: info[0] != socket.AF_INET)
+        listening = socket.create_server(address[:2], family=family)
+    except (socket.gaierror, UnicodeError) as error:
+        raise PoseTrackError(f"{place}: no such address; give HOST:PORT, such as 127.0.0.1:8000") from error
+    except OSError as error:
+        raise PoseTrackError(f"{place}: {_explain(error)}") from error
+    listening.setblocking(False)
+    return listening
+
+
+def _explain(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "the port is taken; give another one"
+        case errno.EACCES:
+            return "the port is not for you; give one from 1024 up"
+        case errno.EADDRNOTAVAIL:
+            return "not an address of this machine; give 127.0.0.1, or 0.0.0.0 for all of its addresses"
+        case _:
+            return f"cannot serve there: {(error.strerror or str(error)).lower()}; give another HOST:PORT"
+
+
+def _find_name(host: str, address: str) -> str:
+    """What viewers call this machine: the host as given, or where that means every address, the outward one."""
+    parsed = ip_address(address.partition("%")[0])
+    if parsed.is_loopback:
+        host = address
+    if not parsed.is_unspecified:
+        return f"[{host}]" if ":" in host else host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # Sends nothing; only picks the way.
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"

@@ -1,0 +1,236 @@
+"""LiveSession: from a live source through a recipe to every output, always with the newest frame."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from posetrack.errors import PoseTrackError
+from posetrack.frame import UNTRACKED, Frame, ImageArray
+from posetrack.live.controls import LiveControls, LiveSettings
+from posetrack.live.stats import LiveMeter, LiveStats
+from posetrack.render import Renderer
+from posetrack.skeleton import Skeleton
+from posetrack.video.live import LiveSource, LiveStatus
+
+if TYPE_CHECKING:
+    from posetrack.build import Pipeline
+
+_POLL_S = 0.1
+_JOIN_S = 0.5
+_THREAD_NAME = "posetrack-outputs"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class LivePicture:
+    """One finished frame on its way out.
+
+    Attributes:
+        frame: With its people.
+        drawn: The picture with people drawn over it, (H, W, 3) uint8 RGB.
+        settings: With which it was made.
+        stats: Latency and rate so far.
+        status: Of the source.
+    """
+
+    frame: Frame
+    drawn: ImageArray
+    settings: LiveSettings
+    stats: LiveStats
+    status: LiveStatus
+
+    def describe(self) -> str:
+        """Its numbers in one line, for people."""
+        parts = [
+            f"{self.stats.fps:.1f} fps",
+            f"latency {self.stats.latency_p50_ms:.0f} ms (p95 {self.stats.latency_p95_ms:.0f})",
+            f"{len(self.frame.instances)} people",
+            f"{self.status.num_dropped} of {self.status.num_captured} dropped",
+            f"recipe {self.settings.recipe}",
+        ]
+        return ", ".join([*parts, "recording"] if self.settings.is_recording else parts)
+
+
+class LiveOutput(Protocol):
+    """Takes pictures as they come; it should not wait for anybody."""
+
+    def show(self, picture: LivePicture) -> None:
+        """Take a finished frame."""
+
+    def close(self) -> None:
+        """No more pictures come; called once, and from another thread while `show` still waits for somebody."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Finished:
+    """A frame with its people, and what they were made with."""
+
+    frame: Frame
+    skeleton: Skeleton
+    recipe: str
+
+
+class LiveSession:
+    """Runs until the source ends or `stop` is called.
+
+    The source captures on its thread, networks and tracker run on the thread of `run`, drawing and outputs on a
+    third. Between them wait one frame and no more, so latency is bounded by the work of one frame a stage.
+
+    Args:
+        source: Of newest frames.
+        build: Makes the pipeline of a recipe, for frames that come one by one.
+        controls: What is wanted; may change at any time.
+        outputs: Where pictures go.
+    """
+
+    def __init__(
+        self,
+        source: LiveSource,
+        build: Callable[[str], Pipeline],
+        controls: LiveControls,
+        outputs: Sequence[LiveOutput],
+    ) -> None:
+        self._source = source
+        self._build = build
+        self._controls = controls
+        self._outputs = outputs
+        self._stop = Event()
+        self._recipe = controls.settings.recipe
+        self._pipeline = build(self._recipe)
+        self._id_offset = 0
+        self._last_id = 0
+        self._has_ended = False
+        self._is_given_up = False
+        self._failure: BaseException | None = None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The one in use."""
+        return self._pipeline
+
+    def stop(self) -> None:
+        """End the session, from any thread."""
+        self._stop.set()
+        self._source.close()
+
+    def run(self) -> None:
+        """Track until the end; the outputs are closed after it.
+
+        Raises:
+            BaseException: Whatever the source, a processor or an output raised.
+        """
+        waiting: Queue[_Finished] = Queue(1)
+        thread = Thread(target=self._put_out, args=(waiting,), name=_THREAD_NAME, daemon=True)
+        thread.start()
+        try:
+            while not self._stop.is_set() and not self._has_ended:
+                for frame in self._track():
+                    self._hand_over(waiting, self._offset_ids(frame))
+                self._follow_recipe()
+        finally:
+            self.stop()
+            thread.join(_JOIN_S)
+            self._close_outputs(thread)
+        if self._failure is not None:
+            raise self._failure
+
+    def _track(self) -> Iterator[Frame]:
+        # Each start of the processors begins with a new tracker, which counts from its first id again; nobody
+        # gets the id of somebody before.
+        self._id_offset = self._last_id
+        frames = self._feed()
+        for process in self._pipeline.processors:
+            frames = process(frames)
+        return frames
+
+    def _feed(self) -> Iterator[Frame]:
+        """Newest frames, until the recipe changes or all is over."""
+        while not self._stop.is_set() and self._controls.settings.recipe == self._recipe:
+            if self._controls.wait_while_paused(_POLL_S):
+                continue
+            # Asked before: the last frame, or what went wrong, may come between the two.
+            is_over = self._source.status.state == "ended"
+            frame = self._source.read(_POLL_S)
+            if frame is not None:
+                yield frame
+            elif is_over:
+                self._has_ended = True
+                return
+
+    def _follow_recipe(self) -> None:
+        """Build the recipe that is wanted now; one that cannot be built is logged, and the old one goes on."""
+        wanted = self._controls.settings.recipe
+        if wanted == self._recipe or self._stop.is_set() or self._has_ended:
+            return
+        try:
+            self._pipeline = self._build(wanted)
+        except PoseTrackError as error:
+            _log.warning("recipe %s: %s; going on with %s", wanted, error, self._recipe)
+            if self._controls.settings.recipe == wanted:
+                self._controls.choose_recipe(self._recipe)
+            return
+        self._recipe = wanted
+
+    def _offset_ids(self, frame: Frame) -> Frame:
+        ids = frame.instances.track_ids
+        if ids is None or not len(ids):
+            return frame
+        if self._id_offset:
+            ids = np.where(ids == UNTRACKED, ids, ids + self._id_offset)
+            frame = replace(frame, instances=replace(frame.instances, track_ids=ids))
+        self._last_id = max(self._last_id, int(ids.max()))
+        return frame
+
+    def _hand_over(self, waiting: Queue[_Finished], frame: Frame) -> None:
+        finished = _Finished(frame, self._pipeline.skeleton, self._recipe)
+        while not self._stop.is_set():
+            with suppress(Full):
+                waiting.put(finished, timeout=_POLL_S)
+                return
+
+    def _put_out(self, waiting: Queue[_Finished]) -> None:
+        meter = LiveMeter()
+        stats = LiveStats()
+        renderer: Renderer | None = None
+        try:
+            while not self._stop.is_set() or not waiting.empty():
+                try:
+                    finished = waiting.get(timeout=_POLL_S)
+                except Empty:
+                    continue
+                frame = finished.frame
+                settings = replace(self._controls.settings, recipe=finished.recipe)
+                if renderer is None or renderer.skeleton != finished.skeleton:
+                    renderer = Renderer(finished.skeleton)
+                renderer.style = settings.style
+                picture = LivePicture(frame, renderer(frame), settings, stats, self._source.status)
+                for output in self._outputs:
+                    if self._is_given_up:
+                        return
+                    output.show(picture)
+                stats = meter.add(time.monotonic() - self._source.started_s - frame.time_s)
+        except BaseException as error:  # noqa: BLE001, carried over to the thread of `run`
+            self._failure = error
+        finally:
+            self._stop.set()
+
+    def _close_outputs(self, thread: Thread) -> None:
+        """Close every output, whatever another one does; the first that fails counts."""
+        if thread.is_alive():
+            self._is_given_up = True
+            _log.warning("an output waits for somebody who does not take its pictures; closing without it")
+        for output in self._outputs:
+            try:
+                output.close()
+            except BaseException as error:  # noqa: BLE001, raised by `run` when the others are closed
+                self._failure = self._failure or error

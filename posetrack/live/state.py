@@ -1,0 +1,121 @@
+"""What a viewer is told beside the picture, as values that JSON can carry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posetrack.frame import UNTRACKED, Instances
+from posetrack.live.controls import TOGGLES, LiveControls, LiveSettings
+from posetrack.live.session import LivePicture
+from posetrack.render import color_of
+from posetrack.video.live import LiveStatus
+
+
+@dataclass(frozen=True)
+class StateReader:
+    """Puts together what is known now.
+
+    Attributes:
+        controls: The settings.
+        source: What people call the source.
+        read_status: How the source is doing, also while no pictures come; None takes it from the last picture.
+        read_recording: Where the recording goes.
+    """
+
+    controls: LiveControls
+    source: str
+    read_status: Callable[[], LiveStatus] | None = None
+    read_recording: Callable[[], Path] | None = None
+
+    def make_state(self, picture: LivePicture | None, *, is_fresh: bool, is_over: bool) -> dict[str, Any]:
+        """Describe the session.
+
+        Args:
+            picture: The last one.
+            is_fresh: Whether it is recent enough for its rate and latency to hold.
+            is_over: Whether the session has ended.
+
+        Returns:
+            Values for `json.dumps`; what is not known is None.
+        """
+        settings = self.controls.settings
+        measured = picture.stats if picture is not None and is_fresh and picture.stats.fps > 0 else None
+        recording = self.read_recording() if self.read_recording and settings.is_recording else None
+        return {
+            "source": self.source,
+            **_describe_frame(picture),
+            "fps": None if measured is None else _round(measured.fps, 1),
+            "latency_p50_ms": None if measured is None else _round(measured.latency_p50_ms, 0),
+            "latency_p95_ms": None if measured is None else _round(measured.latency_p95_ms, 0),
+            **_describe_status(self._find_status(picture)),
+            "toggles": _describe_toggles(settings),
+            "recipe": settings.recipe,
+            "recipes": list(self.controls.recipes),
+            "recording": None if recording is None else recording.name,
+            "is_over": is_over,
+        }
+
+    def _find_status(self, picture: LivePicture | None) -> LiveStatus:
+        if self.read_status is not None:
+            return self.read_status()
+        return LiveStatus() if picture is None else picture.status
+
+
+def _describe_frame(picture: LivePicture | None) -> dict[str, Any]:
+    if picture is None:
+        return {
+            "index": None,
+            "time_s": None,
+            "size_wh": None,
+            "num_people": 0,
+            "people": [],
+            "has_dense": False,
+        }
+    frame = picture.frame
+    return {
+        "index": frame.index,
+        "time_s": _round(frame.time_s, 3),
+        "size_wh": list(frame.size_wh),
+        "num_people": len(frame.instances),
+        "people": _describe_people(frame.instances),
+        "has_dense": frame.instances.dense is not None,
+    }
+
+
+def _describe_people(people: Instances) -> list[dict[str, Any]]:
+    ids = [UNTRACKED] * len(people) if people.track_ids is None else people.track_ids.tolist()
+    boxes = [None] * len(people) if people.boxes_xyxy is None else np.nan_to_num(people.boxes_xyxy).tolist()
+    return [
+        {
+            "track_id": None if track_id == UNTRACKED else track_id,
+            "color": "#{:02x}{:02x}{:02x}".format(*color_of(track_id)),
+            "score": _round(score, 3),
+            "box_xyxy": box and [_round(value, 1) for value in box],
+        }
+        for track_id, score, box in zip(ids, people.person_scores.tolist(), boxes, strict=True)
+    ]
+
+
+def _describe_status(status: LiveStatus) -> dict[str, Any]:
+    return {
+        "status": status.state,
+        "message": status.message,
+        "num_captured": status.num_captured,
+        "num_dropped": status.num_dropped,
+        "num_reconnects": status.num_reconnects,
+    }
+
+
+def _describe_toggles(settings: LiveSettings) -> dict[str, bool]:
+    own = {"pause": settings.is_paused, "record": settings.is_recording}
+    return {name: own[name] if name in own else bool(getattr(settings.style, name)) for name in TOGGLES}
+
+
+def _round(value: float, digits: int) -> float | None:
+    return round(value, digits) if math.isfinite(value) else None

@@ -1,0 +1,55 @@
+"""How live the live pictures are: latency and rate over the last seconds."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+_WINDOW_S = 5.0
+
+
+@dataclass(frozen=True)
+class LiveStats:
+    """What was measured over the last 5 seconds.
+
+    Attributes:
+        fps: Pictures a second.
+        latency_p50_ms: Half of the pictures were out this long after their capture, or sooner.
+        latency_p95_ms: The like for 95 in 100.
+    """
+
+    fps: float = 0.0
+    latency_p50_ms: float = 0.0
+    latency_p95_ms: float = 0.0
+
+
+class LiveMeter:
+    """Gathers the moments and latencies of pictures."""
+
+    def __init__(self) -> None:
+        self._pictures: deque[tuple[float, float]] = deque()
+
+    def add(self, latency_s: float, *, now_s: float | None = None) -> LiveStats:
+        """Count a picture that is out now.
+
+        Args:
+            latency_s: From its capture until now.
+            now_s: Now, on the monotonic clock.
+
+        Returns:
+            The measures with it.
+        """
+        now_s = time.monotonic() if now_s is None else now_s
+        self._pictures.append((now_s, latency_s))
+        while now_s - self._pictures[0][0] > _WINDOW_S:
+            self._pictures.popleft()
+        span_s = now_s - self._pictures[0][0]
+        p50, p95 = np.percentile([latency for _, latency in self._pictures], (50, 95))
+        return LiveStats(
+            fps=(len(self._pictures) - 1) / span_s if span_s > 0 else 0.0,
+            latency_p50_ms=1000 * float(p50),
+            latency_p95_ms=1000 * float(p95),
+        )

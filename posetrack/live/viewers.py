@@ -1,0 +1,191 @@
+"""One viewer each: a page on a WebSocket, and whatever reads MJPEG. None waits for another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import time
+from contextlib import suppress
+
+from aiohttp import WSMsgType, web
+
+from posetrack.errors import PoseTrackError
+from posetrack.live.controls import LiveControls
+from posetrack.live.feed import PictureFeed, ViewOptions, make_state_message
+
+_COMMANDS = '{"toggle": name}, {"recipe": name}, {"ack": number} or {"watch": true or false}'
+_BOUNDARY = "posetrack-picture"
+MJPEG_TYPE = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
+"""What `stream_mjpeg` sends."""
+
+# Where the machine would buffer megabytes, an old picture is what a slow viewer would see.
+_SEND_BUFFER_BYTES = 256 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class PageViewer:
+    """Sends states and pictures to a page, one picture at a time: the next when the page has drawn this one.
+
+    Args:
+        socket: To the page.
+        transport: Under the socket; cut where the page does not answer.
+        feed: Of pictures and states.
+        controls: What the page's commands change.
+        options: When to give up on it.
+        wake_up: Set by the feed when there is news.
+    """
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        feed: PictureFeed,
+        controls: LiveControls,
+        options: ViewOptions,
+        wake_up: asyncio.Event,
+    ) -> None:
+        self._socket = socket
+        self._transport = transport
+        self._feed = feed
+        self._controls = controls
+        self._options = options
+        self._wake_up = wake_up
+        self._is_watching = True
+        self._number = 0
+        self._sent_s: float | None = None
+        self._state_s = -float("inf")
+        self._num_changes = 0
+
+    async def serve(self) -> None:
+        """Talk with the page until it leaves, hangs or the session ends."""
+        self._wake_up.set()
+        sender = asyncio.create_task(self._send_all())
+        try:
+            async for message in self._socket:
+                if message.type is WSMsgType.TEXT:
+                    await self._take(message.data)
+                else:
+                    await self._answer(f"expected text: {_COMMANDS}")
+        except ConnectionError:
+            pass  # It left while it was being answered.
+        finally:
+            sender.cancel()
+            (failure,) = await asyncio.gather(sender, return_exceptions=True)
+            if isinstance(failure, Exception):
+                _log.error("a viewer was lost", exc_info=failure)
+
+    async def _take(self, text: str) -> None:
+        try:
+            self._obey(text)
+        except PoseTrackError as error:
+            await self._answer(str(error))
+
+    async def _answer(self, error: str) -> None:
+        await self._socket.send_str(json.dumps({"error": error}))
+
+    def _obey(self, text: str) -> None:
+        try:
+            command = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise PoseTrackError(f"not JSON; expected {_COMMANDS}") from error
+        match command:
+            case {"toggle": str(name)}:
+                self._controls.toggle(name)
+                self._feed.announce()
+            case {"recipe": str(name)}:
+                self._controls.choose_recipe(name)
+                self._feed.announce()
+            case {"ack": int(number)}:
+                if number == self._number:
+                    self._sent_s = None
+                    self._wake_up.set()
+            case {"watch": bool(is_watching)}:
+                self._is_watching = is_watching
+                self._wake_up.set()
+            case _:
+                raise PoseTrackError(f"unknown command; expected {_COMMANDS}")
+
+    async def _send_all(self) -> None:
+        try:
+            while not self._feed.is_over:
+                await _wait_for(self._wake_up, self._options.state_every_s)
+                waited_s = 0.0 if self._sent_s is None else time.monotonic() - self._sent_s
+                if waited_s > self._options.closed_after_s:
+                    self._transport.abort()
+                    return
+                if waited_s < self._options.silent_after_s and not self._feed.is_over:
+                    async with asyncio.timeout(self._options.closed_after_s):
+                        await self._send_news()
+            await self._send_state()
+            await self._socket.close(message=b"the session has ended")
+        except TimeoutError:
+            self._transport.abort()
+        except ConnectionError:
+            pass  # It left.
+        finally:
+            self._transport.close()
+
+    async def _send_news(self) -> None:
+        if self._is_watching and self._sent_s is None and self._feed.number > self._number:
+            picture = await self._feed.encode_newest()
+            self._number, self._sent_s = picture.number, time.monotonic()
+            self._state_s, self._num_changes = self._sent_s, self._feed.num_changes
+            await self._socket.send_str(picture.message)
+            await self._socket.send_bytes(picture.jpeg)
+        elif (
+            self._num_changes != self._feed.num_changes
+            or time.monotonic() - self._state_s >= self._options.state_every_s
+        ):
+            await self._send_state()
+
+    async def _send_state(self) -> None:
+        self._state_s, self._num_changes = time.monotonic(), self._feed.num_changes
+        await self._socket.send_str(make_state_message(self._feed.make_state()))
+
+
+async def stream_mjpeg(
+    response: web.StreamResponse,
+    transport: asyncio.Transport,
+    feed: PictureFeed,
+    options: ViewOptions,
+    wake_up: asyncio.Event,
+) -> None:
+    """Send newest pictures as MJPEG until the reader leaves, hangs or the session ends.
+
+    Args:
+        response: Prepared, with `MJPEG_TYPE`.
+        transport: Under the response; cut where the reader does not read.
+        feed: Of pictures.
+        options: When to give up on the reader.
+        wake_up: Set by the feed when there is news.
+    """
+    peer = transport.get_extra_info("socket")
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    number = 0
+    try:
+        while not feed.is_over and not transport.is_closing():
+            if feed.number > number:
+                picture = await feed.encode_newest()
+                number = picture.number
+                async with asyncio.timeout(options.silent_after_s):
+                    await response.write(_make_part(picture.jpeg))
+            await _wait_for(wake_up, options.state_every_s)
+    except TimeoutError:
+        transport.abort()
+    except ConnectionError:
+        pass  # It left.
+
+
+def _make_part(jpeg: bytes) -> bytes:
+    head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+    return head.encode() + jpeg + b"\r\n"
+
+
+async def _wait_for(wake_up: asyncio.Event, timeout_s: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await wake_up.wait()
+    wake_up.clear()

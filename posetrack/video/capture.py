@@ -1,0 +1,246 @@
+"""Where live pictures come from: a camera, a network stream, or a file played like a camera."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from threading import Event
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+
+from posetrack.errors import VideoError
+from posetrack.frame import ImageArray
+from posetrack.video.container import open_container, pick_video_stream
+from posetrack.video.picture import read_display_matrix, to_upright_rgb
+from posetrack.video.source import open_video
+
+Capture = Generator[ImageArray]
+"""Pictures as they come, (H, W, 3) uint8 RGB; ends when the source does, raises VideoError when it is lost."""
+
+STREAM_OPEN_S = 10.0
+STREAM_SILENCE_S = 3.0
+# HLS comes in segments of many seconds, and between two of them nothing does.
+_SEGMENTED_SILENCE_S = 20.0
+_UNDECODABLE_S = 10.0
+_MOST_CAMERAS = 1000
+
+# RTSP through TCP, which firewalls pass. Not `nobuffer`: it drops the packets that were looked at to find the
+# streams, and with them the key frame that the first pictures need.
+_STREAM_OPTIONS = {"rtsp_transport": "tcp"}
+
+
+def capture_camera(source: str) -> Capture:
+    """Read a camera of this machine.
+
+    Args:
+        source: Its number, or its device.
+
+    Raises:
+        VideoError: It cannot be opened, or gives no picture any more.
+    """
+    camera = _open_camera(source)
+    try:
+        if not camera.isOpened():
+            raise VideoError(
+                f"{source}: the camera cannot be opened; is it plugged in, free, and may you read its device?"
+            )
+        camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        while True:
+            is_there, picture = camera.read()
+            if not is_there:
+                raise VideoError(f"{source}: the camera gives no picture any more")
+            yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    finally:
+        camera.release()
+
+
+def _open_camera(source: str) -> cv2.VideoCapture:
+    # It warns of every way in which it failed to open one; our error says it once.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    if not source.isdecimal():
+        return cv2.VideoCapture(source)
+    if int(source) >= _MOST_CAMERAS:
+        raise VideoError(f"{source}: no such camera; their numbers are 0, 1, 2 and so on")
+    return cv2.VideoCapture(int(source))
+
+
+def capture_stream(url: str, stop: Event) -> Capture:
+    """Read a network stream; one of known length, such as a file behind HTTP, plays at its own pace.
+
+    Packets that cannot be decoded are skipped. Where decoding does not keep up with the stream, the rest of a
+    group of pictures is skipped up to the next key frame, for pictures that wait in a socket grow old there.
+
+    Args:
+        url: rtsp, http, rtmp, udp: whatever FFmpeg opens.
+        stop: Ends the waiting.
+
+    Raises:
+        VideoError: It cannot be opened, fell silent for 3 s, or sends nothing that can be decoded.
+    """
+    container = _open_stream(url)
+    try:
+        stream = pick_video_stream(url, container)
+        # One thread: several hold back a picture each.
+        stream.thread_type = "SLICE"
+        is_file = container.duration is not None
+        pace = Pace(1.0, stop)
+        matrix, shape = None, None
+        for picture in _decode(url, container, stream, is_live=not is_file):
+            if matrix is None or shape != (picture.rotation, picture.width, picture.height):
+                shape, matrix = (picture.rotation, picture.width, picture.height), read_display_matrix(picture)
+            if is_file and picture.time is not None:
+                pace.wait(picture.time)
+            if stop.is_set():
+                return
+            yield to_upright_rgb(picture, matrix)
+    except av.error.ExitError as error:
+        raise VideoError(f"{url}: the stream fell silent") from error
+    except (av.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise VideoError(f"{url}: the stream broke off: {reason.lower()}") from error
+    finally:
+        container.close()
+
+
+def _open_stream(url: str) -> InputContainer:
+    silence_s = max(STREAM_SILENCE_S, _SEGMENTED_SILENCE_S) if ".m3u8" in url else STREAM_SILENCE_S
+    start_s = time.monotonic()
+    try:
+        return open_container(url, timeout_s=(STREAM_OPEN_S, silence_s), options=_STREAM_OPTIONS)
+    except VideoError as error:
+        # FFmpeg names this differently for every protocol.
+        if time.monotonic() - start_s >= STREAM_OPEN_S:
+            raise VideoError(
+                f"{url}: no answer within {STREAM_OPEN_S:g} s; check the address, and that it is sending"
+            ) from error
+        raise
+
+
+def _decode(
+    url: str, container: InputContainer, stream: av.VideoStream, *, is_live: bool
+) -> Iterator[av.VideoFrame]:
+    """The pictures of a stream that can be decoded.
+
+    Raises:
+        av.FFmpegError: It cannot be read any more.
+        VideoError: For 10 s no packet could be decoded.
+    """
+    backlog = Backlog()
+    picture_s = time.monotonic()
+    packets = container.demux(stream)
+    while True:
+        asked_s = time.monotonic()
+        packet = next(packets, None)
+        now_s = time.monotonic()
+        if packet is None:
+            return
+        if is_live and backlog.should_skip(now_s - asked_s, now_s, is_key=packet.is_keyframe):
+            continue
+        try:
+            pictures = stream.codec_context.decode(packet if packet.size else None)
+        except av.error.InvalidDataError:
+            # Damaged on its way, or the stream was entered between two key frames.
+            pictures = []
+        if pictures:
+            picture_s = now_s
+        elif now_s - picture_s > _UNDECODABLE_S:
+            raise VideoError(f"{url}: nothing of its video can be decoded; is it encrypted, or damaged?")
+        yield from pictures
+
+
+class Backlog:
+    """Notices when packets come faster than they are decoded, and says which to skip until that is over.
+
+    Where hardly any of a second was spent waiting for packets, they were there already and grow old.
+    """
+
+    _WINDOW_S = 1.0
+    _LEAST_WAITING = 0.1
+    # Longer than it takes to get Python's lock back from another thread.
+    _WAIT_S = 0.006
+    _LONGEST_SKIP_S = 10.0
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+        self._waited_s = 0.0
+        self._is_skipping = False
+        self._has_caught_up = False
+
+    def should_skip(self, wait_s: float, now_s: float, *, is_key: bool) -> bool:
+        """Whether to skip a packet.
+
+        Args:
+            wait_s: How long it was waited for.
+            now_s: When it came, on a monotonic clock.
+            is_key: Whether decoding can start with it.
+        """
+        if self._since_s is None:
+            self._since_s = now_s
+        span_s = now_s - self._since_s
+        if self._is_skipping:
+            self._has_caught_up |= wait_s > self._WAIT_S
+            if (is_key and self._has_caught_up) or span_s > self._LONGEST_SKIP_S:
+                self._restart(now_s, is_skipping=False)
+            return self._is_skipping
+        self._waited_s += wait_s
+        if span_s >= self._WINDOW_S:
+            self._restart(now_s, is_skipping=self._waited_s < self._LEAST_WAITING * span_s)
+        return self._is_skipping
+
+    def _restart(self, now_s: float, *, is_skipping: bool) -> None:
+        self._since_s, self._waited_s = now_s, 0.0
+        self._is_skipping, self._has_caught_up = is_skipping, False
+
+
+def capture_file(path: str, stop: Event, *, loop: bool = False, speed: float = 1.0) -> Capture:
+    """Play a file like a camera, at the pace of its time stamps.
+
+    Args:
+        path: What `open_video` opens.
+        stop: Ends the waiting.
+        loop: Start again at the end.
+        speed: How fast; 2 is twice as fast.
+
+    Raises:
+        VideoError: It cannot be read.
+    """
+    while True:
+        pace = Pace(speed, stop)
+        with open_video(path) as video:
+            for frame in video:
+                pace.wait(frame.time_s)
+                if stop.is_set():
+                    return
+                yield frame.image
+        if not loop:
+            return
+
+
+class Pace:
+    """Waits until a time stamp is due.
+
+    Args:
+        speed: How fast time goes; 2 is twice as fast.
+        stop: Ends the waiting.
+    """
+
+    _LONGEST_GAP_S = 10.0
+
+    def __init__(self, speed: float, stop: Event) -> None:
+        self._speed = speed
+        self._stop = stop
+        self._origin_s: float | None = None
+
+    def wait(self, time_s: float) -> None:
+        """Wait; after a jump of the time stamps forward by more than 10 s not at all."""
+        now_s = time.monotonic()
+        if self._origin_s is None:
+            self._origin_s = now_s - time_s / self._speed
+        due_s = self._origin_s + time_s / self._speed - now_s
+        if due_s * self._speed > self._LONGEST_GAP_S:
+            self._origin_s = now_s - time_s / self._speed
+        elif due_s > 0:
+            self._stop.wait(due_s)

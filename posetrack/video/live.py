@@ -1,0 +1,263 @@
+"""Live sources: the newest frame of a camera, a network stream, or a file played like one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from threading import Condition, Event, Thread
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+
+from posetrack.errors import VideoError
+from posetrack.frame import Frame, ImageArray
+from posetrack.video.capture import Capture, capture_camera, capture_file, capture_stream
+
+OpenCapture = Callable[[Event], Capture]
+"""Connects to a source; what it waits for, it stops waiting for once the event is set."""
+
+_FIRST_RETRY_S = 0.5
+_LONGEST_RETRY_S = 10.0
+_FIRST_PICTURE_S = 30.0
+_JOIN_S = 0.5
+_THREAD_NAME = "posetrack-capture"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LiveStatus:
+    """How a live source is doing.
+
+    Attributes:
+        state: `connecting` before the first picture, `live`, `lost` between two connections, or `ended`.
+        message: Why it was lost, else empty.
+        num_captured: Pictures that came.
+        num_dropped: Of them, those that a newer one replaced before anybody took them.
+        num_reconnects: Times that it was lost and came back.
+    """
+
+    state: Literal["connecting", "live", "lost", "ended"] = "connecting"
+    message: str = ""
+    num_captured: int = 0
+    num_dropped: int = 0
+    num_reconnects: int = 0
+
+
+class LiveSource:
+    """Captures on a thread of its own and keeps the newest frame only, so that whoever reads it never lags.
+
+    A frame's `index` counts the pictures captured, so it jumps where some were dropped; its `time_s` is the
+    moment of capture, in seconds since `started_s`. A source that is lost is connected to again, after a wait
+    that doubles from 0.5 s to 10 s. A change of resolution is a change of the frames' size, nothing more.
+
+    Attributes:
+        name: What people call the source.
+        started_s: `time.monotonic()` at the start.
+    """
+
+    def __init__(self, open_capture: OpenCapture, name: str, *, comes_back: bool = True) -> None:
+        """Start capturing.
+
+        Args:
+            open_capture: Connects to the source.
+            name: What people call it.
+            comes_back: Whether to connect again after the end or a failure; without, the frames end there.
+        """
+        self.name = name
+        self.started_s = time.monotonic()
+        self._open_capture = open_capture
+        self._comes_back = comes_back
+        self._changed = Condition()
+        self._stop = Event()
+        self._newest: Frame | None = None
+        self._status = LiveStatus()
+        self._failure: BaseException | None = None
+        self._thread = Thread(target=self._capture, name=_THREAD_NAME, daemon=True)
+        self._thread.start()
+
+    @property
+    def status(self) -> LiveStatus:
+        """How it is doing now."""
+        with self._changed:
+            return self._status
+
+    def wait_for_first(self, timeout_s: float = _FIRST_PICTURE_S) -> Frame:
+        """Wait for a first frame, and leave it to be read.
+
+        Raises:
+            VideoError: The first connection failed, or no picture came in time.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest is not None or self._is_over_or_lost(), timeout_s)
+            if self._newest is not None:
+                return self._newest
+            self._raise_failure()
+            raise VideoError(
+                f"{self.name}: {self._status.message or f'no picture within {timeout_s:g} s; is it sending?'}"
+            )
+
+    def read(self, timeout_s: float | None = None) -> Frame | None:
+        """Take the newest frame, waiting for one that was not taken before.
+
+        Args:
+            timeout_s: How long to wait; None for as long as it takes.
+
+        Returns:
+            The frame; None when the time is over or the source has ended (`status.state` tells).
+
+        Raises:
+            BaseException: What capturing raised, unless it is a VideoError of a source that comes back.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest is not None or self._is_over(), timeout_s)
+            frame, self._newest = self._newest, None
+            if frame is None:
+                self._raise_failure()
+            return frame
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Read newest frames until the source ends."""
+        while (frame := self.read()) is not None:
+            yield frame
+
+    def close(self) -> None:
+        """Stop capturing; a device or stream that does not answer is left to its thread, which ends with it."""
+        with self._changed:
+            is_first = not self._stop.is_set()
+            self._stop.set()
+            self._status = replace(self._status, state="ended")
+            self._changed.notify_all()
+        if is_first:
+            self._thread.join(_JOIN_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _is_over(self) -> bool:
+        return self._status.state == "ended"
+
+    def _is_over_or_lost(self) -> bool:
+        return self._status.state in ("ended", "lost")
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _capture(self) -> None:
+        try:
+            wait_s = _FIRST_RETRY_S
+            while not self._stop.is_set():
+                num_before = self._status.num_captured
+                message = self._capture_once()
+                if self._stop.is_set() or not self._comes_back:
+                    break
+                if self._status.num_captured > num_before:
+                    wait_s = _FIRST_RETRY_S
+                self._lose(message or "the stream ended")
+                self._stop.wait(wait_s)
+                wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
+        except BaseException as error:  # noqa: BLE001, carried over to whoever reads
+            self._failure = error
+        finally:
+            self._set_status(state="ended")
+
+    def _lose(self, message: str) -> None:
+        """Say that the source is lost; once, however often connecting again fails for the same reason."""
+        if self._status.num_captured and (self._status.state, self._status.message) != ("lost", message):
+            _log.warning("%s: %s; connecting again", self.name, message)
+        self._set_status(state="lost", message=message)
+
+    def _capture_once(self) -> str:
+        """Capture until the source ends or is lost; returns why it was lost."""
+        try:
+            with closing(self._open_capture(self._stop)) as images:
+                for image in images:
+                    if self._stop.is_set():
+                        break
+                    self._offer(image)
+        except VideoError as error:
+            if not self._comes_back:
+                raise
+            return str(error).removeprefix(f"{self.name}: ")
+        return ""
+
+    def _offer(self, image: ImageArray) -> None:
+        with self._changed:
+            if self._stop.is_set():
+                return
+            status = self._status
+            came_back = status.state == "lost" and status.num_captured > 0
+            self._status = replace(
+                status,
+                state="live",
+                message="",
+                num_captured=status.num_captured + 1,
+                num_dropped=status.num_dropped + (self._newest is not None),
+                num_reconnects=status.num_reconnects + came_back,
+            )
+            self._newest = Frame(status.num_captured, time.monotonic() - self.started_s, image)
+            self._changed.notify_all()
+        if came_back:
+            _log.warning("%s: it is back", self.name)
+
+    def _set_status(self, *, state: Literal["lost", "ended"], message: str | None = None) -> None:
+        with self._changed:
+            if self._status.state != "ended":
+                message = self._status.message if message is None else message
+                self._status = replace(self._status, state=state, message=message)
+            self._changed.notify_all()
+
+
+def open_live(source: str, *, mirror: bool = False, loop: bool = False, speed: float = 1.0) -> LiveSource:
+    """Open a camera, a stream or a file as a live source.
+
+    Args:
+        source: The number of a camera, a device (`/dev/video0`), a URL, or a video file.
+        mirror: Flip the pictures left to right.
+        loop: Play a file over and over.
+        speed: How fast a file plays; 2 is twice as fast.
+
+    Returns:
+        The source, capturing.
+
+    Raises:
+        VideoError: There is no such source, or it gives no picture.
+    """
+    comes_back = True
+    capture: OpenCapture
+    if source.isdecimal() or source.startswith("/dev/video"):
+        capture = lambda stop: capture_camera(source)  # noqa: E731
+    elif "://" in source:
+        capture = lambda stop: capture_stream(source, stop)  # noqa: E731
+    elif os.path.isfile(source):
+        comes_back = loop
+        capture = lambda stop: capture_file(source, stop, loop=loop, speed=speed)  # noqa: E731
+    else:
+        raise VideoError(
+            f"{source}: no such camera or file; give a camera's number, a device, a URL or a video"
+        )
+    opened = capture if not mirror else lambda stop: _mirror(capture(stop))
+    live = LiveSource(opened, source, comes_back=comes_back)
+    try:
+        live.wait_for_first()
+    except BaseException:
+        live.close()
+        raise
+    return live
+
+
+def _mirror(images: Capture) -> Capture:
+    with closing(images):
+        for image in images:
+            yield np.ascontiguousarray(image[:, ::-1])

@@ -1,0 +1,244 @@
+"""The page of the browser view in a real browser, where there is one."""
+
+import asyncio
+import itertools
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+
+from posetrack.frame import Frame, Instances
+from posetrack.live.controls import LiveControls, LiveSettings
+from posetrack.live.server import BrowserView
+from posetrack.live.session import LivePicture
+from posetrack.live.stats import LiveStats
+from posetrack.video.live import LiveStatus
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WAIT_S = 20.0
+SIZES = {"desktop": (1280, 800, False), "phone": (390, 844, True)}
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+
+
+class FakeSession:
+    """Shows a person walking, 20 pictures a second, until told that the camera is lost."""
+
+    def __init__(self) -> None:
+        self.controls = LiveControls(LiveSettings("fast"), ("fast", "default"))
+        self.status = LiveStatus("live")
+        self.view = BrowserView(
+            self.controls,
+            port=0,
+            source="fake",
+            read_status=lambda: self.status,
+            read_recording=lambda: Path("me.mp4"),
+        )
+        self._stop = Event()
+        self._thread = Thread(target=self._run)
+        self._thread.start()
+
+    def lose(self, message: str) -> None:
+        self.status = LiveStatus("lost", message)
+
+    def cut_connections(self) -> None:
+        """As a network does."""
+        feed = self.view._feed
+
+        def cut() -> None:
+            for transport in feed._viewers.values():
+                transport.abort()
+
+        feed._loop.call_soon_threadsafe(cut)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.view.close()
+
+    def _run(self) -> None:
+        for index in itertools.count():
+            if self._stop.wait(0.05):
+                return
+            if self.status.state != "live":
+                continue
+            image = np.full((360, 640, 3), 90, np.uint8)
+            x = index % 500
+            image[100:300, x : x + 80] = (200, 40, 40)
+            people = Instances(boxes_xyxy=[[x, 100, x + 80, 300]], box_scores=[0.9], track_ids=[3])
+            frame = Frame(index, index * 0.05, image, people)
+            stats = LiveStats(20.0, 31.0, 48.0)
+            self.view.show(LivePicture(frame, image, self.controls.settings, stats, self.status))
+
+
+class Page:
+    """One page of a browser, driven over the DevTools protocol."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self.problems: list[str] = []
+
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        await self._socket.send_json({"id": number, "method": method, "params": params})
+        while True:
+            message = await self._socket.receive_json(timeout=WAIT_S)
+            self._note(message)
+            if message.get("id") == number:
+                assert "error" not in message, message
+                return message["result"]
+
+    async def evaluate(self, expression: str) -> Any:
+        answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    async def wait_until(self, expression: str) -> None:
+        end_s = time.monotonic() + WAIT_S
+        while not await self.evaluate(expression):
+            assert time.monotonic() < end_s, f"never true: {expression}"
+            await asyncio.sleep(0.05)
+
+    async def open(self, url: str, width: int, height: int, is_phone: bool) -> None:
+        for domain in ("Page", "Runtime", "Log"):
+            await self.call(f"{domain}.enable")
+        await self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=is_phone,
+        )
+        await self.call("Page.navigate", url=url)
+
+    def _note(self, message: dict[str, Any]) -> None:
+        params = message.get("params", {})
+        match message.get("method"):
+            case "Runtime.exceptionThrown":
+                self.problems.append(str(params["exceptionDetails"]))
+            case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
+                self.problems.append(str(params["entry"]))
+            case "Runtime.consoleAPICalled" if params["type"] in ("error", "warning"):
+                self.problems.append(str(params["args"]))
+
+
+@contextmanager
+def start_chromium(folder: Path) -> Iterator[str]:
+    """The address of its DevTools."""
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+    options += ["--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
+    process = subprocess.Popen(
+        [CHROMIUM or "", *options, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        written = folder / "DevToolsActivePort"
+        end_s = time.monotonic() + WAIT_S
+        while not (written.exists() and written.read_text().count("\n")):
+            assert process.poll() is None, "chromium ended"
+            assert time.monotonic() < end_s, "chromium did not start"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{written.read_text().splitlines()[0]}"
+    finally:
+        process.terminate()
+        process.wait(WAIT_S)
+
+
+async def use_page(devtools: str, use: Callable[[Page], Any]) -> None:
+    async with aiohttp.ClientSession() as client:
+        async with client.put(f"{devtools}/json/new?about:blank") as answer:
+            target = json.loads(await answer.text())
+        async with client.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            await use(Page(socket))
+
+
+@pytest.fixture(scope="module")
+def devtools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with start_chromium(tmp_path_factory.mktemp("chromium")) as address:
+        yield address
+
+
+@pytest.fixture
+def session() -> Iterator[FakeSession]:
+    fake = FakeSession()
+    yield fake
+    fake.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_shows_pictures_obeys_and_tells_of_a_lost_camera(
+    devtools: str, session: FakeSession, size: str
+):
+    async def use(page: Page) -> None:
+        await page.open(session.view.url, *SIZES[size])
+        await page.wait_until("Number(document.getElementById('picture')?.dataset.pictures ?? 0) > 5")
+        drawn = "[...document.getElementById('picture').getContext('2d').getImageData(320, 20, 1, 1).data]"
+        assert await page.evaluate(drawn) == pytest.approx([90, 90, 90, 255], abs=3)
+        assert await page.evaluate("document.getElementById('status').textContent") == "Live"
+        assert await page.evaluate("document.querySelector('#people .id').textContent") == "3"
+        # Nothing sticks out sideways.
+        assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+        boxes = "document.querySelector('[data-toggle=boxes]')"
+        assert await page.evaluate(f"{boxes}.getAttribute('aria-pressed')") == "true"
+        await page.evaluate(f"{boxes}.click()")
+        await page.wait_until(f"{boxes}.getAttribute('aria-pressed') === 'false'")
+        assert not session.controls.settings.style.boxes
+        for kind in ("keyDown", "keyUp"):
+            await page.call("Input.dispatchKeyEvent", type=kind, key="r", code="KeyR", text="r")
+        await page.wait_until("document.getElementById('recording').textContent === 'Recording me.mp4'")
+        assert session.controls.settings.is_recording
+        await page.evaluate("document.querySelector('[data-toggle=iuv]').click()")
+        await page.wait_until("document.getElementById('toast').textContent.includes('no DensePose')")
+
+        session.lose("the camera gives no picture any more")
+        await page.wait_until(
+            "document.getElementById('notice').textContent.includes('gives no picture any more')"
+        )
+        assert await page.evaluate("document.getElementById('status').textContent") == "Lost"
+        assert page.problems == []
+
+    asyncio.run(use_page(devtools, use))
+
+
+def test_a_hidden_page_asks_for_no_pictures_a_cut_one_comes_back_an_ended_one_says_so(
+    devtools: str, session: FakeSession
+):
+    async def use(page: Page) -> None:
+        await page.open(session.view.url, *SIZES["desktop"])
+        pictures = "Number(document.getElementById('picture')?.dataset.pictures ?? 0)"
+        await page.wait_until(f"{pictures} > 2")
+        await page.evaluate(
+            "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        await asyncio.sleep(0.3)
+        before = await page.evaluate(pictures)
+        await asyncio.sleep(0.5)
+        assert await page.evaluate(pictures) == before
+        await page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+        await page.wait_until(f"{pictures} > {before}")
+
+        await page.evaluate(
+            "window.said = []; const line = document.getElementById('status');"
+            "new MutationObserver(() => said.push(line.textContent)).observe(line, {childList: true})"
+        )
+        session.cut_connections()
+        await page.wait_until("said.join() === 'Not connected,Live'")
+        before = await page.evaluate(pictures)
+        await page.wait_until(f"{pictures} > {before}")
+
+        await asyncio.to_thread(session.close)
+        await page.wait_until("document.getElementById('notice').textContent.includes('session has ended')")
+        assert page.problems == []
+
+    asyncio.run(use_page(devtools, use))
