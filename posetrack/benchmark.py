@@ -24,7 +24,7 @@ from models.engines.engine import Engine
 from posetrack.build import Pipeline, build_pipeline
 from posetrack.compute import Compute
 from posetrack.frame import Frame
-from posetrack.pipeline import FrameProcessor, FrameSink, run
+from posetrack.pipeline import FrameProcessor, FrameSink, run, run_ahead
 from posetrack.recipe import Recipe
 from posetrack.render import Renderer
 from posetrack.results.jsonl import JsonlWriter
@@ -34,6 +34,8 @@ from posetrack.video.writer import VideoWriter
 
 NETWORKS = "networks"
 """The stage of the engines' calls, wherever they are made from."""
+
+_WAIT = "wait"
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class StageClock:
 
     def wrap(self, process: FrameProcessor) -> FrameProcessor:
         """A processor that is timed; its own input is not its time."""
-        name = process.__module__.rpartition(".")[2]
+        # This one does nothing but wait.
+        name = _WAIT if process is run_ahead else process.__module__.rpartition(".")[2]
 
         def timed(frames: Iterator[Frame]) -> Iterator[Frame]:
             return self.iterate(process(frames), name)
@@ -202,7 +205,7 @@ def benchmark(
         fps=num_frames / statistics.median(one.seconds for one in runs),
         networks_fps=num_frames / statistics.median(bare_s),
         ratio=statistics.median(bare / one.seconds for bare, one in zip(bare_s, runs, strict=True)),
-        stage_shares={name: busy / whole_s for name, busy in clock.busy_s.items()},
+        stage_shares={name: busy / whole_s for name, busy in clock.busy_s.items() if name != _WAIT},
         latency_p50_ms=1000 * float(p50),
         latency_p95_ms=1000 * float(p95),
         peak_memory_mib=read_peak_memory_mib(),

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError, suggest
-from posetrack.pipeline import FrameProcessor
+from posetrack.pipeline import FrameProcessor, run_ahead
 from posetrack.predictors.movenet import MultiposePredictor, ThunderPredictor
 from posetrack.processors.detect import Detector, detect
 from posetrack.processors.estimate import PoseEstimator, estimate
@@ -90,6 +90,8 @@ def build_pipeline(
         processors.append(
             estimate(estimator, batch_crops=recipe.estimator.batch_crops, batch_frames=batch_frames)
         )
+    if compute.engine != "torch" and batch_frames > 1:
+        processors.append(run_ahead)
     processors.append(track(recipe.tracker, COCO_17, estimator=estimator))
     if smoothed:
         processors.append(smooth(recipe.smoother))

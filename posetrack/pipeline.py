@@ -2,9 +2,10 @@
 
 A processor is a generator over frames, so it may hold several frames back to batch them, its state lives and
 dies with one run, and memory stays bounded. Decoding runs ahead on a thread of its own and the sinks (drawing,
-encoding, writing) follow on another, each behind a bounded queue. The processors run on the caller's thread:
-OpenMP keeps a pool of workers for every thread that computes, and with more pools than cores they wait for one
-another asleep, which made the networks a fifth slower on a thread of their own.
+encoding, writing) follow on another, each behind a bounded queue. The processors run on the caller's thread,
+unless `run_ahead` stands among them: then those before it have a thread of their own as well. Not for networks
+that torch computes: OpenMP keeps a pool of workers for every thread that computes, and with more pools than
+cores they wait for one another asleep, which made the networks a fifth slower.
 """
 
 from __future__ import annotations
@@ -109,6 +110,14 @@ def prefetch(items: Iterable[T], capacity: int = QUEUE_FRAMES) -> Generator[T]:
         stop.set()
         _drain(waiting)
         thread.join()
+
+
+def run_ahead(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """A processor that changes nothing: those before it run on a thread of their own, some frames ahead.
+
+    For networks whose engine brings its own threads (see the top of this file for those that do not).
+    """
+    return prefetch(frames)
 
 
 class _End:

@@ -12,6 +12,7 @@ _FAR = np.float32(1e8)
 _FARTHEST_PX = 1e6
 _SEGMENT_SHARE = 0.53
 _BLOCK_PEOPLE = 8
+_BLOCK_NUMBERS = 16_384
 
 
 def compute_oks(
@@ -55,24 +56,29 @@ def compute_oks(
     others_areas = np.maximum(np.asarray(others_areas_px2, np.float32), 1)
 
     oks = np.empty((len(areas), len(others_areas)), np.float32)
-    # Some rows at a time and one keypoint at a time, so that the buffers stay in a core's cache. The common
-    # keypoints are counted here too: as a matrix product, BLAS would wake a thread per core for it.
+    # Some people and some keypoints at a time, so that the buffers stay in a core's cache, and few people are
+    # compared in few calls. The common keypoints are counted here too: as a matrix product, BLAS would wake a
+    # thread per core for it.
     for start in range(0, len(areas), _BLOCK_PEOPLE):
         rows = slice(start, min(start + _BLOCK_PEOPLE, len(areas)))
         minus_one_by_area = -2 / (areas[rows, None] + others_areas)
         total, common = np.zeros((2, *minus_one_by_area.shape), np.float32)
-        dx, dy = np.empty_like(total), np.empty_like(total)
-        for k in range(len(unit)):
-            np.subtract(points[0, k, rows, None], others[0, k], out=dx)
-            np.subtract(points[1, k, rows, None], others[1, k], out=dy)
+        step = min(len(unit), max(1, _BLOCK_NUMBERS // max(1, total.size)))
+        dx_buffer, dy_buffer = np.empty((2, step, *total.shape), np.float32)
+        for k in range(0, len(unit), step):
+            some = slice(k, min(k + step, len(unit)))
+            dx, dy = dx_buffer[: some.stop - k], dy_buffer[: some.stop - k]
+            np.subtract(points[0, some, rows, None], others[0, some, None], out=dx)
+            np.subtract(points[1, some, rows, None], others[1, some, None], out=dy)
             dx *= dx
             dy *= dy
             dx += dy
             dx *= minus_one_by_area
             np.exp(dx, out=dx)
-            total += dx
-            np.multiply(weights[k, rows, None], others_weights[k], out=dx)
-            common += dx
+            np.multiply(weights[some, rows, None], others_weights[some, None], out=dy)
+            for similarity, both in zip(dx, dy, strict=True):
+                total += similarity
+                common += both
         np.divide(total, np.maximum(common, 1), out=oks[rows])
     return oks
 

@@ -71,7 +71,10 @@ def decode_multiple(
         x, y and keypoint scores (N, K), best centre first. Coordinates are relative to the picture (0 to 1).
     """
     center = torch.sigmoid(heads["center"].float())
-    highest = F.max_pool2d(center, _CENTER_WINDOW, stride=1, padding=_CENTER_WINDOW // 2)
+    # One axis after the other: the same maximum from 10 comparisons a cell instead of 25.
+    half = _CENTER_WINDOW // 2
+    highest = F.max_pool2d(center, (_CENTER_WINDOW, 1), stride=1, padding=(half, 0))
+    highest = F.max_pool2d(highest, (1, _CENTER_WINDOW), stride=1, padding=(0, half))
     is_peak = ((center - highest).abs() < _SAME_PEAK) & (center >= score_threshold)
     people = []
     for i in range(len(center)):
@@ -95,13 +98,7 @@ def _decode_people(
     expected = _regressed_yx(heads["kpt_regress"], first, center_yx)
     weights_y = _axis_weights(expected[..., 0], boxes_yxyx[:, 0], boxes_yxyx[:, 2], H, min(H, W))
     weights_x = _axis_weights(expected[..., 1], boxes_yxyx[:, 1], boxes_yxyx[:, 3], W, min(H, W))
-    cells = [
-        (heatmap * y[..., :, None] * x[..., None, :]).flatten(2).argmax(dim=2)
-        for y, x in zip(
-            torch.split(weights_y, _PEOPLE_AT_ONCE), torch.split(weights_x, _PEOPLE_AT_ONCE), strict=True
-        )
-    ]
-    cells_nk = torch.cat(cells)
+    cells_nk = _find_peaks(heatmap, weights_y, weights_x, boxes_yxyx)
     keypoint_scores = _contested_scores(heatmap, weights_y, weights_x, cells_nk)
     counted = keypoint_scores > _SCORED_KEYPOINT
     mean = (keypoint_scores * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
@@ -109,6 +106,23 @@ def _decode_people(
     size = torch.tensor([W, H], device=heatmap.device)
     boxes = boxes_yxyx[:, [1, 0, 3, 2]] / size.repeat(2)
     return boxes, center_scores * mean, keypoints / size, keypoint_scores
+
+
+def _find_peaks(heatmap: Tensor, weights_y: Tensor, weights_x: Tensor, boxes_yxyx: Tensor) -> Tensor:
+    """Cells (N, K) of the largest weighted heatmap values, 0 where all are 0; looked for inside the boxes only."""
+    K, H, W = heatmap.shape
+    cells = torch.zeros((len(boxes_yxyx), K), dtype=torch.long, device=heatmap.device)
+    lows = boxes_yxyx[:, :2].ceil().long().tolist()
+    highs = boxes_yxyx[:, 2:].ceil().long().tolist()
+    for i, ((top, left), (bottom, right)) in enumerate(zip(lows, highs, strict=True)):
+        if top >= bottom or left >= right:
+            continue
+        window = heatmap[:, top:bottom, left:right] * weights_y[i, :, top:bottom, None]
+        window *= weights_x[i, :, None, left:right]
+        highest, peak = window.flatten(1).max(dim=1)
+        width = right - left
+        cells[i] = ((top + peak // width) * W + left + peak % width) * (highest > 0)
+    return cells
 
 
 def _decode_boxes(heads: dict[str, Tensor], batch: Tensor, center_yx: Tensor) -> Tensor:

@@ -15,7 +15,11 @@ COMPUTE = Compute(torch.device("cpu"))
 def test_every_shipped_recipe_builds(name):
     recipe = read_recipe(name)
     plain = build_pipeline(recipe, COMPUTE)
-    assert len(plain.processors) == (2 if recipe.estimator is None else 3)
+    stages = [process.__module__.rpartition(".")[2] for process in plain.processors]
+    ahead = [] if COMPUTE.engine == "torch" else ["pipeline"]
+    assert stages == ["detect", *(["estimate"] if recipe.estimator else []), *ahead, "track"]
+    # Frames that come one by one are not held back by a queue.
+    assert len(build_pipeline(recipe, COMPUTE, batch_frames=1).processors) == len(stages) - len(ahead)
     assert len(build_pipeline(recipe, COMPUTE, smoothed=True).processors) == len(plain.processors) + 1
 
 
