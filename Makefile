@@ -31,7 +31,8 @@ format: $(VENV)/.dev
 bench: $(VENV)/.run
 	$(BIN)/python scripts/bench_association.py
 	$(BIN)/python scripts/bench_evaluation.py
-	$(BIN)/python scripts/bench_pipeline.py "$(VIDEO)"
+	$(BIN)/posetrack bench "$(VIDEO)" --recipe default --recipe fast
+	$(BIN)/python scripts/bench_memory.py "$(VIDEO)"
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

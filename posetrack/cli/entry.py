@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 _INTERRUPTED = 130
 
@@ -19,10 +22,22 @@ def main() -> None:
         run()
     except KeyboardInterrupt:
         print("posetrack: interrupted", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+        _leave_at_once(_INTERRUPTED)
+    except SystemExit as leaving:  # Typer makes one of a Ctrl-C.
+        if leaving.code == _INTERRUPTED:
+            _leave_at_once(_INTERRUPTED)
+        raise
     except OSError as error:
         print(f"posetrack: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """Leave without unloading torch and the engines, which takes a second; every file is closed by now."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _interrupt_once(number: int, frame: FrameType | None) -> None:
@@ -30,3 +45,7 @@ def _interrupt_once(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -95,7 +95,7 @@ def live_command(
         shown = _open_window(controls, source, session.stop) if window else None
         if json_to is not None:
             outputs.append(_write_json(source, session.pipeline.skeleton, read_recipe(recipe).name))
-        outputs.append(recorder := Recorder(record or _RECORDING))
+        outputs.append(recorder := Recorder(record or _RECORDING, controls.stop_recording))
         if serve is not None or not (window or json_to):
             outputs.append(_serve(serve or _DEFAULT_ADDRESS, token, controls, live, recorder))
         if not quiet:

@@ -65,6 +65,12 @@ class LiveControls:
             self._changed.notify_all()
             return self._settings
 
+    def stop_recording(self) -> None:
+        """Switch recording off, if it is on."""
+        with self._changed:
+            self._settings = replace(self._settings, is_recording=False)
+            self._changed.notify_all()
+
     def choose_recipe(self, name: str) -> LiveSettings:
         """Change the recipe.
 

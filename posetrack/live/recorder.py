@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -27,9 +28,11 @@ class Recorder:
 
     Args:
         path: Of the first recording.
+        on_failure: Called when a recording fails, so that nobody believes it goes on.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_failure: Callable[[], None] = lambda: None) -> None:
+        self._on_failure = on_failure
         self._first = self._path = path
         self._claimed: Path | None = None
         self._number = 1
@@ -69,6 +72,7 @@ class Recorder:
             self._writer, self._has_failed = None, True
             self._release()
             _log.warning("recording stopped: %s", error)
+            self._on_failure()
 
     def _claim(self) -> None:
         """Take the first name that is free, with an empty file, so that no other session takes it too."""

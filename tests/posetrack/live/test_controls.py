@@ -30,6 +30,14 @@ def test_every_switch_changes_one_thing_and_back(name):
     assert controls.toggle(name) == before
 
 
+def test_recording_is_stopped_whether_it_is_on_or_not():
+    controls = make_controls()
+    controls.toggle("record")
+    for _ in range(2):
+        controls.stop_recording()
+        assert not controls.settings.is_recording
+
+
 def test_recipes_go_round():
     controls = make_controls()
     assert [controls.next_recipe().recipe for _ in range(4)] == ["default", "mine.toml", "fast", "default"]

@@ -86,12 +86,14 @@ def test_a_disk_that_fails_ends_the_recording_until_it_is_switched_on_again(
                 raise VideoError("out.mp4: No space left on device")
             super().write(image, time_s)
 
-    recorder = Recorder(tmp_path / "out.mp4")
+    failures: list[str] = []
+    recorder = Recorder(tmp_path / "out.mp4", lambda: failures.append("told"))
     with monkeypatch.context() as patch:
         patch.setattr(recorder_module, "VideoWriter", FullDisk)
         for index in range(5):
             recorder.show(make_picture(index))
     assert "recording stopped: out.mp4: No space left on device" in caplog.text
+    assert failures == ["told"]
     assert list(tmp_path.iterdir()) == []
     recorder.show(make_picture(6, is_recording=False))
     recorder.show(make_picture(7))

@@ -1,0 +1,86 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from posetrack import benchmark
+from posetrack.benchmark import NETWORKS, StageClock
+from posetrack.cli.main import app
+from posetrack.frame import Frame
+
+CLIP = Path(__file__).parents[2] / "docs" / "media" / "street.mp4"
+
+
+class HandClock:
+    """Time that only moves when told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def hand(monkeypatch) -> HandClock:
+    clock = HandClock()
+    monkeypatch.setattr(benchmark, "time", clock)
+    return clock
+
+
+def test_inner_stages_are_not_counted_twice(hand):
+    clock = StageClock()
+    with clock.stage("outer"):
+        hand.now_s += 1
+        with clock.stage("inner"):
+            hand.now_s += 10
+            with clock.stage("innermost"):
+                hand.now_s += 100
+            hand.now_s += 20
+        hand.now_s += 2
+    assert clock.busy_s == {"outer": 3, "inner": 30, "innermost": 100}
+
+
+def test_a_processor_is_not_charged_for_its_input(hand):
+    clock = StageClock()
+    frame = Frame(0, 0.0, None)
+
+    def source():
+        for _ in range(3):
+            hand.now_s += 5
+            yield frame
+
+    def process(frames):
+        for item in frames:
+            hand.now_s += 1
+            yield item
+
+    process.__module__ = "posetrack.processors.detect"
+    for _ in clock.wrap(process)(clock.iterate(source(), "decode")):
+        hand.now_s += 1000
+    assert clock.busy_s == {"decode": 15, "detect": 3}
+
+
+def test_the_command_reports_every_recipe(tmp_path):
+    out = tmp_path / "bench.json"
+    options = ["--recipe", "fast", "--recipe", "default", "--frames", "8", "--repeats", "2", "--out", str(out)]
+    result = CliRunner().invoke(app, ["bench", str(CLIP), *options])
+    assert result.exit_code == 0, result.output
+    reports = json.loads(out.read_text())
+    assert list(reports) == ["fast", "default"]
+    for name, report in reports.items():
+        assert report["num_frames"] == 8
+        assert min(report["fps"], report["networks_fps"], report["ratio"], report["warm_up_s"]) > 0
+        assert 0 < report["latency_p50_ms"] <= report["latency_p95_ms"]
+        assert report["peak_memory_mib"] > 50
+        stages = {"decode", "detect", NETWORKS, "track", "draw", "encode", "write"}
+        assert set(report["stage_shares"]) == stages | ({"estimate"} if name == "default" else set())
+        assert all(0 <= share <= 1.01 for share in report["stage_shares"].values())
+        assert f"{report['fps']:.1f} frames/s" in result.output
+
+
+def test_a_clip_that_is_not_there_is_one_line(tmp_path, capsys):
+    result = CliRunner().invoke(app, ["bench", str(tmp_path / "none.mp4")])
+    assert result.exit_code == 1
+    assert "no such file" in str(result.exception)
