@@ -27,14 +27,17 @@ def read_json(path: Path) -> Any:
         with _paused_garbage_collection():
             return json.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
-        raise ResultsError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
+        reason = (error.strerror or str(error)).lower()
+        raise ResultsError(f"{path}: cannot be read: {reason}; check the path") from error
     except UnicodeDecodeError as error:
         raise ResultsError(f"{path}: not JSON: not UTF-8 text at byte {error.start}") from error
     except json.JSONDecodeError as error:
-        end = " (the file ends there: was it cut short?)" if not error.doc[error.pos :].strip() else ""
-        raise ResultsError(f"{path}: not JSON: line {error.lineno}: {error.msg.lower()}{end}") from error
+        message = error.msg.lower()
+        is_end = not error.doc[error.pos :].strip() or message.startswith("unterminated")
+        end = " (the file ends there: was it cut short?)" if is_end else ""
+        raise ResultsError(f"{path}: not JSON: line {error.lineno}: {message}{end}") from error
     except (ValueError, RecursionError) as error:
-        raise ResultsError(f"{path}: not JSON: {str(error).splitlines()[0]}") from error
+        raise ResultsError(f"{path}: not JSON: a number too long, or too deep") from error
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from posetrack.annotations.fields import read_json
 from posetrack.errors import ResultsError
 from posetrack.evaluation.coco_masks import compute_mask_area, encode_mask
 
@@ -46,32 +46,6 @@ class CocoAnnotations:
         return len(self.keypoint_names)
 
 
-def read_json(path: Path | str) -> Any:
-    """Read a whole JSON file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        What it holds. NaN and infinity come through: whoever reads the numbers refuses them.
-
-    Raises:
-        ResultsError: The file cannot be read or is not JSON.
-    """
-    try:
-        return json.loads(Path(path).read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ResultsError(f"{path}: cannot be read: {reason}; check the path") from error
-    except UnicodeDecodeError as error:
-        raise ResultsError(f"{path}: byte {error.start}: not text; expected a JSON file") from error
-    except json.JSONDecodeError as error:
-        message = f"{path}: line {error.lineno}: not JSON ({error.msg.lower()}); is the file whole?"
-        raise ResultsError(message) from error
-    except (ValueError, RecursionError) as error:
-        raise ResultsError(f"{path}: not JSON that can be read: a number too long, or too deep") from error
-
-
 def read_coco_annotations(path: Path | str) -> dict[str, Any]:
     """Read a COCO annotation file; `evaluate_coco` checks what is in it.
 
@@ -84,7 +58,7 @@ def read_coco_annotations(path: Path | str) -> dict[str, Any]:
     Raises:
         ResultsError: The file cannot be read, is not JSON, or holds no object.
     """
-    dataset = read_json(path)
+    dataset = read_json(Path(path))
     if not isinstance(dataset, dict):
         raise _expected(str(path), "an object with images, annotations and categories", dataset)
     return dataset
@@ -103,7 +77,7 @@ def read_coco_results(path: Path | str) -> list[Any]:
     Raises:
         ResultsError: The file cannot be read, is not JSON, or holds no results.
     """
-    results = read_json(path)
+    results = read_json(Path(path))
     if isinstance(results, dict):
         results = results.get("annotations")
     if not isinstance(results, list):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from posetrack.annotations.fields import read_json
 from posetrack.errors import ResultsError
-from posetrack.evaluation.coco_files import read_json
 from posetrack.evaluation.mat_files import read_mat
 from posetrack.skeleton import MPII_16
 

@@ -5,7 +5,7 @@ import torch
 
 from posetrack.build import build_pipeline
 from posetrack.compute import Compute
-from posetrack.errors import PoseTrackError, RecipeError, WeightsError
+from posetrack.errors import RecipeError, WeightsError
 from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe, list_recipes, read_recipe
 
 COMPUTE = Compute(torch.device("cpu"))

@@ -15,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 
 from posetrack.errors import ResultsError
 from posetrack.evaluation.coco import IOU_TYPES, choose_sigmas, evaluate_coco
-from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_results, read_json
+from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_results
 from posetrack.evaluation.coco_masks import compute_mask_area, encode_mask
 from posetrack.frame import Instances
 from posetrack.results.coco import write_coco
@@ -362,11 +362,11 @@ def test_other_wrong_calls_say_what_to_do():
 
 FILE_CASES = {
     "absent": (None, "cannot be read: no such file"),
-    "empty": (b"", "line 1: not JSON"),
-    "cut short": (b'{"images": [{"id": 1},\n {"i', "line 2: not JSON"),
-    "not text": (b"\xff\xfe\x00", "byte 0: not text"),
-    "deep": (b"[" * 100_000, "not JSON that can be read"),
-    "long number": (b"[" + b"9" * 5000 + b"]", "not JSON that can be read"),
+    "empty": (b"", "not JSON: line 1"),
+    "cut short": (b'{"images": [{"id": 1},\n {"i', "not JSON: line 2"),
+    "not text": (b"\xff\xfe\x00", "not UTF-8 text at byte 0"),
+    "deep": (b"[" * 100_000, "not JSON: a number too long, or too deep"),
+    "long number": (b"[" + b"9" * 5000 + b"]", "not JSON: a number too long, or too deep"),
     "a number": (b"5", "expected"),
 }
 
@@ -381,7 +381,7 @@ def test_a_file_that_is_not_coco_is_refused_in_one_line(tmp_path, content, messa
             read(path)
         check_message(caught, path, message)
     with pytest.raises(ResultsError, match="cannot be read: is a directory"):
-        read_json(tmp_path)
+        read_coco_results(tmp_path)
 
 
 @settings(max_examples=50, deadline=None)
