@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from posetrack.frame import FloatArray, ImageArray
+from posetrack.frame import FloatArray, ImageArray, IntArray
+
+_FAR_PX = 2.0**40
 
 
 def expand_boxes(boxes_xyxy: FloatArray, margin: float, aspect_wh: float | None = None) -> FloatArray:
@@ -29,6 +34,51 @@ def expand_boxes(boxes_xyxy: FloatArray, margin: float, aspect_wh: float | None 
     return np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class CropPlan:
+    """How boxes are cut out of a picture: a part of it, reduced by an area average, then resampled bilinearly.
+
+    Attributes:
+        parts_xyxy: (N, 4), whole pixels, the box and a pixel around it as far as the picture goes. A part
+            without a width or height lies outside; its crop is black.
+        factors: (N,), by which the part is reduced first, from 1.
+        reduced_wh: (N, 2), pixels of the reduced part.
+        zoom_xy: (N, 2), pixels of the crop a pixel of the reduced part.
+        shift_xy: (N, 2), where in the crop the reduced part's first pixel comes. Both count centres of pixels
+            from 0, as OpenCV does.
+    """
+
+    parts_xyxy: IntArray
+    factors: IntArray
+    reduced_wh: IntArray
+    zoom_xy: npt.NDArray[np.float64]
+    shift_xy: npt.NDArray[np.float64]
+
+
+def plan_crops(image_wh: tuple[int, int], boxes_xyxy: FloatArray, size_wh: tuple[int, int]) -> CropPlan:
+    """Say how boxes are cut out of a picture and resampled to one size.
+
+    Args:
+        image_wh: Width and height of the picture in pixels.
+        boxes_xyxy: (N, 4), pixels.
+        size_wh: Width and height of the crops in pixels.
+    """
+    boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
+    scales_xy = np.asarray(size_wh) / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
+    corners = np.clip(np.floor(boxes[:, :2]) - 1, 0, image_wh).astype(np.int64)
+    ends = np.clip(np.ceil(boxes[:, 2:]) + 1, 0, image_wh).astype(np.int64)
+    part_wh = np.maximum(ends - corners, 0)
+    factors = np.clip(1 / scales_xy.max(axis=1), 1, _FAR_PX).astype(np.int64)
+    reduced_wh = np.maximum(part_wh // factors[:, None], 1)
+    # Reduced part to crop: u -> (u / reduction + origin - box corner) * scale. OpenCV puts pixel centres
+    # at whole numbers, so half a pixel is added before and taken off after.
+    zoom_xy = scales_xy / (reduced_wh / np.maximum(part_wh, 1))
+    shift_xy = (corners - boxes[:, :2]) * scales_xy + 0.5 * zoom_xy - 0.5
+    return CropPlan(
+        np.concatenate([corners, corners + part_wh], axis=1), factors, reduced_wh, zoom_xy, shift_xy
+    )
+
+
 def crop_boxes(image: ImageArray, boxes_xyxy: FloatArray, size_wh: tuple[int, int]) -> ImageArray:
     """Cut boxes out of a picture, each resampled to one size; black outside the picture.
 
@@ -43,29 +93,18 @@ def crop_boxes(image: ImageArray, boxes_xyxy: FloatArray, size_wh: tuple[int, in
         (N, height, width, 3) uint8.
     """
     crops = np.zeros((len(boxes_xyxy), size_wh[1], size_wh[0], 3), np.uint8)
-    for crop, box in zip(crops, np.asarray(boxes_xyxy, np.float64), strict=True):
-        scale_xy = np.asarray(size_wh) / np.maximum(box[2:] - box[:2], 1e-6)
-        left, top = np.maximum(np.floor(box[:2]).astype(int) - 1, 0)
-        right, bottom = np.maximum(np.ceil(box[2:]).astype(int) + 1, 0)
+    plan = plan_crops((image.shape[1], image.shape[0]), boxes_xyxy, size_wh)
+    for i, (left, top, right, bottom) in enumerate(plan.parts_xyxy):
         part = image[top:bottom, left:right]
         if part.size == 0:
             continue
-        reduced = _reduce(part, int(1 / scale_xy.max()))
-        # Reduced part to crop: u -> (u / reduction + origin - box corner) * scale. OpenCV puts pixel centres
-        # at whole numbers, so half a pixel is added before and taken off after.
-        reduction_xy = np.array([reduced.shape[1] / part.shape[1], reduced.shape[0] / part.shape[0]])
-        zoom_xy = scale_xy / reduction_xy
-        shift_xy = (np.array([left, top]) - box[:2]) * scale_xy + 0.5 * zoom_xy - 0.5
-        matrix = np.array([[zoom_xy[0], 0, shift_xy[0]], [0, zoom_xy[1], shift_xy[1]]])
-        cv2.warpAffine(reduced, matrix, size_wh, dst=crop, flags=cv2.INTER_LINEAR)
+        if plan.factors[i] > 1:
+            reduced_wh = plan.reduced_wh[i].tolist()
+            part = cv2.resize(part, reduced_wh, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        (zoom_x, zoom_y), (shift_x, shift_y) = plan.zoom_xy[i], plan.shift_xy[i]
+        matrix = np.array([[zoom_x, 0, shift_x], [0, zoom_y, shift_y]])
+        cv2.warpAffine(part, matrix, size_wh, dst=crops[i], flags=cv2.INTER_LINEAR)
     return crops
-
-
-def _reduce(image: ImageArray, factor: int) -> ImageArray:
-    if factor < 2:
-        return image
-    new_wh = (max(image.shape[1] // factor, 1), max(image.shape[0] // factor, 1))
-    return cv2.resize(image, new_wh, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def uncrop_points(points_xy: FloatArray, boxes_xyxy: FloatArray) -> FloatArray:
@@ -82,6 +121,24 @@ def uncrop_points(points_xy: FloatArray, boxes_xyxy: FloatArray) -> FloatArray:
     return (boxes_xyxy[:, None, :2] + points_xy * sizes[:, None]).astype(np.float32)
 
 
+def fit_to_multiple(
+    image_wh: tuple[int, int], longest_side_px: int, multiple_px: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Sizes of a picture scaled to a longest side, before and after padding to a multiple.
+
+    Args:
+        image_wh: Width and height of the picture in pixels.
+        longest_side_px: Longest side of the result, a multiple of `multiple_px`.
+        multiple_px: Both padded sides are multiples of it.
+
+    Returns:
+        Width and height in pixels without the padding, and with it.
+    """
+    scale = longest_side_px / max(image_wh)
+    width, height = (max(round(side * scale), 1) for side in image_wh)
+    return (width, height), (width + -width % multiple_px, height + -height % multiple_px)
+
+
 def resize_to_multiple(
     image: ImageArray, longest_side_px: int, multiple_px: int
 ) -> tuple[ImageArray, tuple[float, float]]:
@@ -96,12 +153,11 @@ def resize_to_multiple(
         The picture, and its width and height in pixels inside the padding: a point of the result divided by
         this size and multiplied by the original's is the same point of the original.
     """
-    height, width = image.shape[:2]
-    scale = longest_side_px / max(height, width)
-    new_wh = (max(round(width * scale), 1), max(round(height * scale), 1))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    image_wh = (image.shape[1], image.shape[0])
+    new_wh, padded_wh = fit_to_multiple(image_wh, longest_side_px, multiple_px)
+    method = cv2.INTER_AREA if longest_side_px < max(image_wh) else cv2.INTER_LINEAR
     resized = cv2.resize(image, new_wh, interpolation=method)
-    pad_right, pad_below = (-new_wh[0]) % multiple_px, (-new_wh[1]) % multiple_px
+    pad_right, pad_below = padded_wh[0] - new_wh[0], padded_wh[1] - new_wh[1]
     padded = cv2.copyMakeBorder(resized, 0, pad_below, 0, pad_right, cv2.BORDER_CONSTANT)
     return padded.astype(np.uint8, copy=False), (float(new_wh[0]), float(new_wh[1]))
 
