@@ -12,6 +12,7 @@ from typing import TypeVar
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError, suggest
 from posetrack.pipeline import FrameProcessor, run_ahead
+from posetrack.predictors.device_images import DevicePictures
 from posetrack.predictors.movenet import MultiposePredictor, ThunderPredictor
 from posetrack.processors.detect import Detector, detect
 from posetrack.processors.estimate import PoseEstimator, estimate
@@ -24,20 +25,21 @@ from posetrack.skeleton import COCO_17, Skeleton
 V = TypeVar("V")
 
 
-DETECTORS: dict[str, Callable[[DetectorRecipe, Compute], Detector]] = {
-    "movenet-multipose": lambda recipe, compute: MultiposePredictor(
+DETECTORS: dict[str, Callable[[DetectorRecipe, Compute, DevicePictures | None], Detector]] = {
+    "movenet-multipose": lambda recipe, compute, pictures: MultiposePredictor(
         compute,
         longest_side_px=recipe.longest_side_px,
         score_threshold=recipe.score_threshold,
         nms_iou=recipe.nms_iou,
         nms_oks=recipe.nms_oks,
+        pictures=pictures,
     ),
 }
 """Who finds people, by the name that recipes use."""
 
-ESTIMATORS: dict[str, Callable[[EstimatorRecipe, Compute], PoseEstimator]] = {
-    "movenet-thunder": lambda recipe, compute: ThunderPredictor(
-        compute, margin=recipe.margin, batch_crops=recipe.batch_crops
+ESTIMATORS: dict[str, Callable[[EstimatorRecipe, Compute, DevicePictures | None], PoseEstimator]] = {
+    "movenet-thunder": lambda recipe, compute, pictures: ThunderPredictor(
+        compute, margin=recipe.margin, batch_crops=recipe.batch_crops, pictures=pictures
     ),
 }
 """Who estimates the pose in a box, by the name that recipes use."""
@@ -75,10 +77,14 @@ def build_pipeline(
     if compute.device.type == "cpu":
         tune_process(torch_computes=compute.engine == "torch")
     batch_frames = batch_frames or recipe.detector.batch_frames
+    # On a GPU, the picture that the detector saw is still there when boxes are cut out of it.
+    pictures = None
+    if compute.device.type == "cuda":
+        pictures = DevicePictures(compute.device, remembered=2 * batch_frames)
     make_detector = _look_up(DETECTORS, recipe.detector.network, f"{recipe.name}: detector.network")
     processors = [
         detect(
-            make_detector(recipe.detector, compute),
+            make_detector(recipe.detector, compute, pictures),
             batch_frames=batch_frames,
             det_every=recipe.detector.det_every,
         )
@@ -86,7 +92,7 @@ def build_pipeline(
     estimator = None
     if recipe.estimator is not None:
         make = _look_up(ESTIMATORS, recipe.estimator.network, f"{recipe.name}: estimator.network")
-        estimator = make(recipe.estimator, compute)
+        estimator = make(recipe.estimator, compute, pictures)
         processors.append(
             estimate(estimator, batch_crops=recipe.estimator.batch_crops, batch_frames=batch_frames)
         )

@@ -16,6 +16,8 @@ from posetrack.cli.live import live_command
 from posetrack.cli.recipes import recipes_command
 from posetrack.cli.retrack import retrack_command
 from posetrack.cli.run import run_command
+from posetrack.cli.train import train_command
+from posetrack.cli.weights import weights_app
 from posetrack.errors import PoseTrackError
 
 app = typer.Typer(
@@ -28,11 +30,13 @@ app = typer.Typer(
 app.command("run")(run_command)
 app.command("live")(live_command)
 app.command("retrack")(retrack_command)
+app.command("train")(train_command)
 app.command("convert")(convert_command)
 app.command("bench")(bench_command)
 app.command("recipes")(recipes_command)
 app.command("doctor")(doctor_command)
 app.add_typer(eval_app, name="eval")
+app.add_typer(weights_app, name="weights")
 
 
 def _print_version(is_asked: bool) -> None:

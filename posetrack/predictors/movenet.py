@@ -18,6 +18,7 @@ from posetrack.compute import Compute
 from posetrack.errors import WeightsError
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.geometry import crop_boxes, expand_boxes, resize_to_multiple, uncrop_points
+from posetrack.predictors.device_images import DevicePictures, cut_crops, resize_pictures
 from posetrack.skeleton import COCO_17
 from trackers.nms import box_nms, oks_nms
 from trackers.oks import compute_pose_areas
@@ -38,6 +39,8 @@ class MultiposePredictor:
         score_threshold: People below this score are left out.
         nms_iou: Of two boxes that overlap more than this, the surer stays.
         nms_oks: Of two poses more alike than this, the surer stays.
+        pictures: Takes the pictures to the device, to be resized there; predictors may share it. Without, a GPU
+            gets one of its own, and on a CPU OpenCV resizes.
 
     Raises:
         PoseTrackError: The engine cannot take the network.
@@ -52,9 +55,11 @@ class MultiposePredictor:
         score_threshold: float,
         nms_iou: float,
         nms_oks: float,
+        pictures: DevicePictures | None = None,
     ) -> None:
         self._network = _load(MOVENET_MULTIPOSE, "movenet-multipose", compute)
         self._device = compute.device
+        self._pictures = pictures or _choose_pictures(compute.device)
         self._longest_side_px = longest_side_px
         self._score_threshold = score_threshold
         self._nms_iou = nms_iou
@@ -76,19 +81,15 @@ class MultiposePredictor:
 
     @torch.inference_mode()
     def _predict(self, images: list[ImageArray]) -> list[Instances]:
-        resized = [resize_to_multiple(image, self._longest_side_px, _STRIDE_PX) for image in images]
-        heads = self._network(_to_batch(np.stack([image for image, _ in resized]), self._device))
-        decoded = decode_multiple(heads, self._score_threshold)
+        batch, inner_wh = self._resize(images)
+        decoded = decode_multiple(self._network(batch), self._score_threshold)
+        height, width = images[0].shape[:2]
+        # Relative to the padded input -> pixels of the picture.
+        scale_xy = np.array(
+            [batch.shape[3] / inner_wh[0] * width, batch.shape[2] / inner_wh[1] * height], np.float32
+        )
         people = []
-        for image, (padded, inner_wh), columns in zip(images, resized, decoded, strict=True):
-            # Relative to the padded input -> pixels of the picture.
-            scale_xy = np.array(
-                [
-                    padded.shape[1] / inner_wh[0] * image.shape[1],
-                    padded.shape[0] / inner_wh[1] * image.shape[0],
-                ],
-                np.float32,
-            )
+        for columns in decoded:
             boxes, box_scores, keypoints, keypoint_scores = (column.cpu().numpy() for column in columns)
             found = Instances(
                 boxes_xyxy=boxes * np.tile(scale_xy, 2),
@@ -98,6 +99,13 @@ class MultiposePredictor:
             )
             people.append(self._suppress(found))
         return people
+
+    def _resize(self, images: list[ImageArray]) -> tuple[Tensor, tuple[float, float]]:
+        """Pictures of one size as a batch, and their width and height in it inside the padding."""
+        if self._pictures is not None:
+            return resize_pictures(self._pictures.upload(images), self._longest_side_px, _STRIDE_PX)
+        resized = [resize_to_multiple(image, self._longest_side_px, _STRIDE_PX) for image in images]
+        return _to_batch(np.stack([image for image, _ in resized]), self._device), resized[0][1]
 
     def _suppress(self, people: Instances) -> Instances:
         assert people.boxes_xyxy is not None
@@ -113,15 +121,20 @@ class ThunderPredictor:
         compute: What the network runs on.
         margin: Share added to the longer side of each box before it is cut out as a square.
         batch_crops: Most crops in one call of the network.
+        pictures: Takes the pictures to the device, for crops to be cut there; predictors may share it. Without,
+            a GPU gets one of its own, and on a CPU OpenCV cuts.
 
     Raises:
         PoseTrackError: The engine cannot take the network.
         WeightsError: The weights are missing or damaged.
     """
 
-    def __init__(self, compute: Compute, *, margin: float, batch_crops: int) -> None:
+    def __init__(
+        self, compute: Compute, *, margin: float, batch_crops: int, pictures: DevicePictures | None = None
+    ) -> None:
         self._network = _load(MOVENET_THUNDER, "movenet-thunder", compute)
         self._device = compute.device
+        self._pictures = pictures or _choose_pictures(compute.device)
         self._margin = margin
         self._batch_crops = batch_crops
 
@@ -138,12 +151,10 @@ class ThunderPredictor:
             For each picture keypoints (N, K, 2) in its pixels, and their scores (N, K).
         """
         squares = [expand_boxes(boxes, self._margin, aspect_wh=1.0) for boxes in boxes_xyxy]
-        size_wh = (_THUNDER_SIZE_PX, _THUNDER_SIZE_PX)
-        crops = [crop_boxes(image, boxes, size_wh) for image, boxes in zip(images, squares, strict=True)]
         K = MOVENET_THUNDER.num_keypoints
         points = [np.zeros((0, K, 2), np.float32)]
         scores = [np.zeros((0, K), np.float32)]
-        for batch in _split(crops, self._batch_crops):
+        for batch in self._cut(images, squares):
             batch_points, batch_scores = self._predict(batch)
             points.append(batch_points)
             scores.append(batch_scores)
@@ -156,9 +167,22 @@ class ThunderPredictor:
             for xy, boxes, score in zip(split_points, squares, split_scores, strict=True)
         ]
 
+    def _cut(self, images: Sequence[ImageArray], squares: Sequence[FloatArray]) -> Iterator[Tensor]:
+        """The crops of all pictures, in batches for the network."""
+        size_wh = (_THUNDER_SIZE_PX, _THUNDER_SIZE_PX)
+        if self._pictures is None:
+            crops = [crop_boxes(image, boxes, size_wh) for image, boxes in zip(images, squares, strict=True)]
+            for batch in _split(crops, self._batch_crops):
+                yield _to_batch(batch, self._device)
+            return
+        # A picture without people stays where it is.
+        seen = [(image, boxes) for image, boxes in zip(images, squares, strict=True) if len(boxes)]
+        uploaded = self._pictures.upload([image for image, _ in seen])
+        yield from cut_crops(uploaded, [boxes for _, boxes in seen], size_wh, batch_crops=self._batch_crops)
+
     @torch.inference_mode()
-    def _predict(self, crops: ImageArray) -> tuple[FloatArray, FloatArray]:
-        points, scores = decode_single(self._network(_to_batch(crops, self._device)))
+    def _predict(self, crops: Tensor) -> tuple[FloatArray, FloatArray]:
+        points, scores = decode_single(self._network(crops))
         return points.cpu().numpy(), scores.cpu().numpy()
 
 
@@ -169,6 +193,10 @@ def _load(config: MoveNetConfig, name: str, compute: Compute) -> Engine:
     except CheckpointError as error:
         raise WeightsError(str(error)) from error
     return compute.make_engine(network, name=name, example=_EXAMPLE)
+
+
+def _choose_pictures(device: torch.device) -> DevicePictures | None:
+    return DevicePictures(device) if device.type == "cuda" else None
 
 
 def _to_batch(images: ImageArray, device: torch.device) -> Tensor:

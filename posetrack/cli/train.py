@@ -1,0 +1,204 @@
+"""`posetrack train`: weights from a recipe and data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from posetrack.errors import PoseTrackError
+
+if TYPE_CHECKING:
+    from models.training.distributed import World
+    from models.training.loop import StepReport, Trainer
+
+_LINE_EVERY_S = 10.0
+
+
+def train_command(
+    recipe: Annotated[
+        str, typer.Argument(help="A TOML file, or the name of a training recipe.", show_default=False)
+    ],
+    data: Annotated[Path, typer.Option(help="Folder that the recipe's paths are relative to.")] = Path("."),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for weights, checkpoints and logs.", show_default="checkpoints/RECIPE"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Start from the body of these (safetensors).", show_default="the recipe's"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many steps; --resume goes on.", show_default="all")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read pictures.", show_default="the recipe's")
+    ] = None,
+) -> None:
+    """Train a network.
+
+    On several GPUs: torchrun --no-python --nproc-per-node N posetrack train RECIPE ...
+    """
+    from models.training.distributed import join_world
+    from models.training.errors import TrainingError
+    from posetrack.compute import choose_device
+    from posetrack.training import find_recipe
+
+    try:
+        path = find_recipe(recipe)
+        out = out or Path("checkpoints") / path.stem
+        choices = _Choices(data, out, weights, is_resumed=resume, steps=steps, workers=workers)
+        with join_world(choose_device(device)) as world:
+            _train(path, choices, world)
+    except TrainingError as error:
+        raise PoseTrackError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """What the command line says besides the recipe."""
+
+    data: Path
+    out: Path
+    weights: Path | None
+    is_resumed: bool
+    steps: int | None
+    workers: int | None
+
+
+def _train(path: Path, choices: _Choices, world: World) -> None:
+    from models.hrnet.recipe import read_pose_recipe
+    from posetrack.training import make_trainer
+
+    recipe = read_pose_recipe(path)
+    if choices.workers is not None:
+        recipe = replace(recipe, loop=replace(recipe.loop, num_workers=choices.workers))
+    text = path.read_text(encoding="utf-8")
+    console = Console(highlight=False)
+    with TrainProgress(console, path.stem, is_quiet=not world.is_main) as progress:
+        trainer = make_trainer(
+            recipe,
+            recipe_text=text,
+            data_folder=choices.data,
+            out_folder=choices.out,
+            world=world,
+            weights=choices.weights,
+            report=progress,
+        )
+        _resume(trainer, choices)
+        if world.is_main:
+            choices.out.mkdir(parents=True, exist_ok=True)
+            (choices.out / "recipe.toml").write_text(text, encoding="utf-8")
+            parameters = sum(parameter.numel() for parameter in trainer.network.parameters())
+            console.print(
+                f"{path.stem}: {trainer.plan.num_samples} people, {parameters / 1e6:.1f} M parameters, "
+                f"{trainer.plan.num_steps} steps from {trainer.step}",
+                markup=False,
+                soft_wrap=True,
+            )
+        trainer.run(choices.steps)
+    if world.is_main:
+        _finish(trainer, choices.out, console)
+
+
+def _resume(trainer: Trainer, choices: _Choices) -> None:
+    from models.training.checkpoint import CheckpointFolder, read_checkpoint
+
+    latest = CheckpointFolder(choices.out).latest
+    if choices.is_resumed and latest is None:
+        raise PoseTrackError(f"{choices.out}: no checkpoint to resume from; leave --resume out to start")
+    if not choices.is_resumed and latest is not None:
+        raise PoseTrackError(
+            f"{choices.out}: has a training already; go on with --resume, or give another --out"
+        )
+    if latest is not None:
+        trainer.resume(read_checkpoint(latest))
+
+
+def _finish(trainer: Trainer, out: Path, console: Console) -> None:
+    """Write the weights of the best checkpoint, or of the last where none was judged."""
+    from safetensors.torch import save_file
+
+    from models.training.checkpoint import CheckpointFolder, read_checkpoint
+
+    folder = CheckpointFolder(out)
+    path = folder.best if folder.best.is_file() else folder.latest
+    if path is None:
+        return
+    state = read_checkpoint(path)
+    weights = state["ema"] or state["network"]
+    target = out / "weights.safetensors"
+    part = target.with_name(target.name + ".part")
+    save_file(
+        {name: value.contiguous() for name, value in weights.items()},
+        part,
+        metadata={"step": str(state["step"])},
+    )
+    part.replace(target)
+    score = "not judged" if state["best_score"] < 0 else f"best score {state['best_score']:.4f}"
+    console.print(f"{target}: weights of step {state['step']}, {score}", markup=False, soft_wrap=True)
+
+
+class TrainProgress:
+    """Shows a training's steps: a bar on a terminal, plain lines elsewhere, nothing in helper processes.
+
+    Args:
+        console: Where to show them.
+        name: What the training is called.
+        is_quiet: Show nothing.
+    """
+
+    def __init__(self, console: Console, name: str, *, is_quiet: bool) -> None:
+        self._console = console
+        self._name = name
+        self._is_quiet = is_quiet
+        self._shown_s = time.monotonic()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def __enter__(self) -> TrainProgress:
+        if self._console.is_terminal and not self._is_quiet:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[state]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self._name, total=None, state="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, report: StepReport) -> None:
+        """Show a step."""
+        state = f"epoch {report.epoch + 1}, {_list(report.losses)}, {report.samples_per_s:.0f} samples/s"
+        if self._bar is not None:
+            self._bar.update(self._task, total=report.num_steps, completed=report.step, state=state)
+        elif not self._is_quiet and (report.step == 1 or time.monotonic() - self._shown_s >= _LINE_EVERY_S):
+            self._shown_s = time.monotonic()
+            self._console.print(
+                f"{self._name}: step {report.step} of {report.num_steps}, {state}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+def _list(losses: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in losses.items())

@@ -1,0 +1,311 @@
+"""Training of top-down pose from a recipe: the application's side, which knows skeletons, files and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.data.coco import encode_coco_results, read_coco_detections, read_coco_samples
+from models.data.mpii import read_mpii_samples
+from models.data.samples import FloatArray, PoseSamples, enclose_keypoints, join_samples, keep_trainable
+from models.hrnet.dataset import PoseDataset
+from models.hrnet.recipe import PoseRecipe, list_pose_recipes, make_network
+from models.hrnet.train import (
+    load_body,
+    make_coding,
+    make_dataset,
+    make_pose_losses,
+    predict_poses,
+    score_people,
+)
+from models.training.distributed import World
+from models.training.errors import TrainingError, TrainingRecipeError
+from models.training.loop import StepReport, Task, Trainer
+from models.training.recipe import suggest
+from posetrack.annotations.read import read_annotations
+from posetrack.annotations.video import AnnotatedVideo
+from posetrack.evaluation.coco import evaluate_coco
+from posetrack.evaluation.coco_files import read_coco_annotations
+from posetrack.evaluation.crowdpose import evaluate_crowdpose
+from posetrack.evaluation.mpii import evaluate_mpii
+from posetrack.evaluation.mpii_files import read_mpii_truth
+from posetrack.skeleton import CROWDPOSE_14, SKELETONS, Skeleton
+from posetrack.training_samples import write_sample_pictures
+from trackers.nms import oks_nms
+
+Metrics = dict[str, float | None]
+
+_LEGS = ("hip", "knee", "ankle", "pelvis")
+# Of two poses of detected boxes more alike than this, the surer stays (the public code's OKS_THRE).
+_MAX_OKS = 0.9
+_MPII_TRUTH = "gt_valid.mat"
+
+
+def find_recipe(name_or_path: str) -> Path:
+    """The file of a training recipe, by the name of one that ships with the package or by its path.
+
+    Raises:
+        TrainingRecipeError: There is none.
+    """
+    shipped = list_pose_recipes()
+    path = shipped.get(name_or_path, Path(name_or_path))
+    if not path.is_file():
+        raise TrainingRecipeError(
+            f"{name_or_path}: no such training recipe; {suggest(name_or_path, list(shipped))}, or "
+            "give the path of a TOML file"
+        )
+    return path
+
+
+def find_skeleton(recipe: PoseRecipe) -> Skeleton:
+    """The skeleton that a recipe names.
+
+    Raises:
+        TrainingRecipeError: There is none of this name.
+    """
+    name = recipe.data.skeleton
+    if name not in SKELETONS:
+        raise TrainingRecipeError(f"data.skeleton: unknown '{name}'; {suggest(name, list(SKELETONS))}")
+    return SKELETONS[name]
+
+
+def make_trainer(
+    recipe: PoseRecipe,
+    *,
+    recipe_text: str,
+    data_folder: Path,
+    out_folder: Path,
+    world: World,
+    weights: Path | None = None,
+    report: Callable[[StepReport], None] | None = None,
+) -> Trainer:
+    """Everything that a recipe says, ready to run.
+
+    Args:
+        recipe: What to train.
+        recipe_text: Kept in checkpoints.
+        data_folder: What the recipe's paths are relative to.
+        out_folder: For logs, checkpoints and pictures.
+        world: The processes that train together.
+        weights: The body's weights in place of those that the recipe names.
+        report: Called after each step.
+
+    Raises:
+        TrainingError: Data or weights are missing or not what they should be.
+        ResultsError: The same of annotations to judge by.
+    """
+    skeleton = find_skeleton(recipe)
+    if not data_folder.is_dir():
+        raise TrainingError(f"{data_folder}: no such folder; give the data's with --data")
+    torch.manual_seed(recipe.loop.seed)
+    network = make_network(recipe.network, skeleton.num_keypoints)
+    if weights is not None or recipe.network.body:
+        load_body(network, weights or data_folder / recipe.network.body)
+    upper_body = tuple(i for i, name in enumerate(skeleton.names) if not name.endswith(_LEGS))
+    samples = keep_trainable(read_samples(recipe, skeleton, data_folder, is_training=True))
+    dataset = make_dataset(recipe, samples, skeleton.flip_index, upper_body, is_training=True)
+    evaluate = None
+    if recipe.data.dev and recipe.loop.evaluate_every_epochs and world.is_main:
+        evaluate = make_evaluation(recipe, skeleton, data_folder, out_folder)
+    elif recipe.data.dev and recipe.loop.evaluate_every_epochs:
+        evaluate = _judge_nothing
+    task = Task(
+        network,
+        dataset,
+        len(samples),
+        make_pose_losses(make_coding(recipe), recipe.crop.loss),
+        evaluate,
+        recipe_text,
+    )
+    return Trainer(
+        task,
+        loop=recipe.loop,
+        optimizer=recipe.optimizer,
+        schedule=recipe.schedule,
+        world=world,
+        folder=out_folder,
+        report=report,
+    )
+
+
+def read_samples(
+    recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path, *, is_training: bool
+) -> PoseSamples:
+    """Read the annotated people that a recipe trains on, or those that it judges by.
+
+    Raises:
+        TrainingError: Files are missing or not what they should be.
+        ResultsError: The same of PoseTrack's files.
+    """
+    data = recipe.data
+    path = data_folder / (data.train if is_training else data.dev)
+    images = data_folder / (data.train_images if is_training else data.dev_images)
+    if data.format == "mpii":
+        samples = read_mpii_samples(path, images)
+    elif data.format == "posetrack":
+        files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        if not files:
+            raise TrainingError(f"{path}: no annotation files (*.json) in this folder")
+        samples = join_samples([convert_annotated_video(read_annotations(file), images) for file in files])
+    else:
+        samples = read_coco_samples(path, images, skeleton.num_keypoints)
+    if samples.num_keypoints != skeleton.num_keypoints:
+        raise TrainingRecipeError(
+            f"data.skeleton: {skeleton.name} has {skeleton.num_keypoints} keypoints, but {path} has "
+            f"{samples.num_keypoints}"
+        )
+    return enclose_keypoints(samples) if data.boxes == "keypoints" else samples
+
+
+def convert_annotated_video(video: AnnotatedVideo, image_folder: Path) -> PoseSamples:
+    """The people of a PoseTrack sequence as samples; those without a box get the one around their keypoints."""
+    people = video.people
+    known = people.present & people.has_points[:, None]
+    frames = video.frames
+    samples = PoseSamples(
+        image_paths=tuple(image_folder / frame.file_name for frame in frames),
+        image_ids=np.array(
+            [f.image_id if f.image_id is not None else i for i, f in enumerate(frames)], np.int64
+        ),
+        image_index=people.frame_index,
+        boxes_xyxy=people.boxes_xyxy.astype(np.float32),
+        scores=np.ones(len(people), np.float32),
+        keypoints_xy=np.nan_to_num(people.keypoints_xy).astype(np.float32),
+        weights=known.astype(np.float32),
+    )
+    has_box = np.isfinite(samples.boxes_xyxy).all(axis=1, keepdims=True)
+    boxes = np.where(has_box, samples.boxes_xyxy, enclose_keypoints(samples).boxes_xyxy)
+    # Whoever has neither has an empty box, and is left out with those of whom nothing is known.
+    return replace(samples, boxes_xyxy=np.nan_to_num(boxes).astype(np.float32))
+
+
+def make_evaluation(
+    recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path, out_folder: Path
+) -> Callable[[nn.Module, int], Metrics]:
+    """A function that judges a network on the recipe's dev set, and draws some of its people.
+
+    Returns:
+        From network and epoch to numbers, AP or PCKh first.
+    """
+    truth = read_samples(recipe, skeleton, data_folder, is_training=False)
+    people = truth if recipe.data.format == "mpii" else keep_trainable(truth)
+    if recipe.data.dev_detections:
+        people = read_coco_detections(data_folder / recipe.data.dev_detections, truth)
+    measure = _make_measure(recipe, skeleton, data_folder, truth)
+    coding = make_coding(recipe)
+    dataset = make_dataset(recipe, people, skeleton.flip_index, is_training=False)
+    shown = make_dataset(recipe, _choose_shown(keep_trainable(truth)), skeleton.flip_index, is_training=False)
+
+    def predict(network: nn.Module, people: PoseDataset) -> tuple[FloatArray, FloatArray]:
+        return predict_poses(
+            network,
+            people,
+            coding,
+            is_flip_tested=recipe.crop.is_flip_tested,
+            num_workers=recipe.loop.num_workers if len(people) > 64 else 0,
+            precision=recipe.loop.precision,
+        )
+
+    def evaluate(network: nn.Module, epoch: int) -> Metrics:
+        if len(shown):
+            poses = predict(network, shown)
+            write_sample_pictures(shown, *poses, skeleton, out_folder / "samples" / f"epoch-{epoch:03d}.jpg")
+        return measure(people, *predict(network, dataset))
+
+    return evaluate
+
+
+def _judge_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
+    """Stands where only the main process judges."""
+    raise AssertionError("only the main process judges")
+
+
+def _choose_shown(samples: PoseSamples, count: int = 12) -> PoseSamples:
+    rows = np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(np.int64)
+    return samples.select(rows)
+
+
+def _make_measure(
+    recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path, truth: PoseSamples
+) -> Callable[[PoseSamples, FloatArray, FloatArray], Metrics]:
+    path = data_folder / recipe.data.dev
+    if recipe.data.format == "mpii":
+        beside = path.with_name(_MPII_TRUTH)
+        mpii = read_mpii_truth(beside if beside.is_file() else path)
+
+        def measure_mpii(people: PoseSamples, keypoints_xy: FloatArray, scores: FloatArray) -> Metrics:
+            # MPII counts pixels from 1.
+            columns = evaluate_mpii(keypoints_xy + 1, mpii).columns
+            return {"Mean": columns["Mean"], **columns}
+
+        return measure_mpii
+    is_coco = recipe.data.format == "coco"
+    annotations = read_coco_annotations(path) if is_coco else _make_annotations(truth, skeleton)
+
+    def measure(people: PoseSamples, keypoints_xy: FloatArray, scores: FloatArray) -> Metrics:
+        totals = score_people(people.scores, scores)
+        kept = _suppress(people, keypoints_xy, totals, skeleton) if recipe.data.dev_detections else slice(None)
+        rows = np.arange(len(people))[kept]
+        results = encode_coco_results(people.select(rows), keypoints_xy[rows], scores[rows], totals[rows])
+        if skeleton is CROWDPOSE_14:
+            return evaluate_crowdpose(annotations, results, annotations_name=str(path))
+        return evaluate_coco(annotations, results, sigmas=skeleton.sigmas, annotations_name=str(path))
+
+    return measure
+
+
+def _suppress(
+    people: PoseSamples, keypoints_xy: FloatArray, scores: FloatArray, skeleton: Skeleton
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Rows that stay after OKS-NMS within each picture."""
+    sizes = people.boxes_xyxy[:, 2:] - people.boxes_xyxy[:, :2]
+    areas = np.prod(np.maximum(sizes, 0), axis=1)
+    kept = []
+    for image in np.unique(people.image_index):
+        rows = np.flatnonzero(people.image_index == image)
+        stay = oks_nms(
+            keypoints_xy[rows],
+            np.ones(keypoints_xy[rows].shape[:2], bool),
+            scores[rows],
+            areas_px2=areas[rows],
+            sigmas=np.array(skeleton.sigmas, np.float32),
+            max_oks=_MAX_OKS,
+        )
+        kept.append(rows[stay])
+    return np.sort(np.concatenate([np.empty(0, np.int64), *kept]))
+
+
+def _make_annotations(truth: PoseSamples, skeleton: Skeleton) -> dict[str, Any]:
+    """Samples as COCO annotations, for formats that have no such file; areas are those of boxes.
+
+    Image ids of several files may be the same: pictures are numbered anew, and `truth` must be too.
+    """
+    sizes = truth.boxes_xyxy[:, 2:] - truth.boxes_xyxy[:, :2]
+    triples = np.concatenate([truth.keypoints_xy, np.where(truth.weights > 0, 2.0, 0.0)[..., None]], axis=2)
+    boxes = np.concatenate([truth.boxes_xyxy[:, :2], sizes], axis=1)
+    ids = truth.image_ids[truth.image_index].tolist()
+    return {
+        "images": [{"id": number} for number in truth.image_ids.tolist()],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(skeleton.names)}],
+        "annotations": [
+            {
+                "id": i,
+                "image_id": number,
+                "category_id": 1,
+                "iscrowd": 0,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "keypoints": row,
+                "num_keypoints": int((np.array(row[2::3]) > 0).sum()),
+            }
+            for i, (number, box, row) in enumerate(
+                zip(ids, boxes.tolist(), triples.reshape(len(truth), -1).tolist(), strict=True), start=1
+            )
+        ],
+    }

@@ -1,0 +1,130 @@
+"""How long pictures take to become a network's input: OpenCV and a copy, against a copy and the device.
+
+    python scripts/bench_device_images.py [--device cuda] [--size 1920x1080] [--pictures N] [--crops N]
+
+Prints milliseconds a call, the median over repeats in which both take turns: whole pictures resized to 512
+pixels, crops of 256 x 256 of small and of large boxes, and crops of pictures that are on the device already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from posetrack.compute import choose_device
+from posetrack.errors import PoseTrackError
+from posetrack.frame import FloatArray, ImageArray
+from posetrack.geometry import crop_boxes, resize_to_multiple
+from posetrack.predictors.device_images import DevicePictures, cut_crops, resize_pictures
+
+LONGEST_SIDE_PX = 512
+CROP_WH = (256, 256)
+# Height of a person over the picture's: enlarged or about as large as the crop, and reduced by an area average.
+BOXES = {"small": (0.1, 0.4), "large": (0.6, 1.2)}
+
+
+def make_boxes(images: list[ImageArray], num_crops: int, share: tuple[float, float]) -> list[FloatArray]:
+    """Square boxes about the pictures, sides between two shares of the height; each picture (N, 4)."""
+    rng = np.random.default_rng(0)
+    boxes = []
+    for image, rows in zip(images, np.array_split(np.arange(num_crops), len(images)), strict=True):
+        height, width = image.shape[:2]
+        centres = rng.uniform(0.2, 0.8, (len(rows), 2)) * (width, height)
+        half = rng.uniform(*share, (len(rows), 1)) * height / 2
+        boxes.append(np.concatenate([centres - half, centres + half], axis=1).astype(np.float32))
+    return boxes
+
+
+def to_device(images: ImageArray, device: torch.device) -> Tensor:
+    """(B, H, W, 3) -> (B, 3, H, W), as the predictors do on a CPU."""
+    return torch.from_numpy(images).to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+
+def make_cases(
+    images: list[ImageArray], num_crops: int, device: torch.device
+) -> dict[str, dict[str, Callable[[], object]]]:
+    """What is measured: for each case its contenders by name."""
+    fresh, keeping = DevicePictures(device), DevicePictures(device, remembered=len(images))
+
+    def resize_opencv() -> Tensor:
+        resized = [resize_to_multiple(image, LONGEST_SIDE_PX, 32)[0] for image in images]
+        return to_device(np.stack(resized), device)
+
+    def resize_device(pictures: DevicePictures) -> Tensor:
+        return resize_pictures(pictures.upload(images), LONGEST_SIDE_PX, 32)[0]
+
+    def crop_opencv(boxes: list[FloatArray]) -> Tensor:
+        crops = [crop_boxes(image, rows, CROP_WH) for image, rows in zip(images, boxes, strict=True)]
+        return to_device(np.concatenate(crops), device)
+
+    def crop_device(pictures: DevicePictures, boxes: list[FloatArray]) -> list[Tensor]:
+        return list(cut_crops(pictures.upload(images), boxes, CROP_WH, batch_crops=num_crops))
+
+    cases: dict[str, dict[str, Callable[[], object]]] = {
+        "upload alone": {"device": partial(fresh.upload, images)},
+        "resize": {
+            "OpenCV": resize_opencv,
+            "device": partial(resize_device, fresh),
+            "device, uploaded before": partial(resize_device, keeping),
+        },
+    }
+    for name, share in BOXES.items():
+        boxes = make_boxes(images, num_crops, share)
+        cases[f"crop {name} boxes"] = {
+            "OpenCV": partial(crop_opencv, boxes),
+            "device": partial(crop_device, fresh, boxes),
+            "device, uploaded before": partial(crop_device, keeping, boxes),
+        }
+    return cases
+
+
+def measure_ms(
+    contenders: dict[str, Callable[[], object]], device: torch.device, repeats: int
+) -> dict[str, float]:
+    """Median milliseconds until the result is there, the first two rounds not counted."""
+    times_s: dict[str, list[float]] = {name: [] for name in contenders}
+    for i in range(repeats + 2):
+        for name, run in contenders.items():
+            start_s = time.perf_counter()
+            run()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            if i >= 2:
+                times_s[name].append(time.perf_counter() - start_s)
+    return {name: statistics.median(seconds) * 1000 for name, seconds in times_s.items()}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--size", default="1920x1080", help="width and height of the pictures in pixels")
+    parser.add_argument("--pictures", type=int, default=4)
+    parser.add_argument("--crops", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=20)
+    arguments = parser.parse_args()
+    try:
+        device = choose_device(arguments.device)
+    except PoseTrackError as error:
+        parser.error(str(error))
+    width, height = map(int, arguments.size.split("x"))
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(arguments.pictures)]
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    print(f"{arguments.pictures} pictures of {width} x {height}, {arguments.crops} crops, {where}, ms a call:")
+    for case, contenders in make_cases(images, arguments.crops, device).items():
+        for name, milliseconds in measure_ms(contenders, device, arguments.repeats).items():
+            print(f"  {case:<18} {name:<24} {milliseconds:8.2f}")
+
+
+if __name__ == "__main__":
+    main()
