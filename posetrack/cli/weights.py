@@ -43,8 +43,13 @@ def import_command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT when it is there.")] = False,
 ) -> None:
     """Convert published weights to safetensors; nothing in the file is run."""
-    from models.checkpoints import CheckpointError, compute_sha256, count_outputs, import_checkpoint,
-    write_weights
+    from models.checkpoints import (
+        CheckpointError,
+        compute_sha256,
+        count_outputs,
+        import_checkpoint,
+        write_weights,
+    )
 
     if out.suffix != ".safetensors":
         raise PoseTrackError(f"{out}: the name of weights ends in .safetensors")

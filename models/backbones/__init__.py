@@ -1,0 +1,1 @@
+"""Backbones: feature pyramids from pictures, shared by the families."""

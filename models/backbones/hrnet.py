@@ -1,0 +1,230 @@
+"""HRNet: subnetworks of falling resolution side by side, which exchange what they know again and again.
+
+Source: Sun et al., "Deep High-Resolution Representation Learning for Human Pose Estimation", CVPR 2019,
+section 3 ("Network instantiation") and Fig. 1 and 3; variants of section 4.4. The names of the parts are those
+of the published weights (github.com/leoxiaobin/deep-high-resolution-net.pytorch, MIT), so these load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
+from torch import Tensor, nn
+
+from models.backbones.resnet import (
+    BOTTLENECK_EXPANSION,
+    BasicBlock,
+    init_convolutions,
+    make_bottlenecks,
+)
+
+NUM_BRANCHES = 4
+"""Resolutions of HRNet."""
+
+
+@dataclass(frozen=True)
+class HRNetConfig:
+    """One variant of HRNet.
+
+    Attributes:
+        width: C, channels of the finest branch; branch i has `C * 2 ** i`.
+        exchange: Which exchange units there are (Table 6): `all` of them (c), only those `across` stages, at
+            the end of each (b), or only the `final` one (a).
+        starts_with_all: Whether all four branches begin at stage 2 rather than one more each stage (section
+            4.4, "Resolution maintenance"). Stage 1, which makes what they begin from, stays as it is.
+        modules: Exchange blocks in stages 2, 3 and 4.
+        blocks: Residual units in each branch of an exchange block.
+        stem_channels: Channels of the stem and inside the bottlenecks of stage 1.
+        bottlenecks: Residual units of stage 1.
+    """
+
+    width: int
+    exchange: Literal["all", "across", "final"] = "all"
+    starts_with_all: bool = False
+    modules: tuple[int, int, int] = (1, 4, 3)
+    blocks: int = 4
+    stem_channels: int = 64
+    bottlenecks: int = 4
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each branch, finest first."""
+        return tuple(self.width << i for i in range(NUM_BRANCHES))
+
+    @property
+    def branches(self) -> tuple[int, int, int]:
+        """Number of branches in stages 2, 3 and 4."""
+        return (4, 4, 4) if self.starts_with_all else (2, 3, 4)
+
+
+HRNET_W18 = HRNetConfig(width=18)
+HRNET_W24 = HRNetConfig(width=24)
+HRNET_W32 = HRNetConfig(width=32)
+HRNET_W48 = HRNetConfig(width=48)
+
+HRNET_W32_FINAL_EXCHANGE = HRNetConfig(width=32, exchange="final")
+"""Table 6 (a): one fusion."""
+HRNET_W32_ACROSS_EXCHANGE = HRNetConfig(width=32, exchange="across")
+"""Table 6 (b): three fusions."""
+HRNET_W24_FROM_START = HRNetConfig(width=24, starts_with_all=True)
+"""Section 4.4, "Resolution maintenance". The paper gives no width, only that it costs about what W32 does; 24
+has 34.3 M parameters and 6.3 GFLOPs, W32 28.5 M and 7.1."""
+
+
+class HRNet(nn.Module):
+    """The body of HRNet; heads derive from it, because the published names have no prefix.
+
+    Args:
+        config: Which variant.
+        out_branches: The branches that leave the last exchange unit, 0 the finest; the others are not computed.
+
+    Raises:
+        ValueError: No branch, or one that is not there.
+    """
+
+    def __init__(self, config: HRNetConfig, out_branches: Sequence[int] = (0,)) -> None:
+        super().__init__()
+        if not out_branches or not set(out_branches) <= set(range(NUM_BRANCHES)):
+            raise ValueError(f"out_branches: expected some of 0 to {NUM_BRANCHES - 1}, got {out_branches}")
+        self.out_branches = tuple(out_branches)
+        stem = config.stem_channels
+        self.conv1 = nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem)
+        self.conv2 = nn.Conv2d(stem, stem, 3, stride=2, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(stem)
+        self.layer1 = make_bottlenecks(stem, stem, config.bottlenecks)
+        channels: tuple[int, ...] = (stem * BOTTLENECK_EXPANSION,)
+        transitions, stages = [], []
+        for i, (branches, modules) in enumerate(zip(config.branches, config.modules, strict=True)):
+            transitions.append(_make_transition(channels, config.channels[:branches]))
+            channels = config.channels[:branches]
+            is_last = i == len(config.modules) - 1
+            last_fused = self.out_branches if is_last else tuple(range(branches))
+            fused = _plan_exchange(config.exchange, modules, branches, last_fused, is_last)
+            stages.append(nn.Sequential(*(_ExchangeBlock(channels, config.blocks, rows) for rows in fused)))
+        self.transition1, self.stage2 = transitions[0], stages[0]
+        self.transition2, self.stage3 = transitions[1], stages[1]
+        self.transition3, self.stage4 = transitions[2], stages[2]
+        init_convolutions(self)
+
+    def compute_features(self, images: Tensor) -> list[Tensor]:
+        """Compute the maps of the branches that were asked for.
+
+        Args:
+            images: (B, 3, H, W), normalised; any size. Sides that are multiples of 32 are the fastest.
+
+        Returns:
+            For each of `out_branches` (B, C * 2 ** i, ceil(H / (4 * 2 ** i)), ceil(W / (4 * 2 ** i))).
+        """
+        x = F.relu(self.bn1(self.conv1(images)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        maps = [self.layer1(x)]
+        for transition, stage in (
+            (self.transition1, self.stage2),
+            (self.transition2, self.stage3),
+            (self.transition3, self.stage4),
+        ):
+            # A new branch comes from the coarsest one before it.
+            maps = [change(maps[min(i, len(maps) - 1)]) for i, change in enumerate(transition)]
+            maps = stage(maps)
+        return maps
+
+
+class _ExchangeBlock(nn.Module):
+    """Residual units on each branch, then an exchange unit: Y_k = sum of a(X_i, k) over i (section 3).
+
+    Args:
+        channels: Of each branch, finest first.
+        blocks: Residual units in each.
+        fused: The k that are computed; None for no exchange, where each branch goes its way.
+    """
+
+    def __init__(self, channels: tuple[int, ...], blocks: int, fused: tuple[int, ...] | None) -> None:
+        super().__init__()
+        self.fused = fused
+        self.branches = nn.ModuleList(
+            nn.Sequential(*(BasicBlock(count) for _ in range(blocks))) for count in channels
+        )
+        if fused is not None:
+            # Rows stand at their own index, as in the published weights, where all are there.
+            self.fuse_layers = nn.ModuleList(
+                nn.ModuleList(_make_resample(channels, i, k) for i in range(len(channels) if k in fused else 0))
+                for k in range(max(fused) + 1)
+            )
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
+        if self.fused is None:
+            return maps
+        return [self._fuse(maps, k) for k in self.fused]
+
+    def _fuse(self, maps: list[Tensor], k: int) -> Tensor:
+        H, W = maps[k].shape[-2:]
+        row = self.fuse_layers[k]
+        assert isinstance(row, nn.ModuleList)
+        total = maps[k]
+        for i, resample in enumerate(row):
+            if i == k:
+                continue
+            resampled = resample(maps[i])
+            if i > k and resampled.shape != total.shape:
+                # Sides that do not halve evenly come back too long; what is over lies beyond the picture.
+                resampled = resampled[..., :H, :W]
+            total = total + resampled
+        return F.relu(total)
+
+
+def _plan_exchange(
+    exchange: str, modules: int, branches: int, last_fused: tuple[int, ...], is_last_stage: bool
+) -> list[tuple[int, ...] | None]:
+    """Which outputs each exchange block of a stage fuses; None where it has no exchange unit (Table 6)."""
+    if exchange not in ("all", "across", "final"):
+        raise ValueError(f"exchange '{exchange}': known: all, across, final")
+    within = tuple(range(branches)) if exchange == "all" else None
+    has_last = is_last_stage or exchange != "final"
+    return [within] * (modules - 1) + [last_fused if has_last else None]
+
+
+def _make_resample(channels: tuple[int, ...], i: int, k: int) -> nn.Module:
+    """a(X_i, k): up by 1x1 convolution and nearest neighbour, down by strided 3x3 convolutions (Fig. 3)."""
+    if i == k:
+        return nn.Identity()
+    if i > k:
+        return nn.Sequential(
+            nn.Conv2d(channels[i], channels[k], 1, bias=False),
+            nn.BatchNorm2d(channels[k]),
+            nn.Upsample(scale_factor=2 ** (i - k), mode="nearest"),
+        )
+    halvings = [_halve(channels[i], channels[i], nn.ReLU(inplace=True)) for _ in range(k - i - 1)]
+    return nn.Sequential(*halvings, _halve(channels[i], channels[k]))
+
+
+def _make_transition(before: tuple[int, ...], after: tuple[int, ...]) -> nn.ModuleList:
+    """From the branches of one stage to those of the next; a new one is halved from the coarsest."""
+    changes: list[nn.Module] = []
+    for i, count in enumerate(after):
+        if i >= len(before):
+            steps = i + 1 - len(before)
+            ends = [before[-1]] * steps + [count]
+            changes.append(
+                nn.Sequential(*(_halve(ends[j], ends[j + 1], nn.ReLU(inplace=True)) for j in range(steps)))
+            )
+        elif count != before[i]:
+            changes.append(
+                nn.Sequential(
+                    nn.Conv2d(before[i], count, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(count),
+                    nn.ReLU(inplace=True),
+                )
+            )
+        else:
+            changes.append(nn.Identity())
+    return nn.ModuleList(changes)
+
+
+def _halve(in_channels: int, out_channels: int, *after: nn.Module) -> nn.Sequential:
+    convolution = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels), *after)

@@ -1,0 +1,151 @@
+"""Residual units, and ResNet made of them.
+
+Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, Fig. 5 and Table 1; the stride is
+in the 3x3 convolution, as in the weights that everybody publishes. The names of the parts are those of
+torchvision and of the HRNet releases, so their weights load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
+from torch import Tensor, nn
+
+BOTTLENECK_EXPANSION = 4
+"""Output channels of a `Bottleneck` per channel of its 3x3 convolution."""
+
+
+@dataclass(frozen=True)
+class ResNetConfig:
+    """One depth of ResNet.
+
+    Attributes:
+        depths: Bottlenecks in each of the four stages.
+        width: Channels of the stem; stage i has `width * 2 ** i * 4` at its end.
+    """
+
+    depths: tuple[int, int, int, int]
+    width: int = 64
+
+
+RESNET_50 = ResNetConfig(depths=(3, 4, 6, 3))
+RESNET_101 = ResNetConfig(depths=(3, 4, 23, 3))
+RESNET_152 = ResNetConfig(depths=(3, 8, 36, 3))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside an identity.
+
+    Args:
+        channels: Of input and output.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, channels, H, W) to the same shape."""
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = self.bn2(self.conv2(out))
+        return F.relu(out + x, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions beside an identity, or beside a 1x1 convolution where the shape changes.
+
+    Args:
+        in_channels: Channels of the input.
+        channels: Channels between; the output has four times as many.
+        stride: Of the 3x3 convolution.
+    """
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        out_channels = channels * BOTTLENECK_EXPANSION
+        self.conv1 = nn.Conv2d(in_channels, channels, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv3 = nn.Conv2d(channels, out_channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.downsample: nn.Sequential | None = None
+        if stride != 1 or in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) to (B, 4 * channels, ceil(H / stride), ceil(W / stride))."""
+        identity = x if self.downsample is None else self.downsample(x)
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
+        out = self.bn3(self.conv3(out))
+        return F.relu(out + identity, inplace=True)
+
+
+class ResNet(nn.Module):
+    """ResNet without its classifier.
+
+    Differs from torchvision's class in having no classifier to remove and none of torchvision to import, which
+    takes seconds.
+
+    Args:
+        config: Which depth.
+    """
+
+    def __init__(self, config: ResNetConfig) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, config.width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(config.width)
+        channels = config.width
+        stages = []
+        for i, depth in enumerate(config.depths):
+            stages.append(make_bottlenecks(channels, config.width << i, depth, stride=1 if i == 0 else 2))
+            channels = (config.width << i) * BOTTLENECK_EXPANSION
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        self.out_channels = channels
+
+    def compute_features(self, images: Tensor) -> list[Tensor]:
+        """Compute the output of each stage.
+
+        Args:
+            images: (B, 3, H, W), normalised.
+
+        Returns:
+            Four maps at strides 4, 8, 16 and 32, finest first.
+        """
+        x = F.relu(self.bn1(self.conv1(images)), inplace=True)
+        x = F.max_pool2d(x, 3, stride=2, padding=1)
+        features = []
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = stage(x)
+            features.append(x)
+        return features
+
+
+def make_bottlenecks(in_channels: int, channels: int, depth: int, stride: int = 1) -> nn.Sequential:
+    """A row of bottlenecks, of which the first has the stride.
+
+    Args:
+        in_channels: Channels of the input.
+        channels: Channels between; the output has four times as many.
+        depth: How many.
+        stride: Of the first.
+    """
+    first = Bottleneck(in_channels, channels, stride)
+    rest = (Bottleneck(channels * BOTTLENECK_EXPANSION, channels) for _ in range(depth - 1))
+    return nn.Sequential(first, *rest)
+
+
+def init_convolutions(module: nn.Module) -> None:
+    """Draw every convolution from He's normal distribution by fan-out, biases 0 ("Delving Deep", 2015)."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)

@@ -1,0 +1,199 @@
+"""The networks of HRNet and SimpleBaseline: from a crop to heatmaps, or to the classes of ImageNet.
+
+Source: Sun et al., "Deep High-Resolution Representation Learning for Human Pose Estimation", CVPR 2019,
+section 3 and appendix; Xiao et al., "Simple Baselines for Human Pose Estimation and Tracking", ECCV 2018,
+section 2. The names of the parts are those of the published weights, so these load strictly.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.backbones.hrnet import NUM_BRANCHES, HRNet, HRNetConfig
+from models.backbones.resnet import (
+    BOTTLENECK_EXPANSION,
+    ResNet,
+    ResNetConfig,
+    init_convolutions,
+    make_bottlenecks,
+)
+
+IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
+"""Mean of ImageNet's pictures, in 0..1."""
+IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
+"""Standard deviation of ImageNet's pictures, in 0..1."""
+
+HEATMAP_STRIDE = 4
+"""Input pixels per cell of the finest heatmaps."""
+
+_HEAD_STD = 0.001
+_DECONV_CHANNELS = (256, 256, 256)
+_DECONV_KERNEL = 4
+# Channels inside the bottlenecks that widen each branch before the classes, and behind them all.
+_CLASS_CHANNELS = (32, 64, 128, 256)
+_CLASS_FEATURES = 2048
+
+
+class PoseHRNet(HRNet):
+    """Heatmaps of one person's keypoints from HRNet.
+
+    Args:
+        config: Which variant, such as `HRNET_W32`.
+        num_keypoints: K.
+        heatmap_branch: The branch whose map the heatmaps come from: 0 is the finest, as published; 1 and 2 have
+            half and a quarter of its resolution (Fig. 5).
+    """
+
+    def __init__(self, config: HRNetConfig, num_keypoints: int, heatmap_branch: int = 0) -> None:
+        super().__init__(config, out_branches=(heatmap_branch,))
+        self.config = config
+        self.stride = HEATMAP_STRIDE << heatmap_branch
+        self.final_layer = _make_final_layer(config.channels[heatmap_branch], num_keypoints)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute heatmaps.
+
+        Args:
+            images: (B, 3, H, W) RGB, as `normalize_images` gives them; any size, multiples of 32 are the
+                fastest.
+
+        Returns:
+            (B, K, ceil(H / stride), ceil(W / stride)), about 1 at a keypoint; stride is 4 unless a coarser
+            branch was asked for.
+        """
+        (features,) = self.compute_features(images)
+        heatmaps: Tensor = self.final_layer(features)
+        return heatmaps
+
+
+class ClassificationHRNet(HRNet):
+    """The classes of ImageNet from HRNet: to pre-train the body on (appendix, "Results on the ImageNet").
+
+    Each branch is widened by a bottleneck, and the finer ones are added to the next coarser by strided 3x3
+    convolutions, down to one map, whose mean is classified.
+
+    Args:
+        config: Which variant.
+        num_classes: Number of classes.
+    """
+
+    def __init__(self, config: HRNetConfig, num_classes: int = 1000) -> None:
+        super().__init__(config, out_branches=range(NUM_BRANCHES))
+        self.config = config
+        wide = [channels * BOTTLENECK_EXPANSION for channels in _CLASS_CHANNELS]
+        self.incre_modules = nn.ModuleList(
+            make_bottlenecks(channels, inside, depth=1)
+            for channels, inside in zip(config.channels, _CLASS_CHANNELS, strict=True)
+        )
+        self.downsamp_modules = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(wide[i], wide[i + 1], 3, stride=2, padding=1),
+                nn.BatchNorm2d(wide[i + 1]),
+                nn.ReLU(inplace=True),
+            )
+            for i in range(NUM_BRANCHES - 1)
+        )
+        self.final_layer = nn.Sequential(
+            nn.Conv2d(wide[-1], _CLASS_FEATURES, 1), nn.BatchNorm2d(_CLASS_FEATURES), nn.ReLU(inplace=True)
+        )
+        init_convolutions(self)
+        self.classifier = nn.Linear(_CLASS_FEATURES, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute the classes' logits (B, num_classes) from `normalize_images` pictures (B, 3, H, W)."""
+        maps = self.compute_features(images)
+        total = self.incre_modules[0](maps[0])
+        for i, halve in enumerate(self.downsamp_modules, start=1):
+            total = self.incre_modules[i](maps[i]) + halve(total)
+        logits: Tensor = self.classifier(self.final_layer(total).mean(dim=(2, 3)))
+        return logits
+
+
+class SimpleBaseline(ResNet):
+    """Heatmaps of one person's keypoints from ResNet and three deconvolutions.
+
+    Args:
+        config: Which depth, such as `RESNET_50`.
+        num_keypoints: K.
+    """
+
+    def __init__(self, config: ResNetConfig, num_keypoints: int) -> None:
+        super().__init__(config)
+        self.config = config
+        self.stride = HEATMAP_STRIDE
+        layers: list[nn.Module] = []
+        channels = self.out_channels
+        for out_channels in _DECONV_CHANNELS:
+            layers.append(
+                nn.ConvTranspose2d(channels, out_channels, _DECONV_KERNEL, stride=2, padding=1, bias=False)
+            )
+            layers += [nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
+            channels = out_channels
+        init_convolutions(self)
+        self.deconv_layers = nn.Sequential(*layers)
+        for layer in layers[::3]:
+            assert isinstance(layer, nn.ConvTranspose2d)
+            nn.init.normal_(layer.weight, std=_HEAD_STD)
+        self.final_layer = _make_final_layer(channels, num_keypoints)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute heatmaps.
+
+        Args:
+            images: (B, 3, H, W) RGB, as `normalize_images` gives them; H and W are multiples of 32.
+
+        Returns:
+            (B, K, H / 4, W / 4), about 1 at a keypoint.
+
+        Raises:
+            ValueError: H or W is not a multiple of 32.
+        """
+        H, W = images.shape[-2:]
+        if H % 32 or W % 32:
+            raise ValueError(f"SimpleBaseline takes sides that are multiples of 32 px, got {W} x {H}")
+        heatmaps: Tensor = self.final_layer(self.deconv_layers(self.compute_features(images)[-1]))
+        return heatmaps
+
+
+class ClassificationResNet(ResNet):
+    """The classes of ImageNet from ResNet: what SimpleBaseline's body starts from.
+
+    Args:
+        config: Which depth.
+        num_classes: Number of classes.
+    """
+
+    def __init__(self, config: ResNetConfig, num_classes: int = 1000) -> None:
+        super().__init__(config)
+        self.config = config
+        init_convolutions(self)
+        self.fc = nn.Linear(self.out_channels, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute the classes' logits (B, num_classes) from `normalize_images` pictures (B, 3, H, W)."""
+        logits: Tensor = self.fc(self.compute_features(images)[-1].mean(dim=(2, 3)))
+        return logits
+
+
+def normalize_images(images: Tensor) -> Tensor:
+    """Scale pictures to what the networks take: ImageNet's mean 0 and standard deviation 1.
+
+    Args:
+        images: (B, 3, H, W) RGB in 0..255, any dtype.
+
+    Returns:
+        (B, 3, H, W), float32 unless the pictures have another floating-point type.
+    """
+    dtype = images.dtype if images.dtype.is_floating_point else torch.float32
+    mean = torch.tensor(IMAGENET_MEAN_RGB, dtype=dtype, device=images.device)[:, None, None]
+    std = torch.tensor(IMAGENET_STD_RGB, dtype=dtype, device=images.device)[:, None, None]
+    return (images.to(dtype) / 255 - mean) / std
+
+
+def _make_final_layer(channels: int, num_keypoints: int) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, num_keypoints, 1)
+    nn.init.normal_(layer.weight, std=_HEAD_STD)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer

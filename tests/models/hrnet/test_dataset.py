@@ -1,0 +1,199 @@
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader
+
+from models.backbones.hrnet import HRNetConfig
+from models.data.augment import AugmentConfig
+from models.data.crop import invert_matrices, transform_points
+from models.data.samples import PoseSamples
+from models.hrnet.codec import HeatmapCoding
+from models.hrnet.dataset import PoseDataset
+from models.hrnet.network import PoseHRNet
+from models.hrnet.recipe import list_pose_recipes, make_network, read_pose_recipe
+from models.hrnet.train import load_body, make_coding, make_pose_losses, predict_poses, score_people
+from models.training.batches import BatchPlan, BatchSampler
+from models.training.errors import TrainingError
+
+K = 3
+FLIP_INDEX = (0, 2, 1)
+SIZE_WH = (64, 96)
+COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """Four people, each three coloured dots: keypoint k has colour k."""
+    rng = np.random.default_rng(1)
+    paths, points = [], []
+    for i in range(4):
+        image = np.zeros((200, 160, 3), np.uint8)
+        xy = np.array([[80, 60], [60, 100], [100, 110]]) + rng.integers(-8, 8, (K, 2))
+        for (x, y), color in zip(xy.tolist(), COLORS, strict=True):
+            cv2.circle(image, (x, y), 4, color, -1)
+        path = Path(tmp_path / f"{i}.png")
+        cv2.imwrite(str(path), image[..., ::-1])
+        paths.append(path)
+        points.append(xy)
+    return PoseSamples(
+        image_paths=tuple(paths),
+        image_ids=np.arange(4),
+        image_index=np.arange(4),
+        boxes_xyxy=np.array([[50, 40, 110, 130]] * 4, np.float32),
+        scores=np.ones(4, np.float32),
+        keypoints_xy=np.array(points, np.float32),
+        weights=np.tile(np.array([1.0, 0.5, 0.25], np.float32), (4, 1)),
+    )
+
+
+def make_dataset(samples, augment=None, seed=0, **options):
+    return PoseDataset(samples, size_wh=SIZE_WH, flip_index=FLIP_INDEX, augment=augment, seed=seed, **options)
+
+
+def find_color(image, color):
+    rows, columns = np.nonzero((image.astype(int) * np.array(color)).sum(axis=2) > 127 * 255)
+    return np.array([columns.mean(), rows.mean()])
+
+
+@pytest.mark.parametrize("is_unbiased", [False, True])
+def test_keypoints_lie_where_the_picture_shows_them(samples, is_unbiased):
+    config = AugmentConfig(rotation_deg=30, scale_range=(0.9, 1.4), rotation_share=1)
+    dataset = make_dataset(samples, config, is_unbiased=is_unbiased)
+    flipped = 0
+    for epoch in range(10):
+        sample = dataset[(epoch, epoch % 4)]
+        # Mirrored, keypoint 1 is the dot of colour 2: it is the other side now.
+        is_flipped = sample["weights"].tolist() == [1.0, 0.25, 0.5]
+        flipped += is_flipped
+        colors = [COLORS[i] for i in FLIP_INDEX] if is_flipped else COLORS
+        for xy, color in zip(sample["keypoints_xy"], colors, strict=True):
+            np.testing.assert_allclose(find_color(sample["image"], color), xy, atol=0.8)
+    assert 0 < flipped < 10
+
+
+def test_training_without_augmentation_is_inference(samples):
+    nothing = AugmentConfig(rotation_deg=0, scale_range=(1.0, 1.0), flip_share=0, half_body_share=0)
+    training, inference = make_dataset(samples, nothing), make_dataset(samples)
+    for index in range(4):
+        a, b = training[(3, index)], inference[(0, index)]
+        for name in a:
+            np.testing.assert_array_equal(a[name], b[name])
+        points = transform_points(samples.keypoints_xy[index][None], inference.crop_matrices()[index][None])[0]
+        np.testing.assert_array_equal(points, b["keypoints_xy"])
+    back = transform_points(
+        np.stack([inference[(0, i)]["keypoints_xy"] for i in range(4)]),
+        invert_matrices(inference.crop_matrices()),
+    )
+    np.testing.assert_allclose(back, samples.keypoints_xy, atol=1e-3)
+
+
+def test_samples_depend_on_seed_epoch_and_index_alone(samples):
+    dataset = make_dataset(samples, AugmentConfig())
+    first = dataset[(2, 1)]
+    dataset[(0, 3)]
+    np.random.seed(5)
+    again = make_dataset(samples, AugmentConfig())[(2, 1)]
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name])
+    for other in (dataset[(3, 1)], make_dataset(samples, AugmentConfig(), seed=1)[(2, 1)]):
+        assert not np.array_equal(first["keypoints_xy"], other["keypoints_xy"])
+
+
+def test_workers_give_the_same_samples(samples):
+    dataset = make_dataset(samples, AugmentConfig())
+    batches = [
+        list(DataLoader(dataset, batch_sampler=BatchSampler(BatchPlan(4, 2, 2), 0, 4), num_workers=count))
+        for count in (0, 2)
+    ]
+    for a, b in zip(*batches, strict=True):
+        assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_unknown_keypoints_do_not_count_and_scores_weigh(samples):
+    coding = HeatmapCoding(SIZE_WH, 2.0)
+    compute = make_pose_losses(coding, "mse")
+    batch = {name: torch.as_tensor(value)[None] for name, value in make_dataset(samples)[(0, 0)].items()}
+    zeros = lambda images: torch.zeros(1, K, 24, 16)  # noqa: E731
+    losses = [
+        compute(zeros, batch | {"weights": torch.tensor([weights])})["heatmap"].item()
+        for weights in ([1.0, 0, 0], [0.25, 0, 0], [0, 0, 0])
+    ]
+    assert losses[0] > 0
+    assert losses[1] == pytest.approx(0.25 * losses[0])
+    assert losses[2] == 0
+
+
+class Seer(torch.nn.Module):
+    """Answers with the colours of the crop, a heatmap each."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, images):
+        bright = (images - images.amin(dim=(2, 3), keepdim=True)) * self.scale
+        return torch.nn.functional.avg_pool2d(bright, 4)
+
+
+def test_predictions_come_back_to_the_picture(samples):
+    dataset = make_dataset(samples)
+    coding = HeatmapCoding(SIZE_WH, 2.0)
+    points, scores = predict_poses(Seer(), dataset, coding, is_flip_tested=False, batch_size=3)
+    # A cell is 4 of 64 px, the region about 84 px wide: 5 px a cell.
+    assert np.abs(points - samples.keypoints_xy).max() < 6
+    assert (scores > 0).all()
+
+
+def test_people_are_scored_by_box_and_sure_keypoints():
+    scores = np.array([[0.9, 0.5, 0.1], [0.1, 0.0, 0.2]], np.float32)
+    np.testing.assert_allclose(score_people(np.array([0.5, 1.0], np.float32), scores), [0.35, 0.0])
+
+
+TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
+
+
+def test_body_of_other_keypoints_is_a_start(tmp_path):
+    old, new = PoseHRNet(TINY, 5), PoseHRNet(TINY, K)
+    last = new.final_layer.weight.clone()
+    save_file(old.state_dict() | {"classifier.weight": torch.zeros(2)}, tmp_path / "a.safetensors")
+    load_body(new, tmp_path / "a.safetensors")
+    assert torch.equal(new.conv1.weight, old.conv1.weight)
+    assert torch.equal(new.final_layer.weight, last)
+
+
+def test_other_bodies_are_refused(tmp_path):
+    other = PoseHRNet(replace(TINY, width=8), K)
+    save_file(other.state_dict(), tmp_path / "b.safetensors")
+    with pytest.raises(TrainingError, match=r"b.safetensors: does not fit the network's body: "):
+        load_body(PoseHRNet(TINY, K), tmp_path / "b.safetensors")
+    with pytest.raises(TrainingError, match=r"no.safetensors: no such weights"):
+        load_body(PoseHRNet(TINY, K), tmp_path / "no.safetensors")
+
+
+@pytest.mark.parametrize("name", list_pose_recipes())
+def test_every_recipe_reads_and_builds(name):
+    recipe = read_pose_recipe(list_pose_recipes()[name])
+    assert make_coding(recipe).heatmap_wh == (recipe.size_wh[0] // 4, recipe.size_wh[1] // 4)
+    with torch.device("meta"):
+        network = make_network(recipe.network, K)
+        assert network(torch.zeros(1, 3, *reversed(recipe.size_wh))).shape[1] == K
+
+
+def test_recipes_have_the_numbers_of_the_paper():
+    recipes = {name: read_pose_recipe(path) for name, path in list_pose_recipes().items()}
+    coco = recipes["coco-hrnet-w32-256x192"]
+    assert coco.size_wh == (192, 256)
+    assert (coco.optimizer.name, coco.optimizer.learning_rate) == ("adam", 1e-3)
+    assert (coco.schedule.milestones_epochs, coco.loop.epochs) == ((170, 200), 210)
+    assert (coco.augment.rotation_deg, coco.augment.scale_range) == (45.0, (0.65, 1.35))
+    assert (coco.augment.half_body_share, coco.crop.padding) == (0.3, 1.25)
+    posetrack = recipes["posetrack-hrnet-w48-384x288"]
+    assert (posetrack.optimizer.learning_rate, posetrack.loop.epochs) == (1e-4, 20)
+    assert posetrack.schedule.milestones_epochs == (10, 15)
+    assert (posetrack.data.boxes, posetrack.crop.padding) == ("keypoints", 1.15)
+    assert recipes["mpii-hrnet-w32-256x256"].size_wh == (256, 256)
