@@ -26,7 +26,7 @@ from models.hrnet.train import (
 )
 from models.training.distributed import World
 from models.training.errors import TrainingError, TrainingRecipeError
-from models.training.loop import StepReport, Task, Trainer
+from models.training.loop import Evaluate, StepReport, Task, Trainer
 from models.training.recipe import suggest
 from posetrack.annotations.read import read_annotations
 from posetrack.annotations.video import AnnotatedVideo
@@ -57,8 +57,8 @@ def find_recipe(name_or_path: str) -> Path:
     path = shipped.get(name_or_path, Path(name_or_path))
     if not path.is_file():
         raise TrainingRecipeError(
-            f"{name_or_path}: no such training recipe; {suggest(name_or_path, list(shipped))}, or "
-            "give the path of a TOML file"
+            f"{name_or_path}: no such training recipe; {suggest(name_or_path, list(shipped))} "
+            "Or give the path of a TOML file."
         )
     return path
 
@@ -110,7 +110,7 @@ def make_trainer(
     upper_body = tuple(i for i, name in enumerate(skeleton.names) if not name.endswith(_LEGS))
     samples = keep_trainable(read_samples(recipe, skeleton, data_folder, is_training=True))
     dataset = make_dataset(recipe, samples, skeleton.flip_index, upper_body, is_training=True)
-    evaluate = None
+    evaluate: Evaluate | None = None
     if recipe.data.dev and recipe.loop.evaluate_every_epochs and world.is_main:
         evaluate = make_evaluation(recipe, skeleton, data_folder, out_folder)
     elif recipe.data.dev and recipe.loop.evaluate_every_epochs:
@@ -153,6 +153,8 @@ def read_samples(
         if not files:
             raise TrainingError(f"{path}: no annotation files (*.json) in this folder")
         samples = join_samples([convert_annotated_video(read_annotations(file), images) for file in files])
+        # Numbers of one file may stand in another, and PoseTrack17 has none at all.
+        samples = replace(samples, image_ids=np.arange(len(samples.image_paths)))
     else:
         samples = read_coco_samples(path, images, skeleton.num_keypoints)
     if samples.num_keypoints != skeleton.num_keypoints:
@@ -170,9 +172,7 @@ def convert_annotated_video(video: AnnotatedVideo, image_folder: Path) -> PoseSa
     frames = video.frames
     samples = PoseSamples(
         image_paths=tuple(image_folder / frame.file_name for frame in frames),
-        image_ids=np.array(
-            [f.image_id if f.image_id is not None else i for i, f in enumerate(frames)], np.int64
-        ),
+        image_ids=np.arange(len(frames)),
         image_index=people.frame_index,
         boxes_xyxy=people.boxes_xyxy.astype(np.float32),
         scores=np.ones(len(people), np.float32),
@@ -282,10 +282,7 @@ def _suppress(
 
 
 def _make_annotations(truth: PoseSamples, skeleton: Skeleton) -> dict[str, Any]:
-    """Samples as COCO annotations, for formats that have no such file; areas are those of boxes.
-
-    Image ids of several files may be the same: pictures are numbered anew, and `truth` must be too.
-    """
+    """Samples as COCO annotations, for formats that have no such file; areas are those of boxes."""
     sizes = truth.boxes_xyxy[:, 2:] - truth.boxes_xyxy[:, :2]
     triples = np.concatenate([truth.keypoints_xy, np.where(truth.weights > 0, 2.0, 0.0)[..., None]], axis=2)
     boxes = np.concatenate([truth.boxes_xyxy[:, :2], sizes], axis=1)

@@ -143,6 +143,8 @@ def _finish(trainer: Trainer, out: Path, console: Console) -> None:
         part,
         metadata={"step": str(state["step"])},
     )
+    # safetensors makes files that only their owner may read.
+    part.chmod(0o644)
     part.replace(target)
     score = "not judged" if state["best_score"] < 0 else f"best score {state['best_score']:.4f}"
     console.print(f"{target}: weights of step {state['step']}, {score}", markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Training data: annotation files as columns of arrays, crops, and augmentation."""

@@ -1,0 +1,125 @@
+"""Box to crop and back: the one transform of training and inference.
+
+It is that of HRNet's public code. A box grows to the crop's aspect ratio and by the padding; its centre lands
+on the crop's (W / 2, H / 2). Coordinates serve as OpenCV's indices of pixels, so that the weights that were
+published see the pictures that they were trained on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.data.samples import FloatArray
+from models.training.errors import DataError
+
+ImageArray = npt.NDArray[np.uint8]
+DoubleArray = npt.NDArray[np.float64]
+
+
+def fit_boxes(
+    boxes_xyxy: npt.ArrayLike, size_wh: tuple[int, int], padding: float = 1.25
+) -> tuple[DoubleArray, DoubleArray]:
+    """Grow boxes to an aspect ratio, then by a factor (HRNet, section 4.1, "Training").
+
+    Args:
+        boxes_xyxy: (N, 4), pixels.
+        size_wh: Width and height of the crop.
+        padding: By which both sides grow after that.
+
+    Returns:
+        Centres (N, 2) and widths (N,) of the regions to cut out, in pixels.
+    """
+    boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
+    sizes = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
+    widths = np.maximum(sizes[:, 0], sizes[:, 1] * size_wh[0] / size_wh[1])
+    return (boxes[:, :2] + boxes[:, 2:]) / 2, widths * padding
+
+
+def make_crop_matrices(
+    centres_xy: npt.ArrayLike,
+    widths_px: npt.ArrayLike,
+    size_wh: tuple[int, int],
+    *,
+    rotations_deg: npt.ArrayLike = 0.0,
+    is_flipped: npt.ArrayLike = False,
+    is_unbiased: bool = False,
+) -> DoubleArray:
+    """The affine maps from picture to crop, `crop = A @ (x, y, 1)`.
+
+    Args:
+        centres_xy: (N, 2), pixels of the picture.
+        widths_px: (N,) of the region in the picture that the crop's width shows.
+        size_wh: Width and height of the crop.
+        rotations_deg: (N,) or one: the region is turned clockwise by it, and its content the other way.
+        is_flipped: (N,) or one: whether left and right swap, about the crop's middle.
+        is_unbiased: Measure the crop from its first pixel to its last, W - 1, instead of by their number W
+            (UDP, Huang et al., CVPR 2020, section 3.2). Flipping then maps pixels onto pixels.
+
+    Returns:
+        (N, 2, 3).
+    """
+    centres = np.asarray(centres_xy, np.float64).reshape(-1, 2)
+    extent_wh = np.asarray(size_wh, np.float64) - is_unbiased
+    scales = extent_wh[0] / np.asarray(widths_px, np.float64)
+    angles = np.broadcast_to(np.deg2rad(rotations_deg), scales.shape)
+    sines, cosines = scales * np.sin(angles), scales * np.cos(angles)
+    matrices = np.empty((len(centres), 2, 3))
+    matrices[:, 0, 0], matrices[:, 0, 1] = cosines, sines
+    matrices[:, 1, 0], matrices[:, 1, 1] = -sines, cosines
+    matrices[:, 0] *= np.where(is_flipped, -1.0, 1.0).reshape(-1, 1)
+    matrices[:, :, 2] = extent_wh / 2 - np.einsum("nij,nj->ni", matrices[:, :, :2], centres)
+    return matrices
+
+
+def invert_matrices(matrices: DoubleArray) -> DoubleArray:
+    """The affine maps back from crop to picture, (N, 2, 3)."""
+    inverse = np.linalg.inv(matrices[:, :, :2])
+    shift = -np.einsum("nij,nj->ni", inverse, matrices[:, :, 2])
+    return np.concatenate([inverse, shift[:, :, None]], axis=2)
+
+
+def transform_points(points_xy: npt.ArrayLike, matrices: DoubleArray) -> FloatArray:
+    """Map points by affine maps.
+
+    Args:
+        points_xy: (N, K, 2).
+        matrices: (N, 2, 3).
+
+    Returns:
+        (N, K, 2).
+    """
+    points = np.asarray(points_xy, np.float64)
+    moved: DoubleArray = np.einsum("nij,nkj->nki", matrices[:, :, :2], points) + matrices[:, None, :, 2]
+    points_32: FloatArray = moved.astype(np.float32)
+    return points_32
+
+
+def crop_image(image: ImageArray, matrix: DoubleArray, size_wh: tuple[int, int]) -> ImageArray:
+    """Cut a region out of a picture, linear between pixels, black outside.
+
+    Args:
+        image: (H, W, 3).
+        matrix: (2, 3), picture to crop.
+        size_wh: Width and height of the crop.
+
+    Returns:
+        (height, width, 3).
+    """
+    return np.asarray(cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def read_image(path: Path) -> ImageArray:
+    """Read a picture as (H, W, 3) uint8 RGB, turned by nothing but what its pixels say.
+
+    Raises:
+        DataError: It is missing, or no picture.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        what = "not a picture that OpenCV can read" if path.is_file() else "no such picture; check --data"
+        raise DataError(f"{path}: {what}")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

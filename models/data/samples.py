@@ -1,0 +1,107 @@
+"""PoseSamples: the people of a data set as columns, whatever file they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models.training.errors import DataError
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class PoseSamples:
+    """N people in I pictures.
+
+    Attributes:
+        image_paths: I files.
+        image_ids: (I,) the data set's own numbers of the pictures.
+        image_index: (N,) each person's picture, a position in `image_paths`.
+        boxes_xyxy: (N, 4), pixels.
+        scores: (N,) how sure each box is; 1 where a person drew it.
+        keypoints_xy: (N, K, 2), pixels; anything where the weight is 0.
+        weights: (N, K) from 0, unknown, to 1, certain: what each keypoint counts in the loss.
+
+    Raises:
+        ValueError: The columns do not fit each other.
+    """
+
+    image_paths: tuple[Path, ...]
+    image_ids: IntArray
+    image_index: IntArray
+    boxes_xyxy: FloatArray
+    scores: FloatArray
+    keypoints_xy: FloatArray
+    weights: FloatArray
+
+    def __post_init__(self) -> None:
+        N, K = self.weights.shape
+        expected = {
+            "image_ids": (len(self.image_paths),),
+            "image_index": (N,),
+            "boxes_xyxy": (N, 4),
+            "scores": (N,),
+            "keypoints_xy": (N, K, 2),
+        }
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name}: expected shape {shape}, got {getattr(self, name).shape}")
+
+    def __len__(self) -> int:
+        return len(self.image_index)
+
+    @property
+    def num_keypoints(self) -> int:
+        """K."""
+        return int(self.weights.shape[1])
+
+    def select(self, rows: npt.NDArray[np.bool_] | IntArray) -> PoseSamples:
+        """Some of the people; the pictures stay."""
+        columns = ("image_index", "boxes_xyxy", "scores", "keypoints_xy", "weights")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
+
+
+def join_samples(parts: list[PoseSamples]) -> PoseSamples:
+    """The people of several files, one after another.
+
+    Raises:
+        DataError: There are none, or their keypoints differ in number.
+    """
+    if not parts:
+        raise DataError("training data: no annotation files")
+    if len({part.num_keypoints for part in parts}) > 1:
+        raise DataError(
+            f"training data: files of {sorted({p.num_keypoints for p in parts})} keypoints do not mix"
+        )
+    starts = np.cumsum([0, *(len(part.image_paths) for part in parts)])
+    return PoseSamples(
+        image_paths=tuple(path for part in parts for path in part.image_paths),
+        image_ids=np.concatenate([part.image_ids for part in parts]),
+        image_index=np.concatenate([p.image_index + start for p, start in zip(parts, starts, strict=False)]),
+        boxes_xyxy=np.concatenate([part.boxes_xyxy for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
+        keypoints_xy=np.concatenate([part.keypoints_xy for part in parts]),
+        weights=np.concatenate([part.weights for part in parts]),
+    )
+
+
+def enclose_keypoints(samples: PoseSamples) -> PoseSamples:
+    """Replace each box by the one around the person's known keypoints (HRNet, section 4.3, before its 15 %)."""
+    known = (samples.weights > 0)[..., None]
+    low = np.where(known, samples.keypoints_xy, np.inf).min(axis=1)
+    high = np.where(known, samples.keypoints_xy, -np.inf).max(axis=1)
+    boxes = np.concatenate([low, high], axis=1)
+    boxes = np.where(np.isfinite(boxes), boxes, samples.boxes_xyxy).astype(np.float32)
+    return replace(samples, boxes_xyxy=boxes)
+
+
+def keep_trainable(samples: PoseSamples) -> PoseSamples:
+    """Leave out people of whom no keypoint is known, and boxes without an extent."""
+    sizes = samples.boxes_xyxy[:, 2:] - samples.boxes_xyxy[:, :2]
+    is_known = np.asarray((samples.weights > 0).any(axis=1) & (sizes > 0).all(axis=1))
+    return samples.select(is_known)

@@ -1,0 +1,111 @@
+"""Samples of top-down pose: people in pictures to crops and where their keypoints are in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from models.data.augment import AugmentConfig, Region, augment_region
+from models.data.crop import (
+    DoubleArray,
+    crop_image,
+    fit_boxes,
+    make_crop_matrices,
+    read_image,
+    transform_points,
+)
+from models.data.samples import PoseSamples
+from models.training.batches import SampleKey
+
+
+class PoseDataset(Dataset[dict[str, Any]]):
+    """One crop for each person.
+
+    Asked for (epoch, index), it gives
+
+        image          (H, W, 3) uint8 RGB
+        keypoints_xy   (K, 2) float32, pixels of the crop, perhaps outside it
+        weights        (K,) float32, 0 to 1
+
+    which depend on the seed, the epoch and the index alone: not on workers, nor on what was asked for before.
+    Pictures become numbers and keypoints become heatmaps on the network's device, where that is fast.
+
+    Args:
+        samples: The people.
+        size_wh: Width and height of the crop.
+        flip_index: K positions, each keypoint's mirror image.
+        padding: By which boxes grow.
+        augment: How samples vary; None shows each box as it is, as inference does.
+        upper_body: Positions of the upper body's keypoints, for half bodies.
+        seed: Of the augmentation.
+        is_unbiased: As `make_crop_matrices` takes it.
+    """
+
+    def __init__(
+        self,
+        samples: PoseSamples,
+        *,
+        size_wh: tuple[int, int],
+        flip_index: tuple[int, ...],
+        padding: float = 1.25,
+        augment: AugmentConfig | None = None,
+        upper_body: tuple[int, ...] = (),
+        seed: int = 0,
+        is_unbiased: bool = False,
+    ) -> None:
+        self.samples = samples
+        self.size_wh = size_wh
+        self.flip_index = flip_index
+        self._augment = augment
+        self._upper_body = upper_body
+        self._seed = seed
+        self._is_unbiased = is_unbiased
+        self._centres_xy, self._widths_px = fit_boxes(samples.boxes_xyxy, size_wh, padding)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: SampleKey) -> dict[str, Any]:
+        epoch, index = key
+        region = self._choose_region(epoch, index)
+        matrix = make_crop_matrices(
+            region.centre_xy,
+            [region.width_px],
+            self.size_wh,
+            rotations_deg=region.rotation_deg,
+            is_flipped=region.is_flipped,
+            is_unbiased=self._is_unbiased,
+        )
+        image = read_image(self.samples.image_paths[self.samples.image_index[index]])
+        keypoints = transform_points(self.samples.keypoints_xy[index][None], matrix)[0]
+        weights = self.samples.weights[index]
+        if region.is_flipped:
+            swap = list(self.flip_index)
+            keypoints, weights = keypoints[swap], weights[swap]
+        return {
+            "image": crop_image(image, matrix[0], self.size_wh),
+            "keypoints_xy": keypoints,
+            "weights": weights,
+        }
+
+    def crop_matrices(self) -> DoubleArray:
+        """The maps (N, 2, 3) from picture to crop of every person, without augmentation."""
+        return make_crop_matrices(
+            self._centres_xy, self._widths_px, self.size_wh, is_unbiased=self._is_unbiased
+        )
+
+    def _choose_region(self, epoch: int, index: int) -> Region:
+        region = Region(self._centres_xy[index], float(self._widths_px[index]))
+        if self._augment is None:
+            return region
+        return augment_region(
+            region,
+            self.samples.keypoints_xy[index],
+            self.samples.weights[index],
+            config=self._augment,
+            upper_body=self._upper_body,
+            aspect_wh=self.size_wh[0] / self.size_wh[1],
+            rng=np.random.default_rng((self._seed, epoch, index)),
+        )

@@ -1,0 +1,187 @@
+"""A training recipe of top-down pose: which network learns what from which data.
+
+[network]       which, and the weights that it starts from          NetworkRecipe
+[data]          annotations and pictures                            DataRecipe
+[crop]          size, padding, heatmaps                             CropRecipe
+[augment]       how samples vary                                    models.data.augment.AugmentConfig
+[optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
+[schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
+[loop]          length, speed and book-keeping                      models.training.config.LoopConfig
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from models.backbones.hrnet import (
+    HRNET_W18,
+    HRNET_W24,
+    HRNET_W32,
+    HRNET_W32_ACROSS_EXCHANGE,
+    HRNET_W32_FINAL_EXCHANGE,
+    HRNET_W48,
+    HRNetConfig,
+)
+from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152, ResNetConfig
+from models.data.augment import AugmentConfig
+from models.hrnet.network import PoseHRNet, SimpleBaseline
+from models.training.config import LoopConfig
+from models.training.optim import OptimizerConfig, ScheduleConfig
+from models.training.recipe import check_choice, check_range, read_tables
+
+NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
+    "hrnet-w18": HRNET_W18,
+    "hrnet-w24": HRNET_W24,
+    "hrnet-w32": HRNET_W32,
+    "hrnet-w48": HRNET_W48,
+    "hrnet-w32-final-exchange": HRNET_W32_FINAL_EXCHANGE,
+    "hrnet-w32-across-exchange": HRNET_W32_ACROSS_EXCHANGE,
+    "resnet-50": RESNET_50,
+    "resnet-101": RESNET_101,
+    "resnet-152": RESNET_152,
+}
+"""Networks by name; those of ResNet are SimpleBaseline."""
+
+FORMATS = ("coco", "mpii", "posetrack")
+BOXES = ("annotated", "keypoints")
+CODINGS = ("offset", "dark", "udp")
+LOSSES = ("mse", "ohkm")
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """The network.
+
+    Attributes:
+        name: A key of `NETWORKS`.
+        body: A safetensors file whose weights it starts from, all but the last layer: of ImageNet, or of other
+            keypoints. Relative to the data folder; empty starts at random.
+        heatmap_branch: HRNet's branch that the heatmaps come from, 0 the finest (Fig. 5).
+    """
+
+    name: str
+    body: str = ""
+    heatmap_branch: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice(self, "name", tuple(NETWORKS))
+        check_range(self, 0, 2, "heatmap_branch")
+        if self.heatmap_branch and isinstance(NETWORKS[self.name], ResNetConfig):
+            raise ValueError("heatmap_branch: only HRNet has branches; set it to 0")
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Where the people are. Paths are relative to the data folder (`--data`).
+
+    Attributes:
+        train: Annotations to train on: a file, or for PoseTrack a folder of files.
+        train_images: Folder that they name pictures from.
+        dev: Annotations to judge by, likewise; empty judges nothing.
+        dev_images: Folder that they name pictures from.
+        dev_detections: COCO detections to judge with; empty takes the annotated boxes.
+        format: One of `FORMATS`; CrowdPose is `coco`.
+        skeleton: Name of the keypoints, such as `coco17`.
+        boxes: `annotated`, or `keypoints` for those around the keypoints.
+    """
+
+    train: str
+    train_images: str
+    dev: str = ""
+    dev_images: str = ""
+    dev_detections: str = ""
+    format: str = "coco"
+    skeleton: str = "coco17"
+    boxes: str = "annotated"
+
+    def __post_init__(self) -> None:
+        check_choice(self, "format", FORMATS)
+        check_choice(self, "boxes", BOXES)
+
+
+@dataclass(frozen=True)
+class CropRecipe:
+    """What the network sees, and what it is to answer.
+
+    Attributes:
+        width_px: Of the input.
+        height_px: Of the input.
+        padding: Factor by which boxes grow.
+        sigma_cells: Width of the Gaussians in cells of the heatmap.
+        coding: How keypoints become heatmaps and back, one of `CODINGS`.
+        loss: `mse`, or `ohkm` for online hard keypoint mining.
+        is_flip_tested: Whether judging averages over the mirrored crop.
+    """
+
+    width_px: int = 192
+    height_px: int = 256
+    padding: float = 1.25
+    sigma_cells: float = 2.0
+    coding: str = "offset"
+    loss: str = "mse"
+    is_flip_tested: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("width_px", "height_px"):
+            if getattr(self, name) < 32 or getattr(self, name) % 32:
+                raise ValueError(f"{name}: expected a multiple of 32, got {getattr(self, name)}")
+        check_range(self, 0.1, 10, "padding", "sigma_cells")
+        check_choice(self, "coding", CODINGS)
+        check_choice(self, "loss", LOSSES)
+
+
+@dataclass(frozen=True)
+class PoseRecipe:
+    """Everything that decides a training of top-down pose; see the tables above."""
+
+    network: NetworkRecipe
+    data: DataRecipe
+    crop: CropRecipe
+    augment: AugmentConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    loop: LoopConfig
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the input in pixels."""
+        return self.crop.width_px, self.crop.height_px
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "network": NetworkRecipe,
+    "data": DataRecipe,
+    "crop": CropRecipe,
+    "augment": AugmentConfig,
+    "optimizer": OptimizerConfig,
+    "schedule": ScheduleConfig,
+    "loop": LoopConfig,
+}
+
+
+def list_pose_recipes() -> dict[str, Path]:
+    """The recipes that ship with the package: name -> TOML file."""
+    folder = Path(str(files("models") / "hrnet" / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_pose_recipe(path: Path) -> PoseRecipe:
+    """Read a recipe, strictly.
+
+    Raises:
+        TrainingRecipeError: It cannot be read or is not valid.
+    """
+    return PoseRecipe(**read_tables(path, _SECTIONS))
+
+
+def make_network(recipe: NetworkRecipe, num_keypoints: int) -> nn.Module:
+    """Make a recipe's network with random weights."""
+    config = NETWORKS[recipe.name]
+    if isinstance(config, ResNetConfig):
+        return SimpleBaseline(config, num_keypoints)
+    return PoseHRNet(config, num_keypoints, recipe.heatmap_branch)

@@ -1,0 +1,187 @@
+"""Training of top-down pose: the step's losses, the weights to start from, and prediction for judging."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from models.data.crop import invert_matrices, transform_points
+from models.data.samples import FloatArray, PoseSamples
+from models.hrnet.codec import HeatmapCoding, average_flipped, decode_heatmaps, encode_heatmaps
+from models.hrnet.dataset import PoseDataset
+from models.hrnet.losses import compute_hard_heatmap_loss, compute_heatmap_loss
+from models.hrnet.network import HEATMAP_STRIDE, normalize_images
+from models.hrnet.recipe import PoseRecipe
+from models.training.errors import TrainingError
+from models.training.loop import ComputeLosses
+from models.training.workers import WORKER_START, start_worker
+
+_LOSSES = {"mse": compute_heatmap_loss, "ohkm": compute_hard_heatmap_loss}
+# The last layer: of the keypoints, or of ImageNet's classes.
+_LAST_LAYER = "final_layer."
+# What weights of ImageNet do not have.
+_HEADS = (_LAST_LAYER, "deconv_layers.")
+
+
+def make_coding(recipe: PoseRecipe) -> HeatmapCoding:
+    """The heatmap coding of a recipe."""
+    crop = recipe.crop
+    return HeatmapCoding(
+        input_wh=recipe.size_wh,
+        sigma_cells=crop.sigma_cells,
+        kind=crop.coding,  # type: ignore[arg-type]
+        stride=HEATMAP_STRIDE << recipe.network.heatmap_branch,
+    )
+
+
+def make_dataset(
+    recipe: PoseRecipe,
+    samples: PoseSamples,
+    flip_index: tuple[int, ...],
+    upper_body: tuple[int, ...] = (),
+    *,
+    is_training: bool,
+) -> PoseDataset:
+    """The data set of a recipe: augmented for training, as they are for judging."""
+    return PoseDataset(
+        samples,
+        size_wh=recipe.size_wh,
+        flip_index=flip_index,
+        padding=recipe.crop.padding,
+        augment=recipe.augment if is_training else None,
+        upper_body=upper_body,
+        seed=recipe.loop.seed,
+        is_unbiased=recipe.crop.coding == "udp",
+    )
+
+
+def make_pose_losses(coding: HeatmapCoding, loss: str) -> ComputeLosses:
+    """The losses of one batch of `PoseDataset`.
+
+    Args:
+        coding: How keypoints become heatmaps.
+        loss: `mse` or `ohkm`.
+
+    Returns:
+        A function from network and batch to the losses by name; each keypoint counts by its weight.
+    """
+    compute = _LOSSES[loss]
+
+    def compute_losses(network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        # The loss squares what it is given: the root makes a keypoint count by its score.
+        targets, weights = encode_heatmaps(batch["keypoints_xy"], batch["weights"].sqrt(), coding)
+        return compute(network(_to_input(batch["image"])), targets, weights)
+
+    return compute_losses
+
+
+def load_body(network: nn.Module, path: Path) -> None:
+    """Fill a network with the weights of another's body: of ImageNet, or of other keypoints.
+
+    The last layer keeps its random weights, and so do SimpleBaseline's deconvolutions where the file has none.
+
+    Args:
+        network: To fill.
+        path: A safetensors file of the same body.
+
+    Raises:
+        TrainingError: It is missing, unreadable, or of another body.
+    """
+    try:
+        state = load_file(path)
+    except FileNotFoundError as error:
+        raise TrainingError(
+            f"{path}: no such weights; give their path with --weights, make them with "
+            "`posetrack weights import`, or take network.body out of the recipe to start at random"
+        ) from error
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{path}: not readable as safetensors ({error})") from error
+    own = network.state_dict()
+    body = {name: value for name, value in state.items() if name in own and not name.startswith(_LAST_LAYER)}
+    wrong = [name for name in own if name not in body and not name.startswith(_HEADS)]
+    wrong += [name for name, value in body.items() if value.shape != own[name].shape]
+    if wrong:
+        raise TrainingError(f"{path}: does not fit the network's body: {', '.join(wrong[:3])}")
+    network.load_state_dict(body, strict=False)
+
+
+@torch.no_grad()
+def predict_poses(
+    network: nn.Module,
+    dataset: PoseDataset,
+    coding: HeatmapCoding,
+    *,
+    is_flip_tested: bool = True,
+    batch_size: int = 64,
+    num_workers: int = 0,
+    precision: str = "f32",
+) -> tuple[FloatArray, FloatArray]:
+    """Predict the pose of every person of a data set.
+
+    Args:
+        network: In evaluation mode.
+        dataset: Without augmentation.
+        coding: How heatmaps become keypoints.
+        is_flip_tested: Whether to average over the mirrored crop (section 4.1, "Testing").
+        batch_size: Crops in one call of the network.
+        num_workers: Processes that cut crops.
+        precision: `f32`, or `bf16` for autocast.
+
+    Returns:
+        Keypoints (N, K, 2) in pixels of the pictures, and their scores (N, K).
+    """
+    device = next(network.parameters()).device
+    keys: Any = [(0, i) for i in range(len(dataset))]
+    loader = DataLoader(
+        dataset,
+        batch_size,
+        sampler=keys,
+        num_workers=num_workers,
+        generator=torch.Generator(),
+        worker_init_fn=start_worker,
+        multiprocessing_context=WORKER_START if num_workers else None,
+    )
+    N, K = dataset.samples.weights.shape
+    points, scores = np.zeros((N, K, 2), np.float32), np.zeros((N, K), np.float32)
+    start = 0
+    for batch in loader:
+        images = _to_input(batch["image"].to(device))
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            heatmaps = network(images).float()
+            if is_flip_tested:
+                flipped = network(images.flip(3)).float()
+                heatmaps = average_flipped(heatmaps, flipped, dataset.flip_index, coding)
+        found_xy, found_scores = decode_heatmaps(heatmaps, coding)
+        rows = slice(start, start + len(images))
+        points[rows], scores[rows] = found_xy.cpu().numpy(), found_scores.cpu().numpy()
+        start = rows.stop
+    return transform_points(points, invert_matrices(dataset.crop_matrices())), scores
+
+
+def score_people(box_scores: FloatArray, keypoint_scores: FloatArray, min_score: float = 0.2) -> FloatArray:
+    """Score each person by its box and its keypoints, as the public code does.
+
+    Args:
+        box_scores: (N,).
+        keypoint_scores: (N, K).
+        min_score: Keypoints up to it do not count.
+
+    Returns:
+        (N,), `box score * mean of the keypoint scores above min_score`, or 0 without any.
+    """
+    is_sure = keypoint_scores > min_score
+    totals = np.where(is_sure, keypoint_scores, 0).sum(axis=1)
+    return np.asarray(box_scores * totals / np.maximum(is_sure.sum(axis=1), 1), np.float32)
+
+
+def _to_input(crops: Tensor) -> Tensor:
+    """(B, H, W, 3) uint8 as the network takes it, still channels last in memory."""
+    return normalize_images(crops.permute(0, 3, 1, 2))

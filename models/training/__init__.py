@@ -1,0 +1,1 @@
+"""Training, for every family: the loop, optimisers, several processes, checkpoints and logs."""

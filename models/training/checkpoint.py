@@ -1,0 +1,114 @@
+"""Checkpoints: everything a killed run needs to go on as if nothing had been.
+
+A checkpoint is a file of `torch.save` of tensors and plain values, read with `weights_only=True`: it never
+runs code. It is written under another name, flushed to the disk and then renamed, so that a file of a
+checkpoint's name is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.training.errors import TrainingError
+
+_PREFIX, _SUFFIX = "checkpoint-", ".pt"
+_BEST = "best.pt"
+
+
+def write_checkpoint(content: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint atomically: it is there whole, or as it was before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint, all tensors on the CPU.
+
+    Raises:
+        TrainingError: It is missing, damaged, or holds more than tensors and plain values.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise TrainingError(f"{path}: no such checkpoint") from error
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise TrainingError(f"{path}: not a checkpoint of ours, or damaged ({reason}); delete it") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"{path}: not a checkpoint of ours; delete it")
+    return content
+
+
+class CheckpointFolder:
+    """The checkpoints of one run: the last few by step, and the best.
+
+    Args:
+        folder: Made when the first checkpoint is written.
+        keep: How many of the last to keep.
+    """
+
+    def __init__(self, folder: Path, keep: int = 2) -> None:
+        self.folder = folder
+        self._keep = keep
+
+    def save(self, content: dict[str, Any], step: int, *, is_best: bool = False) -> Path:
+        """Write the checkpoint of a step, and delete those that are too old."""
+        path = self.folder / f"{_PREFIX}{step:08d}{_SUFFIX}"
+        write_checkpoint(content, path)
+        if is_best:
+            part = self.best.with_name(_BEST + ".part")
+            shutil.copyfile(path, part)
+            part.replace(self.best)
+        for old in self._find_all()[: -self._keep]:
+            old.unlink()
+        return path
+
+    @property
+    def latest(self) -> Path | None:
+        """The checkpoint of the highest step, if there is one."""
+        found = self._find_all()
+        return found[-1] if found else None
+
+    @property
+    def best(self) -> Path:
+        """Where the best one lies, if any was judged."""
+        return self.folder / _BEST
+
+    def _find_all(self) -> list[Path]:
+        return sorted(self.folder.glob(f"{_PREFIX}*{_SUFFIX}"))
+
+
+def get_rng_state() -> dict[str, Any]:
+    """The states of this process's random generators (python, numpy, torch, its GPU) as plain values."""
+    kind, words, position, has_gauss, gauss = np.random.get_state()
+    state = {
+        "python": random.getstate(),
+        "numpy": (kind, torch.from_numpy(np.asarray(words, np.int64)), position, has_gauss, gauss),
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Put back what `get_rng_state` gave."""
+    random.setstate(state["python"])
+    kind, words, position, has_gauss, gauss = state["numpy"]
+    np.random.set_state((kind, words.numpy().astype(np.uint32), position, has_gauss, gauss))
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

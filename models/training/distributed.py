@@ -1,0 +1,104 @@
+"""Training in several processes: who am I, and what do we share. Started by `torchrun`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from models.training.errors import TrainingError
+
+_TIMEOUT = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that train together.
+
+    Attributes:
+        rank: This process, from 0.
+        size: How many there are.
+        device: Where this process computes.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes logs and checkpoints."""
+        return self.rank == 0
+
+
+@contextmanager
+def join_world(device: torch.device) -> Iterator[World]:
+    """Join the processes that `torchrun` started, with nccl on GPUs and gloo elsewhere; alone without it.
+
+    Args:
+        device: `cuda` without a number means the GPU of this process's local rank.
+
+    Raises:
+        TrainingError: The environment is torchrun's in part only.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield World(0, 1, device)
+        return
+    missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if missing:
+        raise TrainingError(f"WORLD_SIZE is {size} but {', '.join(missing)} not set; start with torchrun")
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
+    try:
+        yield World(dist.get_rank(), dist.get_world_size(), device)
+    finally:
+        dist.destroy_process_group()
+
+
+def share_network(network: nn.Module, world: World, *, sync_batch_norm: bool = False) -> nn.Module:
+    """Wrap a network so that its gradients are the mean over all processes.
+
+    Args:
+        network: On its device already.
+        world: The processes; a single one gets the network as it is.
+        sync_batch_norm: Whether batch norms take their statistics over all processes; GPUs only.
+
+    Raises:
+        TrainingError: `sync_batch_norm` without a GPU.
+    """
+    if world.size == 1:
+        return network
+    if sync_batch_norm:
+        if world.device.type != "cuda":
+            raise TrainingError("loop.sync_batch_norm: works on GPUs only; set it to false")
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    return DistributedDataParallel(network, device_ids=[world.device] if world.device.type == "cuda" else None)
+
+
+def average_over_world(values: Tensor, world: World) -> Tensor:
+    """Mean of a tensor over all processes."""
+    if world.size > 1:
+        values = values.clone()
+        dist.all_reduce(values)
+        values /= world.size
+    return values
+
+
+def gather_objects(value: Any, world: World) -> list[Any]:
+    """What every process gave, in the order of ranks, in every process."""
+    if world.size == 1:
+        return [value]
+    gathered: list[Any] = [None] * world.size
+    dist.all_gather_object(gathered, value)
+    return gathered

@@ -1,0 +1,34 @@
+"""An exponential moving average of a network's weights."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+class Ema:
+    """Keeps an averaged copy of a network: after each step, `average = decay * average + (1 - decay) * weight`.
+
+    The decay rises with the steps, min(decay, (1 + step) / (10 + step)), so that the start is soon forgotten.
+    Buffers (running means of batch norm) are averaged likewise; counters are copied.
+
+    Args:
+        network: What to average; its copy is in evaluation mode.
+        decay: Such as 0.9998.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        """Move the average towards the network after the step of this number, from 0."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        own, new = self.network.state_dict(), network.state_dict()
+        averaged = [name for name, value in own.items() if value.is_floating_point()]
+        torch._foreach_lerp_([own[name] for name in averaged], [new[name] for name in averaged], 1 - decay)
+        for name in own.keys() - set(averaged):
+            own[name].copy_(new[name])

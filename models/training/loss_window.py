@@ -1,0 +1,70 @@
+"""The losses between two rows of the log, and whether they are numbers."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from models.training.errors import NonFiniteLossError
+
+
+class LossWindow:
+    """Losses since the last row of the log.
+
+    They are looked at one step late: asking a GPU for the number of a step at once would make it wait.
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, float] = {}
+        self._sums: dict[str, float] = {}
+        self._steps = self._samples = 0
+        self._since_s = time.perf_counter()
+        self._pending: tuple[int, list[str], Tensor] | None = None
+
+    def add(self, step: int, count: int, losses: Mapping[str, Tensor]) -> None:
+        """Take the losses of a step, from 0, of so many samples.
+
+        Raises:
+            NonFiniteLossError: A loss of this step, or on a GPU of the one before, is NaN or infinite.
+        """
+        values = torch.stack([loss.detach().float() for loss in losses.values()])
+        self._look()
+        self._pending = (step, list(losses), values)
+        self._samples += count
+        if values.device.type == "cpu":
+            self._look()
+
+    def close(self) -> tuple[float, dict[str, float]]:
+        """Samples a second and mean losses since the last time, the whole as `loss` first."""
+        self._look()
+        means = {name: value / self._steps for name, value in self._sums.items()}
+        speed = self.samples_per_s
+        self._sums = {}
+        self._steps = self._samples = 0
+        self.restart_clock()
+        return speed, {"loss": sum(means.values()), **means}
+
+    def restart_clock(self) -> None:
+        """Measure the speed from now on."""
+        self._since_s = time.perf_counter()
+
+    @property
+    def samples_per_s(self) -> float:
+        """Samples a second since the last row."""
+        return self._samples / max(time.perf_counter() - self._since_s, 1e-9)
+
+    def _look(self) -> None:
+        if self._pending is None:
+            return
+        step, names, values = self._pending
+        self._pending = None
+        self.last = dict(zip(names, values.tolist(), strict=True))
+        if not all(math.isfinite(value) for value in self.last.values()):
+            raise NonFiniteLossError(step, self.last)
+        self._steps += 1
+        for name, value in self.last.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value

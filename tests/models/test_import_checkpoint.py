@@ -1,0 +1,157 @@
+"""Published checkpoints become weights of ours, and nothing else in them does anything."""
+
+import pickle
+from collections import OrderedDict
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from models import checkpoints
+from models.backbones.hrnet import HRNetConfig
+from models.backbones.resnet import ResNetConfig
+from models.checkpoints import CheckpointError, import_checkpoint, load_checkpoint, write_weights
+from models.hrnet.network import ClassificationHRNet, PoseHRNet, SimpleBaseline
+
+TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
+TINY_RESNET = ResNetConfig(depths=(1, 1, 1, 1), width=4)
+
+
+@pytest.fixture(autouse=True)
+def tiny_kinds(monkeypatch):
+    for name, make in {
+        "tiny": lambda count: PoseHRNet(TINY, count),
+        "tiny-imagenet": lambda count: ClassificationHRNet(TINY, count),
+        "tiny-baseline": lambda count: SimpleBaseline(TINY_RESNET, count),
+    }.items():
+        monkeypatch.setitem(checkpoints.IMPORTABLE, name, make)
+
+
+@pytest.fixture(scope="module")
+def state():
+    return PoseHRNet(TINY, 5).state_dict()
+
+
+def save(content, path):
+    torch.save(content, path)
+    return path
+
+
+def rename_as_mmpose(state, head):
+    return {
+        f"{head}{key}" if key.startswith(("final", "deconv")) else f"backbone.{key}": state[key]
+        for key in state
+    }
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: OrderedDict((f"module.{key}", tensor) for key, tensor in state.items()),
+        lambda state: {"epoch": 210, "model": "pose_hrnet", "state_dict": state, "perf": 0.744},
+        lambda state: {"model": {f"module.{key}": tensor for key, tensor in state.items()}},
+        lambda state: {"meta": {"epoch": 210}, "state_dict": rename_as_mmpose(state, "keypoint_head.")},
+        lambda state: {"state_dict": rename_as_mmpose(state, "head.")},
+        lambda state: {key: tensor for key, tensor in state.items() if "num_batches" not in key},
+    ],
+    ids=["plain", "parallel", "training", "model", "mmpose", "mmpose-1", "old-pytorch"],
+)
+def test_wrapped_weights_are_found_and_renamed(tmp_path, state, wrap):
+    imported = import_checkpoint(save(wrap(state), tmp_path / "w.pth"), "tiny")
+    assert imported.keys() == state.keys()
+    assert all(torch.equal(imported[key], state[key]) for key in state)
+
+
+def test_the_format_before_zip_files_is_read(tmp_path, state):
+    torch.save(state, tmp_path / "w.pth", _use_new_zipfile_serialization=False)
+    assert import_checkpoint(tmp_path / "w.pth", "tiny").keys() == state.keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("tiny-imagenet", lambda: ClassificationHRNet(TINY, 10)),
+        ("tiny-baseline", lambda: SimpleBaseline(TINY_RESNET, 16)),
+    ],
+)
+def test_other_kinds_are_imported_for_any_number_of_outputs(tmp_path, kind, make):
+    network = make()
+    state = import_checkpoint(save(network.state_dict(), tmp_path / "w.pth"), kind)
+    assert state.keys() == network.state_dict().keys()
+
+
+def test_weights_written_load_strictly(tmp_path, state):
+    write_weights(tmp_path / "w.safetensors", state, {"kind": "tiny"})
+    network = PoseHRNet(TINY, 5)
+    load_checkpoint(network, tmp_path / "w.safetensors")
+    assert all(torch.equal(tensor, state[key]) for key, tensor in network.state_dict().items())
+    with safe_open(tmp_path / "w.safetensors", "pt") as file:
+        assert file.metadata() == {"kind": "tiny"}
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("conv2.weight"), "does not fit the network: missing conv2.weight$"),
+        (lambda state: state.update(extra=torch.zeros(1)), "unexpected extra$"),
+        (lambda state: state.pop("final_layer.weight"), "missing final_layer.weight"),
+        (
+            lambda state: state.update({"conv1.weight": torch.zeros(8, 3, 7, 7)}),
+            r"conv1.weight: shape \(8, 3, 7, 7\), expected \(8, 3, 3, 3\)",
+        ),
+        (lambda state: state.update(perf=0.7), "'perf' is no tensor but a float"),
+        (lambda state: state.update({"module.conv1.weight": torch.zeros(1)}), "holds conv1.weight twice"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_by_name(tmp_path, state, change, message):
+    state = dict(state)
+    change(state)
+    with pytest.raises(CheckpointError, match=message):
+        import_checkpoint(save(state, tmp_path / "w.pth"), "tiny")
+
+
+def test_another_network_is_refused_with_the_first_keys(tmp_path):
+    path = save(SimpleBaseline(TINY_RESNET, 5).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"missing conv2.weight; missing bn2.weight; .* and \d+ more"):
+        import_checkpoint(path, "tiny")
+
+
+class Trap:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("how", ["torch", "old", "pickle"])
+def test_code_in_a_file_is_not_run(tmp_path, state, how):
+    content = {"state_dict": state, "trap": Trap(tmp_path / "sprung")}
+    path = tmp_path / "w.pth"
+    if how == "pickle":
+        path.write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=how == "torch")
+    with pytest.raises(CheckpointError, match="nothing else is read"):
+        import_checkpoint(path, "tiny")
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04broken"])
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"w\.pth: no PyTorch file"):
+        import_checkpoint(tmp_path / "w.pth", "tiny")
+
+
+def test_a_missing_file_an_empty_one_and_an_unknown_kind_are_refused(tmp_path):
+    with pytest.raises(CheckpointError, match=r"w\.pth: not readable \(No such file"):
+        import_checkpoint(tmp_path / "w.pth", "tiny")
+    with pytest.raises(CheckpointError, match="holds no weights by name"):
+        import_checkpoint(save([torch.zeros(1)], tmp_path / "list.pth"), "tiny")
+    with pytest.raises(CheckpointError, match=r"kind 'hrnet-w99': not known; known: hrnet-w18-256x192"):
+        import_checkpoint(tmp_path / "w.pth", "hrnet-w99")
