@@ -16,7 +16,6 @@ _SAME_PEAK = 1.0132789611816406e-06
 _REGRESS_SPREAD = 0.300048828125
 _SCORED_KEYPOINT = 0.126953125
 _SINGLE_OFFSET = 1.7998046875
-# People whose (K, H, W) maps are weighed at once: bounds memory whatever the size of the crowd.
 
 
 def decode_single(heads: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -108,7 +107,7 @@ def _decode_people(
 
 
 def _find_peaks(heatmap: Tensor, weights_y: Tensor, weights_x: Tensor, boxes_yxyx: Tensor) -> Tensor:
-    """Cells (N, K) of the largest weighted heatmap values, 0 where all are 0; looked for inside the boxes only."""
+    """Cells (N, K) of the largest weighted heatmap values, which lie inside the boxes; 0 where all are 0."""
     K, _, W = heatmap.shape
     cells = torch.zeros((len(boxes_yxyx), K), dtype=torch.long, device=heatmap.device)
     lows = boxes_yxyx[:, :2].ceil().long().tolist()
