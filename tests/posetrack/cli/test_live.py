@@ -191,6 +191,8 @@ def press_ctrl_c_when() -> Iterator[Callable[[Callable[[], bool]], list[float]]]
     """Presses Ctrl-C in this process once something is so; the list then has the moment."""
     is_over = threading.Event()
     threads: list[threading.Thread] = []
+    # A shell that starts the tests in the background has them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def prepare(condition: Callable[[], bool]) -> list[float]:
         pressed_s: list[float] = []
@@ -209,6 +211,7 @@ def press_ctrl_c_when() -> Iterator[Callable[[Callable[[], bool]], list[float]]]
     yield prepare
     is_over.set()
     threads[0].join(PATIENCE_S)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_while_connecting(press_ctrl_c_when, capfd):
