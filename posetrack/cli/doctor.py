@@ -25,6 +25,10 @@ _PACKAGES = (
     "av",
     "safetensors",
     "openvino",
+    "pycocotools",
+    "shapely",
+    "matplotlib",
+    "aiohttp",
     "rich",
     "typer",
 )
