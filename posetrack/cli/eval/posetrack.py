@@ -10,7 +10,11 @@ import typer
 from rich.console import Console
 
 from posetrack.cli.eval.metrics import write_metrics
-from posetrack.evaluation.posetrack.evaluate import PoseTrackEvaluation, evaluate_posetrack
+from posetrack.evaluation.posetrack.evaluate import (
+    PoseTrackEvaluation,
+    evaluate_posetrack,
+    evaluate_posetrack_twice,
+)
 from posetrack.evaluation.posetrack.metrics import NAMES
 from posetrack.evaluation.posetrack.report import format_latex, make_tables
 
@@ -43,11 +47,12 @@ def posetrack_command(
     The numbers are those of the reference tool, poseval.
     """
     workers = workers or choose_num_workers(truth_dir, predictions_dir)
-    reference = evaluate_posetrack(truth_dir, predictions_dir, num_workers=workers)
-    shown, fields = reference, describe(reference)
     if corrected:
-        shown = evaluate_posetrack(truth_dir, predictions_dir, corrected=True, num_workers=workers)
-        fields["corrected"] = describe(shown)
+        reference, shown = evaluate_posetrack_twice(truth_dir, predictions_dir, num_workers=workers)
+        fields = {**describe(reference), "corrected": describe(shown)}
+    else:
+        shown = evaluate_posetrack(truth_dir, predictions_dir, num_workers=workers)
+        fields = describe(shown)
     console = Console()
     for table in make_tables(shown, corrected=corrected, per_sequence=per_sequence):
         console.print(table, "")

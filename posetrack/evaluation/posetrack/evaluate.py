@@ -94,14 +94,44 @@ def evaluate_posetrack(
     Raises:
         ResultsError: A folder or file is missing or does not hold what it should.
     """
+    return _evaluate_folders(truth_dir, predictions_dir, (corrected,), num_workers)[0]
+
+
+def evaluate_posetrack_twice(
+    truth_dir: Path, predictions_dir: Path, *, num_workers: int = 1
+) -> tuple[PoseTrackEvaluation, PoseTrackEvaluation]:
+    """Evaluate as the reference tool does, and corrected, from one reading of the files.
+
+    Args:
+        truth_dir: As for `evaluate_posetrack`.
+        predictions_dir: As for `evaluate_posetrack`.
+        num_workers: As for `evaluate_posetrack`.
+
+    Returns:
+        The reference's measures, and the corrected ones.
+
+    Raises:
+        ResultsError: A folder or file is missing or does not hold what it should.
+    """
+    reference, corrected = _evaluate_folders(truth_dir, predictions_dir, (False, True), num_workers)
+    return reference, corrected
+
+
+def _evaluate_folders(
+    truth_dir: Path, predictions_dir: Path, modes: tuple[bool, ...], num_workers: int
+) -> list[PoseTrackEvaluation]:
+    """One evaluation for each mode: whether it is corrected."""
     pairs = find_sequences(truth_dir, predictions_dir)
-    evaluate = partial(_evaluate_files, corrected=corrected)
+    evaluate = partial(_evaluate_files, modes=modes)
     if num_workers > 1 and len(pairs) > 1:
         with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
             sequences = list(pool.map(evaluate, pairs))
     else:
         sequences = [evaluate(pair) for pair in pairs]
-    return collect(sequences, corrected=corrected)
+    return [
+        collect(of_mode, corrected=corrected)
+        for of_mode, corrected in zip(zip(*sequences, strict=True), modes, strict=True)
+    ]
 
 
 def collect(sequences: Iterable[SequenceEvaluation], *, corrected: bool = False) -> PoseTrackEvaluation:
@@ -164,7 +194,7 @@ def _find_predictions(name: str, folder: Path) -> Path | None:
     return None
 
 
-def _evaluate_files(paths: tuple[Path, Path], *, corrected: bool) -> SequenceEvaluation:
+def _evaluate_files(paths: tuple[Path, Path], *, modes: tuple[bool, ...]) -> list[SequenceEvaluation]:
     truth_path, predictions_path = paths
     name = truth_path.stem
     truth = read_annotations(truth_path, name)
@@ -172,14 +202,17 @@ def _evaluate_files(paths: tuple[Path, Path], *, corrected: bool) -> SequenceEva
     # The reference tool looks for ids that stand twice among the predictions only.
     check_track_ids(truth, str(truth_path), unique=False)
     check_track_ids(predictions, str(predictions_path), unique=True)
-    sequence = pair_sequence(
-        truth,
-        predictions,
-        corrected=corrected,
-        truth_file=str(truth_path),
-        predictions_file=str(predictions_path),
-    )
-    return evaluate_sequence(sequence, corrected=corrected)
+    evaluations = []
+    for corrected in modes:
+        sequence = pair_sequence(
+            truth,
+            predictions,
+            corrected=corrected,
+            truth_file=str(truth_path),
+            predictions_file=str(predictions_path),
+        )
+        evaluations.append(evaluate_sequence(sequence, corrected=corrected))
+    return evaluations
 
 
 def evaluate_sequence(sequence: Sequence, *, corrected: bool = False) -> SequenceEvaluation:
