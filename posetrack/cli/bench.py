@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from posetrack.cli.eval.metrics import write_metrics
 from posetrack.recipe import read_recipe
-from posetrack.results.files import open_whole_file
 
 if TYPE_CHECKING:
     from posetrack.benchmark import BenchReport
@@ -50,8 +49,7 @@ def bench_command(
         console.print(f"{clip.name}, recipe {settings.name}, {report.engine}", markup=False)
         console.print(_make_table(report))
     if out is not None:
-        with open_whole_file(out) as file:
-            file.write(json.dumps(reports, indent=2, allow_nan=False) + "\n")
+        write_metrics(reports, out)
 
 
 def _make_table(report: BenchReport) -> Table:

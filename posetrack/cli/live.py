@@ -23,10 +23,8 @@ from posetrack.skeleton import Skeleton
 from posetrack.video.live import LiveSource, open_live
 
 if TYPE_CHECKING:
-    from posetrack.live.window import Window
-
-if TYPE_CHECKING:
     from posetrack.build import Pipeline
+    from posetrack.live.window import Window
 
 _RECORDING = Path("live.mp4")
 _DEFAULT_ADDRESS = "127.0.0.1:8000"
