@@ -13,11 +13,13 @@ Files are read strictly: an unknown key, a value of another type or out of range
 from __future__ import annotations
 
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
+from models.training.errors import TrainingRecipeError
+from models.training.recipe import read_table as read_settings
 from posetrack.errors import RecipeError, suggest
 from posetrack.processors.smooth import SmootherConfig
 from trackers.flow_tracker import FlowTrackerConfig
@@ -169,22 +171,10 @@ def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:
     Raises:
         RecipeError: A key is unknown or missing, or a value has another type or is out of range.
     """
-    types = get_type_hints(cls)
-    names = [entry.name for entry in fields(cls)]  # type: ignore[arg-type]
-    for key, value in table.items():
-        if key not in names:
-            raise RecipeError(f"{where}: unknown key '{key}'; {suggest(key, names)}")
-        wanted = types[key]
-        is_whole_float = wanted is float and type(value) is int
-        if type(value) is not wanted and not is_whole_float:
-            raise RecipeError(f"{where}.{key}: expected {_describe(wanted)}, got {value!r}")
-    for entry in fields(cls):  # type: ignore[arg-type]
-        if entry.default is MISSING and entry.default_factory is MISSING and entry.name not in table:
-            raise RecipeError(f"{where}: '{entry.name}' is missing")
     try:
-        return cls(**{key: float(value) if types[key] is float else value for key, value in table.items()})
-    except ValueError as error:
-        raise RecipeError(f"{where}.{error}") from error
+        return read_settings(cls, table, where)
+    except TrainingRecipeError as error:
+        raise RecipeError(str(error)) from error
 
 
 def check_share(settings: object, *names: str) -> None:
@@ -199,7 +189,3 @@ def check_positive(settings: object, *names: str) -> None:
     for name in names:
         if getattr(settings, name) < 1:
             raise ValueError(f"{name}: expected a whole number from 1 up, got {getattr(settings, name)}")
-
-
-def _describe(wanted: type) -> str:
-    return {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}[wanted]
