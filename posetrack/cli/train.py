@@ -51,7 +51,7 @@ def train_command(
     from models.training.distributed import join_world
     from models.training.errors import TrainingError
     from posetrack.compute import choose_device
-    from posetrack.training import find_recipe
+    from posetrack.training.families import find_recipe
 
     try:
         path = find_recipe(recipe)
@@ -76,31 +76,25 @@ class _Choices:
 
 
 def _train(path: Path, choices: _Choices, world: World) -> None:
-    from models.hrnet.recipe import read_pose_recipe
-    from posetrack.training import make_trainer
+    from posetrack.training.families import find_family
+    from posetrack.training.run import TrainingRun
 
-    recipe = read_pose_recipe(path)
+    family = find_family(path)
+    recipe = family.read_recipe(path)
     if choices.workers is not None:
         recipe = replace(recipe, loop=replace(recipe.loop, num_workers=choices.workers))
     text = path.read_text(encoding="utf-8")
     console = Console(highlight=False)
     with TrainProgress(console, path.stem, is_quiet=not world.is_main) as progress:
-        trainer = make_trainer(
-            recipe,
-            recipe_text=text,
-            data_folder=choices.data,
-            out_folder=choices.out,
-            world=world,
-            weights=choices.weights,
-            report=progress,
-        )
+        run = TrainingRun(text, choices.data, choices.out, world, choices.weights, progress)
+        trainer = family.make_trainer(recipe, run)
         _resume(trainer, choices)
         if world.is_main:
             choices.out.mkdir(parents=True, exist_ok=True)
             (choices.out / "recipe.toml").write_text(text, encoding="utf-8")
-            parameters = sum(parameter.numel() for parameter in trainer.network.parameters())
+            millions = sum(parameter.numel() for parameter in trainer.network.parameters()) / 1e6
             console.print(
-                f"{path.stem}: {trainer.plan.num_samples} people, {parameters / 1e6:.1f} M parameters, "
+                f"{path.stem}: {trainer.plan.num_samples} {family.counted}, {millions:.1f} M parameters, "
                 f"{trainer.plan.num_steps} steps from {trainer.step}",
                 markup=False,
                 soft_wrap=True,

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from models.backbones.hrnet import HRNetConfig
 from models.hrnet import recipe as hrnet_recipe
-from posetrack import training
 from posetrack.cli.main import app
 from posetrack.errors import PoseTrackError
 from posetrack.skeleton import COCO_17, MPII_16, POSETRACK_15
+from posetrack.training import top_down
 
 RECIPE = """
 [network]
@@ -96,7 +96,7 @@ def stand_in(monkeypatch):
             nn.Conv2d(32, num_keypoints, 7, padding=3),
         )
 
-    monkeypatch.setattr(training, "make_network", make)
+    monkeypatch.setattr(top_down, "make_network", make)
     # So small a network is slower on several threads.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

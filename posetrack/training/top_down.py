@@ -1,4 +1,4 @@
-"""Training of top-down pose from a recipe: the application's side, which knows skeletons, files and metrics."""
+"""Training of top-down pose: its data, its start, and how it is judged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.data.coco import encode_coco_results, read_coco_detections, read_coc
 from models.data.mpii import read_mpii_samples
 from models.data.samples import FloatArray, PoseSamples, enclose_keypoints, join_samples, keep_trainable
 from models.hrnet.dataset import PoseDataset
-from models.hrnet.recipe import PoseRecipe, list_pose_recipes, make_network
+from models.hrnet.recipe import PoseRecipe, make_network
 from models.hrnet.train import (
     load_body,
     make_coding,
@@ -24,9 +24,8 @@ from models.hrnet.train import (
     predict_poses,
     score_people,
 )
-from models.training.distributed import World
 from models.training.errors import TrainingError, TrainingRecipeError
-from models.training.loop import Evaluate, StepReport, Task, Trainer
+from models.training.loop import Evaluate, Task, Trainer
 from models.training.recipe import suggest
 from posetrack.annotations.read import read_annotations
 from posetrack.annotations.video import AnnotatedVideo
@@ -36,7 +35,8 @@ from posetrack.evaluation.crowdpose import evaluate_crowdpose
 from posetrack.evaluation.mpii import evaluate_mpii
 from posetrack.evaluation.mpii_files import read_mpii_truth
 from posetrack.skeleton import CROWDPOSE_14, SKELETONS, Skeleton
-from posetrack.training_samples import write_sample_pictures
+from posetrack.training.run import TrainingRun
+from posetrack.training.sample_pictures import write_sample_pictures
 from trackers.nms import oks_nms
 
 Metrics = dict[str, float | None]
@@ -45,22 +45,6 @@ _LEGS = ("hip", "knee", "ankle", "pelvis")
 # Of two poses of detected boxes more alike than this, the surer stays (the public code's OKS_THRE).
 _MAX_OKS = 0.9
 _MPII_TRUTH = "gt_valid.mat"
-
-
-def find_recipe(name_or_path: str) -> Path:
-    """The file of a training recipe, by the name of one that ships with the package or by its path.
-
-    Raises:
-        TrainingRecipeError: There is none.
-    """
-    shipped = list_pose_recipes()
-    path = shipped.get(name_or_path, Path(name_or_path))
-    if not path.is_file():
-        raise TrainingRecipeError(
-            f"{name_or_path}: no such training recipe; {suggest(name_or_path, list(shipped))} "
-            "Or give the path of a TOML file."
-        )
-    return path
 
 
 def find_skeleton(recipe: PoseRecipe) -> Skeleton:
@@ -75,44 +59,31 @@ def find_skeleton(recipe: PoseRecipe) -> Skeleton:
     return SKELETONS[name]
 
 
-def make_trainer(
-    recipe: PoseRecipe,
-    *,
-    recipe_text: str,
-    data_folder: Path,
-    out_folder: Path,
-    world: World,
-    weights: Path | None = None,
-    report: Callable[[StepReport], None] | None = None,
-) -> Trainer:
-    """Everything that a recipe says, ready to run.
+def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
+    """Everything that a recipe of top-down pose says, ready to run.
 
     Args:
         recipe: What to train.
-        recipe_text: Kept in checkpoints.
-        data_folder: What the recipe's paths are relative to.
-        out_folder: For logs, checkpoints and pictures.
-        world: The processes that train together.
-        weights: The body's weights in place of those that the recipe names.
-        report: Called after each step.
+        run: Where, and who takes part; its weights are the body's.
 
     Raises:
         TrainingError: Data or weights are missing or not what they should be.
         ResultsError: The same of annotations to judge by.
     """
     skeleton = find_skeleton(recipe)
+    data_folder = run.data_folder
     if not data_folder.is_dir():
         raise TrainingError(f"{data_folder}: no such folder; give the data's with --data")
     torch.manual_seed(recipe.loop.seed)
     network = make_network(recipe.network, skeleton.num_keypoints)
-    if weights is not None or recipe.network.body:
-        load_body(network, weights or data_folder / recipe.network.body)
+    if run.weights is not None or recipe.network.body:
+        load_body(network, run.weights or data_folder / recipe.network.body)
     upper_body = tuple(i for i, name in enumerate(skeleton.names) if not name.endswith(_LEGS))
     samples = keep_trainable(read_samples(recipe, skeleton, data_folder, is_training=True))
     dataset = make_dataset(recipe, samples, skeleton.flip_index, upper_body, is_training=True)
     evaluate: Evaluate | None = None
-    if recipe.data.dev and recipe.loop.evaluate_every_epochs and world.is_main:
-        evaluate = make_evaluation(recipe, skeleton, data_folder, out_folder)
+    if recipe.data.dev and recipe.loop.evaluate_every_epochs and run.world.is_main:
+        evaluate = make_evaluation(recipe, skeleton, data_folder, run.out_folder)
     elif recipe.data.dev and recipe.loop.evaluate_every_epochs:
         evaluate = _judge_nothing
     task = Task(
@@ -121,16 +92,16 @@ def make_trainer(
         len(samples),
         make_pose_losses(make_coding(recipe), recipe.crop.loss),
         evaluate,
-        recipe_text,
+        run.recipe_text,
     )
     return Trainer(
         task,
         loop=recipe.loop,
         optimizer=recipe.optimizer,
         schedule=recipe.schedule,
-        world=world,
-        folder=out_folder,
-        report=report,
+        world=run.world,
+        folder=run.out_folder,
+        report=run.report,
     )
 
 

@@ -1,0 +1,1 @@
+"""Training from a recipe: the application's side, which knows skeletons, files and metrics."""

@@ -1,0 +1,95 @@
+"""Which family of networks a training recipe is for: the map of `posetrack train`.
+
+A new family is one line in `FAMILIES` and its recipes.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.hrnet.recipe import NETWORKS as TOP_DOWN_NETWORKS
+from models.hrnet.recipe import list_pose_recipes, read_pose_recipe
+from models.training.errors import TrainingRecipeError
+from models.training.loop import Trainer
+from models.training.recipe import suggest
+from posetrack.training.run import TrainingRun
+from posetrack.training.top_down import make_top_down_trainer
+
+
+@dataclass(frozen=True)
+class Family:
+    """How networks of one family are trained.
+
+    Attributes:
+        networks: What `network.name` may be in its recipes; no two families share a name.
+        list_recipes: Gives those that ship with the package: name -> TOML file.
+        read_recipe: From a TOML file to a frozen dataclass with a `loop` (`models.training.config.LoopConfig`).
+        make_trainer: From that and a run to what is ready to run.
+        counted: What its samples are.
+    """
+
+    networks: Collection[str]
+    list_recipes: Callable[[], dict[str, Path]]
+    read_recipe: Callable[[Path], Any]
+    make_trainer: Callable[[Any, TrainingRun], Trainer]
+    counted: str
+
+
+FAMILIES: dict[str, Family] = {
+    "top-down": Family(
+        networks=TOP_DOWN_NETWORKS,
+        list_recipes=list_pose_recipes,
+        read_recipe=read_pose_recipe,
+        make_trainer=make_top_down_trainer,
+        counted="people",
+    ),
+}
+"""The families that can be trained."""
+
+
+def list_training_recipes() -> dict[str, Path]:
+    """The recipes that ship with the package: name -> TOML file."""
+    return {name: path for family in FAMILIES.values() for name, path in family.list_recipes().items()}
+
+
+def find_recipe(name_or_path: str) -> Path:
+    """The file of a training recipe, by the name of one that ships with the package or by its path.
+
+    Raises:
+        TrainingRecipeError: There is none.
+    """
+    shipped = list_training_recipes()
+    path = shipped.get(name_or_path, Path(name_or_path))
+    if not path.is_file():
+        raise TrainingRecipeError(
+            f"{name_or_path}: no such training recipe; {suggest(name_or_path, list(shipped))} "
+            "Or give the path of a TOML file."
+        )
+    return path
+
+
+def find_family(path: Path) -> Family:
+    """The family that a recipe's `network.name` belongs to.
+
+    Raises:
+        TrainingRecipeError: The file cannot be read, or no family has this network.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrainingRecipeError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TrainingRecipeError(f"{path}: not valid TOML: {error}") from error
+    network = tables.get("network")
+    name = network.get("name") if isinstance(network, dict) else None
+    if not isinstance(name, str):
+        raise TrainingRecipeError(f"{path.name}: network: 'name' is missing; it says what to train")
+    for family in FAMILIES.values():
+        if name in family.networks:
+            return family
+    known = [name for family in FAMILIES.values() for name in family.networks]
+    raise TrainingRecipeError(f"{path.name}: network.name: unknown '{name}'; {suggest(name, known)}")
