@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from models.backbones.hrnet import HRNET_W18, HRNET_W24, HRNET_W32, HRNET_W48
 from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152
 from models.hrnet.network import ClassificationHRNet, ClassificationResNet, PoseHRNet, SimpleBaseline
+from models.swahr.network import HigherHRNet
 
 EMBEDDED_SHA256 = {
     "movenet-multipose": "55ec63cb662c8dc9adada5541bee059d0e7e06841061442d879e6befdcbfd574",
@@ -30,6 +31,8 @@ EMBEDDED_SHA256 = {
 _HRNETS = {"hrnet-w18": HRNET_W18, "hrnet-w24": HRNET_W24, "hrnet-w32": HRNET_W32, "hrnet-w48": HRNET_W48}
 _RESNETS = {"50": RESNET_50, "101": RESNET_101, "152": RESNET_152}
 _INPUT_SIZES = ("256x192", "384x288", "256x256")
+_BOTTOM_UP = {"w32": HRNET_W32, "w48": HRNET_W48}
+_BOTTOM_UP_SIZES = ("512", "640")
 
 IMPORTABLE: dict[str, Callable[[int], nn.Module]] = {
     **{f"{name}-{size}": partial(PoseHRNet, c) for name, c in _HRNETS.items() for size in _INPUT_SIZES},
@@ -40,16 +43,31 @@ IMPORTABLE: dict[str, Callable[[int], nn.Module]] = {
         for size in _INPUT_SIZES
     },
     **{f"resnet-{name}-imagenet": partial(ClassificationResNet, c) for name, c in _RESNETS.items()},
+    **{
+        f"{family}-{name}-{size}": partial(HigherHRNet, c, has_scale_maps=family == "swahr")
+        for family in ("higher-hrnet", "swahr")
+        for name, c in _BOTTOM_UP.items()
+        for size in _BOTTOM_UP_SIZES
+    },
 }
 """Kinds of published checkpoints, each with its network, given the number of keypoints or classes.
 
-The size says for what input, height by width, the weights were trained; the network is the same for each.
+The size says for what input, height by width or the shorter side, the weights were trained; the network is the
+same for each.
 """
 
 # Where files keep the weights beside other things.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
-# First DataParallel's, then mmpose's (before version 1 the head is `keypoint_head`).
-_PREFIXES = (("module.", ""), ("model.", ""), ("backbone.", ""), ("keypoint_head.", ""), ("head.", ""))
+# First DataParallel's, then that of HigherHRNet's wrapper for half precision (its W48 was trained so), then
+# mmpose's (before version 1 the head is `keypoint_head`).
+_PREFIXES = (
+    ("module.", ""),
+    ("1.", ""),
+    ("model.", ""),
+    ("backbone.", ""),
+    ("keypoint_head.", ""),
+    ("head.", ""),
+)
 _COUNTER = "num_batches_tracked"
 
 
@@ -94,9 +112,9 @@ def load_checkpoint(module: nn.Module, path: Path) -> None:
 def import_checkpoint(path: Path, kind: str) -> dict[str, Tensor]:
     """Read a published checkpoint, in the names of our networks.
 
-    HRNet's, SimpleBaseline's and torchvision's own releases have them already; mmpose's, and those wrapped by
-    DataParallel or in a training state, are renamed. Counters that old PyTorch did not keep are 0. Only
-    tensors and plain values are read from the file; nothing in it is run.
+    The releases of HRNet, SimpleBaseline, HigherHRNet, SWAHR and torchvision have them already; mmpose's, and
+    those wrapped by DataParallel, for half precision or in a training state, are renamed. Counters that old
+    PyTorch did not keep are 0. Only tensors and plain values are read from the file; nothing in it is run.
 
     Args:
         path: A `.pth` file, or `.safetensors`.
@@ -121,7 +139,7 @@ def import_checkpoint(path: Path, kind: str) -> dict[str, Tensor]:
 
 def count_outputs(state: Mapping[str, Tensor]) -> int:
     """Number of keypoints, or of classes, that weights are for; 0 where there is no last layer."""
-    for name in ("classifier.weight", "fc.weight", "final_layer.weight"):
+    for name in ("classifier.weight", "fc.weight", "final_layer.weight", "final_layers.1.weight"):
         if name in state and state[name].ndim:
             return len(state[name])
     return 0

@@ -7,7 +7,6 @@ section 2. The names of the parts are those of the published weights, so these l
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from models.backbones.hrnet import NUM_BRANCHES, HRNet, HRNetConfig
@@ -18,11 +17,6 @@ from models.backbones.resnet import (
     init_convolutions,
     make_bottlenecks,
 )
-
-IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
-"""Mean of ImageNet's pictures, in 0..1."""
-IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
-"""Standard deviation of ImageNet's pictures, in 0..1."""
 
 HEATMAP_STRIDE = 4
 """Input pixels per cell of the finest heatmaps."""
@@ -174,21 +168,6 @@ class ClassificationResNet(ResNet):
         """Compute the classes' logits (B, num_classes) from `normalize_images` pictures (B, 3, H, W)."""
         logits: Tensor = self.fc(self.compute_features(images)[-1].mean(dim=(2, 3)))
         return logits
-
-
-def normalize_images(images: Tensor) -> Tensor:
-    """Scale pictures to what the networks take: ImageNet's mean 0 and standard deviation 1.
-
-    Args:
-        images: (B, 3, H, W) RGB in 0..255, any dtype.
-
-    Returns:
-        (B, 3, H, W), float32 unless the pictures have another floating-point type.
-    """
-    dtype = images.dtype if images.dtype.is_floating_point else torch.float32
-    mean = torch.tensor(IMAGENET_MEAN_RGB, dtype=dtype, device=images.device)[:, None, None]
-    std = torch.tensor(IMAGENET_STD_RGB, dtype=dtype, device=images.device)[:, None, None]
-    return (images.to(dtype) / 255 - mean) / std
 
 
 def _make_final_layer(channels: int, num_keypoints: int) -> nn.Conv2d:

@@ -1,34 +1,27 @@
-"""Training of top-down pose: the step's losses, the weights to start from, and prediction for judging."""
+"""Training of top-down pose: the step's losses, and prediction for judging."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from models.backbones.imagenet import normalize_images
 from models.data.crop import invert_matrices, transform_points
 from models.data.samples import FloatArray, PoseSamples
 from models.hrnet.codec import HeatmapCoding, average_flipped, decode_heatmaps, encode_heatmaps
 from models.hrnet.dataset import PoseDataset
 from models.hrnet.losses import compute_hard_heatmap_loss, compute_heatmap_loss
-from models.hrnet.network import HEATMAP_STRIDE, normalize_images
+from models.hrnet.network import HEATMAP_STRIDE
 from models.hrnet.recipe import PoseRecipe
-from models.training.errors import TrainingError
 from models.training.loop import ComputeLosses
 from models.training.workers import WORKER_START, start_worker
 
 _LOSSES = {"mse": compute_heatmap_loss, "ohkm": compute_hard_heatmap_loss}
-# The last layer: of the keypoints, or of ImageNet's classes.
-_LAST_LAYER = "final_layer."
-# What weights of ImageNet do not have.
-_HEADS = (_LAST_LAYER, "deconv_layers.")
 
 
 def make_coding(recipe: PoseRecipe) -> HeatmapCoding:
@@ -81,36 +74,6 @@ def make_pose_losses(coding: HeatmapCoding, loss: str) -> ComputeLosses:
         return compute(network(_to_input(batch["image"])), targets, weights)
 
     return compute_losses
-
-
-def load_body(network: nn.Module, path: Path) -> None:
-    """Fill a network with the weights of another's body: of ImageNet, or of other keypoints.
-
-    The last layer keeps its random weights, and so do SimpleBaseline's deconvolutions where the file has none.
-
-    Args:
-        network: To fill.
-        path: A safetensors file of the same body.
-
-    Raises:
-        TrainingError: It is missing, unreadable, or of another body.
-    """
-    try:
-        state = load_file(path)
-    except FileNotFoundError as error:
-        raise TrainingError(
-            f"{path}: no such weights; give their path with --weights, make them with "
-            "`posetrack weights import`, or take network.body out of the recipe to start at random"
-        ) from error
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(f"{path}: not readable as safetensors ({error})") from error
-    own = network.state_dict()
-    body = {name: value for name, value in state.items() if name in own and not name.startswith(_LAST_LAYER)}
-    wrong = [name for name in own if name not in body and not name.startswith(_HEADS)]
-    wrong += [name for name, value in body.items() if value.shape != own[name].shape]
-    if wrong:
-        raise TrainingError(f"{path}: does not fit the network's body: {', '.join(wrong[:3])}")
-    network.load_state_dict(body, strict=False)
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from models.backbones.hrnet import HRNetConfig
 from models.backbones.resnet import ResNetConfig
 from models.checkpoints import CheckpointError, import_checkpoint, load_checkpoint, write_weights
 from models.hrnet.network import ClassificationHRNet, PoseHRNet, SimpleBaseline
+from models.swahr.network import HigherHRNet
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
 TINY_RESNET = ResNetConfig(depths=(1, 1, 1, 1), width=4)
@@ -23,6 +24,8 @@ def tiny_kinds(monkeypatch):
         "tiny": lambda count: PoseHRNet(TINY, count),
         "tiny-imagenet": lambda count: ClassificationHRNet(TINY, count),
         "tiny-baseline": lambda count: SimpleBaseline(TINY_RESNET, count),
+        "tiny-higher": lambda count: HigherHRNet(TINY, count),
+        "tiny-swahr": lambda count: HigherHRNet(TINY, count, has_scale_maps=True),
     }.items():
         monkeypatch.setitem(checkpoints.IMPORTABLE, name, make)
 
@@ -73,12 +76,48 @@ def test_the_format_before_zip_files_is_read(tmp_path, state):
     [
         ("tiny-imagenet", lambda: ClassificationHRNet(TINY, 10)),
         ("tiny-baseline", lambda: SimpleBaseline(TINY_RESNET, 16)),
+        ("tiny-higher", lambda: HigherHRNet(TINY, 14)),
+        ("tiny-swahr", lambda: HigherHRNet(TINY, 14, has_scale_maps=True)),
     ],
 )
 def test_other_kinds_are_imported_for_any_number_of_outputs(tmp_path, kind, make):
     network = make()
     state = import_checkpoint(save(network.state_dict(), tmp_path / "w.pth"), kind)
     assert state.keys() == network.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("has_scale_maps", "wrap"),
+    [
+        (True, lambda state: {"state_dict": {f"module.{key}": tensor for key, tensor in state.items()}}),
+        (False, lambda state: {f"1.{key}": tensor for key, tensor in state.items()}),
+        (False, lambda state: {"state_dict": {f"module.1.{key}": tensor for key, tensor in state.items()}}),
+        (False, lambda state: {"meta": {}, "state_dict": rename_as_mmpose(state, "keypoint_head.")}),
+    ],
+    ids=["parallel", "half", "half-parallel", "mmpose"],
+)
+def test_bottom_up_weights_are_found_and_renamed(tmp_path, has_scale_maps, wrap):
+    state = HigherHRNet(TINY, 5, has_scale_maps).state_dict()
+    kind = "tiny-swahr" if has_scale_maps else "tiny-higher"
+    imported = import_checkpoint(save(wrap(state), tmp_path / "w.pth"), kind)
+    assert imported.keys() == state.keys()
+    assert all(torch.equal(imported[key], state[key]) for key in state)
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_scale_maps", "channels"),
+    [
+        ("higher-hrnet-w32-512", False, 32),
+        ("higher-hrnet-w48-640", False, 48),
+        ("swahr-w32-512", True, 32),
+        ("swahr-w48-640", True, 48),
+    ],
+)
+def test_published_bottom_up_networks_can_be_imported(kind, has_scale_maps, channels):
+    with torch.device("meta"):
+        state = checkpoints.IMPORTABLE[kind](17).state_dict()
+    assert state["deconv_layers.0.0.0.weight"].shape == (channels + 34, channels, 4, 4)
+    assert ("conv_scale_layers.1.3.weight" in state) == has_scale_maps
 
 
 def test_weights_written_load_strictly(tmp_path, state):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from models.backbones.hrnet import HRNET_W18, HRNET_W32, HRNET_W48, HRNetConfig
+from models.backbones.imagenet import normalize_images
 from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152, ResNetConfig
 from models.engines.make import make_engine
 from models.hrnet.codec import HeatmapCoding, decode_heatmaps, encode_heatmaps
@@ -16,7 +17,6 @@ from models.hrnet.network import (
     ClassificationResNet,
     PoseHRNet,
     SimpleBaseline,
-    normalize_images,
 )
 
 GOLDEN_KEYS = Path(__file__).parents[2] / "golden" / "hrnet_keys.txt"

@@ -1,0 +1,44 @@
+"""Pictures as networks whose bodies began on ImageNet take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
+"""Mean of ImageNet's pictures, in 0..1."""
+IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
+"""Standard deviation of ImageNet's pictures, in 0..1."""
+
+
+def normalize_images(images: Tensor) -> Tensor:
+    """Scale pictures to what the networks take: ImageNet's mean 0 and standard deviation 1.
+
+    Args:
+        images: (B, 3, H, W) RGB in 0..255, any dtype.
+
+    Returns:
+        (B, 3, H, W), float32 unless the pictures have another floating-point type.
+    """
+    dtype = images.dtype if images.dtype.is_floating_point else torch.float32
+    mean = torch.tensor(IMAGENET_MEAN_RGB, dtype=dtype, device=images.device)[:, None, None]
+    std = torch.tensor(IMAGENET_STD_RGB, dtype=dtype, device=images.device)[:, None, None]
+    return (images.to(dtype) / 255 - mean) / std
+
+
+class PictureNetwork(nn.Module):
+    """A network that takes pictures as they are, for engines to run it whole.
+
+    Args:
+        network: It takes normalised pictures.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Any:
+        """Run the network on (B, 3, H, W) RGB in 0..255."""
+        return self.network(normalize_images(images))
