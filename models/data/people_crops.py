@@ -1,0 +1,156 @@
+"""Pictures with everyone in them: people with known keypoints, and regions of which nothing is known.
+
+Such regions are crowds (`iscrowd`), people marked `ignore`, and people without a known keypoint: their
+segmentation where the file has one, else their box.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from models.data.coco import decode_coco_samples, read_json
+from models.data.samples import IntArray, PoseSamples, keep_trainable
+from models.training.errors import DataError
+
+IgnoredRegion = npt.NDArray[np.float32] | dict[str, Any]
+"""A box (4,), x1, y1, x2, y2 in pixels, or a run-length encoded mask as pycocotools has it."""
+
+
+@dataclass(frozen=True, eq=False)
+class PictureSamples:
+    """I pictures and their people.
+
+    Attributes:
+        people: Those with known keypoints; their pictures are all pictures.
+        ignored: For each picture, the regions that must not be learned from.
+        rows: For each picture, the positions of its people in `people`.
+    """
+
+    people: PoseSamples
+    ignored: tuple[tuple[IgnoredRegion, ...], ...]
+    rows: tuple[IntArray, ...]
+
+    def __post_init__(self) -> None:
+        counts = {len(self.people.image_paths), len(self.ignored), len(self.rows)}
+        if len(counts) > 1:
+            raise ValueError(f"pictures, ignored and rows differ in number: {sorted(counts)}")
+
+    def __len__(self) -> int:
+        return len(self.ignored)
+
+
+def read_picture_samples(path: Path, image_folder: Path, num_keypoints: int) -> PictureSamples:
+    """Read the pictures of a COCO-style keypoint file that have any annotation.
+
+    Args:
+        path: The annotations.
+        image_folder: What `file_name` is relative to.
+        num_keypoints: K, which the annotations must have.
+
+    Returns:
+        The pictures, with their people and ignored regions.
+
+    Raises:
+        DataError: The file cannot be read, or does not hold what it should.
+    """
+    where = str(path)
+    content = read_json(path)
+    everyone = decode_coco_samples(content, image_folder, num_keypoints, where)
+    people = keep_trainable(everyone)
+    regions: list[list[IgnoredRegion]] = [[] for _ in everyone.image_paths]
+    positions = {image["id"]: i for i, image in enumerate(content["images"])}
+    try:
+        for person in content["annotations"]:
+            if _is_ignored(person):
+                i = positions[person["image_id"]]
+                regions[i].append(_encode_region(person, content["images"][i]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{where}: annotations: an ignored region cannot be read ({error})") from error
+    rows = _list_rows(people)
+    kept = [i for i in range(len(regions)) if regions[i] or len(rows[i])]
+    return _select(people, regions, rows, kept)
+
+
+def draw_mask(regions: tuple[IgnoredRegion, ...], image_wh: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Draw where a picture may be learned from.
+
+    Args:
+        regions: To leave out.
+        image_wh: Width and height of the picture.
+
+    Returns:
+        (H, W), 255, and 0 in the regions.
+
+    Raises:
+        DataError: A region was drawn on a picture of another size.
+    """
+    W, H = image_wh
+    mask = np.full((H, W), 255, np.uint8)
+    for region in regions:
+        if isinstance(region, dict):
+            with warnings.catch_warnings():
+                # Of NumPy 2, about a keyword that pycocotools' arrays lack.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                covered = coco_mask.decode(region)
+            if covered.shape != (H, W):
+                raise DataError(
+                    f"a region of {covered.shape[1]} x {covered.shape[0]} px on a picture of {W} x {H}; "
+                    "its height and width in the annotation file are wrong"
+                )
+            mask[covered > 0] = 0
+        else:
+            x1, y1, x2, y2 = np.clip(np.round(region), 0, [W, H, W, H]).astype(int).tolist()
+            mask[y1:y2, x1:x2] = 0
+    return mask
+
+
+def _is_ignored(person: Mapping[str, Any]) -> bool:
+    """Whether `decode_coco_samples` or `keep_trainable` leave a person out."""
+    if person.get("iscrowd", 0) or person.get("ignore", 0):
+        return True
+    worth = person.get("keypoint_scores") or [1.0] * (len(person["keypoints"]) // 3)
+    return not any(v > 0 and w > 0 for v, w in zip(person["keypoints"][2::3], worth, strict=True))
+
+
+def _encode_region(person: Mapping[str, Any], image: Mapping[str, Any]) -> IgnoredRegion:
+    segmentation = person.get("segmentation")
+    if not segmentation:
+        x, y, w, h = (float(value) for value in person["bbox"])
+        return np.array([x, y, x + w, y + h], np.float32)
+    encoded = segmentation
+    if not isinstance(segmentation, Mapping) or isinstance(segmentation["counts"], list):
+        encoded = coco_mask.frPyObjects(segmentation, image["height"], image["width"])
+    merged: dict[str, Any] = coco_mask.merge(encoded) if isinstance(encoded, list) else dict(encoded)
+    return merged
+
+
+def _list_rows(people: PoseSamples) -> list[IntArray]:
+    order = np.argsort(people.image_index, kind="stable")
+    counts = np.bincount(people.image_index, minlength=len(people.image_paths))
+    return np.split(order, np.cumsum(counts)[:-1])
+
+
+def _select(
+    people: PoseSamples, regions: list[list[IgnoredRegion]], rows: list[IntArray], kept: list[int]
+) -> PictureSamples:
+    """Some of the pictures."""
+    new_index = np.full(len(regions), -1, np.int64)
+    new_index[kept] = np.arange(len(kept))
+    chosen = PoseSamples(
+        image_paths=tuple(people.image_paths[i] for i in kept),
+        image_ids=people.image_ids[kept],
+        image_index=new_index[people.image_index],
+        boxes_xyxy=people.boxes_xyxy,
+        scores=people.scores,
+        keypoints_xy=people.keypoints_xy,
+        weights=people.weights,
+    )
+    return PictureSamples(chosen, tuple(tuple(regions[i]) for i in kept), tuple(rows[i] for i in kept))

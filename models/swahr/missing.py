@@ -1,0 +1,87 @@
+"""Keypoints that no peak gave: where the heatmap is high and the tags are those of the person.
+
+Source: the step `refine` of HigherHRNet's public code. It looks at every cell for every keypoint of every
+person; here most cells are never looked at, with the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.swahr.peaks import FloatArray, IntArray
+
+# First the cells above the first height are looked at, then those above the next, then all.
+_HEIGHTS = (0.05, 0.01)
+# A little more than 0.5, up to which distances round to 0.
+_NEAR = 0.5001
+
+
+def find_missing(
+    heatmaps: FloatArray, tags: Sequence[FloatArray], means: FloatArray, is_missing: np.ndarray
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Find the best cell for each missing keypoint: where `height - round(|tag - mean tag|)` is greatest.
+
+    Args:
+        heatmaps: (K, H, W).
+        tags: T maps, (K, H, W) each.
+        means: (N, T), the people's mean tags.
+        is_missing: (N, K) bool.
+
+    Returns:
+        Persons, keypoints and cells (row * W + column), all (M,), of the missing keypoints; the first cell
+        where several are best.
+    """
+    persons, keypoints, cells = [], [], []
+    for keypoint in np.flatnonzero(is_missing.any(axis=0)):
+        rows = np.flatnonzero(is_missing[:, keypoint])
+        channels = [channel[keypoint].ravel() for channel in tags]
+        cells.append(_find_cells(heatmaps[keypoint].ravel(), channels, means[rows]))
+        persons.append(rows)
+        keypoints.append(np.full(len(rows), keypoint))
+    if not cells:
+        nothing = np.zeros(0, np.int64)
+        return nothing, nothing, nothing
+    return np.concatenate(persons), np.concatenate(keypoints), np.concatenate(cells)
+
+
+def _find_cells(heights: FloatArray, channels: list[FloatArray], means: FloatArray) -> IntArray:
+    """The best cell (M,) for each of M people in one keypoint's map."""
+    best = np.full(len(means), -1, np.int64)
+    values = np.full(len(means), -np.inf, np.float32)
+    open_rows = np.arange(len(means))
+    high = np.flatnonzero(heights > min(_HEIGHTS))
+    for height in _HEIGHTS:
+        among = high[heights[high] > height]
+        if not len(among):
+            continue
+        table = _rate(heights, channels, among, means[open_rows])
+        chosen = table.argmax(axis=1)
+        best[open_rows], values[open_rows] = among[chosen], table[np.arange(len(chosen)), chosen]
+        # No cell that was left out is worth more than its height.
+        open_rows = open_rows[values[open_rows] <= height]
+        if not len(open_rows):
+            return best
+    top = heights.max()
+    for row in open_rows:
+        mean = means[row : row + 1]
+        # Tags of at most this distance in the first channel may round to 0 in all.
+        near = np.flatnonzero(np.abs(channels[0] - mean[0, 0]) <= _NEAR)
+        near = near[heights[near] >= values[row]]
+        ratings = _rate(heights, channels, near, mean)[0]
+        # What rounds to 1 or more is worth less than the highest cell less 1.
+        if not len(near) or ratings.max() <= top - 1:
+            near = np.arange(len(heights))
+            ratings = _rate(heights, channels, near, mean)[0]
+        best[row] = near[ratings.argmax()]
+    return best
+
+
+def _rate(heights: FloatArray, channels: list[FloatArray], among: IntArray, means: FloatArray) -> FloatArray:
+    """`height - round(distance)` of each mean to each cell, (M, C)."""
+    squares: FloatArray = np.zeros((len(means), len(among)), np.float32)
+    for i, channel in enumerate(channels):
+        differences = channel[among][None] - means[:, i : i + 1]
+        squares += differences * differences
+    return np.asarray(heights[among] - np.round(np.sqrt(squares)), np.float32)

@@ -1,0 +1,44 @@
+"""The networks of bottom-up pose by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.backbones.hrnet import HRNET_W18, HRNET_W32, HRNET_W48, HRNetConfig
+from models.swahr.network import HigherHRNet
+
+
+@dataclass(frozen=True)
+class SwahrConfig:
+    """One network of bottom-up pose.
+
+    Attributes:
+        body: Its HRNet.
+        has_scale_maps: Whether it learns scale maps (SAHR); HigherHRNet does not.
+        dilations: Of the residual units behind the deconvolution (Table 7).
+    """
+
+    body: HRNetConfig
+    has_scale_maps: bool = True
+    dilations: tuple[int, ...] = (1, 1, 1, 1)
+
+
+NETWORKS: dict[str, SwahrConfig] = {
+    "swahr-w18": SwahrConfig(HRNET_W18),
+    "swahr-w32": SwahrConfig(HRNET_W32),
+    "swahr-w48": SwahrConfig(HRNET_W48),
+    "higher-hrnet-w18": SwahrConfig(HRNET_W18, has_scale_maps=False),
+    "higher-hrnet-w32": SwahrConfig(HRNET_W32, has_scale_maps=False),
+    "higher-hrnet-w48": SwahrConfig(HRNET_W48, has_scale_maps=False),
+}
+"""Networks by name."""
+
+
+def make_swahr_network(config: SwahrConfig, num_keypoints: int) -> HigherHRNet:
+    """Make a network with random weights.
+
+    Args:
+        config: Which, such as `NETWORKS["swahr-w32"]`.
+        num_keypoints: K.
+    """
+    return HigherHRNet(config.body, num_keypoints, config.has_scale_maps, config.dilations)
