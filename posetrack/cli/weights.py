@@ -2,27 +2,146 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from posetrack.errors import PoseTrackError, WeightsError
 
-weights_app = typer.Typer(no_args_is_help=True, help="Import published weights, and list what there is.")
+weights_app = typer.Typer(no_args_is_help=True, help="Fetch, import, check and list weights.")
 
 
 @weights_app.command("list")
 def list_command() -> None:
-    """List the weights that ship with PoseTrack, and the kinds of published ones that can be imported."""
+    """List the weights that ship with PoseTrack, those to fetch, and the kinds that can be imported."""
     from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE
+    from posetrack.weights.published import PUBLISHED
+    from posetrack.weights.store import find_file, read_card
 
     print("here")
     for name, digest in EMBEDDED_SHA256.items():
         print(f"  {name:<32} sha256 {digest}")
+    print("published: posetrack weights fetch NAME")
+    for name, entry in PUBLISHED.items():
+        is_here = read_card(name) is not None and find_file(name).is_file()
+        state = "fetched" if is_here else "not here" if entry.urls else "by hand"
+        print(f"  {name:<32} {state:<8}  {entry.licence:<10}  {entry.stated}")
     print("to import: posetrack weights import FILE --as KIND --out X.safetensors")
     for kind in IMPORTABLE:
         print(f"  {kind}")
+
+
+@weights_app.command("fetch")
+def fetch_command(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="See weights list.", show_default=False)
+    ] = None,
+    is_all: Annotated[bool, typer.Option("--all", help="All that have an address.")] = False,
+    mirrors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mirror", help="Folder, or its address, to look in first; may be given again.", show_default=False
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Fetch even what is there.")] = False,
+) -> None:
+    """Download published weights into the cache, check and convert them; goes on where it was interrupted.
+
+    $POSETRACK_MIRROR, if set, is looked in before the publisher's addresses.
+    """
+    from posetrack.weights.published import PUBLISHED
+
+    if bool(names) == is_all:
+        raise PoseTrackError("weights fetch: give names, or --all; see posetrack weights list")
+    logging.basicConfig(level=logging.WARNING, format="posetrack: %(message)s")
+    chosen = names or [name for name, entry in PUBLISHED.items() if entry.urls or mirrors]
+    problems = []
+    for name in chosen:
+        try:
+            _fetch(name, mirrors or [], is_forced=force)
+        except WeightsError as error:
+            problems.append(name)
+            print(f"posetrack: {error}", file=sys.stderr)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _fetch(name: str, mirrors: list[str], *, is_forced: bool) -> None:
+    from posetrack.weights.fetch import fetch_weights
+
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as bar:
+        task = bar.add_task(name, total=None)
+        path = fetch_weights(
+            name,
+            mirrors=mirrors,
+            is_forced=is_forced,
+            on_progress=lambda here, total: bar.update(task, completed=here, total=total),
+        )
+    print(f"{name}: {path}")
+
+
+@weights_app.command("verify")
+def verify_command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME...]", help="Without, all that are here.", show_default=False),
+    ] = None,
+) -> None:
+    """Hash weights and load them into their networks; exit code 1 when any is damaged, or named and missing."""
+    from models.checkpoints import EMBEDDED_SHA256
+    from posetrack.weights.describe import verify_weights
+    from posetrack.weights.published import PUBLISHED
+    from posetrack.weights.store import find_file
+
+    is_well = True
+    for name in names or [*EMBEDDED_SHA256, *(name for name in PUBLISHED if find_file(name).is_file())]:
+        try:
+            text = f"ok       sha256 {verify_weights(name)}"
+        except WeightsError as error:
+            is_well = False
+            text = f"problem  {error}"
+        print(f"{name:<32} {text}")
+    if not is_well:
+        raise typer.Exit(1)
+
+
+@weights_app.command("info")
+def info_command(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|PATH", help="Weights, or a file of them.", show_default=False)
+    ],
+) -> None:
+    """Say what is known about weights: network, licence, source, digests, place, published numbers."""
+    from posetrack.weights.describe import describe_weights
+
+    described = describe_weights(name)
+    card = described.pop("card", None)
+    for label, value in described.items():
+        print(f"{label:<16} {value}")
+    if card is not None:
+        print(f"\n{card.rstrip()}")
 
 
 @weights_app.command("import")

@@ -1,0 +1,255 @@
+"""One file from the first of several addresses that has it: resumed after a cut, believed only by its digest.
+
+What has come so far is kept in a part file, and beside it where it came from, for the next attempt to go on.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from models.checkpoints import compute_sha256
+
+Progress = Callable[[int, int | None], None]
+"""Told of bytes here and bytes in all, the latter None where the server does not say."""
+
+_TIMEOUT_S = 30.0
+_ATTEMPTS = 3
+_CHUNK_BYTES = 1 << 18
+# More than any file of weights: a server that never ends must not fill the disk.
+_MAX_BYTES = 8 << 30
+_SCHEMES = ("http", "https", "file")
+_NOT_SATISFIABLE = 416
+_PARTIAL = 206
+_NETWORK_ERRORS = (http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError)
+_LOG = logging.getLogger(__name__)
+
+
+class DownloadError(Exception):
+    """No address gave the file; the message says why, address by address."""
+
+
+class _AddressError(Exception):
+    """One address did not give the file."""
+
+
+class _CutError(_AddressError):
+    """A transfer ended before the file did; what has come is kept."""
+
+
+class _Response(Protocol):
+    """What `urlopen` answers with."""
+
+    headers: http.client.HTTPMessage
+    status: int | None
+
+    def read(self, amount: int) -> bytes:
+        """Up to so many bytes, none at the end."""
+        ...
+
+
+def make_address(mirror: str, file_name: str) -> str:
+    """Address of a file on a mirror.
+
+    Args:
+        mirror: `http:`, `https:` or `file:` address of a folder that has the file, or of the file; or a path.
+        file_name: Name of the file.
+
+    Returns:
+        The file's address.
+
+    Raises:
+        DownloadError: It is no such address.
+    """
+    scheme = urllib.parse.urlsplit(mirror).scheme
+    # A scheme of one letter is a drive.
+    if len(scheme) < 2:
+        path = Path(mirror).expanduser().resolve()
+        return path.as_uri() if path.is_file() else f"{path.as_uri()}/{file_name}"
+    if scheme not in _SCHEMES:
+        raise DownloadError(f"{mirror}: no mirror; give an http, https or file address, or a path")
+    return mirror if mirror.endswith(f"/{file_name}") else f"{mirror.rstrip('/')}/{file_name}"
+
+
+def download(
+    urls: Sequence[str],
+    part: Path,
+    *,
+    sha256: str,
+    size_bytes: int | None = None,
+    on_progress: Progress = lambda here, total: None,
+    timeout_s: float = _TIMEOUT_S,
+) -> tuple[str, str]:
+    """Bring a file to `part`, from the first address that has it whole and right.
+
+    Args:
+        urls: Where to look, in order; each `http:`, `https:` or `file:`.
+        part: Where to put it. What an earlier attempt left there is gone on with.
+        sha256: Its digest, or the digest's first digits.
+        size_bytes: Its size, when known.
+        on_progress: Told of every piece that comes.
+        timeout_s: Longest silence of a server.
+
+    Returns:
+        The address that gave it, and its whole SHA-256.
+
+    Raises:
+        DownloadError: No address gave it. What came of it stays in `part`, unless it was wrong.
+        OSError: `part` cannot be written.
+    """
+    if part.is_file() and (size_bytes is None or part.stat().st_size == size_bytes):
+        digest = compute_sha256(part)
+        if digest.startswith(sha256):
+            return _read_origin(part).get("url", ""), digest
+    transfer = _Transfer(part, sha256, size_bytes, on_progress, timeout_s)
+    reasons = []
+    for url in urls:
+        try:
+            return url, transfer.bring(url)
+        except _AddressError as error:
+            reasons.append(f"{_find_host(url)}: {error}")
+            _LOG.info("%s: %s", url, error)
+    raise DownloadError("; ".join(reasons) or "no address is known")
+
+
+class _Transfer:
+    """Brings one file from one address at a time; see `download`."""
+
+    def __init__(
+        self, part: Path, sha256: str, size_bytes: int | None, on_progress: Progress, timeout_s: float
+    ) -> None:
+        self._part = part
+        self._sha256 = sha256
+        self._size_bytes = size_bytes
+        self._on_progress = on_progress
+        self._timeout_s = timeout_s
+
+    def bring(self, url: str) -> str:
+        """Bring the file from this address; its SHA-256."""
+        attempts = _ATTEMPTS
+        while True:
+            before = _measure(self._part)
+            try:
+                self._receive(url)
+            except _CutError as error:
+                attempts -= 1
+                if not attempts or _measure(self._part) <= before:
+                    raise
+                _LOG.info("%s: %s; going on", url, error)
+                continue
+            digest = compute_sha256(self._part)
+            if digest.startswith(self._sha256):
+                return digest
+            remove_part(self._part)
+            _LOG.warning("%s: gave a wrong file, thrown away", url)
+            if not before:
+                raise _AddressError(f"wrong file: SHA-256 {digest[:16]}..., expected {self._sha256[:16]}...")
+            # The beginning was of an earlier attempt, perhaps from another address: once more from the start.
+
+    def _receive(self, url: str) -> None:
+        offset = _measure(self._part)
+        request = _make_request(url, self._part, offset)
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
+                self._store(answer, url, offset)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code != _NOT_SATISFIABLE or not offset:
+                raise _AddressError(f"HTTP {error.code} {error.reason}") from error
+            remove_part(self._part)
+            self._receive(url)
+        except urllib.error.URLError as error:
+            reason = getattr(error.reason, "strerror", None) or error.reason
+            raise _AddressError(str(reason)) from error
+        except _NETWORK_ERRORS as error:
+            raise _AddressError(str(error) or type(error).__name__) from error
+
+    def _store(self, answer: _Response, url: str, offset: int) -> None:
+        """Write what comes into the part file, at its end where the server goes on from there."""
+        start = offset if answer.status == _PARTIAL else 0
+        if answer.status == _PARTIAL and not _is_from(answer, offset):
+            raise _AddressError("the server sent another piece than the one asked for")
+        if answer.headers.get_content_type() == "text/html":
+            raise _AddressError("a web page, not the file")
+        length = answer.headers.get("Content-Length", "")
+        total = start + int(length) if length.isdecimal() else self._size_bytes
+        if self._size_bytes is not None and total != self._size_bytes:
+            raise _AddressError(f"wrong file: {total} bytes, expected {self._size_bytes}")
+        here = start
+        with self._part.open("ab" if start else "wb") as file:
+            _write_origin(self._part, url, answer)
+            self._on_progress(here, total)
+            while piece := _read_piece(answer):
+                file.write(piece)
+                here += len(piece)
+                if here > (total or _MAX_BYTES):
+                    raise _AddressError("the server sends more than the file has")
+                self._on_progress(here, total)
+        if total is not None and here < total:
+            raise _CutError(f"cut off after {here} of {total} bytes")
+
+
+def _read_piece(answer: _Response) -> bytes:
+    try:
+        return answer.read(_CHUNK_BYTES)
+    except _NETWORK_ERRORS as error:
+        raise _CutError(f"cut off ({str(error) or type(error).__name__})") from error
+
+
+def _make_request(url: str, part: Path, offset: int) -> urllib.request.Request:
+    request = urllib.request.Request(url, headers={"User-Agent": "posetrack"})
+    if offset:
+        request.add_header("Range", f"bytes={offset}-")
+        origin = _read_origin(part)
+        # From another address the file is the same by its digest, and its tag would be another.
+        if origin.get("url") == url and (tag := origin.get("tag")):
+            request.add_header("If-Range", tag)
+    return request
+
+
+def _is_from(answer: _Response, offset: int) -> bool:
+    return str(answer.headers.get("Content-Range", "")).startswith(f"bytes {offset}-")
+
+
+def _find_host(url: str) -> str:
+    """What names an address in a message: its host, or the whole of a file's."""
+    return urllib.parse.urlsplit(url).netloc or urllib.parse.unquote(urllib.parse.urlsplit(url).path)
+
+
+def _measure(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _find_origin(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _read_origin(part: Path) -> dict[str, str]:
+    """Where a part came from; nothing where that is not known."""
+    try:
+        content = json.loads(_find_origin(part).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}
+
+
+def _write_origin(part: Path, url: str, answer: _Response) -> None:
+    tag = answer.headers.get("ETag") or ""
+    # A weak tag does not promise the same bytes.
+    if not tag or tag.startswith("W/"):
+        tag = answer.headers.get("Last-Modified") or ""
+    _find_origin(part).write_text(json.dumps({"url": url, "tag": tag}), encoding="utf-8")
+
+
+def remove_part(part: Path) -> None:
+    """Remove a part file and the note of where it came from."""
+    part.unlink(missing_ok=True)
+    _find_origin(part).unlink(missing_ok=True)

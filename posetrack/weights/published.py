@@ -1,0 +1,179 @@
+"""The weights of others that PoseTrack can fetch: what they are, where they lie, and by what they are known.
+
+Facts, read from the publishers' pages: mmpose's model zoo (its `publish_model` puts the first eight digits of a
+file's SHA-256 into the file's name) and HRNet's release. Where only those digits are published, only those are
+stated here; the whole digest is noted at the first fetch and holds from then on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_MIN_DIGITS = 8
+_MMPOSE_HOSTS = (
+    "https://download.openmmlab.com/mmpose",
+    "https://openmmlab.oss-cn-hangzhou.aliyuncs.com/mmpose",
+)
+_MMPOSE = "https://github.com/open-mmlab/mmpose"
+_HRNET = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"
+_TOP_DOWN = "COCO val2017, boxes of a detector with AP 56.4 on people, flip test"
+_BOTTOM_UP = "COCO val2017, one scale, flip test"
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """One file of weights that others publish.
+
+    Attributes:
+        name: What PoseTrack calls it.
+        kind: A key of `models.checkpoints.IMPORTABLE`.
+        file_name: What its publisher calls the file; a mirror is a folder that has it.
+        urls: Where the file lies, tried in order. None where its publisher gives no plain address.
+        sha256: Digest of the file in hex: the whole, or its first digits (eight or more) where only those are
+            published.
+        size_bytes: Size of the file, where it is published.
+        licence: SPDX identifier of the repository that publishes it.
+        source: That repository.
+        stated: Numbers that the publisher states; not measured by PoseTrack.
+        num_keypoints: Keypoints that it finds.
+    """
+
+    name: str
+    kind: str
+    file_name: str
+    urls: tuple[str, ...]
+    sha256: str
+    size_bytes: int | None
+    licence: str
+    source: str
+    stated: str
+    num_keypoints: int = 17
+
+    def __post_init__(self) -> None:
+        if not _MIN_DIGITS <= len(self.sha256) <= 64 or set(self.sha256) - set("0123456789abcdef"):
+            raise ValueError(f"{self.name}: '{self.sha256}' is no SHA-256, nor its first digits")
+
+    @property
+    def is_whole_digest(self) -> bool:
+        """Whether the file's whole SHA-256 is published, not only its first digits."""
+        return len(self.sha256) == 64
+
+
+def _mmpose(
+    name: str,
+    path: str,
+    scores: tuple[float, float],
+    *,
+    measured: str = _TOP_DOWN,
+    size_bytes: int | None = None,
+    sha256: str | None = None,
+) -> PublishedWeights:
+    """An entry of mmpose's, whose file names tell the first eight digits: `NAME-DIGITS_DATE.pth`."""
+    file_name = path.rpartition("/")[2]
+    return PublishedWeights(
+        name=name,
+        kind=name,
+        file_name=file_name,
+        urls=tuple(f"{host}/{path}" for host in _MMPOSE_HOSTS),
+        sha256=sha256 or file_name.rpartition("-")[2][:_MIN_DIGITS],
+        size_bytes=size_bytes,
+        licence="Apache-2.0",
+        source=_MMPOSE,
+        stated=f"AP {scores[0]:.3f}, AR {scores[1]:.3f} ({measured})",
+    )
+
+
+def _release(name: str, kind: str, *, ap: float, size_bytes: int, sha256: str) -> PublishedWeights:
+    """An entry of HRNet's own release, which lies in shared folders without plain addresses."""
+    network, _, size = kind.rpartition("-")
+    return PublishedWeights(
+        name=name,
+        kind=kind,
+        file_name=f"pose_{network.replace('-', '_')}_{size}.pth",
+        urls=(),
+        sha256=sha256,
+        size_bytes=size_bytes,
+        licence="MIT",
+        source=_HRNET,
+        stated=f"AP {ap:.3f} ({_TOP_DOWN})",
+    )
+
+
+_ENTRIES = (
+    _mmpose("hrnet-w32-256x192", "top_down/hrnet/hrnet_w32_coco_256x192-c78dce93_20200708.pth", (0.746, 0.799)),
+    _mmpose("hrnet-w32-384x288", "top_down/hrnet/hrnet_w32_coco_384x288-d9f0d786_20200708.pth", (0.760, 0.810)),
+    _mmpose(
+        "hrnet-w48-256x192",
+        "top_down/hrnet/hrnet_w48_coco_256x192-b9e0b3ab_20200708.pth",
+        (0.756, 0.806),
+        size_bytes=255_011_654,
+        sha256="b9e0b3ab0439cb68e166c7543e59d2587cd8d7e9acf5ea62a8378eeb82fb50e5",
+    ),
+    _mmpose("hrnet-w48-384x288", "top_down/hrnet/hrnet_w48_coco_384x288-314c8528_20200708.pth", (0.767, 0.816)),
+    _mmpose(
+        "simple-baseline-r50-256x192",
+        "top_down/resnet/res50_coco_256x192-ec54d7f3_20200709.pth",
+        (0.718, 0.773),
+        sha256="ec54d7f3a287169022530c15dc5b5e6d0224e3c7a3881c26231c63f63686c9b3",
+    ),
+    _mmpose(
+        "simple-baseline-r50-384x288",
+        "top_down/resnet/res50_coco_384x288-e6f795e9_20200709.pth",
+        (0.731, 0.783),
+    ),
+    _mmpose(
+        "simple-baseline-r101-256x192",
+        "top_down/resnet/res101_coco_256x192-6e6babf0_20200708.pth",
+        (0.726, 0.781),
+    ),
+    _mmpose(
+        "simple-baseline-r101-384x288",
+        "top_down/resnet/res101_coco_384x288-8c71bdc9_20200709.pth",
+        (0.748, 0.798),
+    ),
+    _mmpose(
+        "simple-baseline-r152-256x192",
+        "top_down/resnet/res152_coco_256x192-f6e307c2_20200709.pth",
+        (0.735, 0.790),
+    ),
+    _mmpose(
+        "simple-baseline-r152-384x288",
+        "top_down/resnet/res152_coco_384x288-3860d4c9_20200709.pth",
+        (0.750, 0.800),
+    ),
+    _mmpose(
+        "higher-hrnet-w32-512",
+        "bottom_up/higher_hrnet32_coco_512x512-8ae85183_20200713.pth",
+        (0.677, 0.723),
+        measured=_BOTTOM_UP,
+    ),
+    _mmpose(
+        "higher-hrnet-w32-640",
+        "bottom_up/higher_hrnet32_coco_640x640-a22fe938_20200712.pth",
+        (0.686, 0.733),
+        measured=_BOTTOM_UP,
+    ),
+    _mmpose(
+        "higher-hrnet-w48-512",
+        "bottom_up/higher_hrnet48_coco_512x512-60fedcbc_20200712.pth",
+        (0.686, 0.731),
+        measured=_BOTTOM_UP,
+    ),
+    _release(
+        "hrnet-w32-256x192-release",
+        "hrnet-w32-256x192",
+        ap=0.744,
+        size_bytes=114_721_619,
+        sha256="19bc083708bb8d873211e50d85d56344c10290c6e8b564c813fdde09645c4c1c",
+    ),
+    _release(
+        "hrnet-w48-384x288-release",
+        "hrnet-w48-384x288",
+        ap=0.763,
+        size_bytes=255_061_287,
+        sha256="95e0fec3194826d5e3f806ea89be68bbb84517b114c3a32b3058c56610b5ef61",
+    ),
+)
+
+PUBLISHED: dict[str, PublishedWeights] = {entry.name: entry for entry in _ENTRIES}
+"""Published weights by name. To add some, add an entry above whose kind `IMPORTABLE` has."""

@@ -1,0 +1,197 @@
+"""The published weights on this machine: where they lie, whether they are whole, and how they fill a network.
+
+The folder is `weights` in the cache folder of `models.engines.cache`: `$POSETRACK_CACHE`, else
+`$XDG_CACHE_HOME/posetrack`, else `~/.cache/posetrack`. Each file `NAME.safetensors` has a card `NAME.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from models.checkpoints import (
+    EMBEDDED_SHA256,
+    IMPORTABLE,
+    CheckpointError,
+    compute_sha256,
+    count_outputs,
+    import_checkpoint,
+    load_checkpoint,
+    load_embedded,
+)
+from models.engines.cache import find_cache_folder
+from posetrack.errors import WeightsError, suggest
+from posetrack.weights.published import PUBLISHED, PublishedWeights
+
+
+@dataclass(frozen=True)
+class WeightsCard:
+    """What is noted beside weights in the cache.
+
+    Attributes:
+        name: A key of `PUBLISHED`.
+        kind: The kind they were imported as.
+        url: Where the published file came from.
+        source_sha256: Whole SHA-256 of the published file.
+        sha256: SHA-256 of the file beside the card.
+        size_bytes: Size of that file.
+        modified_ns: When that file was written, by its file system's clock.
+        licence: SPDX identifier.
+        fetched: Day of the fetch, ISO 8601.
+    """
+
+    name: str
+    kind: str
+    url: str
+    source_sha256: str
+    sha256: str
+    size_bytes: int
+    modified_ns: int
+    licence: str
+    fetched: str
+
+
+def find_weights_folder() -> Path:
+    """The folder of fetched weights; it need not exist."""
+    return find_cache_folder().parent / "weights"
+
+
+def find_file(name: str) -> Path:
+    """Where weights of this name lie once they are fetched."""
+    return find_weights_folder() / f"{name}.safetensors"
+
+
+def get_published(name: str) -> PublishedWeights:
+    """The published weights of this name.
+
+    Raises:
+        WeightsError: There are none.
+    """
+    if name not in PUBLISHED:
+        raise WeightsError(f"{name}: no published weights of this name; {suggest(name, PUBLISHED)}")
+    return PUBLISHED[name]
+
+
+def find_weights(name: str, *, is_thorough: bool = False) -> Path:
+    """The file of published weights that were fetched, after checking it.
+
+    Args:
+        name: A key of `PUBLISHED`.
+        is_thorough: Hash the file even if its size and time of change are those that were noted.
+
+    Returns:
+        A `.safetensors` file with our names.
+
+    Raises:
+        WeightsError: There are no such weights, they are not on this machine, or they are damaged.
+    """
+    entry = get_published(name)
+    path = find_file(name)
+    card = read_card(name)
+    if card is None or not path.is_file():
+        raise WeightsError(
+            f"{name}: not on this machine; fetch them with `posetrack weights fetch {name}`, "
+            "or give a file with --weights PATH"
+        )
+    again = f"fetch them again with `posetrack weights fetch {name} --force`"
+    if not card.source_sha256.startswith(entry.sha256) or card.kind != entry.kind:
+        raise WeightsError(f"{path}: made from another file than the one published now; {again}")
+    status = path.stat()
+    is_untouched = (status.st_size, status.st_mtime_ns) == (card.size_bytes, card.modified_ns)
+    if (is_thorough or not is_untouched) and compute_sha256(path) != card.sha256:
+        raise WeightsError(f"{path}: damaged; {again}")
+    return path
+
+
+def load_weights(module: nn.Module, name_or_path: str | Path) -> None:
+    """Fill a network, every name and shape matching, nothing left over.
+
+    Args:
+        module: The network; its own dtype is kept.
+        name_or_path: The name of embedded or published weights; or a file, which a `Path` always is:
+            `.safetensors` with our names, or a published checkpoint of any kind that can be imported.
+
+    Raises:
+        WeightsError: They are missing or damaged, or do not fit the network.
+    """
+    try:
+        if isinstance(name_or_path, str) and name_or_path in EMBEDDED_SHA256:
+            load_embedded(module, name_or_path)
+        elif isinstance(name_or_path, str) and name_or_path in PUBLISHED:
+            load_checkpoint(module, find_weights(name_or_path))
+        else:
+            _load_file(module, name_or_path)
+    except CheckpointError as error:
+        raise WeightsError(str(error)) from error
+
+
+def _load_file(module: nn.Module, name_or_path: str | Path) -> None:
+    path = Path(name_or_path)
+    if not path.is_file():
+        known = suggest(str(name_or_path), [*EMBEDDED_SHA256, *PUBLISHED])
+        raise WeightsError(f"{name_or_path}: neither a file nor weights that PoseTrack knows; {known}")
+    if path.suffix == ".safetensors":
+        load_checkpoint(module, path)
+        return
+    state = import_checkpoint(path, _find_kind(module, path))
+    try:
+        module.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        # The kind fits the file, and this network differs from it in the number of outputs alone.
+        raise WeightsError(
+            f"{path}: has {count_outputs(state)} outputs, the network {count_outputs(module.state_dict())}"
+        ) from error
+
+
+def _find_kind(module: nn.Module, path: Path) -> str:
+    """The first kind whose network has this one's weights, by name and shape."""
+    own = module.state_dict()
+    shapes = {key: tensor.shape for key, tensor in own.items()}
+    for kind, make in IMPORTABLE.items():
+        # Networks of other classes are not built to be compared; most kinds are a class with its settings.
+        if getattr(make, "func", type(module)) is not type(module):
+            continue
+        with torch.device("meta"):
+            state = make(max(count_outputs(own), 1)).state_dict()
+        if {key: tensor.shape for key, tensor in state.items()} == shapes:
+            return kind
+    raise WeightsError(f"{path}: weights of this network are read from .safetensors only")
+
+
+def read_card(name: str) -> WeightsCard | None:
+    """The card of fetched weights; None when there is none, or it cannot be read as one."""
+    try:
+        content = json.loads(_find_card(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(content, dict) or content.keys() != {field.name for field in fields(WeightsCard)}:
+        return None
+    return WeightsCard(**content)
+
+
+def write_card(card: WeightsCard) -> None:
+    """Write the card of fetched weights, whole or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path = _find_card(card.name)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(asdict(card), file, indent=2)
+        part.chmod(0o644)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _find_card(name: str) -> Path:
+    return find_weights_folder() / f"{name}.json"

@@ -1,0 +1,366 @@
+"""Published weights become files of ours in the cache, and fill a network from there, or not at all."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import torch
+from torch import nn
+
+from models.backbones.hrnet import HRNetConfig
+from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256
+from models.hrnet.network import PoseHRNet
+from models.movenet.network import MOVENET_THUNDER, MoveNet
+from posetrack.errors import WeightsError
+from posetrack.weights import describe, published
+from posetrack.weights.fetch import MIRROR_VARIABLE, fetch_weights, list_addresses
+from posetrack.weights.published import PUBLISHED, PublishedWeights
+from posetrack.weights.store import find_weights, find_weights_folder, load_weights, read_card
+
+TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
+FILE = "tiny-coco.pth"
+
+
+def make_tiny(count):
+    return PoseHRNet(TINY, count)
+
+
+def save_as_mmpose(network, path):
+    state = {
+        f"{'keypoint_head' if key.startswith('final') else 'backbone'}.{key}": tensor
+        for key, tensor in network.state_dict().items()
+    }
+    torch.save({"meta": {"epoch": 210}, "state_dict": state}, path)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(5)
+    return make_tiny(5)
+
+
+@pytest.fixture
+def mirror(tmp_path, network):
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    save_as_mmpose(network, folder / FILE)
+    return folder
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch, mirror):
+    """Published weights that only the mirror has, of which eight digits are published."""
+    entry = PublishedWeights(
+        name="tiny",
+        kind="tiny-kind",
+        file_name=FILE,
+        urls=("http://127.0.0.1:9/tiny-coco.pth",),
+        sha256=compute_sha256(mirror / FILE)[:8],
+        size_bytes=None,
+        licence="Apache-2.0",
+        source="https://example.org/tiny",
+        stated="AP 0.1",
+        num_keypoints=5,
+    )
+    for kind in list(IMPORTABLE):
+        monkeypatch.delitem(IMPORTABLE, kind)
+    monkeypatch.setitem(IMPORTABLE, "tiny-kind", make_tiny)
+    monkeypatch.setitem(published.PUBLISHED, "tiny", entry)
+    monkeypatch.setenv("POSETRACK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.delenv(MIRROR_VARIABLE, raising=False)
+    return entry
+
+
+def fetch(mirror, **options):
+    return fetch_weights("tiny", mirrors=[str(mirror)], **options)
+
+
+def is_equal(module, other):
+    return all(torch.equal(tensor, other.state_dict()[key]) for key, tensor in module.state_dict().items())
+
+
+def test_the_table_is_sound():
+    assert {"hrnet-w32-256x192", "hrnet-w48-384x288"} <= PUBLISHED.keys()
+    for name, entry in PUBLISHED.items():
+        assert entry.name == name
+        assert entry.kind in IMPORTABLE
+        assert all(url.endswith(f"/{entry.file_name}") and url.startswith("https://") for url in entry.urls)
+        # Publishers that put digits into the name put the first of the digest there.
+        if "_coco_" in entry.file_name:
+            assert f"-{entry.sha256[:8]}_" in entry.file_name
+    assert len({entry.sha256[:8] for entry in PUBLISHED.values()}) == len(PUBLISHED)
+
+
+@pytest.mark.parametrize("sha256", ["c78dce9", "C78DCE93", "c78dce93" * 9, "a web page"])
+def test_what_is_no_digest_is_refused(tiny, sha256):
+    with pytest.raises(ValueError, match="is no SHA-256, nor its first digits"):
+        replace(tiny, sha256=sha256)
+
+
+def test_fetched_weights_are_converted_noted_and_loaded(tiny, mirror, network):
+    path = fetch(mirror)
+    assert path == find_weights("tiny") == find_weights_folder() / "tiny.safetensors"
+    card = read_card("tiny")
+    assert card.url == (mirror / FILE).as_uri()
+    assert card.source_sha256 == compute_sha256(mirror / FILE)
+    assert card.sha256 == compute_sha256(path)
+    assert (card.kind, card.licence) == ("tiny-kind", "Apache-2.0")
+    assert sorted(file.name for file in path.parent.iterdir()) == ["tiny.json", "tiny.lock", "tiny.safetensors"]
+    filled = make_tiny(5)
+    load_weights(filled, "tiny")
+    assert is_equal(filled, network)
+
+
+def test_what_is_here_is_not_fetched_again_unless_told(tiny, mirror):
+    before = fetch(mirror).stat().st_mtime_ns
+    (mirror / FILE).unlink()
+    assert fetch(mirror).stat().st_mtime_ns == before
+    with pytest.raises(WeightsError, match="not fetched"):
+        fetch(mirror, is_forced=True)
+    assert find_weights("tiny").stat().st_mtime_ns == before
+
+
+def test_what_is_missing_says_how_to_get_it(tiny):
+    with pytest.raises(
+        WeightsError,
+        match=r"^tiny: not on this machine; fetch them with `posetrack weights fetch tiny`, or give a file "
+        r"with --weights PATH$",
+    ):
+        load_weights(make_tiny(5), "tiny")
+    with pytest.raises(WeightsError, match="did you mean 'hrnet-w32-256x192'"):
+        find_weights("hrnet-w32-256x19")
+    with pytest.raises(WeightsError, match="neither a file nor weights"):
+        load_weights(make_tiny(5), "nowhere/x.safetensors")
+
+
+def test_damage_is_found_and_repaired(tiny, mirror):
+    path = fetch(mirror)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    for use in (find_weights, lambda name: load_weights(make_tiny(5), name), describe.verify_weights):
+        with pytest.raises(WeightsError, match="damaged; fetch them again with `posetrack weights fetch tiny"):
+            use("tiny")
+    fetch(mirror)
+    assert describe.verify_weights("tiny") == read_card("tiny").sha256
+
+
+def test_damage_that_keeps_size_and_time_is_found_when_verified(tiny, mirror):
+    path = fetch(mirror)
+    status = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(WeightsError, match="damaged"):
+        describe.verify_weights("tiny")
+
+
+def test_a_copied_cache_is_hashed_and_used(tiny, mirror):
+    path = fetch(mirror)
+    os.utime(path, ns=(0, 0))
+    assert find_weights("tiny") == path
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "tiny"}', "\xff"])
+def test_a_card_that_cannot_be_read_means_not_here(tiny, mirror, text):
+    fetch(mirror)
+    (find_weights_folder() / "tiny.json").write_text(text, encoding="latin-1")
+    with pytest.raises(WeightsError, match="not on this machine"):
+        find_weights("tiny")
+    assert find_weights("tiny") if fetch(mirror) else None
+
+
+def test_weights_of_an_older_table_are_not_used(tiny, mirror, monkeypatch):
+    fetch(mirror)
+    monkeypatch.setitem(published.PUBLISHED, "tiny", replace(tiny, sha256="0123456789abcdef"))
+    with pytest.raises(WeightsError, match="made from another file than the one published now"):
+        find_weights("tiny")
+
+
+def test_the_first_fetch_notes_the_whole_digest_and_later_ones_keep_to_it(tiny, mirror):
+    fetch(mirror)
+    card = find_weights_folder() / "tiny.json"
+    noted = json.loads(card.read_text())
+    # As if the file that came first had been another one with the same first digits.
+    noted["source_sha256"] = tiny.sha256 + "0" * 56
+    card.write_text(json.dumps(noted))
+    with pytest.raises(WeightsError, match=f"wrong file: SHA-256 {noted['source_sha256'][:8]}"):
+        fetch(mirror, is_forced=True)
+
+
+def test_a_wrong_file_leaves_nothing(tiny, mirror):
+    save_as_mmpose(make_tiny(5), mirror / FILE)
+    with pytest.raises(WeightsError, match=r"wrong file: SHA-256 .* 127\.0\.0\.1:9: Connection refused"):
+        fetch(mirror)
+    assert [path.name for path in find_weights_folder().iterdir()] == ["tiny.lock"]
+
+
+def test_the_right_file_of_another_network_is_not_imported(tiny, mirror, monkeypatch):
+    monkeypatch.setitem(IMPORTABLE, "tiny-kind", lambda count: PoseHRNet(replace(TINY, width=8), count))
+    with pytest.raises(WeightsError, match=r"tiny: fetched, but not imported: .* does not fit the network"):
+        fetch(mirror)
+
+
+def test_offline_says_what_to_do_in_one_line(tiny, tmp_path):
+    find_weights_folder().mkdir(parents=True)
+    (find_weights_folder() / "tiny.part.pth").write_bytes(b"x" * 200_000)
+    with pytest.raises(WeightsError) as caught:
+        fetch_weights("tiny")
+    message = str(caught.value)
+    assert message.startswith("tiny: not fetched: 127.0.0.1:9: Connection refused (0.2 MB are kept")
+    assert "posetrack weights import FILE --as tiny-kind --out X.safetensors" in message
+    assert "--mirror FOLDER" in message
+    assert "\n" not in message
+    assert (find_weights_folder() / "tiny.part.pth").stat().st_size == 200_000
+
+
+def test_mirrors_come_before_the_publisher(tiny, mirror, monkeypatch):
+    monkeypatch.setenv(MIRROR_VARIABLE, "https://mirror.example.org/w")
+    assert list_addresses(tiny, ["file:///here", *tiny.urls]) == [
+        f"file:///here/{FILE}",
+        *tiny.urls,
+        f"https://mirror.example.org/w/{FILE}",
+    ]
+    monkeypatch.setenv(MIRROR_VARIABLE, str(mirror))
+    assert fetch_weights("tiny").is_file()
+    with pytest.raises(WeightsError, match="ftp://x: no mirror"):
+        fetch_weights("tiny", mirrors=["ftp://x"], is_forced=True)
+
+
+def test_files_are_loaded_whatever_their_names(tiny, mirror, network, tmp_path):
+    filled = make_tiny(5)
+    load_weights(filled, mirror / FILE)
+    assert is_equal(filled, network)
+    converted = fetch(mirror).rename(tmp_path / "mine.safetensors")
+    filled = make_tiny(5)
+    load_weights(filled, str(converted))
+    assert is_equal(filled, network)
+    with pytest.raises(WeightsError, match=r"has 5 outputs, the network 6"):
+        load_weights(make_tiny(6), mirror / FILE)
+    with pytest.raises(WeightsError, match="does not fit the network"):
+        load_weights(make_tiny(6), converted)
+    with pytest.raises(WeightsError, match=r"weights of this network are read from \.safetensors only"):
+        load_weights(nn.Linear(1, 1), mirror / FILE)
+
+
+def test_a_path_is_never_taken_for_a_name(tiny, mirror):
+    fetch(mirror)
+    with pytest.raises(WeightsError, match="neither a file"):
+        load_weights(make_tiny(5), Path("tiny"))
+
+
+def test_embedded_weights_are_loaded_by_name():
+    filled = MoveNet(MOVENET_THUNDER)
+    before = next(filled.parameters()).clone()
+    load_weights(filled, "movenet-thunder")
+    assert not torch.equal(before, next(filled.parameters()))
+    with pytest.raises(WeightsError, match="does not fit"):
+        load_weights(filled, "movenet-multipose")
+
+
+@pytest.mark.parametrize("name", EMBEDDED_SHA256)
+def test_embedded_weights_are_whole(name):
+    assert describe.verify_weights(name) == EMBEDDED_SHA256[name]
+
+
+def test_damaged_embedded_weights_are_found(monkeypatch):
+    monkeypatch.setitem(EMBEDDED_SHA256, "movenet-thunder", "0" * 64)
+    with pytest.raises(WeightsError, match="embedded weights are damaged; install the package again"):
+        describe.verify_weights("movenet-thunder")
+
+
+_CHILD = """
+import signal, sys
+sys.path.insert(0, sys.argv[3])
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from models import checkpoints
+from models.backbones.hrnet import HRNetConfig
+from models.hrnet.network import PoseHRNet
+from posetrack.weights import published
+from posetrack.weights.fetch import fetch_weights
+TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
+checkpoints.IMPORTABLE["tiny-kind"] = lambda count: PoseHRNet(TINY, count)
+published.PUBLISHED["tiny"] = published.PublishedWeights(
+    "tiny", "tiny-kind", "tiny-coco.pth", (), sys.argv[2], None, "Apache-2.0", "here", "AP 0.1", 5)
+print(fetch_weights("tiny", mirrors=[sys.argv[1]]), flush=True)
+"""
+
+
+@pytest.fixture
+def slow_url(mirror):
+    """Address of the mirror on a server that takes its time."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(mirror))
+
+        def log_message(self, *_):
+            pass
+
+        def copyfile(self, source, outputfile):
+            while piece := source.read(1 << 16):
+                outputfile.write(piece)
+                time.sleep(0.3)
+
+    class QuietServer(ThreadingHTTPServer):
+        def handle_error(self, request, client_address):
+            """A client that hangs up is part of the test."""
+
+    with QuietServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def start(url, entry):
+    root = Path(__file__).parents[3]
+    return subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(url), entry.sha256, str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_of_two_processes_one_fetches_and_both_have_it(tiny, mirror, tmp_path):
+    others = []
+
+    def meet(here, total):
+        if not others:
+            others.append(start(tmp_path / "nothing here", tiny))
+            assert others[0].stderr.readline() == "tiny: another process fetches them; waiting for it\n"
+            # Did it not wait, it would now look for the file, and fail.
+            time.sleep(0.5)
+
+    path = fetch(mirror, on_progress=meet)
+    out, errors = others[0].communicate(timeout=60)
+    assert (out, errors) == (f"{path}\n", "")
+    assert describe.verify_weights("tiny")
+
+
+def test_ctrl_c_leaves_a_part_that_the_next_fetch_goes_on_with(tiny, slow_url, mirror):
+    process = start(slow_url, tiny)
+    part = find_weights_folder() / "tiny.part.pth"
+    deadline_s = time.monotonic() + 60
+    while not (part.is_file() and part.stat().st_size) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    kept = part.read_bytes()
+    assert 0 < len(kept) < (mirror / FILE).stat().st_size
+    assert (mirror / FILE).read_bytes().startswith(kept)
+    assert not (find_weights_folder() / "tiny.safetensors").exists()
+    fetch(mirror)
+    assert describe.verify_weights("tiny")
+    assert not part.exists()
