@@ -23,8 +23,11 @@ def normalize_images(images: Tensor) -> Tensor:
         (B, 3, H, W), float32 unless the pictures have another floating-point type.
     """
     dtype = images.dtype if images.dtype.is_floating_point else torch.float32
-    mean = torch.tensor(IMAGENET_MEAN_RGB, dtype=dtype, device=images.device)[:, None, None]
-    std = torch.tensor(IMAGENET_STD_RGB, dtype=dtype, device=images.device)[:, None, None]
+    # Made on the CPU and sent without waiting: a tensor made on a GPU from Python's numbers stops the host.
+    mean, std = (
+        torch.tensor(values, dtype=dtype)[:, None, None].to(images.device, non_blocking=True)
+        for values in (IMAGENET_MEAN_RGB, IMAGENET_STD_RGB)
+    )
     return (images.to(dtype) / 255 - mean) / std
 
 

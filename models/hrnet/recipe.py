@@ -21,6 +21,7 @@ from torch import nn
 from models.backbones.hrnet import (
     HRNET_W18,
     HRNET_W24,
+    HRNET_W24_FROM_START,
     HRNET_W32,
     HRNET_W32_ACROSS_EXCHANGE,
     HRNET_W32_FINAL_EXCHANGE,
@@ -39,6 +40,7 @@ NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
     "hrnet-w24": HRNET_W24,
     "hrnet-w32": HRNET_W32,
     "hrnet-w48": HRNET_W48,
+    "hrnet-w24-from-start": HRNET_W24_FROM_START,
     "hrnet-w32-final-exchange": HRNET_W32_FINAL_EXCHANGE,
     "hrnet-w32-across-exchange": HRNET_W32_ACROSS_EXCHANGE,
     "resnet-50": RESNET_50,
@@ -46,6 +48,9 @@ NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
     "resnet-152": RESNET_152,
 }
 """Networks by name; those of ResNet are SimpleBaseline."""
+
+IMAGENET_PREFIX = "imagenet-"
+"""How the names of the recipes of classification begin, which lie in the same folder."""
 
 FORMATS = ("coco", "mpii", "posetrack")
 BOXES = ("annotated", "keypoints")
@@ -61,16 +66,21 @@ class NetworkRecipe:
         name: A key of `NETWORKS`.
         body: A safetensors file whose weights it starts from, all but the last layer: of ImageNet, or of other
             keypoints. Relative to the data folder; empty starts at random.
+        weights: One of the same network with the same keypoints, whose weights it starts from, the last layer
+            too: to go on at another input size. In place of `body`.
         heatmap_branch: HRNet's branch that the heatmaps come from, 0 the finest (Fig. 5).
     """
 
     name: str
     body: str = ""
+    weights: str = ""
     heatmap_branch: int = 0
 
     def __post_init__(self) -> None:
         check_choice(self, "name", tuple(NETWORKS))
         check_range(self, 0, 2, "heatmap_branch")
+        if self.body and self.weights:
+            raise ValueError("weights: stands beside body; keep body to leave out the last layer, else weights")
         if self.heatmap_branch and isinstance(NETWORKS[self.name], ResNetConfig):
             raise ValueError("heatmap_branch: only HRNet has branches; set it to 0")
 
@@ -167,7 +177,8 @@ _SECTIONS: dict[str, type[Any]] = {
 def list_pose_recipes() -> dict[str, Path]:
     """The recipes that ship with the package: name -> TOML file."""
     folder = Path(str(files("models") / "hrnet" / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    paths = sorted(folder.glob("*.toml"))
+    return {path.stem: path for path in paths if not path.stem.startswith(IMAGENET_PREFIX)}
 
 
 def read_pose_recipe(path: Path) -> PoseRecipe:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from models.backbones.imagenet import normalize_images
 from models.data.crop import invert_matrices, transform_points
@@ -19,7 +17,7 @@ from models.hrnet.losses import compute_hard_heatmap_loss, compute_heatmap_loss
 from models.hrnet.network import HEATMAP_STRIDE
 from models.hrnet.recipe import PoseRecipe
 from models.training.loop import ComputeLosses
-from models.training.workers import WORKER_START, start_worker
+from models.training.workers import read_in_order
 
 _LOSSES = {"mse": compute_heatmap_loss, "ohkm": compute_hard_heatmap_loss}
 
@@ -102,20 +100,10 @@ def predict_poses(
         Keypoints (N, K, 2) in pixels of the pictures, and their scores (N, K).
     """
     device = next(network.parameters()).device
-    keys: Any = [(0, i) for i in range(len(dataset))]
-    loader = DataLoader(
-        dataset,
-        batch_size,
-        sampler=keys,
-        num_workers=num_workers,
-        generator=torch.Generator(),
-        worker_init_fn=start_worker,
-        multiprocessing_context=WORKER_START if num_workers else None,
-    )
     N, K = dataset.samples.weights.shape
     points, scores = np.zeros((N, K, 2), np.float32), np.zeros((N, K), np.float32)
     start = 0
-    for batch in loader:
+    for batch in read_in_order(dataset, len(dataset), batch_size=batch_size, num_workers=num_workers):
         images = _to_input(batch["image"].to(device))
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             heatmaps = network(images).float()

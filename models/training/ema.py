@@ -15,20 +15,24 @@ class Ema:
     Buffers (running means of batch norm) are averaged likewise; counters are copied.
 
     Args:
-        network: What to average; its copy is in evaluation mode.
+        network: What to average, on its device already; the copy is in evaluation mode.
         decay: Such as 0.9998.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._decay = decay
-
-    @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
-        """Move the average towards the network after the step of this number, from 0."""
-        decay = min(self._decay, (1 + step) / (10 + step))
+        # Listed once: a large network has thousands, and they stay where they are.
         own, new = self.network.state_dict(), network.state_dict()
         averaged = [name for name, value in own.items() if value.is_floating_point()]
-        torch._foreach_lerp_([own[name] for name in averaged], [new[name] for name in averaged], 1 - decay)
-        for name in own.keys() - set(averaged):
-            own[name].copy_(new[name])
+        counters = [name for name, value in own.items() if not value.is_floating_point()]
+        self._averages = [own[name] for name in averaged], [new[name] for name in averaged]
+        self._counters = [own[name] for name in counters], [new[name] for name in counters]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move the average towards the network after the step of this number, from 0."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(*self._averages, 1 - decay)
+        if self._counters[0]:
+            torch._foreach_copy_(*self._counters)

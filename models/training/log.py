@@ -28,7 +28,9 @@ class CsvLog:
             return
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            rows = [row for row in reader if (row["step"] or "").isdecimal() and int(row["step"]) <= first_step]
+            # A row that a crash cut off lacks its last fields, and its step may be cut as well.
+            rows = [row for row in reader if None not in row.values()]
+            rows = [row for row in rows if row["step"].isdecimal() and int(row["step"]) <= first_step]
             self._columns = list(reader.fieldnames or [])
         part = path.with_name(path.name + ".part")
         with part.open("w", newline="", encoding="utf-8") as file:

@@ -224,7 +224,7 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.network.parameters(), self._loop.max_grad_norm)
         self._optimizer.step()
         if self._ema is not None:
-            self._ema.update(self.network, self.step)
+            self._ema.update(self.step)
         self._losses.add(self.step, count, losses)
         self.step += 1
         if self._report is not None:

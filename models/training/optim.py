@@ -114,13 +114,19 @@ def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.O
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
+    # On a CPU torch would go through the tensors one by one, which takes more than twice as long.
+    is_fused = all(parameter.device.type == "cpu" for parameter in parameters) or None
     if config.name == "sgd":
         return torch.optim.SGD(
-            groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.is_nesterov
+            groups,
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            nesterov=config.is_nesterov,
+            fused=is_fused,
         )
     if config.name == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate)
-    return torch.optim.Adam(groups, lr=config.learning_rate)
+        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=is_fused)
+    return torch.optim.Adam(groups, lr=config.learning_rate, fused=is_fused)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:

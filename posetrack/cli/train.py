@@ -34,7 +34,10 @@ def train_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
     weights: Annotated[
         Path | None,
-        typer.Option(help="Start from the body of these (safetensors).", show_default="the recipe's"),
+        typer.Option(
+            help="Start from these (safetensors): the whole network or its body, as the recipe says.",
+            show_default="the recipe's",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     steps: Annotated[

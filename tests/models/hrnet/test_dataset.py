@@ -1,24 +1,18 @@
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
-from models.backbones.hrnet import HRNetConfig
 from models.data.augment import AugmentConfig
 from models.data.crop import invert_matrices, transform_points
 from models.data.samples import PoseSamples
 from models.hrnet.codec import HeatmapCoding
 from models.hrnet.dataset import PoseDataset
-from models.hrnet.network import PoseHRNet
-from models.hrnet.recipe import list_pose_recipes, make_network, read_pose_recipe
-from models.hrnet.train import load_body, make_coding, make_pose_losses, predict_poses, score_people
+from models.hrnet.train import make_pose_losses, predict_poses, score_people
 from models.training.batches import BatchPlan, BatchSampler
-from models.training.errors import TrainingError
 from models.training.workers import WORKER_START
 
 K = 3
@@ -160,47 +154,3 @@ def test_predictions_come_back_to_the_picture(samples):
 def test_people_are_scored_by_box_and_sure_keypoints():
     scores = np.array([[0.9, 0.5, 0.1], [0.1, 0.0, 0.2]], np.float32)
     np.testing.assert_allclose(score_people(np.array([0.5, 1.0], np.float32), scores), [0.35, 0.0])
-
-
-TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
-
-
-def test_body_of_other_keypoints_is_a_start(tmp_path):
-    old, new = PoseHRNet(TINY, 5), PoseHRNet(TINY, K)
-    last = new.final_layer.weight.clone()
-    save_file(old.state_dict() | {"classifier.weight": torch.zeros(2)}, tmp_path / "a.safetensors")
-    load_body(new, tmp_path / "a.safetensors")
-    assert torch.equal(new.conv1.weight, old.conv1.weight)
-    assert torch.equal(new.final_layer.weight, last)
-
-
-def test_other_bodies_are_refused(tmp_path):
-    other = PoseHRNet(replace(TINY, width=8), K)
-    save_file(other.state_dict(), tmp_path / "b.safetensors")
-    with pytest.raises(TrainingError, match=r"b.safetensors: does not fit the network's body: "):
-        load_body(PoseHRNet(TINY, K), tmp_path / "b.safetensors")
-    with pytest.raises(TrainingError, match=r"no.safetensors: no such weights"):
-        load_body(PoseHRNet(TINY, K), tmp_path / "no.safetensors")
-
-
-@pytest.mark.parametrize("name", list_pose_recipes())
-def test_every_recipe_reads_and_builds(name):
-    recipe = read_pose_recipe(list_pose_recipes()[name])
-    assert make_coding(recipe).heatmap_wh == (recipe.size_wh[0] // 4, recipe.size_wh[1] // 4)
-    with torch.device("meta"):
-        assert make_network(recipe.network, K).final_layer.out_channels == K
-
-
-def test_recipes_have_the_numbers_of_the_paper():
-    recipes = {name: read_pose_recipe(path) for name, path in list_pose_recipes().items()}
-    coco = recipes["coco-hrnet-w32-256x192"]
-    assert coco.size_wh == (192, 256)
-    assert (coco.optimizer.name, coco.optimizer.learning_rate) == ("adam", 1e-3)
-    assert (coco.schedule.milestones_epochs, coco.loop.epochs) == ((170, 200), 210)
-    assert (coco.augment.rotation_deg, coco.augment.scale_range) == (45.0, (0.65, 1.35))
-    assert (coco.augment.half_body_share, coco.crop.padding) == (0.3, 1.25)
-    posetrack = recipes["posetrack-hrnet-w48-384x288"]
-    assert (posetrack.optimizer.learning_rate, posetrack.loop.epochs) == (1e-4, 20)
-    assert posetrack.schedule.milestones_epochs == (10, 15)
-    assert (posetrack.data.boxes, posetrack.crop.padding) == ("keypoints", 1.15)
-    assert recipes["mpii-hrnet-w32-256x256"].size_wh == (256, 256)

@@ -58,6 +58,34 @@ def test_only_matrices_decay(name, kind):
     assert [(g["params"][0].ndim, g["weight_decay"]) for g in optimizer.param_groups] == [(2, 0.1), (1, 0.0)]
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)]
+)
+def test_steps_are_those_of_torchs_plain_loop(name, kind, memory_format):
+    def make():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+        return network.to(memory_format=memory_format)
+
+    ours, plain = make(), make()
+    config = OptimizerConfig(name, 0.01, weight_decay=0.1, momentum=0.9, is_nesterov=True)
+    extra = {"momentum": 0.9, "nesterov": True} if name == "sgd" else {}
+    groups = [
+        {"params": [p for p in plain.parameters() if (p.ndim > 1) == decays], "weight_decay": 0.1 * decays}
+        for decays in (True, False)
+    ]
+    optimizers = make_optimizer(ours, config), kind(groups, lr=0.01, foreach=False, **extra)
+    for _ in range(3):
+        for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -1,0 +1,129 @@
+"""Pictures in folders, one folder a class, as ImageNet is laid out: `train/n01440764/n01440764_18.JPEG`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from models.training.batches import SampleKey
+from models.training.errors import DataError
+from models.training.recipe import check_range
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """What of a picture is shown. The defaults are those that everybody reports ImageNet with.
+
+    Attributes:
+        size_px: Side of the square that the network sees.
+        resized_px: For judging, the shorter side before the middle is cut out.
+        area_range: For training, smallest and greatest share of the picture's area that is cut out.
+        aspect_range: Likewise its width over its height.
+        flip_share: Share of the training pictures that is mirrored.
+    """
+
+    size_px: int = 224
+    resized_px: int = 256
+    area_range: tuple[float, float] = (0.08, 1.0)
+    aspect_range: tuple[float, float] = (3 / 4, 4 / 3)
+    flip_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_range(self, 32, 4096, "size_px", "resized_px")
+        check_range(self, 0, 1, "flip_share")
+        if self.resized_px < self.size_px:
+            raise ValueError(f"resized_px: expected size_px ({self.size_px}) or more, got {self.resized_px}")
+        for name, high in (("area_range", 1.0), ("aspect_range", 100.0)):
+            values = getattr(self, name)
+            if not 0 < values[0] <= values[1] <= high:
+                expected = f"two rising numbers above 0, to {high:g}"
+                raise ValueError(f"{name}: expected {expected}, got {list(values)}")
+
+
+class ClassDataset(Dataset[dict[str, Any]]):
+    """The pictures of a folder of classes.
+
+    Asked for (epoch, index), it gives
+
+        image    (3, size, size) uint8 RGB
+        label    position of its class in `classes`
+
+    For training, what is shown of the picture depends on the seed, the epoch and the index alone; for judging
+    it is the middle.
+
+    Args:
+        folder: Has one folder a class; classes are in the order of their names.
+        config: What of each picture is shown.
+        is_training: Whether it varies.
+        seed: Of the variation.
+
+    Raises:
+        DataError: No such folder, no classes, or one without pictures.
+    """
+
+    def __init__(self, folder: Path, config: CropConfig, *, is_training: bool, seed: int = 0) -> None:
+        try:
+            self._pictures = ImageFolder(str(folder))
+        except FileNotFoundError as error:
+            raise DataError(f"{folder}: expected a folder of pictures for each class ({error})") from error
+        self._seed = seed
+        self._is_training = is_training
+        self._transform = _make_transform(config, is_training=is_training)
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the folders."""
+        return list(self._pictures.classes)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, key: SampleKey) -> dict[str, Any]:
+        epoch, index = key
+        path, label = self._pictures.samples[index]
+        try:
+            picture = self._pictures.loader(path)
+        except OSError as error:
+            raise DataError(f"{path}: not a picture that can be read ({error})") from error
+        if not self._is_training:
+            return {"image": self._transform(picture), "label": label}
+        # torchvision draws from torch's own generator: lend it the sample's seed, and put it back.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(_make_sample_seed(self._seed, epoch, index))
+            return {"image": self._transform(picture), "label": label}
+
+
+def count_top(logits: Tensor, labels: Tensor, top: int) -> int:
+    """How many pictures have their class among the `top` most likely ones.
+
+    Args:
+        logits: (B, classes).
+        labels: (B,) int64.
+        top: Such as 1 or 5; all classes where there are fewer.
+    """
+    likely = logits.topk(min(top, logits.shape[1]), dim=1).indices
+    return int((likely == labels[:, None]).any(dim=1).sum())
+
+
+def _make_transform(config: CropConfig, *, is_training: bool) -> v2.Compose:
+    if not is_training:
+        return v2.Compose([v2.Resize(config.resized_px), v2.CenterCrop(config.size_px), v2.PILToTensor()])
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(config.size_px, scale=config.area_range, ratio=config.aspect_range),
+            v2.RandomHorizontalFlip(config.flip_share),
+            v2.PILToTensor(),
+        ]
+    )
+
+
+def _make_sample_seed(seed: int, epoch: int, index: int) -> int:
+    return int(np.random.SeedSequence((seed, epoch, index)).generate_state(1, np.uint64)[0])

@@ -1,0 +1,113 @@
+"""A training recipe of classification: the bodies of HRNet and SimpleBaseline learn ImageNet first.
+
+[network]       which, and the weights that it starts from          ClassNetworkRecipe
+[data]          folders of classes                                  ClassDataRecipe
+[crop]          what is shown of a picture                          models.data.classification.CropConfig
+[optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
+[schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
+[loop]          length, speed and book-keeping                      models.training.config.LoopConfig
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from models.backbones.hrnet import HRNET_W18, HRNET_W24, HRNET_W32, HRNET_W48, HRNetConfig
+from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152, ResNetConfig
+from models.data.classification import CropConfig
+from models.hrnet.network import ClassificationHRNet, ClassificationResNet
+from models.hrnet.recipe import IMAGENET_PREFIX
+from models.training.config import LoopConfig
+from models.training.optim import OptimizerConfig, ScheduleConfig
+from models.training.recipe import check_choice, read_tables
+
+CLASS_NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
+    "hrnet-w18-imagenet": HRNET_W18,
+    "hrnet-w24-imagenet": HRNET_W24,
+    "hrnet-w32-imagenet": HRNET_W32,
+    "hrnet-w48-imagenet": HRNET_W48,
+    "resnet-50-imagenet": RESNET_50,
+    "resnet-101-imagenet": RESNET_101,
+    "resnet-152-imagenet": RESNET_152,
+}
+"""Classification networks by name."""
+
+
+@dataclass(frozen=True)
+class ClassNetworkRecipe:
+    """The network.
+
+    Attributes:
+        name: A key of `CLASS_NETWORKS`.
+        weights: A safetensors file of the same network with as many classes, whose weights it starts from.
+            Relative to the data folder; empty starts at random.
+    """
+
+    name: str
+    weights: str = ""
+
+    def __post_init__(self) -> None:
+        check_choice(self, "name", tuple(CLASS_NETWORKS))
+
+
+@dataclass(frozen=True)
+class ClassDataRecipe:
+    """Where the pictures are. Paths are relative to the data folder (`--data`).
+
+    Attributes:
+        train: Folder to train on, which has one folder a class.
+        dev: Folder to judge by, which has the same; empty judges nothing.
+    """
+
+    train: str = "train"
+    dev: str = "val"
+
+
+@dataclass(frozen=True)
+class ClassRecipe:
+    """Everything that decides a training of classification; see the tables above."""
+
+    network: ClassNetworkRecipe
+    data: ClassDataRecipe
+    crop: CropConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    loop: LoopConfig
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "network": ClassNetworkRecipe,
+    "data": ClassDataRecipe,
+    "crop": CropConfig,
+    "optimizer": OptimizerConfig,
+    "schedule": ScheduleConfig,
+    "loop": LoopConfig,
+}
+
+
+def list_class_recipes() -> dict[str, Path]:
+    """The recipes that ship with the package: name -> TOML file."""
+    folder = Path(str(files("models") / "hrnet" / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob(f"{IMAGENET_PREFIX}*.toml"))}
+
+
+def read_class_recipe(path: Path) -> ClassRecipe:
+    """Read a recipe, strictly.
+
+    Raises:
+        TrainingRecipeError: It cannot be read or is not valid.
+    """
+    return ClassRecipe(**read_tables(path, _SECTIONS))
+
+
+def make_class_network(name: str, num_classes: int) -> nn.Module:
+    """Make a classification network with random weights; `name` is a key of `CLASS_NETWORKS`."""
+    config = CLASS_NETWORKS[name]
+    if isinstance(config, ResNetConfig):
+        return ClassificationResNet(config, num_classes)
+    return ClassificationHRNet(config, num_classes)

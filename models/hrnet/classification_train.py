@@ -1,0 +1,70 @@
+"""Training of classification: the step's loss, and the share of right answers for judging.
+
+Source: Sun et al., CVPR 2019, appendix, "Results on the ImageNet Validation Set".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
+from torch import Tensor, nn
+
+from models.backbones.imagenet import normalize_images
+from models.data.classification import ClassDataset, count_top
+from models.training.workers import read_in_order
+
+TOPS = (1, 5)
+"""A picture counts as right if its class is among so many most likely ones."""
+
+
+def compute_class_losses(network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The loss of one batch of `ClassDataset`.
+
+    Args:
+        network: From normalised pictures to logits.
+        batch: `image` (B, 3, H, W) uint8 and `label` (B,).
+
+    Returns:
+        `cross_entropy`: the mean over the batch.
+    """
+    logits = network(_to_input(batch["image"]))
+    return {"cross_entropy": F.cross_entropy(logits.float(), batch["label"])}
+
+
+@torch.no_grad()
+def measure_accuracy(
+    network: nn.Module,
+    dataset: ClassDataset,
+    *,
+    batch_size: int = 64,
+    num_workers: int = 0,
+    precision: str = "f32",
+) -> dict[str, float]:
+    """Measure the share of pictures whose class a network finds.
+
+    Args:
+        network: In evaluation mode.
+        dataset: Of middles; at least one picture.
+        batch_size: Pictures in one call of the network.
+        num_workers: Processes that read pictures.
+        precision: `f32`, or `bf16` for autocast.
+
+    Returns:
+        `top1` and `top5`, 0 to 1.
+    """
+    device = next(network.parameters()).device
+    right = dict.fromkeys(TOPS, 0)
+    for batch in read_in_order(dataset, len(dataset), batch_size=batch_size, num_workers=num_workers):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = network(_to_input(batch["image"].to(device)))
+        labels = batch["label"].to(device)
+        for top in TOPS:
+            right[top] += count_top(logits.float(), labels, top)
+    return {f"top{top}": count / len(dataset) for top, count in right.items()}
+
+
+def _to_input(images: Tensor) -> Tensor:
+    """(B, 3, H, W) uint8 as the network takes it, channels last in memory as the crops of poses are."""
+    return normalize_images(images.contiguous(memory_format=torch.channels_last))

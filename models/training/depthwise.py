@@ -1,0 +1,40 @@
+"""Depthwise convolutions in float32 while everything else is bfloat16.
+
+oneDNN has no fast gradients for depthwise convolutions of bfloat16 on CPUs: those of the weights of 5x5 kernels
+take five to eight times as long as in float32, those of the pictures at stride 2 up to sixty times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+
+class Float32Depthwise(TorchFunctionMode):
+    """Within it, depthwise 2D convolutions that need gradients compute in float32 whatever autocast says.
+
+    Their gradients do likewise, wherever these are computed.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Called by torch in place of each of its functions."""
+        if func is torch.conv2d and _is_depthwise(args) and (args[0].requires_grad or args[1].requires_grad):
+            image, weight, bias, *rest = args
+            with torch.autocast(image.device.type, enabled=False):
+                bias = None if bias is None else bias.float()
+                return func(image.float(), weight.float(), bias, *rest, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def _is_depthwise(args: tuple[Any, ...]) -> bool:
+    """Whether positional arguments of `torch.conv2d` (its seventh: groups) give each channel its own kernel."""
+    return len(args) == 7 and args[6] > 1 and args[1].shape[1] == 1

@@ -1,0 +1,72 @@
+"""The weights that a training starts from: another network's body, or the whole of one like it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from models.training.errors import TrainingError
+
+
+def load_body(network: nn.Module, path: Path, heads: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+    """Fill a network with the weights of another's body, and leave its heads as they are.
+
+    Args:
+        network: To fill.
+        path: A safetensors file with the same body; what else is in it is not used.
+        heads: How the names of weights begin that are not taken.
+        optional: Likewise, of weights that are taken where the file has them.
+
+    Raises:
+        TrainingError: It is missing, unreadable, or of another body.
+    """
+    state = _read_weights(path)
+    own = network.state_dict()
+    body = {name: value for name, value in state.items() if name in own and not name.startswith(heads)}
+    wrong = [name for name in own if name not in body and not name.startswith((*heads, *optional))]
+    wrong += _find_other_shapes(body, own)
+    if wrong:
+        raise TrainingError(f"{path}: does not fit the network's body: {', '.join(wrong[:3])}")
+    network.load_state_dict(body, strict=False)
+
+
+def load_whole(network: nn.Module, path: Path) -> None:
+    """Fill a network with the weights of one like it, the heads too: to go on at another input size.
+
+    Args:
+        network: To fill.
+        path: A safetensors file of the same network, with the same keypoints in the same order.
+
+    Raises:
+        TrainingError: It is missing, unreadable, or of another network.
+    """
+    state = _read_weights(path)
+    own = network.state_dict()
+    wrong = [name for name in own if name not in state]
+    wrong += [name for name in state if name not in own]
+    wrong += _find_other_shapes({name: value for name, value in state.items() if name in own}, own)
+    if wrong:
+        raise TrainingError(
+            f"{path}: does not fit the whole network: {', '.join(wrong[:3])}; name it in network.body to start "
+            "from all but the last layer"
+        )
+    network.load_state_dict(state)
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise TrainingError(
+            f"{path}: no such weights; give their path with --weights, make them with "
+            "`posetrack weights import`, or take network.body or .weights out of the recipe to start at random"
+        ) from error
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{path}: not readable as safetensors ({error})") from error
+
+
+def _find_other_shapes(state: dict[str, Tensor], own: dict[str, Tensor]) -> list[str]:
+    return [name for name, value in state.items() if value.shape != own[name].shape]
