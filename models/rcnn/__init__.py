@@ -1,0 +1,1 @@
+"""The R-CNN family: a mobile detector of people, and boxes, masks and keypoints in one pass."""

@@ -1,0 +1,133 @@
+"""How the pictures that detectors learn from vary: their place on the canvas, their colours, their mosaics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from models.data.crop import ImageArray
+from models.data.letterbox import Placement
+from models.training.recipe import check_range
+
+Window = tuple[int, int, int, int]
+"""Part of a canvas: left, top, right, bottom."""
+
+# The middle of a mosaic keeps this far from the canvas's borders, as share of its sides.
+_MOSAIC_MARGIN = 0.3
+# OpenCV counts the hue of bytes in steps of two degrees.
+_HUES = 180
+
+
+@dataclass(frozen=True)
+class DetectionAugment:
+    """How pictures vary.
+
+    Attributes:
+        scale_range: Smallest and greatest size of a picture, as factor of that which fits the canvas.
+        aspect_factor: By which sides may at most be stretched against each other; 1 keeps them. Some data sets
+            were squashed by their publishers.
+        flip_share: Share that is mirrored.
+        mosaic_share: Share of the samples that show four pictures side by side: many and small people.
+        mosaic_scale_range: As `scale_range`, of the pictures of a mosaic.
+        hue_deg: Greatest turn of the hue to either side.
+        saturation: Greatest change of the saturation, as share of it.
+        brightness: Greatest change of the brightness, as share of it.
+        grey_share: Share that loses its colours.
+        min_visible_share: Of a person's box; who is cut further by the border becomes a region to ignore.
+        min_side_px: Smaller boxes on the canvas become regions to ignore.
+    """
+
+    scale_range: tuple[float, float] = (1.0, 1.0)
+    aspect_factor: float = 1.0
+    flip_share: float = 0.5
+    mosaic_share: float = 0.0
+    mosaic_scale_range: tuple[float, float] = (0.4, 1.0)
+    hue_deg: float = 0.0
+    saturation: float = 0.0
+    brightness: float = 0.0
+    grey_share: float = 0.0
+    min_visible_share: float = 0.3
+    min_side_px: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_range(self, 0, 1, "flip_share", "mosaic_share", "saturation", "brightness", "grey_share")
+        check_range(self, 0, 1, "min_visible_share")
+        check_range(self, 0, 180, "hue_deg")
+        check_range(self, 1, 4, "aspect_factor")
+        check_range(self, 0, 1e3, "min_side_px")
+        for name in ("scale_range", "mosaic_scale_range"):
+            low, high = getattr(self, name)
+            if not 0.05 <= low <= high <= 10:
+                raise ValueError(f"{name}: expected two rising numbers from 0.05 to 10, got {[low, high]}")
+
+
+def place_at_random(
+    picture_wh: tuple[int, int],
+    canvas_wh: tuple[int, int],
+    window: Window,
+    scale_range: tuple[float, float],
+    config: DetectionAugment,
+    rng: np.random.Generator,
+) -> Placement:
+    """Draw a picture's size and where it lies in a window.
+
+    A smaller picture lies anywhere within the window; a larger one fills it, and shows any part of itself.
+
+    Args:
+        picture_wh: Width and height of the picture.
+        canvas_wh: Those of the canvas: a scale of 1 fits it.
+        window: The part of the canvas that it will be seen through.
+        scale_range: Smallest and greatest scale.
+        config: The rest.
+        rng: Of this sample.
+    """
+    # All numbers are drawn whatever is made of them, so that one option does not change the draws of another.
+    size, stretch, flip, *shift_xy = rng.random(5)
+    low, high = (math.log(scale) for scale in scale_range)
+    scale = math.exp(low + (high - low) * size)
+    scale *= min(canvas_wh[0] / picture_wh[0], canvas_wh[1] / picture_wh[1])
+    # Both sides change, by the root each, so that the area stays.
+    aspect = math.exp((2 * stretch - 1) * math.log(config.aspect_factor) / 2)
+    width = max(1, round(picture_wh[0] * scale * aspect))
+    height = max(1, round(picture_wh[1] * scale / aspect))
+    left = window[0] + math.floor((window[2] - window[0] - width) * shift_xy[0] + 0.5)
+    top = window[1] + math.floor((window[3] - window[1] - height) * shift_xy[1] + 0.5)
+    return Placement(picture_wh, (width, height), (left, top), bool(flip < config.flip_share))
+
+
+def cut_mosaic(canvas_wh: tuple[int, int], rng: np.random.Generator) -> tuple[Window, ...]:
+    """Cut a canvas into four windows about a point that is not far from its middle."""
+    shares = _MOSAIC_MARGIN + (1 - 2 * _MOSAIC_MARGIN) * rng.random(2)
+    (width, height), (x, y) = (
+        canvas_wh,
+        (round(side * share) for side, share in zip(canvas_wh, shares, strict=True)),
+    )
+    return (0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)
+
+
+def jitter_colors(image: ImageArray, config: DetectionAugment, rng: np.random.Generator) -> ImageArray:
+    """Change a picture's hue, saturation and brightness at random.
+
+    Args:
+        image: (H, W, 3) RGB.
+        config: How much.
+        rng: Of this sample.
+
+    Returns:
+        (H, W, 3).
+    """
+    hue, saturation, brightness, grey = rng.random(4)
+    if grey < config.grey_share:
+        image = np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
+    if not (config.hue_deg or config.saturation or config.brightness):
+        return image
+    levels = np.arange(256)
+    turn = (2 * hue - 1) * config.hue_deg * _HUES / 360
+    gains = (1 + (2 * saturation - 1) * config.saturation, 1 + (2 * brightness - 1) * config.brightness)
+    tables = [(levels + turn) % _HUES, *(np.clip(levels * gain, 0, 255) for gain in gains)]
+    table = np.stack(tables, axis=-1).astype(np.uint8)[None]
+    hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), table)
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)

@@ -1,0 +1,239 @@
+"""Samples of the R-CNN family: pictures on canvases, and who is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from models.data.crop import ImageArray, read_image
+from models.data.instances import InstanceSamples, draw_mask
+from models.data.letterbox import (
+    CANVAS_COLOR,
+    Placement,
+    cut_boxes,
+    fit_picture,
+    make_canvas,
+    paste_picture,
+    place_boxes,
+    place_points,
+)
+from models.rcnn.augment import DetectionAugment, Window, cut_mosaic, jitter_colors, place_at_random
+from models.training.batches import SampleKey
+
+KEYPOINT_SHIFT_PX = 0.5
+"""From COCO's keypoints, which count from the middle of the first pixel, to a canvas's, which do from its
+corner."""
+
+# A sample's own numbers are drawn apart from those of its pictures.
+_PICTURES, _COLORS = 0, 1
+# Sides of padded batches are multiples of it: the coarsest cells of a feature pyramid.
+_COARSEST_STRIDE = 32
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """How large pictures are shown.
+
+    Attributes:
+        size_wh: Width and height of the canvas that pictures are fitted into; (0, 0) fits each picture's own.
+        short_sides_px: Without a fixed canvas: lengths of a picture's shorter side, of which one is drawn.
+        max_side_px: Without a fixed canvas: the longer side is no longer.
+    """
+
+    size_wh: tuple[int, int] = (0, 0)
+    short_sides_px: tuple[int, ...] = ()
+    max_side_px: int = 1333
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One picture of a sample: which, where it lies, and the part of the canvas that it is seen through."""
+
+    picture: int
+    image: ImageArray
+    placement: Placement
+    window: Window
+
+
+class DetectionDataset(Dataset[dict[str, Any]]):
+    """One canvas for each picture.
+
+    Asked for (epoch, index), it gives
+
+        image          (H, W, 3) uint8 RGB
+        boxes          (N, 4) float32, pixels of the canvas, within it
+        labels         (N,) int64, 1
+        ignored_boxes  (G, 4) float32, regions that are neither people nor background
+        keypoints      (N, K, 3) float32: x and y, from the corner as boxes count, and what each is
+                       worth, 0 to 1; 0 also outside the canvas
+        has_keypoints  (N,) bool
+        masks          (N, H, W) uint8, if asked for; empty where a person has none
+        has_masks      (N,) bool, likewise
+
+    which depend on the seed, the epoch and the index alone.
+
+    Args:
+        samples: The pictures and their people.
+        canvas: How large they are shown.
+        flip_index: K positions, each keypoint's mirror image.
+        augment: How samples vary; None shows each picture as it is, as inference does.
+        with_masks: Whether to draw masks.
+        seed: Of the augmentation.
+    """
+
+    def __init__(
+        self,
+        samples: InstanceSamples,
+        *,
+        canvas: Canvas,
+        flip_index: tuple[int, ...],
+        augment: DetectionAugment | None = None,
+        with_masks: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.samples = samples
+        self._canvas = canvas
+        self._flip_index = list(flip_index)
+        self._augment = augment
+        self._with_masks = with_masks
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return self.samples.num_pictures
+
+    def __getitem__(self, key: SampleKey) -> dict[str, Any]:
+        parts, canvas_wh = self._choose_parts(*key)
+        image = make_canvas(canvas_wh)
+        for part in parts:
+            paste_picture(image, part.image, part.placement, part.window)
+        targets = [self._place_people(part, canvas_wh) for part in parts]
+        joined = {name: np.concatenate([target[name] for target in targets]) for name in targets[0]}
+        return {"image": image, **joined}
+
+    def letterbox_picture(self, index: int) -> tuple[ImageArray, Placement]:
+        """A picture without augmentation, (H, W, 3) uint8 RGB, and where it lies on this canvas."""
+        image = read_image(self.samples.image_paths[index])
+        placement, canvas_wh = self.place_picture((image.shape[1], image.shape[0]))
+        canvas = make_canvas(canvas_wh)
+        paste_picture(canvas, image, placement, (0, 0, *canvas_wh))
+        return canvas, placement
+
+    def place_picture(self, picture_wh: tuple[int, int]) -> tuple[Placement, tuple[int, int]]:
+        """Where a picture lies without augmentation, and the size of its canvas."""
+        if self._canvas.size_wh != (0, 0):
+            return fit_picture(picture_wh, self._canvas.size_wh), self._canvas.size_wh
+        size_wh = self._resize(picture_wh, self._canvas.short_sides_px[-1])
+        return Placement(picture_wh, size_wh, (0, 0)), size_wh
+
+    def _choose_parts(self, epoch: int, index: int) -> tuple[list[_Part], tuple[int, int]]:
+        if self._augment is None:
+            image = read_image(self.samples.image_paths[index])
+            placement, canvas_wh = self.place_picture((image.shape[1], image.shape[0]))
+            return [_Part(index, image, placement, (0, 0, *canvas_wh))], canvas_wh
+        rng = np.random.default_rng((self._seed, epoch, index, _PICTURES))
+        if self._canvas.size_wh == (0, 0):
+            return self._resize_at_random(self._augment, epoch, index, rng)
+        canvas_wh, augment = self._canvas.size_wh, self._augment
+        pictures, scales = [index], augment.scale_range
+        windows: tuple[Window, ...] = ((0, 0, *canvas_wh),)
+        if rng.random() < augment.mosaic_share:
+            pictures += rng.integers(len(self), size=3).tolist()
+            windows, scales = cut_mosaic(canvas_wh, rng), augment.mosaic_scale_range
+        parts = []
+        for number, (picture, window) in enumerate(zip(pictures, windows, strict=True)):
+            image = self._read_jittered(picture, epoch, index, number)
+            picture_wh = (image.shape[1], image.shape[0])
+            placement = place_at_random(picture_wh, canvas_wh, window, scales, augment, rng)
+            parts.append(_Part(picture, image, placement, window))
+        return parts, canvas_wh
+
+    def _resize_at_random(
+        self, augment: DetectionAugment, epoch: int, index: int, rng: np.random.Generator
+    ) -> tuple[list[_Part], tuple[int, int]]:
+        """Each picture its own canvas, as Detectron2's recipes have it."""
+        image = self._read_jittered(index, epoch, index, 0)
+        picture_wh = (image.shape[1], image.shape[0])
+        size_wh = self._resize(picture_wh, int(rng.choice(self._canvas.short_sides_px)))
+        placement = Placement(picture_wh, size_wh, (0, 0), bool(rng.random() < augment.flip_share))
+        return [_Part(index, image, placement, (0, 0, *size_wh))], size_wh
+
+    def _read_jittered(self, picture: int, epoch: int, index: int, number: int) -> ImageArray:
+        assert self._augment is not None
+        rng = np.random.default_rng((self._seed, epoch, index, _COLORS, number))
+        return jitter_colors(read_image(self.samples.image_paths[picture]), self._augment, rng)
+
+    def _resize(self, picture_wh: tuple[int, int], short_side_px: int) -> tuple[int, int]:
+        scale = min(short_side_px / min(picture_wh), self._canvas.max_side_px / max(picture_wh))
+        return max(1, round(picture_wh[0] * scale)), max(1, round(picture_wh[1] * scale))
+
+    def _place_people(self, part: _Part, canvas_wh: tuple[int, int]) -> dict[str, Any]:
+        samples, rows = self.samples, self.samples.find_rows(part.picture)
+        limits = self._augment or DetectionAugment(min_visible_share=0, min_side_px=0)
+        boxes, visible = cut_boxes(place_boxes(samples.boxes_xyxy[rows], part.placement), part.window)
+        sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1)
+        is_seen = (visible > 0) & (sides > 0)
+        is_ignored = (
+            samples.is_ignored[rows] | (visible < limits.min_visible_share) | (sides < limits.min_side_px)
+        )
+        taken = is_seen & ~is_ignored
+        keypoints = self._place_keypoints(samples.keypoints_xyw[rows][taken], part)
+        targets = {
+            "boxes": boxes[taken],
+            "labels": np.ones(int(taken.sum()), np.int64),
+            "ignored_boxes": boxes[is_seen & is_ignored],
+            "keypoints": keypoints,
+            "has_keypoints": (keypoints[..., 2] > 0).any(axis=1),
+        }
+        if self._with_masks:
+            positions = np.flatnonzero(taken) + rows.start
+            targets["masks"] = self._draw_masks(positions, part, canvas_wh)
+            targets["has_masks"] = np.array([samples.outlines[i] is not None for i in positions], bool)
+        return targets
+
+    def _place_keypoints(self, keypoints_xyw: np.ndarray[Any, Any], part: _Part) -> np.ndarray[Any, Any]:
+        if part.placement.is_flipped:
+            keypoints_xyw = keypoints_xyw[:, self._flip_index]
+        points = place_points(keypoints_xyw[..., :2] + KEYPOINT_SHIFT_PX, part.placement)
+        left, top, right, bottom = part.window
+        is_inside = ((points >= (left, top)) & (points < (right, bottom))).all(axis=-1)
+        weights = np.where(is_inside, keypoints_xyw[..., 2], 0)
+        return np.concatenate([points, weights[..., None]], axis=-1).astype(np.float32)
+
+    def _draw_masks(
+        self, positions: np.ndarray[Any, Any], part: _Part, canvas_wh: tuple[int, int]
+    ) -> np.ndarray[Any, Any]:
+        masks = np.zeros((len(positions), canvas_wh[1], canvas_wh[0]), np.uint8)
+        left, top, right, bottom = part.window
+        seen = (slice(top, bottom), slice(left, right))
+        for mask, position in zip(masks, positions, strict=True):
+            outline = self.samples.outlines[position]
+            if outline is not None:
+                mask[seen] = draw_mask(outline, part.placement, canvas_wh)[seen]
+        return masks
+
+
+def collate_samples(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Make a batch of samples whose people, and perhaps sizes, differ.
+
+    Returns:
+        `image` (B, H, W, 3) uint8, smaller ones padded on the right and below; `targets`, a list of B dicts of
+        the other tensors, masks padded likewise.
+    """
+    largest = (max(sample["image"].shape[i] for sample in samples) for i in (0, 1))
+    height, width = (-(-side // _COARSEST_STRIDE) * _COARSEST_STRIDE for side in largest)
+    images = np.full((len(samples), height, width, 3), CANVAS_COLOR, np.uint8)
+    targets: list[dict[str, Tensor]] = []
+    for canvas, sample in zip(images, samples, strict=True):
+        h, w = sample["image"].shape[:2]
+        canvas[:h, :w] = sample["image"]
+        target = {name: torch.from_numpy(value) for name, value in sample.items() if name != "image"}
+        if "masks" in target:
+            target["masks"] = torch.nn.functional.pad(target["masks"], (0, width - w, 0, height - h))
+        targets.append(target)
+    return {"image": torch.from_numpy(images), "targets": targets}

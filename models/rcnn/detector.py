@@ -1,0 +1,325 @@
+"""Our detector of people: two stages on a mobile body.
+
+Source: Ren et al., "Faster R-CNN", NeurIPS 2015, through torchvision; Rakhimov et al., "Making DensePose fast
+and light", WACV 2021, section 3 (mobile body, BiFPN).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import MultiScaleRoIAlign
+
+from models.backbones.fpn import PyramidBackbone
+from models.backbones.imagenet import normalize_images
+from models.backbones.mobile import EFFICIENTNET_LITE0, MobileBody, MobileConfig
+from models.rcnn.ignore import IgnoringRoIHeads, IgnoringRPN, Targets
+
+NUM_CLASSES = 2
+"""Background and person."""
+
+LOSS_NAMES = {
+    "loss_objectness": "objectness",
+    "loss_rpn_box_reg": "proposal_box",
+    "loss_classifier": "person",
+    "loss_box_reg": "box",
+    "loss_mask": "mask",
+    "loss_keypoint": "keypoint",
+}
+"""What torchvision calls the losses, and what we do."""
+
+_POOLED_LEVELS = ("0", "1", "2", "3")
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """One detector of people.
+
+    Attributes:
+        body: The mobile body; its maps have strides 4 to 32.
+        pyramid: `fpn` or `bifpn`.
+        channels: Of the pyramid.
+        pyramid_layers: Of BiFPN.
+        strides: Input pixels per cell of the pyramid's maps.
+        anchor_sizes_px: Root of the area of the anchors of each map.
+        anchor_ratios: Height by width of the anchors.
+        proposals: How many go on to the second stage in training and in use.
+        proposals_a_level: How many of each map compete for that.
+        proposal_nms: Of two proposals with a larger IoU one goes.
+        sampled_anchors: Anchors of each picture that are trained on.
+        sampled_proposals: Proposals of each picture that are trained on.
+        roi_cells: A proposal is looked at in so many cells each way.
+        roi_canonical_px: Proposals of this size come from the map of stride 16.
+        head_width: Hidden features of the second stage.
+        score_threshold: People with a lower score are left out.
+        nms: Of two people with a larger IoU one goes.
+        most_people: In one picture.
+    """
+
+    body: MobileConfig
+    pyramid: Literal["fpn", "bifpn"] = "bifpn"
+    channels: int = 64
+    pyramid_layers: int = 2
+    strides: tuple[int, ...] = (4, 8, 16, 32, 64)
+    anchor_sizes_px: tuple[int, ...] = (16, 32, 64, 128, 256)
+    anchor_ratios: tuple[float, ...] = (0.7, 1.5, 3.0)
+    proposals: tuple[int, int] = (1000, 150)
+    proposals_a_level: tuple[int, int] = (1000, 300)
+    proposal_nms: float = 0.7
+    sampled_anchors: int = 256
+    sampled_proposals: int = 256
+    roi_cells: int = 7
+    roi_canonical_px: int = 112
+    head_width: int = 256
+    score_threshold: float = 0.05
+    nms: float = 0.5
+    most_people: int = 100
+
+
+LITE0_DETECTOR = DetectorConfig(EFFICIENTNET_LITE0, channels=80)
+"""The default detector: 4.2 M parameters, in fp16 8.4 MB."""
+
+
+class PersonDetector(nn.Module):
+    """A two-stage detector of people.
+
+    Pictures come letterboxed: all of one size, whose sides are multiples of 32.
+
+    Args:
+        config: Which one.
+    """
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = PyramidBackbone(
+            MobileBody(config.body), config.channels, config.pyramid, config.pyramid_layers
+        )
+        self.rpn = _make_rpn(config)
+        self.roi_heads = _make_roi_heads(config)
+
+    def forward(
+        self,
+        images: Tensor,
+        targets: Targets | None = None,
+        sizes_wh: Sequence[tuple[int, int]] | None = None,
+    ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+        """Compute the losses in training, and find people in evaluation.
+
+        Args:
+            images: (B, 3, H, W): normalised floats, or uint8 RGB, which is normalised here.
+            targets: For each picture `boxes` (N, 4) xyxy in pixels of the batch and `labels` (N,), int64, all
+                1; `ignored_boxes` (G, 4) where regions are to be left out. Needed in training only.
+            sizes_wh: Width and height of each picture within the batch, from the top left; boxes are clipped to
+                it. Without, all of it.
+
+        Returns:
+            In training, scalars by name: `objectness`, `proposal_box`, `person` and `box`. In evaluation, for
+            each picture `boxes` (N, 4) xyxy and `scores` (N,), best first.
+
+        Raises:
+            ValueError: There are no targets in training, or a side is not a multiple of 32.
+        """
+        if not self.training:
+            outputs = DensePart(self)(images)
+            return self.find_people(outputs, (images.shape[2], images.shape[3]), sizes_wh)
+        if targets is None:
+            raise ValueError("PersonDetector needs targets in training; call eval() to find people")
+        images = _normalize_bytes(images)
+        sizes_hw = _list_sizes_hw(images.shape, sizes_wh)
+        pyramid = self.backbone(images)
+        proposals, losses = self.rpn(ImageList(images, sizes_hw), pyramid, targets)
+        _, head_losses = self.roi_heads(pyramid, proposals, sizes_hw, targets)
+        return {LOSS_NAMES[name]: loss for name, loss in (losses | head_losses).items()}
+
+    def find_people(
+        self,
+        outputs: Sequence[Tensor],
+        input_hw: tuple[int, int],
+        sizes_wh: Sequence[tuple[int, int]] | None = None,
+        box_part: Callable[[Tensor], Sequence[Tensor]] | None = None,
+    ) -> list[dict[str, Tensor]]:
+        """Find people from what the dense part gave, perhaps in an engine.
+
+        Args:
+            outputs: As `DensePart` returns them.
+            input_hw: Height and width of the batch.
+            sizes_wh: As for `forward`.
+            box_part: Computes the second stage, as `BoxPart` does; without, `BoxPart` does.
+
+        Returns:
+            For each picture `boxes` (N, 4) xyxy and `scores` (N,), best first.
+        """
+        maps = outputs[: len(_POOLED_LEVELS)]
+        heads = outputs[len(_POOLED_LEVELS) :]
+        objectness, deltas = list(heads[: len(heads) // 2]), list(heads[len(heads) // 2 :])
+        sizes_hw = _list_sizes_hw((len(maps[0]), 3, *input_hw), sizes_wh)
+        proposals = self.rpn.propose(objectness, deltas, input_hw, sizes_hw)
+        pyramid = OrderedDict(zip(_POOLED_LEVELS, maps, strict=True))
+        pooled = self.roi_heads.box_roi_pool(pyramid, proposals, sizes_hw)
+        logits, box_deltas = (box_part or BoxPart(self))(pooled)
+        boxes, scores, _ = self.roi_heads.postprocess_detections(logits, box_deltas, proposals, sizes_hw)
+        return [{"boxes": b, "scores": s} for b, s in zip(boxes, scores, strict=True)]
+
+
+def make_person_detector(config: DetectorConfig) -> PersonDetector:
+    """Make a detector with random weights; `load_lite0_weights(detector.backbone.body, path)` gives it a start.
+
+    Args:
+        config: Which one, such as `LITE0_DETECTOR`.
+    """
+    return PersonDetector(config)
+
+
+class DensePart(nn.Module):
+    """The part of a detector that looks at every pixel, in a form that engines take.
+
+    Args:
+        detector: Whose parameters it shares.
+    """
+
+    def __init__(self, detector: PersonDetector) -> None:
+        super().__init__()
+        self.backbone = detector.backbone
+        self.head = detector.rpn.head
+        self.train(detector.training)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Compute maps and what anchors there are people at.
+
+        Args:
+            images: (B, 3, H, W), as for `PersonDetector`.
+
+        Returns:
+            The maps that regions are cut from, four (B, C, H / s, W / s), s = 4, 8, 16, 32; the objectness of
+            each level (B, A, H / s, W / s), s = 4 to 64; the box deltas of each level (B, 4 A, H / s, W / s).
+        """
+        pyramid = self.backbone(_normalize_bytes(images))
+        objectness, deltas = self.head(list(pyramid.values()))
+        return (*(pyramid[name] for name in _POOLED_LEVELS), *objectness, *deltas)
+
+
+class BoxPart(nn.Module):
+    """The second stage of a detector, in a form that engines take: each region counts for itself.
+
+    Args:
+        detector: Whose parameters it shares.
+    """
+
+    def __init__(self, detector: PersonDetector) -> None:
+        super().__init__()
+        self.head = detector.roi_heads.box_head
+        self.predictor = detector.roi_heads.box_predictor
+        self.train(detector.training)
+
+    def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
+        """Map regions (N, C, 7, 7) to logits (N, 2), background and person, and box deltas (N, 8)."""
+        logits, deltas = self.predictor(self.head(regions))
+        return logits, deltas
+
+
+class SeparableRPNHead(nn.Module):
+    """The head of a region proposal network with one separable convolution, shared by all levels.
+
+    Args:
+        channels: Of the pyramid.
+        anchors: In each cell.
+    """
+
+    def __init__(self, channels: int, anchors: int) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
+            nn.Conv2d(channels, channels, 1),
+            nn.ReLU(),
+        )
+        self.cls_logits = nn.Conv2d(channels, anchors, 1)
+        self.bbox_pred = nn.Conv2d(channels, anchors * 4, 1)
+        for layer in (self.cls_logits, self.bbox_pred):
+            nn.init.normal_(layer.weight, std=0.01)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, pyramid: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Map each level (B, C, H, W) to objectness (B, A, H, W) and box deltas (B, 4 A, H, W)."""
+        hidden = [self.conv(level) for level in pyramid]
+        return [self.cls_logits(level) for level in hidden], [self.bbox_pred(level) for level in hidden]
+
+
+class StridedAnchors(AnchorGenerator):  # type: ignore[misc]
+    """torchvision's anchors at given strides.
+
+    torchvision divides the picture's side by the map's, which is wrong where the side is no multiple of the
+    stride: 416 px have 7 cells of 64 px.
+
+    Args:
+        sizes_px: Of each level.
+        ratios: Height by width.
+        strides: Of each level, in pixels.
+    """
+
+    def __init__(self, sizes_px: Sequence[int], ratios: Sequence[float], strides: Sequence[int]) -> None:
+        super().__init__(tuple((size,) for size in sizes_px), (tuple(ratios),) * len(sizes_px))
+        self.strides = tuple(strides)
+
+    def grid_anchors(self, grid_sizes: list[list[int]], strides: list[list[Tensor]]) -> list[Tensor]:
+        """Lay the anchors out; as torchvision, but for the strides, which are those given at first."""
+        device = strides[0][0].device
+        fixed = [[torch.tensor(stride, device=device)] * 2 for stride in self.strides]
+        anchors: list[Tensor] = super().grid_anchors(grid_sizes, fixed)
+        return anchors
+
+
+def _make_rpn(config: DetectorConfig) -> IgnoringRPN:
+    anchors = StridedAnchors(config.anchor_sizes_px, config.anchor_ratios, config.strides)
+    return IgnoringRPN(
+        anchors,
+        SeparableRPNHead(config.channels, len(config.anchor_ratios)),
+        fg_iou_thresh=0.7,
+        bg_iou_thresh=0.3,
+        batch_size_per_image=config.sampled_anchors,
+        positive_fraction=0.5,
+        pre_nms_top_n=dict(zip(("training", "testing"), config.proposals_a_level, strict=True)),
+        post_nms_top_n=dict(zip(("training", "testing"), config.proposals, strict=True)),
+        nms_thresh=config.proposal_nms,
+    )
+
+
+def _make_roi_heads(config: DetectorConfig) -> IgnoringRoIHeads:
+    pool = MultiScaleRoIAlign(
+        list(_POOLED_LEVELS), config.roi_cells, sampling_ratio=2, canonical_scale=config.roi_canonical_px
+    )
+    return IgnoringRoIHeads(
+        pool,
+        TwoMLPHead(config.channels * config.roi_cells**2, config.head_width),
+        FastRCNNPredictor(config.head_width, NUM_CLASSES),
+        fg_iou_thresh=0.5,
+        bg_iou_thresh=0.5,
+        batch_size_per_image=config.sampled_proposals,
+        positive_fraction=0.25,
+        bbox_reg_weights=None,
+        score_thresh=config.score_threshold,
+        nms_thresh=config.nms,
+        detections_per_img=config.most_people,
+    )
+
+
+def _normalize_bytes(images: Tensor) -> Tensor:
+    return images if images.is_floating_point() else normalize_images(images)
+
+
+def _list_sizes_hw(shape: Sequence[int], sizes_wh: Sequence[tuple[int, int]] | None) -> list[tuple[int, int]]:
+    B, _, H, W = shape
+    if sizes_wh is None:
+        return [(H, W)] * B
+    if len(sizes_wh) != B:
+        raise ValueError(f"sizes_wh: {len(sizes_wh)} sizes for {B} pictures")
+    return [(height, width) for width, height in sizes_wh]

@@ -1,0 +1,250 @@
+"""Multitask R-CNN: boxes, masks and keypoints of people in one pass, with refinement by learnt offsets.
+
+Source: Ye and Ma, "Offset Allows for Extra Flexibility: Multitask System for Pose Estimation and Instance
+Segmentation", 2021. With all that is new in it switched off, it is torchvision's Faster, Mask or Keypoint
+R-CNN, whose weights load strictly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import (
+    FastRCNNPredictor,
+    TwoMLPHead,
+)
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads
+from torchvision.models.detection.mask_rcnn import (
+    MaskRCNNHeads,
+    MaskRCNNPredictor,
+)
+from torchvision.models.detection.rpn import RPNHead
+from torchvision.ops import MultiScaleRoIAlign
+
+from models.backbones.imagenet import normalize_images
+from models.backbones.resnet_fpn import MULTI_SCALE, SINGLE_SCALE, ResNetFPNConfig, make_resnet_fpn
+from models.rcnn.deform import deform_convolutions
+from models.rcnn.heads import KeypointLoss, KeypointPredictor, MultitaskRoIHeads
+from models.rcnn.ignore import IgnoringRPN, Targets
+
+ANCHOR_SIZES_PX = {
+    "all": ((32,), (64,), (128,), (256,), (512,)),
+    "multi": ((32, 48), (64, 96), (128, 192), (256, 512)),
+    "single": ((32, 64, 128), (192, 256, 512)),
+}
+"""Of each map, the last being `pool`. `all` is as published; where finer maps are missing, the others have
+more."""
+
+_PROPOSAL_LOSSES = {"loss_objectness": "objectness", "loss_rpn_box_reg": "proposal_box"}
+# Stages of the body that are deformed: conv3 to conv5.
+_DEFORMED_STAGES = ("layer2", "layer3", "layer4")
+
+
+@dataclass(frozen=True)
+class MultitaskConfig:
+    """One network of the family.
+
+    Attributes:
+        backbone: Body and pyramid.
+        num_classes: With the background as class 0; a person is 1.
+        has_masks: Whether there is a mask head.
+        has_keypoints: Whether there is a keypoint head.
+        num_keypoints: K.
+        has_offsets: Whether heatmaps are refined by learnt offsets (Eq. 6): 3K channels for K.
+        keypoint_loss: `mse`, with Gaussians (Eq. 9), or `cross_entropy`, as Mask R-CNN has it.
+        deformed: Where convolutions are deformable: nowhere (`none`), in conv3 to conv5 (`backbone`, RB in the
+            tables), or there and in the keypoint head (`backbone+head`, RB+H).
+        is_modulated: Whether these also weigh each cell (version 2).
+        anchor_ratios: Height by width.
+        proposals: How many go on to the heads in training and in use, of each level and in all.
+        sampled_proposals: Proposals of each picture that are trained on.
+        box_width: Hidden features of the box head.
+        mask_layers: Channels of the convolutions of the mask head.
+        keypoint_layers: Channels of the convolutions of the keypoint head.
+        score_threshold: People with a lower score are left out.
+        nms: Of two people with a larger IoU one goes.
+        most_people: In one picture.
+    """
+
+    backbone: ResNetFPNConfig = MULTI_SCALE
+    num_classes: int = 2
+    has_masks: bool = True
+    has_keypoints: bool = True
+    num_keypoints: int = 17
+    has_offsets: bool = True
+    keypoint_loss: KeypointLoss = "mse"
+    deformed: Literal["none", "backbone", "backbone+head"] = "backbone+head"
+    is_modulated: bool = False
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    proposals: tuple[int, int] = (2000, 1000)
+    sampled_proposals: int = 512
+    box_width: int = 1024
+    mask_layers: tuple[int, ...] = (256,) * 4
+    keypoint_layers: tuple[int, ...] = (512,) * 8
+    score_threshold: float = 0.05
+    nms: float = 0.5
+    most_people: int = 100
+
+    def __post_init__(self) -> None:
+        if self.keypoint_loss not in ("mse", "cross_entropy"):
+            raise ValueError(f"keypoint_loss '{self.keypoint_loss}': known: mse, cross_entropy")
+        if self.deformed not in ("none", "backbone", "backbone+head"):
+            raise ValueError(f"deformed '{self.deformed}': known: none, backbone, backbone+head")
+
+
+FULL = MultitaskConfig()
+"""The paper's full model; Tables 1 and 2, multi-scale; Tables 3 to 5, "RB+H"; Table 6, "kps & mask"."""
+FULL_SINGLE_SCALE = replace(FULL, backbone=SINGLE_SCALE)
+"""Table 2, single-scale."""
+REGULAR = replace(FULL, deformed="none")
+"""Tables 3 to 5, "Regular": plain convolutions. The tables change the convolutions alone, so heatmaps are
+refined."""
+REFINED_BACKBONE = replace(FULL, deformed="backbone")
+"""Tables 3 to 5, "RB"."""
+KEYPOINTS_ONLY = replace(FULL, has_masks=False)
+"""Table 6, "kps-only"."""
+UNREFINED = replace(FULL, deformed="none", has_offsets=False)
+"""No refinement at all."""
+
+FASTER_RCNN = MultitaskConfig(
+    backbone=ResNetFPNConfig(norm_epsilon=0.0),
+    num_classes=91,
+    has_masks=False,
+    has_keypoints=False,
+    has_offsets=False,
+    keypoint_loss="cross_entropy",
+    deformed="none",
+    proposals=(2000, 1000),
+)
+"""torchvision's `fasterrcnn_resnet50_fpn`, weights COCO_V1."""
+MASK_RCNN = replace(FASTER_RCNN, has_masks=True)
+"""torchvision's `maskrcnn_resnet50_fpn`, weights COCO_V1."""
+KEYPOINT_RCNN = replace(FASTER_RCNN, num_classes=2, has_keypoints=True)
+"""torchvision's `keypointrcnn_resnet50_fpn`, weights COCO_V1."""
+
+
+class MultitaskRCNN(nn.Module):
+    """Boxes, masks and keypoints of people.
+
+    Args:
+        config: Which one.
+    """
+
+    def __init__(self, config: MultitaskConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = make_resnet_fpn(config.backbone)
+        if config.deformed != "none":
+            for stage in _DEFORMED_STAGES:
+                deform_convolutions(self.backbone.body[stage], is_modulated=config.is_modulated)
+        self.rpn = _make_rpn(config)
+        self.roi_heads = _make_roi_heads(config)
+
+    def forward(
+        self,
+        images: Tensor,
+        targets: Targets | None = None,
+        sizes_wh: Sequence[tuple[int, int]] | None = None,
+    ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+        """Compute the losses in training (Eq. 1 is their sum), and find people in evaluation.
+
+        Args:
+            images: (B, 3, H, W): normalised floats, or uint8 RGB, which is normalised here. Pictures come
+                letterboxed, all of one size.
+            targets: For each picture `boxes` (N, 4) xyxy in pixels of the batch and `labels` (N,), int64, 1 for
+                people; `ignored_boxes` (G, 4) where regions are to be left out. With a mask head `masks` (N, H,
+                W), and `has_masks` (N,) bool where some lack one; with a keypoint head `keypoints` (N, K, 3),
+                x, y and above 0 if known, and `has_keypoints` (N,) bool likewise. Needed in training only.
+            sizes_wh: Width and height of each picture within the batch, from the top left; without, all of it.
+
+        Returns:
+            In training, scalars by name: `objectness`, `proposal_box`, `person`, `box`, `mask` and `keypoint`.
+            In evaluation, for each picture, best first, `boxes` (N, 4) xyxy, `labels` (N,), `scores` (N,),
+            `masks` (N, 28, 28) in 0..1 over the boxes, `keypoints` (N, K, 2) xy and `keypoint_scores` (N, K),
+            the heatmaps' values; `decode_masks` lays masks into the picture.
+
+        Raises:
+            ValueError: There are no targets in training, or `sizes_wh` are not as many as pictures.
+        """
+        if self.training and targets is None:
+            raise ValueError("MultitaskRCNN needs targets in training; call eval() to find people")
+        B, _, H, W = images.shape
+        if sizes_wh is not None and len(sizes_wh) != B:
+            raise ValueError(f"sizes_wh: {len(sizes_wh)} sizes for {B} pictures")
+        if not images.is_floating_point():
+            images = normalize_images(images)
+        sizes_hw = [(H, W)] * B if sizes_wh is None else [(height, width) for width, height in sizes_wh]
+        pyramid = self.backbone(images)
+        proposals, proposal_losses = self.rpn(ImageList(images, sizes_hw), pyramid, targets)
+        people, losses = self.roi_heads(pyramid, proposals, sizes_hw, targets)
+        if not self.training:
+            found: list[dict[str, Tensor]] = people
+            return found
+        named: dict[str, Tensor] = {_PROPOSAL_LOSSES[name]: loss for name, loss in proposal_losses.items()}
+        named.update(losses)
+        return named
+
+
+def _make_rpn(config: MultitaskConfig) -> IgnoringRPN:
+    sizes = ANCHOR_SIZES_PX[config.backbone.scales]
+    anchors = AnchorGenerator(sizes, (config.anchor_ratios,) * len(sizes))
+    counts = dict(zip(("training", "testing"), config.proposals, strict=True))
+    return IgnoringRPN(
+        anchors,
+        RPNHead(config.backbone.channels, anchors.num_anchors_per_location()[0]),
+        fg_iou_thresh=0.7,
+        bg_iou_thresh=0.3,
+        batch_size_per_image=256,
+        positive_fraction=0.5,
+        pre_nms_top_n=counts,
+        post_nms_top_n=counts,
+        nms_thresh=0.7,
+    )
+
+
+def _make_roi_heads(config: MultitaskConfig) -> MultitaskRoIHeads:
+    channels = config.backbone.channels
+    pools: dict[str, Any] = {}
+    if config.has_masks:
+        layers = config.mask_layers
+        pools |= {
+            "mask_roi_pool": _make_pool(config, 14),
+            "mask_head": MaskRCNNHeads(channels, layers, dilation=1),
+            "mask_predictor": MaskRCNNPredictor(layers[-1], layers[-1], config.num_classes),
+        }
+    if config.has_keypoints:
+        pools |= {
+            "keypoint_roi_pool": _make_pool(config, 14),
+            "keypoint_head": KeypointRCNNHeads(channels, config.keypoint_layers),
+            "keypoint_predictor": KeypointPredictor(
+                config.keypoint_layers[-1],
+                config.num_keypoints,
+                has_offsets=config.has_offsets,
+                loss=config.keypoint_loss,
+            ),
+        }
+        if config.deformed == "backbone+head":
+            deform_convolutions(pools["keypoint_head"], is_modulated=config.is_modulated)
+    return MultitaskRoIHeads(
+        _make_pool(config, 7),
+        TwoMLPHead(channels * 7**2, config.box_width),
+        FastRCNNPredictor(config.box_width, config.num_classes),
+        fg_iou_thresh=0.5,
+        bg_iou_thresh=0.5,
+        batch_size_per_image=config.sampled_proposals,
+        positive_fraction=0.25,
+        bbox_reg_weights=None,
+        score_thresh=config.score_threshold,
+        nms_thresh=config.nms,
+        detections_per_img=config.most_people,
+        **pools,
+    )
+
+
+def _make_pool(config: MultitaskConfig, cells: int) -> MultiScaleRoIAlign:
+    return MultiScaleRoIAlign(list(config.backbone.map_names), cells, sampling_ratio=2)

@@ -1,0 +1,217 @@
+"""A training recipe of the R-CNN family: which network learns what from which data.
+
+[network]       which, and the weights that it starts from          NetworkRecipe
+[data]          annotations and pictures                            DetectionData
+[canvas]        how large pictures are shown                        CanvasRecipe
+[augment]       how samples vary                                    models.rcnn.augment.DetectionAugment
+[optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
+[schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
+[loop]          length, speed and book-keeping                      models.training.config.LoopConfig
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from models.rcnn.augment import DetectionAugment
+from models.rcnn.dataset import Canvas
+from models.rcnn.detector import LITE0_DETECTOR, DetectorConfig, PersonDetector, make_person_detector
+from models.rcnn.network import (
+    FASTER_RCNN,
+    FULL,
+    FULL_SINGLE_SCALE,
+    KEYPOINT_RCNN,
+    KEYPOINTS_ONLY,
+    MASK_RCNN,
+    REFINED_BACKBONE,
+    REGULAR,
+    UNREFINED,
+    MultitaskConfig,
+    MultitaskRCNN,
+)
+from models.training.config import LoopConfig
+from models.training.optim import OptimizerConfig, ScheduleConfig
+from models.training.recipe import check_choice, check_range, read_tables
+
+NETWORKS: dict[str, DetectorConfig | MultitaskConfig] = {
+    "lite0-person": LITE0_DETECTOR,
+    "multitask-regular": REGULAR,
+    "multitask-rb": REFINED_BACKBONE,
+    "multitask-rb-h": FULL,
+    "multitask-rb-h-single-scale": FULL_SINGLE_SCALE,
+    "multitask-rb-h-keypoints-only": KEYPOINTS_ONLY,
+    "multitask-unrefined": UNREFINED,
+    "faster-rcnn": FASTER_RCNN,
+    "mask-rcnn": MASK_RCNN,
+    "keypoint-rcnn": KEYPOINT_RCNN,
+}
+"""Networks by name; the last three are torchvision's."""
+
+_COARSEST_STRIDE = 32
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """The network.
+
+    Attributes:
+        name: A key of `NETWORKS`.
+        body: Weights of ImageNet that its body starts from, or a safetensors file of the whole network.
+            Relative to the data folder; empty starts at random.
+        frozen_stages: So many of the body's stages, from the stem on, do not learn.
+        is_batch_norm_frozen: Whether the body's batch norms keep their statistics: small batches have worse.
+        proposals: How many of each picture, and of each level, reach the second stage in training; 0 leaves the
+            network's own number.
+        sampled_proposals: Of these, so many are learnt from; 0 likewise.
+    """
+
+    name: str
+    body: str = ""
+    frozen_stages: int = 0
+    is_batch_norm_frozen: bool = False
+    proposals: int = 0
+    sampled_proposals: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice(self, "name", tuple(NETWORKS))
+        check_range(self, 0, 1e5, "proposals", "sampled_proposals")
+        check_range(self, 0, 8, "frozen_stages")
+
+
+@dataclass(frozen=True)
+class DetectionData:
+    """Where the people are. Paths are relative to the data folder (`--data`).
+
+    Attributes:
+        train: Annotations to train on, COCO-style.
+        train_images: Folder that they name pictures from.
+        dev: Annotations to judge by, likewise; empty judges nothing.
+        dev_images: Folder that they name pictures from.
+        skeleton: Name of the keypoints, such as `coco17`.
+        min_box_score: Boxes that a teacher was less sure of become regions to ignore.
+        is_peopled_only: Whether to leave out pictures that show nobody for certain.
+        max_dev_pictures: So many are judged by, spread over all; 0 takes all.
+    """
+
+    train: str
+    train_images: str
+    dev: str = ""
+    dev_images: str = ""
+    skeleton: str = "coco17"
+    min_box_score: float = 0.0
+    is_peopled_only: bool = True
+    max_dev_pictures: int = 0
+
+    def __post_init__(self) -> None:
+        check_range(self, 0, 1, "min_box_score")
+        check_range(self, 0, 1e9, "max_dev_pictures")
+
+
+@dataclass(frozen=True)
+class CanvasRecipe:
+    """How large pictures are shown: on a fixed canvas, or each with a shorter side that is drawn from a list.
+
+    Attributes:
+        width_px: Of the canvas; 0 has none.
+        height_px: Likewise.
+        dev_width_px: Of the canvas to judge on; 0 takes that of training.
+        dev_height_px: Likewise.
+        short_sides_px: Without a canvas: lengths of a picture's shorter side; judging takes the last.
+        max_side_px: Without a canvas: the longer side is no longer.
+    """
+
+    width_px: int = 0
+    height_px: int = 0
+    dev_width_px: int = 0
+    dev_height_px: int = 0
+    short_sides_px: tuple[int, ...] = ()
+    max_side_px: int = 1333
+
+    def __post_init__(self) -> None:
+        for name in ("width_px", "height_px", "dev_width_px", "dev_height_px"):
+            if getattr(self, name) < 0 or getattr(self, name) % _COARSEST_STRIDE:
+                raise ValueError(
+                    f"{name}: expected a multiple of {_COARSEST_STRIDE}, got {getattr(self, name)}"
+                )
+        for one, other in (("width_px", "height_px"), ("dev_width_px", "dev_height_px")):
+            if bool(getattr(self, one)) != bool(getattr(self, other)):
+                raise ValueError(
+                    f"{one}: is {getattr(self, one)}, but {other} {getattr(self, other)}; give both"
+                )
+        if bool(self.width_px) == bool(self.short_sides_px):
+            raise ValueError("width_px: give width_px and height_px, or short_sides_px")
+        if any(side < _COARSEST_STRIDE for side in (*self.short_sides_px, self.max_side_px)):
+            raise ValueError(f"short_sides_px: expected {_COARSEST_STRIDE} pixels or more")
+
+    def make_canvas(self, *, is_training: bool) -> Canvas:
+        """What a data set takes."""
+        size_wh = (self.width_px, self.height_px)
+        if not is_training and self.dev_width_px:
+            size_wh = (self.dev_width_px, self.dev_height_px)
+        return Canvas(size_wh, self.short_sides_px, self.max_side_px)
+
+
+@dataclass(frozen=True)
+class DetectionRecipe:
+    """Everything that decides a training of the R-CNN family; see the tables above.
+
+    Raises:
+        ValueError: Settings do not go together.
+    """
+
+    network: NetworkRecipe
+    data: DetectionData
+    canvas: CanvasRecipe
+    augment: DetectionAugment
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    loop: LoopConfig
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "network": NetworkRecipe,
+    "data": DetectionData,
+    "canvas": CanvasRecipe,
+    "augment": DetectionAugment,
+    "optimizer": OptimizerConfig,
+    "schedule": ScheduleConfig,
+    "loop": LoopConfig,
+}
+
+
+def list_detection_recipes() -> dict[str, Path]:
+    """The recipes that ship with the package: name -> TOML file."""
+    folder = Path(str(files("models") / "rcnn" / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_detection_recipe(path: Path) -> DetectionRecipe:
+    """Read a recipe, strictly.
+
+    Raises:
+        TrainingRecipeError: It cannot be read or is not valid.
+    """
+    return DetectionRecipe(**read_tables(path, _SECTIONS))
+
+
+def has_masks(recipe: NetworkRecipe) -> bool:
+    """Whether a recipe's network learns masks."""
+    config = NETWORKS[recipe.name]
+    return isinstance(config, MultitaskConfig) and config.has_masks
+
+
+def make_network(recipe: NetworkRecipe, num_keypoints: int) -> PersonDetector | MultitaskRCNN:
+    """Make a recipe's network with random weights."""
+    config = NETWORKS[recipe.name]
+    if recipe.sampled_proposals:
+        config = replace(config, sampled_proposals=recipe.sampled_proposals)
+    if recipe.proposals:
+        config = replace(config, proposals=(recipe.proposals, config.proposals[1]))
+    if isinstance(config, MultitaskConfig):
+        return MultitaskRCNN(replace(config, num_keypoints=num_keypoints))
+    if recipe.proposals:
+        config = replace(config, proposals_a_level=(recipe.proposals, config.proposals_a_level[1]))
+    return make_person_detector(config)

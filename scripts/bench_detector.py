@@ -1,0 +1,67 @@
+"""How long our detector takes for a frame, beside the pose network, and what batches bring.
+
+    python scripts/bench_detector.py [--side 416] [--repeats 15] [--engine auto]
+
+All take turns within each round; the medians are of these rounds. A frame is 1280 x 720, resized included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from posetrack.build import DETECTORS, ESTIMATORS
+from posetrack.compute import Compute, choose_device
+from posetrack.recipe import DetectorRecipe, EstimatorRecipe
+from posetrack.runtime import tune_process
+
+_BATCH = 8
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--side", type=int, default=416, help="longest side of the detector's input")
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--engine", default="auto")
+    arguments = parser.parse_args()
+    compute = Compute(choose_device(), arguments.engine)
+    if compute.device.type == "cpu":
+        tune_process(torch_computes=compute.engine == "torch")
+    recipe = DetectorRecipe("lite0-person", weights="lite0-person", longest_side_px=arguments.side)
+    detect = DETECTORS["lite0-person"](recipe, compute, None)
+    multipose = DETECTORS["movenet-multipose"](DetectorRecipe("movenet-multipose"), compute, None)
+    estimate = ESTIMATORS["movenet-thunder"](EstimatorRecipe("movenet-thunder"), compute, None)
+    rng = np.random.default_rng(0)
+    # Coarse noise: every network takes as long for it as for a picture.
+    noise = rng.integers(0, 256, (_BATCH, 45, 80, 3)).astype(np.uint8)
+    images = [image.repeat(16, axis=0).repeat(16, axis=1) for image in noise]
+    person = np.array([[500, 200, 700, 600]], np.float32)
+    runs: dict[str, Callable[[], object]] = {
+        "detector, one frame": lambda: detect(images[:1]),
+        f"detector, {_BATCH} frames at once": lambda: detect(images),
+        "MoveNet multipose, one frame": lambda: multipose(images[:1]),
+        "MoveNet thunder, one person": lambda: estimate(images[:1], [person]),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for i in range(arguments.repeats + 2):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            if i >= 2:
+                seconds[name].append(time.perf_counter() - start)
+    medians_ms = {name: 1000 * statistics.median(times) for name, times in seconds.items()}
+    print(f"{compute.engine} {compute.precision}, input of {arguments.side} px, {arguments.repeats} rounds")
+    for name, median_ms in medians_ms.items():
+        print(f"  {name:<30} {median_ms:7.1f} ms, least {1000 * min(seconds[name]):.1f}")
+    one, batch, _, pose = medians_ms.values()
+    print(f"  a frame over a person's pose: {one / pose:.2f}")
+    print(f"  {_BATCH} frames one by one over {_BATCH} at once: {_BATCH * one / batch:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Draw the learnt offsets of the multitask network: where each heatmap looks (Ye and Ma, 2021, Eq. 6).
+
+    python scripts/draw_offsets.py WEIGHTS PICTURE OUT [--network multitask-rb-h] [--side 1056]
+
+An arrow begins where a keypoint was found and ends where its refined heatmap was read from.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.data.crop import ImageArray, read_image
+from models.data.letterbox import CANVAS_COLOR
+from models.rcnn.network import MultitaskConfig, MultitaskRCNN
+from models.rcnn.offsets import refine_heatmaps
+from models.rcnn.recipe import NETWORKS
+from posetrack.geometry import resize_to_multiple
+from posetrack.render import color_of
+from posetrack.weights.store import load_weights
+
+_LEAST_PERSON_SCORE = 0.5
+_LEAST_HEAT = 0.2
+
+
+def main() -> None:
+    """Read a picture, find its people, draw their offsets, write it."""
+    refined = [
+        name
+        for name, config in NETWORKS.items()
+        if isinstance(config, MultitaskConfig) and config.has_keypoints and config.has_offsets
+    ]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("out", type=Path, help="picture to write")
+    parser.add_argument("--network", choices=refined, default="multitask-rb-h")
+    parser.add_argument("--side", type=int, default=1056, help="longest side of the network's input")
+    arguments = parser.parse_args()
+    config = NETWORKS[arguments.network]
+    assert isinstance(config, MultitaskConfig)
+    network = MultitaskRCNN(config).eval()
+    load_weights(network, arguments.weights)
+    canvas, inner_wh = resize_to_multiple(read_image(arguments.picture), arguments.side, 32, fill=CANVAS_COLOR)
+    starts_xy, ends_xy, rows = find_offsets(network, canvas)
+    drawn = draw_offsets(canvas, starts_xy, ends_xy, rows)[: round(inner_wh[1]), : round(inner_wh[0])]
+    if not cv2.imwrite(str(arguments.out), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):
+        raise SystemExit(f"{arguments.out}: cannot be written")
+    lengths = np.hypot(*(ends_xy - starts_xy).T)
+    mean = f", {lengths.mean():.1f} px long in the mean" if len(lengths) else ""
+    print(f"{arguments.out}: {len(lengths)} offsets of {len(np.unique(rows))} people{mean}")
+
+
+@torch.inference_mode()
+def find_offsets(network: MultitaskRCNN, canvas: ImageArray) -> tuple[Any, Any, Any]:
+    """The offsets at the peaks of the refined heatmaps.
+
+    Args:
+        network: In evaluation mode.
+        canvas: (H, W, 3) RGB, sides multiples of 32.
+
+    Returns:
+        Where keypoints were found (P, 2) and where the offsets lead (P, 2), in pixels, and whose they are (P,).
+    """
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def keep(head: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        heatmaps, offsets_xy = head.predict(inputs[0])  # type: ignore[operator]
+        seen.append((heatmaps, offsets_xy))
+
+    handle = network.roi_heads.keypoint_predictor.register_forward_hook(keep)
+    batch = torch.from_numpy(np.ascontiguousarray(canvas)).permute(2, 0, 1)[None]
+    (people,) = network(batch)
+    handle.remove()
+    is_sure = people["scores"] >= _LEAST_PERSON_SCORE
+    (heatmaps, offsets_xy), boxes = seen[0], people["boxes"][is_sure]
+    heatmaps, offsets_xy = heatmaps[is_sure], offsets_xy[is_sure]
+    N, K, S, _ = heatmaps.shape
+    refined = refine_heatmaps(heatmaps, offsets_xy).reshape(N, K, S * S)
+    heats, cells = refined.max(dim=2)
+    at = cells[:, :, None, None].expand(-1, -1, 2, 1)
+    moved = offsets_xy.reshape(N, K, 2, S * S).gather(3, at)[..., 0]
+    starts = torch.stack([cells % S, cells // S], dim=2) + 0.5
+    cell_px = (boxes[:, 2:] - boxes[:, :2])[:, None] / S
+    origin = boxes[:, None, :2]
+    is_there = heats >= _LEAST_HEAT
+    owners = torch.arange(N)[:, None].expand(N, K)[is_there]
+    starts_xy = (origin + starts * cell_px)[is_there]
+    ends_xy = (origin + (starts + moved) * cell_px)[is_there]
+    return starts_xy.numpy(), ends_xy.numpy(), owners.numpy()
+
+
+def draw_offsets(canvas: ImageArray, starts_xy: Any, ends_xy: Any, rows: Any) -> ImageArray:
+    """Draw an arrow for each offset, in its person's colour."""
+    drawn = canvas.copy()
+    for start, end, row in zip(starts_xy, ends_xy, rows.tolist(), strict=True):
+        tail, tip = (tuple(np.rint(point - 0.5).astype(int).tolist()) for point in (start, end))
+        cv2.arrowedLine(drawn, tail, tip, color_of(row + 1), 2, cv2.LINE_AA, tipLength=0.3)
+        cv2.circle(drawn, tail, 3, (255, 255, 255), -1, cv2.LINE_AA)
+    return drawn
+
+
+if __name__ == "__main__":
+    main()

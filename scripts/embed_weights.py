@@ -1,0 +1,43 @@
+"""Put trained weights into the package: in half precision, under their name, with the digest to enter.
+
+    python scripts/embed_weights.py checkpoints/lite0-person-320/weights.safetensors lite0-person
+
+Prints the line for `EMBEDDED_SHA256` in `models/checkpoints.py`. The card `models/weights/NAME.md` and the line
+in NOTICE are written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from models.checkpoints import compute_sha256
+
+_FOLDER = Path(__file__).parents[1] / "models" / "weights"
+
+
+def main() -> None:
+    """Convert one file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=Path, help="what `posetrack train` wrote")
+    parser.add_argument("name")
+    arguments = parser.parse_args()
+    state = load_file(arguments.weights)
+    target = _FOLDER / f"{arguments.name}.safetensors"
+    halves = {
+        name: value.to(torch.float16) if value.is_floating_point() else value for name, value in state.items()
+    }
+    for name, value in halves.items():
+        if not torch.isfinite(value.float()).all():
+            raise SystemExit(f"{arguments.weights}: {name} does not fit into half precision")
+    save_file({name: value.contiguous() for name, value in halves.items()}, target)
+    target.chmod(0o644)
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+    print(f'    "{arguments.name}": "{compute_sha256(target)}",')
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+import copy
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from models.backbones.mobile import (
+    EFFICIENTNET_LITE0,
+    MOBILE_BODIES,
+    MOBILE_STRIDES,
+    TABLE_2_BODIES,
+    MobileBody,
+    MobileConfig,
+    load_lite0_weights,
+)
+
+SMALL = "tf_mobilenetv3_small_minimal_100"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small are slower on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+# Each kind of block once; the others of Table 2 are of the same kinds.
+KINDS = ("tf_mobilenetv3_small_075", "mixnet_s", "fbnetc_100", "semnasnet_100", "tf_mobilenetv3_large_075")
+
+
+@pytest.mark.parametrize("features", ["bottleneck", "expansion"])
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_body_has_four_maps(name, features):
+    with torch.device("meta"):
+        body = MobileBody(MobileConfig(name, features)).eval()
+        maps = body(torch.zeros(1, 3, 64, 96))
+    found = [tuple(level.shape[1:]) for level in maps]
+    assert found == [(c, 64 // s, 96 // s) for c, s in zip(body.channels, MOBILE_STRIDES, strict=True)]
+
+
+@pytest.mark.parametrize("name", [SMALL, "spnasnet_100", "efficientnet_es"])
+@pytest.mark.parametrize("features", ["bottleneck", "expansion"])
+def test_every_parameter_counts(name, features):
+    torch.manual_seed(0)
+    body = MobileBody(MobileConfig(name, features)).train()
+    sum(level.square().mean() for level in body(torch.randn(2, 3, 64, 64))).backward()
+    assert [key for key, p in body.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_maps_before_the_linear_convolutions_give_those_behind():
+    torch.manual_seed(0)
+    behind, before = (
+        MobileBody(MobileConfig("spnasnet_100")),
+        MobileBody(MobileConfig("spnasnet_100", "expansion")),
+    )
+    # What only the bottleneck has comes behind the last expansion.
+    missing = before.load_state_dict(behind.state_dict(), strict=False)
+    assert missing.missing_keys == []
+    assert {key.split(".")[-2] for key in missing.unexpected_keys} == {"conv_pwl", "bn3"}
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected, found = behind.eval()(images), before.eval()(images)
+        block = behind.network.get_submodule("blocks.6.0")
+        torch.testing.assert_close(block.bn3(block.conv_pwl(found[-1])), expected[-1])
+    assert before.channels == (72, 120, 288, 1152)
+
+
+@pytest.mark.parametrize("features", ["bottleneck", "expansion"])
+def test_a_copy_gives_the_same(features):
+    body = MobileBody(MobileConfig(SMALL, features)).eval()
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        for a, b in zip(body(images), copy.deepcopy(body)(images), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_fixed_padding_is_timms_same_padding():
+    torch.manual_seed(0)
+    theirs = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(1, 2, 3, 4)).eval()
+    body = MobileBody(EFFICIENTNET_LITE0).eval()
+    body.network.load_state_dict(theirs.state_dict(), strict=True)
+    images = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        for a, b in zip(body(images), theirs(images), strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_timm_has_every_body():
+    assert len(TABLE_2_BODIES) == 22
+    assert all(timm.is_model(name) for name in MOBILE_BODIES)
+
+
+def test_odd_sides_are_refused():
+    with pytest.raises(ValueError, match="multiples of 32 px, got 96 x 70"):
+        MobileBody(MobileConfig(SMALL))(torch.zeros(1, 3, 70, 96))
+
+
+def test_unknown_bodies_are_refused():
+    with pytest.raises(ValueError, match="mobile body 'resnet50'"):
+        MobileConfig("resnet50")
+    with pytest.raises(ValueError, match="features 'both'"):
+        MobileConfig(SMALL, "both")
+
+
+def name_as_package(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors of timm's lite0 under the package's names: blocks are counted through, norms from 0."""
+    state = {
+        "_conv_stem.weight": network.conv_stem.weight,
+        "_conv_head.weight": torch.zeros(1280, 320, 1, 1),
+        "_bn1.weight": torch.zeros(1280),
+        "_fc.weight": torch.zeros(1000, 1280),
+    }
+    state |= {f"_bn0.{key}": value for key, value in network.bn1.state_dict().items()}
+    blocks = [block for stage in network.blocks for block in stage]
+    for i, block in enumerate(blocks):
+        if i == 0:
+            parts = {"_depthwise_conv": block.conv_dw, "_bn1": block.bn1, "_project_conv": block.conv_pw}
+            parts["_bn2"] = block.bn2
+        else:
+            parts = {"_expand_conv": block.conv_pw, "_bn0": block.bn1, "_depthwise_conv": block.conv_dw}
+            parts |= {"_bn1": block.bn2, "_project_conv": block.conv_pwl, "_bn2": block.bn3}
+        for part, module in parts.items():
+            state |= {f"_blocks.{i}.{part}.{key}": value for key, value in module.state_dict().items()}
+    return {key: value.detach().clone() for key, value in state.items()}
+
+
+@pytest.mark.parametrize("features", ["bottleneck", "expansion"])
+def test_imagenet_weights_are_renamed(tmp_path, features):
+    torch.manual_seed(0)
+    source = MobileBody(EFFICIENTNET_LITE0)
+    path = tmp_path / "lite0.pth"
+    torch.save(name_as_package(source.network), path)
+    body = MobileBody(MobileConfig("tf_efficientnet_lite0", features))
+    load_lite0_weights(body, path)
+    expected = source.state_dict()
+    for key, value in body.state_dict().items():
+        assert torch.equal(value, expected[key]), key
+
+
+def test_other_weights_are_refused(tmp_path):
+    body = MobileBody(EFFICIENTNET_LITE0)
+    state = name_as_package(body.network)
+    path = tmp_path / "lite0.pth"
+    torch.save(state | {"_blocks.16._bn1.weight": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match=r"unknown tensor '_blocks\.16\._bn1\.weight'"):
+        load_lite0_weights(body, path)
+    del state["_blocks.3._bn1.weight"]
+    torch.save(state, path)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        load_lite0_weights(body, path)
+    with pytest.raises(ValueError, match="the body is spnasnet_100"):
+        load_lite0_weights(MobileBody(MobileConfig("spnasnet_100")), path)

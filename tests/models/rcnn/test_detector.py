@@ -1,0 +1,143 @@
+import pytest
+import torch
+
+from models.backbones.imagenet import normalize_images
+from models.backbones.mobile import MobileConfig
+from models.engines.make import make_engine
+from models.rcnn.detector import (
+    LITE0_DETECTOR,
+    BoxPart,
+    DensePart,
+    DetectorConfig,
+    StridedAnchors,
+    make_person_detector,
+)
+
+SMALL = DetectorConfig(
+    MobileConfig("tf_mobilenetv3_small_minimal_100"), channels=16, pyramid_layers=1, head_width=32
+)
+W, H = 96, 64
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small are slower on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def make_scene() -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
+    """Bright people on a dark, noisy background: two in one picture, nobody in the other."""
+    boxes = torch.tensor([[8.0, 6.0, 30.0, 58.0], [52.0, 10.0, 80.0, 60.0]])
+    images = torch.randint(0, 60, (2, 3, H, W), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    for x0, y0, x1, y1 in boxes.int().tolist():
+        images[0, :, y0:y1, x0:x1] += 150
+    someone = {"boxes": boxes, "labels": torch.ones(2, dtype=torch.int64)}
+    nobody = {"boxes": torch.zeros((0, 4)), "labels": torch.zeros(0, dtype=torch.int64)}
+    return images, [someone, nobody]
+
+
+@pytest.fixture(scope="module")
+def detector():
+    torch.manual_seed(0)
+    return make_person_detector(SMALL).eval()
+
+
+def test_the_default_has_at_most_six_million_parameters():
+    with torch.device("meta"):
+        detector = make_person_detector(LITE0_DETECTOR)
+    assert 3e6 < sum(parameter.numel() for parameter in detector.parameters()) <= 6e6
+
+
+def test_it_learns_a_scene_and_finds_it_again():
+    torch.manual_seed(0)
+    detector = make_person_detector(SMALL).train()
+    images, targets = make_scene()
+    optimizer = torch.optim.AdamW(detector.parameters(), lr=3e-3)
+    history = []
+    for _ in range(60):
+        losses = detector(images, targets)
+        assert set(losses) == {"objectness", "proposal_box", "person", "box"}
+        total = sum(losses.values())
+        optimizer.zero_grad()
+        total.backward()
+        if not history:
+            idle = [name for name, p in detector.named_parameters() if p.grad is None or not p.grad.any()]
+            assert idle == []
+        optimizer.step()
+        history.append(float(total.detach()))
+    assert history[-1] < 0.3 * history[0]
+    with torch.no_grad():
+        # Running statistics lag behind after so few steps.
+        for part in detector.modules():
+            if isinstance(part, torch.nn.BatchNorm2d):
+                part.momentum = None
+                part.reset_running_stats()
+        detector(images, targets)
+        detector.eval()
+        found = detector(images)
+    best = found[0]["boxes"][:2]
+    best = best[best[:, 0].argsort()]
+    assert (best - targets[0]["boxes"]).abs().max() < 8
+    assert found[0]["scores"][:2].min() > 0.5
+    assert (found[1]["scores"] < 0.5).all()
+
+
+def test_bytes_are_normalised_inside(detector):
+    images, _ = make_scene()
+    with torch.no_grad():
+        found, expected = detector(images), detector(normalize_images(images))
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a["boxes"], b["boxes"])
+        assert torch.equal(a["scores"], b["scores"])
+
+
+def test_a_batch_gives_what_its_pictures_give(detector):
+    images, _ = make_scene()
+    with torch.no_grad():
+        together = detector(images)
+        alone = [detector(image[None])[0] for image in images]
+    for a, b in zip(together, alone, strict=True):
+        assert len(a["boxes"]) > 0
+        torch.testing.assert_close(a["boxes"], b["boxes"], rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(a["scores"], b["scores"], rtol=1e-4, atol=1e-5)
+
+
+def test_boxes_end_where_the_picture_does(detector):
+    images, _ = make_scene()
+    with torch.no_grad():
+        found = detector(images, sizes_wh=[(50, 64), (96, 30)])
+    assert found[0]["boxes"][:, 2].max() <= 50
+    assert found[1]["boxes"][:, 3].max() <= 30
+    with pytest.raises(ValueError, match="1 sizes for 2 pictures"):
+        detector(images, sizes_wh=[(50, 64)])
+
+
+def test_training_needs_targets():
+    with pytest.raises(ValueError, match="targets"):
+        make_person_detector(SMALL).train()(torch.zeros(1, 3, H, W))
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_engines_find_what_the_network_finds(detector, name):
+    images = normalize_images(make_scene()[0])
+    options = {"device": torch.device("cpu"), "engine": name, "precision": "f32"}
+    dense = make_engine(DensePart(detector), name="dense", example=images[:, :, :, :64], **options)
+    regions = torch.zeros(1, SMALL.channels, 7, 7)
+    box = make_engine(BoxPart(detector), name="box", example=regions, **options)
+    outputs = list(dense(images).values())
+    with torch.no_grad():
+        found = detector.find_people(outputs, (H, W), box_part=lambda pooled: tuple(box(pooled).values()))
+        expected = detector(images)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a["scores"], b["scores"], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(a["boxes"], b["boxes"], rtol=1e-3, atol=1e-2)
+
+
+def test_anchors_keep_their_strides():
+    anchors = StridedAnchors((32,), (1.0,), (64,))
+    grid = anchors.grid_anchors([[2, 7]], [[torch.tensor(50), torch.tensor(59)]])[0]
+    assert grid[6].tolist() == [6 * 64 - 16, -16, 6 * 64 + 16, 16]
+    assert grid[7].tolist() == [-16, 64 - 16, 16, 64 + 16]

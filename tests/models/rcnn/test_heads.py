@@ -1,0 +1,50 @@
+import pytest
+import torch
+
+from models.rcnn.heads import KeypointPredictor
+from models.rcnn.offsets import refine_heatmaps
+
+
+@pytest.mark.parametrize(("has_offsets", "channels"), [(False, 3), (True, 9)])
+def test_there_are_three_channels_a_keypoint_with_offsets(has_offsets, channels):
+    predictor = KeypointPredictor(8, 3, has_offsets=has_offsets, loss="mse")
+    assert predictor.kps_score_lowres.out_channels == channels
+    heatmaps, offsets = predictor.predict(torch.randn(2, 8, 4, 4))
+    assert heatmaps.shape == (2, 3, 16, 16)
+    assert (offsets is None) != has_offsets
+
+
+def test_offsets_begin_at_zero_and_the_heatmaps_are_refined_by_them():
+    torch.manual_seed(0)
+    predictor = KeypointPredictor(8, 3, has_offsets=True, loss="mse")
+    features = torch.randn(2, 8, 4, 4)
+    heatmaps, offsets = predictor.predict(features)
+    assert offsets.eq(0).all()
+    torch.testing.assert_close(predictor(features), heatmaps)
+    with torch.no_grad():
+        predictor.kps_score_lowres.bias[3:] = torch.tensor([1.0, 0, 0, 2, 0, 0])
+    heatmaps, offsets = predictor.predict(features)
+    # Channels: the heatmaps, then x and y of each keypoint.
+    assert offsets[0, :, :, 5, 5].tolist() == [[1, 0], [0, 2], [0, 0]]
+    refined = predictor(features)
+    torch.testing.assert_close(refined, refine_heatmaps(heatmaps, offsets))
+    torch.testing.assert_close(refined[:, 0, :, :-1], heatmaps[:, 0, :, 1:])
+    torch.testing.assert_close(refined[:, 1, :-2], heatmaps[:, 1, 2:])
+
+
+def test_heatmaps_are_probabilities_for_squared_errors_and_logits_for_cross_entropy():
+    torch.manual_seed(0)
+    features = torch.randn(4, 8, 4, 4) * 20
+    squared = KeypointPredictor(8, 3, has_offsets=False, loss="mse")
+    entropy = KeypointPredictor(8, 3, has_offsets=False, loss="cross_entropy")
+    entropy.load_state_dict(squared.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(squared(features), entropy(features).sigmoid())
+        assert entropy(features).max() > 1
+
+
+def test_offsets_get_a_gradient_although_they_begin_at_zero():
+    torch.manual_seed(0)
+    predictor = KeypointPredictor(8, 3, has_offsets=True, loss="mse")
+    predictor(torch.randn(2, 8, 4, 4)).square().sum().backward()
+    assert predictor.kps_score_lowres.weight.grad[:, 3:].flatten(2).any(dim=2).all()

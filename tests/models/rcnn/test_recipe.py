@@ -1,0 +1,90 @@
+import pytest
+
+from models.backbones.fpn import PyramidBackbone
+from models.rcnn.detector import PersonDetector
+from models.rcnn.network import MultitaskRCNN
+from models.rcnn.recipe import (
+    NETWORKS,
+    CanvasRecipe,
+    NetworkRecipe,
+    has_masks,
+    list_detection_recipes,
+    make_network,
+    read_detection_recipe,
+)
+from models.training.errors import TrainingRecipeError
+
+PAPER = {
+    "coco-multitask-regular": ("none", True, "multi"),
+    "coco-multitask-rb": ("backbone", True, "multi"),
+    "coco-multitask-rb-h": ("backbone+head", True, "multi"),
+    "coco-multitask-rb-h-single-scale": ("backbone+head", True, "single"),
+    "coco-multitask-rb-h-keypoints-only": ("backbone+head", False, "multi"),
+}
+
+
+@pytest.mark.parametrize("name", list(list_detection_recipes()))
+def test_recipes_are_valid(name):
+    recipe = read_detection_recipe(list_detection_recipes()[name])
+    assert recipe.data.train
+    assert recipe.loop.epochs > 0
+
+
+@pytest.mark.parametrize("name", list(PAPER))
+def test_the_papers_recipes_are_its_tables(name):
+    recipe = read_detection_recipe(list_detection_recipes()[name])
+    config = NETWORKS[recipe.network.name]
+    assert (config.deformed, config.has_masks, config.backbone.scales) == PAPER[name]
+    assert has_masks(recipe.network) == PAPER[name][1]
+    # Section 4.1, in steps of 12 of COCO's 64,115 pictures.
+    steps = -(-64_115 // recipe.loop.batch_size)
+    assert recipe.loop.epochs * steps == pytest.approx(90_000, rel=0.01)
+    drops = [epoch * steps for epoch in recipe.schedule.milestones_epochs]
+    assert drops == pytest.approx([60_000, 80_000], rel=0.03)
+    assert (recipe.optimizer.name, recipe.optimizer.learning_rate, recipe.optimizer.momentum) == (
+        "sgd",
+        0.03,
+        0.9,
+    )
+
+
+def test_networks_are_made_with_the_recipes_numbers():
+    detector = make_network(NetworkRecipe("lite0-person", proposals=77, sampled_proposals=33), 17)
+    assert isinstance(detector, PersonDetector)
+    assert isinstance(detector.backbone, PyramidBackbone)
+    assert detector.rpn._pre_nms_top_n["training"] == detector.rpn._post_nms_top_n["training"] == 77
+    assert detector.roi_heads.fg_bg_sampler.batch_size_per_image == 33
+    assert detector.config.proposals[1] == NETWORKS["lite0-person"].proposals[1]
+    network = make_network(NetworkRecipe("multitask-regular", sampled_proposals=44), 5)
+    assert isinstance(network, MultitaskRCNN)
+    assert network.config.num_keypoints == 5
+    assert network.roi_heads.fg_bg_sampler.batch_size_per_image == 44
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"width_px": 100, "height_px": 64}, "multiple of 32"),
+        ({"width_px": 64}, "give both"),
+        ({}, "short_sides_px"),
+        ({"width_px": 64, "height_px": 64, "short_sides_px": (64,)}, "short_sides_px"),
+        ({"short_sides_px": (8,)}, "32 pixels or more"),
+    ],
+)
+def test_canvases_are_one_or_the_other(fields, message):
+    with pytest.raises(ValueError, match=message):
+        CanvasRecipe(**fields)
+
+
+def test_judging_may_have_a_canvas_of_its_own():
+    recipe = CanvasRecipe(64, 96, 128, 160)
+    assert recipe.make_canvas(is_training=True).size_wh == (64, 96)
+    assert recipe.make_canvas(is_training=False).size_wh == (128, 160)
+    assert CanvasRecipe(64, 96).make_canvas(is_training=False).size_wh == (64, 96)
+
+
+def test_unknown_networks_are_named(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text('[network]\nname = "lite0-persn"\n[data]\ntrain = "a"\ntrain_images = "b"\n')
+    with pytest.raises(TrainingRecipeError, match="did you mean 'lite0-person'"):
+        read_detection_recipe(path)
