@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from models.backbones.hrnet import HRNET_W18, HRNET_W24, HRNET_W32, HRNET_W48
 from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152
 from models.hrnet.network import ClassificationHRNet, ClassificationResNet, PoseHRNet, SimpleBaseline
+from models.rcnn.network import FASTER_RCNN, KEYPOINT_RCNN, MASK_RCNN, MultitaskConfig, MultitaskRCNN
 from models.swahr.network import HigherHRNet
 
 EMBEDDED_SHA256 = {
@@ -33,6 +35,13 @@ _RESNETS = {"50": RESNET_50, "101": RESNET_101, "152": RESNET_152}
 _INPUT_SIZES = ("256x192", "384x288", "256x256")
 _BOTTOM_UP = {"w32": HRNET_W32, "w48": HRNET_W48}
 _BOTTOM_UP_SIZES = ("512", "640")
+_RCNNS = {"faster-rcnn": FASTER_RCNN, "mask-rcnn": MASK_RCNN, "keypoint-rcnn": KEYPOINT_RCNN}
+
+
+def _make_rcnn(config: MultitaskConfig, num_outputs: int) -> nn.Module:
+    """One of torchvision's, whose numbers of classes and keypoints are its own."""
+    return MultitaskRCNN(config)
+
 
 IMPORTABLE: dict[str, Callable[[int], nn.Module]] = {
     **{f"{name}-{size}": partial(PoseHRNet, c) for name, c in _HRNETS.items() for size in _INPUT_SIZES},
@@ -42,6 +51,7 @@ IMPORTABLE: dict[str, Callable[[int], nn.Module]] = {
         for name, c in _RESNETS.items()
         for size in _INPUT_SIZES
     },
+    **{f"{name}-r50": partial(_make_rcnn, c) for name, c in _RCNNS.items()},
     **{f"resnet-{name}-imagenet": partial(ClassificationResNet, c) for name, c in _RESNETS.items()},
     **{
         f"{family}-{name}-{size}": partial(HigherHRNet, c, has_scale_maps=family == "swahr")
@@ -67,6 +77,17 @@ _PREFIXES = (
     ("backbone.", ""),
     ("keypoint_head.", ""),
     ("head.", ""),
+)
+# Whose weights have names of their own, and their parts at the start.
+_RCNN_PARTS = ("backbone.", "rpn.", "roi_heads.")
+# What torchvision named its convolutions before they became blocks.
+_TORCHVISION_NAMES = (
+    (re.compile(r"rpn\.head\.conv\.(weight|bias)"), r"rpn.head.conv.0.0.\1"),
+    (re.compile(r"backbone\.fpn\.(\w+_blocks\.\d)\.(weight|bias)"), r"backbone.fpn.\1.0.\2"),
+    *(
+        (re.compile(rf"roi_heads\.mask_head\.mask_fcn{i + 1}\.(weight|bias)"), rf"roi_heads.mask_head.{i}.0.\1")
+        for i in range(4)
+    ),
 )
 _COUNTER = "num_batches_tracked"
 
@@ -207,17 +228,29 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 
 def _rename(content: Mapping[object, object], path: Path) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
+    is_rcnn = all(any(str(key).startswith(part) for key in content) for part in _RCNN_PARTS)
     for key, tensor in content.items():
         if not isinstance(key, str) or not isinstance(tensor, Tensor):
             raise CheckpointError(f"{path}: '{key}' is no tensor but a {type(tensor).__name__}")
-        name = key
-        for prefix, instead in _PREFIXES:
-            if name.startswith(prefix):
-                name = instead + name.removeprefix(prefix)
+        name = _rename_torchvision(key) if is_rcnn else _remove_prefixes(key)
         if name in state:
             raise CheckpointError(f"{path}: holds {name} twice, once as {key}")
         state[name] = tensor
     return state
+
+
+def _remove_prefixes(name: str) -> str:
+    for prefix, instead in _PREFIXES:
+        if name.startswith(prefix):
+            name = instead + name.removeprefix(prefix)
+    return name
+
+
+def _rename_torchvision(name: str) -> str:
+    for pattern, instead in _TORCHVISION_NAMES:
+        if pattern.fullmatch(name):
+            return pattern.sub(instead, name)
+    return name
 
 
 def _fill_counters(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> None:

@@ -9,38 +9,132 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from models.hrnet.codec import HeatmapCoding
+from models.hrnet.network import HEATMAP_STRIDE
+from models.hrnet.recipe import NETWORKS as TOP_DOWN_NETWORKS
+from models.swahr.codec import DecodeConfig
+from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError, suggest
 from posetrack.pipeline import FrameProcessor, run_ahead
 from posetrack.predictors.device_images import DevicePictures
+from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
 from posetrack.predictors.movenet import MultiposePredictor, ThunderPredictor
+from posetrack.predictors.multitask import MULTITASK_NETWORKS, MultitaskPredictor
+from posetrack.predictors.rcnn import DETECTION_NETWORKS, DetectorPredictor
+from posetrack.predictors.swahr import BottomUpConfig, BottomUpPredictor
 from posetrack.processors.detect import Detector, detect
 from posetrack.processors.estimate import PoseEstimator, estimate
 from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
 from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe
 from posetrack.runtime import tune_process
-from posetrack.skeleton import COCO_17, Skeleton
+from posetrack.skeleton import COCO_17, SKELETONS, Skeleton
 
 V = TypeVar("V")
 
 
-DETECTORS: dict[str, Callable[[DetectorRecipe, Compute, DevicePictures | None], Detector]] = {
-    "movenet-multipose": lambda recipe, compute, pictures: MultiposePredictor(
+def _make_thunder(recipe: EstimatorRecipe, compute: Compute, pictures: DevicePictures | None) -> PoseEstimator:
+    if recipe.weights or recipe.flip_test or recipe.skeleton != COCO_17.name:
+        raise RecipeError(
+            "estimator: movenet-thunder has weights, keypoints and crops of its own; leave out weights, "
+            "skeleton and flip_test, or take another network, such as hrnet-w32"
+        )
+    return ThunderPredictor(compute, margin=recipe.margin, batch_crops=recipe.batch_crops, pictures=pictures)
+
+
+def _make_top_down(recipe: EstimatorRecipe, compute: Compute, pictures: DevicePictures | None) -> PoseEstimator:
+    _check_weights(recipe, "estimator")
+    coding = HeatmapCoding(
+        input_wh=(recipe.width_px, recipe.height_px),
+        sigma_cells=recipe.sigma_cells,
+        kind=recipe.coding,  # type: ignore[arg-type]
+        stride=HEATMAP_STRIDE,
+    )
+    config = TopDownConfig(
+        network=recipe.network,
+        weights=recipe.weights,
+        coding=coding,
+        margin=recipe.margin,
+        is_flip_tested=recipe.flip_test,
+        batch_crops=recipe.batch_crops,
+    )
+    return HRNetPredictor(compute, config, SKELETONS[recipe.skeleton], pictures)
+
+
+def _check_weights(recipe: DetectorRecipe | EstimatorRecipe, table: str) -> None:
+    if not recipe.weights:
+        raise RecipeError(
+            f"{table}.weights: {recipe.network} needs weights; name some of `posetrack weights list`, or give "
+            "a file with --weights"
+        )
+
+
+def _make_multipose(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
+    if recipe.weights:
+        raise RecipeError("detector.weights: movenet-multipose has weights of its own; leave this out")
+    return MultiposePredictor(
         compute,
         longest_side_px=recipe.longest_side_px,
         score_threshold=recipe.score_threshold,
         nms_iou=recipe.nms_iou,
         nms_oks=recipe.nms_oks,
         pictures=pictures,
-    ),
+    )
+
+
+def _make_detector(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
+    _check_weights(recipe, "detector")
+    return DetectorPredictor(
+        compute,
+        network=recipe.network,
+        weights=recipe.weights,
+        longest_side_px=recipe.longest_side_px,
+        score_threshold=recipe.score_threshold,
+        nms_iou=recipe.nms_iou,
+        pictures=pictures,
+    )
+
+
+def _make_multitask(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
+    _check_weights(recipe, "detector")
+    return MultitaskPredictor(
+        compute,
+        network=recipe.network,
+        weights=recipe.weights,
+        skeleton=SKELETONS[recipe.skeleton],
+        longest_side_px=recipe.longest_side_px,
+        score_threshold=recipe.score_threshold,
+        nms_iou=recipe.nms_iou,
+        pictures=pictures,
+    )
+
+
+def _make_bottom_up(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
+    _check_weights(recipe, "detector")
+    config = BottomUpConfig(
+        network=recipe.network,
+        weights=recipe.weights,
+        shorter_side_px=recipe.shorter_side_px,
+        scales=recipe.scales,
+        is_flip_tested=recipe.flip_test,
+        score_threshold=recipe.score_threshold,
+        decode=DecodeConfig(min_score=recipe.min_peak),
+    )
+    return BottomUpPredictor(compute, config, SKELETONS[recipe.skeleton], pictures)
+
+
+DETECTORS: dict[str, Callable[[DetectorRecipe, Compute, DevicePictures | None], Detector]] = {
+    "movenet-multipose": _make_multipose,
+    **dict.fromkeys(DETECTION_NETWORKS, _make_detector),
+    **dict.fromkeys(MULTITASK_NETWORKS, _make_multitask),
+    **dict.fromkeys(BOTTOM_UP_NETWORKS, _make_bottom_up),
 }
 """Who finds people, by the name that recipes use."""
 
 ESTIMATORS: dict[str, Callable[[EstimatorRecipe, Compute, DevicePictures | None], PoseEstimator]] = {
-    "movenet-thunder": lambda recipe, compute, pictures: ThunderPredictor(
-        compute, margin=recipe.margin, batch_crops=recipe.batch_crops, pictures=pictures
-    ),
+    "movenet-thunder": _make_thunder,
+    **dict.fromkeys(TOP_DOWN_NETWORKS, _make_top_down),
 }
 """Who estimates the pose in a box, by the name that recipes use."""
 
@@ -89,19 +183,19 @@ def build_pipeline(
             det_every=recipe.detector.det_every,
         )
     ]
-    estimator = None
+    estimator, skeleton = None, SKELETONS[recipe.detector.skeleton]
     if recipe.estimator is not None:
         make = _look_up(ESTIMATORS, recipe.estimator.network, f"{recipe.name}: estimator.network")
-        estimator = make(recipe.estimator, compute, pictures)
+        estimator, skeleton = make(recipe.estimator, compute, pictures), SKELETONS[recipe.estimator.skeleton]
         processors.append(
             estimate(estimator, batch_crops=recipe.estimator.batch_crops, batch_frames=batch_frames)
         )
     if compute.engine != "torch" and batch_frames > 1:
         processors.append(run_ahead)
-    processors.append(track(recipe.tracker, COCO_17, estimator=estimator))
+    processors.append(track(recipe.tracker, skeleton, estimator=estimator))
     if smoothed:
         processors.append(smooth(recipe.smoother))
-    return Pipeline(tuple(processors), COCO_17)
+    return Pipeline(tuple(processors), skeleton)
 
 
 def _look_up(table: dict[str, V], name: str, where: str) -> V:

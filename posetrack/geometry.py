@@ -140,14 +140,15 @@ def fit_to_multiple(
 
 
 def resize_to_multiple(
-    image: ImageArray, longest_side_px: int, multiple_px: int
+    image: ImageArray, longest_side_px: int, multiple_px: int, *, fill: int = 0
 ) -> tuple[ImageArray, tuple[float, float]]:
-    """Scale a picture to a longest side and pad it right and below with black; never squash it.
+    """Scale a picture to a longest side and pad it right and below; never squash it.
 
     Args:
         image: (H, W, 3) uint8.
         longest_side_px: Longest side of the result, a multiple of `multiple_px`.
         multiple_px: Both sides of the result are multiples of it.
+        fill: Grey level of the padding; 0 is black.
 
     Returns:
         The picture, and its width and height in pixels inside the padding: a point of the result divided by
@@ -158,7 +159,9 @@ def resize_to_multiple(
     method = cv2.INTER_AREA if longest_side_px < max(image_wh) else cv2.INTER_LINEAR
     resized = cv2.resize(image, new_wh, interpolation=method)
     pad_right, pad_below = padded_wh[0] - new_wh[0], padded_wh[1] - new_wh[1]
-    padded = cv2.copyMakeBorder(resized, 0, pad_below, 0, pad_right, cv2.BORDER_CONSTANT)
+    padded = cv2.copyMakeBorder(
+        resized, 0, pad_below, 0, pad_right, cv2.BORDER_CONSTANT, value=(fill, fill, fill)
+    )
     return padded.astype(np.uint8, copy=False), (float(new_wh[0]), float(new_wh[1]))
 
 

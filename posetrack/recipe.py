@@ -13,37 +13,56 @@ Files are read strictly: an unknown key, a value of another type or out of range
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
 from models.training.errors import TrainingRecipeError
+from models.training.recipe import check_choice
 from models.training.recipe import read_table as read_settings
 from posetrack.errors import RecipeError, suggest
 from posetrack.processors.smooth import SmootherConfig
+from posetrack.skeleton import SKELETONS
 from trackers.flow_tracker import FlowTrackerConfig
 
 T = TypeVar("T")
 
+# Those of `models.hrnet.codec`, which would bring torch along.
+_CODINGS = ("offset", "dark", "udp")
+# The detector whose weights ship with it.
+_MULTIPOSE = "movenet-multipose"
+
 
 @dataclass(frozen=True)
 class DetectorRecipe:
-    """How people are found.
+    """How people are found, by a network that gives boxes, or boxes and poses.
 
     Attributes:
         network: A key of `posetrack.build.DETECTORS`.
+        weights: Name of weights (`posetrack weights list`) or the path of a file. MoveNet has its own.
         longest_side_px: Longest side of the network's input, a multiple of 32; the picture keeps its shape.
+        shorter_side_px: The shorter one, for bottom-up networks, which go by it.
+        scales: At which bottom-up networks look at the picture; 1 is among them.
+        flip_test: Average over the mirrored picture, for bottom-up networks: twice the time.
+        min_peak: Peaks of a bottom-up network's heatmaps must be higher to be keypoints.
+        skeleton: The keypoints that a network that gives poses was trained for.
         score_threshold: People below this score are left out.
         nms_iou: Of two boxes that overlap more than this, the surer stays.
-        nms_oks: Of two poses more alike than this (OKS), the surer stays.
+        nms_oks: Of two poses more alike than this (OKS), the surer stays; for networks that find poses.
         batch_frames: Frames in one call of the network.
         det_every: Look for people in each so many-th frame; in between, people are moved along by flow and
             their poses estimated again, so that this needs an [estimator].
     """
 
     network: str
+    weights: str = ""
     longest_side_px: int = 512
+    shorter_side_px: int = 512
+    scales: tuple[float, ...] = (1.0,)
+    flip_test: bool = False
+    min_peak: float = 0.1
+    skeleton: str = "coco17"
     score_threshold: float = 0.2
     nms_iou: float = 0.8
     nms_oks: float = 0.6
@@ -51,9 +70,11 @@ class DetectorRecipe:
     det_every: int = 1
 
     def __post_init__(self) -> None:
-        if self.longest_side_px < 32 or self.longest_side_px % 32:
-            raise ValueError(f"longest_side_px: expected a multiple of 32, got {self.longest_side_px}")
-        check_share(self, "score_threshold", "nms_iou", "nms_oks")
+        check_sides(self, "longest_side_px", "shorter_side_px")
+        check_share(self, "score_threshold", "nms_iou", "nms_oks", "min_peak")
+        check_choice(self, "skeleton", tuple(SKELETONS))
+        if 1.0 not in self.scales or min(self.scales) <= 0:
+            raise ValueError(f"scales: expected numbers above 0, 1 among them, got {list(self.scales)}")
         check_positive(self, "batch_frames", "det_every")
 
 
@@ -65,16 +86,35 @@ class EstimatorRecipe:
         network: A key of `posetrack.build.ESTIMATORS`.
         margin: Share added to each box before it is cut out.
         batch_crops: Boxes in one call of the network.
+        weights: Name of weights (`posetrack weights list`) or the path of a file. MoveNet has its own.
+        skeleton: The keypoints that the network was trained for.
+        width_px: Of the crops that it was trained for, a multiple of 32.
+        height_px: Likewise.
+        coding: How its heatmaps code keypoints: `offset`, `dark` or `udp`.
+        sigma_cells: Width of the Gaussians that it was trained on.
+        flip_test: Average over the mirrored crop: a little more accurate, twice the time.
     """
 
     network: str
     margin: float = 0.25
     batch_crops: int = 8
+    weights: str = ""
+    skeleton: str = "coco17"
+    width_px: int = 192
+    height_px: int = 256
+    coding: str = "offset"
+    sigma_cells: float = 2.0
+    flip_test: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin <= 4:
             raise ValueError(f"margin: expected a number from 0 to 4, got {self.margin}")
         check_positive(self, "batch_crops")
+        check_sides(self, "width_px", "height_px")
+        check_choice(self, "skeleton", tuple(SKELETONS))
+        check_choice(self, "coding", _CODINGS)
+        if not 0.1 <= self.sigma_cells <= 10:
+            raise ValueError(f"sigma_cells: expected a number from 0.1 to 10, got {self.sigma_cells}")
 
 
 @dataclass(frozen=True)
@@ -145,6 +185,22 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
     return _build_recipe(tables, path)
 
 
+def use_weights(recipe: Recipe, path: Path) -> Recipe:
+    """Give weights from a file to a recipe's estimator, or to its detector where that gives the poses.
+
+    Raises:
+        RecipeError: It has no estimator, and a detector with weights of its own.
+    """
+    if recipe.estimator is not None:
+        return replace(recipe, estimator=replace(recipe.estimator, weights=str(path)))
+    if recipe.detector.network == _MULTIPOSE:
+        raise RecipeError(
+            f"{recipe.name}: has no [estimator] that takes --weights, and {_MULTIPOSE} has its own; choose "
+            "another --recipe, such as hrnet-w32 or higher-hrnet-w32"
+        )
+    return replace(recipe, detector=replace(recipe.detector, weights=str(path)))
+
+
 def _build_recipe(tables: dict[str, Any], path: Path) -> Recipe:
     for key, value in tables.items():
         if key not in _SECTIONS:
@@ -189,3 +245,11 @@ def check_positive(settings: object, *names: str) -> None:
     for name in names:
         if getattr(settings, name) < 1:
             raise ValueError(f"{name}: expected a whole number from 1 up, got {getattr(settings, name)}")
+
+
+def check_sides(settings: object, *names: str) -> None:
+    """Raise ValueError unless each named setting is a positive multiple of 32."""
+    for name in names:
+        value = getattr(settings, name)
+        if value < 32 or value % 32:
+            raise ValueError(f"{name}: expected a multiple of 32, got {value}")

@@ -1,4 +1,4 @@
-"""Draw people over their picture: skeletons, boxes, ids and trails."""
+"""Draw people over their picture: skeletons, masks, boxes, ids and trails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posetrack.frame import UNTRACKED, FloatArray, Frame, ImageArray, Instances, IntArray
+from posetrack.frame import UNTRACKED, BoolArray, FloatArray, Frame, ImageArray, Instances, IntArray
 from posetrack.skeleton import Skeleton
 
 Color = tuple[int, int, int]
@@ -19,6 +19,8 @@ _SIDE_COLORS: dict[str, Color] = {"left": (255, 138, 20), "right": (40, 170, 255
 _UNTRACKED_COLOR: Color = (160, 160, 160)
 # Golden ratio: hues of consecutive ids lie far apart.
 _HUE_STEP = 0.618034
+# Share of a mask's colour in the picture.
+_TINT = 0.4
 # OpenCV draws at 1/8 pixel.
 _SUBPIXEL_BITS = 3
 # So far outside the picture there is nothing to see, and 32-bit integers end somewhere.
@@ -31,6 +33,7 @@ class RenderStyle:
 
     Attributes:
         skeletons: Limbs and keypoints.
+        masks: Masks, as a tint in the person's colour.
         boxes: Boxes.
         ids: Track ids and scores above the boxes.
         trails: Where each person who is here has been.
@@ -39,6 +42,7 @@ class RenderStyle:
     """
 
     skeletons: bool = True
+    masks: bool = True
     boxes: bool = True
     ids: bool = True
     trails: bool = True
@@ -81,6 +85,8 @@ class Renderer:
         width = 1 + round(min(frame.size_wh) / 360)
         ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
         colors = [color_of(int(track_id)) for track_id in ids]
+        if self.style.masks and people.masks is not None:
+            _draw_masks(image, people.masks, colors)
         if self.style.trails:
             self._draw_trails(image, frame, width)
         if self.style.boxes:
@@ -127,6 +133,17 @@ def color_of(track_id: int) -> Color:
         return _UNTRACKED_COLOR
     r, g, b = colorsys.hsv_to_rgb((track_id * _HUE_STEP) % 1.0, 0.75, 1.0)
     return round(255 * r), round(255 * g), round(255 * b)
+
+
+def _draw_masks(image: ImageArray, masks: BoolArray, colors: list[Color]) -> None:
+    for mask, color in zip(masks, colors, strict=True):
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not len(rows):
+            continue
+        part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        inside = mask[part]
+        tinted = image[part][inside] * (1 - _TINT) + np.array(color) * _TINT
+        image[part][inside] = tinted.astype(np.uint8)
 
 
 def _draw_boxes(image: ImageArray, people: Instances, colors: list[Color], width: int) -> None:

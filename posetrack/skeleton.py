@@ -55,12 +55,38 @@ class Skeleton:
         mirror = {a: b for left, right in self.flip_pairs for a, b in ((left, right), (right, left))}
         return tuple(self.names.index(mirror.get(name, name)) for name in self.names)
 
+    @property
+    def grouping_order(self) -> tuple[int, ...]:
+        """Positions of all keypoints from the head outwards (K,): the order in which bottom-up people grow."""
+        rank = {name: i for i, name in enumerate(_FROM_THE_HEAD)}
+        parts = [name.removeprefix("left_").removeprefix("right_") for name in self.names]
+        return tuple(sorted(range(len(parts)), key=lambda i: rank[parts[i]]))
+
     def side_of(self, name: str) -> str:
         """Which side of the body a keypoint is on: `left`, `right` or `middle`."""
         for side in ("left", "right"):
             if name.startswith(f"{side}_"):
                 return side
         return "middle"
+
+
+# Head and trunk first, then limbs, as HigherHRNet's public code has it for COCO and CrowdPose.
+_FROM_THE_HEAD = (
+    "nose",
+    "eye",
+    "ear",
+    "head_top",
+    "upper_neck",
+    "neck",
+    "thorax",
+    "shoulder",
+    "pelvis",
+    "hip",
+    "elbow",
+    "wrist",
+    "knee",
+    "ankle",
+)
 
 
 def _pairs(*parts: str) -> tuple[tuple[str, str], ...]:

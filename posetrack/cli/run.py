@@ -18,7 +18,7 @@ from posetrack.cli.progress import RunProgress
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
 from posetrack.frame import Frame
 from posetrack.pipeline import FrameSink, run
-from posetrack.recipe import read_recipe
+from posetrack.recipe import read_recipe, use_weights
 from posetrack.render import Renderer
 from posetrack.results.convert import convert
 from posetrack.results.export import FORMATS, find_exporter
@@ -63,6 +63,10 @@ def run_command(
         ),
     ] = None,
     recipe: Annotated[str, typer.Option(help="Name (see `posetrack recipes`) or TOML file.")] = "default",
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Weights of the pose network, .safetensors or .pth.", show_default="the recipe's"),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32, bf16 or fp16.")] = "auto",
@@ -90,6 +94,8 @@ def run_command(
 
     logging.basicConfig(level=logging.ERROR if quiet else logging.WARNING, format="posetrack: %(message)s")
     settings = read_recipe(recipe)
+    if weights is not None:
+        settings = use_weights(settings, weights)
     pipeline = build_pipeline(
         settings,
         Compute(choose_device(device), engine, precision),

@@ -83,11 +83,16 @@ class DevicePictures:
         return pixels
 
 
+def take_pictures(device: torch.device, shared: DevicePictures | None) -> DevicePictures | None:
+    """The pictures that predictors share; else, on a GPU, some of one's own, and none on a CPU."""
+    return shared or (DevicePictures(device) if device.type == "cuda" else None)
+
+
 @torch.inference_mode()
 def resize_pictures(
-    pictures: UploadedPictures, longest_side_px: int, multiple_px: int
+    pictures: UploadedPictures, longest_side_px: int, multiple_px: int, *, fill: int = 0
 ) -> tuple[Tensor, tuple[float, float]]:
-    """Scale pictures of one size to a longest side and pad them right and below with black.
+    """Scale pictures of one size to a longest side and pad them right and below.
 
     As `posetrack.geometry.resize_to_multiple` does.
 
@@ -95,6 +100,7 @@ def resize_pictures(
         pictures: B pictures, B > 0, all of one size.
         longest_side_px: Longest side of the result, a multiple of `multiple_px`.
         multiple_px: Both sides of the result are multiples of it.
+        fill: Grey level of the padding; 0 is black.
 
     Returns:
         (B, 3, H, W) uint8, channels last in memory; and the width and height in pixels inside the padding.
@@ -115,7 +121,7 @@ def resize_pictures(
         enlarged = F.interpolate(images, new_wh[::-1], mode="bilinear", align_corners=False)
         resized = _round(enlarged).permute(0, 2, 3, 1)
     pad_right, pad_below = padded_wh[0] - new_wh[0], padded_wh[1] - new_wh[1]
-    padded = F.pad(resized, (0, 0, 0, pad_right, 0, pad_below)).contiguous()
+    padded = F.pad(resized, (0, 0, 0, pad_right, 0, pad_below), value=fill).contiguous()
     return padded.permute(0, 3, 1, 2), (float(new_wh[0]), float(new_wh[1]))
 
 

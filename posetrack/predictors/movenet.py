@@ -17,13 +17,14 @@ from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet, 
 from posetrack.compute import Compute
 from posetrack.errors import WeightsError
 from posetrack.frame import FloatArray, ImageArray, Instances
-from posetrack.geometry import crop_boxes, expand_boxes, resize_to_multiple, uncrop_points
-from posetrack.predictors.device_images import DevicePictures, cut_crops, resize_pictures
+from posetrack.geometry import crop_boxes, expand_boxes, uncrop_points
+from posetrack.predictors.crops import join_poses, split_batches, split_by_picture, to_batch
+from posetrack.predictors.device_images import DevicePictures, cut_crops, take_pictures
+from posetrack.predictors.resize import make_resizer
 from posetrack.skeleton import COCO_17
 from trackers.nms import box_nms, oks_nms
 from trackers.oks import compute_pose_areas
 
-_STRIDE_PX = 32
 _THUNDER_SIZE_PX = 256
 _VISIBLE_SCORE = 0.2
 # Stands for every size that the networks take.
@@ -58,9 +59,7 @@ class MultiposePredictor:
         pictures: DevicePictures | None = None,
     ) -> None:
         self._network = _load(MOVENET_MULTIPOSE, "movenet-multipose", compute)
-        self._device = compute.device
-        self._pictures = pictures or _choose_pictures(compute.device)
-        self._longest_side_px = longest_side_px
+        self._resize = make_resizer(compute.device, longest_side_px, pictures)
         self._score_threshold = score_threshold
         self._nms_iou = nms_iou
         self._nms_oks = nms_oks
@@ -100,13 +99,6 @@ class MultiposePredictor:
             people.append(self._suppress(found))
         return people
 
-    def _resize(self, images: list[ImageArray]) -> tuple[Tensor, tuple[float, float]]:
-        """Pictures of one size as a batch, and their width and height in it inside the padding."""
-        if self._pictures is not None:
-            return resize_pictures(self._pictures.upload(images), self._longest_side_px, _STRIDE_PX)
-        resized = [resize_to_multiple(image, self._longest_side_px, _STRIDE_PX) for image in images]
-        return _to_batch(np.stack([image for image, _ in resized]), self._device), resized[0][1]
-
     def _suppress(self, people: Instances) -> Instances:
         assert people.boxes_xyxy is not None
         assert people.box_scores is not None
@@ -134,7 +126,7 @@ class ThunderPredictor:
     ) -> None:
         self._network = _load(MOVENET_THUNDER, "movenet-thunder", compute)
         self._device = compute.device
-        self._pictures = pictures or _choose_pictures(compute.device)
+        self._pictures = take_pictures(compute.device, pictures)
         self._margin = margin
         self._batch_crops = batch_crops
 
@@ -151,20 +143,13 @@ class ThunderPredictor:
             For each picture keypoints (N, K, 2) in its pixels, and their scores (N, K).
         """
         squares = [expand_boxes(boxes, self._margin, aspect_wh=1.0) for boxes in boxes_xyxy]
-        K = MOVENET_THUNDER.num_keypoints
-        points = [np.zeros((0, K, 2), np.float32)]
-        scores = [np.zeros((0, K), np.float32)]
-        for batch in self._cut(images, squares):
-            batch_points, batch_scores = self._predict(batch)
-            points.append(batch_points)
-            scores.append(batch_scores)
-        # Ends of each picture's rows; what np.split leaves after the last of them is empty.
-        ends = np.cumsum([len(boxes) for boxes in squares], dtype=np.int64)
-        split_points = np.split(np.concatenate(points), ends)[:-1]
-        split_scores = np.split(np.concatenate(scores), ends)[:-1]
+        poses = [self._predict(batch) for batch in self._cut(images, squares)]
+        points, scores = join_poses(poses, MOVENET_THUNDER.num_keypoints)
         return [
             (uncrop_points(xy, boxes), score)
-            for xy, boxes, score in zip(split_points, squares, split_scores, strict=True)
+            for xy, score, boxes in zip(
+                split_by_picture(points, squares), split_by_picture(scores, squares), squares, strict=True
+            )
         ]
 
     def _cut(self, images: Sequence[ImageArray], squares: Sequence[FloatArray]) -> Iterator[Tensor]:
@@ -172,8 +157,8 @@ class ThunderPredictor:
         size_wh = (_THUNDER_SIZE_PX, _THUNDER_SIZE_PX)
         if self._pictures is None:
             crops = [crop_boxes(image, boxes, size_wh) for image, boxes in zip(images, squares, strict=True)]
-            for batch in _split(crops, self._batch_crops):
-                yield _to_batch(batch, self._device)
+            for batch in split_batches(crops, self._batch_crops):
+                yield to_batch(batch, self._device)
             return
         # A picture without people stays where it is.
         seen = [(image, boxes) for image, boxes in zip(images, squares, strict=True) if len(boxes)]
@@ -193,22 +178,6 @@ def _load(config: MoveNetConfig, name: str, compute: Compute) -> Engine:
     except CheckpointError as error:
         raise WeightsError(str(error)) from error
     return compute.make_engine(network, name=name, example=_EXAMPLE)
-
-
-def _choose_pictures(device: torch.device) -> DevicePictures | None:
-    return DevicePictures(device) if device.type == "cuda" else None
-
-
-def _to_batch(images: ImageArray, device: torch.device) -> Tensor:
-    """(B, H, W, 3) uint8 -> (B, 3, H, W) uint8 on the device, channels last in memory."""
-    return torch.from_numpy(images).to(device, non_blocking=True).permute(0, 3, 1, 2)
-
-
-def _split(crops: Sequence[ImageArray], batch_crops: int) -> Iterator[ImageArray]:
-    """Batches of at most so many crops."""
-    together = np.concatenate(crops) if crops else np.zeros((0, 1, 1, 3), np.uint8)
-    for start in range(0, len(together), batch_crops):
-        yield together[start : start + batch_crops]
 
 
 def _find_distinct_poses(people: Instances, max_oks: float) -> npt.NDArray[np.int64]:

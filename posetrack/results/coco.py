@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from posetrack.results.files import open_whole_file, write_json_array
-from posetrack.results.people import ExportOptions, flatten_keypoints, select_people
+from posetrack.results.masks import compute_mask_areas, encode_masks
+from posetrack.results.people import ExportOptions, People, flatten_keypoints, select_people
 from posetrack.results.record import Header, Record
 from posetrack.results.rounding import round_pixels, round_time
 from posetrack.skeleton import Skeleton
@@ -20,9 +21,9 @@ def write_coco(records: Iterable[Record], header: Header, out_dir: Path, options
     """Write `coco.json`.
 
     It loads with `COCO(path)`, and its list of annotations as results with `loadRes`. An image's id is the
-    frame's index and it carries its time in seconds. A keypoint that is present has v = 2; the area is that
-    of the box. Beside COCO's own fields an annotation has `score` (`Instances.person_scores`), `track_id`
-    (-1: none) and `keypoint_scores`.
+    frame's index and it carries its time in seconds. A keypoint that is present has v = 2. People with a mask
+    have it as `segmentation` (RLE) and its area; the others have the area of their box. Beside COCO's own
+    fields an annotation has `score` (`Instances.person_scores`), `track_id` (-1: none) and `keypoint_scores`.
 
     Args:
         records: Frames in order, one at a time in memory.
@@ -61,12 +62,15 @@ def _make_annotations(
         frames.append(record.frame)
         times_s.append(record.time_s)
         people = select_people(record.instances, header.skeleton, options)
-        for track_id, box, keypoints, keypoint_scores, score in zip(
+        masks, areas = _measure_masks(people)
+        for track_id, box, keypoints, keypoint_scores, score, mask, area in zip(
             people.track_ids.tolist(),
             people.boxes_xywh.tolist(),
             flatten_keypoints(people, _VISIBLE),
             (people.keypoint_scores * people.present).tolist(),
             people.person_scores.tolist(),
+            masks,
+            areas,
             strict=True,
         ):
             annotation_id += 1  # From 1: COCO's evaluation takes 0 for "no annotation".
@@ -75,7 +79,8 @@ def _make_annotations(
                 "image_id": record.frame,
                 "category_id": 1,
                 "bbox": box,
-                "area": float(round_pixels(box[2] * box[3])),
+                "area": area,
+                **mask,
                 "iscrowd": 0,
                 "keypoints": keypoints,
                 "num_keypoints": keypoints[2::3].count(_VISIBLE),
@@ -83,6 +88,14 @@ def _make_annotations(
                 "track_id": track_id,
                 "keypoint_scores": keypoint_scores,
             }
+
+
+def _measure_masks(people: People) -> tuple[list[dict[str, object]], list[float]]:
+    """For each person the field of their mask, if there is one, and their area in pixels."""
+    if people.masks is None:
+        return [{}] * len(people), round_pixels(people.boxes_xywh[:, 2:].prod(axis=1)).tolist()
+    fields: list[dict[str, object]] = [{"segmentation": mask} for mask in encode_masks(people.masks)]
+    return fields, compute_mask_areas(people.masks)
 
 
 def _make_images(header: Header, frames: array[int], times_s: array[float]) -> Iterator[dict[str, object]]:

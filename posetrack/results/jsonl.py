@@ -7,6 +7,7 @@ r"""`poses.jsonl`: a header line, then one line a frame, written as the frames c
 
 Coordinates have 2 decimals, scores 4, seconds 6. `score` is the box score. A person whom no tracker has seen
 has `track_id` -1. Smoothing adds `"smoothed": [[x, y], ...]` to each person; `keypoints` stay as estimated.
+A network that gives masks adds `"mask": {"size": [height, width], "counts": "..."}`, COCO's run lengths.
 Without a pose network `keypoints` is `[]` for everyone in the frame, and is read back as "not computed"
 (None); in a frame with nobody it is read back as shape `(0, K, 2)`. Other keys are ignored in reading.
 """
@@ -16,7 +17,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import reprlib
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -27,16 +27,23 @@ from typing import Any, Self
 import numpy as np
 
 from posetrack.errors import ResultsError
-from posetrack.frame import UNTRACKED, FloatArray, Instances
+from posetrack.frame import UNTRACKED, Instances
 from posetrack.results.files import cannot_write
+from posetrack.results.jsonl_fields import (
+    as_column,
+    expect_integer,
+    expect_object,
+    find_not_finite,
+    read_column,
+    show,
+)
+from posetrack.results.masks import decode_masks, encode_masks
 from posetrack.results.people import complete_boxes
 from posetrack.results.record import SCHEMA, Header, Record
 from posetrack.results.rounding import round_pixels, round_scores, round_time
-from posetrack.skeleton import SKELETONS, Skeleton
+from posetrack.skeleton import SKELETONS
 
 _LONGEST_LINE = 64 * 2**20
-_LARGEST_NUMBER = float(np.finfo(np.float32).max)
-_LARGEST_INTEGER = 2**53
 
 _log = logging.getLogger(__name__)
 
@@ -146,7 +153,7 @@ def _make_line(fields: dict[str, object], where: str) -> bytes:
     try:
         return json.dumps(fields, allow_nan=False).encode() + b"\n"
     except ValueError as error:
-        raise ResultsError(f"{where}: {_find_not_finite(fields)}: not a finite number") from error
+        raise ResultsError(f"{where}: {find_not_finite(fields)}: not a finite number") from error
 
 
 def _people_fields(instances: Instances) -> list[dict[str, object]]:
@@ -167,6 +174,9 @@ def _people_fields(instances: Instances) -> list[dict[str, object]]:
     if instances.smoothed_xy is not None:
         for person, smoothed in zip(people, round_pixels(instances.smoothed_xy).tolist(), strict=True):
             person["smoothed"] = smoothed
+    if instances.masks is not None:
+        for person, mask in zip(people, encode_masks(instances.masks), strict=True):
+            person["mask"] = mask
     return people
 
 
@@ -180,17 +190,6 @@ def _keypoint_triples(instances: Instances) -> list[list[list[float]]]:
         triples[..., 2] = round_scores(scores)
     rows: list[list[list[float]]] = triples.tolist()
     return rows
-
-
-def _find_not_finite(value: object, field: str = "") -> str:
-    """Name the first number that JSON does not have: `people[2].box[0]`; empty when there is none."""
-    if isinstance(value, dict):
-        parts = [(f"{field}.{key}" if field else str(key), item) for key, item in value.items()]
-    elif isinstance(value, list):
-        parts = [(f"{field}[{i}]", item) for i, item in enumerate(value)]
-    else:
-        return field if isinstance(value, float) and not np.isfinite(value) else ""
-    return next(filter(None, (_find_not_finite(item, name) for name, item in parts)), "")
 
 
 def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
@@ -219,7 +218,7 @@ def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{where}: not JSON; expected a header with schema '{SCHEMA}'") from error
     header = _parse_header(fields, where)
-    return header, _read_records(path, header.skeleton)
+    return header, _read_records(path, header)
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -235,7 +234,7 @@ def _read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise ResultsError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
 
 
-def _read_records(path: Path, skeleton: Skeleton) -> Iterator[Record]:
+def _read_records(path: Path, header: Header) -> Iterator[Record]:
     last_frame = -1
     for number, line in _read_lines(path):
         if number == 1 or not line.strip():
@@ -248,7 +247,7 @@ def _read_records(path: Path, skeleton: Skeleton) -> Iterator[Record]:
                 _log.warning("%s: cut short, left out; the %d lines before it are whole", where, number - 1)
                 return
             raise ResultsError(f"{where}: not JSON: {str(error).splitlines()[0]}") from error
-        record = _parse_record(fields, skeleton, where)
+        record = _parse_record(fields, header, where)
         if record.frame <= last_frame:
             raise ResultsError(f"{where}: frame: {record.frame} comes after {last_frame}; expected more")
         last_frame = record.frame
@@ -256,23 +255,23 @@ def _read_records(path: Path, skeleton: Skeleton) -> Iterator[Record]:
 
 
 def _parse_header(fields: Any, where: str) -> Header:
-    fields = _expect_object(fields, where)
+    fields = expect_object(fields, where)
     schema = fields.get("schema")
     if schema != SCHEMA:
-        raise ResultsError(f"{where}: schema: expected '{SCHEMA}', found {_show(schema)}")
+        raise ResultsError(f"{where}: schema: expected '{SCHEMA}', found {show(schema)}")
     for field in ("source", "fps", "skeleton", "recipe"):
         if not isinstance(fields.get(field), str):
-            raise ResultsError(f"{where}: {field}: expected text, found {_show(fields.get(field))}")
+            raise ResultsError(f"{where}: {field}: expected text, found {show(fields.get(field))}")
     skeleton = SKELETONS.get(fields["skeleton"])
     if skeleton is None:
         known = ", ".join(SKELETONS)
-        raise ResultsError(f"{where}: skeleton: unknown {_show(fields['skeleton'])}; known: {known}")
+        raise ResultsError(f"{where}: skeleton: unknown {show(fields['skeleton'])}; known: {known}")
     if fields.get("keypoints") != list(skeleton.names):
         raise ResultsError(f"{where}: keypoints: not the {skeleton.num_keypoints} names of {skeleton.name}")
     return Header(
         source=fields["source"],
-        width=_expect_integer(fields, "width", 1, where),
-        height=_expect_integer(fields, "height", 1, where),
+        width=expect_integer(fields, "width", 1, where),
+        height=expect_integer(fields, "height", 1, where),
         fps=_parse_fps(fields["fps"], where),
         skeleton=skeleton,
         recipe=fields["recipe"],
@@ -282,90 +281,48 @@ def _parse_header(fields: Any, where: str) -> Header:
 def _parse_fps(text: str, where: str) -> Fraction:
     match = re.fullmatch(r"([0-9]{1,12})(?:/([1-9][0-9]{0,11}))?", text)
     if match is None:
-        raise ResultsError(f"{where}: fps: expected a fraction such as '30000/1001', found {_show(text)}")
+        raise ResultsError(f"{where}: fps: expected a fraction such as '30000/1001', found {show(text)}")
     return Fraction(int(match[1]), int(match[2] or 1))
 
 
-def _parse_record(fields: Any, skeleton: Skeleton, where: str) -> Record:
-    fields = _expect_object(fields, where)
-    frame = _expect_integer(fields, "frame", 0, where)
+def _parse_record(fields: Any, header: Header, where: str) -> Record:
+    fields = expect_object(fields, where)
+    frame = expect_integer(fields, "frame", 0, where)
     time_s = fields.get("time")
-    if not isinstance(time_s, int | float) or _as_column(time_s, ()) is None:
-        raise ResultsError(f"{where}: time: expected seconds, found {_show(time_s)}")
+    if not isinstance(time_s, int | float) or as_column(time_s, ()) is None:
+        raise ResultsError(f"{where}: time: expected seconds, found {show(time_s)}")
     people = fields.get("people")
     if not isinstance(people, list):
-        raise ResultsError(f"{where}: people: expected a list, found {_show(people)}")
+        raise ResultsError(f"{where}: people: expected a list, found {show(people)}")
     for i, person in enumerate(people):
-        _expect_object(person, f"{where}: people[{i}]")
-    return Record(frame, float(time_s), _parse_people(people, skeleton, where))
+        expect_object(person, f"{where}: people[{i}]")
+    return Record(frame, float(time_s), _parse_people(people, header, where))
 
 
-def _parse_people(people: list[dict[str, Any]], skeleton: Skeleton, where: str) -> Instances:
-    K = skeleton.num_keypoints
+def _parse_people(people: list[dict[str, Any]], header: Header, where: str) -> Instances:
+    K = header.skeleton.num_keypoints
     track_ids = [
-        _expect_integer(person, "track_id", UNTRACKED, f"{where}: people[{i}]")
+        expect_integer(person, "track_id", UNTRACKED, f"{where}: people[{i}]")
         for i, person in enumerate(people)
     ]
     keypoints = None
     if not people or any(person.get("keypoints") != [] for person in people):
-        keypoints = _read_column(people, "keypoints", (K, 3), f"{K} triples", where)
+        keypoints = read_column(people, "keypoints", (K, 3), f"{K} triples", where)
     smoothed = None
     if any("smoothed" in person for person in people):
-        smoothed = _read_column(people, "smoothed", (K, 2), f"{K} pairs", where)
+        smoothed = read_column(people, "smoothed", (K, 2), f"{K} pairs", where)
         if keypoints is None:
             raise ResultsError(f"{where}: people[0].keypoints: empty, but there are smoothed ones")
+    masks = None
+    if any("mask" in person for person in people):
+        encoded = [person.get("mask") for person in people]
+        masks = decode_masks(encoded, (header.width, header.height), f"{where}: ")
     return Instances(
-        boxes_xyxy=_read_column(people, "box", (4,), "4 numbers", where),
-        box_scores=_read_column(people, "score", (), "a number", where),
+        boxes_xyxy=read_column(people, "box", (4,), "4 numbers", where),
+        box_scores=read_column(people, "score", (), "a number", where),
         keypoints_xy=None if keypoints is None else keypoints[..., :2],
         keypoint_scores=None if keypoints is None else keypoints[..., 2],
         smoothed_xy=smoothed,
         track_ids=np.array(track_ids, np.int64),
+        masks=masks,
     )
-
-
-def _read_column(
-    people: list[dict[str, Any]], field: str, shape: tuple[int, ...], expected: str, where: str
-) -> FloatArray:
-    """Read one field of everyone as (N, *shape)."""
-    rows = [person.get(field) for person in people]
-    column = _as_column(rows, (len(rows), *shape)) if rows else np.zeros((0, *shape), np.float32)
-    if column is not None:
-        return column
-    wrong = next(i for i, row in enumerate(rows) if _as_column(row, shape) is None)
-    row = rows[wrong]
-    found = _show(row)
-    if isinstance(row, list) and shape:
-        found = "other values (NaN, text or uneven rows)" if len(row) == shape[0] else str(len(row))
-    raise ResultsError(f"{where}: people[{wrong}].{field}: expected {expected}, found {found}")
-
-
-def _as_column(value: object, shape: tuple[int, ...]) -> FloatArray | None:
-    """Finite numbers of one shape as float32; None when they are something else."""
-    try:
-        array = np.asarray(value)
-    except ValueError:  # Uneven rows.
-        return None
-    if array.dtype.kind not in "iuf" or array.shape != shape or not (abs(array) <= _LARGEST_NUMBER).all():
-        return None
-    return array.astype(np.float32)
-
-
-def _expect_object(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ResultsError(f"{where}: expected an object {{...}}, found {_show(value)}")
-    return value
-
-
-def _expect_integer(fields: dict[str, Any], field: str, least: int, where: str) -> int:
-    value = fields.get(field)
-    if type(value) is not int or not least <= value <= _LARGEST_INTEGER:
-        separator = "." if where.endswith("]") else ": "
-        raise ResultsError(
-            f"{where}{separator}{field}: expected a whole number from {least}, found {_show(value)}"
-        )
-    return value
-
-
-def _show(value: object) -> str:
-    return "nothing" if value is None else reprlib.repr(value)

@@ -46,6 +46,7 @@ class People:
         keypoints_xy: (N, K, 2), pixels: `Instances.drawn_xy`.
         keypoint_scores: (N, K).
         present: (N, K) bool, False where a keypoint is below the threshold or was never estimated.
+        masks: (N, H, W) bool, or None where no network gave any.
     """
 
     track_ids: IntArray
@@ -55,6 +56,7 @@ class People:
     keypoints_xy: RoundedArray
     keypoint_scores: RoundedArray
     present: BoolArray
+    masks: BoolArray | None = None
 
     def __len__(self) -> int:
         return len(self.track_ids)
@@ -111,6 +113,7 @@ def select_people(
         keypoints_xy=round_pixels(xy[chosen]),
         keypoint_scores=round_scores(scores[chosen]),
         present=present[chosen],
+        masks=None if instances.masks is None else instances.masks[chosen],
     )
 
 

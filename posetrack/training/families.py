@@ -11,11 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.hrnet.classification_recipe import CLASS_NETWORKS, list_class_recipes, read_class_recipe
 from models.hrnet.recipe import NETWORKS as TOP_DOWN_NETWORKS
 from models.hrnet.recipe import list_pose_recipes, read_pose_recipe
+from models.rcnn.recipe import NETWORKS as DETECTION_NETWORKS
+from models.rcnn.recipe import list_detection_recipes, read_detection_recipe
+from models.swahr.recipe import list_bottom_up_recipes, read_bottom_up_recipe
+from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from models.training.errors import TrainingRecipeError
 from models.training.loop import Trainer
 from models.training.recipe import suggest
+from posetrack.training.bottom_up import make_bottom_up_trainer
+from posetrack.training.classification import make_classification_trainer
+from posetrack.training.detection import make_detection_trainer
 from posetrack.training.run import TrainingRun
 from posetrack.training.top_down import make_top_down_trainer
 
@@ -46,6 +54,27 @@ FAMILIES: dict[str, Family] = {
         read_recipe=read_pose_recipe,
         make_trainer=make_top_down_trainer,
         counted="people",
+    ),
+    "detection": Family(
+        networks=DETECTION_NETWORKS,
+        list_recipes=list_detection_recipes,
+        read_recipe=read_detection_recipe,
+        make_trainer=make_detection_trainer,
+        counted="pictures",
+    ),
+    "bottom-up": Family(
+        networks=BOTTOM_UP_NETWORKS,
+        list_recipes=list_bottom_up_recipes,
+        read_recipe=read_bottom_up_recipe,
+        make_trainer=make_bottom_up_trainer,
+        counted="pictures",
+    ),
+    "classification": Family(
+        networks=CLASS_NETWORKS,
+        list_recipes=list_class_recipes,
+        read_recipe=read_class_recipe,
+        make_trainer=make_classification_trainer,
+        counted="pictures",
     ),
 }
 """The families that can be trained."""

@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 from models.data.coco import encode_coco_results, read_coco_detections, read_coco_samples
+from models.data.crop import fit_boxes
 from models.data.mpii import read_mpii_samples
 from models.data.samples import FloatArray, PoseSamples, enclose_keypoints, join_samples, keep_trainable
 from models.hrnet.dataset import PoseDataset
 from models.hrnet.recipe import PoseRecipe, make_network
+from models.hrnet.start import load_body, load_whole
 from models.hrnet.train import (
-    load_body,
     make_coding,
     make_dataset,
     make_pose_losses,
@@ -64,7 +65,8 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
 
     Args:
         recipe: What to train.
-        run: Where, and who takes part; its weights are the body's.
+        run: Where, and who takes part; its weights stand for those that the recipe names: the whole network's
+            for `network.weights`, else the body's.
 
     Raises:
         TrainingError: Data or weights are missing or not what they should be.
@@ -76,7 +78,9 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
         raise TrainingError(f"{data_folder}: no such folder; give the data's with --data")
     torch.manual_seed(recipe.loop.seed)
     network = make_network(recipe.network, skeleton.num_keypoints)
-    if run.weights is not None or recipe.network.body:
+    if recipe.network.weights:
+        load_whole(network, run.weights or data_folder / recipe.network.weights)
+    elif run.weights is not None or recipe.network.body:
         load_body(network, run.weights or data_folder / recipe.network.body)
     upper_body = tuple(i for i, name in enumerate(skeleton.names) if not name.endswith(_LEGS))
     samples = keep_trainable(read_samples(recipe, skeleton, data_folder, is_training=True))
@@ -221,8 +225,9 @@ def _make_measure(
 
     def measure(people: PoseSamples, keypoints_xy: FloatArray, scores: FloatArray) -> Metrics:
         totals = score_people(people.scores, scores)
-        kept = _suppress(people, keypoints_xy, totals, skeleton) if recipe.data.dev_detections else slice(None)
-        rows = np.arange(len(people))[kept]
+        rows = np.arange(len(people))
+        if recipe.data.dev_detections:
+            rows = suppress_alike(people, keypoints_xy, totals, compute_region_areas(people, recipe), skeleton)
         results = encode_coco_results(people.select(rows), keypoints_xy[rows], scores[rows], totals[rows])
         if skeleton is CROWDPOSE_14:
             return evaluate_crowdpose(annotations, results, annotations_name=str(path))
@@ -231,12 +236,28 @@ def _make_measure(
     return measure
 
 
-def _suppress(
-    people: PoseSamples, keypoints_xy: FloatArray, scores: FloatArray, skeleton: Skeleton
+def compute_region_areas(people: PoseSamples, recipe: PoseRecipe) -> FloatArray:
+    """The areas (N,) in px^2 of the regions that the network sees: a person's size in the public code's NMS."""
+    width, height = recipe.size_wh
+    _, widths_px = fit_boxes(people.boxes_xyxy, recipe.size_wh, recipe.crop.padding)
+    return np.asarray(widths_px**2 * height / width, np.float32)
+
+
+def suppress_alike(
+    people: PoseSamples, keypoints_xy: FloatArray, scores: FloatArray, areas_px2: FloatArray, skeleton: Skeleton
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Rows that stay after OKS-NMS within each picture."""
-    sizes = people.boxes_xyxy[:, 2:] - people.boxes_xyxy[:, :2]
-    areas = np.prod(np.maximum(sizes, 0), axis=1)
+    """Leave out poses that are too much like a surer one of the same picture (OKS-NMS, Papandreou et al.).
+
+    Args:
+        people: N, with their pictures.
+        keypoints_xy: (N, K, 2) predicted, pixels.
+        scores: (N,) of the poses.
+        areas_px2: (N,).
+        skeleton: Gives the sigmas.
+
+    Returns:
+        The rows that stay, rising.
+    """
     kept = []
     for image in np.unique(people.image_index):
         rows = np.flatnonzero(people.image_index == image)
@@ -244,7 +265,7 @@ def _suppress(
             keypoints_xy[rows],
             np.ones(keypoints_xy[rows].shape[:2], bool),
             scores[rows],
-            areas_px2=areas[rows],
+            areas_px2=areas_px2[rows],
             sigmas=np.array(skeleton.sigmas, np.float32),
             max_oks=_MAX_OKS,
         )

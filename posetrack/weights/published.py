@@ -15,6 +15,7 @@ _MMPOSE_HOSTS = (
     "https://openmmlab.oss-cn-hangzhou.aliyuncs.com/mmpose",
 )
 _MMPOSE = "https://github.com/open-mmlab/mmpose"
+_TORCHVISION = "https://github.com/pytorch/vision"
 _HRNET = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"
 _TOP_DOWN = "COCO val2017, boxes of a detector with AP 56.4 on people, flip test"
 _BOTTOM_UP = "COCO val2017, one scale, flip test"
@@ -99,6 +100,22 @@ def _release(name: str, kind: str, *, ap: float, size_bytes: int, sha256: str) -
     )
 
 
+def _torchvision(kind: str, file_name: str, stated: str, num_keypoints: int = 17) -> PublishedWeights:
+    """An entry of torchvision's, whose file names tell the first eight digits: `NAME-DIGITS.pth`."""
+    return PublishedWeights(
+        name=kind,
+        kind=kind,
+        file_name=file_name,
+        urls=(f"https://download.pytorch.org/models/{file_name}",),
+        sha256=file_name.removesuffix(".pth").rpartition("-")[2],
+        size_bytes=None,
+        licence="BSD-3-Clause",
+        source=_TORCHVISION,
+        stated=f"{stated} (COCO val2017)",
+        num_keypoints=num_keypoints,
+    )
+
+
 _ENTRIES = (
     _mmpose("hrnet-w32-256x192", "top_down/hrnet/hrnet_w32_coco_256x192-c78dce93_20200708.pth", (0.746, 0.799)),
     _mmpose("hrnet-w32-384x288", "top_down/hrnet/hrnet_w32_coco_384x288-d9f0d786_20200708.pth", (0.760, 0.810)),
@@ -159,6 +176,9 @@ _ENTRIES = (
         (0.686, 0.731),
         measured=_BOTTOM_UP,
     ),
+    _torchvision("faster-rcnn-r50", "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth", "box AP 0.370", 0),
+    _torchvision("mask-rcnn-r50", "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", "box AP 0.379, mask AP 0.346", 0),
+    _torchvision("keypoint-rcnn-r50", "keypointrcnn_resnet50_fpn_coco-fc266e95.pth", "box AP 0.546, AP 0.650"),
     _release(
         "hrnet-w32-256x192-release",
         "hrnet-w32-256x192",

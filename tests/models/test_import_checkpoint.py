@@ -1,6 +1,7 @@
 """Published checkpoints become weights of ours, and nothing else in them does anything."""
 
 import pickle
+import re
 from collections import OrderedDict
 
 import pytest
@@ -10,7 +11,7 @@ from safetensors import safe_open
 from models import checkpoints
 from models.backbones.hrnet import HRNetConfig
 from models.backbones.resnet import ResNetConfig
-from models.checkpoints import CheckpointError, import_checkpoint, load_checkpoint, write_weights
+from models.checkpoints import IMPORTABLE, CheckpointError, import_checkpoint, load_checkpoint, write_weights
 from models.hrnet.network import ClassificationHRNet, PoseHRNet, SimpleBaseline
 from models.swahr.network import HigherHRNet
 
@@ -194,3 +195,25 @@ def test_a_missing_file_an_empty_one_and_an_unknown_kind_are_refused(tmp_path):
         import_checkpoint(save([torch.zeros(1)], tmp_path / "list.pth"), "tiny")
     with pytest.raises(CheckpointError, match=r"kind 'hrnet-w99': not known; known: hrnet-w18-256x192"):
         import_checkpoint(tmp_path / "w.pth", "hrnet-w99")
+
+
+@pytest.mark.parametrize("kind", ["faster-rcnn-r50", "mask-rcnn-r50", "keypoint-rcnn-r50"])
+def test_torchvision_files_have_names_of_before_convolutions_were_blocks(tmp_path, kind):
+    with torch.device("meta"):
+        own = IMPORTABLE[kind](1).state_dict()
+    published = {}
+    for number, name in enumerate(own):
+        old = name.replace("rpn.head.conv.0.0.", "rpn.head.conv.")
+        old = re.sub(r"(fpn\.\w+_blocks\.\d)\.0\.", r"\1.", old)
+        old = re.sub(r"mask_head\.(\d)\.0\.", lambda match: f"mask_head.mask_fcn{int(match[1]) + 1}.", old)
+        # One number in each: which one it was is seen, and the file stays small.
+        published[old] = torch.tensor(float(number)).expand(own[name].shape)
+    path = tmp_path / "published.pth"
+    torch.save(published, path)
+    state = import_checkpoint(path, kind)
+    assert list(state) == list(own)
+    assert [tensor.flatten()[0].item() for tensor in state.values()] == list(range(len(own)))
+    del published["rpn.head.conv.weight"]
+    torch.save(published, path)
+    with pytest.raises(CheckpointError, match=r"missing rpn\.head\.conv\.0\.0\.weight"):
+        import_checkpoint(path, kind)

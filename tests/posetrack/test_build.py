@@ -1,19 +1,41 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
+from models.backbones.hrnet import HRNetConfig
+from models.swahr.network import HigherHRNet
 from posetrack.build import build_pipeline
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError, WeightsError
-from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe, list_recipes, read_recipe
+from posetrack.predictors import hrnet, multitask, rcnn, swahr
+from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe, list_recipes, read_recipe, use_weights
 
 COMPUTE = Compute(torch.device("cpu"))
+TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
+
+
+def silence(network, weights):
+    """Stands in for weights: what heads of heatmaps put out is 0."""
+    for name, parameter in network.named_parameters():
+        if name.startswith("final_layer"):
+            nn.init.zeros_(parameter)
 
 
 @pytest.mark.parametrize("name", list_recipes())
-def test_every_shipped_recipe_builds(name):
+def test_every_shipped_recipe_builds(name, monkeypatch):
+    # Published weights are not here. Random ones give too much to compare engines by.
+    for module in (hrnet, multitask, rcnn, swahr):
+        monkeypatch.setattr(module, "load_weights", silence)
+    # What engines make of networks of this size is tested beside them, and takes long.
+    monkeypatch.setattr(
+        swahr, "make_swahr_network", lambda config, count: HigherHRNet(TINY, count, config.has_scale_maps)
+    )
     recipe = read_recipe(name)
+    if not recipe.detector.weights and not recipe.detector.network.startswith("movenet"):
+        recipe = use_weights(recipe, Path("any.safetensors"))
     plain = build_pipeline(recipe, COMPUTE)
     stages = [process.__module__.rpartition(".")[2] for process in plain.processors]
     ahead = [] if COMPUTE.engine == "torch" else ["pipeline"]
@@ -40,3 +62,23 @@ def test_damaged_weights_are_an_error_of_ours(monkeypatch):
     )
     with pytest.raises(WeightsError, match="damaged"):
         build_pipeline(read_recipe("fast"), COMPUTE)
+
+
+def test_weights_are_for_networks_that_take_them():
+    with pytest.raises(RecipeError, match=r"fast: has no \[estimator\] that takes --weights"):
+        use_weights(read_recipe("fast"), Path("mine.safetensors"))
+    for name in ("swahr-w32", "higher-hrnet-w32"):
+        recipe = use_weights(read_recipe(name), Path("no.safetensors"))
+        assert recipe.detector.weights == "no.safetensors"
+        with pytest.raises(WeightsError, match=r"no\.safetensors"):
+            build_pipeline(recipe, COMPUTE)
+    with pytest.raises(RecipeError, match="movenet-thunder has weights, keypoints and crops of its own"):
+        build_pipeline(use_weights(read_recipe("default"), Path("mine.safetensors")), COMPUTE)
+    recipe = use_weights(read_recipe("hrnet-w32"), Path("no.safetensors"))
+    with pytest.raises(WeightsError, match=r"no\.safetensors"):
+        build_pipeline(recipe, COMPUTE)
+    with pytest.raises(RecipeError, match=r"detector\.weights: multitask-rb-h needs weights"):
+        build_pipeline(read_recipe("multitask"), COMPUTE)
+    nameless = replace(recipe, estimator=EstimatorRecipe("hrnet-w32"))
+    with pytest.raises(RecipeError, match=r"estimator\.weights: hrnet-w32 needs weights"):
+        build_pipeline(nameless, COMPUTE)

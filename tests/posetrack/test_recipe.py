@@ -46,7 +46,7 @@ def test_a_file_of_ones_own(tmp_path):
         ("detector = 3\n", "'detector' is a table; write it as [detector]"),
         ("[detector]\n", "recipe.toml: detector: 'network' is missing"),
         (DETECTOR + "netwrk = 1\n", "recipe.toml: detector: unknown key 'netwrk'; did you mean 'network'?"),
-        (DETECTOR + "zzz = 1\n", "unknown key 'zzz'; known: network, longest_side_px"),
+        (DETECTOR + "zzz = 1\n", "unknown key 'zzz'; known: network, weights, longest_side_px"),
         (DETECTOR + 'nms_iou = "a"\n', "recipe.toml: detector.nms_iou: expected a number, got 'a'"),
         (DETECTOR + "nms_iou = true\n", "detector.nms_iou: expected a number, got True"),
         (DETECTOR + "batch_frames = 1.5\n", "detector.batch_frames: expected a whole number, got 1.5"),

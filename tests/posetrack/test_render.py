@@ -100,3 +100,15 @@ def test_colours_are_steady_and_differ():
     assert color_of(7) == color_of(7)
     assert len({color_of(i) for i in range(1, 40)}) == 39
     assert color_of(UNTRACKED) == (160, 160, 160)
+
+
+def test_masks_tint_what_they_cover():
+    masks = np.zeros((2, 60, 80), bool)
+    masks[0, 10:30, 20:40] = True
+    instances = Instances(masks=masks, track_ids=np.array([3, 4]))
+    frame = Frame(0, 0.0, np.full((60, 80, 3), 100, np.uint8), instances)
+    drawn = Renderer(COCO_17, RenderStyle(ids=False))(frame)
+    wanted = 0.6 * 100 + 0.4 * np.array(color_of(3))
+    np.testing.assert_allclose(drawn[masks[0]], np.tile(wanted, (400, 1)), atol=1)
+    assert (drawn[~masks[0]] == 100).all()
+    assert (Renderer(COCO_17, RenderStyle(ids=False, masks=False))(frame) == 100).all()

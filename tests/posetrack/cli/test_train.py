@@ -1,5 +1,8 @@
 import csv
 import json
+import signal
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -249,7 +252,7 @@ def test_stick_figures_are_learnt(tmp_path, stand_in):
     assert (tmp_path / "out" / "recipe.toml").read_text() == (tmp_path / "tiny.toml").read_text()
 
 
-def test_stopped_and_resumed_is_as_not_stopped(tmp_path):
+def test_stopped_and_resumed_is_as_not_stopped(tmp_path, one_thread):
     write_coco(tmp_path)
     write_recipe(tmp_path, epochs=2, every=2)
     train(tmp_path, out="straight")
@@ -260,6 +263,106 @@ def test_stopped_and_resumed_is_as_not_stopped(tmp_path):
         assert a == b
     a, b = (load_file(tmp_path / out / "weights.safetensors") for out in ("straight", "stopped"))
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+# A training that stands still in its eighth step: the second of its third epoch of three steps.
+STANDS_STILL = """
+import sys
+import torch
+torch.set_num_threads(1)
+from models.backbones.hrnet import HRNetConfig
+from models.hrnet import recipe
+from models.training.loop import Trainer
+recipe.NETWORKS["tiny"] = HRNetConfig(width=8, modules=(1, 1, 1), blocks=1, stem_channels=16, bottlenecks=1)
+take_step = Trainer._take_step
+def stand_still(self, batch):
+    if self.step == 7:
+        print("standing", flush=True)
+        sys.stdin.read()
+    take_step(self, batch)
+Trainer._take_step = stand_still
+from posetrack.cli.main import main
+main()
+"""
+
+
+@pytest.fixture
+def one_thread():
+    """Sums on other numbers of threads may differ in their last digits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_killed_in_mid_epoch_and_resumed_is_as_not_killed(tmp_path, one_thread):
+    write_coco(tmp_path)
+    path = write_recipe(tmp_path, epochs=4, every=4)
+    text = path.read_text().replace("batch_size = 4", "batch_size = 2\nema_decay = 0.9")
+    path.write_text(
+        text.replace("save_every_steps = 3", "save_every_steps = 5").replace(
+            "log_every_steps = 1", "log_every_steps = 2"
+        )
+    )
+    train(tmp_path, out="straight")
+
+    command = [
+        "train",
+        str(path),
+        "--data",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "killed"),
+        "--device",
+        "cpu",
+    ]
+    child = subprocess.Popen(
+        [sys.executable, "-c", STANDS_STILL, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert any(line == "standing\n" for line in child.stdout)
+        child.kill()
+        assert child.wait() == -signal.SIGKILL
+    finally:
+        child.kill()
+        child.communicate()
+    # Of the middle of the second epoch; what came after it is lost.
+    assert [p.name for p in (tmp_path / "killed").glob("*.pt")] == ["checkpoint-00000005.pt"]
+    assert read_column(tmp_path / "killed" / "train.csv", "step") == [2, 4, 5, 6]
+
+    train(tmp_path, "--resume", out="killed")
+    for name in ("step", "loss", "learning_rate"):
+        a, b = (read_column(tmp_path / out / "train.csv", name) for out in ("straight", "killed"))
+        assert a == b
+    assert a[-1] == 2e-3
+    a, b = (load_file(tmp_path / out / "weights.safetensors") for out in ("straight", "killed"))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(("key", "is_whole"), [("weights", True), ("body", False), (None, False)])
+def test_recipe_says_what_weights_start(tmp_path, one_thread, key, is_whole):
+    write_coco(tmp_path)
+    path = write_recipe(tmp_path, epochs=1, every=0)
+    train(tmp_path)
+    text = path.read_text().replace("learning_rate = 0.002", "learning_rate = 0.0")
+    assert "learning_rate = 0.0\n" in text
+    text = text.replace("[loop]", "[loop]\nseed = 1")
+    # Another input size, which is what whole networks go on for.
+    text = text.replace("width_px = 64", "width_px = 96")
+    weights = tmp_path / "out" / "weights.safetensors"
+    if key is not None:
+        text = text.replace('name = "tiny"', f'name = "tiny"\n{key} = "out/weights.safetensors"')
+    path.write_text(text)
+    train(tmp_path, *(["--weights", str(weights)] if key is None else []), out="next")
+    old, new = load_file(weights), load_file(tmp_path / "next" / "weights.safetensors")
+    assert torch.equal(old["stage4.0.branches.0.0.conv1.weight"], new["stage4.0.branches.0.0.conv1.weight"])
+    assert torch.equal(old["final_layer.weight"], new["final_layer.weight"]) == is_whole
+    if is_whole:
+        # The command line's file stands for the recipe's, and starts the whole network as that does.
+        (tmp_path / "out").rename(tmp_path / "moved")
+        train(tmp_path, "--weights", str(tmp_path / "moved" / "weights.safetensors"), out="third")
+        third = load_file(tmp_path / "third" / "weights.safetensors")
+        assert torch.equal(old["final_layer.weight"], third["final_layer.weight"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,141 @@
+"""HRNet and SimpleBaseline behind pictures: the pose of one person a box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.backbones.imagenet import PictureNetwork
+from models.data.crop import (
+    DoubleArray,
+    crop_image,
+    fit_boxes,
+    invert_matrices,
+    make_crop_matrices,
+    transform_points,
+)
+from models.hrnet.codec import HeatmapCoding, average_flipped, decode_heatmaps
+from models.hrnet.recipe import NetworkRecipe, make_network
+from posetrack.compute import Compute
+from posetrack.frame import FloatArray, ImageArray
+from posetrack.predictors.crops import join_poses, split_batches, split_by_picture, to_batch
+from posetrack.predictors.device_images import DevicePictures, take_pictures
+from posetrack.predictors.device_warp import warp_crops
+from posetrack.skeleton import Skeleton
+from posetrack.weights.store import load_weights
+
+# Boxes and keypoints count from the edge of the first pixel; crops, as in training, from its centre.
+_HALF_PIXEL = np.float32(0.5)
+
+
+@dataclass(frozen=True)
+class TopDownConfig:
+    """What a top-down network was trained for, and how it is asked.
+
+    Attributes:
+        network: A key of `models.hrnet.recipe.NETWORKS`.
+        weights: Name of weights, or the path of a file.
+        coding: Size of the crops, and how keypoints were coded in heatmaps.
+        margin: Share by which boxes grow before they are cut out.
+        is_flip_tested: Whether to average over the mirrored crop, which takes twice as long.
+        batch_crops: Most crops in one call of the network.
+    """
+
+    network: str
+    weights: str
+    coding: HeatmapCoding
+    margin: float = 0.25
+    is_flip_tested: bool = False
+    batch_crops: int = 8
+
+
+class HRNetPredictor:
+    """The pose of one person a box, from heatmaps.
+
+    Args:
+        compute: What the network runs on.
+        config: Which network, and how it is asked.
+        skeleton: The keypoints that it was trained for.
+        pictures: Takes the pictures to the device, for crops to be cut there; predictors may share it. Without,
+            a GPU gets one of its own, and on a CPU OpenCV cuts.
+
+    Raises:
+        PoseTrackError: The engine cannot take the network.
+        WeightsError: The weights are missing or damaged, or of another network.
+    """
+
+    def __init__(
+        self,
+        compute: Compute,
+        config: TopDownConfig,
+        skeleton: Skeleton,
+        pictures: DevicePictures | None = None,
+    ) -> None:
+        network = make_network(NetworkRecipe(config.network), skeleton.num_keypoints).eval()
+        load_weights(network, config.weights)
+        width, height = config.coding.input_wh
+        # Sides that differ stand for any size.
+        example = torch.zeros(1, 3, height, width, dtype=torch.uint8)
+        self._network = compute.make_engine(PictureNetwork(network), name=config.network, example=example)
+        self._device = compute.device
+        self._config = config
+        self._skeleton = skeleton
+        self._pictures = take_pictures(compute.device, pictures)
+
+    def __call__(
+        self, images: Sequence[ImageArray], boxes_xyxy: Sequence[FloatArray]
+    ) -> list[tuple[FloatArray, FloatArray]]:
+        """Estimate the pose in each box; crops of all pictures share the network's batches.
+
+        Args:
+            images: (H, W, 3) uint8 RGB.
+            boxes_xyxy: For each picture its boxes (N, 4), pixels.
+
+        Returns:
+            For each picture keypoints (N, K, 2) in its pixels, and their scores (N, K), heights of the peaks
+            cut to 0..1.
+        """
+        matrices = [self._place(boxes) for boxes in boxes_xyxy]
+        poses = [self._predict(batch) for batch in self._cut(images, matrices)]
+        points, scores = join_poses(poses, self._skeleton.num_keypoints)
+        inverse = invert_matrices(np.concatenate([np.zeros((0, 2, 3)), *matrices]))
+        found = transform_points(points, inverse) + _HALF_PIXEL
+        return list(zip(split_by_picture(found, boxes_xyxy), split_by_picture(scores, boxes_xyxy), strict=True))
+
+    def _place(self, boxes_xyxy: FloatArray) -> DoubleArray:
+        """The maps (N, 2, 3) from picture to crop, both counted from the centre of their first pixel."""
+        size_wh = self._config.coding.input_wh
+        centres, widths = fit_boxes(boxes_xyxy - _HALF_PIXEL, size_wh, 1 + self._config.margin)
+        return make_crop_matrices(centres, widths, size_wh, is_unbiased=self._config.coding.kind == "udp")
+
+    def _cut(self, images: Sequence[ImageArray], matrices: Sequence[DoubleArray]) -> list[Tensor]:
+        """The crops of all pictures, in batches for the network."""
+        size_wh = self._config.coding.input_wh
+        if self._pictures is None:
+            crops = [
+                np.stack([crop_image(image, matrix, size_wh) for matrix in maps])
+                for image, maps in zip(images, matrices, strict=True)
+                if len(maps)
+            ]
+            return [to_batch(batch, self._device) for batch in split_batches(crops, self._config.batch_crops)]
+        # A picture without people stays where it is.
+        seen = [(image, maps) for image, maps in zip(images, matrices, strict=True) if len(maps)]
+        uploaded = self._pictures.upload([image for image, _ in seen])
+        crops_there = warp_crops(uploaded, [maps for _, maps in seen], size_wh)
+        size = self._config.batch_crops
+        return [crops_there[start : start + size] for start in range(0, len(crops_there), size)]
+
+    @torch.inference_mode()
+    def _predict(self, crops: Tensor) -> tuple[FloatArray, FloatArray]:
+        coding = self._config.coding
+        if self._config.is_flip_tested:
+            heatmaps, flipped = self._network(torch.cat([crops, crops.flip(3)]))["output"].chunk(2)
+            heatmaps = average_flipped(heatmaps, flipped, self._skeleton.flip_index, coding)
+        else:
+            heatmaps = self._network(crops)["output"]
+        points, scores = decode_heatmaps(heatmaps, coding)
+        return points.cpu().numpy(), scores.clamp(0, 1).cpu().numpy()

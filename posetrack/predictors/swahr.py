@@ -1,0 +1,141 @@
+"""HigherHRNet and SWAHR behind pictures: everyone's pose in one pass, from heatmaps and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.backbones.imagenet import PictureNetwork
+from models.data.crop import crop_image
+from models.swahr.aggregate import predict_maps
+from models.swahr.codec import DecodeConfig, decode_people
+from models.swahr.pictures import PictureView, map_to_picture, plan_views
+from models.swahr.variants import NETWORKS, make_swahr_network
+from posetrack.compute import Compute
+from posetrack.frame import ImageArray, Instances
+from posetrack.predictors.crops import to_batch
+from posetrack.predictors.device_images import DevicePictures, take_pictures
+from posetrack.predictors.device_warp import warp_crops
+from posetrack.skeleton import Skeleton
+from posetrack.weights.store import load_weights
+from trackers.oks import box_around_keypoints
+
+# Stands for every size that the networks take.
+_EXAMPLE = torch.zeros(1, 3, 64, 128, dtype=torch.uint8)
+# How far a person reaches beyond their outer keypoints, as a share of these keypoints' extent.
+_BOX_MARGIN = 0.2
+# Networks learn pixels as COCO counts them, from the middle of the first; frames count from its corner.
+_HALF_PIXEL = np.float32(0.5)
+
+
+@dataclass(frozen=True)
+class BottomUpConfig:
+    """How a bottom-up network is asked.
+
+    Attributes:
+        network: A key of `models.swahr.variants.NETWORKS`.
+        weights: Name of weights, or the path of a file.
+        shorter_side_px: Length of the pictures' shorter side in the network's input.
+        scales: Of the input, at which maps are averaged; 1 is among them.
+        is_flip_tested: Whether to average over the mirrored picture, which takes twice as long.
+        score_threshold: People whose mean keypoint score is lower are left out.
+        decode: How maps become people.
+    """
+
+    network: str
+    weights: str
+    shorter_side_px: int = 512
+    scales: tuple[float, ...] = (1.0,)
+    is_flip_tested: bool = False
+    score_threshold: float = 0.1
+    decode: DecodeConfig = field(default_factory=DecodeConfig)
+
+
+class BottomUpPredictor:
+    """People of whole pictures: keypoints from one network, and boxes around them.
+
+    Args:
+        compute: What the network runs on.
+        config: Which network, and how it is asked.
+        skeleton: The keypoints that it was trained for.
+        pictures: Takes the pictures to the device, to be resized there; predictors may share it. Without, a GPU
+            gets one of its own, and on a CPU OpenCV resizes.
+
+    Raises:
+        PoseTrackError: The engine cannot take the network.
+        WeightsError: The weights are missing or damaged, or of another network.
+    """
+
+    def __init__(
+        self,
+        compute: Compute,
+        config: BottomUpConfig,
+        skeleton: Skeleton,
+        pictures: DevicePictures | None = None,
+    ) -> None:
+        network = make_swahr_network(NETWORKS[config.network], skeleton.num_keypoints).eval()
+        load_weights(network, config.weights)
+        network.remove_scale_maps()
+        self._network = compute.make_engine(PictureNetwork(network), name=config.network, example=_EXAMPLE)
+        self._device = compute.device
+        self._pictures = take_pictures(compute.device, pictures)
+        self._config = config
+        self._skeleton = skeleton
+
+    def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
+        """Find the people in each picture.
+
+        Args:
+            images: (H, W, 3) uint8 RGB, of any sizes; those of one size in a row go through as one batch.
+
+        Returns:
+            For each picture boxes, box scores (the mean keypoint score), keypoints and their scores, surest
+            person first, in its own pixels.
+        """
+        people: list[Instances] = []
+        for _, same_size in groupby(images, key=lambda image: image.shape):
+            people += self._predict(list(same_size))
+        return people
+
+    @torch.inference_mode()
+    def _predict(self, images: list[ImageArray]) -> list[Instances]:
+        config = self._config
+        image_wh = (images[0].shape[1], images[0].shape[0])
+        views = plan_views(image_wh, config.shorter_side_px, config.scales)
+        maps = predict_maps(
+            lambda batch: list(self._network(batch).values()),
+            [self._view(images, view) for view in views],
+            [view.scale for view in views],
+            num_keypoints=self._skeleton.num_keypoints,
+            flip_index=self._skeleton.flip_index if config.is_flip_tested else None,
+        )
+        map_wh = (maps.heatmaps.shape[3], maps.heatmaps.shape[2])
+        found = decode_people(maps.heatmaps, maps.tags, self._skeleton.grouping_order, config.decode)
+        people = []
+        for decoded in found:
+            rows = np.argsort(-decoded.scores, kind="stable")
+            rows = rows[decoded.scores[rows] >= config.score_threshold]
+            points = map_to_picture(decoded.keypoints_xy[rows], map_wh, image_wh) + _HALF_PIXEL
+            scores = decoded.keypoint_scores[rows]
+            people.append(
+                Instances(
+                    boxes_xyxy=box_around_keypoints(points, scores > 0, margin=_BOX_MARGIN),
+                    box_scores=np.clip(decoded.scores[rows], 0, 1).astype(np.float32),
+                    keypoints_xy=points,
+                    keypoint_scores=np.clip(scores, 0, 1),
+                )
+            )
+        return people
+
+    def _view(self, images: list[ImageArray], view: PictureView) -> Tensor:
+        """Pictures of one size at one scale, (B, 3, H, W) uint8."""
+        if self._pictures is None:
+            resized = [crop_image(image, view.matrix, view.size_wh) for image in images]
+            return to_batch(np.stack(resized), self._device)
+        matrices = [view.matrix[None]] * len(images)
+        return warp_crops(self._pictures.upload(images), matrices, view.size_wh)

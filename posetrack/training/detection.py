@@ -1,0 +1,167 @@
+"""Training of the R-CNN family: its data, its start, and how it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.data.instances import InstanceSamples, keep_peopled, read_coco_instances, select_pictures
+from models.data.samples import IntArray
+from models.rcnn.dataset import collate_samples
+from models.rcnn.recipe import DetectionRecipe, make_network
+from models.rcnn.start import freeze_body, load_start
+from models.rcnn.train import encode_results, find_people, make_dataset, make_detection_losses
+from models.training.errors import TrainingError, TrainingRecipeError
+from models.training.loop import Evaluate, Task, Trainer
+from models.training.recipe import suggest
+from posetrack.evaluation.coco import evaluate_coco
+from posetrack.evaluation.coco_files import read_coco_annotations
+from posetrack.skeleton import SKELETONS, Skeleton
+from posetrack.training.detection_pictures import write_detection_pictures
+from posetrack.training.run import TrainingRun
+
+Metrics = dict[str, float | None]
+
+_SHOWN_PICTURES = 12
+
+
+def find_skeleton(recipe: DetectionRecipe) -> Skeleton:
+    """The skeleton that a recipe names.
+
+    Raises:
+        TrainingRecipeError: There is none of this name.
+    """
+    name = recipe.data.skeleton
+    if name not in SKELETONS:
+        raise TrainingRecipeError(f"data.skeleton: unknown '{name}'; {suggest(name, list(SKELETONS))}")
+    return SKELETONS[name]
+
+
+def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer:
+    """Everything that a recipe of the R-CNN family says, ready to run.
+
+    Args:
+        recipe: What to train.
+        run: Where, and who takes part; its weights are what the network starts from.
+
+    Raises:
+        TrainingError: Data or weights are missing or not what they should be.
+        ResultsError: The same of annotations to judge by.
+    """
+    skeleton = find_skeleton(recipe)
+    if not run.data_folder.is_dir():
+        raise TrainingError(f"{run.data_folder}: no such folder; give the data's with --data")
+    torch.manual_seed(recipe.loop.seed)
+    network = make_network(recipe.network, skeleton.num_keypoints)
+    if run.weights is not None or recipe.network.body:
+        load_start(network, run.weights or run.data_folder / recipe.network.body)
+    frozen = freeze_body(
+        network.backbone.body,
+        stages=recipe.network.frozen_stages,
+        is_batch_norm_frozen=recipe.network.is_batch_norm_frozen,
+    )
+    samples = _read_samples(recipe, skeleton, run.data_folder, is_training=True)
+    evaluate: Evaluate | None = None
+    if recipe.data.dev and recipe.loop.evaluate_every_epochs:
+        is_judge = run.world.is_main
+        evaluate = make_evaluation(recipe, skeleton, run) if is_judge else _judge_nothing
+    task = Task(
+        network,
+        make_dataset(recipe, samples, skeleton.flip_index, is_training=True),
+        samples.num_pictures,
+        make_detection_losses(frozen),
+        evaluate,
+        run.recipe_text,
+        collate_samples,
+    )
+    return Trainer(
+        task,
+        loop=recipe.loop,
+        optimizer=recipe.optimizer,
+        schedule=recipe.schedule,
+        world=run.world,
+        folder=run.out_folder,
+        report=run.report,
+    )
+
+
+def make_evaluation(
+    recipe: DetectionRecipe, skeleton: Skeleton, run: TrainingRun
+) -> Callable[[nn.Module, int], Metrics]:
+    """A function that judges a network on the recipe's dev set, and draws some of its pictures.
+
+    Returns:
+        From network and epoch to the numbers of boxes, AP first; where network and dev set have masks or
+        keypoints, also their numbers, called `segm_AP`, `keypoints_AP` and so on.
+    """
+    path = run.data_folder / recipe.data.dev
+    samples = _read_samples(recipe, skeleton, run.data_folder, is_training=False)
+    annotations = _keep_pictures(read_coco_annotations(path), samples.image_ids)
+    dataset = make_dataset(recipe, samples, skeleton.flip_index, is_training=False)
+    shown = _spread(samples.num_pictures, _SHOWN_PICTURES)
+    has_outlines = None not in samples.outlines
+    has_keypoints = bool((samples.keypoints_xyw[..., 2] > 0).any())
+
+    def evaluate(network: nn.Module, epoch: int) -> Metrics:
+        found = find_people(
+            network,
+            dataset,
+            num_workers=recipe.loop.num_workers if len(dataset) > 64 else 0,
+            precision=recipe.loop.precision,
+        )
+        pictures = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
+        write_detection_pictures(samples, found, shown, pictures)
+        results = encode_results(found, samples.image_ids)
+        numbers = evaluate_coco(annotations, results, iou_type="bbox", annotations_name=str(path))
+        others: dict[str, dict[str, Any]] = {}
+        if found.masks is not None and has_outlines:
+            others["segm"] = {}
+        if found.keypoints_xyw is not None and has_keypoints:
+            others["keypoints"] = {"sigmas": skeleton.sigmas}
+        for iou_type, options in others.items():
+            found_numbers = evaluate_coco(
+                annotations, results, iou_type=iou_type, annotations_name=str(path), **options
+            )
+            numbers |= {f"{iou_type}_{name}": number for name, number in found_numbers.items()}
+        return numbers
+
+    return evaluate
+
+
+def _read_samples(
+    recipe: DetectionRecipe, skeleton: Skeleton, data_folder: Path, *, is_training: bool
+) -> InstanceSamples:
+    data, K = recipe.data, skeleton.num_keypoints
+    if not is_training:
+        dev = read_coco_instances(data_folder / data.dev, data_folder / data.dev_images, K)
+        most = data.max_dev_pictures or dev.num_pictures
+        return select_pictures(dev, _spread(dev.num_pictures, most))
+    samples = read_coco_instances(
+        data_folder / data.train, data_folder / data.train_images, K, min_box_score=data.min_box_score
+    )
+    return keep_peopled(samples) if data.is_peopled_only else samples
+
+
+def _keep_pictures(annotations: dict[str, Any], image_ids: IntArray) -> dict[str, Any]:
+    """Annotations of some pictures only."""
+    kept = set(image_ids.tolist())
+    return {
+        **annotations,
+        "images": [image for image in annotations["images"] if image["id"] in kept],
+        "annotations": [person for person in annotations["annotations"] if person["image_id"] in kept],
+    }
+
+
+def _spread(count: int, most: int) -> IntArray:
+    """Rising positions, spread over all."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+def _judge_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
+    """Stands where only the main process judges."""
+    raise AssertionError("only the main process judges")

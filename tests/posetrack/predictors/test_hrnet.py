@@ -1,0 +1,167 @@
+"""Top-down prediction: coordinates there and back, batches, the flip test, devices."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from models.data.crop import crop_image, make_crop_matrices
+from models.hrnet.codec import HeatmapCoding
+from models.hrnet.recipe import NetworkRecipe, make_network
+from posetrack.compute import Compute
+from posetrack.errors import WeightsError
+from posetrack.predictors import hrnet
+from posetrack.predictors.device_images import DevicePictures
+from posetrack.predictors.device_warp import warp_crops
+from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
+from posetrack.skeleton import COCO_17
+
+EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
+DEVICES = [torch.device(name) for name in ("cpu", *(["cuda"] if torch.cuda.is_available() else []))]
+
+
+class BlobFinder(nn.Module):
+    """Heatmaps that are as bright as the crop: every keypoint is where the crop has its one blob."""
+
+    def __init__(self, kind="dark"):
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, images):
+        grey = images.mean(dim=1, keepdim=True)
+        if self.kind == "udp":
+            cells_hw = [side // 4 for side in images.shape[2:]]
+            bright = nn.functional.interpolate(grey, cells_hw, mode="bilinear", align_corners=True)
+        else:
+            # The middle of cell c lies at input pixel 4 c: averages about it, not beside it.
+            bright = nn.functional.avg_pool2d(grey, 5, stride=4, padding=2)
+        return (bright + 3).expand(-1, COCO_17.num_keypoints, -1, -1) / 6
+
+
+@pytest.fixture
+def make_predictor(monkeypatch):
+    def make(network, *, kind="dark", pictures=None, device=DEVICES[0], **settings):
+        monkeypatch.setattr(hrnet, "make_network", lambda recipe, num_keypoints: network)
+        monkeypatch.setattr(hrnet, "load_weights", lambda module, weights: None)
+        coding = HeatmapCoding(input_wh=(96, 128), sigma_cells=1.5, kind=kind)
+        config = TopDownConfig("hrnet-w18", "any", coding, **settings)
+        compute = Compute(device, engine="torch", precision="f32")
+        return HRNetPredictor(compute, config, COCO_17, pictures)
+
+    return make
+
+
+def draw_blob(width, height, x, y, sigma=6.0):
+    """A picture with a bright blob about a point, in continuous pixels."""
+    xs, ys = np.arange(width) + 0.5, np.arange(height) + 0.5
+    blob = np.exp(-((xs - x) ** 2 + (ys[:, None] - y) ** 2) / (2 * sigma**2))
+    return np.repeat((255 * blob).astype(np.uint8)[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize("is_flip_tested", [False, True])
+@pytest.mark.parametrize("kind", ["offset", "dark", "udp"])
+def test_keypoints_come_back_where_they_are(make_predictor, kind, is_flip_tested):
+    places = [(60.0, 40.0), (131.3, 92.7), (83.6, 120.2)]
+    images = [draw_blob(200, 160, x, y) for x, y in places]
+    boxes = [np.array([[x - 40, y - 60, x + 30, y + 50]], np.float32) for x, y in places]
+    predict = make_predictor(BlobFinder(kind), kind=kind, is_flip_tested=is_flip_tested)
+    # A cell is 5.7 px of the picture here. The flip test moves maps by a whole cell where 3/4 would be right.
+    most = 5.7 * (0.5 if kind == "offset" else 0.14 if is_flip_tested and kind == "dark" else 0.05)
+    for (points, scores), place in zip(predict(images, boxes), places, strict=True):
+        assert points.shape == (1, 17, 2)
+        assert points.dtype == scores.dtype == np.float32
+        np.testing.assert_allclose(points[0], np.tile(place, (17, 1)), atol=most)
+        assert (scores > 0.5).all()
+        assert (scores <= 1).all()
+
+
+def test_pictures_share_batches_and_get_their_own_people(make_predictor):
+    sizes = []
+
+    class Counting(BlobFinder):
+        def forward(self, images):
+            sizes.append(len(images))
+            return super().forward(images)
+
+    images = [draw_blob(120, 100, 30 + 20 * i, 50) for i in range(4)]
+    counts = (2, 0, 3, 1)
+    rng = np.random.default_rng(0)
+    boxes = [
+        np.concatenate([rng.uniform(0, 20, (n, 2)), rng.uniform(80, 110, (n, 2))], axis=1).astype(np.float32)
+        for n in counts
+    ]
+    predict = make_predictor(Counting(), batch_crops=4)
+    sizes.clear()
+    together = predict(images, boxes)
+    assert sizes == [4, 2]
+    alone = make_predictor(BlobFinder(), batch_crops=1)
+    for image, box, (points, scores) in zip(images, boxes, together, strict=True):
+        assert len(points) == len(scores) == len(box)
+        for i in range(len(box)):
+            ((one_points, one_scores),) = alone([image], [box[i : i + 1]])
+            np.testing.assert_allclose(points[i], one_points[0], atol=1e-3)
+            np.testing.assert_allclose(scores[i], one_scores[0], atol=1e-5)
+
+
+def test_nobody_is_no_call(make_predictor, monkeypatch):
+    predict = make_predictor(BlobFinder())
+    monkeypatch.setattr(predict, "_predict", lambda crops: pytest.fail("nobody is here"))
+    none = np.zeros((0, 4), np.float32)
+    ((points, scores),) = predict([np.zeros((9, 9, 3), np.uint8)], [none])
+    assert points.shape == (0, 17, 2)
+    assert scores.shape == (0, 17)
+    assert predict([], []) == []
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+def test_crops_cut_on_the_device_are_those_of_opencv(device):
+    rng = np.random.default_rng(1)
+    images = [
+        np.clip(rng.normal(128, 20, (h, w, 3)) + 90 * np.sin(np.arange(w) / 9)[:, None], 0, 255).astype(
+            np.uint8
+        )
+        for w, h in ((160, 120), (97, 203))
+    ]
+    matrices = [
+        make_crop_matrices(rng.uniform(0, 160, (n, 2)), rng.uniform(30, 300, n), (48, 64), rotations_deg=turn)
+        for n, turn in ((3, 0.0), (2, 20.0))
+    ]
+    crops = warp_crops(DevicePictures(device).upload(images), matrices, (48, 64))
+    assert crops.is_contiguous(memory_format=torch.channels_last)
+    wanted = [crop_image(i, m, (48, 64)) for i, maps in zip(images, matrices, strict=True) for m in maps]
+    found = crops.permute(0, 2, 3, 1).cpu().numpy().astype(int)
+    difference = np.abs(found - np.stack(wanted))
+    # OpenCV may place samples on 1/32 px, and this is a noisy picture.
+    assert difference.max() <= 8
+    assert difference.mean() < 0.6
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+def test_device_path_finds_the_same(make_predictor, device):
+    images = [draw_blob(200, 160, 60, 40), draw_blob(90, 200, 50, 120)]
+    boxes = [
+        np.array([[20, 0, 100, 90], [30, 10, 90, 80]], np.float32),
+        np.array([[10, 60, 80, 190]], np.float32),
+    ]
+    on_cpu = make_predictor(BlobFinder())(images, boxes)
+    there = make_predictor(BlobFinder(), device=device, pictures=DevicePictures(device), batch_crops=2)
+    for (points, scores), (device_points, device_scores) in zip(on_cpu, there(images, boxes), strict=True):
+        np.testing.assert_allclose(device_points, points, atol=0.2)
+        np.testing.assert_allclose(device_scores, scores, atol=0.02)
+
+
+def test_weights_of_a_file_fill_the_network(tmp_path):
+    network = make_network(NetworkRecipe("hrnet-w18"), 17)
+    path = tmp_path / "mine.safetensors"
+    save_file(network.state_dict(), path)
+    coding = HeatmapCoding(input_wh=(96, 128), sigma_cells=1.5)
+    predict = HRNetPredictor(EAGER, TopDownConfig("hrnet-w18", str(path), coding), COCO_17)
+    image = np.random.default_rng(0).integers(0, 256, (80, 60, 3)).astype(np.uint8)
+    box = np.array([[5, 5, 50, 70]], np.float32)
+    ((points, _),) = predict([image], [box])
+    assert np.isfinite(points).all()
+    with pytest.raises(WeightsError, match="does not fit the network"):
+        HRNetPredictor(EAGER, TopDownConfig("hrnet-w32", str(path), coding), COCO_17)
+    with pytest.raises(WeightsError, match="fetch"):
+        HRNetPredictor(EAGER, TopDownConfig("hrnet-w32", "hrnet-w32-256x192", coding), COCO_17)

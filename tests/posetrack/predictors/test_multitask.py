@@ -1,0 +1,104 @@
+"""Multitask prediction: boxes, masks and keypoints of whole pictures, in the pictures' own pixels."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.backbones.resnet_fpn import ResNetFPNConfig
+from models.rcnn.network import MultitaskConfig
+from posetrack.compute import Compute
+from posetrack.predictors import multitask
+from posetrack.predictors.multitask import MultitaskPredictor
+from posetrack.skeleton import COCO_17
+
+CPU = Compute(torch.device("cpu"))
+SMALL = MultitaskConfig(
+    backbone=ResNetFPNConfig(name="resnet18", scales="multi", channels=16),
+    deformed="none",
+    proposals=(64, 32),
+    box_width=32,
+    mask_layers=(8,) * 4,
+    keypoint_layers=(8,) * 2,
+)
+
+
+@pytest.fixture
+def make_predictor(monkeypatch):
+    monkeypatch.setattr(multitask, "load_weights", lambda module, weights: None)
+
+    def make(config=SMALL, **settings):
+        torch.manual_seed(0)
+        monkeypatch.setitem(multitask.MULTITASK_NETWORKS, "small", config)
+        settings = {"longest_side_px": 128, "score_threshold": 0.05, "nms_iou": 0.5, **settings}
+        return MultitaskPredictor(CPU, network="small", weights="any", skeleton=COCO_17, **settings)
+
+    return make
+
+
+@pytest.fixture
+def planted(monkeypatch, make_predictor):
+    """A predictor whose network finds the left half of each picture, and something that is nobody."""
+
+    def plant(**settings):
+        predict = make_predictor(**settings)
+
+        def find(batch, sizes_wh):
+            w, h = sizes_wh[0]
+            people = {
+                "boxes": torch.tensor([[0.0, 0.0, w / 2, h], [0.0, 0.0, 9.0, 9.0]]),
+                "labels": torch.tensor([1, 2]),
+                "scores": torch.tensor([0.9, 0.8]),
+                "masks": torch.ones(2, 28, 28),
+                "keypoints": torch.full((2, 17, 2), 1.0) * torch.tensor([w / 4, h / 2]),
+                "keypoint_scores": torch.full((2, 17), 2.0),
+            }
+            return [people] * len(batch)
+
+        monkeypatch.setattr(predict, "_network", find)
+        return predict
+
+    return plant
+
+
+def test_everything_comes_back_in_the_picture(planted):
+    images = [np.zeros((360, 640, 3), np.uint8)] * 2 + [np.zeros((300, 100, 3), np.uint8)]
+    for image, people in zip(images, planted()(images), strict=True):
+        height, width = image.shape[:2]
+        np.testing.assert_allclose(people.boxes_xyxy, [[0, 0, width / 2, height]], rtol=0.02)
+        np.testing.assert_allclose(people.keypoints_xy[0, 3], [width / 4, height / 2], rtol=0.02)
+        assert people.box_scores.tolist() == pytest.approx([0.9])
+        assert people.keypoint_scores.max() <= 1
+        assert people.masks.shape == (1, height, width)
+        # All but the borders, where the mask's enlargement fades out.
+        assert people.masks[0, 20 : height - 20, 5 : width // 2 - 12].all()
+        assert not people.masks[0, :, width // 2 + 12 :].any()
+
+
+def test_logits_become_scores(planted):
+    config = MultitaskConfig(**{**vars(SMALL), "keypoint_loss": "cross_entropy", "has_offsets": False})
+    ((people),) = planted(config=config)([np.zeros((90, 120, 3), np.uint8)])
+    np.testing.assert_allclose(people.keypoint_scores, torch.tensor(2.0).sigmoid().item(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("has_masks", "has_keypoints"), [(True, True), (False, True), (True, False)])
+def test_network_runs_with_each_head(make_predictor, has_masks, has_keypoints):
+    config = MultitaskConfig(**{**vars(SMALL), "has_masks": has_masks, "has_keypoints": has_keypoints})
+    predict = make_predictor(config, score_threshold=0.0)
+    images = [np.random.default_rng(i).integers(0, 256, (90, 120, 3)).astype(np.uint8) for i in range(2)]
+    together = predict(images)
+    for image, people in zip(images, together, strict=True):
+        assert len(people) > 0
+        assert (people.masks is not None) == has_masks
+        assert (people.keypoints_xy is not None) == has_keypoints
+        (alone,) = predict([image])
+        np.testing.assert_allclose(people.box_scores, alone.box_scores, atol=1e-4)
+        np.testing.assert_allclose(people.boxes_xyxy, alone.boxes_xyxy, atol=0.05)
+
+
+def test_no_pictures_and_nobody(make_predictor):
+    predict = make_predictor(score_threshold=1.0)
+    assert predict([]) == []
+    (people,) = predict([np.zeros((64, 96, 3), np.uint8)])
+    assert people.boxes_xyxy.shape == (0, 4)
+    assert people.masks.shape == (0, 64, 96)
+    assert people.keypoints_xy.shape == (0, 17, 2)

@@ -1,0 +1,97 @@
+"""Detection: pictures of any size in, boxes in their pixels out, the same as from the network itself."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models.rcnn.detector import LITE0_DETECTOR, make_person_detector
+from posetrack.compute import Compute
+from posetrack.predictors import rcnn
+from posetrack.predictors.rcnn import DetectorPredictor
+
+EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
+
+
+@pytest.fixture
+def make_predictor(monkeypatch):
+    torch.manual_seed(0)
+    donor = make_person_detector(LITE0_DETECTOR).eval()
+    # So that random weights find boxes of all kinds of scores.
+    nn.init.normal_(donor.roi_heads.box_predictor.cls_score.weight, std=0.5)
+    monkeypatch.setattr(
+        rcnn, "load_weights", lambda module, weights: module.load_state_dict(donor.state_dict())
+    )
+
+    def make(compute=EAGER, **settings):
+        settings = {"longest_side_px": 96, "score_threshold": 0.05, "nms_iou": 0.5, **settings}
+        return DetectorPredictor(compute, network="lite0-person", weights="any", **settings), donor
+
+    return make
+
+
+def draw(width, height, seed=0):
+    noise = np.random.default_rng(seed).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
+    return np.kron(noise, np.ones((8, 8, 1))).astype(np.uint8)[:height, :width]
+
+
+def test_boxes_are_those_of_the_network(make_predictor):
+    predict, network = make_predictor()
+    # Already of the input's size: nothing is scaled, and 26 rows are padded.
+    image = draw(96, 70)
+    canvas = np.full((96, 96, 3), 114, np.uint8)
+    canvas[:70] = image
+    with torch.inference_mode():
+        (wanted,) = network(torch.from_numpy(canvas).permute(2, 0, 1)[None], sizes_wh=[(96, 70)])
+    (found,) = predict([image])
+    assert 0 < len(found) <= 100
+    np.testing.assert_allclose(found.boxes_xyxy, wanted["boxes"].numpy(), atol=1e-2)
+    np.testing.assert_allclose(found.box_scores, wanted["scores"].numpy(), atol=1e-4)
+    assert (np.diff(found.box_scores) <= 0).all()
+    assert found.boxes_xyxy[:, 3].max() <= 70
+
+
+def test_boxes_come_back_in_the_picture(make_predictor, monkeypatch):
+    predict, _ = make_predictor()
+    seen = []
+
+    def find_people(outputs, input_hw, sizes_wh, box_part):
+        seen.append((input_hw, sizes_wh))
+        box = torch.tensor([[0.0, 0.0, sizes_wh[0][0] / 2, sizes_wh[0][1]]])
+        return [{"boxes": box, "scores": torch.tensor([0.9])}] * len(sizes_wh)
+
+    monkeypatch.setattr(predict._detector, "find_people", find_people)
+    people = predict([draw(640, 360), draw(640, 360, 1), draw(90, 300)])
+    assert seen == [((64, 96), [(96, 54)] * 2), ((96, 32), [(29, 96)])]
+    for found, (width, height) in zip(people, [(640, 360), (640, 360), (90, 300)], strict=True):
+        np.testing.assert_allclose(found.boxes_xyxy, [[0, 0, width / 2, height]], rtol=1e-6)
+
+
+def test_batch_is_single_and_sizes_mix(make_predictor):
+    predict, _ = make_predictor()
+    images = [draw(120, 90, 1), draw(120, 90, 2), draw(64, 130, 3)]
+    for image, found in zip(images, predict(images), strict=True):
+        (alone,) = predict([image])
+        np.testing.assert_allclose(found.boxes_xyxy, alone.boxes_xyxy, atol=1e-2)
+        np.testing.assert_allclose(found.box_scores, alone.box_scores, atol=1e-4)
+    assert predict([]) == []
+
+
+def test_threshold_and_nms_are_the_recipes(make_predictor):
+    image = draw(96, 96)
+    (everyone,) = make_predictor(score_threshold=0.05, nms_iou=0.9)[0]([image])
+    (sure,) = make_predictor(score_threshold=0.6, nms_iou=0.9)[0]([image])
+    (apart,) = make_predictor(score_threshold=0.05, nms_iou=0.2)[0]([image])
+    assert (sure.box_scores >= 0.6).all()
+    assert len(sure) < len(everyone)
+    assert len(apart) < len(everyone)
+
+
+def test_openvino_finds_the_same(make_predictor):
+    openvino = Compute(torch.device("cpu"), engine="openvino", precision="f32")
+    image = draw(96, 96)
+    (wanted,) = make_predictor()[0]([image])
+    (found,) = make_predictor(openvino)[0]([image])
+    assert len(found) == len(wanted)
+    np.testing.assert_allclose(found.boxes_xyxy, wanted.boxes_xyxy, atol=0.05)
+    np.testing.assert_allclose(found.box_scores, wanted.box_scores, atol=1e-3)

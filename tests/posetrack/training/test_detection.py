@@ -1,0 +1,164 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models.rcnn.recipe import read_detection_recipe
+from models.training.distributed import World
+from models.training.errors import TrainingRecipeError
+from posetrack.skeleton import COCO_17
+from posetrack.training.detection import find_skeleton, make_detection_trainer, make_evaluation
+from posetrack.training.families import find_family
+from posetrack.training.run import TrainingRun
+
+BOX = (12, 20, 24, 36)
+RECIPE = """
+[network]
+name = "lite0-person"
+frozen_stages = 2
+is_batch_norm_frozen = true
+proposals = 20
+sampled_proposals = 8
+
+[data]
+train = "people.json"
+train_images = "."
+dev = "people.json"
+dev_images = "."
+{more}
+
+[canvas]
+width_px = 64
+height_px = 64
+
+[schedule]
+name = "constant"
+
+[loop]
+epochs = 1
+batch_size = 2
+num_workers = 0
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """A network this small is slower on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Two pictures of a white person before black."""
+    left, top, width, height = BOX
+    images, people = [], []
+    for i in range(2):
+        image = np.zeros((64, 64, 3), np.uint8)
+        image[top : top + height, left : left + width] = 255
+        cv2.imwrite(str(tmp_path / f"{i}.png"), image)
+        images.append({"id": i + 5, "file_name": f"{i}.png", "width": 64, "height": 64})
+        # A pixel's middle is half a pixel from the box's border.
+        corners = [[left - 0.5, top - 0.5, 2], [left + width - 0.5, top + height - 0.5, 2]] + [[0, 0, 0]] * 15
+        people.append(
+            {
+                "id": i + 1,
+                "image_id": i + 5,
+                "category_id": 1,
+                "iscrowd": 0,
+                "bbox": list(BOX),
+                "area": width * height,
+                "keypoints": [number for row in corners for number in row],
+                "num_keypoints": 2,
+                "segmentation": [
+                    [left, top, left + width, top, left + width, top + height, left, top + height]
+                ],
+            }
+        )
+    names = list(COCO_17.names)
+    content = {
+        "images": images,
+        "annotations": people,
+        "categories": [{"id": 1, "name": "person", "keypoints": names}],
+    }
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def read_recipe(folder, more=""):
+    path = folder / "recipe.toml"
+    path.write_text(RECIPE.format(more=more))
+    return read_detection_recipe(path)
+
+
+def make_run(folder):
+    return TrainingRun("", folder, folder / "out", World(0, 1, torch.device("cpu")))
+
+
+class Seer(nn.Module):
+    """Finds the people where they are, perhaps with masks and keypoints."""
+
+    def __init__(self, is_multitask):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.is_multitask = is_multitask
+
+    def forward(self, images):
+        left, top, width, height = BOX
+        box = torch.tensor([[left, top, left + width, top + height]], dtype=torch.float32)
+        people = {"boxes": box, "scores": torch.tensor([0.9])}
+        if self.is_multitask:
+            people["masks"] = torch.ones(1, 28, 28)
+            people["keypoints"] = torch.cat([box.reshape(1, 2, 2), torch.zeros(1, 15, 2)], dim=1)
+            people["keypoint_scores"] = torch.ones(1, 17)
+        return [people] * len(images)
+
+
+@pytest.mark.parametrize("is_multitask", [False, True])
+def test_boxes_masks_and_keypoints_are_judged_in_one_pass(data, is_multitask):
+    recipe = read_recipe(data)
+    evaluate = make_evaluation(recipe, find_skeleton(recipe), make_run(data))
+    numbers = evaluate(Seer(is_multitask).eval(), 3)
+    assert next(iter(numbers)) == "AP"
+    assert numbers["AP"] == pytest.approx(1)
+    assert ("segm_AP" in numbers) == ("keypoints_AP" in numbers) == is_multitask
+    if is_multitask:
+        assert numbers["segm_AP"] > 0.8
+        assert numbers["keypoints_AP"] == pytest.approx(1)
+    drawn = cv2.imread(str(data / "out" / "samples" / "epoch-003.jpg"))
+    assert drawn.shape == (384, 4 * 384, 3)
+    # The person is there, and so is an orange box around it.
+    assert (drawn[:, :384] > 240).all(axis=2).any()
+    blue, green, red = drawn[:, :384].astype(int).transpose(2, 0, 1)
+    assert ((red > 180) & (blue < 90) & (green > 90)).any()
+
+
+def test_judging_may_look_at_some_pictures_only(data):
+    recipe = read_recipe(data, "max_dev_pictures = 1")
+    evaluate = make_evaluation(recipe, find_skeleton(recipe), make_run(data))
+    assert evaluate(Seer(False).eval(), 0)["AR_1"] == pytest.approx(1)
+
+
+def test_a_recipe_becomes_a_training(data):
+    recipe = read_recipe(data)
+    assert find_family(Path(data / "recipe.toml")).counted == "pictures"
+    trainer = make_detection_trainer(recipe, make_run(data))
+    stem = trainer.network.backbone.body.network.conv_stem.weight.clone()
+    trainer.run()
+    assert trainer.step == 1
+    assert torch.equal(trainer.network.backbone.body.network.conv_stem.weight, stem)
+    header, row = (data / "out" / "evaluation.csv").read_text().splitlines()
+    assert header.startswith("step,epoch,AP,AP50")
+    assert row.startswith("1,1,")
+
+
+def test_unknown_skeletons_are_named(data):
+    recipe = read_recipe(data, 'skeleton = "coco71"')
+    with pytest.raises(TrainingRecipeError, match="did you mean 'coco17'"):
+        find_skeleton(recipe)
