@@ -6,7 +6,8 @@ public code (github.com/greatlog/SWAHR-HumanPose); where the paper reads otherwi
 
 A batch has, by name:
     `heatmaps`: at 1/4 and at 1/2, (B, K, H, W) float32: the targets of Eq. 2, for one fixed sigma.
-    `masks`: at 1/4 and at 1/2, (B, H, W), 1 where the picture counts and 0 over crowds and unlabelled people.
+    `masks`: at 1/4 and at 1/2, (B, H, W), 1 where the picture counts and 0 over crowds and unlabelled people;
+        or (B, K, H, W), where that differs from keypoint to keypoint.
     `tag_xy`: (B, M, K, 2) int, the cells of M people's keypoints at 1/4, x then y; any number of rows may be
         padding.
     `tag_is_visible`: (B, M, K) bool, whether the keypoint is labelled and in the map; false for padding.
@@ -132,7 +133,7 @@ def compute_stage_losses(
     Args:
         maps: The stage's maps.
         targets: (B, K, H, W) in 0..1.
-        mask: (B, H, W), 1 where the picture counts.
+        mask: (B, H, W) or (B, K, H, W), 1 where the picture counts.
         config: Which losses; the weights are not applied.
 
     Returns:
@@ -143,7 +144,7 @@ def compute_stage_losses(
         ValueError: Adaptive scale is wanted and there are no scale maps.
     """
     heatmaps, targets = maps.heatmaps.float(), targets.float()
-    mask = mask.float()[:, None]
+    mask = mask.float() if mask.ndim == targets.ndim else mask.float()[:, None]
     scaled, regularizer = targets, None
     if config.adaptive_scale:
         if maps.alpha is None:

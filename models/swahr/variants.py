@@ -30,8 +30,10 @@ NETWORKS: dict[str, SwahrConfig] = {
     "higher-hrnet-w18": SwahrConfig(HRNET_W18, has_scale_maps=False),
     "higher-hrnet-w32": SwahrConfig(HRNET_W32, has_scale_maps=False),
     "higher-hrnet-w48": SwahrConfig(HRNET_W48, has_scale_maps=False),
+    "higher-hrnet-w32-1122": SwahrConfig(HRNET_W32, has_scale_maps=False, dilations=(1, 1, 2, 2)),
+    "higher-hrnet-w32-2222": SwahrConfig(HRNET_W32, has_scale_maps=False, dilations=(2, 2, 2, 2)),
 }
-"""Networks by name."""
+"""Networks by name; digits at the end are the dilations of Table 7."""
 
 
 def make_swahr_network(config: SwahrConfig, num_keypoints: int) -> HigherHRNet:

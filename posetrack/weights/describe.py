@@ -13,14 +13,17 @@ from torch import nn
 
 from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256, count_outputs
 from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
+from models.rcnn.detector import LITE0_DETECTOR, make_person_detector
 from posetrack.errors import WeightsError, suggest
 from posetrack.weights.published import PUBLISHED
 from posetrack.weights.store import find_file, find_weights, load_weights, read_card
 
-_MOVENETS: dict[str, Callable[[], nn.Module]] = {
+_EMBEDDED: dict[str, Callable[[], nn.Module]] = {
     "movenet-multipose": lambda: MoveNet(MOVENET_MULTIPOSE),
     "movenet-thunder": lambda: MoveNet(MOVENET_THUNDER),
+    "lite0-person": lambda: make_person_detector(LITE0_DETECTOR),
 }
+"""The networks of embedded weights that are of no kind in `IMPORTABLE`."""
 
 
 def verify_weights(name: str) -> str:
@@ -154,8 +157,8 @@ def _make_network(kind: str, path: Path) -> nn.Module:
         outputs = max(count_outputs(load_file(path)), 1)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: not readable as safetensors ({error})") from error
-    if kind not in _MOVENETS and kind not in IMPORTABLE:
+    if kind not in _EMBEDDED and kind not in IMPORTABLE:
         raise WeightsError(f"{path}: PoseTrack knows no network called {kind}")
     with torch.device("meta"):
-        network = _MOVENETS[kind]() if kind in _MOVENETS else IMPORTABLE[kind](outputs)
+        network = _EMBEDDED[kind]() if kind in _EMBEDDED else IMPORTABLE[kind](outputs)
     return network.to_empty(device="cpu")

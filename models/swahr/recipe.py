@@ -1,0 +1,214 @@
+"""A training recipe of bottom-up pose: which network learns what from which data.
+
+[network]       which, and the weights that it starts from          NetworkRecipe
+[data]          annotations and pictures                            CrowdData
+[target]        what the network is to answer                       TargetRecipe
+[augment]       how pictures vary                                   models.swahr.dataset.PictureAugmentConfig
+[loss]          which losses, and how much each counts              models.swahr.losses.SwahrLossConfig
+[judge]         how people are found when it is judged              JudgeRecipe
+[optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
+[schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
+[loop]          length, speed and book-keeping                      models.training.config.LoopConfig
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from models.swahr.codec import SIGMA_CELLS
+from models.swahr.dataset import PictureAugmentConfig
+from models.swahr.losses import SwahrLossConfig
+from models.swahr.network import HigherHRNet
+from models.swahr.variants import NETWORKS, make_swahr_network
+from models.training.config import LoopConfig
+from models.training.errors import TrainingRecipeError
+from models.training.optim import OptimizerConfig, ScheduleConfig
+from models.training.recipe import check_choice, check_range, read_tables
+
+UNKNOWN_KEYPOINTS = ("background", "masked")
+JUDGED_STAGES = ("both", "half")
+_COARSEST_STRIDE = 32
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """The network.
+
+    Attributes:
+        name: A key of `models.swahr.variants.NETWORKS`.
+        body: A safetensors file with the same HRNet, of ImageNet or of any keypoints, whose body it starts
+            from. Relative to the data folder; empty starts at random.
+        weights: One of the same network with the same keypoints, which it starts from as a whole. In place of
+            `body`.
+    """
+
+    name: str
+    body: str = ""
+    weights: str = ""
+
+    def __post_init__(self) -> None:
+        check_choice(self, "name", tuple(NETWORKS))
+        if self.body and self.weights:
+            raise ValueError("weights: stands beside body; keep body to leave out the heads, else weights")
+
+
+@dataclass(frozen=True)
+class CrowdData:
+    """Where the people are. Paths are relative to the data folder (`--data`).
+
+    Attributes:
+        train: Annotations to train on, COCO-style; CrowdPose's are such.
+        train_images: Folder that they name pictures from.
+        dev: Annotations to judge by, likewise; empty judges nothing.
+        dev_images: Folder that they name pictures from.
+        skeleton: Name of the keypoints, such as `coco17`.
+        max_people: Of a picture; of more, the largest are learned and the others ignored.
+        max_dev_pictures: So many are judged by, spread over all; 0 takes all.
+    """
+
+    train: str
+    train_images: str
+    dev: str = ""
+    dev_images: str = ""
+    skeleton: str = "coco17"
+    max_people: int = 30
+    max_dev_pictures: int = 0
+
+    def __post_init__(self) -> None:
+        check_range(self, 1, 1e4, "max_people")
+        check_range(self, 0, 1e9, "max_dev_pictures")
+
+
+@dataclass(frozen=True)
+class TargetRecipe:
+    """What the network sees, and what it is to answer.
+
+    Attributes:
+        size_px: Side of the square input in training.
+        sigma_cells: Width of the Gaussians in cells, at both resolutions (Table 8).
+        is_sigma_scaled: Whether each person's box says how wide their Gaussians are instead (SHR, Table 4).
+        unknown_keypoints: `background`, as the public code learns them, or `masked`: nothing is learned of a
+            person's unknown keypoints in their box. For data in which not everything is annotated.
+    """
+
+    size_px: int = 512
+    sigma_cells: float = SIGMA_CELLS
+    is_sigma_scaled: bool = False
+    unknown_keypoints: str = "background"
+
+    def __post_init__(self) -> None:
+        check_stride(self, "size_px")
+        check_range(self, 0.5, 20, "sigma_cells")
+        check_choice(self, "unknown_keypoints", UNKNOWN_KEYPOINTS)
+        if self.is_sigma_scaled and self.sigma_cells != SIGMA_CELLS:
+            raise ValueError(f"sigma_cells: is_sigma_scaled goes by {SIGMA_CELLS:g}; leave this out")
+
+
+@dataclass(frozen=True)
+class JudgeRecipe:
+    """How people are found when a network is judged. The defaults are the paper's test (section 4.1).
+
+    Attributes:
+        shorter_side_px: Of the pictures in the network's input.
+        scales: At which maps are averaged, from large to small; 1 is among them.
+        is_flip_tested: Whether maps are averaged over the mirrored picture.
+        is_projected: Whether maps are enlarged to the input's size before peaks are looked for, as in the
+            public code's test.
+        stages: `both` stages' heatmaps are averaged, or the `half` ones alone are taken (Tables 7 and 8).
+        min_peak: Peaks must be higher to be keypoints.
+    """
+
+    shorter_side_px: int = 512
+    scales: tuple[float, ...] = (1.0,)
+    is_flip_tested: bool = True
+    is_projected: bool = True
+    stages: str = "both"
+    min_peak: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_stride(self, "shorter_side_px")
+        check_choice(self, "stages", JUDGED_STAGES)
+        check_range(self, 0, 1, "min_peak")
+        if 1.0 not in self.scales or list(self.scales) != sorted(set(self.scales), reverse=True):
+            raise ValueError(f"scales: expected falling numbers, 1 among them, got {list(self.scales)}")
+        if min(self.scales) <= 0:
+            raise ValueError(f"scales: expected numbers above 0, got {list(self.scales)}")
+
+
+@dataclass(frozen=True)
+class BottomUpRecipe:
+    """Everything that decides a training of bottom-up pose; see the tables above.
+
+    Raises:
+        ValueError: Settings do not go together.
+    """
+
+    network: NetworkRecipe
+    data: CrowdData
+    target: TargetRecipe
+    augment: PictureAugmentConfig
+    loss: SwahrLossConfig
+    judge: JudgeRecipe
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    loop: LoopConfig
+
+    def __post_init__(self) -> None:
+        has_scale_maps = NETWORKS[self.network.name].has_scale_maps
+        if self.loss.adaptive_scale and not has_scale_maps:
+            raise ValueError(
+                f"loss.adaptive_scale: {self.network.name} has no scale maps; set it to false, or take a "
+                "network of swahr"
+            )
+        if has_scale_maps and not self.loss.adaptive_scale:
+            raise ValueError(
+                f"loss.adaptive_scale: without it, nothing teaches the scale maps of {self.network.name}; take "
+                "a network of higher-hrnet"
+            )
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "network": NetworkRecipe,
+    "data": CrowdData,
+    "target": TargetRecipe,
+    "augment": PictureAugmentConfig,
+    "loss": SwahrLossConfig,
+    "judge": JudgeRecipe,
+    "optimizer": OptimizerConfig,
+    "schedule": ScheduleConfig,
+    "loop": LoopConfig,
+}
+
+
+def list_bottom_up_recipes() -> dict[str, Path]:
+    """The recipes that ship with the package: name -> TOML file."""
+    folder = Path(str(files("models") / "swahr" / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_bottom_up_recipe(path: Path) -> BottomUpRecipe:
+    """Read a recipe, strictly.
+
+    Raises:
+        TrainingRecipeError: It cannot be read or is not valid.
+    """
+    tables = read_tables(path, _SECTIONS)
+    try:
+        return BottomUpRecipe(**tables)
+    except ValueError as error:
+        raise TrainingRecipeError(f"{path.name}: {error}") from error
+
+
+def make_network(recipe: NetworkRecipe, num_keypoints: int) -> HigherHRNet:
+    """Make a recipe's network with random weights."""
+    return make_swahr_network(NETWORKS[recipe.name], num_keypoints)
+
+
+def check_stride(settings: object, name: str) -> None:
+    """Raise ValueError unless the named setting is a multiple of 32 px, as the network's input should be."""
+    value = getattr(settings, name)
+    if value < _COARSEST_STRIDE or value % _COARSEST_STRIDE:
+        raise ValueError(f"{name}: expected a multiple of {_COARSEST_STRIDE}, got {value}")

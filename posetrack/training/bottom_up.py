@@ -1,0 +1,159 @@
+"""Training of bottom-up pose: its data, its start, and how it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.data.coco import read_coco_samples
+from models.data.people_crops import read_picture_samples
+from models.data.samples import PoseSamples
+from models.swahr.recipe import BottomUpRecipe, make_network
+from models.swahr.train import (
+    encode_results,
+    find_people,
+    load_body,
+    make_bottom_up_losses,
+    make_dataset,
+)
+from models.training.errors import TrainingError, TrainingRecipeError
+from models.training.loop import Evaluate, Task, Trainer
+from models.training.recipe import suggest
+from models.training.start import load_whole
+from posetrack.evaluation.coco import evaluate_coco
+from posetrack.evaluation.coco_files import read_coco_annotations
+from posetrack.evaluation.crowdpose import evaluate_crowdpose
+from posetrack.skeleton import CROWDPOSE_14, SKELETONS, Skeleton
+from posetrack.training.bottom_up_pictures import write_people_pictures
+from posetrack.training.run import TrainingRun
+
+Metrics = dict[str, float | None]
+
+_SHOWN_PICTURES = 8
+# A few pictures are not worth the start of processes that read them.
+_FEW_PICTURES = 64
+
+
+def find_skeleton(recipe: BottomUpRecipe) -> Skeleton:
+    """The skeleton that a recipe names.
+
+    Raises:
+        TrainingRecipeError: There is none of this name.
+    """
+    name = recipe.data.skeleton
+    if name not in SKELETONS:
+        raise TrainingRecipeError(f"data.skeleton: unknown '{name}'; {suggest(name, list(SKELETONS))}")
+    return SKELETONS[name]
+
+
+def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
+    """Everything that a recipe of bottom-up pose says, ready to run.
+
+    Args:
+        recipe: What to train.
+        run: Where, and who takes part; its weights stand for those that the recipe names: the whole network's
+            for `network.weights`, else the body's.
+
+    Raises:
+        TrainingError: Data or weights are missing or not what they should be.
+        ResultsError: The same of annotations to judge by.
+    """
+    skeleton = find_skeleton(recipe)
+    data, folder = recipe.data, run.data_folder
+    if not folder.is_dir():
+        raise TrainingError(f"{folder}: no such folder; give the data's with --data")
+    torch.manual_seed(recipe.loop.seed)
+    network = make_network(recipe.network, skeleton.num_keypoints)
+    if recipe.network.weights:
+        load_whole(network, run.weights or folder / recipe.network.weights)
+    elif run.weights is not None or recipe.network.body:
+        load_body(network, run.weights or folder / recipe.network.body)
+    samples = read_picture_samples(folder / data.train, folder / data.train_images, skeleton.num_keypoints)
+    evaluate: Evaluate | None = None
+    if data.dev and recipe.loop.evaluate_every_epochs:
+        evaluate = make_evaluation(recipe, skeleton, run) if run.world.is_main else _judge_nothing
+    task = Task(
+        network,
+        make_dataset(recipe, samples, skeleton.flip_index),
+        len(samples),
+        make_bottom_up_losses(recipe.target, recipe.loss),
+        evaluate,
+        run.recipe_text,
+    )
+    return Trainer(
+        task,
+        loop=recipe.loop,
+        optimizer=recipe.optimizer,
+        schedule=recipe.schedule,
+        world=run.world,
+        folder=run.out_folder,
+        report=run.report,
+    )
+
+
+def make_evaluation(
+    recipe: BottomUpRecipe, skeleton: Skeleton, run: TrainingRun
+) -> Callable[[nn.Module, int], Metrics]:
+    """A function that judges a network on the recipe's dev set, and draws some of its pictures.
+
+    All pictures of the annotation file count, also those without people, where only mistakes can be found.
+
+    Returns:
+        From network and epoch to COCO's or CrowdPose's numbers, AP first.
+    """
+    path = run.data_folder / recipe.data.dev
+    everyone = read_coco_samples(path, run.data_folder / recipe.data.dev_images, skeleton.num_keypoints)
+    truth = select_pictures(everyone, recipe.data.max_dev_pictures)
+    annotations = read_coco_annotations(path)
+    kept = set(truth.image_ids.tolist())
+    annotations["images"] = [image for image in annotations["images"] if image["id"] in kept]
+    annotations["annotations"] = [a for a in annotations["annotations"] if a["image_id"] in kept]
+    num_workers = recipe.loop.num_workers if len(truth.image_paths) > _FEW_PICTURES else 0
+
+    def evaluate(network: nn.Module, epoch: int) -> Metrics:
+        found = find_people(
+            network,
+            truth.image_paths,
+            judge=recipe.judge,
+            flip_index=skeleton.flip_index,
+            keypoint_order=skeleton.grouping_order,
+            num_workers=num_workers,
+            precision=recipe.loop.precision,
+        )
+        shown = np.unique(np.linspace(0, len(kept) - 1, min(len(kept), _SHOWN_PICTURES)).astype(np.int64))
+        pictures = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
+        write_people_pictures(truth, found, shown, skeleton, pictures)
+        results = encode_results(found, truth.image_ids)
+        if skeleton is CROWDPOSE_14:
+            return evaluate_crowdpose(annotations, results, annotations_name=str(path))
+        return evaluate_coco(annotations, results, sigmas=skeleton.sigmas, annotations_name=str(path))
+
+    return evaluate
+
+
+def select_pictures(samples: PoseSamples, most: int) -> PoseSamples:
+    """So many pictures, spread over all, with their people; 0 is all."""
+    count = len(samples.image_paths)
+    if not 0 < most < count:
+        return samples
+    kept = np.linspace(0, count - 1, most).astype(np.int64)
+    new_index = np.full(count, -1, np.int64)
+    new_index[kept] = np.arange(most)
+    people = samples.select(new_index[samples.image_index] >= 0)
+    return PoseSamples(
+        image_paths=tuple(samples.image_paths[i] for i in kept),
+        image_ids=samples.image_ids[kept],
+        image_index=new_index[people.image_index],
+        boxes_xyxy=people.boxes_xyxy,
+        scores=people.scores,
+        keypoints_xy=people.keypoints_xy,
+        weights=people.weights,
+    )
+
+
+def _judge_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
+    """Stands where only the main process judges."""
+    raise AssertionError("only the main process judges")

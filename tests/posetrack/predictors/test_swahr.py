@@ -1,0 +1,137 @@
+"""Bottom-up prediction: coordinates there and back, batches, the flip test, scales, devices."""
+
+import numpy as np
+import pytest
+import torch
+from reference.swahr_seer import Seer, paint, place_keypoints
+from safetensors.torch import save_file
+
+from models.backbones.hrnet import HRNetConfig
+from models.swahr.variants import SwahrConfig, make_swahr_network
+from posetrack.compute import Compute
+from posetrack.errors import WeightsError
+from posetrack.predictors import swahr
+from posetrack.predictors.device_images import DevicePictures
+from posetrack.predictors.swahr import BottomUpConfig, BottomUpPredictor
+from posetrack.skeleton import COCO_17
+
+DEVICES = [torch.device(name) for name in ("cpu", *(["cuda"] if torch.cuda.is_available() else []))]
+SIDES = [COCO_17.side_of(name) for name in COCO_17.names]
+# In continuous pixels: left, right, whether with blue.
+PEOPLE = [((31.3, 12.7), (19.8, 14.1), False), ((50.2, 33.6), (39.9, 47.2), True)]
+TINY = SwahrConfig(HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1))
+
+
+@pytest.fixture
+def make_predictor(monkeypatch):
+    def make(network=None, *, pictures=None, device=DEVICES[0], **settings):
+        monkeypatch.setattr(swahr, "make_swahr_network", lambda config, count: network or Seer(SIDES))
+        monkeypatch.setattr(swahr, "load_weights", lambda module, weights: None)
+        config = BottomUpConfig("swahr-w18", "any", **{"shorter_side_px": 256, **settings})
+        compute = Compute(device, engine="torch", precision="f32")
+        return BottomUpPredictor(compute, config, COCO_17, pictures)
+
+    return make
+
+
+def check_people(instances, people, most_px):
+    wanted = place_keypoints(people, SIDES)
+    assert len(instances) == len(people)
+    order = np.argsort(instances.keypoints_xy[:, 0, 0])
+    np.testing.assert_allclose(instances.keypoints_xy[order], wanted, atol=most_px)
+    assert (instances.keypoint_scores > 0.5).all()
+    boxes = instances.boxes_xyxy[order]
+    assert (boxes[:, None, :2] < wanted + most_px).all()
+    assert (boxes[:, None, 2:] > wanted - most_px).all()
+
+
+@pytest.mark.parametrize("size_wh", [(64, 64), (97, 61), (63, 120)])
+@pytest.mark.parametrize("is_flip_tested", [False, True])
+@pytest.mark.parametrize("scales", [(1.0,), (1.5, 1.0, 0.5)])
+def test_keypoints_come_back_where_they_are(make_predictor, size_wh, is_flip_tested, scales):
+    predict = make_predictor(is_flip_tested=is_flip_tested, scales=scales)
+    (found,) = predict([paint(size_wh, PEOPLE, sigma=1.8)])
+    # The input is four times as large, a cell half a pixel: less than the half pixel between the conventions.
+    check_people(found, PEOPLE, most_px=0.3)
+    assert (np.diff(found.box_scores) <= 0).all()
+
+
+def test_no_side_is_preferred_in_the_mean(make_predictor):
+    """Networks count pixels from their middles, frames from their corners: half a pixel is between them."""
+    rng = np.random.default_rng(0)
+    predict = make_predictor(shorter_side_px=128)
+    errors = []
+    for _ in range(4):
+        people = [((x, y), (x - 45, y + 10), False) for x, y in rng.uniform((70, 30), (150, 100), (1, 2))]
+        (found,) = predict([paint((180, 140), people, sigma=4.0)])
+        wanted = place_keypoints(people, SIDES)
+        errors.append((found.keypoints_xy - wanted)[0, :2].copy())
+    # A cell is 2.2 px.
+    errors = np.concatenate(errors)
+    assert np.abs(errors).max() < 0.8
+    assert np.abs(errors.mean(axis=0)).max() < 0.3
+
+
+def test_a_batch_is_its_pictures_one_by_one(make_predictor):
+    sizes = []
+
+    class Counting(Seer):
+        def forward(self, images):
+            sizes.append(tuple(images.shape))
+            return super().forward(images)
+
+    images = [paint((64, 60), PEOPLE[:count], sigma=1.8) for count in (2, 0, 1)]
+    images.append(paint((60, 64), PEOPLE[1:], sigma=1.8))
+    predict = make_predictor(Counting(SIDES))
+    sizes.clear()
+    together = predict(images)
+    # Engines may split a batch, but those of one size share it.
+    assert sum(shape[0] for shape in sizes) == 4
+    assert sizes[0][0] > 1
+    assert [len(found) for found in together] == [2, 0, 1, 1]
+    for image, found in zip(images, together, strict=True):
+        (alone,) = predict([image])
+        np.testing.assert_allclose(found.keypoints_xy, alone.keypoints_xy, atol=1e-4)
+        np.testing.assert_allclose(found.box_scores, alone.box_scores, atol=1e-5)
+
+
+def test_nobody_is_no_people(make_predictor):
+    predict = make_predictor()
+    (found,) = predict([np.zeros((50, 70, 3), np.uint8)])
+    assert found.keypoints_xy.shape == (0, 17, 2)
+    assert found.boxes_xyxy.shape == (0, 4)
+    assert found.keypoint_scores.shape == (0, 17)
+    assert predict([]) == []
+
+
+def test_the_unsure_are_left_out(make_predictor):
+    image = paint((64, 64), PEOPLE[:1], sigma=1.8) // 3
+    assert len(make_predictor(score_threshold=0.2)([image])[0]) == 1
+    assert len(make_predictor(score_threshold=0.5)([image])[0]) == 0
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=str)
+def test_device_path_finds_the_same(make_predictor, device):
+    images = [paint((64, 60), PEOPLE, sigma=1.8), paint((70, 90), PEOPLE[1:], sigma=1.8)]
+    settings = {"is_flip_tested": True, "scales": (1.0, 0.5)}
+    on_cpu = make_predictor(**settings)(images)
+    there = make_predictor(device=device, pictures=DevicePictures(device), **settings)(images)
+    for one, other in zip(on_cpu, there, strict=True):
+        assert len(one) == len(other)
+        np.testing.assert_allclose(other.keypoints_xy, one.keypoints_xy, atol=0.3)
+        np.testing.assert_allclose(other.keypoint_scores, one.keypoint_scores, atol=0.02)
+
+
+def test_weights_of_a_file_fill_the_network(tmp_path, monkeypatch):
+    monkeypatch.setitem(swahr.NETWORKS, "swahr-w18", TINY)
+    path = tmp_path / "mine.safetensors"
+    save_file(make_swahr_network(TINY, 17).state_dict(), path)
+    eager = Compute(DEVICES[0], engine="torch", precision="f32")
+    predict = BottomUpPredictor(eager, BottomUpConfig("swahr-w18", str(path), 64), COCO_17)
+    # Random heatmaps are about 0: nobody is sure.
+    assert len(predict([np.zeros((40, 40, 3), np.uint8)])[0]) == 0
+    monkeypatch.setitem(swahr.NETWORKS, "swahr-w18", SwahrConfig(TINY.body, has_scale_maps=False))
+    with pytest.raises(WeightsError, match="does not fit the network"):
+        BottomUpPredictor(eager, BottomUpConfig("swahr-w18", str(path), 64), COCO_17)
+    with pytest.raises(WeightsError, match="swahr-w32-512: neither a file nor weights"):
+        BottomUpPredictor(eager, BottomUpConfig("swahr-w18", "swahr-w32-512"), COCO_17)
