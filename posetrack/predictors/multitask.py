@@ -32,8 +32,8 @@ _PERSON = 1
 class MultitaskPredictor:
     """People of whole pictures from one network.
 
-    It runs on torch whatever the engine: how many regions its heads look at differs from picture to picture, and
-    the other engines have no deformable convolution. On a CPU it is for pictures rather than videos.
+    It runs on torch whatever the engine: how many regions its heads look at differs from picture to picture,
+    and the other engines have no deformable convolution. On a CPU it is for pictures rather than videos.
 
     Args:
         compute: The device.
