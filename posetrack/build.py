@@ -152,6 +152,49 @@ class Pipeline:
     skeleton: Skeleton
 
 
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a recipe, ready to be called.
+
+    Attributes:
+        detector: Finds people in pictures.
+        estimator: Estimates poses in their boxes; None where the detector gives the poses.
+        skeleton: The keypoints that come out.
+    """
+
+    detector: Detector
+    estimator: PoseEstimator | None
+    skeleton: Skeleton
+
+
+def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Networks:
+    """Make the networks of a recipe.
+
+    Args:
+        recipe: What to build.
+        compute: What the networks run on.
+        batch_frames: Frames in one call of the detector.
+
+    Raises:
+        RecipeError: The recipe names a network that does not exist.
+        WeightsError: A network's weights are missing or damaged.
+        PoseTrackError: An engine cannot take a network.
+    """
+    if compute.device.type == "cpu":
+        tune_process(torch_computes=compute.engine == "torch")
+    # On a GPU, the picture that the detector saw is still there when boxes are cut out of it.
+    pictures = None
+    if compute.device.type == "cuda":
+        pictures = DevicePictures(compute.device, remembered=2 * batch_frames)
+    make_detector = _look_up(DETECTORS, recipe.detector.network, f"{recipe.name}: detector.network")
+    detector = make_detector(recipe.detector, compute, pictures)
+    if recipe.estimator is None:
+        return Networks(detector, None, SKELETONS[recipe.detector.skeleton])
+    make_estimator = _look_up(ESTIMATORS, recipe.estimator.network, f"{recipe.name}: estimator.network")
+    estimator = make_estimator(recipe.estimator, compute, pictures)
+    return Networks(detector, estimator, SKELETONS[recipe.estimator.skeleton])
+
+
 def build_pipeline(
     recipe: Recipe, compute: Compute, *, batch_frames: int | None = None, smoothed: bool = False
 ) -> Pipeline:
@@ -168,34 +211,18 @@ def build_pipeline(
         WeightsError: A network's weights are missing or damaged.
         PoseTrackError: An engine cannot take a network.
     """
-    if compute.device.type == "cpu":
-        tune_process(torch_computes=compute.engine == "torch")
     batch_frames = batch_frames or recipe.detector.batch_frames
-    # On a GPU, the picture that the detector saw is still there when boxes are cut out of it.
-    pictures = None
-    if compute.device.type == "cuda":
-        pictures = DevicePictures(compute.device, remembered=2 * batch_frames)
-    make_detector = _look_up(DETECTORS, recipe.detector.network, f"{recipe.name}: detector.network")
-    processors = [
-        detect(
-            make_detector(recipe.detector, compute, pictures),
-            batch_frames=batch_frames,
-            det_every=recipe.detector.det_every,
-        )
-    ]
-    estimator, skeleton = None, SKELETONS[recipe.detector.skeleton]
-    if recipe.estimator is not None:
-        make = _look_up(ESTIMATORS, recipe.estimator.network, f"{recipe.name}: estimator.network")
-        estimator, skeleton = make(recipe.estimator, compute, pictures), SKELETONS[recipe.estimator.skeleton]
-        processors.append(
-            estimate(estimator, batch_crops=recipe.estimator.batch_crops, batch_frames=batch_frames)
-        )
+    networks = build_networks(recipe, compute, batch_frames=batch_frames)
+    processors = [detect(networks.detector, batch_frames=batch_frames, det_every=recipe.detector.det_every)]
+    if networks.estimator is not None and recipe.estimator is not None:
+        crops = recipe.estimator.batch_crops
+        processors.append(estimate(networks.estimator, batch_crops=crops, batch_frames=batch_frames))
     if compute.engine != "torch" and batch_frames > 1:
         processors.append(run_ahead)
-    processors.append(track(recipe.tracker, skeleton, estimator=estimator))
+    processors.append(track(recipe.tracker, networks.skeleton, estimator=networks.estimator))
     if smoothed:
         processors.append(smooth(recipe.smoother))
-    return Pipeline(tuple(processors), skeleton)
+    return Pipeline(tuple(processors), networks.skeleton)
 
 
 def _look_up(table: dict[str, V], name: str, where: str) -> V:

@@ -90,21 +90,26 @@ def encode_heatmaps(keypoints_xy: Tensor, weights: Tensor, coding: HeatmapCoding
         Heatmaps (N, K, H, W) float32, all 0 where there is no weight, and weights (N, K) float32: those given,
         or 0 where the keypoint's Gaussian does not reach the heatmap.
     """
-    step = keypoints_xy.new_tensor(coding.step_xy_px, dtype=torch.float32)
+    step = _send(coding.step_xy_px, keypoints_xy.device)
     cells_xy = keypoints_xy.float() / step
     rounded_xy = (cells_xy + 0.5).floor()
     drawn = int(_SIGMAS_DRAWN * coding.sigma_cells)
-    limit = cells_xy.new_tensor(coding.heatmap_wh)
+    limit = _send(coding.heatmap_wh, cells_xy.device)
     is_there = ((rounded_xy >= -drawn) & (rounded_xy < limit + drawn)).all(dim=2)
     weights = weights.float() * is_there
     centers_xy = rounded_xy if coding.kind == "offset" else cells_xy
     # Where there is nothing to draw the centre may be anything, not a number included.
-    centers_xy = centers_xy.where((weights != 0)[..., None], cells_xy.new_tensor(0.0))
+    centers_xy = centers_xy.masked_fill((weights == 0)[..., None], 0.0)
     columns, rows = (
         _draw_axis(centers_xy[..., axis], rounded_xy[..., axis], size, drawn, coding)
         for axis, size in enumerate(coding.heatmap_wh)
     )
     return (rows * (weights != 0)[..., None])[..., :, None] * columns[..., None, :], weights
+
+
+def _send(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Numbers as float32 on a device, without the host's waiting for it."""
+    return torch.tensor(values, dtype=torch.float32).to(device, non_blocking=True)
 
 
 def _draw_axis(centers: Tensor, rounded: Tensor, size: int, drawn: int, coding: HeatmapCoding) -> Tensor:
@@ -144,7 +149,7 @@ def decode_heatmaps(heatmaps: Tensor, coding: HeatmapCoding) -> tuple[Tensor, Te
     refine = _refine_by_quarter if coding.kind == "offset" else _refine_by_newton
     cells_xy = torch.stack([x, y], dim=2) + refine(heatmaps, x, y, coding)
     cells_xy = cells_xy * (scores > 0)[..., None]
-    return cells_xy * cells_xy.new_tensor(coding.step_xy_px), scores
+    return cells_xy * _send(coding.step_xy_px, cells_xy.device), scores
 
 
 def average_flipped(

@@ -1,0 +1,127 @@
+"""`posetrack eval pictures`: networks that know the truth score 1, whatever the boxes come from."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from posetrack import build
+from posetrack.build import Networks
+from posetrack.cli.main import app
+from posetrack.errors import PoseTrackError
+from posetrack.frame import Instances
+from posetrack.skeleton import COCO_17
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Three pictures, each of its own grey, with two people, one and none."""
+    rng = np.random.default_rng(0)
+    images, annotations = [], []
+    for number, count in ((7, 2), (8, 1), (9, 0)):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((120, 160, 3), number, np.uint8))
+        images.append({"id": number, "file_name": f"{number}.png", "width": 160, "height": 120})
+        for i in range(count):
+            points = rng.uniform([10 + 75 * i, 10], [65 + 75 * i, 110], (17, 2)).round()
+            low, high = points.min(axis=0), points.max(axis=0)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": 1,
+                    "iscrowd": 0,
+                    "bbox": [*low.tolist(), *(high - low).tolist()],
+                    "area": float(np.prod(high - low)),
+                    "num_keypoints": 17,
+                    "keypoints": np.column_stack([points, np.full(17, 2)]).ravel().tolist(),
+                }
+            )
+    categories = [{"id": 1, "name": "person", "keypoints": list(COCO_17.names)}]
+    gt = tmp_path / "gt.json"
+    gt.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    return tmp_path
+
+
+@pytest.fixture
+def knowing(monkeypatch, data):
+    """Networks that know the annotations; everyone is found twice, the second time unsure."""
+    truth = json.loads((data / "gt.json").read_text())["annotations"]
+    seen = []
+
+    def people_of(image):
+        rows = [entry for entry in truth if entry["image_id"] == image[0, 0, 0]]
+        boxes = np.array([entry["bbox"] for entry in rows], np.float32).reshape(-1, 4)
+        points = np.array([entry["keypoints"] for entry in rows], np.float32).reshape(-1, 17, 3)[..., :2]
+        return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1), points + 0.5
+
+    def detector(images):
+        found = []
+        for image in images:
+            boxes, _ = people_of(image)
+            scores = np.repeat([0.9, 0.4], len(boxes)).astype(np.float32)
+            found.append(Instances(boxes_xyxy=np.concatenate([boxes, boxes]), box_scores=scores))
+        return found
+
+    def estimator(images, boxes):
+        seen.extend(len(rows) for rows in boxes)
+        poses = []
+        for image, rows in zip(images, boxes, strict=True):
+            _, points = people_of(image)
+            chosen = np.concatenate([points, points])[: len(rows)]
+            poses.append((chosen, np.full(chosen.shape[:2], 0.8, np.float32)))
+        return poses
+
+    networks = Networks(detector, estimator, COCO_17)
+    monkeypatch.setattr(build, "build_networks", lambda recipe, compute, batch_frames: networks)
+    return seen
+
+
+def evaluate(data, *options):
+    base = ["eval", "pictures", "--gt", str(data / "gt.json"), "--images", str(data)]
+    result = CliRunner().invoke(app, [*base, "--out", str(data / "numbers.json"), *options])
+    if isinstance(result.exception, PoseTrackError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return json.loads((data / "numbers.json").read_text())
+
+
+def test_truth_scores_one_and_doubles_are_suppressed(data, knowing):
+    numbers = evaluate(data, "--results", str(data / "results"))
+    assert numbers["keypoints_AP"] == pytest.approx(1)
+    assert numbers["bbox_AP"] == pytest.approx(1)
+    assert knowing == [4, 2, 0]
+    results = json.loads((data / "results" / "keypoints.json").read_text())
+    assert [entry["image_id"] for entry in results] == [7, 7, 8]
+    assert [entry["score"] for entry in results] == pytest.approx([0.9 * 0.8] * 3)
+    # As COCO counts, not as frames do.
+    truth = json.loads((data / "gt.json").read_text())["annotations"]
+    np.testing.assert_allclose(results[2]["keypoints"][:2], truth[2]["keypoints"][:2], atol=1e-4)
+
+
+def test_annotated_boxes_and_detections_stand_in_for_the_detector(data, knowing):
+    numbers = evaluate(data, "--boxes", "annotated")
+    assert numbers["keypoints_AP"] == pytest.approx(1)
+    assert "bbox_AP" not in numbers
+    assert knowing == [2, 1, 0]
+    one = {"image_id": 8, "category_id": 1, "bbox": [5, 5, 90, 100], "score": 0.7}
+    (data / "boxes.json").write_text(json.dumps([one, {**one, "category_id": 3}]))
+    numbers = evaluate(data, "--boxes", str(data / "boxes.json"))
+    assert numbers["keypoints_AR"] == pytest.approx(1 / 3)
+    assert knowing[3:] == [0, 1, 0]
+
+
+def test_some_of_the_pictures(data, knowing):
+    assert evaluate(data, "--first", "1")["keypoints_AR"] == pytest.approx(1)
+    assert knowing == [4]
+
+
+def test_mistakes_are_one_line(data, knowing):
+    (data / "8.png").write_bytes(b"no picture")
+    with pytest.raises(PoseTrackError, match=r"8\.png: not a picture"):
+        evaluate(data)
+    with pytest.raises(PoseTrackError, match=r"nothing\.json"):
+        evaluate(data, "--boxes", str(data / "nothing.json"))
+    with pytest.raises(PoseTrackError, match="did you mean 'fast'"):
+        evaluate(data, "--recipe", "fats")
