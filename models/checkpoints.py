@@ -130,6 +130,23 @@ def load_checkpoint(module: nn.Module, path: Path) -> None:
         module.load_state_dict(state, strict=True)
 
 
+def load_published(module: nn.Module, path: Path) -> None:
+    """Fill a network from a published checkpoint, as `import_checkpoint` reads it.
+
+    Args:
+        module: The network, of any kind.
+        path: A `.pth` file, or `.safetensors`.
+
+    Raises:
+        CheckpointError: The file cannot be read so, or does not fit the network.
+    """
+    state = _read_state(path)
+    _fill_counters(state, module.state_dict())
+    _check_fit(state, module, path)
+    with torch.no_grad():
+        module.load_state_dict(state, strict=True)
+
+
 def import_checkpoint(path: Path, kind: str) -> dict[str, Tensor]:
     """Read a published checkpoint, in the names of our networks.
 

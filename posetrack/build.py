@@ -6,7 +6,7 @@ A new network family is one line in `DETECTORS` or `ESTIMATORS` and one recipe i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from models.hrnet.codec import HeatmapCoding
@@ -33,6 +33,9 @@ from posetrack.skeleton import COCO_17, SKELETONS, Skeleton
 
 V = TypeVar("V")
 
+# Settings that only bottom-up networks use.
+_OF_BOTTOM_UP = ("shorter_side_px", "scales", "flip_test", "min_peak")
+
 
 def _make_thunder(recipe: EstimatorRecipe, compute: Compute, pictures: DevicePictures | None) -> PoseEstimator:
     if recipe.weights or recipe.flip_test or recipe.skeleton != COCO_17.name:
@@ -40,6 +43,7 @@ def _make_thunder(recipe: EstimatorRecipe, compute: Compute, pictures: DevicePic
             "estimator: movenet-thunder has weights, keypoints and crops of its own; leave out weights, "
             "skeleton and flip_test, or take another network, such as hrnet-w32"
         )
+    _check_unused(recipe, "estimator", "width_px", "height_px", "coding", "sigma_cells")
     return ThunderPredictor(compute, margin=recipe.margin, batch_crops=recipe.batch_crops, pictures=pictures)
 
 
@@ -64,15 +68,25 @@ def _make_top_down(recipe: EstimatorRecipe, compute: Compute, pictures: DevicePi
 
 def _check_weights(recipe: DetectorRecipe | EstimatorRecipe, table: str) -> None:
     if not recipe.weights:
+        is_asked_for_poses = table == "estimator" or _gives_poses(recipe.network)
+        own = "give a file with --weights" if is_asked_for_poses else "a file of them"
         raise RecipeError(
-            f"{table}.weights: {recipe.network} needs weights; name some of `posetrack weights list`, or give "
-            "a file with --weights"
+            f"{table}.weights: {recipe.network} needs weights; name some of `posetrack weights list`, or {own}"
         )
+
+
+def _check_unused(recipe: DetectorRecipe | EstimatorRecipe, table: str, *names: str) -> None:
+    """Refuse settings that the network would not look at."""
+    defaults = {field.name: field.default for field in fields(recipe)}
+    for name in names:
+        if getattr(recipe, name) != defaults[name]:
+            raise RecipeError(f"{table}.{name}: {recipe.network} does not use it; leave it out")
 
 
 def _make_multipose(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
     if recipe.weights:
         raise RecipeError("detector.weights: movenet-multipose has weights of its own; leave this out")
+    _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "skeleton")
     return MultiposePredictor(
         compute,
         longest_side_px=recipe.longest_side_px,
@@ -85,6 +99,7 @@ def _make_multipose(recipe: DetectorRecipe, compute: Compute, pictures: DevicePi
 
 def _make_detector(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
     _check_weights(recipe, "detector")
+    _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "nms_oks", "skeleton")
     return DetectorPredictor(
         compute,
         network=recipe.network,
@@ -98,6 +113,7 @@ def _make_detector(recipe: DetectorRecipe, compute: Compute, pictures: DevicePic
 
 def _make_multitask(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
     _check_weights(recipe, "detector")
+    _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "nms_oks")
     return MultitaskPredictor(
         compute,
         network=recipe.network,
@@ -112,6 +128,7 @@ def _make_multitask(recipe: DetectorRecipe, compute: Compute, pictures: DevicePi
 
 def _make_bottom_up(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
     _check_weights(recipe, "detector")
+    _check_unused(recipe, "detector", "longest_side_px", "nms_iou", "nms_oks")
     config = BottomUpConfig(
         network=recipe.network,
         weights=recipe.weights,
@@ -176,7 +193,8 @@ def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Ne
         batch_frames: Frames in one call of the detector.
 
     Raises:
-        RecipeError: The recipe names a network that does not exist.
+        RecipeError: The recipe names a network that does not exist, or has a setting that its network does not
+            use.
         WeightsError: A network's weights are missing or damaged.
         PoseTrackError: An engine cannot take a network.
     """
@@ -207,10 +225,16 @@ def build_pipeline(
         smoothed: Whether keypoints are smoothed over time.
 
     Raises:
-        RecipeError: The recipe names a network that does not exist.
+        RecipeError: The recipe names a network that does not exist, has a setting that its network does not
+            use, or no network for poses.
         WeightsError: A network's weights are missing or damaged.
         PoseTrackError: An engine cannot take a network.
     """
+    if recipe.estimator is None and not _gives_poses(recipe.detector.network):
+        raise RecipeError(
+            f"{recipe.name}: {recipe.detector.network} finds boxes without poses, and people are followed by "
+            "their poses; add an [estimator]"
+        )
     batch_frames = batch_frames or recipe.detector.batch_frames
     networks = build_networks(recipe, compute, batch_frames=batch_frames)
     processors = [detect(networks.detector, batch_frames=batch_frames, det_every=recipe.detector.det_every)]
@@ -223,6 +247,13 @@ def build_pipeline(
     if smoothed:
         processors.append(smooth(recipe.smoother))
     return Pipeline(tuple(processors), networks.skeleton)
+
+
+def _gives_poses(network: str) -> bool:
+    """Whether a detector gives poses; one that does not exist is not judged here."""
+    if network in MULTITASK_NETWORKS:
+        return MULTITASK_NETWORKS[network].has_keypoints
+    return network not in DETECTION_NETWORKS
 
 
 def _look_up(table: dict[str, V], name: str, where: str) -> V:

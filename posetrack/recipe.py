@@ -7,7 +7,9 @@ A recipe is a TOML file of up to four tables, each the settings of one stage:
     [tracker]     flow = "dis"                      trackers.flow_tracker.FlowTrackerConfig
     [smoother]    min_cutoff_hz = 1.0               posetrack.processors.smooth.SmootherConfig, under --smooth
 
-Files are read strictly: an unknown key, a value of another type or out of range is an error that names it.
+Files are read strictly: an unknown key, a value of another type or out of range is an error that names it, and
+so is a setting that the network does not use. A path of weights counts from the recipe's folder if there is
+such a file there, else from the working folder.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ T = TypeVar("T")
 
 # Those of `models.hrnet.codec`, which would bring torch along.
 _CODINGS = ("offset", "dark", "udp")
-# The detector whose weights ship with it.
 _MULTIPOSE = "movenet-multipose"
+OWN_WEIGHTS = (_MULTIPOSE, "movenet-thunder")
+"""Networks that bring their weights and take no others."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,9 @@ _SECTIONS: dict[str, type[Any]] = {
 }
 
 
+Stage = TypeVar("Stage", DetectorRecipe, EstimatorRecipe)
+
+
 def list_recipes() -> dict[str, Path]:
     """The recipes that ship with the package: name -> TOML file."""
     folder = Path(str(files("posetrack") / "recipes"))
@@ -210,10 +216,18 @@ def _build_recipe(tables: dict[str, Any], path: Path) -> Recipe:
     if "detector" not in tables:
         raise RecipeError(f"{path.name}: no [detector] table; every recipe needs one")
     sections = {key: read_table(_SECTIONS[key], table, f"{path.name}: {key}") for key, table in tables.items()}
+    for key in sections.keys() & {"detector", "estimator"}:
+        sections[key] = _find_weights_beside(sections[key], path)
     try:
         return Recipe(name=path.stem, **sections)
     except ValueError as error:
         raise RecipeError(f"{path.name}: {error}") from error
+
+
+def _find_weights_beside(stage: Stage, path: Path) -> Stage:
+    """The settings with the file of weights in the recipe's folder, if there is one."""
+    beside = path.parent / stage.weights
+    return replace(stage, weights=str(beside)) if stage.weights and beside.is_file() else stage
 
 
 def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:

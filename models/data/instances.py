@@ -108,7 +108,7 @@ def decode_coco_instances(
     ):
         raise DataError(f"{where}: no lists `images` and `annotations`; is it a COCO file?")
     try:
-        wanted = _find_person(data.get("categories", []))
+        wanted = find_person(data.get("categories", []))
         positions = {image["id"]: i for i, image in enumerate(data["images"])}
         people = [person for person in data["annotations"] if wanted in (None, person.get("category_id"))]
         people.sort(key=lambda person: positions[person["image_id"]])
@@ -129,6 +129,13 @@ def decode_coco_instances(
     if not (np.isfinite(samples.boxes_xyxy).all() and np.isfinite(samples.keypoints_xyw).all()):
         raise DataError(f"{where}: annotations: NaN or infinity among boxes or keypoints")
     return _select_rows(samples, np.asarray((boxes[:, 2:] > 0).all(axis=1), bool))
+
+
+def find_person(categories: list[Mapping[str, Any]]) -> int | None:
+    """The number of the category that is read of a file; None reads all."""
+    if len(categories) < 2:
+        return None
+    return next((int(category["id"]) for category in categories if category["name"] == "person"), None)
 
 
 def keep_peopled(samples: InstanceSamples) -> InstanceSamples:
@@ -184,13 +191,6 @@ def _place_run_lengths(
     mask = decode_run_lengths(lengths) * np.uint8(255)
     paste_picture(canvas, mask, placement, (0, 0, *canvas_wh))
     return canvas > 127
-
-
-def _find_person(categories: list[Mapping[str, Any]]) -> int | None:
-    """The number of the category that is read; None reads all."""
-    if len(categories) < 2:
-        return None
-    return next((int(category["id"]) for category in categories if category["name"] == "person"), None)
 
 
 def _is_ignored(person: Mapping[str, Any], min_box_score: float) -> bool:

@@ -13,7 +13,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import MultiScaleRoIAlign
@@ -22,6 +21,7 @@ from models.backbones.fpn import PyramidBackbone
 from models.backbones.imagenet import normalize_images
 from models.backbones.mobile import EFFICIENTNET_LITE0, MobileBody, MobileConfig
 from models.rcnn.ignore import IgnoringRoIHeads, IgnoringRPN, Targets
+from models.rcnn.precise import PreciseAnchors
 
 NUM_CLASSES = 2
 """Background and person."""
@@ -254,7 +254,7 @@ class SeparableRPNHead(nn.Module):
         return [self.cls_logits(level) for level in hidden], [self.bbox_pred(level) for level in hidden]
 
 
-class StridedAnchors(AnchorGenerator):  # type: ignore[misc]
+class StridedAnchors(PreciseAnchors):
     """torchvision's anchors at given strides.
 
     torchvision divides the picture's side by the map's, which is wrong where the side is no multiple of the
@@ -283,13 +283,10 @@ def _make_rpn(config: DetectorConfig) -> IgnoringRPN:
     return IgnoringRPN(
         anchors,
         SeparableRPNHead(config.channels, len(config.anchor_ratios)),
-        fg_iou_thresh=0.7,
-        bg_iou_thresh=0.3,
-        batch_size_per_image=config.sampled_anchors,
-        positive_fraction=0.5,
-        pre_nms_top_n=dict(zip(("training", "testing"), config.proposals_a_level, strict=True)),
-        post_nms_top_n=dict(zip(("training", "testing"), config.proposals, strict=True)),
-        nms_thresh=config.proposal_nms,
+        sampled_anchors=config.sampled_anchors,
+        proposals_a_level=config.proposals_a_level,
+        proposals=config.proposals,
+        nms=config.proposal_nms,
     )
 
 

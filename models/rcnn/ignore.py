@@ -7,11 +7,13 @@ belongs to no person of the targets is neither a person nor background.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 from torchvision.ops import box_iou
+
+from models.rcnn.precise import PreciseAnchors, PreciseBoxCoder, promote
 
 IGNORED_OVERLAP = 0.5
 """A box lies in an ignored region if more than this share of its own area does."""
@@ -39,7 +41,41 @@ def find_ignored(boxes_xyxy: Tensor, ignored_xyxy: Tensor) -> Tensor:
 
 
 class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
-    """torchvision's region proposal network, which knows ignored regions."""
+    """torchvision's region proposal network, which knows ignored regions.
+
+    Boxes are float32 under autocast too.
+
+    Args:
+        anchors: Of each level.
+        head: From the maps to objectness and box deltas.
+        sampled_anchors: Anchors of each picture that are trained on.
+        proposals_a_level: How many of each map compete, in training and in use.
+        proposals: How many go on, likewise.
+        nms: Of two proposals with a larger IoU one goes.
+    """
+
+    def __init__(
+        self,
+        anchors: PreciseAnchors,
+        head: nn.Module,
+        *,
+        sampled_anchors: int,
+        proposals_a_level: tuple[int, int],
+        proposals: tuple[int, int],
+        nms: float,
+    ) -> None:
+        super().__init__(
+            anchors,
+            head,
+            fg_iou_thresh=0.7,
+            bg_iou_thresh=0.3,
+            batch_size_per_image=sampled_anchors,
+            positive_fraction=0.5,
+            pre_nms_top_n=dict(zip(("training", "testing"), proposals_a_level, strict=True)),
+            post_nms_top_n=dict(zip(("training", "testing"), proposals, strict=True)),
+            nms_thresh=nms,
+        )
+        self.box_coder = PreciseBoxCoder((1.0, 1.0, 1.0, 1.0))
 
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: Targets
@@ -60,6 +96,19 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
                 is_ignored = find_ignored(anchors[i], target["ignored_boxes"].to(anchors[i]))
                 labels[i] = torch.where(is_ignored & (labels[i] == 0), -1.0, labels[i])
         return labels, boxes
+
+    def filter_proposals(
+        self,
+        proposals: Tensor,
+        objectness: Tensor,
+        image_shapes: list[tuple[int, int]],
+        num_anchors_per_level: list[int],
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Choose proposals (B, A, 4) by their objectness (B A, 1), as torchvision, but precisely."""
+        boxes, scores = super().filter_proposals(
+            proposals, promote(objectness), image_shapes, num_anchors_per_level
+        )
+        return boxes, scores
 
     def propose(
         self,
@@ -87,11 +136,34 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
         flat_objectness, flat_deltas = concat_box_prediction_layers(objectness, deltas)
         decoded = self.box_coder.decode(flat_deltas, anchors).view(B, -1, 4)
         proposals, _ = self.filter_proposals(decoded, flat_objectness, sizes_hw, counts)
-        return proposals  # type: ignore[no-any-return]
+        return proposals
 
 
 class IgnoringRoIHeads(RoIHeads):  # type: ignore[misc]
-    """torchvision's heads on regions, which know ignored regions."""
+    """torchvision's heads on regions, which know ignored regions; boxes and scores are float32 at least."""
+
+    def postprocess_detections(
+        self,
+        class_logits: Tensor,
+        box_regression: Tensor,
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Decode and choose boxes, as torchvision, but precisely.
+
+        Args:
+            class_logits: (N, classes), of the regions of all pictures.
+            box_regression: (N, 4 classes), deltas.
+            proposals: For each picture (N, 4) xyxy.
+            image_shapes: Height and width of each picture.
+
+        Returns:
+            For each picture boxes (N, 4), scores (N,) and labels (N,), best first.
+        """
+        boxes, scores, labels = super().postprocess_detections(
+            promote(class_logits), promote(box_regression), proposals, image_shapes
+        )
+        return boxes, scores, labels
 
     def select_training_samples(
         self, proposals: list[Tensor], targets: Targets

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from torch import Tensor, nn
-from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import (
     FastRCNNPredictor,
     TwoMLPHead,
@@ -31,6 +30,7 @@ from models.backbones.resnet_fpn import MULTI_SCALE, SINGLE_SCALE, ResNetFPNConf
 from models.rcnn.deform import deform_convolutions
 from models.rcnn.heads import KeypointLoss, KeypointPredictor, MultitaskRoIHeads
 from models.rcnn.ignore import IgnoringRPN, Targets
+from models.rcnn.precise import PreciseAnchors
 
 ANCHOR_SIZES_PX = {
     "all": ((32,), (64,), (128,), (256,), (512,)),
@@ -39,6 +39,9 @@ ANCHOR_SIZES_PX = {
 }
 """Of each map, the last being `pool`. `all` is as published; where finer maps are missing, the others have
 more."""
+
+PERSON_LABEL = 1
+"""The class of people, as COCO's number of them; 0 is the background."""
 
 _PROPOSAL_LOSSES = {"loss_objectness": "objectness", "loss_rpn_box_reg": "proposal_box"}
 # Stages of the body that are deformed: conv3 to conv5.
@@ -51,7 +54,7 @@ class MultitaskConfig:
 
     Attributes:
         backbone: Body and pyramid.
-        num_classes: With the background as class 0; a person is 1.
+        num_classes: With the background; see `PERSON_LABEL`.
         has_masks: Whether there is a mask head.
         has_keypoints: Whether there is a keypoint head.
         num_keypoints: K.
@@ -192,18 +195,14 @@ class MultitaskRCNN(nn.Module):
 
 def _make_rpn(config: MultitaskConfig) -> IgnoringRPN:
     sizes = ANCHOR_SIZES_PX[config.backbone.scales]
-    anchors = AnchorGenerator(sizes, (config.anchor_ratios,) * len(sizes))
-    counts = dict(zip(("training", "testing"), config.proposals, strict=True))
+    anchors = PreciseAnchors(sizes, (config.anchor_ratios,) * len(sizes))
     return IgnoringRPN(
         anchors,
         RPNHead(config.backbone.channels, anchors.num_anchors_per_location()[0]),
-        fg_iou_thresh=0.7,
-        bg_iou_thresh=0.3,
-        batch_size_per_image=256,
-        positive_fraction=0.5,
-        pre_nms_top_n=counts,
-        post_nms_top_n=counts,
-        nms_thresh=0.7,
+        sampled_anchors=256,
+        proposals_a_level=config.proposals,
+        proposals=config.proposals,
+        nms=0.7,
     )
 
 

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor
 
+from models.rcnn.precise import promote
+
 
 def refine_heatmaps(heatmaps: Tensor, offsets_xy: Tensor) -> Tensor:
     """Move the values of heatmaps by offsets: y(p0) = x(p0 + dp) (Eq. 6).
@@ -18,11 +20,13 @@ def refine_heatmaps(heatmaps: Tensor, offsets_xy: Tensor) -> Tensor:
         offsets_xy: (N, K, 2, H, W): dp of each cell, in cells.
 
     Returns:
-        (N, K, H, W): x at p = p0 + dp by bilinear interpolation, x(p) = sum over q of x(q) g(q_x, p_x) g(q_y,
-        p_y), g(a, b) = max(0, 1 - |a - b|) (Eq. 2, 3). q are the cells that there are: past the border x falls
-        to 0 within one cell.
+        (N, K, H, W), float32 at least: x at p = p0 + dp by bilinear interpolation, x(p) = sum over q of x(q)
+        g(q_x, p_x) g(q_y, p_y), g(a, b) = max(0, 1 - |a - b|) (Eq. 2, 3). q are the cells that there are: past
+        the border x falls to 0 within one cell.
     """
     N, K, H, W = heatmaps.shape
+    # In bfloat16 a place among 56 cells is only known to a quarter of a cell.
+    heatmaps, offsets_xy = promote(heatmaps), promote(offsets_xy)
     columns = torch.arange(W, dtype=offsets_xy.dtype, device=offsets_xy.device)
     rows = torch.arange(H, dtype=offsets_xy.dtype, device=offsets_xy.device)[:, None]
     # grid_sample counts continuous pixels from -1 to 1: the middle of cell c is (2 c + 1) / W - 1.

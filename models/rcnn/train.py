@@ -20,6 +20,7 @@ from models.data.letterbox import Placement, unplace_boxes, unplace_points
 from models.data.samples import FloatArray, IntArray
 from models.rcnn.codec import decode_masks
 from models.rcnn.dataset import KEYPOINT_SHIFT_PX, DetectionDataset, collate_samples
+from models.rcnn.network import PERSON_LABEL
 from models.rcnn.recipe import DetectionRecipe, has_masks
 from models.training.depthwise import Float32Depthwise
 from models.training.loop import ComputeLosses
@@ -91,7 +92,7 @@ def find_people(
     num_workers: int = 0,
     precision: str = "f32",
 ) -> FoundPeople:
-    """Find the people in every picture of a data set.
+    """Find the people in every picture of a data set; of several classes only people count.
 
     Args:
         network: In evaluation mode.
@@ -147,6 +148,9 @@ def encode_results(found: FoundPeople, image_ids: IntArray) -> list[dict[str, An
 
 def _unplace_people(people: Mapping[str, Tensor], placement: Placement, picture: int) -> FoundPeople:
     """What a network found on one canvas, in its picture."""
+    if "labels" in people:
+        is_person = people["labels"] == PERSON_LABEL
+        people = {name: value[is_person] for name, value in people.items()}
     columns = {name: value.float().cpu() for name, value in people.items()}
     N = len(columns["scores"])
     boxes = unplace_boxes(columns["boxes"].numpy(), placement)

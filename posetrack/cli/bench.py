@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from posetrack.cli.eval.metrics import write_metrics
-from posetrack.recipe import read_recipe
+from posetrack.recipe import read_recipe, use_weights
 
 if TYPE_CHECKING:
     from posetrack.benchmark import BenchReport
@@ -23,6 +23,10 @@ def bench_command(
     clip: Annotated[Path, typer.Argument(help="A video or a folder of images.", show_default=False)],
     recipe: Annotated[
         list[str] | None, typer.Option(help="Names or TOML files.", show_default="default")
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Weights of the pose network, .safetensors or .pth.", show_default="the recipe's"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto",
@@ -43,6 +47,8 @@ def bench_command(
     reports = {}
     for name in recipe or ["default"]:
         settings = read_recipe(name)
+        if weights is not None:
+            settings = use_weights(settings, weights)
         with tempfile.TemporaryDirectory(prefix="posetrack-bench-") as folder:
             report = benchmark(clip, settings, compute, Path(folder), max_frames=frames, repeats=repeats)
         reports[settings.name] = asdict(report)

@@ -19,12 +19,14 @@ from posetrack.errors import PoseTrackError
 
 _PACKAGES = (
     "torch",
+    "torchvision",
+    "timm",
+    "openvino",
     "numpy",
     "scipy",
     "opencv-python-headless",
     "av",
     "safetensors",
-    "openvino",
     "pycocotools",
     "shapely",
     "matplotlib",
@@ -33,8 +35,10 @@ _PACKAGES = (
     "typer",
 )
 
-Check = tuple[str, bool, str]
-"""What was looked at, whether it is well, and what was found or what to do."""
+Check = tuple[str, bool | None, str]
+"""What was looked at, whether it is well (None: not here, needed by few), and what was found or what to do."""
+
+_MARKS = {True: "[green]ok     [/green]", None: "[yellow]not yet[/yellow]", False: "[red]missing[/red]"}
 
 
 def doctor_command() -> None:
@@ -42,9 +46,8 @@ def doctor_command() -> None:
     console = Console(highlight=False)
     is_well = True
     for what, is_there, text in _check_all():
-        is_well &= is_there
-        mark = "[green]ok     [/green]" if is_there else "[red]missing[/red]"
-        console.print(f"{mark}  {escape(what):<28} {escape(text)}", soft_wrap=True)
+        is_well &= is_there is not False
+        console.print(f"{_MARKS[is_there]}  {escape(what):<28} {escape(text)}", soft_wrap=True)
     if not is_well:
         raise typer.Exit(1)
 
@@ -128,11 +131,12 @@ def _check_weights() -> Iterator[Check]:
 
 def _check_recipes() -> Iterator[Check]:
     from posetrack.recipe import list_recipes, read_recipe
+    from posetrack.weights.needs import find_lack
 
-    for name, path in list_recipes().items():
+    for name in list_recipes():
         try:
-            read_recipe(name)
+            lack = find_lack(read_recipe(name))
         except PoseTrackError as error:
             yield f"recipe {name}", False, str(error)
         else:
-            yield f"recipe {name}", True, str(path)
+            yield f"recipe {name}", True if lack is None else None, lack or "can run here"

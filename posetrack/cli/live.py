@@ -18,7 +18,7 @@ from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
 from posetrack.live.recorder import Recorder
 from posetrack.live.session import LiveOutput, LivePicture, LiveSession
-from posetrack.recipe import list_recipes, read_recipe
+from posetrack.recipe import list_recipes, read_recipe, use_weights
 from posetrack.skeleton import Skeleton
 from posetrack.video.live import LiveSource, open_live
 
@@ -36,6 +36,10 @@ def live_command(
         str, typer.Argument(help="Camera number, /dev/video0, rtsp://..., http://... or a video file.")
     ] = "0",
     recipe: Annotated[str, typer.Option(help="Name (see `posetrack recipes`) or TOML file.")] = "default",
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Weights of the pose network, .safetensors or .pth.", show_default="the recipe's"),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32, bf16 or fp16.")] = "auto",
@@ -66,8 +70,8 @@ def live_command(
 ) -> None:
     """Track people live: the newest frame only, so that the picture never lags.
 
-    Keys in the window and on the page: s skeletons, b boxes, i ids, t trails, p or space pause, r record,
-    n next recipe, q quit (window).
+    Keys in the window and on the page: s skeletons, m masks, b boxes, i ids, t trails, p or space pause,
+    r record, n next recipe, q quit (window).
     """
     logging.basicConfig(level=logging.WARNING, format="posetrack: %(message)s")
     if json_to not in (None, "-"):
@@ -77,16 +81,22 @@ def live_command(
     # Torch takes seconds to import: only whoever tracks people waits for it.
     from posetrack.build import build_pipeline
     from posetrack.compute import Compute, choose_device
+    from posetrack.weights.needs import find_lack
 
     compute = Compute(choose_device(device), engine, precision)
 
     def build(name: str) -> Pipeline:
-        return build_pipeline(read_recipe(name), compute, batch_frames=1, smoothed=smooth)
+        settings = read_recipe(name)
+        if weights is not None and name == recipe:
+            settings = use_weights(settings, weights)
+        return build_pipeline(settings, compute, batch_frames=1, smoothed=smooth)
 
     # Before the source is opened, so that nothing of it is missed meanwhile.
     built = {recipe: build(recipe)}
     settings = LiveSettings(recipe, is_recording=record is not None)
-    controls = LiveControls(settings, tuple(dict.fromkeys((recipe, *list_recipes()))))
+    # The others are those that can run here: nobody wants to wait for a key that does nothing.
+    others = [name for name in list_recipes() if find_lack(read_recipe(name)) is None]
+    controls = LiveControls(settings, tuple(dict.fromkeys((recipe, *others))))
     outputs: list[LiveOutput] = []
     with open_live(source, mirror=mirror, loop=loop, speed=speed) as live:
         session = LiveSession(live, lambda name: built.pop(name, None) or build(name), controls, outputs)

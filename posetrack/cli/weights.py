@@ -148,9 +148,7 @@ def info_command(
 def import_command(
     path: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE", help="A .pth of HRNet's, SimpleBaseline's or mmpose's.", show_default=False
-        ),
+        typer.Argument(metavar="FILE", help="A .pth as its publisher gives it.", show_default=False),
     ],
     kind: Annotated[
         str,
@@ -181,7 +179,9 @@ def import_command(
         raise WeightsError(str(error)) from error
     about = {"kind": kind, "source": path.name, "source_sha256": source_digest}
     write_weights(out, state, about)
-    outputs = "classes" if kind.endswith("-imagenet") else "keypoints"
+    num_outputs = count_outputs(state)
+    called = "classes" if kind.endswith("-imagenet") else "keypoints"
+    outputs = f"{num_outputs} {called}, " if num_outputs else ""
     parameters = sum(tensor.numel() for tensor in state.values() if tensor.is_floating_point())
-    print(f"{out}: {kind}, {count_outputs(state)} {outputs}, {parameters / 1e6:.1f} M numbers")
+    print(f"{out}: {kind}, {outputs}{parameters / 1e6:.1f} M numbers")
     print(f"sha256 {compute_sha256(out)}")

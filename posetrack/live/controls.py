@@ -26,7 +26,7 @@ class LiveSettings:
     is_recording: bool = False
 
 
-TOGGLES = ("skeletons", "boxes", "ids", "trails", "pause", "record")
+TOGGLES = ("skeletons", "masks", "boxes", "ids", "trails", "pause", "record")
 """What can be switched on and off."""
 
 

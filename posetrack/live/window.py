@@ -18,6 +18,7 @@ from posetrack.live.session import LivePicture
 
 KEYS = {
     "s": "skeletons",
+    "m": "masks",
     "b": "boxes",
     "i": "ids",
     "t": "trails",

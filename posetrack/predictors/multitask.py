@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.data.letterbox import CANVAS_COLOR
 from models.rcnn.codec import decode_masks
-from models.rcnn.network import MultitaskConfig, MultitaskRCNN
+from models.rcnn.network import PERSON_LABEL, MultitaskConfig, MultitaskRCNN
 from models.rcnn.recipe import NETWORKS
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray, Instances
@@ -25,8 +25,6 @@ MULTITASK_NETWORKS: dict[str, MultitaskConfig] = {
     name: config for name, config in NETWORKS.items() if isinstance(config, MultitaskConfig)
 }
 """The networks that find boxes and masks or keypoints, by name."""
-
-_PERSON = 1
 
 
 class MultitaskPredictor:
@@ -99,7 +97,7 @@ class MultitaskPredictor:
         return [self._convert(people, scale_xy, image_wh) for people in found]
 
     def _convert(self, people: dict[str, Tensor], scale_xy: Tensor, image_wh: tuple[int, int]) -> Instances:
-        is_person = people["labels"] == _PERSON
+        is_person = people["labels"] == PERSON_LABEL
         people = {name: column[is_person] for name, column in people.items()}
         boxes = people["boxes"] * scale_xy.repeat(2)
         masks = points = scores = None

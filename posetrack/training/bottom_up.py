@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -19,34 +19,21 @@ from models.swahr.train import (
     make_bottom_up_losses,
     make_dataset,
 )
-from models.training.errors import TrainingError, TrainingRecipeError
+from models.training.errors import TrainingError
 from models.training.loop import Evaluate, Task, Trainer
-from models.training.recipe import suggest
 from models.training.start import load_whole
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import read_coco_annotations
 from posetrack.evaluation.crowdpose import evaluate_crowdpose
-from posetrack.skeleton import CROWDPOSE_14, SKELETONS, Skeleton
+from posetrack.skeleton import CROWDPOSE_14, Skeleton
 from posetrack.training.bottom_up_pictures import write_people_pictures
+from posetrack.training.judging import Metrics, judge_nothing, spread_positions
 from posetrack.training.run import TrainingRun
-
-Metrics = dict[str, float | None]
+from posetrack.training.skeletons import find_skeleton
 
 _SHOWN_PICTURES = 8
 # A few pictures are not worth the start of processes that read them.
 _FEW_PICTURES = 64
-
-
-def find_skeleton(recipe: BottomUpRecipe) -> Skeleton:
-    """The skeleton that a recipe names.
-
-    Raises:
-        TrainingRecipeError: There is none of this name.
-    """
-    name = recipe.data.skeleton
-    if name not in SKELETONS:
-        raise TrainingRecipeError(f"data.skeleton: unknown '{name}'; {suggest(name, list(SKELETONS))}")
-    return SKELETONS[name]
 
 
 def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
@@ -61,7 +48,7 @@ def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
         TrainingError: Data or weights are missing or not what they should be.
         ResultsError: The same of annotations to judge by.
     """
-    skeleton = find_skeleton(recipe)
+    skeleton = find_skeleton(recipe.data.skeleton)
     data, folder = recipe.data, run.data_folder
     if not folder.is_dir():
         raise TrainingError(f"{folder}: no such folder; give the data's with --data")
@@ -74,7 +61,7 @@ def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
     samples = read_picture_samples(folder / data.train, folder / data.train_images, skeleton.num_keypoints)
     evaluate: Evaluate | None = None
     if data.dev and recipe.loop.evaluate_every_epochs:
-        evaluate = make_evaluation(recipe, skeleton, run) if run.world.is_main else _judge_nothing
+        evaluate = make_evaluation(recipe, skeleton, run) if run.world.is_main else judge_nothing
     task = Task(
         network,
         make_dataset(recipe, samples, skeleton.flip_index),
@@ -123,7 +110,7 @@ def make_evaluation(
             num_workers=num_workers,
             precision=recipe.loop.precision,
         )
-        shown = np.unique(np.linspace(0, len(kept) - 1, min(len(kept), _SHOWN_PICTURES)).astype(np.int64))
+        shown = spread_positions(len(kept), _SHOWN_PICTURES)
         pictures = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
         write_people_pictures(truth, found, shown, skeleton, pictures)
         results = encode_results(found, truth.image_ids)
@@ -139,7 +126,7 @@ def select_pictures(samples: PoseSamples, most: int) -> PoseSamples:
     count = len(samples.image_paths)
     if not 0 < most < count:
         return samples
-    kept = np.linspace(0, count - 1, most).astype(np.int64)
+    kept = spread_positions(count, most)
     new_index = np.full(count, -1, np.int64)
     new_index[kept] = np.arange(most)
     people = samples.select(new_index[samples.image_index] >= 0)
@@ -152,8 +139,3 @@ def select_pictures(samples: PoseSamples, most: int) -> PoseSamples:
         keypoints_xy=people.keypoints_xy,
         weights=people.weights,
     )
-
-
-def _judge_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
-    """Stands where only the main process judges."""
-    raise AssertionError("only the main process judges")

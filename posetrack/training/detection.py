@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from models.data.instances import InstanceSamples, keep_peopled, read_coco_instances, select_pictures
+from models.data.instances import (
+    InstanceSamples,
+    find_person,
+    keep_peopled,
+    read_coco_instances,
+    select_pictures,
+)
 from models.data.samples import IntArray
 from models.rcnn.dataset import collate_samples
 from models.rcnn.recipe import DetectionRecipe, make_network
 from models.rcnn.start import freeze_body, load_start
 from models.rcnn.train import encode_results, find_people, make_dataset, make_detection_losses
-from models.training.errors import TrainingError, TrainingRecipeError
+from models.training.errors import TrainingError
 from models.training.loop import Evaluate, Task, Trainer
-from models.training.recipe import suggest
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import read_coco_annotations
-from posetrack.skeleton import SKELETONS, Skeleton
+from posetrack.skeleton import Skeleton
 from posetrack.training.detection_pictures import write_detection_pictures
+from posetrack.training.judging import Metrics, judge_nothing, spread_positions
 from posetrack.training.run import TrainingRun
-
-Metrics = dict[str, float | None]
+from posetrack.training.skeletons import find_skeleton
 
 _SHOWN_PICTURES = 12
-
-
-def find_skeleton(recipe: DetectionRecipe) -> Skeleton:
-    """The skeleton that a recipe names.
-
-    Raises:
-        TrainingRecipeError: There is none of this name.
-    """
-    name = recipe.data.skeleton
-    if name not in SKELETONS:
-        raise TrainingRecipeError(f"data.skeleton: unknown '{name}'; {suggest(name, list(SKELETONS))}")
-    return SKELETONS[name]
 
 
 def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer:
@@ -53,7 +45,7 @@ def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer
         TrainingError: Data or weights are missing or not what they should be.
         ResultsError: The same of annotations to judge by.
     """
-    skeleton = find_skeleton(recipe)
+    skeleton = find_skeleton(recipe.data.skeleton)
     if not run.data_folder.is_dir():
         raise TrainingError(f"{run.data_folder}: no such folder; give the data's with --data")
     torch.manual_seed(recipe.loop.seed)
@@ -69,7 +61,7 @@ def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer
     evaluate: Evaluate | None = None
     if recipe.data.dev and recipe.loop.evaluate_every_epochs:
         is_judge = run.world.is_main
-        evaluate = make_evaluation(recipe, skeleton, run) if is_judge else _judge_nothing
+        evaluate = make_evaluation(recipe, skeleton, run) if is_judge else judge_nothing
     task = Task(
         network,
         make_dataset(recipe, samples, skeleton.flip_index, is_training=True),
@@ -101,9 +93,9 @@ def make_evaluation(
     """
     path = run.data_folder / recipe.data.dev
     samples = _read_samples(recipe, skeleton, run.data_folder, is_training=False)
-    annotations = _keep_pictures(read_coco_annotations(path), samples.image_ids)
+    annotations = _keep_people(read_coco_annotations(path), samples.image_ids)
     dataset = make_dataset(recipe, samples, skeleton.flip_index, is_training=False)
-    shown = _spread(samples.num_pictures, _SHOWN_PICTURES)
+    shown = spread_positions(samples.num_pictures, _SHOWN_PICTURES)
     has_outlines = None not in samples.outlines
     has_keypoints = bool((samples.keypoints_xyw[..., 2] > 0).any())
 
@@ -140,28 +132,23 @@ def _read_samples(
     if not is_training:
         dev = read_coco_instances(data_folder / data.dev, data_folder / data.dev_images, K)
         most = data.max_dev_pictures or dev.num_pictures
-        return select_pictures(dev, _spread(dev.num_pictures, most))
+        return select_pictures(dev, spread_positions(dev.num_pictures, most))
     samples = read_coco_instances(
         data_folder / data.train, data_folder / data.train_images, K, min_box_score=data.min_box_score
     )
     return keep_peopled(samples) if data.is_peopled_only else samples
 
 
-def _keep_pictures(annotations: dict[str, Any], image_ids: IntArray) -> dict[str, Any]:
-    """Annotations of some pictures only."""
-    kept = set(image_ids.tolist())
+def _keep_people(annotations: dict[str, Any], image_ids: IntArray) -> dict[str, Any]:
+    """Annotations of the people of some pictures only: other categories would count as never found."""
+    kept, wanted = set(image_ids.tolist()), find_person(annotations.get("categories", []))
     return {
         **annotations,
+        "categories": [each for each in annotations.get("categories", []) if wanted in (None, each["id"])],
         "images": [image for image in annotations["images"] if image["id"] in kept],
-        "annotations": [person for person in annotations["annotations"] if person["image_id"] in kept],
+        "annotations": [
+            each
+            for each in annotations["annotations"]
+            if each["image_id"] in kept and wanted in (None, each["category_id"])
+        ],
     }
-
-
-def _spread(count: int, most: int) -> IntArray:
-    """Rising positions, spread over all."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
-
-
-def _judge_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
-    """Stands where only the main process judges."""
-    raise AssertionError("only the main process judges")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from models.hrnet.train import (
 )
 from models.training.errors import TrainingError, TrainingRecipeError
 from models.training.loop import Evaluate, Task, Trainer
-from models.training.recipe import suggest
 from posetrack.annotations.read import read_annotations
 from posetrack.annotations.video import AnnotatedVideo
 from posetrack.evaluation.coco import evaluate_coco
@@ -35,29 +34,17 @@ from posetrack.evaluation.coco_files import read_coco_annotations
 from posetrack.evaluation.crowdpose import evaluate_crowdpose
 from posetrack.evaluation.mpii import evaluate_mpii
 from posetrack.evaluation.mpii_files import read_mpii_truth
-from posetrack.skeleton import CROWDPOSE_14, SKELETONS, Skeleton
+from posetrack.skeleton import CROWDPOSE_14, Skeleton
+from posetrack.training.judging import Metrics, judge_nothing, spread_positions
 from posetrack.training.run import TrainingRun
 from posetrack.training.sample_pictures import write_sample_pictures
+from posetrack.training.skeletons import find_skeleton
 from trackers.nms import oks_nms
-
-Metrics = dict[str, float | None]
 
 _LEGS = ("hip", "knee", "ankle", "pelvis")
 # Of two poses of detected boxes more alike than this, the surer stays (the public code's OKS_THRE).
 _MAX_OKS = 0.9
 _MPII_TRUTH = "gt_valid.mat"
-
-
-def find_skeleton(recipe: PoseRecipe) -> Skeleton:
-    """The skeleton that a recipe names.
-
-    Raises:
-        TrainingRecipeError: There is none of this name.
-    """
-    name = recipe.data.skeleton
-    if name not in SKELETONS:
-        raise TrainingRecipeError(f"data.skeleton: unknown '{name}'; {suggest(name, list(SKELETONS))}")
-    return SKELETONS[name]
 
 
 def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
@@ -72,7 +59,7 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
         TrainingError: Data or weights are missing or not what they should be.
         ResultsError: The same of annotations to judge by.
     """
-    skeleton = find_skeleton(recipe)
+    skeleton = find_skeleton(recipe.data.skeleton)
     data_folder = run.data_folder
     if not data_folder.is_dir():
         raise TrainingError(f"{data_folder}: no such folder; give the data's with --data")
@@ -89,7 +76,7 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
     if recipe.data.dev and recipe.loop.evaluate_every_epochs and run.world.is_main:
         evaluate = make_evaluation(recipe, skeleton, data_folder, run.out_folder)
     elif recipe.data.dev and recipe.loop.evaluate_every_epochs:
-        evaluate = _judge_nothing
+        evaluate = judge_nothing
     task = Task(
         network,
         dataset,
@@ -196,14 +183,8 @@ def make_evaluation(
     return evaluate
 
 
-def _judge_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
-    """Stands where only the main process judges."""
-    raise AssertionError("only the main process judges")
-
-
 def _choose_shown(samples: PoseSamples, count: int = 12) -> PoseSamples:
-    rows = np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(np.int64)
-    return samples.select(rows)
+    return samples.select(spread_positions(len(samples), count))
 
 
 def _make_measure(

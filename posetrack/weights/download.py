@@ -9,6 +9,7 @@ import http.client
 import json
 import logging
 import ssl
+import string
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -69,14 +70,19 @@ def make_address(mirror: str, file_name: str) -> str:
     Raises:
         DownloadError: It is no such address.
     """
-    scheme = urllib.parse.urlsplit(mirror).scheme
+    try:
+        scheme = urllib.parse.urlsplit(mirror).scheme
+    except ValueError as error:
+        raise DownloadError(f"{mirror}: no mirror; {error}") from error
     # A scheme of one letter is a drive.
     if len(scheme) < 2:
         path = Path(mirror).expanduser().resolve()
         return path.as_uri() if path.is_file() else f"{path.as_uri()}/{file_name}"
     if scheme not in _SCHEMES:
         raise DownloadError(f"{mirror}: no mirror; give an http, https or file address, or a path")
-    return mirror if mirror.endswith(f"/{file_name}") else f"{mirror.rstrip('/')}/{file_name}"
+    address = mirror if mirror.endswith(f"/{file_name}") else f"{mirror.rstrip('/')}/{file_name}"
+    # Spaces and letters beyond ASCII as addresses have them; what is quoted already stays so.
+    return urllib.parse.quote(address, safe=string.punctuation)
 
 
 def download(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +24,9 @@ from posetrack.weights.store import (
     write_card,
 )
 
+if sys.platform != "win32":
+    import fcntl
+
 MIRROR_VARIABLE = "POSETRACK_MIRROR"
 """A mirror of one's own, tried before the publisher's addresses."""
 
@@ -39,7 +42,7 @@ def fetch_weights(
 ) -> Path:
     """Bring published weights into the cache, unless they are there and whole.
 
-    Several processes may do so at once: one fetches, the others wait for it.
+    Several processes may do so at once, except on Windows: one fetches, the others wait for it.
 
     Args:
         name: A key of `PUBLISHED`.
@@ -147,6 +150,10 @@ def _find_part(entry: PublishedWeights) -> Path:
 @contextlib.contextmanager
 def _hold_lock(path: Path, name: str) -> Iterator[None]:
     """Keep other processes from fetching the same; the system frees the lock of a process that ends."""
+    # Windows has no such locks: there, two that fetch the same get in each other's way.
+    if sys.platform == "win32":
+        yield
+        return
     with path.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,18 +12,15 @@ import tempfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from models.checkpoints import (
     EMBEDDED_SHA256,
-    IMPORTABLE,
     CheckpointError,
     compute_sha256,
-    count_outputs,
-    import_checkpoint,
     load_checkpoint,
     load_embedded,
+    load_published,
 )
 from models.engines.cache import find_cache_folder
 from posetrack.errors import WeightsError, suggest
@@ -139,29 +136,7 @@ def _load_file(module: nn.Module, name_or_path: str | Path) -> None:
     if path.suffix == ".safetensors":
         load_checkpoint(module, path)
         return
-    state = import_checkpoint(path, _find_kind(module, path))
-    try:
-        module.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        # The kind fits the file, and this network differs from it in the number of outputs alone.
-        raise WeightsError(
-            f"{path}: has {count_outputs(state)} outputs, the network {count_outputs(module.state_dict())}"
-        ) from error
-
-
-def _find_kind(module: nn.Module, path: Path) -> str:
-    """The first kind whose network has this one's weights, by name and shape."""
-    own = module.state_dict()
-    shapes = {key: tensor.shape for key, tensor in own.items()}
-    for kind, make in IMPORTABLE.items():
-        # Networks of other classes are not built to be compared; most kinds are a class with its settings.
-        if getattr(make, "func", type(module)) is not type(module):
-            continue
-        with torch.device("meta"):
-            state = make(max(count_outputs(own), 1)).state_dict()
-        if {key: tensor.shape for key, tensor in state.items()} == shapes:
-            return kind
-    raise WeightsError(f"{path}: weights of this network are read from .safetensors only")
+    load_published(module, path)
 
 
 def read_card(name: str) -> WeightsCard | None:

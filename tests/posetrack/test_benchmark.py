@@ -80,6 +80,19 @@ def test_the_command_reports_every_recipe(tmp_path):
         assert f"{report['fps']:.1f} frames/s" in result.output
 
 
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ("fast", "fast: has no [estimator] that takes --weights"),
+        ("hrnet-w32", "no.safetensors: neither a file"),
+    ],
+)
+def test_weights_go_to_every_recipe(recipe, message):
+    result = CliRunner().invoke(app, ["bench", str(CLIP), "--recipe", recipe, "--weights", "no.safetensors"])
+    assert result.exit_code == 1
+    assert message in str(result.exception)
+
+
 def test_a_clip_that_is_not_there_is_one_line(tmp_path, capsys):
     result = CliRunner().invoke(app, ["bench", str(tmp_path / "none.mp4")])
     assert result.exit_code == 1

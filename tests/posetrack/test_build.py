@@ -82,3 +82,31 @@ def test_weights_are_for_networks_that_take_them():
     nameless = replace(recipe, estimator=EstimatorRecipe("hrnet-w32"))
     with pytest.raises(RecipeError, match=r"estimator\.weights: hrnet-w32 needs weights"):
         build_pipeline(nameless, COMPUTE)
+
+
+@pytest.mark.parametrize(
+    ("detector", "estimator", "message"),
+    [
+        ({"shorter_side_px": 640}, None, "detector.shorter_side_px: movenet-multipose does not use it"),
+        ({"flip_test": True}, None, "detector.flip_test: movenet-multipose does not use it; leave it out"),
+        ({"skeleton": "mpii16"}, None, "detector.skeleton: movenet-multipose does not use it"),
+        (
+            {"network": "swahr-w32", "weights": "w", "longest_side_px": 640},
+            None,
+            "detector.longest_side_px: swahr",
+        ),
+        ({"network": "keypoint-rcnn", "weights": "w", "nms_oks": 0.5}, None, "detector.nms_oks: keypoint-rcnn"),
+        ({}, {"width_px": 288}, "estimator.width_px: movenet-thunder does not use it"),
+        ({}, {"coding": "udp"}, "estimator.coding: movenet-thunder does not use it"),
+        ({"network": "faster-rcnn", "weights": "w"}, None, "mine: faster-rcnn finds boxes without poses"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_errors(detector, estimator, message):
+    recipe = Recipe(
+        "mine",
+        DetectorRecipe(**{"network": "movenet-multipose", **detector}),
+        None if estimator is None else EstimatorRecipe("movenet-thunder", **estimator),
+    )
+    with pytest.raises(RecipeError) as caught:
+        build_pipeline(recipe, COMPUTE)
+    assert str(caught.value).startswith(message)

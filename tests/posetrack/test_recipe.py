@@ -38,6 +38,23 @@ def test_a_file_of_ones_own(tmp_path):
     assert recipe.estimator is None
 
 
+def test_weights_beside_the_recipe_are_found_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "w.safetensors").touch()
+    stages = '[detector]\nnetwork = "keypoint-rcnn"\nweights = "keypoint-rcnn-r50"\n'
+    stages += '[estimator]\nnetwork = "hrnet-w32"\nweights = "%s"\n'
+    path = write(tmp_path / "mine", stages % "w.safetensors")
+    monkeypatch.chdir(tmp_path)
+    for asked in (path, path.relative_to(tmp_path)):
+        recipe = read_recipe(asked)
+        assert recipe.estimator is not None
+        assert Path(recipe.estimator.weights).samefile(tmp_path / "mine" / "w.safetensors")
+        assert recipe.detector.weights == "keypoint-rcnn-r50", "a name stays a name"
+    recipe = read_recipe(write(tmp_path, stages % "other/w.safetensors"))
+    assert recipe.estimator is not None
+    assert recipe.estimator.weights == "other/w.safetensors", "from the working folder"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

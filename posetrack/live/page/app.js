@@ -5,7 +5,7 @@ import { Link } from "./link.js";
 import { PeopleList, setText } from "./people.js";
 
 const KEYS = {
-  s: "skeletons", b: "boxes", i: "ids", t: "trails", u: "iuv", p: "pause", " ": "pause", r: "record",
+  s: "skeletons", m: "masks", b: "boxes", i: "ids", t: "trails", u: "iuv", p: "pause", " ": "pause", r: "record",
 };
 const WORDS = { live: "Live", connecting: "Connecting", lost: "Lost", ended: "Ended" };
 const TOAST_MS = 6000;

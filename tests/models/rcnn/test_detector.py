@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torchvision.models.detection.image_list import ImageList
 
 from models.backbones.imagenet import normalize_images
 from models.backbones.mobile import MobileConfig
@@ -141,3 +142,35 @@ def test_anchors_keep_their_strides():
     grid = anchors.grid_anchors([[2, 7]], [[torch.tensor(50), torch.tensor(59)]])[0]
     assert grid[6].tolist() == [6 * 64 - 16, -16, 6 * 64 + 16, 16]
     assert grid[7].tolist() == [-16, 64 - 16, 16, 64 + 16]
+
+
+def test_boxes_are_as_precise_in_bfloat16(detector):
+    # From 256 px on, bfloat16 has steps of 2 px.
+    images = torch.randint(0, 255, (1, 3, 64, 416), generator=torch.Generator().manual_seed(0)).float() / 255
+    anchors = []
+    detector.rpn.anchor_generator.register_forward_hook(lambda part, inputs, output: anchors.append(output[0]))
+    with torch.no_grad():
+        detector(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = detector(images)[0]
+            proposals, _ = detector.rpn(ImageList(images, [(64, 416)]), detector.backbone(images))
+    assert torch.equal(anchors[0], anchors[1])
+    for boxes in (found["boxes"], proposals[0]):
+        right = boxes[(boxes[:, 0] > 256) & (boxes[:, 2] < 416), 0]
+        assert len(right) > 0
+        assert (right % 1 != 0).any()
+    assert found["scores"].dtype == torch.float32
+
+
+def test_a_second_stage_in_bfloat16_learns_the_true_boxes():
+    torch.manual_seed(0)
+    detector = make_person_detector(SMALL).train()
+    person = torch.tensor([[301.3, 8.6, 318.9, 52.2]])
+    target = {"boxes": person, "labels": torch.ones(1, dtype=torch.int64)}
+    images = torch.rand(1, 3, 64, 416)
+    with torch.autocast("cpu", torch.bfloat16):
+        proposals, _ = detector.rpn(ImageList(images, [(64, 416)]), detector.backbone(images), [target])
+    regions, _, labels, deltas = detector.roi_heads.select_training_samples(proposals, [target])
+    assert (labels[0] == 1).any()
+    decoded = detector.roi_heads.box_coder.decode(deltas[0], [regions[0]])[:, 0]
+    torch.testing.assert_close(decoded[labels[0] == 1], person.expand(int((labels[0] == 1).sum()), 4))

@@ -42,6 +42,14 @@ def test_offsets_learn_from_the_heatmap_they_move():
     torch.testing.assert_close(offsets.grad[0, 0], expected)
 
 
+def test_places_are_as_precise_in_bfloat16():
+    # Values that bfloat16 holds, in maps so wide that it does not hold the places.
+    heatmaps = torch.arange(56.0).expand(1, 1, 56, 56)
+    offsets = torch.full((1, 1, 2, 56, 56), 0.125)
+    refined = refine_heatmaps(heatmaps.bfloat16(), offsets.bfloat16())
+    torch.testing.assert_close(refined, refine_heatmaps(heatmaps, offsets))
+
+
 def test_nobody_has_no_heatmaps():
     assert refine_heatmaps(torch.zeros(0, 3, 4, 4), torch.zeros(0, 3, 2, 4, 4)).shape == (0, 3, 4, 4)
 

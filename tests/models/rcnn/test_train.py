@@ -105,6 +105,23 @@ def test_found_people_come_back_to_their_pictures(samples, is_multitask):
         )
 
 
+class ManyClasses(Seer):
+    """Says of each first one that it is of another class."""
+
+    def find(self, image):
+        people = super().find(image)
+        labels = torch.ones(len(people["boxes"]), dtype=torch.int64)
+        labels[:1] = 18
+        return people | {"labels": labels}
+
+
+def test_only_people_count(samples):
+    found = find_people(ManyClasses(True).eval(), make_dataset(samples))
+    assert found.image_index.tolist() == [0]
+    np.testing.assert_allclose(found.scores, 0.8)
+    assert len(found.masks) == len(found.keypoints_xyw) == 1
+
+
 def test_nobody_found_is_no_results(samples):
     nobody = FoundPeople(np.empty(0, np.int64), np.empty((0, 4), np.float32), np.empty(0, np.float32))
     assert encode_results(nobody, samples.image_ids) == []

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +17,10 @@ import numpy as np
 import pytest
 
 import posetrack
+from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
+from posetrack.cli.doctor import _PACKAGES
 from posetrack.cli.main import main
+from posetrack.cli.recipes import BOTTOM_UP
 from posetrack.results.export import FORMATS
 
 CLIP = Path(__file__).parents[3] / "docs" / "media" / "street.mp4"
@@ -242,6 +247,7 @@ def test_results_that_are_there_are_kept_unless_told_otherwise(tmp_path, capsys)
     ("arguments", "message"),
     [
         (["--recipe", "fasst"], "fasst: no such recipe; did you mean 'fast'?"),
+        (["--weights", "w.safetensors"], "fast: has no [estimator] that takes --weights"),
         (["--device", "tpu"], "--device tpu: no such device"),
         (["--engine", "openvin"], "engine openvin: there is none of that name; did you mean 'openvino'?"),
         (["--precision", "int8"], "precision int8: there is none of that name"),
@@ -310,16 +316,31 @@ def test_a_video_of_another_size_is_not_taken_for_the_poses_own(whole_run, tmp_p
     assert list(tmp_path.iterdir()) == [tmp_path / "walk"], "nothing is left of what failed"
 
 
-def test_version_recipes_and_doctor(capsys):
+def test_version_recipes_and_doctor(tmp_path, monkeypatch, capsys):
+    # Nothing is fetched, so that recipes with published weights cannot run.
+    monkeypatch.setenv("POSETRACK_CACHE", str(tmp_path))
     assert run_cli("--version") == 0
     assert capsys.readouterr().out == f"posetrack {posetrack.__version__}\n"
     assert run_cli("recipes") == 0
-    assert {"default", "fast"} <= set(capsys.readouterr().out.split())
+    printed = capsys.readouterr().out
+    assert {"default", "fast"} <= set(printed.split())
+    assert "hrnet-w32-256x192, Apache-2.0; posetrack weights fetch hrnet-w32-256x192" in printed
+    assert "swahr-w48 at 640 px on the shorter side" in printed
+    assert all(name.startswith(BOTTOM_UP) for name in BOTTOM_UP_NETWORKS)
     assert run_cli("doctor") == 0
     printed = capsys.readouterr().out
     assert "movenet-thunder" in printed
     assert "openvino, f32 of f32" in printed
     assert "missing" not in printed
+    lines = {line.split()[-4]: line for line in printed.splitlines() if line.endswith("can run here")}
+    assert set(lines) == {"default", "fast"}
+    assert re.search("not yet +recipe hrnet-w32 .*posetrack weights fetch hrnet-w32-256x192", printed)
+    assert re.search("not yet +recipe multitask .*--weights", printed)
+
+
+def test_doctor_looks_for_every_dependency():
+    project = tomllib.loads((CLIP.parents[2] / "pyproject.toml").read_text())["project"]
+    assert list(_PACKAGES) == [re.split("[>=]", dependency)[0] for dependency in project["dependencies"]]
 
 
 def test_doctor_says_what_is_missing(monkeypatch, capsys):

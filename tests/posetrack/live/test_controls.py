@@ -10,6 +10,8 @@ import pytest
 from posetrack.errors import PoseTrackError
 from posetrack.live.controls import TOGGLES, LiveControls, LiveSettings
 
+DRAWN = ("skeletons", "masks", "boxes", "ids", "trails")
+
 
 def make_controls() -> LiveControls:
     return LiveControls(LiveSettings("fast"), ("fast", "default", "mine.toml"))
@@ -24,7 +26,7 @@ def test_every_switch_changes_one_thing_and_back(name):
     flags = {
         "pause": switched.is_paused,
         "record": switched.is_recording,
-        **{key: not getattr(switched.style, key) for key in ("skeletons", "boxes", "ids", "trails")},
+        **{key: not getattr(switched.style, key) for key in DRAWN},
     }
     assert [key for key, is_changed in flags.items() if is_changed] == [name]
     assert controls.toggle(name) == before
@@ -79,4 +81,4 @@ def test_switches_from_many_threads_are_all_heard():
     settings = controls.settings
     assert settings.is_paused
     assert settings.is_recording
-    assert not any(getattr(settings.style, name) for name in ("skeletons", "boxes", "ids", "trails"))
+    assert not any(getattr(settings.style, name) for name in DRAWN)

@@ -13,9 +13,9 @@ from models.backbones.hrnet import HRNetConfig
 from models.swahr import variants
 from models.swahr.recipe import read_bottom_up_recipe
 from models.training.distributed import World
-from models.training.errors import TrainingError, TrainingRecipeError
+from models.training.errors import TrainingError
 from posetrack.skeleton import COCO_17, CROWDPOSE_14
-from posetrack.training.bottom_up import find_skeleton, make_bottom_up_trainer, make_evaluation
+from posetrack.training.bottom_up import make_bottom_up_trainer, make_evaluation
 from posetrack.training.families import find_family
 from posetrack.training.run import TrainingRun
 
@@ -102,7 +102,7 @@ def make_run(folder, out="out"):
 def test_a_network_that_sees_everyone_is_perfect(tmp_path, skeleton):
     write_data(tmp_path, skeleton)
     recipe = read_recipe(tmp_path, skeleton)
-    evaluate = make_evaluation(recipe, find_skeleton(recipe), make_run(tmp_path))
+    evaluate = make_evaluation(recipe, skeleton, make_run(tmp_path))
     numbers = evaluate(Seer(list_sides(skeleton)).eval(), 3)
     assert next(iter(numbers)) == "AP"
     assert numbers["AP"] == pytest.approx(1)
@@ -155,7 +155,3 @@ def test_what_is_missing_is_named(tmp_path):
     absent = TrainingRun("", run.data_folder, run.out_folder, run.world, weights=tmp_path / "no.safetensors")
     with pytest.raises(TrainingError, match=r"no\.safetensors: no such weights"):
         make_bottom_up_trainer(recipe, absent)
-    path = tmp_path / "other.toml"
-    path.write_text(RECIPE.format(skeleton="coco71", more=""))
-    with pytest.raises(TrainingRecipeError, match=r"data\.skeleton: unknown 'coco71'; did you mean 'coco17'\?"):
-        find_skeleton(read_bottom_up_recipe(path))

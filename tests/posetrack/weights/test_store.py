@@ -245,12 +245,11 @@ def test_files_are_loaded_whatever_their_names(tiny, mirror, network, tmp_path):
     filled = make_tiny(5)
     load_weights(filled, str(converted))
     assert is_equal(filled, network)
-    with pytest.raises(WeightsError, match=r"has 5 outputs, the network 6"):
-        load_weights(make_tiny(6), mirror / FILE)
-    with pytest.raises(WeightsError, match="does not fit the network"):
-        load_weights(make_tiny(6), converted)
-    with pytest.raises(WeightsError, match=r"weights of this network are read from \.safetensors only"):
-        load_weights(nn.Linear(1, 1), mirror / FILE)
+    for path in (mirror / FILE, converted):
+        with pytest.raises(WeightsError, match="does not fit the network"):
+            load_weights(make_tiny(6), path)
+        with pytest.raises(WeightsError, match="does not fit the network"):
+            load_weights(nn.Linear(1, 1), path)
 
 
 def test_a_path_is_never_taken_for_a_name(tiny, mirror):
