@@ -31,6 +31,7 @@ format: $(VENV)/.dev
 bench: $(VENV)/.run
 	$(BIN)/python scripts/bench_association.py
 	$(BIN)/python scripts/bench_evaluation.py
+	$(BIN)/python scripts/bench_detector.py
 	$(BIN)/posetrack bench "$(VIDEO)" --recipe default --recipe fast
 	$(BIN)/python scripts/bench_memory.py "$(VIDEO)"
 

@@ -25,6 +25,7 @@ from models.rcnn.network import FASTER_RCNN, KEYPOINT_RCNN, MASK_RCNN, Multitask
 from models.swahr.network import HigherHRNet
 
 EMBEDDED_SHA256 = {
+    "lite0-person": "33e4b4b2a927e8142fd7bf3e71b50639ee8f12e13dd9258615e449cdf2ce5d75",
     "movenet-multipose": "55ec63cb662c8dc9adada5541bee059d0e7e06841061442d879e6befdcbfd574",
     "movenet-thunder": "f7e64998dd5c62021bb1d17771b155eb8005ac70e247d61ad976af7d39484f08",
 }
