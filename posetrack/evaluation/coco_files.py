@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from posetrack.annotations.fields import read_json
 from posetrack.errors import ResultsError
-from posetrack.evaluation.coco_masks import compute_mask_area, encode_mask
+from posetrack.results.coco_masks import compute_mask_area, encode_mask
 
 Numbers = npt.NDArray[np.float64]
 

@@ -8,8 +8,8 @@ import numpy as np
 from pycocotools import mask as mask_api
 
 from models.data.run_lengths import decode_run_lengths
-from posetrack.evaluation.coco_masks import encode_mask
 from posetrack.frame import BoolArray
+from posetrack.results.coco_masks import encode_mask
 
 
 def encode_masks(masks: BoolArray) -> list[dict[str, object]]:

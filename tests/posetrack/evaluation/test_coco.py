@@ -16,9 +16,9 @@ from pycocotools.cocoeval import COCOeval
 from posetrack.errors import ResultsError
 from posetrack.evaluation.coco import IOU_TYPES, choose_sigmas, evaluate_coco
 from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_results
-from posetrack.evaluation.coco_masks import compute_mask_area, encode_mask
 from posetrack.frame import Instances
 from posetrack.results.coco import write_coco
+from posetrack.results.coco_masks import compute_mask_area, encode_mask
 from posetrack.results.people import KEEP_ALL
 from posetrack.results.record import Header, Record
 from posetrack.skeleton import COCO_17, POSETRACK_15, SKELETONS
