@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from models.backbones.hrnet import HRNET_W18, HRNET_W24, HRNET_W32, HRNET_W48
 from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152
 from models.hrnet.network import ClassificationHRNet, ClassificationResNet, PoseHRNet, SimpleBaseline
-from models.rcnn.network import FASTER_RCNN, KEYPOINT_RCNN, MASK_RCNN, MultitaskConfig, MultitaskRCNN
 from models.swahr.network import HigherHRNet
 
 EMBEDDED_SHA256 = {
@@ -36,11 +35,17 @@ _RESNETS = {"50": RESNET_50, "101": RESNET_101, "152": RESNET_152}
 _INPUT_SIZES = ("256x192", "384x288", "256x256")
 _BOTTOM_UP = {"w32": HRNET_W32, "w48": HRNET_W48}
 _BOTTOM_UP_SIZES = ("512", "640")
-_RCNNS = {"faster-rcnn": FASTER_RCNN, "mask-rcnn": MASK_RCNN, "keypoint-rcnn": KEYPOINT_RCNN}
+_RCNNS = ("faster-rcnn", "mask-rcnn", "keypoint-rcnn")
 
 
-def _make_rcnn(config: MultitaskConfig, num_outputs: int) -> nn.Module:
+def _make_rcnn(name: str, num_outputs: int) -> nn.Module:
     """One of torchvision's, whose numbers of classes and keypoints are its own."""
+    # These take longer to import than torch itself; whoever loads other weights does not wait for them.
+    from models.rcnn.network import MultitaskConfig, MultitaskRCNN
+    from models.rcnn.recipe import NETWORKS
+
+    config = NETWORKS[name]
+    assert isinstance(config, MultitaskConfig)
     return MultitaskRCNN(config)
 
 
@@ -52,7 +57,7 @@ IMPORTABLE: dict[str, Callable[[int], nn.Module]] = {
         for name, c in _RESNETS.items()
         for size in _INPUT_SIZES
     },
-    **{f"{name}-r50": partial(_make_rcnn, c) for name, c in _RCNNS.items()},
+    **{f"{name}-r50": partial(_make_rcnn, name) for name in _RCNNS},
     **{f"resnet-{name}-imagenet": partial(ClassificationResNet, c) for name, c in _RESNETS.items()},
     **{
         f"{family}-{name}-{size}": partial(HigherHRNet, c, has_scale_maps=family == "swahr")

@@ -20,8 +20,6 @@ from posetrack.pipeline import FrameProcessor, run_ahead
 from posetrack.predictors.device_images import DevicePictures
 from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
 from posetrack.predictors.movenet import MultiposePredictor, ThunderPredictor
-from posetrack.predictors.multitask import MULTITASK_NETWORKS, MultitaskPredictor
-from posetrack.predictors.rcnn import DETECTION_NETWORKS, DetectorPredictor
 from posetrack.predictors.swahr import BottomUpConfig, BottomUpPredictor
 from posetrack.processors.detect import Detector, detect
 from posetrack.processors.estimate import PoseEstimator, estimate
@@ -32,6 +30,23 @@ from posetrack.runtime import tune_process
 from posetrack.skeleton import COCO_17, SKELETONS, Skeleton
 
 V = TypeVar("V")
+
+# The networks of `models.rcnn.recipe`, by name alone: that module brings torchvision and timm along, which take
+# longer to import than torch itself, and most recipes need neither.
+_BOX_NETWORKS = ("lite0-person",)
+_MULTITASK_NETWORKS = (
+    "multitask-regular",
+    "multitask-rb",
+    "multitask-rb-h",
+    "multitask-rb-h-single-scale",
+    "multitask-rb-h-keypoints-only",
+    "multitask-unrefined",
+    "faster-rcnn",
+    "mask-rcnn",
+    "keypoint-rcnn",
+)
+# Those of them that give no poses.
+_WITHOUT_POSES = (*_BOX_NETWORKS, "faster-rcnn", "mask-rcnn")
 
 # Settings that only bottom-up networks use.
 _OF_BOTTOM_UP = ("shorter_side_px", "scales", "flip_test", "min_peak")
@@ -68,7 +83,7 @@ def _make_top_down(recipe: EstimatorRecipe, compute: Compute, pictures: DevicePi
 
 def _check_weights(recipe: DetectorRecipe | EstimatorRecipe, table: str) -> None:
     if not recipe.weights:
-        is_asked_for_poses = table == "estimator" or _gives_poses(recipe.network)
+        is_asked_for_poses = table == "estimator" or recipe.network not in _WITHOUT_POSES
         own = "give a file with --weights" if is_asked_for_poses else "a file of them"
         raise RecipeError(
             f"{table}.weights: {recipe.network} needs weights; name some of `posetrack weights list`, or {own}"
@@ -100,6 +115,8 @@ def _make_multipose(recipe: DetectorRecipe, compute: Compute, pictures: DevicePi
 def _make_detector(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
     _check_weights(recipe, "detector")
     _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "nms_oks", "skeleton")
+    from posetrack.predictors.rcnn import DetectorPredictor
+
     return DetectorPredictor(
         compute,
         network=recipe.network,
@@ -114,6 +131,8 @@ def _make_detector(recipe: DetectorRecipe, compute: Compute, pictures: DevicePic
 def _make_multitask(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
     _check_weights(recipe, "detector")
     _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "nms_oks")
+    from posetrack.predictors.multitask import MultitaskPredictor
+
     return MultitaskPredictor(
         compute,
         network=recipe.network,
@@ -143,8 +162,8 @@ def _make_bottom_up(recipe: DetectorRecipe, compute: Compute, pictures: DevicePi
 
 DETECTORS: dict[str, Callable[[DetectorRecipe, Compute, DevicePictures | None], Detector]] = {
     "movenet-multipose": _make_multipose,
-    **dict.fromkeys(DETECTION_NETWORKS, _make_detector),
-    **dict.fromkeys(MULTITASK_NETWORKS, _make_multitask),
+    **dict.fromkeys(_BOX_NETWORKS, _make_detector),
+    **dict.fromkeys(_MULTITASK_NETWORKS, _make_multitask),
     **dict.fromkeys(BOTTOM_UP_NETWORKS, _make_bottom_up),
 }
 """Who finds people, by the name that recipes use."""
@@ -230,7 +249,7 @@ def build_pipeline(
         WeightsError: A network's weights are missing or damaged.
         PoseTrackError: An engine cannot take a network.
     """
-    if recipe.estimator is None and not _gives_poses(recipe.detector.network):
+    if recipe.estimator is None and recipe.detector.network in _WITHOUT_POSES:
         raise RecipeError(
             f"{recipe.name}: {recipe.detector.network} finds boxes without poses, and people are followed by "
             "their poses; add an [estimator]"
@@ -247,13 +266,6 @@ def build_pipeline(
     if smoothed:
         processors.append(smooth(recipe.smoother))
     return Pipeline(tuple(processors), networks.skeleton)
-
-
-def _gives_poses(network: str) -> bool:
-    """Whether a detector gives poses; one that does not exist is not judged here."""
-    if network in MULTITASK_NETWORKS:
-        return MULTITASK_NETWORKS[network].has_keypoints
-    return network not in DETECTION_NETWORKS
 
 
 def _look_up(table: dict[str, V], name: str, where: str) -> V:

@@ -13,15 +13,22 @@ from torch import nn
 
 from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256, count_outputs
 from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
-from models.rcnn.detector import LITE0_DETECTOR, make_person_detector
 from posetrack.errors import WeightsError, suggest
 from posetrack.weights.published import PUBLISHED
 from posetrack.weights.store import find_file, find_weights, load_weights, read_card
 
+
+def _make_lite0_person() -> nn.Module:
+    # It takes longer to import than torch itself.
+    from models.rcnn.detector import LITE0_DETECTOR, make_person_detector
+
+    return make_person_detector(LITE0_DETECTOR)
+
+
 _EMBEDDED: dict[str, Callable[[], nn.Module]] = {
     "movenet-multipose": lambda: MoveNet(MOVENET_MULTIPOSE),
     "movenet-thunder": lambda: MoveNet(MOVENET_THUNDER),
-    "lite0-person": lambda: make_person_detector(LITE0_DETECTOR),
+    "lite0-person": _make_lite0_person,
 }
 """The networks of embedded weights that are of no kind in `IMPORTABLE`."""
 

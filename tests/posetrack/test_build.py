@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,8 +8,10 @@ import torch
 from torch import nn
 
 from models.backbones.hrnet import HRNetConfig
+from models.rcnn.network import MultitaskConfig
+from models.rcnn.recipe import NETWORKS
 from models.swahr.network import HigherHRNet
-from posetrack.build import build_pipeline
+from posetrack.build import DETECTORS, build_pipeline
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError, WeightsError
 from posetrack.predictors import hrnet, multitask, rcnn, swahr
@@ -110,3 +114,21 @@ def test_settings_that_would_do_nothing_are_errors(detector, estimator, message)
     with pytest.raises(RecipeError) as caught:
         build_pipeline(recipe, COMPUTE)
     assert str(caught.value).startswith(message)
+
+
+def test_networks_that_are_known_by_name_alone_are_those_there_are():
+    known = {name for name, make in DETECTORS.items() if make.__name__ in ("_make_detector", "_make_multitask")}
+    assert known == set(NETWORKS)
+    for name, config in NETWORKS.items():
+        is_multitask = isinstance(config, MultitaskConfig)
+        assert DETECTORS[name].__name__ == ("_make_multitask" if is_multitask else "_make_detector")
+        recipe = Recipe("mine", DetectorRecipe(name))
+        # Without weights nothing is built; those without poses are refused before that.
+        gives_poses = is_multitask and config.has_keypoints
+        with pytest.raises(RecipeError, match="needs weights" if gives_poses else "boxes without poses"):
+            build_pipeline(recipe, COMPUTE)
+
+
+def test_what_few_recipes_need_is_not_imported_for_all():
+    code = "import sys, posetrack.build; sys.exit({'torchvision', 'timm'} & set(sys.modules) != set())"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
