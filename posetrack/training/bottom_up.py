@@ -19,7 +19,6 @@ from models.swahr.train import (
     make_bottom_up_losses,
     make_dataset,
 )
-from models.training.errors import TrainingError
 from models.training.loop import Evaluate, Task, Trainer
 from models.training.start import load_whole
 from posetrack.evaluation.coco import evaluate_coco
@@ -28,7 +27,7 @@ from posetrack.evaluation.crowdpose import evaluate_crowdpose
 from posetrack.skeleton import CROWDPOSE_14, Skeleton
 from posetrack.training.bottom_up_pictures import write_people_pictures
 from posetrack.training.judging import Metrics, judge_nothing, spread_positions
-from posetrack.training.run import TrainingRun
+from posetrack.training.run import TrainingRun, make_trainer
 from posetrack.training.skeletons import find_skeleton
 
 _SHOWN_PICTURES = 8
@@ -50,8 +49,7 @@ def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     data, folder = recipe.data, run.data_folder
-    if not folder.is_dir():
-        raise TrainingError(f"{folder}: no such folder; give the data's with --data")
+    run.check_data_folder()
     torch.manual_seed(recipe.loop.seed)
     network = make_network(recipe.network, skeleton.num_keypoints)
     if recipe.network.weights:
@@ -70,15 +68,7 @@ def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
         evaluate,
         run.recipe_text,
     )
-    return Trainer(
-        task,
-        loop=recipe.loop,
-        optimizer=recipe.optimizer,
-        schedule=recipe.schedule,
-        world=run.world,
-        folder=run.out_folder,
-        report=run.report,
-    )
+    return make_trainer(task, recipe, run)
 
 
 def make_evaluation(

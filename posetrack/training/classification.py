@@ -11,9 +11,9 @@ from models.data.classification import ClassDataset
 from models.hrnet.classification_recipe import ClassRecipe, make_class_network
 from models.hrnet.classification_train import compute_class_losses, measure_accuracy
 from models.hrnet.start import load_whole
-from models.training.errors import DataError, TrainingError
+from models.training.errors import DataError
 from models.training.loop import Evaluate, Task, Trainer
-from posetrack.training.run import TrainingRun
+from posetrack.training.run import TrainingRun, make_trainer
 
 
 def make_classification_trainer(recipe: ClassRecipe, run: TrainingRun) -> Trainer:
@@ -27,8 +27,7 @@ def make_classification_trainer(recipe: ClassRecipe, run: TrainingRun) -> Traine
         TrainingError: Pictures or weights are missing or not what they should be.
     """
     data_folder = run.data_folder
-    if not data_folder.is_dir():
-        raise TrainingError(f"{data_folder}: no such folder; give the data's with --data")
+    run.check_data_folder()
     dataset = ClassDataset(
         data_folder / recipe.data.train, recipe.crop, is_training=True, seed=recipe.loop.seed
     )
@@ -40,15 +39,7 @@ def make_classification_trainer(recipe: ClassRecipe, run: TrainingRun) -> Traine
     if recipe.data.dev and recipe.loop.evaluate_every_epochs:
         evaluate = _make_evaluation(recipe, run, dataset.classes)
     task = Task(network, dataset, len(dataset), compute_class_losses, evaluate, run.recipe_text)
-    return Trainer(
-        task,
-        loop=recipe.loop,
-        optimizer=recipe.optimizer,
-        schedule=recipe.schedule,
-        world=run.world,
-        folder=run.out_folder,
-        report=run.report,
-    )
+    return make_trainer(task, recipe, run)
 
 
 def _make_evaluation(recipe: ClassRecipe, run: TrainingRun, classes: list[str]) -> Evaluate:

@@ -21,14 +21,13 @@ from models.rcnn.dataset import collate_samples
 from models.rcnn.recipe import DetectionRecipe, make_network
 from models.rcnn.start import freeze_body, load_start
 from models.rcnn.train import encode_results, find_people, make_dataset, make_detection_losses
-from models.training.errors import TrainingError
 from models.training.loop import Evaluate, Task, Trainer
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import read_coco_annotations
 from posetrack.skeleton import Skeleton
 from posetrack.training.detection_pictures import write_detection_pictures
 from posetrack.training.judging import Metrics, judge_nothing, spread_positions
-from posetrack.training.run import TrainingRun
+from posetrack.training.run import TrainingRun, make_trainer
 from posetrack.training.skeletons import find_skeleton
 
 _SHOWN_PICTURES = 12
@@ -46,8 +45,7 @@ def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer
         ResultsError: The same of annotations to judge by.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
-    if not run.data_folder.is_dir():
-        raise TrainingError(f"{run.data_folder}: no such folder; give the data's with --data")
+    run.check_data_folder()
     torch.manual_seed(recipe.loop.seed)
     network = make_network(recipe.network, skeleton.num_keypoints)
     if run.weights is not None or recipe.network.body:
@@ -71,15 +69,7 @@ def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer
         run.recipe_text,
         collate_samples,
     )
-    return Trainer(
-        task,
-        loop=recipe.loop,
-        optimizer=recipe.optimizer,
-        schedule=recipe.schedule,
-        world=run.world,
-        folder=run.out_folder,
-        report=run.report,
-    )
+    return make_trainer(task, recipe, run)
 
 
 def make_evaluation(

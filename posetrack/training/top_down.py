@@ -36,7 +36,7 @@ from posetrack.evaluation.mpii import evaluate_mpii
 from posetrack.evaluation.mpii_files import read_mpii_truth
 from posetrack.skeleton import CROWDPOSE_14, Skeleton
 from posetrack.training.judging import Metrics, judge_nothing, spread_positions
-from posetrack.training.run import TrainingRun
+from posetrack.training.run import TrainingRun, make_trainer
 from posetrack.training.sample_pictures import write_sample_pictures
 from posetrack.training.skeletons import find_skeleton
 from trackers.nms import oks_nms
@@ -61,8 +61,7 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     data_folder = run.data_folder
-    if not data_folder.is_dir():
-        raise TrainingError(f"{data_folder}: no such folder; give the data's with --data")
+    run.check_data_folder()
     torch.manual_seed(recipe.loop.seed)
     network = make_network(recipe.network, skeleton.num_keypoints)
     if recipe.network.weights:
@@ -73,10 +72,9 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
     samples = keep_trainable(read_samples(recipe, skeleton, data_folder, is_training=True))
     dataset = make_dataset(recipe, samples, skeleton.flip_index, upper_body, is_training=True)
     evaluate: Evaluate | None = None
-    if recipe.data.dev and recipe.loop.evaluate_every_epochs and run.world.is_main:
-        evaluate = make_evaluation(recipe, skeleton, data_folder, run.out_folder)
-    elif recipe.data.dev and recipe.loop.evaluate_every_epochs:
-        evaluate = judge_nothing
+    if recipe.data.dev and recipe.loop.evaluate_every_epochs:
+        is_judge = run.world.is_main
+        evaluate = make_evaluation(recipe, skeleton, run) if is_judge else judge_nothing
     task = Task(
         network,
         dataset,
@@ -85,15 +83,7 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
         evaluate,
         run.recipe_text,
     )
-    return Trainer(
-        task,
-        loop=recipe.loop,
-        optimizer=recipe.optimizer,
-        schedule=recipe.schedule,
-        world=run.world,
-        folder=run.out_folder,
-        report=run.report,
-    )
+    return make_trainer(task, recipe, run)
 
 
 def read_samples(
@@ -148,13 +138,14 @@ def convert_annotated_video(video: AnnotatedVideo, image_folder: Path) -> PoseSa
 
 
 def make_evaluation(
-    recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path, out_folder: Path
+    recipe: PoseRecipe, skeleton: Skeleton, run: TrainingRun
 ) -> Callable[[nn.Module, int], Metrics]:
     """A function that judges a network on the recipe's dev set, and draws some of its people.
 
     Returns:
         From network and epoch to numbers, AP or PCKh first.
     """
+    data_folder = run.data_folder
     truth = read_samples(recipe, skeleton, data_folder, is_training=False)
     people = truth if recipe.data.format == "mpii" else keep_trainable(truth)
     if recipe.data.dev_detections:
@@ -177,7 +168,8 @@ def make_evaluation(
     def evaluate(network: nn.Module, epoch: int) -> Metrics:
         if len(shown):
             poses = predict(network, shown)
-            write_sample_pictures(shown, *poses, skeleton, out_folder / "samples" / f"epoch-{epoch:03d}.jpg")
+            pictures = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
+            write_sample_pictures(shown, *poses, skeleton, pictures)
         return measure(people, *predict(network, dataset))
 
     return evaluate
