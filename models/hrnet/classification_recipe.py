@@ -11,9 +11,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -24,7 +22,7 @@ from models.hrnet.network import ClassificationHRNet, ClassificationResNet
 from models.hrnet.recipe import IMAGENET_PREFIX
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
-from models.training.recipe import check_choice, read_tables
+from models.training.recipe import check_choice, list_recipes, read_recipe
 
 CLASS_NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
     "hrnet-w18-imagenet": HRNET_W18,
@@ -80,20 +78,10 @@ class ClassRecipe:
     loop: LoopConfig
 
 
-_SECTIONS: dict[str, type[Any]] = {
-    "network": ClassNetworkRecipe,
-    "data": ClassDataRecipe,
-    "crop": CropConfig,
-    "optimizer": OptimizerConfig,
-    "schedule": ScheduleConfig,
-    "loop": LoopConfig,
-}
-
-
 def list_class_recipes() -> dict[str, Path]:
     """The recipes that ship with the package: name -> TOML file."""
-    folder = Path(str(files("models") / "hrnet" / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob(f"{IMAGENET_PREFIX}*.toml"))}
+    recipes = list_recipes("hrnet")
+    return {name: path for name, path in recipes.items() if name.startswith(IMAGENET_PREFIX)}
 
 
 def read_class_recipe(path: Path) -> ClassRecipe:
@@ -102,7 +90,7 @@ def read_class_recipe(path: Path) -> ClassRecipe:
     Raises:
         TrainingRecipeError: It cannot be read or is not valid.
     """
-    return ClassRecipe(**read_tables(path, _SECTIONS))
+    return read_recipe(path, ClassRecipe)
 
 
 def make_class_network(name: str, num_classes: int) -> nn.Module:

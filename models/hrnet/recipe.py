@@ -12,9 +12,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -33,7 +31,7 @@ from models.data.augment import AugmentConfig
 from models.hrnet.network import PoseHRNet, SimpleBaseline
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
-from models.training.recipe import check_choice, check_range, read_tables
+from models.training.recipe import check_choice, check_range, list_recipes, read_recipe
 
 NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
     "hrnet-w18": HRNET_W18,
@@ -163,22 +161,10 @@ class PoseRecipe:
         return self.crop.width_px, self.crop.height_px
 
 
-_SECTIONS: dict[str, type[Any]] = {
-    "network": NetworkRecipe,
-    "data": DataRecipe,
-    "crop": CropRecipe,
-    "augment": AugmentConfig,
-    "optimizer": OptimizerConfig,
-    "schedule": ScheduleConfig,
-    "loop": LoopConfig,
-}
-
-
 def list_pose_recipes() -> dict[str, Path]:
     """The recipes that ship with the package: name -> TOML file."""
-    folder = Path(str(files("models") / "hrnet" / "recipes"))
-    paths = sorted(folder.glob("*.toml"))
-    return {path.stem: path for path in paths if not path.stem.startswith(IMAGENET_PREFIX)}
+    recipes = list_recipes("hrnet")
+    return {name: path for name, path in recipes.items() if not name.startswith(IMAGENET_PREFIX)}
 
 
 def read_pose_recipe(path: Path) -> PoseRecipe:
@@ -187,7 +173,7 @@ def read_pose_recipe(path: Path) -> PoseRecipe:
     Raises:
         TrainingRecipeError: It cannot be read or is not valid.
     """
-    return PoseRecipe(**read_tables(path, _SECTIONS))
+    return read_recipe(path, PoseRecipe)
 
 
 def make_network(recipe: NetworkRecipe, num_keypoints: int) -> nn.Module:

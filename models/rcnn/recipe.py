@@ -12,9 +12,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from models.rcnn.augment import DetectionAugment
 from models.rcnn.dataset import Canvas
@@ -34,7 +32,7 @@ from models.rcnn.network import (
 )
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
-from models.training.recipe import check_choice, check_range, read_tables
+from models.training.recipe import check_choice, check_range, list_recipes, read_recipe
 
 NETWORKS: dict[str, DetectorConfig | MultitaskConfig] = {
     "lite0-person": LITE0_DETECTOR,
@@ -171,21 +169,9 @@ class DetectionRecipe:
     loop: LoopConfig
 
 
-_SECTIONS: dict[str, type[Any]] = {
-    "network": NetworkRecipe,
-    "data": DetectionData,
-    "canvas": CanvasRecipe,
-    "augment": DetectionAugment,
-    "optimizer": OptimizerConfig,
-    "schedule": ScheduleConfig,
-    "loop": LoopConfig,
-}
-
-
 def list_detection_recipes() -> dict[str, Path]:
     """The recipes that ship with the package: name -> TOML file."""
-    folder = Path(str(files("models") / "rcnn" / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return list_recipes("rcnn")
 
 
 def read_detection_recipe(path: Path) -> DetectionRecipe:
@@ -194,7 +180,7 @@ def read_detection_recipe(path: Path) -> DetectionRecipe:
     Raises:
         TrainingRecipeError: It cannot be read or is not valid.
     """
-    return DetectionRecipe(**read_tables(path, _SECTIONS))
+    return read_recipe(path, DetectionRecipe)
 
 
 def has_masks(recipe: NetworkRecipe) -> bool:

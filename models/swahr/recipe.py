@@ -14,9 +14,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from models.swahr.codec import SIGMA_CELLS
 from models.swahr.dataset import PictureAugmentConfig
@@ -24,9 +22,8 @@ from models.swahr.losses import SwahrLossConfig
 from models.swahr.network import HigherHRNet
 from models.swahr.variants import NETWORKS, make_swahr_network
 from models.training.config import LoopConfig
-from models.training.errors import TrainingRecipeError
 from models.training.optim import OptimizerConfig, ScheduleConfig
-from models.training.recipe import check_choice, check_range, read_tables
+from models.training.recipe import check_choice, check_range, list_recipes, read_recipe
 
 UNKNOWN_KEYPOINTS = ("background", "masked")
 JUDGED_STAGES = ("both", "half")
@@ -170,23 +167,9 @@ class BottomUpRecipe:
             )
 
 
-_SECTIONS: dict[str, type[Any]] = {
-    "network": NetworkRecipe,
-    "data": CrowdData,
-    "target": TargetRecipe,
-    "augment": PictureAugmentConfig,
-    "loss": SwahrLossConfig,
-    "judge": JudgeRecipe,
-    "optimizer": OptimizerConfig,
-    "schedule": ScheduleConfig,
-    "loop": LoopConfig,
-}
-
-
 def list_bottom_up_recipes() -> dict[str, Path]:
     """The recipes that ship with the package: name -> TOML file."""
-    folder = Path(str(files("models") / "swahr" / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return list_recipes("swahr")
 
 
 def read_bottom_up_recipe(path: Path) -> BottomUpRecipe:
@@ -195,11 +178,7 @@ def read_bottom_up_recipe(path: Path) -> BottomUpRecipe:
     Raises:
         TrainingRecipeError: It cannot be read or is not valid.
     """
-    tables = read_tables(path, _SECTIONS)
-    try:
-        return BottomUpRecipe(**tables)
-    except ValueError as error:
-        raise TrainingRecipeError(f"{path.name}: {error}") from error
+    return read_recipe(path, BottomUpRecipe)
 
 
 def make_network(recipe: NetworkRecipe, num_keypoints: int) -> HigherHRNet:

@@ -9,12 +9,51 @@ from __future__ import annotations
 import tomllib
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from models.training.errors import TrainingRecipeError
 
 T = TypeVar("T")
+
+
+def list_recipes(family: str) -> dict[str, Path]:
+    """The recipes that ship with a family of networks, by its folder in `models`: name -> TOML file."""
+    folder = Path(str(files("models") / family / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_recipe(path: Path, cls: type[T]) -> T:
+    """Read a recipe, strictly.
+
+    Args:
+        path: A TOML file.
+        cls: A frozen dataclass whose fields are dataclasses, each one table of the file.
+
+    Raises:
+        TrainingRecipeError: The file cannot be read or is not valid.
+    """
+    types = get_type_hints(cls)
+    tables = read_tables(path, {entry.name: types[entry.name] for entry in fields(cls)})  # type: ignore[arg-type]
+    try:
+        return cls(**tables)
+    except ValueError as error:
+        raise TrainingRecipeError(f"{path.name}: {error}") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        TrainingRecipeError: It cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrainingRecipeError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TrainingRecipeError(f"{path}: not valid TOML: {error}") from error
 
 
 def read_tables(path: Path, sections: dict[str, type[Any]]) -> dict[str, Any]:
@@ -30,12 +69,7 @@ def read_tables(path: Path, sections: dict[str, type[Any]]) -> dict[str, Any]:
     Raises:
         TrainingRecipeError: The file cannot be read or is not valid.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TrainingRecipeError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TrainingRecipeError(f"{path}: not valid TOML: {error}") from error
+    tables = read_toml(path)
     for key, value in tables.items():
         if key not in sections:
             raise TrainingRecipeError(f"{path.name}: unknown table '{key}'; {suggest(key, list(sections))}")

@@ -5,7 +5,6 @@ A new family is one line in `FAMILIES` and its recipes.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from models.swahr.recipe import list_bottom_up_recipes, read_bottom_up_recipe
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from models.training.errors import TrainingRecipeError
 from models.training.loop import Trainer
-from models.training.recipe import suggest
+from models.training.recipe import read_toml, suggest
 from posetrack.training.bottom_up import make_bottom_up_trainer
 from posetrack.training.classification import make_classification_trainer
 from posetrack.training.detection import make_detection_trainer
@@ -107,13 +106,7 @@ def find_family(path: Path) -> Family:
     Raises:
         TrainingRecipeError: The file cannot be read, or no family has this network.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TrainingRecipeError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TrainingRecipeError(f"{path}: not valid TOML: {error}") from error
-    network = tables.get("network")
+    network = read_toml(path).get("network")
     name = network.get("name") if isinstance(network, dict) else None
     if not isinstance(name, str):
         raise TrainingRecipeError(f"{path.name}: network: 'name' is missing; it says what to train")
