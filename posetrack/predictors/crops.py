@@ -1,14 +1,25 @@
-"""Crops in the network's batches, and what comes out of them back at its picture."""
+"""Pictures and crops in the network's batches, and what comes out of them back at its picture."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from posetrack.frame import FloatArray, ImageArray
+from posetrack.frame import FloatArray, ImageArray, Instances
+
+
+def predict_by_size(
+    predict: Callable[[list[ImageArray]], list[Instances]], images: Sequence[ImageArray]
+) -> list[Instances]:
+    """Call a network with pictures of any sizes; those of one size in a row go through as one batch."""
+    people: list[Instances] = []
+    for _, same_size in groupby(images, key=lambda image: image.shape):
+        people += predict(list(same_size))
+    return people
 
 
 def to_batch(images: ImageArray, device: torch.device) -> Tensor:

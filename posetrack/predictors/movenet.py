@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from posetrack.compute import Compute
 from posetrack.errors import WeightsError
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.geometry import crop_boxes, expand_boxes, uncrop_points
-from posetrack.predictors.crops import join_poses, split_batches, split_by_picture, to_batch
+from posetrack.predictors.crops import join_poses, predict_by_size, split_batches, split_by_picture, to_batch
 from posetrack.predictors.device_images import DevicePictures, cut_crops, take_pictures
 from posetrack.predictors.resize import make_resizer
 from posetrack.skeleton import COCO_17
@@ -73,10 +72,7 @@ class MultiposePredictor:
         Returns:
             For each picture boxes, box scores, keypoints and their scores, in its own pixels.
         """
-        people: list[Instances] = []
-        for _, same_size in groupby(images, key=lambda image: image.shape):
-            people += self._predict(list(same_size))
-        return people
+        return predict_by_size(self._predict, images)
 
     @torch.inference_mode()
     def _predict(self, images: list[ImageArray]) -> list[Instances]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from models.rcnn.network import PERSON_LABEL, MultitaskConfig, MultitaskRCNN
 from models.rcnn.recipe import NETWORKS
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray, Instances
+from posetrack.predictors.crops import predict_by_size
 from posetrack.predictors.device_images import DevicePictures
 from posetrack.predictors.resize import make_resizer
 from posetrack.skeleton import Skeleton
@@ -82,10 +82,7 @@ class MultitaskPredictor:
             For each picture, best first and in its own pixels, boxes and box scores; masks and keypoints where
             the network has them.
         """
-        people: list[Instances] = []
-        for _, same_size in groupby(images, key=lambda image: image.shape):
-            people += self._predict(list(same_size))
-        return people
+        return predict_by_size(self._predict, images)
 
     @torch.inference_mode()
     def _predict(self, images: list[ImageArray]) -> list[Instances]:

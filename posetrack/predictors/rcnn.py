@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from models.rcnn.detector import BoxPart, DensePart, DetectorConfig, make_person
 from models.rcnn.recipe import NETWORKS
 from posetrack.compute import Compute
 from posetrack.frame import ImageArray, Instances
+from posetrack.predictors.crops import predict_by_size
 from posetrack.predictors.device_images import DevicePictures
 from posetrack.predictors.resize import make_resizer
 from posetrack.weights.store import load_weights
@@ -75,10 +75,7 @@ class DetectorPredictor:
         Returns:
             For each picture boxes and box scores, best first, in its own pixels.
         """
-        people: list[Instances] = []
-        for _, same_size in groupby(images, key=lambda image: image.shape):
-            people += self._predict(list(same_size))
-        return people
+        return predict_by_size(self._predict, images)
 
     @torch.inference_mode()
     def _predict(self, images: list[ImageArray]) -> list[Instances]:

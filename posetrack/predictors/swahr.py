@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from models.swahr.pictures import PictureView, map_to_picture, plan_views
 from models.swahr.variants import NETWORKS, make_swahr_network
 from posetrack.compute import Compute
 from posetrack.frame import ImageArray, Instances
-from posetrack.predictors.crops import to_batch
+from posetrack.predictors.crops import predict_by_size, to_batch
 from posetrack.predictors.device_images import DevicePictures, take_pictures
 from posetrack.predictors.device_warp import warp_crops
 from posetrack.skeleton import Skeleton
@@ -97,10 +96,7 @@ class BottomUpPredictor:
             For each picture boxes, box scores (the mean keypoint score), keypoints and their scores, surest
             person first, in its own pixels.
         """
-        people: list[Instances] = []
-        for _, same_size in groupby(images, key=lambda image: image.shape):
-            people += self._predict(list(same_size))
-        return people
+        return predict_by_size(self._predict, images)
 
     @torch.inference_mode()
     def _predict(self, images: list[ImageArray]) -> list[Instances]:
