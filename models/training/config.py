@@ -20,6 +20,8 @@ class LoopConfig:
         num_workers: Processes that read samples, for each training process; 0 reads in the process itself.
         precision: `f32`, or `bf16` for autocast to bfloat16.
         channels_last: Memory order of pictures and weights; faster on GPUs and with bf16.
+        compile: Whether `torch.compile` makes the network's kernels first: minutes of start, then faster steps.
+            A smaller last batch of an epoch costs such a start once more.
         sync_batch_norm: Whether batch norms see all GPUs' samples.
         max_grad_norm: Gradients longer than this are shortened to it; 0 leaves them.
         ema_decay: Of the averaged copy that is evaluated and kept; 0 keeps none.
@@ -35,6 +37,7 @@ class LoopConfig:
     num_workers: int = 4
     precision: str = "f32"
     channels_last: bool = False
+    compile: bool = False
     sync_batch_norm: bool = False
     max_grad_norm: float = 0.0
     ema_decay: float = 0.0

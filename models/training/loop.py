@@ -9,6 +9,8 @@ resumed takes the same steps with the same losses as one that was not: see `mode
 from __future__ import annotations
 
 import math
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +92,7 @@ class Trainer:
         report: Called after each step, in the main process.
 
     Raises:
-        TrainingError: There are no samples.
+        TrainingError: There are no samples, or `compile` on a CPU without a C++ compiler.
     """
 
     def __init__(
@@ -117,6 +119,9 @@ class Trainer:
         self._shared = share_network(self.network, world, sync_batch_norm=loop.sync_batch_norm)
         self._optimizer = make_optimizer(self.network, optimizer)
         self._ema = Ema(self.network, loop.ema_decay) if loop.ema_decay else None
+        if loop.compile:
+            _check_compiler(world.device)
+            self._shared.compile()
         self._folder = folder if world.is_main else None
         self._checkpoints = None if folder is None else CheckpointFolder(folder, loop.keep_checkpoints)
         self._report = report if world.is_main else None
@@ -300,6 +305,14 @@ class _Logs:
         self.training = CsvLog(folder / "train.csv", first_step)
         self.evaluation = CsvLog(folder / "evaluation.csv", first_step)
         self.board = TensorBoardLog(folder / "tensorboard", first_step)
+
+
+def _check_compiler(device: torch.device) -> None:
+    if device.type == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is None:
+        raise TrainingError(
+            "compile = true needs a C++ compiler on a CPU, and there is none; "
+            "install g++ (or name yours in CXX), or set compile = false"
+        )
 
 
 def _move(batch: Any, device: torch.device) -> Any:

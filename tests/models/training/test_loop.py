@@ -1,9 +1,12 @@
+import copy
 import csv
 import importlib.util
 import logging
+import shutil
 
 import pytest
 import torch
+from torch import nn
 
 from models.training.checkpoint import CheckpointFolder, read_checkpoint
 from models.training.errors import NonFiniteLossError, TrainingError
@@ -146,6 +149,22 @@ def test_bf16_autocast_computes_in_bf16_and_keeps_f32_weights(make_trainer):
     trainer.run(2)
     assert seen == [torch.bfloat16] * 2
     assert {value.dtype for value in trainer.network.state_dict().values()} == {torch.float32}
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here")
+def test_compiled_network_takes_the_same_steps(make_trainer, tmp_path):
+    network, plain, compiled = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)), [], []
+    make_trainer(copy.deepcopy(network), folder=None, report=plain.append).run(3)
+    make_trainer(copy.deepcopy(network), report=compiled.append, compile=True).run(3)
+    assert [step.losses for step in compiled] == [pytest.approx(step.losses, rel=1e-5) for step in plain]
+    state = read_checkpoint(CheckpointFolder(tmp_path / "out").latest)
+    assert set(state["network"]) == set(network.state_dict())
+
+
+def test_compiling_without_a_compiler_is_refused(make_trainer, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(TrainingError, match=r"g\+\+ .*or set compile = false"):
+        make_trainer(folder=None, compile=True)
 
 
 def test_another_recipe_or_data_set_is_not_resumed(make_trainer):
