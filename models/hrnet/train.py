@@ -117,22 +117,6 @@ def predict_poses(
     return transform_points(points, invert_matrices(dataset.crop_matrices())), scores
 
 
-def score_people(box_scores: FloatArray, keypoint_scores: FloatArray, min_score: float = 0.2) -> FloatArray:
-    """Score each person by its box and its keypoints, as the public code does.
-
-    Args:
-        box_scores: (N,).
-        keypoint_scores: (N, K).
-        min_score: Keypoints up to it do not count.
-
-    Returns:
-        (N,), `box score * mean of the keypoint scores above min_score`, or 0 without any.
-    """
-    is_sure = keypoint_scores > min_score
-    totals = np.where(is_sure, keypoint_scores, 0).sum(axis=1)
-    return np.asarray(box_scores * totals / np.maximum(is_sure.sum(axis=1), 1), np.float32)
-
-
 def _to_input(crops: Tensor) -> Tensor:
     """(B, H, W, 3) uint8 as the network takes it, still channels last in memory."""
     return normalize_images(crops.permute(0, 3, 1, 2))

@@ -123,8 +123,7 @@ def _resume(trainer: Trainer, choices: _Choices) -> None:
 
 def _finish(trainer: Trainer, out: Path, console: Console) -> None:
     """Write the weights of the best checkpoint, or of the last where none was judged."""
-    from safetensors.torch import save_file
-
+    from models.checkpoints import write_weights
     from models.training.checkpoint import CheckpointFolder, read_checkpoint
 
     folder = CheckpointFolder(out)
@@ -132,17 +131,8 @@ def _finish(trainer: Trainer, out: Path, console: Console) -> None:
     if path is None:
         return
     state = read_checkpoint(path)
-    weights = state["ema"] or state["network"]
     target = out / "weights.safetensors"
-    part = target.with_name(target.name + ".part")
-    save_file(
-        {name: value.contiguous() for name, value in weights.items()},
-        part,
-        metadata={"step": str(state["step"])},
-    )
-    # safetensors makes files that only their owner may read.
-    part.chmod(0o644)
-    part.replace(target)
+    write_weights(target, state["ema"] or state["network"], {"step": str(state["step"])})
     score = "not judged" if state["best_score"] < 0 else f"best score {state['best_score']:.4f}"
     console.print(f"{target}: weights of step {state['step']}, {score}", markup=False, soft_wrap=True)
 

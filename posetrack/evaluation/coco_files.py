@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,24 @@ def read_coco_results(path: Path | str) -> list[Any]:
     if not isinstance(results, list):
         raise _expected(str(path), "a list of results, or an object with 'annotations'", results)
     return results
+
+
+def keep_pictures(dataset: Mapping[str, Any], image_ids: Iterable[int]) -> dict[str, Any]:
+    """Annotations of some of the pictures.
+
+    Args:
+        dataset: With `images` and `annotations`.
+        image_ids: The pictures that stay.
+
+    Returns:
+        A copy without the others.
+    """
+    kept = set(image_ids)
+    return {
+        **dataset,
+        "images": [image for image in dataset["images"] if image["id"] in kept],
+        "annotations": [entry for entry in dataset["annotations"] if entry["image_id"] in kept],
+    }
 
 
 def check_annotations(dataset: object, iou_type: str, name: str, *, needs_area: bool = True) -> CocoAnnotations:

@@ -22,7 +22,7 @@ from models.swahr.train import (
 from models.training.loop import Evaluate, Task, Trainer
 from models.training.start import load_whole
 from posetrack.evaluation.coco import evaluate_coco
-from posetrack.evaluation.coco_files import read_coco_annotations
+from posetrack.evaluation.coco_files import keep_pictures, read_coco_annotations
 from posetrack.evaluation.crowdpose import evaluate_crowdpose
 from posetrack.skeleton import CROWDPOSE_14, Skeleton
 from posetrack.training.bottom_up_pictures import write_people_pictures
@@ -84,10 +84,7 @@ def make_evaluation(
     path = run.data_folder / recipe.data.dev
     everyone = read_coco_samples(path, run.data_folder / recipe.data.dev_images, skeleton.num_keypoints)
     truth = select_pictures(everyone, recipe.data.max_dev_pictures)
-    annotations = read_coco_annotations(path)
-    kept = set(truth.image_ids.tolist())
-    annotations["images"] = [image for image in annotations["images"] if image["id"] in kept]
-    annotations["annotations"] = [a for a in annotations["annotations"] if a["image_id"] in kept]
+    annotations = keep_pictures(read_coco_annotations(path), truth.image_ids.tolist())
     num_workers = recipe.loop.num_workers if len(truth.image_paths) > _FEW_PICTURES else 0
 
     def evaluate(network: nn.Module, epoch: int) -> Metrics:
@@ -100,7 +97,7 @@ def make_evaluation(
             num_workers=num_workers,
             precision=recipe.loop.precision,
         )
-        shown = spread_positions(len(kept), _SHOWN_PICTURES)
+        shown = spread_positions(len(truth.image_paths), _SHOWN_PICTURES)
         pictures = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
         write_people_pictures(truth, found, shown, skeleton, pictures)
         results = encode_results(found, truth.image_ids)

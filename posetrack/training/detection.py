@@ -16,14 +16,13 @@ from models.data.instances import (
     read_coco_instances,
     select_pictures,
 )
-from models.data.samples import IntArray
 from models.rcnn.dataset import collate_samples
 from models.rcnn.recipe import DetectionRecipe, make_network
 from models.rcnn.start import freeze_body, load_start
 from models.rcnn.train import encode_results, find_people, make_dataset, make_detection_losses
 from models.training.loop import Evaluate, Task, Trainer
 from posetrack.evaluation.coco import evaluate_coco
-from posetrack.evaluation.coco_files import read_coco_annotations
+from posetrack.evaluation.coco_files import keep_pictures, read_coco_annotations
 from posetrack.skeleton import Skeleton
 from posetrack.training.detection_pictures import write_detection_pictures
 from posetrack.training.judging import Metrics, judge_nothing, spread_positions
@@ -83,7 +82,7 @@ def make_evaluation(
     """
     path = run.data_folder / recipe.data.dev
     samples = _read_samples(recipe, skeleton, run.data_folder, is_training=False)
-    annotations = _keep_people(read_coco_annotations(path), samples.image_ids)
+    annotations = keep_pictures(_keep_people(read_coco_annotations(path)), samples.image_ids.tolist())
     dataset = make_dataset(recipe, samples, skeleton.flip_index, is_training=False)
     shown = spread_positions(samples.num_pictures, _SHOWN_PICTURES)
     has_outlines = None not in samples.outlines
@@ -129,16 +128,13 @@ def _read_samples(
     return keep_peopled(samples) if data.is_peopled_only else samples
 
 
-def _keep_people(annotations: dict[str, Any], image_ids: IntArray) -> dict[str, Any]:
-    """Annotations of the people of some pictures only: other categories would count as never found."""
-    kept, wanted = set(image_ids.tolist()), find_person(annotations.get("categories", []))
+def _keep_people(annotations: dict[str, Any]) -> dict[str, Any]:
+    """Annotations of people only: other categories would count as never found."""
+    wanted = find_person(annotations.get("categories", []))
+    if wanted is None:
+        return annotations
     return {
         **annotations,
-        "categories": [each for each in annotations.get("categories", []) if wanted in (None, each["id"])],
-        "images": [image for image in annotations["images"] if image["id"] in kept],
-        "annotations": [
-            each
-            for each in annotations["annotations"]
-            if each["image_id"] in kept and wanted in (None, each["category_id"])
-        ],
+        "categories": [each for each in annotations["categories"] if each["id"] == wanted],
+        "annotations": [each for each in annotations["annotations"] if each["category_id"] == wanted],
     }

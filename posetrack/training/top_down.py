@@ -23,7 +23,6 @@ from models.hrnet.train import (
     make_dataset,
     make_pose_losses,
     predict_poses,
-    score_people,
 )
 from models.training.errors import TrainingError, TrainingRecipeError
 from models.training.loop import Evaluate, Task, Trainer
@@ -34,6 +33,7 @@ from posetrack.evaluation.coco_files import read_coco_annotations
 from posetrack.evaluation.crowdpose import evaluate_crowdpose
 from posetrack.evaluation.mpii import evaluate_mpii
 from posetrack.evaluation.mpii_files import read_mpii_truth
+from posetrack.frame import Instances
 from posetrack.skeleton import CROWDPOSE_14, Skeleton
 from posetrack.training.judging import Metrics, judge_nothing, spread_positions
 from posetrack.training.run import TrainingRun, make_trainer
@@ -197,7 +197,7 @@ def _make_measure(
     annotations = read_coco_annotations(path) if is_coco else _make_annotations(truth, skeleton)
 
     def measure(people: PoseSamples, keypoints_xy: FloatArray, scores: FloatArray) -> Metrics:
-        totals = score_people(people.scores, scores)
+        totals = Instances(box_scores=people.scores, keypoint_scores=scores).person_scores
         rows = np.arange(len(people))
         if recipe.data.dev_detections:
             rows = suppress_alike(people, keypoints_xy, totals, compute_region_areas(people, recipe), skeleton)

@@ -51,7 +51,7 @@ def pictures_command(
     from posetrack.build import build_networks
     from posetrack.compute import Compute, choose_device
     from posetrack.evaluation.coco import evaluate_coco
-    from posetrack.evaluation.coco_files import read_coco_annotations
+    from posetrack.evaluation.coco_files import keep_pictures, read_coco_annotations
     from posetrack.evaluation.pictures import encode_results, list_pictures, predict_pictures
 
     settings = read_recipe(recipe)
@@ -76,7 +76,7 @@ def pictures_command(
         del found["bbox"]
     if results is not None:
         _write_results(found, results)
-    measured = _take_pictures(annotations, set(pictures))
+    measured = keep_pictures(annotations, pictures)
     numbers: dict[str, float | None] = {}
     for kind, entries in found.items():
         if not entries:
@@ -101,15 +101,6 @@ def _read_boxes(source: str, annotations: dict[str, Any]) -> dict[int, Instances
         return collect_boxes(entries)
     except (KeyError, TypeError, ValueError) as error:
         raise ResultsError(f"--boxes {source}: an entry without image_id or bbox ({error})") from error
-
-
-def _take_pictures(annotations: dict[str, Any], numbers: set[int]) -> dict[str, Any]:
-    """Annotations of some of the pictures."""
-    return {
-        **annotations,
-        "images": [image for image in annotations["images"] if image["id"] in numbers],
-        "annotations": [entry for entry in annotations["annotations"] if entry["image_id"] in numbers],
-    }
 
 
 def _write_results(found: dict[str, list[dict[str, object]]], folder: Path) -> None:

@@ -11,7 +11,7 @@ from models.data.crop import invert_matrices, transform_points
 from models.data.samples import PoseSamples
 from models.hrnet.codec import HeatmapCoding
 from models.hrnet.dataset import PoseDataset
-from models.hrnet.train import make_pose_losses, predict_poses, score_people
+from models.hrnet.train import make_pose_losses, predict_poses
 from models.training.batches import BatchPlan, BatchSampler
 from models.training.workers import WORKER_START
 
@@ -149,8 +149,3 @@ def test_predictions_come_back_to_the_picture(samples):
     # A cell is 4 of 64 px, the region about 84 px wide: 5 px a cell.
     assert np.abs(points - samples.keypoints_xy).max() < 6
     assert (scores > 0).all()
-
-
-def test_people_are_scored_by_box_and_sure_keypoints():
-    scores = np.array([[0.9, 0.5, 0.1], [0.1, 0.0, 0.2]], np.float32)
-    np.testing.assert_allclose(score_people(np.array([0.5, 1.0], np.float32), scores), [0.35, 0.0])
