@@ -12,10 +12,11 @@ from typing import TypeVar
 from models.hrnet.codec import HeatmapCoding
 from models.hrnet.network import HEATMAP_STRIDE
 from models.hrnet.recipe import NETWORKS as TOP_DOWN_NETWORKS
+from models.settings import suggest
 from models.swahr.codec import DecodeConfig
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from posetrack.compute import Compute
-from posetrack.errors import RecipeError, suggest
+from posetrack.errors import RecipeError
 from posetrack.pipeline import FrameProcessor, run_ahead
 from posetrack.predictors.device_images import DevicePictures
 from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
@@ -270,5 +271,5 @@ def build_pipeline(
 
 def _look_up(table: dict[str, V], name: str, where: str) -> V:
     if name not in table:
-        raise RecipeError(f"{where}: unknown network '{name}'; {suggest(name, list(table))}")
+        raise RecipeError(f"{where}: unknown network '{name}'; {suggest(name, table)}")
     return table[name]

@@ -9,9 +9,6 @@ Each message is one line that says what is wrong, where, and what to do about it
     └── ResultsError   a results or annotation file cannot be read or written
 """
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-
 
 class PoseTrackError(Exception):
     """Base of every error that PoseTrack raises on purpose."""
@@ -31,10 +28,3 @@ class WeightsError(PoseTrackError):
 
 class ResultsError(PoseTrackError):
     """A results or annotation file cannot be read or written, or does not hold what it should."""
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """What to try instead of an unknown word: the nearest known one, or all of them."""
-    known = list(known)
-    close = get_close_matches(word.lower(), known, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"

@@ -14,21 +14,16 @@ such a file there, else from the working folder.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from models.training.errors import TrainingRecipeError
-from models.training.recipe import check_choice
-from models.training.recipe import read_table as read_settings
-from posetrack.errors import RecipeError, suggest
+from models.settings import SettingsError, check_choice, check_share, check_sides, read_tables, suggest
+from posetrack.errors import RecipeError
 from posetrack.processors.smooth import SmootherConfig
 from posetrack.skeleton import SKELETONS
 from trackers.flow_tracker import FlowTrackerConfig
-
-T = TypeVar("T")
 
 # Those of `models.hrnet.codec`, which would bring torch along.
 _CODINGS = ("offset", "dark", "udp")
@@ -179,16 +174,20 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
         raise RecipeError(f"{name_or_path}: is a folder; give a TOML file, or {' or '.join(shipped)}")
     if not path.is_file():
         raise RecipeError(
-            f"{name_or_path}: no such recipe; {suggest(str(name_or_path), list(shipped))}, "
+            f"{name_or_path}: no such recipe; {suggest(str(name_or_path), shipped)}, "
             f"or the path of a TOML file (shipped: {', '.join(shipped)})"
         )
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not valid TOML: {error}") from error
-    return _build_recipe(tables, path)
+        stages = read_tables(path, _SECTIONS)
+        if "detector" not in stages:
+            raise RecipeError(f"{path.name}: no [detector] table; every recipe needs one")
+        for name in stages.keys() & {"detector", "estimator"}:
+            stages[name] = _find_weights_beside(stages[name], path)
+        return Recipe(name=path.stem, **stages)
+    except SettingsError as error:
+        raise RecipeError(str(error)) from error
+    except ValueError as error:
+        raise RecipeError(f"{path.name}: {error}") from error
 
 
 def use_weights(recipe: Recipe, path: Path) -> Recipe:
@@ -207,51 +206,10 @@ def use_weights(recipe: Recipe, path: Path) -> Recipe:
     return replace(recipe, detector=replace(recipe.detector, weights=str(path)))
 
 
-def _build_recipe(tables: dict[str, Any], path: Path) -> Recipe:
-    for key, value in tables.items():
-        if key not in _SECTIONS:
-            raise RecipeError(f"{path.name}: unknown table '{key}'; {suggest(key, list(_SECTIONS))}")
-        if not isinstance(value, dict):
-            raise RecipeError(f"{path.name}: '{key}' is a table; write it as [{key}]")
-    if "detector" not in tables:
-        raise RecipeError(f"{path.name}: no [detector] table; every recipe needs one")
-    sections = {key: read_table(_SECTIONS[key], table, f"{path.name}: {key}") for key, table in tables.items()}
-    for key in sections.keys() & {"detector", "estimator"}:
-        sections[key] = _find_weights_beside(sections[key], path)
-    try:
-        return Recipe(name=path.stem, **sections)
-    except ValueError as error:
-        raise RecipeError(f"{path.name}: {error}") from error
-
-
 def _find_weights_beside(stage: Stage, path: Path) -> Stage:
     """The settings with the file of weights in the recipe's folder, if there is one."""
     beside = path.parent / stage.weights
     return replace(stage, weights=str(beside)) if stage.weights and beside.is_file() else stage
-
-
-def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:
-    """Make a settings dataclass from a TOML table, strictly.
-
-    Args:
-        cls: A frozen dataclass of plain values that checks their ranges itself.
-        table: Its values by name.
-        where: What to call the table in messages.
-
-    Raises:
-        RecipeError: A key is unknown or missing, or a value has another type or is out of range.
-    """
-    try:
-        return read_settings(cls, table, where)
-    except TrainingRecipeError as error:
-        raise RecipeError(str(error)) from error
-
-
-def check_share(settings: object, *names: str) -> None:
-    """Raise ValueError unless each named setting is from 0 to 1."""
-    for name in names:
-        if not 0 <= getattr(settings, name) <= 1:
-            raise ValueError(f"{name}: expected a number from 0 to 1, got {getattr(settings, name)}")
 
 
 def check_positive(settings: object, *names: str) -> None:
@@ -259,11 +217,3 @@ def check_positive(settings: object, *names: str) -> None:
     for name in names:
         if getattr(settings, name) < 1:
             raise ValueError(f"{name}: expected a whole number from 1 up, got {getattr(settings, name)}")
-
-
-def check_sides(settings: object, *names: str) -> None:
-    """Raise ValueError unless each named setting is a positive multiple of 32."""
-    for name in names:
-        value = getattr(settings, name)
-        if value < 32 or value % 32:
-            raise ValueError(f"{name}: expected a multiple of 32, got {value}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from models.training.recipe import check_range
+from models.settings import check_range
 
 # From the public code: half bodies are cut from people with more known keypoints than this, out of halves with
 # more than that, and shown 1.5 times as wide as they are.

@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
+from models.settings import check_range
 from models.training.batches import SampleKey
 from models.training.errors import DataError
-from models.training.recipe import check_range
 
 
 @dataclass(frozen=True)

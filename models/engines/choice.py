@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import torch
 
 from models.engines.engine import EngineError
+from models.settings import suggest
 
 AUTO = "auto"
 
@@ -120,6 +120,4 @@ def is_installed(engine: str) -> bool:
 def _check_known(what: str, word: str, known: Iterable[str]) -> None:
     known = [AUTO, *known]
     if word not in known:
-        close = get_close_matches(word.lower(), known, n=1)
-        remedy = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
-        raise EngineError(f"{what} {word}: there is none of that name; {remedy}")
+        raise EngineError(f"{what} {word}: there is none of that name; {suggest(word, known)}")

@@ -20,9 +20,10 @@ from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152, ResNetCon
 from models.data.classification import CropConfig
 from models.hrnet.network import ClassificationHRNet, ClassificationResNet
 from models.hrnet.recipe import IMAGENET_PREFIX
+from models.settings import check_choice
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
-from models.training.recipe import check_choice, list_recipes, read_recipe
+from models.training.recipe import list_recipes, read_recipe
 
 CLASS_NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
     "hrnet-w18-imagenet": HRNET_W18,
@@ -88,7 +89,7 @@ def read_class_recipe(path: Path) -> ClassRecipe:
     """Read a recipe, strictly.
 
     Raises:
-        TrainingRecipeError: It cannot be read or is not valid.
+        SettingsError: It cannot be read or is not valid.
     """
     return read_recipe(path, ClassRecipe)
 

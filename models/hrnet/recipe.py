@@ -29,9 +29,10 @@ from models.backbones.hrnet import (
 from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152, ResNetConfig
 from models.data.augment import AugmentConfig
 from models.hrnet.network import PoseHRNet, SimpleBaseline
+from models.settings import check_choice, check_range, check_sides
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
-from models.training.recipe import check_choice, check_range, list_recipes, read_recipe
+from models.training.recipe import list_recipes, read_recipe
 
 NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
     "hrnet-w18": HRNET_W18,
@@ -135,9 +136,7 @@ class CropRecipe:
     is_flip_tested: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("width_px", "height_px"):
-            if getattr(self, name) < 32 or getattr(self, name) % 32:
-                raise ValueError(f"{name}: expected a multiple of 32, got {getattr(self, name)}")
+        check_sides(self, "width_px", "height_px")
         check_range(self, 0.1, 10, "padding", "sigma_cells")
         check_choice(self, "coding", CODINGS)
         check_choice(self, "loss", LOSSES)
@@ -171,7 +170,7 @@ def read_pose_recipe(path: Path) -> PoseRecipe:
     """Read a recipe, strictly.
 
     Raises:
-        TrainingRecipeError: It cannot be read or is not valid.
+        SettingsError: It cannot be read or is not valid.
     """
     return read_recipe(path, PoseRecipe)
 

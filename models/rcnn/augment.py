@@ -10,7 +10,7 @@ import numpy as np
 
 from models.data.crop import ImageArray
 from models.data.letterbox import Placement
-from models.training.recipe import check_range
+from models.settings import check_range
 
 Window = tuple[int, int, int, int]
 """Part of a canvas: left, top, right, bottom."""

@@ -30,9 +30,10 @@ from models.rcnn.network import (
     MultitaskConfig,
     MultitaskRCNN,
 )
+from models.settings import check_choice, check_range
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
-from models.training.recipe import check_choice, check_range, list_recipes, read_recipe
+from models.training.recipe import list_recipes, read_recipe
 
 NETWORKS: dict[str, DetectorConfig | MultitaskConfig] = {
     "lite0-person": LITE0_DETECTOR,
@@ -178,7 +179,7 @@ def read_detection_recipe(path: Path) -> DetectionRecipe:
     """Read a recipe, strictly.
 
     Raises:
-        TrainingRecipeError: It cannot be read or is not valid.
+        SettingsError: It cannot be read or is not valid.
     """
     return read_recipe(path, DetectionRecipe)
 

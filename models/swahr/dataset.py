@@ -23,10 +23,10 @@ from models.data.crop import (
 )
 from models.data.people_crops import PictureSamples, draw_mask
 from models.data.samples import FloatArray, IntArray
+from models.settings import check_choice, check_range
 from models.swahr.codec import compute_box_sigmas, encode_cells, encode_heatmaps, encode_keypoint_masks
 from models.swahr.network import STAGE_STRIDES
 from models.training.batches import SampleKey
-from models.training.recipe import check_choice, check_range
 
 # What a shift is measured by: the region's side is this many of its pixels.
 _SHIFT_BASE_PX = 200.0

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.settings import check_choice, check_range
 from models.swahr.network import StageMaps, split_outputs
-from models.training.recipe import check_choice, check_range
 
 STAGE_NAMES = ("quarter", "half")
 """The stages by their resolution, as the losses are named after them."""

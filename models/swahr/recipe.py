@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.settings import check_choice, check_range, check_sides
 from models.swahr.codec import SIGMA_CELLS
 from models.swahr.dataset import PictureAugmentConfig
 from models.swahr.losses import SwahrLossConfig
@@ -23,11 +24,10 @@ from models.swahr.network import HigherHRNet
 from models.swahr.variants import NETWORKS, make_swahr_network
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
-from models.training.recipe import check_choice, check_range, list_recipes, read_recipe
+from models.training.recipe import list_recipes, read_recipe
 
 UNKNOWN_KEYPOINTS = ("background", "masked")
 JUDGED_STAGES = ("both", "half")
-_COARSEST_STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class TargetRecipe:
     unknown_keypoints: str = "background"
 
     def __post_init__(self) -> None:
-        check_stride(self, "size_px")
+        check_sides(self, "size_px")
         check_range(self, 0.5, 20, "sigma_cells")
         check_choice(self, "unknown_keypoints", UNKNOWN_KEYPOINTS)
         if self.is_sigma_scaled and self.sigma_cells != SIGMA_CELLS:
@@ -126,7 +126,7 @@ class JudgeRecipe:
     min_peak: float = 0.1
 
     def __post_init__(self) -> None:
-        check_stride(self, "shorter_side_px")
+        check_sides(self, "shorter_side_px")
         check_choice(self, "stages", JUDGED_STAGES)
         check_range(self, 0, 1, "min_peak")
         if 1.0 not in self.scales or list(self.scales) != sorted(set(self.scales), reverse=True):
@@ -176,7 +176,7 @@ def read_bottom_up_recipe(path: Path) -> BottomUpRecipe:
     """Read a recipe, strictly.
 
     Raises:
-        TrainingRecipeError: It cannot be read or is not valid.
+        SettingsError: It cannot be read or is not valid.
     """
     return read_recipe(path, BottomUpRecipe)
 
@@ -184,10 +184,3 @@ def read_bottom_up_recipe(path: Path) -> BottomUpRecipe:
 def make_network(recipe: NetworkRecipe, num_keypoints: int) -> HigherHRNet:
     """Make a recipe's network with random weights."""
     return make_swahr_network(NETWORKS[recipe.name], num_keypoints)
-
-
-def check_stride(settings: object, name: str) -> None:
-    """Raise ValueError unless the named setting is a multiple of 32 px, as the network's input should be."""
-    value = getattr(settings, name)
-    if value < _COARSEST_STRIDE or value % _COARSEST_STRIDE:
-        raise ValueError(f"{name}: expected a multiple of {_COARSEST_STRIDE}, got {value}")

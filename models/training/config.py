@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.training.recipe import check_choice, check_range
+from models.settings import check_choice, check_range
 
 PRECISIONS = ("f32", "bf16")
 

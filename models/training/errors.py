@@ -9,10 +9,6 @@ class TrainingError(Exception):
     """Training cannot start or go on."""
 
 
-class TrainingRecipeError(TrainingError):
-    """A training recipe is not valid."""
-
-
 class DataError(TrainingError):
     """Training data cannot be read, or do not hold what they should."""
 

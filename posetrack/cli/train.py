@@ -51,6 +51,7 @@ def train_command(
 
     On several GPUs: torchrun --no-python --nproc-per-node N posetrack train RECIPE ...
     """
+    from models.settings import SettingsError
     from models.training.distributed import join_world
     from models.training.errors import TrainingError
     from posetrack.compute import choose_device
@@ -62,7 +63,7 @@ def train_command(
         choices = _Choices(data, out, weights, is_resumed=resume, steps=steps, workers=workers)
         with join_world(choose_device(device)) as world:
             _train(path, choices, world)
-    except TrainingError as error:
+    except (TrainingError, SettingsError) as error:
         raise PoseTrackError(str(error)) from error
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from posetrack.errors import ResultsError, suggest
+from models.settings import suggest
+from posetrack.errors import ResultsError
 from posetrack.evaluation.coco_files import CocoAnnotations, check_annotations, check_results
 from posetrack.skeleton import COCO_17, SKELETONS
 

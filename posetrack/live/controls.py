@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from threading import Condition
 
-from posetrack.errors import PoseTrackError, suggest
+from models.settings import suggest
+from posetrack.errors import PoseTrackError
 from posetrack.render import RenderStyle
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from posetrack.errors import ResultsError, suggest
+from models.settings import suggest
+from posetrack.errors import ResultsError
 from posetrack.results.coco import write_coco
 from posetrack.results.csv import write_csv
 from posetrack.results.mot import write_mot

@@ -15,11 +15,10 @@ from models.hrnet.recipe import NETWORKS as TOP_DOWN_NETWORKS
 from models.hrnet.recipe import list_pose_recipes, read_pose_recipe
 from models.rcnn.recipe import NETWORKS as DETECTION_NETWORKS
 from models.rcnn.recipe import list_detection_recipes, read_detection_recipe
+from models.settings import SettingsError, read_toml, suggest
 from models.swahr.recipe import list_bottom_up_recipes, read_bottom_up_recipe
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
-from models.training.errors import TrainingRecipeError
 from models.training.loop import Trainer
-from models.training.recipe import read_toml, suggest
 from posetrack.training.bottom_up import make_bottom_up_trainer
 from posetrack.training.classification import make_classification_trainer
 from posetrack.training.detection import make_detection_trainer
@@ -88,13 +87,13 @@ def find_recipe(name_or_path: str) -> Path:
     """The file of a training recipe, by the name of one that ships with the package or by its path.
 
     Raises:
-        TrainingRecipeError: There is none.
+        SettingsError: There is none.
     """
     shipped = list_training_recipes()
     path = shipped.get(name_or_path, Path(name_or_path))
     if not path.is_file():
-        raise TrainingRecipeError(
-            f"{name_or_path}: no such training recipe; {suggest(name_or_path, list(shipped))} "
+        raise SettingsError(
+            f"{name_or_path}: no such training recipe; {suggest(name_or_path, shipped)} "
             "Or give the path of a TOML file."
         )
     return path
@@ -104,14 +103,14 @@ def find_family(path: Path) -> Family:
     """The family that a recipe's `network.name` belongs to.
 
     Raises:
-        TrainingRecipeError: The file cannot be read, or no family has this network.
+        SettingsError: The file cannot be read, or no family has this network.
     """
     network = read_toml(path).get("network")
     name = network.get("name") if isinstance(network, dict) else None
     if not isinstance(name, str):
-        raise TrainingRecipeError(f"{path.name}: network: 'name' is missing; it says what to train")
+        raise SettingsError(f"{path.name}: network: 'name' is missing; it says what to train")
     for family in FAMILIES.values():
         if name in family.networks:
             return family
     known = [name for family in FAMILIES.values() for name in family.networks]
-    raise TrainingRecipeError(f"{path.name}: network.name: unknown '{name}'; {suggest(name, known)}")
+    raise SettingsError(f"{path.name}: network.name: unknown '{name}'; {suggest(name, known)}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from models.training.errors import TrainingRecipeError
-from models.training.recipe import suggest
+from models.settings import SettingsError, suggest
 from posetrack.skeleton import SKELETONS, Skeleton
 
 
@@ -11,8 +10,8 @@ def find_skeleton(name: str) -> Skeleton:
     """The skeleton that a recipe's `data.skeleton` names.
 
     Raises:
-        TrainingRecipeError: There is none of this name.
+        SettingsError: There is none of this name.
     """
     if name not in SKELETONS:
-        raise TrainingRecipeError(f"data.skeleton: unknown '{name}'; {suggest(name, list(SKELETONS))}")
+        raise SettingsError(f"data.skeleton: unknown '{name}'; {suggest(name, SKELETONS)}")
     return SKELETONS[name]

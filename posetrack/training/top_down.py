@@ -24,7 +24,8 @@ from models.hrnet.train import (
     make_pose_losses,
     predict_poses,
 )
-from models.training.errors import TrainingError, TrainingRecipeError
+from models.settings import SettingsError
+from models.training.errors import TrainingError
 from models.training.loop import Evaluate, Task, Trainer
 from posetrack.annotations.read import read_annotations
 from posetrack.annotations.video import AnnotatedVideo
@@ -110,7 +111,7 @@ def read_samples(
     else:
         samples = read_coco_samples(path, images, skeleton.num_keypoints)
     if samples.num_keypoints != skeleton.num_keypoints:
-        raise TrainingRecipeError(
+        raise SettingsError(
             f"data.skeleton: {skeleton.name} has {skeleton.num_keypoints} keypoints, but {path} has "
             f"{samples.num_keypoints}"
         )

@@ -13,7 +13,8 @@ from torch import nn
 
 from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256, count_outputs
 from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
-from posetrack.errors import WeightsError, suggest
+from models.settings import suggest
+from posetrack.errors import WeightsError
 from posetrack.weights.published import PUBLISHED
 from posetrack.weights.store import find_file, find_weights, load_weights, read_card
 

@@ -23,7 +23,8 @@ from models.checkpoints import (
     load_published,
 )
 from models.engines.cache import find_cache_folder
-from posetrack.errors import WeightsError, suggest
+from models.settings import suggest
+from posetrack.errors import WeightsError
 from posetrack.weights.published import PUBLISHED, PublishedWeights
 
 

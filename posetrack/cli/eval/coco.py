@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from models.settings import suggest
 from posetrack.cli.eval.metrics import print_metrics, write_metrics
-from posetrack.errors import ResultsError, suggest
+from posetrack.errors import ResultsError
 from posetrack.skeleton import SKELETONS
 
 

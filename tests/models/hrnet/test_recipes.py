@@ -6,7 +6,7 @@ import torch
 from models.hrnet.classification_recipe import list_class_recipes, make_class_network, read_class_recipe
 from models.hrnet.recipe import list_pose_recipes, make_network, read_pose_recipe
 from models.hrnet.train import make_coding
-from models.training.errors import TrainingRecipeError
+from models.settings import SettingsError
 
 K = 17
 SIGMAS_BY_HEIGHT_PX = {128: 1.0, 256: 2.0, 384: 3.0}
@@ -102,5 +102,5 @@ def test_only_one_starts_from_a_whole_network(recipes):
 def test_unknown_settings_of_classification_are_named(tmp_path):
     path = tmp_path / "a.toml"
     path.write_text('[network]\nname = "hrnet-w33-imagenet"\n')
-    with pytest.raises(TrainingRecipeError, match=r"network.name: unknown 'hrnet-w33-imagenet'; did you mean"):
+    with pytest.raises(SettingsError, match=r"network.name: unknown 'hrnet-w33-imagenet'; did you mean"):
         read_class_recipe(path)

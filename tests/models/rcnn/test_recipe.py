@@ -12,7 +12,7 @@ from models.rcnn.recipe import (
     make_network,
     read_detection_recipe,
 )
-from models.training.errors import TrainingRecipeError
+from models.settings import SettingsError
 
 PAPER = {
     "coco-multitask-regular": ("none", True, "multi"),
@@ -86,5 +86,5 @@ def test_judging_may_have_a_canvas_of_its_own():
 def test_unknown_networks_are_named(tmp_path):
     path = tmp_path / "r.toml"
     path.write_text('[network]\nname = "lite0-persn"\n[data]\ntrain = "a"\ntrain_images = "b"\n')
-    with pytest.raises(TrainingRecipeError, match="did you mean 'lite0-person'"):
+    with pytest.raises(SettingsError, match="did you mean 'lite0-person'"):
         read_detection_recipe(path)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.settings import SettingsError
 from models.swahr.recipe import (
     BottomUpRecipe,
     JudgeRecipe,
@@ -13,7 +14,6 @@ from models.swahr.recipe import (
     read_bottom_up_recipe,
 )
 from models.swahr.variants import NETWORKS
-from models.training.errors import TrainingRecipeError
 
 # Of the paper: adaptive scale and weight, lambda, gamma, and what is peculiar (Tables 3 to 8).
 W32_ROWS = {
@@ -141,7 +141,7 @@ def read(tmp_path, network="swahr-w18", scale="true", more="", start=""):
     ],
 )
 def test_mistakes_are_named(tmp_path, options, message):
-    with pytest.raises(TrainingRecipeError, match=message):
+    with pytest.raises(SettingsError, match=message):
         read(tmp_path, **options)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from models.training.errors import TrainingRecipeError
+from models.settings import SettingsError
 from posetrack.skeleton import COCO_17
 from posetrack.training.skeletons import find_skeleton
 
@@ -10,5 +10,5 @@ def test_skeletons_are_found_by_name():
 
 
 def test_unknown_skeletons_are_named():
-    with pytest.raises(TrainingRecipeError, match=r"data\.skeleton: unknown 'coco71'; did you mean 'coco17'\?"):
+    with pytest.raises(SettingsError, match=r"data\.skeleton: unknown 'coco71'; did you mean 'coco17'\?"):
         find_skeleton("coco71")

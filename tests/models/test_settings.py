@@ -2,8 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from models.training.errors import TrainingRecipeError
-from models.training.recipe import read_table, read_tables
+from models.settings import SettingsError, read_table, read_tables
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def test_values_are_converted():
     ],
 )
 def test_wrong_tables_are_named(table, message):
-    with pytest.raises(TrainingRecipeError) as caught:
+    with pytest.raises(SettingsError) as caught:
         read_table(Settings, table, "settings")
     assert str(caught.value) == message
 
@@ -57,11 +56,11 @@ def test_wrong_tables_are_named(table, message):
 def test_wrong_files_are_named(tmp_path, text, message):
     path = tmp_path / "r.toml"
     path.write_text(text)
-    with pytest.raises(TrainingRecipeError) as caught:
+    with pytest.raises(SettingsError) as caught:
         read_tables(path, {"settings": Settings})
     assert message in str(caught.value)
 
 
 def test_missing_file_is_one_line(tmp_path):
-    with pytest.raises(TrainingRecipeError, match=r"r.toml: cannot be read"):
+    with pytest.raises(SettingsError, match=r"r.toml: cannot be read"):
         read_tables(tmp_path / "r.toml", {"settings": Settings})

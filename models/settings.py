@@ -1,0 +1,136 @@
+"""Settings: frozen dataclasses that check themselves, and their strict reading from TOML tables.
+
+Any key that the dataclass does not have, and any value of another type or out of range, is an error that names
+it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import MISSING, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+class SettingsError(Exception):
+    """Settings cannot be read, or are not valid."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        SettingsError: It cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
+
+
+def read_tables(path: Path, sections: dict[str, type[Any]]) -> dict[str, Any]:
+    """Read a recipe whose top level is tables, each the settings of one thing.
+
+    Args:
+        path: A TOML file.
+        sections: The tables that it may have, and the dataclass of each.
+
+    Returns:
+        Those that it has, by name.
+
+    Raises:
+        SettingsError: The file cannot be read or is not valid.
+    """
+    tables = read_toml(path)
+    for key, value in tables.items():
+        if key not in sections:
+            raise SettingsError(f"{path.name}: unknown table '{key}'; {suggest(key, sections)}")
+        if not isinstance(value, dict):
+            raise SettingsError(f"{path.name}: '{key}' is a table; write it as [{key}]")
+    return {key: read_table(sections[key], table, f"{path.name}: {key}") for key, table in tables.items()}
+
+
+def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:
+    """Make a settings dataclass from a TOML table, strictly.
+
+    Args:
+        cls: A frozen dataclass that checks its ranges itself; its fields are texts, numbers, booleans, and
+            tuples of one of these.
+        table: Its values by name.
+        where: What to call the table in messages.
+
+    Raises:
+        SettingsError: A key is unknown or missing, or a value has another type or is out of range.
+    """
+    types = get_type_hints(cls)
+    known = {entry.name: entry for entry in fields(cls)}  # type: ignore[arg-type]
+    for key in table:
+        if key not in known:
+            raise SettingsError(f"{where}: unknown key '{key}'; {suggest(key, known)}")
+    for name, entry in known.items():
+        if entry.default is MISSING and entry.default_factory is MISSING and name not in table:
+            raise SettingsError(f"{where}: '{name}' is missing")
+    values = {key: _convert(types[key], value, f"{where}.{key}") for key, value in table.items()}
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise SettingsError(f"{where}.{error}") from error
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """What to try instead of an unknown word: the nearest known one, or all of them."""
+    known = list(known)
+    close = get_close_matches(word.lower(), known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+
+
+def check_choice(settings: object, name: str, known: tuple[str, ...]) -> None:
+    """Raise ValueError unless the named setting is one of the known words."""
+    value = getattr(settings, name)
+    if value not in known:
+        raise ValueError(f"{name}: unknown '{value}'; {suggest(value, known)}")
+
+
+def check_range(settings: object, low: float, high: float, *names: str) -> None:
+    """Raise ValueError unless each named setting is from `low` to `high`."""
+    for name in names:
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            raise ValueError(f"{name}: expected a number from {low:g} to {high:g}, got {value:g}")
+
+
+def check_share(settings: object, *names: str) -> None:
+    """Raise ValueError unless each named setting is from 0 to 1."""
+    check_range(settings, 0, 1, *names)
+
+
+def check_sides(settings: object, *names: str) -> None:
+    """Raise ValueError unless each named setting is a positive multiple of 32, the coarsest stride."""
+    for name in names:
+        value = getattr(settings, name)
+        if value < 32 or value % 32:
+            raise ValueError(f"{name}: expected a multiple of 32, got {value}")
+
+
+def _convert(wanted: Any, value: Any, where: str) -> Any:
+    if get_origin(wanted) is tuple:
+        kind, *rest = get_args(wanted)
+        count = None if rest == [Ellipsis] else 1 + len(rest)
+        if type(value) is not list or (count is not None and len(value) != count):
+            what = f"a list of {_NAMES[kind]}s" if count is None else f"a list of {count} {_NAMES[kind]}s"
+            raise SettingsError(f"{where}: expected {what}, got {value!r}")
+        return tuple(_convert(kind, part, where) for part in value)
+    is_whole_float = wanted is float and type(value) is int
+    if type(value) is not wanted and not is_whole_float:
+        article = "" if wanted is bool else "a "
+        raise SettingsError(f"{where}: expected {article}{_NAMES[wanted]}, got {value!r}")
+    return float(value) if wanted is float else value
+
+
+_NAMES: dict[type, str] = {str: "text", int: "whole number", float: "number", bool: "true or false"}
