@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posetrack.frame import FloatArray, ImageArray, IntArray
+from trackers.shrink import shrink_picture
 
 _FAR_PX = 2.0**40
 
@@ -156,8 +157,10 @@ def resize_to_multiple(
     """
     image_wh = (image.shape[1], image.shape[0])
     new_wh, padded_wh = fit_to_multiple(image_wh, longest_side_px, multiple_px)
-    method = cv2.INTER_AREA if longest_side_px < max(image_wh) else cv2.INTER_LINEAR
-    resized = cv2.resize(image, new_wh, interpolation=method)
+    if longest_side_px < max(image_wh):
+        resized = shrink_picture(image, new_wh)
+    else:
+        resized = np.asarray(cv2.resize(image, new_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
     pad_right, pad_below = padded_wh[0] - new_wh[0], padded_wh[1] - new_wh[1]
     padded = cv2.copyMakeBorder(
         resized, 0, pad_below, 0, pad_right, cv2.BORDER_CONSTANT, value=(fill, fill, fill)

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from trackers.shrink import shrink_picture
+
 FloatArray = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
@@ -92,7 +94,7 @@ def reduce_to_gray(image: ImageArray, longest_side_px: int) -> ImageArray:
     scale = longest_side_px / max(height, width)
     if scale < 1:
         new_wh = (max(round(width * scale), 1), max(round(height * scale), 1))
-        gray = cv2.resize(gray, new_wh, interpolation=cv2.INTER_AREA)
+        gray = shrink_picture(np.asarray(gray, np.uint8), new_wh)
     return np.asarray(gray, np.uint8)
 
 

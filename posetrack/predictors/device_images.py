@@ -26,6 +26,7 @@ from torch import Tensor
 
 from posetrack.frame import FloatArray, ImageArray, IntArray
 from posetrack.geometry import fit_to_multiple, plan_crops
+from trackers.shrink import count_halvings
 
 FloatTable = npt.NDArray[np.float64]
 
@@ -114,7 +115,10 @@ def resize_pictures(
     B = len(pictures.sizes_wh)
     new_wh, padded_wh = fit_to_multiple((width, height), longest_side_px, multiple_px)
     if longest_side_px < max(width, height):
-        whole = _stack(pictures.pixels.view(B, height, width, 3), np.tile([float(width), height], (B, 1)))
+        images = pictures.pixels.view(B, height, width, 3)
+        for _ in range(count_halvings((width, height), new_wh)):
+            images = _halve(images)
+        whole = _stack(images, np.tile([float(side) for side in images.shape[2:0:-1]], (B, 1)))
         resized = _round(_average(whole, np.tile([float(side) for side in new_wh], (B, 1))))
     else:
         images = pictures.pixels.view(B, height, width, 3).permute(0, 3, 1, 2).float()
@@ -216,6 +220,14 @@ def _stack(images: Tensor, wh: FloatTable) -> _Windows:
     """(B, H, W, 3), of which only the first wh (B, 2) count, as rectangles in their own pixels."""
     B, H, W, _ = images.shape
     return _Windows(images.reshape(-1, 3), np.arange(B, dtype=np.float64) * (H * W), np.full(B, float(W)), wh)
+
+
+def _halve(images: Tensor) -> Tensor:
+    """(B, H, W, 3) uint8 of even sides -> (B, H / 2, W / 2, 3) uint8."""
+    B, H, W, _ = images.shape
+    sums = images.view(B, H // 2, 2, W // 2, 2, 3).sum(dim=(2, 4), dtype=torch.int16)
+    # Halves up, as OpenCV rounds here.
+    return ((sums + 2) >> 2).to(torch.uint8)
 
 
 def _average(windows: _Windows, new_wh: FloatTable) -> Tensor:
