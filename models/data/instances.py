@@ -18,7 +18,7 @@ from pycocotools import mask as mask_api
 from models.data.coco import read_json
 from models.data.letterbox import Placement, paste_picture, place_points
 from models.data.run_lengths import decode_run_lengths
-from models.data.samples import FloatArray, IntArray
+from models.data.samples import FloatArray, IntArray, check_shapes
 from models.training.errors import DataError
 
 BoolArray = npt.NDArray[np.bool_]
@@ -60,9 +60,7 @@ class InstanceSamples:
             "is_ignored": (N,),
             "keypoints_xyw": (N, K, 3),
         }
-        for name, shape in expected.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{name}: expected shape {shape}, got {getattr(self, name).shape}")
+        check_shapes(self, expected)
         if len(self.outlines) != N:
             raise ValueError(f"outlines: expected {N}, got {len(self.outlines)}")
         if (np.diff(self.image_index) < 0).any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,9 +49,7 @@ class PoseSamples:
             "scores": (N,),
             "keypoints_xy": (N, K, 2),
         }
-        for name, shape in expected.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{name}: expected shape {shape}, got {getattr(self, name).shape}")
+        check_shapes(self, expected)
 
     def __len__(self) -> int:
         return len(self.image_index)
@@ -64,6 +63,24 @@ class PoseSamples:
         """Some of the people; the pictures stay."""
         columns = ("image_index", "boxes_xyxy", "scores", "keypoints_xy", "weights")
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})
+
+    def select_pictures(self, pictures: IntArray) -> PoseSamples:
+        """Some of the pictures, by their rising positions, and the people in them."""
+        people = self.select(np.isin(self.image_index, pictures))
+        return replace(
+            people,
+            image_paths=tuple(self.image_paths[i] for i in pictures),
+            image_ids=self.image_ids[pictures],
+            image_index=np.searchsorted(pictures, people.image_index),
+        )
+
+
+def check_shapes(samples: object, expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ValueError unless each named column is an array of this shape."""
+    for name, shape in expected.items():
+        found = getattr(samples, name).shape
+        if found != shape:
+            raise ValueError(f"{name}: expected shape {shape}, got {found}")
 
 
 def join_samples(parts: list[PoseSamples]) -> PoseSamples:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import nn
 
 from models.data.coco import read_coco_samples
 from models.data.people_crops import read_picture_samples
-from models.data.samples import PoseSamples
 from models.swahr.recipe import BottomUpRecipe, make_network
 from models.swahr.train import (
     encode_results,
@@ -83,7 +81,8 @@ def make_evaluation(
     """
     path = run.data_folder / recipe.data.dev
     everyone = read_coco_samples(path, run.data_folder / recipe.data.dev_images, skeleton.num_keypoints)
-    truth = select_pictures(everyone, recipe.data.max_dev_pictures)
+    most = recipe.data.max_dev_pictures or len(everyone.image_paths)
+    truth = everyone.select_pictures(spread_positions(len(everyone.image_paths), most))
     annotations = keep_pictures(read_coco_annotations(path), truth.image_ids.tolist())
     num_workers = recipe.loop.num_workers if len(truth.image_paths) > _FEW_PICTURES else 0
 
@@ -106,23 +105,3 @@ def make_evaluation(
         return evaluate_coco(annotations, results, sigmas=skeleton.sigmas, annotations_name=str(path))
 
     return evaluate
-
-
-def select_pictures(samples: PoseSamples, most: int) -> PoseSamples:
-    """So many pictures, spread over all, with their people; 0 is all."""
-    count = len(samples.image_paths)
-    if not 0 < most < count:
-        return samples
-    kept = spread_positions(count, most)
-    new_index = np.full(count, -1, np.int64)
-    new_index[kept] = np.arange(most)
-    people = samples.select(new_index[samples.image_index] >= 0)
-    return PoseSamples(
-        image_paths=tuple(samples.image_paths[i] for i in kept),
-        image_ids=samples.image_ids[kept],
-        image_index=new_index[people.image_index],
-        boxes_xyxy=people.boxes_xyxy,
-        scores=people.scores,
-        keypoints_xy=people.keypoints_xy,
-        weights=people.weights,
-    )
