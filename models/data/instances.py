@@ -126,7 +126,7 @@ def decode_coco_instances(
         raise DataError(f"{where}: {error}") from error
     if not (np.isfinite(samples.boxes_xyxy).all() and np.isfinite(samples.keypoints_xyw).all()):
         raise DataError(f"{where}: annotations: NaN or infinity among boxes or keypoints")
-    return _select_rows(samples, np.asarray((boxes[:, 2:] > 0).all(axis=1), bool))
+    return select_rows(samples, np.asarray((boxes[:, 2:] > 0).all(axis=1), bool))
 
 
 def find_person(categories: list[Mapping[str, Any]]) -> int | None:
@@ -145,7 +145,7 @@ def select_pictures(samples: InstanceSamples, pictures: IntArray) -> InstanceSam
     """Some of the pictures, by their rising positions, and the people in them."""
     rows = np.isin(samples.image_index, pictures)
     return replace(
-        _select_rows(samples, rows),
+        select_rows(samples, rows),
         image_paths=tuple(samples.image_paths[i] for i in pictures),
         image_ids=samples.image_ids[pictures],
         image_index=np.searchsorted(pictures, samples.image_index[rows]),
@@ -210,7 +210,7 @@ def _decode_keypoints(people: list[Mapping[str, Any]], num_keypoints: int) -> Fl
     return keypoints
 
 
-def _select_rows(samples: InstanceSamples, rows: BoolArray) -> InstanceSamples:
+def select_rows(samples: InstanceSamples, rows: BoolArray) -> InstanceSamples:
     columns = ("image_index", "boxes_xyxy", "is_ignored", "keypoints_xyw")
     return replace(
         samples,

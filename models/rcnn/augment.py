@@ -10,6 +10,7 @@ import numpy as np
 
 from models.data.crop import ImageArray
 from models.data.letterbox import Placement
+from models.data.samples import FloatArray
 from models.settings import check_range
 
 Window = tuple[int, int, int, int]
@@ -17,6 +18,10 @@ Window = tuple[int, int, int, int]
 
 # The middle of a mosaic keeps this far from the canvas's borders, as share of its sides.
 _MOSAIC_MARGIN = 0.3
+# An empty part of a picture keeps this far from people, as share of the picture's sides.
+_EMPTY_MARGIN = 0.05
+# One with less than this share of a side shows too little to learn from.
+_LEAST_EMPTY = 0.2
 # OpenCV counts the hue of bytes in steps of two degrees.
 _HUES = 180
 
@@ -32,6 +37,8 @@ class DetectionAugment:
         flip_share: Share that is mirrored.
         mosaic_share: Share of the samples that show four pictures side by side: many and small people.
         mosaic_scale_range: As `scale_range`, of the pictures of a mosaic.
+        empty_share: Share of the samples that show only a part of the picture without anybody, where there is
+            one: for data in which every picture shows people.
         hue_deg: Greatest turn of the hue to either side.
         saturation: Greatest change of the saturation, as share of it.
         brightness: Greatest change of the brightness, as share of it.
@@ -45,6 +52,7 @@ class DetectionAugment:
     flip_share: float = 0.5
     mosaic_share: float = 0.0
     mosaic_scale_range: tuple[float, float] = (0.4, 1.0)
+    empty_share: float = 0.0
     hue_deg: float = 0.0
     saturation: float = 0.0
     brightness: float = 0.0
@@ -54,7 +62,7 @@ class DetectionAugment:
 
     def __post_init__(self) -> None:
         check_range(self, 0, 1, "flip_share", "mosaic_share", "saturation", "brightness", "grey_share")
-        check_range(self, 0, 1, "min_visible_share")
+        check_range(self, 0, 1, "min_visible_share", "empty_share")
         check_range(self, 0, 180, "hue_deg")
         check_range(self, 1, 4, "aspect_factor")
         check_range(self, 0, 1e3, "min_side_px")
@@ -106,6 +114,59 @@ def cut_mosaic(canvas_wh: tuple[int, int], rng: np.random.Generator) -> tuple[Wi
         (round(side * share) for side, share in zip(canvas_wh, shares, strict=True)),
     )
     return (0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)
+
+
+def find_empty_part(boxes_xyxy: FloatArray, picture_wh: tuple[int, int]) -> Window | None:
+    """The largest strip along one side of a picture that is clear of all boxes; None where each is narrow.
+
+    Args:
+        boxes_xyxy: (N, 4), pixels of the picture.
+        picture_wh: Width and height of the picture.
+    """
+    width, height = picture_wh
+    if not len(boxes_xyxy):
+        return 0, 0, width, height
+    margin = _EMPTY_MARGIN * np.array(picture_wh)
+    left, top = np.floor(boxes_xyxy[:, :2].min(axis=0) - margin).astype(int).tolist()
+    right, bottom = np.ceil(boxes_xyxy[:, 2:].max(axis=0) + margin).astype(int).tolist()
+    strips = (0, 0, left, height), (right, 0, width, height), (0, 0, width, top), (0, bottom, width, height)
+    wide = [
+        (x1, y1, x2, y2)
+        for x1, y1, x2, y2 in strips
+        if x2 - x1 >= _LEAST_EMPTY * width and y2 - y1 >= _LEAST_EMPTY * height
+    ]
+    return max(wide, key=lambda strip: (strip[2] - strip[0]) * (strip[3] - strip[1]), default=None)
+
+
+def place_part(
+    part: Window,
+    picture_wh: tuple[int, int],
+    canvas_wh: tuple[int, int],
+    *,
+    most_scale: float,
+    is_flipped: bool,
+) -> tuple[Placement, Window]:
+    """Place a picture so that a part of it lies in the middle of a canvas.
+
+    Args:
+        part: Of the picture.
+        picture_wh: Width and height of the picture.
+        canvas_wh: Those of the canvas.
+        most_scale: The part is as large as fits, but the picture no larger than by this scale; 1 fits it.
+        is_flipped: Whether the picture is mirrored.
+
+    Returns:
+        Where the picture lies, and the window of the canvas that shows the part alone.
+    """
+    fit = min(canvas_wh[0] / picture_wh[0], canvas_wh[1] / picture_wh[1])
+    part_wh = part[2] - part[0], part[3] - part[1]
+    scale = min(canvas_wh[0] / part_wh[0], canvas_wh[1] / part_wh[1], most_scale * fit)
+    size_wh = round(picture_wh[0] * scale), round(picture_wh[1] * scale)
+    width, height = (max(1, math.floor(side * scale)) for side in part_wh)
+    left, top = (canvas_wh[0] - width) // 2, (canvas_wh[1] - height) // 2
+    part_left = picture_wh[0] - part[2] if is_flipped else part[0]
+    corner = left - math.ceil(part_left * scale), top - math.ceil(part[1] * scale)
+    return Placement(picture_wh, size_wh, corner, is_flipped), (left, top, left + width, top + height)
 
 
 def jitter_colors(image: ImageArray, config: DetectionAugment, rng: np.random.Generator) -> ImageArray:

@@ -23,7 +23,15 @@ from models.data.letterbox import (
     place_boxes,
     place_points,
 )
-from models.rcnn.augment import DetectionAugment, Window, cut_mosaic, jitter_colors, place_at_random
+from models.rcnn.augment import (
+    DetectionAugment,
+    Window,
+    cut_mosaic,
+    find_empty_part,
+    jitter_colors,
+    place_at_random,
+    place_part,
+)
 from models.training.batches import SampleKey
 
 KEYPOINT_SHIFT_PX = 0.5
@@ -31,7 +39,7 @@ KEYPOINT_SHIFT_PX = 0.5
 corner."""
 
 # A sample's own numbers are drawn apart from those of its pictures.
-_PICTURES, _COLORS = 0, 1
+_PICTURES, _COLORS, _EMPTY = 0, 1, 2
 # Sides of padded batches are multiples of it: the coarsest cells of a feature pyramid.
 _COARSEST_STRIDE = 32
 
@@ -140,6 +148,9 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         if self._canvas.size_wh == (0, 0):
             return self._resize_at_random(self._augment, epoch, index, rng)
         canvas_wh, augment = self._canvas.size_wh, self._augment
+        empty = self._choose_empty_part(augment, epoch, index)
+        if empty is not None:
+            return [empty], canvas_wh
         pictures, scales = [index], augment.scale_range
         windows: tuple[Window, ...] = ((0, 0, *canvas_wh),)
         if rng.random() < augment.mosaic_share:
@@ -152,6 +163,25 @@ class DetectionDataset(Dataset[dict[str, Any]]):
             placement = place_at_random(picture_wh, canvas_wh, window, scales, augment, rng)
             parts.append(_Part(picture, image, placement, window))
         return parts, canvas_wh
+
+    def _choose_empty_part(self, augment: DetectionAugment, epoch: int, index: int) -> _Part | None:
+        """A part of the picture without anybody, for some of the samples."""
+        wanted, flip = np.random.default_rng((self._seed, epoch, index, _EMPTY)).random(2)
+        if wanted >= augment.empty_share:
+            return None
+        image = self._read_jittered(index, epoch, index, 0)
+        picture_wh = (image.shape[1], image.shape[0])
+        part = find_empty_part(self.samples.boxes_xyxy[self.samples.find_rows(index)], picture_wh)
+        if part is None:
+            return None
+        placement, window = place_part(
+            part,
+            picture_wh,
+            self._canvas.size_wh,
+            most_scale=augment.scale_range[1],
+            is_flipped=bool(flip < augment.flip_share),
+        )
+        return _Part(index, image, placement, window)
 
     def _resize_at_random(
         self, augment: DetectionAugment, epoch: int, index: int, rng: np.random.Generator

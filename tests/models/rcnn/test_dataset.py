@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from models.data.instances import InstanceSamples
-from models.rcnn.augment import DetectionAugment, cut_mosaic, jitter_colors, place_at_random
+from models.data.instances import InstanceSamples, select_rows
+from models.data.letterbox import CANVAS_COLOR
+from models.rcnn.augment import (
+    DetectionAugment,
+    cut_mosaic,
+    find_empty_part,
+    jitter_colors,
+    place_at_random,
+)
 from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
 
 K = 2
@@ -180,6 +187,26 @@ def test_pictures_of_all_sizes_are_padded_to_a_batch(samples):
 
 def _differs(dataset, epoch):
     return dataset[(epoch, 0)]["image"].shape != dataset[(0, 0)]["image"].shape
+
+
+@pytest.mark.parametrize("flip_share", [0.0, 1.0])
+def test_empty_parts_show_scenery_alone(samples, flip_share):
+    only_first = select_rows(samples, np.arange(8) % 2 == 0)
+    config = DetectionAugment(empty_share=1, flip_share=flip_share, scale_range=(1.0, 4.0))
+    sample = make_dataset(only_first, config)[(0, 1)]
+    assert sample["boxes"].shape == sample["ignored_boxes"].shape == (0, 4)
+    # Right of the first person, and clear of it, is the second one, of whom these samples know nothing.
+    red, green, blue = sample["image"].reshape(-1, 3).max(axis=0)
+    assert (red, green, blue) == (CANVAS_COLOR, CANVAS_COLOR, 255)
+    # Columns 67 to 140 of the picture, at the scale that fits its 100 rows to the canvas's 64.
+    columns = (sample["image"] != CANVAS_COLOR).any(axis=(0, 2)).nonzero()[0]
+    assert len(columns) == int(73 * 0.64)
+
+
+def test_pictures_full_of_people_have_no_empty_part():
+    assert find_empty_part(np.array([[10, 10, 130, 90]], np.float32), (140, 100)) is None
+    assert find_empty_part(np.zeros((0, 4), np.float32), (140, 100)) == (0, 0, 140, 100)
+    assert find_empty_part(np.array([[0, 40, 140, 100]], np.float32), (140, 100)) == (0, 0, 140, 35)
 
 
 def test_windows_of_a_mosaic_cover_the_canvas_once():
