@@ -211,6 +211,7 @@ def _decode_keypoints(people: list[Mapping[str, Any]], num_keypoints: int) -> Fl
 
 
 def select_rows(samples: InstanceSamples, rows: BoolArray) -> InstanceSamples:
+    """Some of the people, by a mask (N,); the pictures stay."""
     columns = ("image_index", "boxes_xyxy", "is_ignored", "keypoints_xyw")
     return replace(
         samples,
