@@ -24,6 +24,7 @@ from posetrack.predictors.movenet import MultiposePredictor, ThunderPredictor
 from posetrack.predictors.swahr import BottomUpConfig, BottomUpPredictor
 from posetrack.processors.detect import Detector, detect
 from posetrack.processors.estimate import PoseEstimator, estimate
+from posetrack.processors.resume import skip_tracked
 from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
 from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe
@@ -257,10 +258,13 @@ def build_pipeline(
         )
     batch_frames = batch_frames or recipe.detector.batch_frames
     networks = build_networks(recipe, compute, batch_frames=batch_frames)
-    processors = [detect(networks.detector, batch_frames=batch_frames, det_every=recipe.detector.det_every)]
+    det_every = recipe.detector.det_every
+    processors = [skip_tracked(detect(networks.detector, batch_frames=batch_frames, det_every=det_every))]
     if networks.estimator is not None and recipe.estimator is not None:
         crops = recipe.estimator.batch_crops
-        processors.append(estimate(networks.estimator, batch_crops=crops, batch_frames=batch_frames))
+        processors.append(
+            skip_tracked(estimate(networks.estimator, batch_crops=crops, batch_frames=batch_frames))
+        )
     if compute.engine != "torch" and batch_frames > 1:
         processors.append(run_ahead)
     processors.append(track(recipe.tracker, networks.skeleton, estimator=networks.estimator))

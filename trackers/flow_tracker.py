@@ -166,6 +166,26 @@ class FlowTracker:
             rows=np.concatenate([rows, np.full(len(found), -1, np.int64)]),
         )
 
+    def adopt(self, image: ImageArray | None, people: People, track_ids: IntArray) -> None:
+        """Take over a frame that was tracked before: who was whom in it is known.
+
+        Args:
+            image: As for `update`.
+            people: Everybody in it.
+            track_ids: (N,); people without one, 0 or less, are not remembered. The ids of everybody new to come
+                are higher than all of these.
+
+        Raises:
+            ValueError: As for `update`.
+        """
+        self._check(image, people)
+        self._queue.start_frame()
+        self._follow_picture(image)
+        rows = np.flatnonzero(track_ids > 0)
+        self._queue.reserve_ids(track_ids[rows])
+        poses = find_poses(people[rows], self._config.min_keypoint_score)
+        self._queue.add(poses, track_ids[rows], np.zeros(len(rows), np.int64))
+
     def _check(self, image: ImageArray | None, people: People) -> None:
         K = len(self._sigmas)
         if people.keypoints_xy.shape[1] != K:

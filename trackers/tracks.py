@@ -143,3 +143,7 @@ class PoseQueue:
         ids = np.arange(self._next_id, self._next_id + count, dtype=np.int64)
         self._next_id += count
         return ids
+
+    def reserve_ids(self, ids: IntArray) -> None:
+        """Never give out these ids, nor lower ones."""
+        self._next_id = max(self._next_id, int(ids.max(initial=0)) + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -98,4 +99,4 @@ def _make_frames(records: Iterable[Record], pictures: VideoSource | None) -> Ite
                 )
             current = following
         image = _NO_PICTURE if current is None else current.image
-        yield Frame(record.frame, record.time_s, image, record.instances)
+        yield Frame(record.frame, record.time_s, image, replace(record.instances, track_ids=None))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,11 +19,12 @@ from posetrack.cli.progress import RunProgress
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
 from posetrack.frame import Frame
 from posetrack.pipeline import FrameSink, run
+from posetrack.processors.resume import restore
 from posetrack.recipe import read_recipe, use_weights
 from posetrack.render import Renderer
 from posetrack.results.convert import convert
 from posetrack.results.export import FORMATS, find_exporter
-from posetrack.results.jsonl import JsonlWriter
+from posetrack.results.jsonl import JsonlWriter, read_jsonl
 from posetrack.results.record import Header
 from posetrack.skeleton import Skeleton
 from posetrack.video.source import VideoInfo, VideoSource, group_sources, open_video
@@ -47,6 +49,7 @@ class _RunOptions:
     image_fps: Fraction
     has_overlay: bool
     may_overwrite: bool
+    is_resumed: bool
     is_quiet: bool
 
 
@@ -85,6 +88,9 @@ def run_command(
     no_video: Annotated[bool, typer.Option("--no-video", help="Do not write overlay.mp4.")] = False,
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with runs that were cut short; start the others.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Track people: poses.jsonl, overlay.mp4 and any other formats for each source."""
@@ -93,6 +99,8 @@ def run_command(
     from posetrack.compute import Compute, choose_device
 
     logging.basicConfig(level=logging.ERROR if quiet else logging.WARNING, format="posetrack: %(message)s")
+    if resume and overwrite:
+        raise ResultsError("--resume: keeps what --overwrite would replace; give one of them")
     settings = read_recipe(recipe)
     if weights is not None:
         settings = use_weights(settings, weights)
@@ -114,6 +122,7 @@ def run_command(
         image_fps=_read_fps(image_fps),
         has_overlay=not no_video,
         may_overwrite=overwrite,
+        is_resumed=resume,
         is_quiet=quiet,
     )
     if not _run_sources(sources, out, options):
@@ -144,20 +153,30 @@ def _run_sources(arguments: Sequence[str], out: Path | None, options: _RunOption
 
 def _run_one(video: VideoSource, folder: Path, options: _RunOptions) -> None:
     jsonl, overlay = folder / "poses.jsonl", folder / "overlay.mp4"
-    _prepare_folder(folder, [jsonl, overlay], may_overwrite=options.may_overwrite)
+    header = _make_header(video.info, options)
+    is_resumed = options.is_resumed and jsonl.exists()
+    if is_resumed:
+        _check_saved(jsonl, header)
+    else:
+        _prepare_folder(folder, [jsonl, overlay], may_overwrite=options.may_overwrite)
     console = Console(stderr=True, highlight=False)
     interruption: KeyboardInterrupt | None = None
     with ExitStack() as stack:
         progress = stack.enter_context(
             RunProgress(console, video.info.name, video.info.num_frames, is_quiet=options.is_quiet)
         )
-        poses = stack.enter_context(JsonlWriter(jsonl, _make_header(video.info, options)))
-        sinks: list[FrameSink] = [lambda frame: poses.write(frame.index, frame.time_s, frame.instances)]
+        poses = stack.enter_context(JsonlWriter(jsonl, header, is_resumed=is_resumed))
+        processors = list(options.pipeline.processors)
+        if is_resumed:
+            _, saved = read_jsonl(jsonl)
+            # The file grows while it is read.
+            processors.insert(0, restore(islice(saved, poses.num_records), str(jsonl)))
+        sinks: list[FrameSink] = [_make_poses_sink(poses)]
         if options.has_overlay:
             sinks.append(_make_overlay_sink(stack, overlay, video.info, options.pipeline.skeleton))
         sinks.append(progress)
         try:
-            run(video, options.pipeline.processors, sinks)
+            run(video, processors, sinks)
         except KeyboardInterrupt as error:
             # What was tracked so far is finished like any other result, then the interruption goes on.
             interruption = error
@@ -169,6 +188,29 @@ def _run_one(video: VideoSource, folder: Path, options: _RunOptions) -> None:
         _print_summary(console, video, progress, written)
     if interruption is not None:
         raise interruption
+
+
+def _check_saved(jsonl: Path, header: Header) -> None:
+    """Raise ResultsError unless saved poses are those of the same run, as far as their header says."""
+    saved, _ = read_jsonl(jsonl)
+    for name in ("source", "width", "height", "fps", "skeleton", "recipe"):
+        before, now = (getattr(each, name) for each in (saved, header))
+        if before != now:
+            before, now = (each.name if isinstance(each, Skeleton) else each for each in (before, now))
+            raise ResultsError(
+                f"{jsonl}: {name}: {before}, but this run has {now}; resume with the same, or use --overwrite"
+            )
+
+
+def _make_poses_sink(poses: JsonlWriter) -> FrameSink:
+    """Writes frames, but for those that the file has already."""
+    restored = repeat(None, poses.num_records)
+
+    def write(frame: Frame) -> None:
+        if next(restored, frame) is not None:
+            poses.write(frame.index, frame.time_s, frame.instances)
+
+    return write
 
 
 def _make_overlay_sink(stack: ExitStack, path: Path, info: VideoInfo, skeleton: Skeleton) -> FrameSink:

@@ -33,7 +33,8 @@ def track(
         look_at_pictures: Without, no optical flow is computed: for saved poses whose video is gone.
 
     Returns:
-        A processor that keeps the tracked people of each frame, rescued ones included, with `track_ids`.
+        A processor that keeps the tracked people of each frame, rescued ones included, with `track_ids`. People
+        who have ids already keep them, and others are matched with them later.
     """
 
     def estimate_boxes(image: ImageArray, boxes_xyxy: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -43,9 +44,14 @@ def track(
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
         tracker = FlowTracker(np.asarray(skeleton.sigmas, np.float32), config)
         for frame in frames:
+            image, people = frame.image if look_at_pictures else None, _to_people(frame.instances, skeleton)
+            if frame.instances.track_ids is not None:
+                tracker.adopt(image, people, frame.instances.track_ids)
+                yield frame
+                continue
             tracked = tracker.update(
-                frame.image if look_at_pictures else None,
-                _to_people(frame.instances, skeleton),
+                image,
+                people,
                 estimate_boxes=None if estimator is None else estimate_boxes,
             )
             people = tracked.people

@@ -54,19 +54,31 @@ class JsonlWriter:
     Args:
         path: The file; its folder is made, and an older file of this name is replaced.
         header: Written at once.
+        is_resumed: Go on behind the last whole line of the file instead; the header is there.
+
+    Attributes:
+        num_records: Frames that were in the file at first.
 
     Raises:
         ResultsError: The file cannot be written.
     """
 
-    def __init__(self, path: Path | str, header: Header) -> None:
+    def __init__(self, path: Path | str, header: Header, *, is_resumed: bool = False) -> None:
         self.path = Path(path)
+        lines = _measure_whole_lines(self.path) if is_resumed else []
+        whole_bytes = sum(lines)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("wb", buffering=0)
+            self._file = self.path.open("r+b" if lines else "wb", buffering=0)
+            if lines:  # A pipe has none, and could not be cut.
+                self._file.truncate(whole_bytes)
+                self._file.seek(whole_bytes)
         except OSError as error:
             raise cannot_write(self.path, error) from error
-        self._size_bytes = 0
+        self.num_records = max(len(lines) - 1, 0)
+        self._size_bytes = whole_bytes
+        if lines:
+            return
         try:
             self._append(make_header_line(header, str(self.path)))
         except ResultsError:
@@ -111,6 +123,11 @@ class JsonlWriter:
                 self._file.seek(self._size_bytes)
                 self._file.truncate()
             raise cannot_write(self.path, error) from error
+
+
+def _measure_whole_lines(path: Path) -> list[int]:
+    """Bytes of each line that is whole: the last one of a killed run may not be."""
+    return [len(line) for _, line in _read_lines(path) if line.endswith(b"\n")]
 
 
 def make_header_line(header: Header, where: str) -> bytes:

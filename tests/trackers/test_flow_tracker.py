@@ -54,6 +54,23 @@ def test_a_person_may_be_missed_for_the_queues_frames_and_no_longer(queue_frames
         assert ids(tracker.update(None, someone)) == expected
 
 
+def test_adopted_people_keep_their_ids_and_new_ones_get_higher_ones():
+    tracker = make_tracker()
+    tracker.adopt(None, make_people((0, 0), (100, 0), (300, 0)), np.array([9, 4, -1]))
+    tracked = tracker.update(None, make_people((102, 1), (2, 1), (200, 0), (302, 1)))
+    assert ids(tracked) == [4, 9, 10, 11]
+
+
+def test_adopting_goes_on_as_if_nothing_had_happened():
+    frames = [make_people((4 * i, 0), (200 - 4 * i, 12), *[(400, 50)] * (i % 3 > 0)) for i in range(20)]
+    whole, resumed = make_tracker(), make_tracker()
+    expected = [whole.update(make_picture(shift=0), people) for people in frames]
+    for tracked in expected[:11]:
+        resumed.adopt(make_picture(shift=0), tracked.people, tracked.track_ids)
+    after = [resumed.update(make_picture(shift=0), people) for people in frames[11:]]
+    assert [ids(tracked) for tracked in after] == [ids(tracked) for tracked in expected[11:]]
+
+
 def test_ids_are_never_given_to_another_person():
     tracker = make_tracker(queue_frames=1)
     seen = []

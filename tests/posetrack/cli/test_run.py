@@ -295,6 +295,45 @@ def test_being_stopped_leaves_a_playable_video_and_a_whole_jsonl(how, tmp_path):
     assert {path.name for path in out.iterdir()} == {"poses.jsonl", "overlay.mp4", "poses.csv"}
 
 
+def test_a_run_that_was_killed_goes_on(whole_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    lines = (whole_run / "poses.jsonl").read_bytes().splitlines(keepends=True)
+    # 100 frames, in the middle of the cyclist's ride, and half of the next.
+    (out / "poses.jsonl").write_bytes(b"".join(lines[:101]) + lines[101][:40])
+    assert run_cli("run", CLIP, "--out", out, "--resume", "--format", "csv") == 0
+    assert (out / "poses.jsonl").read_bytes().splitlines(keepends=True)[:101] == lines[:101]
+    before, after = read_records(whole_run / "poses.jsonl"), read_records(out / "poses.jsonl")
+    assert [record["frame"] for record in after] == list(range(NUM_FRAMES))
+    for old, new in zip(before[100:], after[100:], strict=True):
+        assert [person["track_id"] for person in new["people"]] == [p["track_id"] for p in old["people"]]
+        for a, b in zip(old["people"], new["people"], strict=True):
+            np.testing.assert_allclose(a["box"], b["box"], atol=1)
+    assert count_pictures(out / "overlay.mp4") == NUM_FRAMES
+    assert (out / "poses.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--recipe", "fast"],
+            "recipe: default, but this run has fast; resume with the same, or use --overwrite",
+        ),
+        (["--start", "1"], "goes on with frame 0, where this run has frame 25; give --start"),
+        (["--overwrite"], "--resume: keeps what --overwrite would replace"),
+    ],
+)
+def test_another_run_is_not_gone_on_with(arguments, message, whole_run, tmp_path, capsys):
+    lines = (whole_run / "poses.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "poses.jsonl").write_bytes(b"".join(lines[:11]))
+    assert run_cli("run", CLIP, "--out", tmp_path, "--resume", "--no-video", *arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert (tmp_path / "poses.jsonl").read_bytes() == b"".join(lines[:11])
+
+
 def test_being_stopped_while_still_loading_is_one_line():
     code = (
         "import os, signal, threading; from posetrack.cli.entry import main; "

@@ -1,0 +1,42 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from posetrack.errors import ResultsError
+from posetrack.frame import Frame, Instances
+from posetrack.processors.resume import restore, skip_tracked
+from posetrack.results.record import Record
+
+PICTURE = np.zeros((4, 4, 3), np.uint8)
+SOMEONE = Instances(boxes_xyxy=[[0, 0, 1, 1]], track_ids=[7])
+
+
+def make_frames(count, first=0):
+    return iter([Frame(i, i / 25, PICTURE) for i in range(first, first + count)])
+
+
+def mark(frames):
+    """Stands for a network: counts what it sees."""
+    for frame in frames:
+        yield replace(frame, instances=Instances(box_scores=[0.5], boxes_xyxy=[[1, 1, 2, 2]]))
+
+
+@pytest.mark.parametrize("saved", [0, 1, 3, 5])
+def test_saved_frames_keep_their_people_and_networks_see_the_rest(saved):
+    records = [Record(i, i / 25, SOMEONE) for i in range(saved)]
+    frames = list(skip_tracked(mark)(restore(records, "x.jsonl")(make_frames(5))))
+    assert [frame.index for frame in frames] == list(range(5))
+    assert all(frame.instances is SOMEONE for frame in frames[:saved])
+    assert all(frame.instances.track_ids is None and len(frame.instances) == 1 for frame in frames[saved:])
+
+
+def test_a_saved_frame_without_anybody_counts_as_tracked():
+    nobody = Instances(boxes_xyxy=np.zeros((0, 4)), track_ids=[])
+    first, second = skip_tracked(mark)(restore([Record(0, 0.0, nobody)], "x.jsonl")(make_frames(2)))
+    assert (len(first.instances), len(second.instances)) == (0, 1)
+
+
+def test_frames_of_another_part_are_refused():
+    with pytest.raises(ResultsError, match=r"x.jsonl: goes on with frame 0, .* frame 50; .*--start"):
+        list(restore([Record(0, 0.0, SOMEONE)], "x.jsonl")(make_frames(3, first=50)))
