@@ -39,6 +39,14 @@ def fit_boxes(
     return (boxes[:, :2] + boxes[:, 2:]) / 2, widths * padding
 
 
+def compute_region_areas(
+    boxes_xyxy: npt.ArrayLike, size_wh: tuple[int, int], padding: float = 1.25
+) -> npt.NDArray[np.float32]:
+    """Compute the areas (N,) in px^2 of the regions that `fit_boxes` cuts out: a person's size in OKS-NMS."""
+    _, widths = fit_boxes(boxes_xyxy, size_wh, padding)
+    return np.asarray(widths**2 * size_wh[1] / size_wh[0], np.float32)
+
+
 def make_crop_matrices(
     centres_xy: npt.ArrayLike,
     widths_px: npt.ArrayLike,

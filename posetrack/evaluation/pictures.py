@@ -17,15 +17,14 @@ import numpy as np
 from models.data.crop import read_image
 from posetrack.build import Networks
 from posetrack.errors import ResultsError
+from posetrack.evaluation.alike import suppress_alike
 from posetrack.frame import FloatArray, Instances
+from posetrack.predictors.hrnet import HRNetPredictor
 from posetrack.results.masks import encode_masks
 from posetrack.results.people import complete_boxes
-from trackers.nms import oks_nms
 
 # COCO counts keypoints from the centre of the first pixel, frames from its corner.
 _HALF_PIXEL = np.float32(0.5)
-# Of two poses more alike than this, the surer stays: the public code's OKS_THRE.
-_MAX_OKS = 0.9
 
 
 def list_pictures(annotations: Mapping[str, Any], folder: Path) -> dict[int, Path]:
@@ -100,9 +99,7 @@ def predict_pictures(
         if networks.estimator is not None:
             poses = networks.estimator(images, [complete_boxes(people) for people in found])
             found = [
-                suppress_alike(
-                    replace(people, keypoints_xy=points, keypoint_scores=scores), networks.skeleton.sigmas
-                )
+                _keep_unlike(replace(people, keypoints_xy=points, keypoint_scores=scores), networks)
                 for people, (points, scores) in zip(found, poses, strict=True)
             ]
         yield from zip((number for number, _ in chunk), found, strict=True)
@@ -110,20 +107,16 @@ def predict_pictures(
         report(done)
 
 
-def suppress_alike(people: Instances, sigmas: Sequence[float], max_oks: float = _MAX_OKS) -> Instances:
-    """Keep, of poses that are more alike than `max_oks`, the surest (OKS-NMS)."""
+def _keep_unlike(people: Instances, networks: Networks) -> Instances:
+    """Those whose poses are not too much like a surer one's."""
     assert people.keypoints_xy is not None
     boxes = complete_boxes(people)
-    sizes = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    stay = oks_nms(
-        people.keypoints_xy,
-        np.ones(people.keypoints_xy.shape[:2], bool),
-        people.person_scores,
-        areas_px2=np.prod(sizes, axis=1),
-        sigmas=np.asarray(sigmas, np.float32),
-        max_oks=max_oks,
-    )
-    return people[np.sort(stay)]
+    if isinstance(networks.estimator, HRNetPredictor):
+        areas = networks.estimator.measure_regions(boxes)
+    else:
+        areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    rows = suppress_alike(people.keypoints_xy, people.person_scores, areas, networks.skeleton.sigmas)
+    return people[rows]
 
 
 def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, object]]]:

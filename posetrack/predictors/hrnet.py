@@ -12,6 +12,7 @@ from torch import Tensor
 from models.backbones.imagenet import PictureNetwork
 from models.data.crop import (
     DoubleArray,
+    compute_region_areas,
     crop_image,
     fit_boxes,
     invert_matrices,
@@ -105,6 +106,10 @@ class HRNetPredictor:
         inverse = invert_matrices(np.concatenate([np.zeros((0, 2, 3)), *matrices]))
         found = transform_points(points, inverse) + _HALF_PIXEL
         return list(zip(split_by_picture(found, boxes_xyxy), split_by_picture(scores, boxes_xyxy), strict=True))
+
+    def measure_regions(self, boxes_xyxy: FloatArray) -> FloatArray:
+        """The areas (N,) in px^2 of the parts of a picture that are cut out for boxes (N, 4)."""
+        return compute_region_areas(boxes_xyxy, self._config.coding.input_wh, 1 + self._config.margin)
 
     def _place(self, boxes_xyxy: FloatArray) -> DoubleArray:
         """The maps (N, 2, 3) from picture to crop, both counted from the centre of their first pixel."""

@@ -12,9 +12,16 @@ import torch
 from torch import nn
 
 from models.data.coco import encode_coco_results, read_coco_detections, read_coco_samples
-from models.data.crop import fit_boxes
+from models.data.crop import compute_region_areas
 from models.data.mpii import read_mpii_samples
-from models.data.samples import FloatArray, PoseSamples, enclose_keypoints, join_samples, keep_trainable
+from models.data.samples import (
+    FloatArray,
+    IntArray,
+    PoseSamples,
+    enclose_keypoints,
+    join_samples,
+    keep_trainable,
+)
 from models.hrnet.dataset import PoseDataset
 from models.hrnet.recipe import PoseRecipe, make_network
 from models.hrnet.start import load_body, load_whole
@@ -29,6 +36,7 @@ from models.training.errors import TrainingError
 from models.training.loop import Evaluate, Task, Trainer
 from posetrack.annotations.read import read_annotations
 from posetrack.annotations.video import AnnotatedVideo
+from posetrack.evaluation.alike import suppress_alike
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import read_coco_annotations
 from posetrack.evaluation.crowdpose import evaluate_crowdpose
@@ -40,11 +48,8 @@ from posetrack.training.judging import Metrics, judge_nothing, spread_positions
 from posetrack.training.run import TrainingRun, make_trainer
 from posetrack.training.sample_pictures import write_sample_pictures
 from posetrack.training.skeletons import find_skeleton
-from trackers.nms import oks_nms
 
 _LEGS = ("hip", "knee", "ankle", "pelvis")
-# Of two poses of detected boxes more alike than this, the surer stays (the public code's OKS_THRE).
-_MAX_OKS = 0.9
 _MPII_TRUTH = "gt_valid.mat"
 
 
@@ -201,7 +206,8 @@ def _make_measure(
         totals = Instances(box_scores=people.scores, keypoint_scores=scores).person_scores
         rows = np.arange(len(people))
         if recipe.data.dev_detections:
-            rows = suppress_alike(people, keypoints_xy, totals, compute_region_areas(people, recipe), skeleton)
+            areas = compute_region_areas(people.boxes_xyxy, recipe.size_wh, recipe.crop.padding)
+            rows = suppress_alike_people(people, keypoints_xy, totals, areas, skeleton)
         results = encode_coco_results(people.select(rows), keypoints_xy[rows], scores[rows], totals[rows])
         if skeleton is CROWDPOSE_14:
             return evaluate_crowdpose(annotations, results, annotations_name=str(path))
@@ -210,17 +216,10 @@ def _make_measure(
     return measure
 
 
-def compute_region_areas(people: PoseSamples, recipe: PoseRecipe) -> FloatArray:
-    """The areas (N,) in px^2 of the regions that the network sees: a person's size in the public code's NMS."""
-    width, height = recipe.size_wh
-    _, widths_px = fit_boxes(people.boxes_xyxy, recipe.size_wh, recipe.crop.padding)
-    return np.asarray(widths_px**2 * height / width, np.float32)
-
-
-def suppress_alike(
+def suppress_alike_people(
     people: PoseSamples, keypoints_xy: FloatArray, scores: FloatArray, areas_px2: FloatArray, skeleton: Skeleton
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Leave out poses that are too much like a surer one of the same picture (OKS-NMS, Papandreou et al.).
+) -> IntArray:
+    """Leave out poses that are too much like a surer one of the same picture (OKS-NMS).
 
     Args:
         people: N, with their pictures.
@@ -232,19 +231,11 @@ def suppress_alike(
     Returns:
         The rows that stay, rising.
     """
-    kept = []
+    kept = [np.empty(0, np.int64)]
     for image in np.unique(people.image_index):
         rows = np.flatnonzero(people.image_index == image)
-        stay = oks_nms(
-            keypoints_xy[rows],
-            np.ones(keypoints_xy[rows].shape[:2], bool),
-            scores[rows],
-            areas_px2=areas_px2[rows],
-            sigmas=np.array(skeleton.sigmas, np.float32),
-            max_oks=_MAX_OKS,
-        )
-        kept.append(rows[stay])
-    return np.sort(np.concatenate([np.empty(0, np.int64), *kept]))
+        kept.append(rows[suppress_alike(keypoints_xy[rows], scores[rows], areas_px2[rows], skeleton.sigmas)])
+    return np.sort(np.concatenate(kept))
 
 
 def _make_annotations(truth: PoseSamples, skeleton: Skeleton) -> dict[str, Any]:
