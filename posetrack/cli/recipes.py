@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 from posetrack.recipe import OWN_WEIGHTS, DetectorRecipe, EstimatorRecipe, list_recipes, read_recipe
 from posetrack.weights.published import PUBLISHED
 
@@ -29,7 +31,7 @@ def _describe_size(detector: DetectorRecipe) -> str:
 
 
 def _describe_weights(stage: DetectorRecipe | EstimatorRecipe) -> str:
-    if stage.network in OWN_WEIGHTS:
+    if stage.network in OWN_WEIGHTS or (files("models") / "weights" / f"{stage.weights}.safetensors").is_file():
         return "ship with PoseTrack"
     if stage.weights in PUBLISHED:
         return f"{stage.weights}, {PUBLISHED[stage.weights].licence}; posetrack weights fetch {stage.weights}"
