@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import wraps
 from itertools import chain
 
 from posetrack.errors import ResultsError
@@ -43,6 +44,7 @@ def restore(records: Iterable[Record], where: str) -> FrameProcessor:
 def skip_tracked(process: FrameProcessor) -> FrameProcessor:
     """Let a processor see only the frames behind those whose people have ids already, at the start of a run."""
 
+    @wraps(process)
     def process_rest(frames: Iterator[Frame]) -> Iterator[Frame]:
         for frame in frames:
             if frame.instances.track_ids is None:

@@ -95,8 +95,11 @@ def test_mpii_is_square(recipes):
         assert recipes[name].size_wh == (256, 256)
 
 
-def test_only_one_starts_from_a_whole_network(recipes):
-    assert [name for name, r in recipes.items() if r.network.weights] == ["coco-hrnet-w32-384x288-from-256x192"]
+def test_those_for_another_size_start_from_a_whole_network(recipes):
+    assert [name for name, r in recipes.items() if r.network.weights] == [
+        "coco-hrnet-w32-384x288-from-256x192",
+        "hrnet-w18-256x192-finish",
+    ]
 
 
 def test_unknown_settings_of_classification_are_named(tmp_path):
