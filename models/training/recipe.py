@@ -32,8 +32,9 @@ def read_recipe(path: Path, cls: type[T]) -> T:
     types = get_type_hints(cls)
     sections = {entry.name: types[entry.name] for entry in fields(cls)}  # type: ignore[arg-type]
     tables = read_tables(path, sections)
-    for name in sections.keys() - tables.keys():
-        tables[name] = read_table(sections[name], {}, f"{path.name}: {name}")
+    for name, section in sections.items():
+        if name not in tables:
+            tables[name] = read_table(section, {}, f"{path.name}: {name}")
     try:
         return cls(**tables)
     except ValueError as error:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice, repeat
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +25,7 @@ from posetrack.render import Renderer
 from posetrack.results.convert import convert
 from posetrack.results.export import FORMATS, find_exporter
 from posetrack.results.jsonl import JsonlWriter, read_jsonl
-from posetrack.results.record import Header
+from posetrack.results.record import Header, Record
 from posetrack.skeleton import Skeleton
 from posetrack.video.source import VideoInfo, VideoSource, group_sources, open_video
 from posetrack.video.writer import VideoWriter
@@ -155,9 +155,8 @@ def _run_one(video: VideoSource, folder: Path, options: _RunOptions) -> None:
     jsonl, overlay = folder / "poses.jsonl", folder / "overlay.mp4"
     header = _make_header(video.info, options)
     is_resumed = options.is_resumed and jsonl.exists()
-    if is_resumed:
-        _check_saved(jsonl, header)
-    else:
+    saved = _open_saved(jsonl, header) if is_resumed else iter(())
+    if not is_resumed:
         _prepare_folder(folder, [jsonl, overlay], may_overwrite=options.may_overwrite)
     console = Console(stderr=True, highlight=False)
     interruption: KeyboardInterrupt | None = None
@@ -166,11 +165,8 @@ def _run_one(video: VideoSource, folder: Path, options: _RunOptions) -> None:
             RunProgress(console, video.info.name, video.info.num_frames, is_quiet=options.is_quiet)
         )
         poses = stack.enter_context(JsonlWriter(jsonl, header, is_resumed=is_resumed))
-        processors = list(options.pipeline.processors)
-        if is_resumed:
-            _, saved = read_jsonl(jsonl)
-            # The file grows while it is read.
-            processors.insert(0, restore(islice(saved, poses.num_records), str(jsonl)))
+        # The file grows while it is read.
+        processors = [restore(islice(saved, poses.num_records), str(jsonl)), *options.pipeline.processors]
         sinks: list[FrameSink] = [_make_poses_sink(poses)]
         if options.has_overlay:
             sinks.append(_make_overlay_sink(stack, overlay, video.info, options.pipeline.skeleton))
@@ -190,9 +186,9 @@ def _run_one(video: VideoSource, folder: Path, options: _RunOptions) -> None:
         raise interruption
 
 
-def _check_saved(jsonl: Path, header: Header) -> None:
-    """Raise ResultsError unless saved poses are those of the same run, as far as their header says."""
-    saved, _ = read_jsonl(jsonl)
+def _open_saved(jsonl: Path, header: Header) -> Iterator[Record]:
+    """Saved frames; raises ResultsError unless they are of the same run, as far as their header says."""
+    saved, records = read_jsonl(jsonl)
     for name in ("source", "width", "height", "fps", "skeleton", "recipe"):
         before, now = (getattr(each, name) for each in (saved, header))
         if before != now:
@@ -200,14 +196,15 @@ def _check_saved(jsonl: Path, header: Header) -> None:
             raise ResultsError(
                 f"{jsonl}: {name}: {before}, but this run has {now}; resume with the same, or use --overwrite"
             )
+    return records
 
 
 def _make_poses_sink(poses: JsonlWriter) -> FrameSink:
     """Writes frames, but for those that the file has already."""
-    restored = repeat(None, poses.num_records)
+    positions = count()
 
     def write(frame: Frame) -> None:
-        if next(restored, frame) is not None:
+        if next(positions) >= poses.num_records:
             poses.write(frame.index, frame.time_s, frame.instances)
 
     return write
