@@ -45,6 +45,11 @@ class Placement:
         return np.array([[scale_x, 0, x], [0, scale_y, y]], np.float64)
 
 
+def compute_fit(picture_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> float:
+    """The scale at which a picture is as large as it fits a canvas."""
+    return min(canvas_wh[0] / picture_wh[0], canvas_wh[1] / picture_wh[1])
+
+
 def fit_picture(picture_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Placement:
     """Place a picture in the middle of a canvas, as large as it fits, without squashing it.
 
@@ -52,7 +57,7 @@ def fit_picture(picture_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Plac
         picture_wh: Width and height in pixels.
         canvas_wh: Likewise.
     """
-    scale = min(canvas_wh[0] / picture_wh[0], canvas_wh[1] / picture_wh[1])
+    scale = compute_fit(picture_wh, canvas_wh)
     width, height = (max(1, round(side * scale)) for side in picture_wh)
     corner_xy = ((canvas_wh[0] - width) // 2, (canvas_wh[1] - height) // 2)
     return Placement(picture_wh, (width, height), corner_xy)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from models.data.crop import ImageArray
-from models.data.letterbox import Placement
+from models.data.letterbox import Placement, compute_fit
 from models.data.samples import FloatArray
 from models.settings import check_range
 
@@ -96,7 +96,7 @@ def place_at_random(
     size, stretch, flip, *shift_xy = rng.random(5)
     low, high = (math.log(scale) for scale in scale_range)
     scale = math.exp(low + (high - low) * size)
-    scale *= min(canvas_wh[0] / picture_wh[0], canvas_wh[1] / picture_wh[1])
+    scale *= compute_fit(picture_wh, canvas_wh)
     # Both sides change, by the root each, so that the area stays.
     aspect = math.exp((2 * stretch - 1) * math.log(config.aspect_factor) / 2)
     width = max(1, round(picture_wh[0] * scale * aspect))
@@ -158,9 +158,8 @@ def place_part(
     Returns:
         Where the picture lies, and the window of the canvas that shows the part alone.
     """
-    fit = min(canvas_wh[0] / picture_wh[0], canvas_wh[1] / picture_wh[1])
     part_wh = part[2] - part[0], part[3] - part[1]
-    scale = min(canvas_wh[0] / part_wh[0], canvas_wh[1] / part_wh[1], most_scale * fit)
+    scale = min(compute_fit(part_wh, canvas_wh), most_scale * compute_fit(picture_wh, canvas_wh))
     size_wh = round(picture_wh[0] * scale), round(picture_wh[1] * scale)
     width, height = (max(1, math.floor(side * scale)) for side in part_wh)
     left, top = (canvas_wh[0] - width) // 2, (canvas_wh[1] - height) // 2

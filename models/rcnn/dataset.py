@@ -148,7 +148,8 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         if self._canvas.size_wh == (0, 0):
             return self._resize_at_random(self._augment, epoch, index, rng)
         canvas_wh, augment = self._canvas.size_wh, self._augment
-        empty = self._choose_empty_part(augment, epoch, index)
+        first = self._read_jittered(index, epoch, index, 0)
+        empty = self._choose_empty_part(augment, epoch, index, first)
         if empty is not None:
             return [empty], canvas_wh
         pictures, scales = [index], augment.scale_range
@@ -158,18 +159,19 @@ class DetectionDataset(Dataset[dict[str, Any]]):
             windows, scales = cut_mosaic(canvas_wh, rng), augment.mosaic_scale_range
         parts = []
         for number, (picture, window) in enumerate(zip(pictures, windows, strict=True)):
-            image = self._read_jittered(picture, epoch, index, number)
+            image = self._read_jittered(picture, epoch, index, number) if number else first
             picture_wh = (image.shape[1], image.shape[0])
             placement = place_at_random(picture_wh, canvas_wh, window, scales, augment, rng)
             parts.append(_Part(picture, image, placement, window))
         return parts, canvas_wh
 
-    def _choose_empty_part(self, augment: DetectionAugment, epoch: int, index: int) -> _Part | None:
+    def _choose_empty_part(
+        self, augment: DetectionAugment, epoch: int, index: int, image: ImageArray
+    ) -> _Part | None:
         """A part of the picture without anybody, for some of the samples."""
         wanted, flip = np.random.default_rng((self._seed, epoch, index, _EMPTY)).random(2)
         if wanted >= augment.empty_share:
             return None
-        image = self._read_jittered(index, epoch, index, 0)
         picture_wh = (image.shape[1], image.shape[0])
         part = find_empty_part(self.samples.boxes_xyxy[self.samples.find_rows(index)], picture_wh)
         if part is None:
