@@ -1,4 +1,4 @@
-"""The networks of HRNet and SimpleBaseline: from a crop to heatmaps, or to the classes of ImageNet.
+"""The networks of top-down pose: from a crop to heatmaps, or to the classes of ImageNet.
 
 Source: Sun et al., "Deep High-Resolution Representation Learning for Human Pose Estimation", CVPR 2019,
 section 3 and appendix; Xiao et al., "Simple Baselines for Human Pose Estimation and Tracking", ECCV 2018,
@@ -17,6 +17,8 @@ from models.backbones.resnet import (
     init_convolutions,
     make_bottlenecks,
 )
+from models.movenet.body import MoveNetBody, start_as_movenet
+from models.movenet.network import MoveNetConfig
 
 HEATMAP_STRIDE = 4
 """Input pixels per cell of the finest heatmaps."""
@@ -147,6 +149,38 @@ class SimpleBaseline(ResNet):
         if H % 32 or W % 32:
             raise ValueError(f"SimpleBaseline takes sides that are multiples of 32 px, got {W} x {H}")
         heatmaps: Tensor = self.final_layer(self.deconv_layers(self.compute_features(images)[-1]))
+        return heatmaps
+
+
+class PoseMoveNet(MoveNetBody):
+    """Heatmaps of one person's keypoints from MoveNet, in place of its places and offsets.
+
+    The heatmaps start as MoveNet's.
+
+    Args:
+        config: Which MoveNet.
+        num_keypoints: K, which MoveNet's weights must have, too.
+    """
+
+    def __init__(self, config: MoveNetConfig, num_keypoints: int) -> None:
+        super().__init__(config, num_keypoints)
+        self.stride = HEATMAP_STRIDE
+        self.final_layer = _make_final_layer(self.feature_channels, num_keypoints)
+        start_as_movenet(self.final_layer, num_keypoints)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute heatmaps.
+
+        Args:
+            images: (B, 3, H, W) RGB, as `normalize_images` gives them; H and W are multiples of 32.
+
+        Returns:
+            (B, K, H / 4, W / 4), about 1 at a keypoint.
+
+        Raises:
+            ValueError: H or W is not a multiple of 32.
+        """
+        heatmaps: Tensor = self.final_layer(self.compute_features(images))
         return heatmaps
 
 

@@ -28,13 +28,14 @@ from models.backbones.hrnet import (
 )
 from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152, ResNetConfig
 from models.data.augment import AugmentConfig
-from models.hrnet.network import PoseHRNet, SimpleBaseline
+from models.hrnet.network import PoseHRNet, PoseMoveNet, SimpleBaseline
+from models.movenet.network import MOVENET_THUNDER, MoveNetConfig
 from models.settings import check_choice, check_range, check_sides
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import list_recipes, read_recipe
 
-NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
+NETWORKS: dict[str, HRNetConfig | ResNetConfig | MoveNetConfig] = {
     "hrnet-w18": HRNET_W18,
     "hrnet-w24": HRNET_W24,
     "hrnet-w32": HRNET_W32,
@@ -45,8 +46,9 @@ NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
     "resnet-50": RESNET_50,
     "resnet-101": RESNET_101,
     "resnet-152": RESNET_152,
+    "thunder-heatmaps": MOVENET_THUNDER,
 }
-"""Networks by name; those of ResNet are SimpleBaseline."""
+"""Networks by name; those of ResNet are SimpleBaseline, the last is MoveNet's body with heatmaps."""
 
 IMAGENET_PREFIX = "imagenet-"
 """How the names of the recipes of classification begin, which lie in the same folder."""
@@ -67,12 +69,14 @@ class NetworkRecipe:
             keypoints. Relative to the data folder; empty starts at random.
         weights: One of the same network with the same keypoints, whose weights it starts from, the last layer
             too: to go on at another input size. In place of `body`.
+        frozen_stages: So many of MoveNet's blocks, the stem counted, do not learn.
         heatmap_branch: HRNet's branch that the heatmaps come from, 0 the finest (Fig. 5).
     """
 
     name: str
     body: str = ""
     weights: str = ""
+    frozen_stages: int = 0
     heatmap_branch: int = 0
 
     def __post_init__(self) -> None:
@@ -80,7 +84,10 @@ class NetworkRecipe:
         check_range(self, 0, 2, "heatmap_branch")
         if self.body and self.weights:
             raise ValueError("weights: stands beside body; keep body to leave out the last layer, else weights")
-        if self.heatmap_branch and isinstance(NETWORKS[self.name], ResNetConfig):
+        check_range(self, 0, 18, "frozen_stages")
+        if self.frozen_stages and not isinstance(NETWORKS[self.name], MoveNetConfig):
+            raise ValueError(f"frozen_stages: {self.name} learns as a whole; take it out")
+        if self.heatmap_branch and not isinstance(NETWORKS[self.name], HRNetConfig):
             raise ValueError("heatmap_branch: only HRNet has branches; set it to 0")
 
 
@@ -180,4 +187,6 @@ def make_network(recipe: NetworkRecipe, num_keypoints: int) -> nn.Module:
     config = NETWORKS[recipe.name]
     if isinstance(config, ResNetConfig):
         return SimpleBaseline(config, num_keypoints)
+    if isinstance(config, MoveNetConfig):
+        return PoseMoveNet(config, num_keypoints)
     return PoseHRNet(config, num_keypoints, recipe.heatmap_branch)

@@ -11,8 +11,8 @@ from models.training.start import load_whole
 
 __all__ = ["load_body", "load_whole"]
 
-# The last layer: of the keypoints, or of ImageNet's classes.
-_LAST_LAYER = "final_layer."
+# The last layer: of the keypoints, or of ImageNet's classes; and what `PoseMoveNet` has before it.
+_HEADS = ("final_layer.", "neck.")
 # Of SimpleBaseline; weights of ImageNet do not have them.
 _DECONVOLUTIONS = "deconv_layers."
 
@@ -29,4 +29,4 @@ def load_body(network: nn.Module, path: Path) -> None:
     Raises:
         TrainingError: It is missing, unreadable, or of another body.
     """
-    start.load_body(network, path, heads=(_LAST_LAYER,), optional=(_DECONVOLUTIONS,))
+    start.load_body(network, path, heads=_HEADS, optional=(_DECONVOLUTIONS,))

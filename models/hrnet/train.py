@@ -16,6 +16,7 @@ from models.hrnet.dataset import PoseDataset
 from models.hrnet.losses import compute_hard_heatmap_loss, compute_heatmap_loss
 from models.hrnet.network import HEATMAP_STRIDE
 from models.hrnet.recipe import PoseRecipe
+from models.training.depthwise import fast_depthwise
 from models.training.loop import ComputeLosses
 from models.training.workers import read_in_order
 
@@ -69,7 +70,9 @@ def make_pose_losses(coding: HeatmapCoding, loss: str) -> ComputeLosses:
     def compute_losses(network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # The loss squares what it is given: the root makes a keypoint count by its score.
         targets, weights = encode_heatmaps(batch["keypoints_xy"], batch["weights"].sqrt(), coding)
-        return compute(network(_to_input(batch["image"])), targets, weights)
+        with fast_depthwise(targets.device):
+            heatmaps = network(_to_input(batch["image"]))
+        return compute(heatmaps, targets, weights)
 
     return compute_losses
 

@@ -27,7 +27,8 @@ _STAGES = (
 )
 # The pyramid's lateral connections leave after these blocks, at strides 4, 8 and 16.
 _LATERAL_BLOCKS = (2, 5, 9)
-_PYRAMID_CHANNELS = (24, 32, 64)
+PYRAMID_CHANNELS = (24, 32, 64)
+"""Of the feature pyramid's maps at strides 4, 8 and 16."""
 _LAST_CHANNELS = 1280
 _HEAD_CHANNELS = 96
 
@@ -61,14 +62,14 @@ class MoveNet(nn.Module):
     def __init__(self, config: MoveNetConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = _MobileNetV2(config.width)
+        self.backbone = MobileNetV2(config.width)
         self.pyramid = _Pyramid(self.backbone.lateral_channels)
         K = config.num_keypoints
         channels = {"center": 1, "kpt_heatmap": K, "kpt_regress": 2 * K, "kpt_offset": 2 * K}
         if config.has_boxes:
             channels |= {"box_scale": 2, "box_offset": 2}
         self.heads = nn.ModuleDict(
-            {name: _Head(_PYRAMID_CHANNELS[0], count) for name, count in channels.items()}
+            {name: _Head(PYRAMID_CHANNELS[0], count) for name, count in channels.items()}
         )
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -94,7 +95,13 @@ class MoveNet(nn.Module):
         return {name: head(features) for name, head in self.heads.items()}
 
 
-class _MobileNetV2(nn.Module):
+class MobileNetV2(nn.Module):
+    """MoveNet's body.
+
+    Args:
+        width: Width multiplier.
+    """
+
     def __init__(self, width: float) -> None:
         super().__init__()
         in_channels = _scale_channels(32, width)
@@ -110,6 +117,7 @@ class _MobileNetV2(nn.Module):
         self.lateral_channels = tuple(_scale_channels(channels, width) for channels in (24, 32, 64))
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """Map (B, 3, H, W) in -1..1 to maps at strides 4, 8, 16 and 32."""
         x = F.relu6(_same_stride_2(self.stem, x))
         laterals = []
         for i, block in enumerate(self.blocks):
@@ -143,13 +151,13 @@ class _Pyramid(nn.Module):
 
     def __init__(self, lateral_channels: tuple[int, ...]) -> None:
         super().__init__()
-        self.top = nn.Conv2d(_LAST_CHANNELS, _PYRAMID_CHANNELS[-1], 1)
+        self.top = nn.Conv2d(_LAST_CHANNELS, PYRAMID_CHANNELS[-1], 1)
         self.laterals = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, 1) for c_in, c_out in zip(lateral_channels, _PYRAMID_CHANNELS, strict=True)
+            nn.Conv2d(c_in, c_out, 1) for c_in, c_out in zip(lateral_channels, PYRAMID_CHANNELS, strict=True)
         )
-        out_channels = (_PYRAMID_CHANNELS[0], *_PYRAMID_CHANNELS[:-1])
+        out_channels = (PYRAMID_CHANNELS[0], *PYRAMID_CHANNELS[:-1])
         self.merges = nn.ModuleList(
-            _Separable(c_in, c_out) for c_in, c_out in zip(_PYRAMID_CHANNELS, out_channels, strict=True)
+            _Separable(c_in, c_out) for c_in, c_out in zip(PYRAMID_CHANNELS, out_channels, strict=True)
         )
 
     def forward(self, *features: Tensor) -> Tensor:

@@ -10,14 +10,10 @@ import numpy as np
 
 from models.data.crop import ImageArray
 from models.data.letterbox import Placement, compute_fit
+from models.data.mosaic import Window
 from models.data.samples import FloatArray
 from models.settings import check_range
 
-Window = tuple[int, int, int, int]
-"""Part of a canvas: left, top, right, bottom."""
-
-# The middle of a mosaic keeps this far from the canvas's borders, as share of its sides.
-_MOSAIC_MARGIN = 0.3
 # An empty part of a picture keeps this far from people, as share of the picture's sides.
 _EMPTY_MARGIN = 0.05
 # One with less than this share of a side shows too little to learn from.
@@ -104,16 +100,6 @@ def place_at_random(
     left = window[0] + math.floor((window[2] - window[0] - width) * shift_xy[0] + 0.5)
     top = window[1] + math.floor((window[3] - window[1] - height) * shift_xy[1] + 0.5)
     return Placement(picture_wh, (width, height), (left, top), bool(flip < config.flip_share))
-
-
-def cut_mosaic(canvas_wh: tuple[int, int], rng: np.random.Generator) -> tuple[Window, ...]:
-    """Cut a canvas into four windows about a point that is not far from its middle."""
-    shares = _MOSAIC_MARGIN + (1 - 2 * _MOSAIC_MARGIN) * rng.random(2)
-    (width, height), (x, y) = (
-        canvas_wh,
-        (round(side * share) for side, share in zip(canvas_wh, shares, strict=True)),
-    )
-    return (0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)
 
 
 def find_empty_part(boxes_xyxy: FloatArray, picture_wh: tuple[int, int]) -> Window | None:

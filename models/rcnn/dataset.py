@@ -23,10 +23,9 @@ from models.data.letterbox import (
     place_boxes,
     place_points,
 )
+from models.data.mosaic import Window, cut_mosaic
 from models.rcnn.augment import (
     DetectionAugment,
-    Window,
-    cut_mosaic,
     find_empty_part,
     jitter_colors,
     place_at_random,

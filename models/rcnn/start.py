@@ -1,4 +1,4 @@
-"""What a network of the R-CNN family starts from, and what of it stays as it is."""
+"""What a network of the R-CNN family starts from."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.backbones.mobile import MobileBody, load_lite0_weights
 from models.rcnn.detector import PersonDetector
@@ -19,30 +17,6 @@ _UNUSED = ("fc.",)
 _COUNTER = "num_batches_tracked"
 # What deformable convolutions have besides their kernels.
 _OFFSETS = ".offset."
-
-
-def freeze_body(body: nn.Module, *, stages: int, is_batch_norm_frozen: bool) -> tuple[nn.Module, ...]:
-    """Keep parts of a body from learning.
-
-    Args:
-        body: Of a network: a `MobileBody` or torchvision's ResNet.
-        stages: So many of its parts that have weights, from the stem on, get no gradients.
-        is_batch_norm_frozen: Whether all its batch norms keep their statistics, besides those of these stages.
-
-    Returns:
-        The batch norms whose statistics are to be kept: see `make_detection_losses`.
-
-    Raises:
-        TrainingError: It has fewer stages.
-    """
-    parts = _list_stages(body)
-    if stages > len(parts):
-        raise TrainingError(f"network.frozen_stages: the body has {len(parts)} stages, got {stages}")
-    frozen = [module for stage in parts[:stages] for module in stage]
-    for module in frozen:
-        module.requires_grad_(False)
-    kept = [body] if is_batch_norm_frozen else frozen
-    return tuple(norm for part in kept for norm in part.modules() if isinstance(norm, _BatchNorm))
 
 
 def load_start(network: PersonDetector | MultitaskRCNN, path: Path) -> None:
@@ -88,14 +62,3 @@ def load_start(network: PersonDetector | MultitaskRCNN, path: Path) -> None:
     wrong = [name for name in missing if _OFFSETS not in name and not name.endswith(_COUNTER)] + unknown
     if wrong:
         raise TrainingError(f"{path}: does not fit the network's body: {', '.join(wrong[:3])}")
-
-
-def _list_stages(body: nn.Module) -> list[list[nn.Module]]:
-    """The stem, then the stages of blocks."""
-    if isinstance(body, MobileBody):
-        parts = dict(body.network.named_children())
-        blocks = parts.pop("blocks")
-        return [list(parts.values()), *([stage] for stage in blocks.children())]
-    parts = dict(body.named_children())
-    stages = [[part] for name, part in parts.items() if name.startswith("layer")]
-    return [[part for name, part in parts.items() if not name.startswith("layer")], *stages]

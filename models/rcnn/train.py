@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ from models.rcnn.codec import decode_masks
 from models.rcnn.dataset import KEYPOINT_SHIFT_PX, DetectionDataset, collate_samples
 from models.rcnn.network import PERSON_LABEL
 from models.rcnn.recipe import DetectionRecipe, has_masks
-from models.training.depthwise import Float32Depthwise
+from models.training.depthwise import fast_depthwise
 from models.training.loop import ComputeLosses
 from models.training.workers import WORKER_START, start_worker
 
@@ -65,7 +64,7 @@ def make_detection_losses(frozen: tuple[nn.Module, ...] = ()) -> ComputeLosses:
     """The losses of one batch of `collate_samples`.
 
     Args:
-        frozen: Batch norms that keep their statistics, as `models.rcnn.start.freeze_body` gives them.
+        frozen: Batch norms that keep their statistics, as `models.training.freeze.freeze_body` gives them.
 
     Returns:
         A function from network and batch to the losses by name.
@@ -76,7 +75,7 @@ def make_detection_losses(frozen: tuple[nn.Module, ...] = ()) -> ComputeLosses:
         for part in frozen:
             part.eval()
         images = _to_input(batch["image"])
-        with Float32Depthwise() if images.device.type == "cpu" else nullcontext():
+        with fast_depthwise(images.device):
             losses: dict[str, Tensor] = network(images, batch["targets"])
         return losses
 

@@ -164,7 +164,7 @@ def encode_keypoint_masks(
         heatmaps: (B, K, H, W), the targets.
         boxes_xyxy: (B, M, 4), pixels of the picture; empty for padding.
         is_unknown: (B, M, K) bool.
-        matrices: (B, 2, 3), from input to picture.
+        matrices: (B, M, 2, 3), from input to each one's picture.
         stride: Input pixels per cell.
 
     Returns:
@@ -176,8 +176,8 @@ def encode_keypoint_masks(
     points = torch.stack([x, y, torch.ones_like(x)]).flatten(1)
     has_unknown = is_unknown.any(dim=2) & (boxes_xyxy[..., 2:] > boxes_xyxy[..., :2]).all(dim=2)
     counts = heatmaps > 0
-    for i, (matrix, rows) in enumerate(zip(matrices.float(), has_unknown, strict=True)):
-        picture_x, picture_y = matrix @ points
+    for i, rows in enumerate(has_unknown):
+        picture_x, picture_y = (matrices[i, rows].float() @ points).unbind(dim=1)
         left, top, right, bottom = boxes_xyxy[i, rows].T[:, :, None]
         is_inside = (picture_x >= left) & (picture_x < right) & (picture_y >= top) & (picture_y < bottom)
         covered = is_unknown[i, rows].float().T @ is_inside.float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,14 @@ from torch.utils.data import Dataset
 from models.data.augment import Region
 from models.data.crop import (
     DoubleArray,
+    ImageArray,
     crop_image,
     invert_matrices,
     make_crop_matrices,
     read_image,
     transform_points,
 )
+from models.data.mosaic import Window, cut_mosaic
 from models.data.people_crops import PictureSamples, draw_mask
 from models.data.samples import FloatArray, IntArray
 from models.settings import check_choice, check_range
@@ -28,6 +31,10 @@ from models.swahr.codec import compute_box_sigmas, encode_cells, encode_heatmaps
 from models.swahr.network import STAGE_STRIDES
 from models.training.batches import SampleKey
 
+# What a mosaic is of, is drawn apart from how pictures vary.
+_MOSAIC = 1
+# Where keypoints are that a mosaic does not show.
+_AWAY_PX = np.float32(-1e4)
 # What a shift is measured by: the region's side is this many of its pixels.
 _SHIFT_BASE_PX = 200.0
 
@@ -42,6 +49,8 @@ class PictureAugmentConfig:
         shift: Greatest shift of the centre in x and in y, where the region is 200 wide: 40 are a fifth of it.
         flip_share: Share that is mirrored.
         fitted_side: Which side of the picture the square region is as wide as, `short` or `long`.
+        mosaic_share: Share of the samples that show four pictures, each in a part of the crop, with the same
+            scales: for data whose pictures show few and large people. None in the paper.
     """
 
     rotation_deg: float = 30.0
@@ -49,14 +58,18 @@ class PictureAugmentConfig:
     shift: float = 40.0
     flip_share: float = 0.5
     fitted_side: str = "short"
+    mosaic_share: float = 0.0
 
     def __post_init__(self) -> None:
         check_range(self, 0, 180, "rotation_deg")
-        check_range(self, 0, 1, "flip_share")
+        check_range(self, 0, 1, "flip_share", "mosaic_share")
         check_range(self, 0, _SHIFT_BASE_PX, "shift")
         check_choice(self, "fitted_side", ("short", "long"))
         if not 0 < self.scale_range[0] <= self.scale_range[1]:
             raise ValueError(f"scale_range: expected two rising numbers above 0, got {list(self.scale_range)}")
+
+
+_UPRIGHT = PictureAugmentConfig(0, (1.0, 1.0), 0, 0, "long")
 
 
 def augment_picture(
@@ -85,6 +98,25 @@ def augment_picture(
     )
 
 
+@dataclass(frozen=True)
+class _Tile:
+    """A picture in a part of a crop.
+
+    Attributes:
+        picture: Which.
+        image: (H, W, 3), the picture.
+        region: What of it fills the part; its width is that of a square as large as the part.
+        window: The part.
+        matrix: (2, 3), picture to crop.
+    """
+
+    picture: int
+    image: ImageArray
+    region: Region
+    window: Window
+    matrix: DoubleArray
+
+
 class CrowdDataset(Dataset[dict[str, Any]]):
     """One square crop for each picture.
 
@@ -95,7 +127,7 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         is_known        (M, K) bool; False for padding
         boxes_xyxy      (M, 4) float32, pixels of the picture; empty for padding
         box_widths_px   (M,) float32, pixels of the crop
-        matrix          (2, 3) float32, from crop to picture
+        matrices        (M, 2, 3) float32, from crop to picture
         masks           two of (h, w) float32, at 1/4 and 1/2: 0 in ignored regions and outside the picture
         tag_xy          (M, K, 2) int64, cells of the map at 1/4
         tag_is_visible  (M, K) bool, known and on that map
@@ -139,54 +171,99 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         return len(self.samples)
 
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
-        epoch, index = key
-        people = self.samples.people
-        image = read_image(people.image_paths[index])
-        image_wh = (image.shape[1], image.shape[0])
-        region = self._choose_region(image_wh, epoch, index)
-        size_wh = (self.size_px, self.size_px)
+        tiles = self._choose_tiles(*key)
+        rows, left_out = self._choose_people(tiles)
+        side, people = self.size_px, self.samples.people
+        image = np.zeros((side, side, 3), np.uint8)
+        masks = [np.zeros((side // stride, side // stride), np.float32) for stride in STAGE_STRIDES]
+        for tile, others in zip(tiles, left_out, strict=True):
+            left, top, right, bottom = tile.window
+            corner = np.array([[0, 0, left], [0, 0, top]])
+            image[top:bottom, left:right] = crop_image(
+                tile.image, tile.matrix - corner, (right - left, bottom - top)
+            )
+            ignored = (*self.samples.ignored[tile.picture], *people.boxes_xyxy[others])
+            mask = draw_mask(ignored, (tile.image.shape[1], tile.image.shape[0]))
+            for whole, part, stride in zip(
+                masks, warp_mask(mask, tile.matrix, side), STAGE_STRIDES, strict=True
+            ):
+                x1, y1, x2, y2 = (round(edge / stride) for edge in tile.window)
+                whole[y1:y2, x1:x2] = part[y1:y2, x1:x2]
+        return {"image": image, "masks": masks, **self._pad_people(tiles, rows)}
+
+    def _choose_tiles(self, epoch: int, index: int) -> list[_Tile]:
+        config, rng = self._augment, np.random.default_rng((self._seed, epoch, index))
+        whole = (0, 0, self.size_px, self.size_px)
+        if config is None:
+            return [self._make_tile(index, whole, _UPRIGHT, rng)]
+        # What makes a mosaic is drawn apart, so that it does not change how the first picture varies.
+        mosaic_rng = np.random.default_rng((self._seed, epoch, index, _MOSAIC))
+        if mosaic_rng.random() >= config.mosaic_share:
+            return [self._make_tile(index, whole, config, rng)]
+        windows = cut_mosaic((self.size_px, self.size_px), mosaic_rng)
+        others = mosaic_rng.integers(len(self), size=len(windows) - 1).tolist()
+        return [
+            self._make_tile(i, window, config, rng) for i, window in zip([index, *others], windows, strict=True)
+        ]
+
+    def _make_tile(
+        self, picture: int, window: Window, config: PictureAugmentConfig, rng: np.random.Generator
+    ) -> _Tile:
+        image = read_image(self.samples.people.image_paths[picture])
+        region = augment_picture((image.shape[1], image.shape[0]), config, rng)
+        left, top, right, bottom = window
+        width, height = right - left, bottom - top
         matrix = make_crop_matrices(
             region.centre_xy,
-            [region.width_px],
-            size_wh,
+            [region.width_px * width / math.sqrt(width * height)],
+            (width, height),
             rotations_deg=region.rotation_deg,
             is_flipped=region.is_flipped,
-        )
-        rows, left_out = self._choose_people(index)
-        ignored = (*self.samples.ignored[index], *people.boxes_xyxy[left_out])
-        masks = warp_mask(draw_mask(ignored, image_wh), matrix[0], self.size_px)
-        return {
-            "image": crop_image(image, matrix[0], size_wh),
-            "masks": masks,
-            "matrix": invert_matrices(matrix)[0].astype(np.float32),
-            **self._pad_people(rows, matrix, region),
-        }
+        )[0]
+        matrix[:, 2] += left, top
+        return _Tile(picture, image, region, window, matrix)
 
-    def _choose_region(self, image_wh: tuple[int, int], epoch: int, index: int) -> Region:
-        config, rng = self._augment, np.random.default_rng((self._seed, epoch, index))
-        if config is None:
-            config = PictureAugmentConfig(0, (1.0, 1.0), 0, 0, "long")
-        return augment_picture(image_wh, config, rng)
+    def _choose_people(self, tiles: list[_Tile]) -> tuple[list[IntArray], list[IntArray]]:
+        """The people of each tile that count, and those that are too many."""
+        rows = [self.samples.rows[tile.picture] for tile in tiles]
+        boxes = self.samples.people.boxes_xyxy
+        areas = [
+            (boxes[r, 2:] - boxes[r, :2]).prod(axis=1) * abs(np.linalg.det(tile.matrix[:, :2]))
+            for r, tile in zip(rows, tiles, strict=True)
+        ]
+        ranks = np.argsort(np.argsort(-np.concatenate(areas), kind="stable"))
+        counts = np.split(ranks < self._max_people, np.cumsum([len(r) for r in rows])[:-1])
+        both = list(zip(rows, counts, strict=True))
+        return [r[c] for r, c in both], [r[~c] for r, c in both]
 
-    def _choose_people(self, index: int) -> tuple[IntArray, IntArray]:
-        """The people that count, and those that are too many."""
-        rows = self.samples.rows[index]
-        boxes = self.samples.people.boxes_xyxy[rows]
-        areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-        largest = np.argsort(-areas, kind="stable")
-        return rows[np.sort(largest[: self._max_people])], rows[largest[self._max_people :]]
-
-    def _pad_people(self, rows: IntArray, matrix: DoubleArray, region: Region) -> dict[str, Any]:
-        M, K, N = self._max_people, self.samples.people.num_keypoints, len(rows)
+    def _place_people(self, tile: _Tile, rows: IntArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """Keypoints (N, K, 2) in the crop, far outside where the tile shows none, and which are known."""
         people = self.samples.people.select(rows)
-        points = transform_points(people.keypoints_xy, matrix.repeat(N, axis=0))
+        points = transform_points(people.keypoints_xy, tile.matrix[None].repeat(len(rows), axis=0))
         known = people.weights > 0
-        if region.is_flipped:
+        if tile.region.is_flipped:
             points, known = points[:, list(self.flip_index)], known[:, list(self.flip_index)]
+        if tile.window != (0, 0, self.size_px, self.size_px):
+            left, top, right, bottom = tile.window
+            is_seen = ((points >= (left, top)) & (points < (right, bottom))).all(axis=-1)
+            points[~is_seen] = _AWAY_PX
+        return np.where(known[..., None], points, np.float32(0)), known
+
+    def _pad_people(self, tiles: list[_Tile], rows: list[IntArray]) -> dict[str, Any]:
+        M, K = self._max_people, self.samples.people.num_keypoints
+        placed = [self._place_people(tile, r) for tile, r in zip(tiles, rows, strict=True)]
+        everyone = np.concatenate(rows)
+        N, boxes = len(everyone), np.zeros((M, 4), np.float32)
+        boxes[:N] = self.samples.people.boxes_xyxy[everyone]
         keypoints, is_known = np.zeros((M, K, 2), np.float32), np.zeros((M, K), np.bool_)
-        keypoints[:N], is_known[:N] = np.where(known[..., None], points, 0), known
-        boxes = np.zeros((M, 4), np.float32)
-        boxes[:N] = people.boxes_xyxy
+        keypoints[:N] = np.concatenate([points for points, _ in placed])
+        is_known[:N] = np.concatenate([known for _, known in placed])
+        of_tile = np.repeat(np.arange(len(tiles)), [len(r) for r in rows])
+        to_crop = np.stack([tile.matrix for tile in tiles])
+        scales = np.sqrt(np.abs(np.linalg.det(to_crop[:, :, :2])))
+        widths, matrices = np.zeros(M, np.float32), np.zeros((M, 2, 3), np.float32)
+        widths[:N] = (boxes[:N, 2] - boxes[:N, 0]) * scales[of_tile]
+        matrices[:N] = invert_matrices(to_crop)[of_tile]
         cells = self.size_px // STAGE_STRIDES[0]
         tag_xy, tag_is_visible = encode_cells(
             torch.from_numpy(keypoints), torch.from_numpy(is_known), (cells, cells), STAGE_STRIDES[0]
@@ -195,7 +272,8 @@ class CrowdDataset(Dataset[dict[str, Any]]):
             "keypoints_xy": keypoints,
             "is_known": is_known,
             "boxes_xyxy": boxes,
-            "box_widths_px": (boxes[:, 2] - boxes[:, 0]) * np.float32(self.size_px / region.width_px),
+            "box_widths_px": widths,
+            "matrices": matrices,
             "tag_xy": tag_xy.numpy(),
             "tag_is_visible": tag_is_visible.numpy(),
         }
@@ -245,7 +323,7 @@ def encode_targets(
         targets = encode_heatmaps(batch["keypoints_xy"], batch["is_known"], map_wh, stride, sigmas)
         if unknown_keypoints == "masked":
             mask = encode_keypoint_masks(
-                mask, targets, batch["boxes_xyxy"], ~batch["is_known"], batch["matrix"], stride
+                mask, targets, batch["boxes_xyxy"], ~batch["is_known"], batch["matrices"], stride
             )
         heatmaps.append(targets)
         masks.append(mask)

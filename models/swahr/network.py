@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from models.backbones.hrnet import HRNet, HRNetConfig
 from models.backbones.resnet import BasicBlock, init_convolutions
+from models.movenet.body import MoveNetBody, start_as_movenet
+from models.movenet.network import MoveNetConfig
 
 STAGE_STRIDES = (4, 2)
 """Input pixels per cell of each stage's maps."""
@@ -25,6 +27,8 @@ _HEAD_STD = 0.001
 _DECONV_KERNEL = 4
 # The scale branch looks about itself, each keypoint for itself.
 _SCALE_KERNEL = 9
+# Of the features at 1/2 on MoveNet.
+_FINER_CHANNELS = 32
 
 
 class StageMaps(NamedTuple):
@@ -41,47 +45,51 @@ class StageMaps(NamedTuple):
     tags: Tensor | None
 
 
-class HigherHRNet(HRNet):
+class BottomUpNetwork(nn.Module):
     """Heatmaps at 1/4 and 1/2 of the picture and tags at 1/4, with SWAHR's scale maps where wanted.
 
-    Args:
-        config: Which body, such as `HRNET_W32`; the deconvolution has as many channels as its finest branch.
-        num_keypoints: K.
-        has_scale_maps: Whether there is SWAHR's scale branch at each stage; HigherHRNet has none.
-        dilations: Of the convolutions in each residual unit behind the deconvolution (SWAHR, Table 7).
+    A body's features at 1/4 go in; `HigherHRNet` and `HigherMoveNet` have the bodies.
     """
 
-    def __init__(
-        self,
-        config: HRNetConfig,
-        num_keypoints: int,
-        has_scale_maps: bool = False,
-        dilations: tuple[int, ...] = (1, 1, 1, 1),
-    ) -> None:
-        super().__init__(config, out_branches=(0,))
-        self.config = config
-        self.num_keypoints = num_keypoints
-        C, first_outputs = config.width, 2 * num_keypoints
-        self.final_layers = nn.ModuleList(
-            _make_final_layer(C, count) for count in (first_outputs, num_keypoints)
-        )
-        self.deconv_layers = nn.ModuleList((_make_deconvolution(C + first_outputs, C, dilations),))
-        self.conv_scale_layers: nn.ModuleList | None = None
-        if has_scale_maps:
-            self.conv_scale_layers = nn.ModuleList(_make_scale_branch(C, num_keypoints) for _ in STAGE_STRIDES)
+    final_layers: nn.ModuleList
+    deconv_layers: nn.ModuleList
+    conv_scale_layers: nn.ModuleList | None
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def make_heads(
+        self,
+        num_keypoints: int,
+        widths: tuple[int, int],
+        has_scale_maps: bool,
+        dilations: tuple[int, ...],
+    ) -> None:
+        """Make all behind the body, with random weights.
+
+        Args:
+            num_keypoints: K.
+            widths: Channels of the features at 1/4, and of those at 1/2.
+            has_scale_maps: Whether there is SWAHR's scale branch at each stage; HigherHRNet has none.
+            dilations: Of the convolutions in each residual unit behind the deconvolution (SWAHR, Table 7).
+        """
+        self.num_keypoints = num_keypoints
+        counts = 2 * num_keypoints, num_keypoints
+        self.final_layers = nn.ModuleList(
+            _make_final_layer(width, count) for width, count in zip(widths, counts, strict=True)
+        )
+        self.deconv_layers = nn.ModuleList((_make_deconvolution(widths[0] + counts[0], widths[1], dilations),))
+        self.conv_scale_layers = None
+        if has_scale_maps:
+            self.conv_scale_layers = nn.ModuleList(_make_scale_branch(width, num_keypoints) for width in widths)
+
+    def map_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the maps of both stages; `split_outputs` names them.
 
         Args:
-            images: (B, 3, H, W) RGB of ImageNet's mean 0 and standard deviation 1; any size, multiples of 32
-                are the fastest.
+            features: (B, C, h, w), at 1/4.
 
         Returns:
-            At 1/4, (B, 3K, h, w) with h = ceil(H / 4), w = ceil(W / 4): alpha, heatmaps, tags. At 1/2, (B, 2K,
-            2h, 2w): alpha, heatmaps. Without scale maps there is no alpha, and K channels less.
+            At 1/4, (B, 3K, h, w): alpha, heatmaps, tags. At 1/2, (B, 2K, 2h, 2w): alpha, heatmaps. Without
+            scale maps there is no alpha, and K channels less.
         """
-        (features,) = self.compute_features(images)
         first = self.final_layers[0](features)
         finer = self.deconv_layers[0](torch.cat((features, first), dim=1))
         second: Tensor = self.final_layers[1](finer)
@@ -95,8 +103,80 @@ class HigherHRNet(HRNet):
         self.conv_scale_layers = None
 
 
+class HigherHRNet(HRNet, BottomUpNetwork):
+    """HigherHRNet, and with scale maps SWAHR.
+
+    Args:
+        config: Which body, such as `HRNET_W32`; the deconvolution has as many channels as its finest branch.
+        num_keypoints: K.
+        has_scale_maps: As for `make_heads`.
+        dilations: As for `make_heads`.
+    """
+
+    def __init__(
+        self,
+        config: HRNetConfig,
+        num_keypoints: int,
+        has_scale_maps: bool = False,
+        dilations: tuple[int, ...] = (1, 1, 1, 1),
+    ) -> None:
+        super().__init__(config, out_branches=(0,))
+        self.config = config
+        self.make_heads(num_keypoints, (config.width, config.width), has_scale_maps, dilations)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the maps of both stages.
+
+        Args:
+            images: (B, 3, H, W) RGB of ImageNet's mean 0 and standard deviation 1; any size, multiples of 32
+                are the fastest.
+
+        Returns:
+            As `map_features`, with h = ceil(H / 4), w = ceil(W / 4).
+        """
+        (features,) = self.compute_features(images)
+        return self.map_features(features)
+
+
+class HigherMoveNet(MoveNetBody, BottomUpNetwork):
+    """HigherHRNet's heads, with or without SWAHR's, on MoveNet: bottom-up pose without an accelerator.
+
+    The heatmaps at 1/4 start as MoveNet's.
+
+    Args:
+        config: Which MoveNet.
+        num_keypoints: K, which MoveNet's weights must have, too.
+        has_scale_maps: As for `make_heads`.
+        dilations: As for `make_heads`.
+    """
+
+    def __init__(
+        self,
+        config: MoveNetConfig,
+        num_keypoints: int,
+        has_scale_maps: bool = False,
+        dilations: tuple[int, ...] = (1,),
+    ) -> None:
+        super().__init__(config, num_keypoints)
+        self.make_heads(num_keypoints, (self.feature_channels, _FINER_CHANNELS), has_scale_maps, dilations)
+        first = self.final_layers[0]
+        assert isinstance(first, nn.Conv2d)
+        start_as_movenet(first, num_keypoints)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the maps of both stages.
+
+        Args:
+            images: (B, 3, H, W) RGB of ImageNet's mean 0 and standard deviation 1; H and W are multiples of 32.
+
+        Returns:
+            As `map_features`, with h = H / 4, w = W / 4.
+        """
+        return self.map_features(self.compute_features(images))
+
+
 def split_outputs(outputs: Sequence[Tensor], num_keypoints: int) -> tuple[StageMaps, StageMaps]:
-    """Name the maps that `HigherHRNet` puts out.
+    """Name the maps that a `BottomUpNetwork` puts out.
 
     Args:
         outputs: Of both stages, (B, C, H, W) each, with or without alpha.

@@ -16,11 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.movenet.network import MoveNetConfig
 from models.settings import check_choice, check_range, check_sides
 from models.swahr.codec import SIGMA_CELLS
 from models.swahr.dataset import PictureAugmentConfig
 from models.swahr.losses import SwahrLossConfig
-from models.swahr.network import HigherHRNet
+from models.swahr.network import BottomUpNetwork
 from models.swahr.variants import NETWORKS, make_swahr_network
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
@@ -36,18 +37,23 @@ class NetworkRecipe:
 
     Attributes:
         name: A key of `models.swahr.variants.NETWORKS`.
-        body: A safetensors file with the same HRNet, of ImageNet or of any keypoints, whose body it starts
-            from. Relative to the data folder; empty starts at random.
+        body: A safetensors file whose body it starts from: an HRNet's of ImageNet or of any keypoints, or
+            MoveNet's. Relative to the data folder; empty starts at random.
         weights: One of the same network with the same keypoints, which it starts from as a whole. In place of
             `body`.
+        frozen_stages: So many of MoveNet's blocks, the stem counted, do not learn.
     """
 
     name: str
     body: str = ""
     weights: str = ""
+    frozen_stages: int = 0
 
     def __post_init__(self) -> None:
         check_choice(self, "name", tuple(NETWORKS))
+        check_range(self, 0, 18, "frozen_stages")
+        if self.frozen_stages and not isinstance(NETWORKS[self.name].body, MoveNetConfig):
+            raise ValueError(f"frozen_stages: {self.name} learns as a whole; take it out")
         if self.body and self.weights:
             raise ValueError("weights: stands beside body; keep body to leave out the heads, else weights")
 
@@ -181,6 +187,6 @@ def read_bottom_up_recipe(path: Path) -> BottomUpRecipe:
     return read_recipe(path, BottomUpRecipe)
 
 
-def make_network(recipe: NetworkRecipe, num_keypoints: int) -> HigherHRNet:
+def make_network(recipe: NetworkRecipe, num_keypoints: int) -> BottomUpNetwork:
     """Make a recipe's network with random weights."""
     return make_swahr_network(NETWORKS[recipe.name], num_keypoints)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,12 @@ from models.swahr.pictures import compute_view_size, map_to_picture, plan_views
 from models.swahr.recipe import BottomUpRecipe, JudgeRecipe, TargetRecipe
 from models.training import start
 from models.training.batches import SampleKey
-from models.training.depthwise import Float32Depthwise
+from models.training.depthwise import fast_depthwise
 from models.training.loop import ComputeLosses
 from models.training.workers import read_in_order
 
 # What depends on the keypoints, and what an HRNet of another task does not have.
-_HEADS = ("final_layer.", "final_layers.", "deconv_layers.", "conv_scale_layers.")
+_HEADS = ("final_layer.", "final_layers.", "deconv_layers.", "conv_scale_layers.", "neck.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,9 @@ class FoundPeople:
 
 
 def load_body(network: nn.Module, path: Path) -> None:
-    """Fill a network with the weights of another HRNet's body: of ImageNet, top-down or bottom-up pose.
+    """Fill a network with the weights of another's body.
+
+    An HRNet takes that of ImageNet, top-down or bottom-up pose; one on MoveNet that.
 
     Raises:
         TrainingError: The file is missing, unreadable, or of another body.
@@ -85,11 +86,10 @@ def make_bottom_up_losses(target: TargetRecipe, loss: SwahrLossConfig) -> Comput
 
     def compute_losses(network: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         images = _to_input(batch["image"])
-        device_type = images.device.type
-        with Float32Depthwise() if device_type == "cpu" else nullcontext():
+        with fast_depthwise(images.device):
             outputs = network(images)
         # Targets are drawn by matrices of pixels, which bfloat16 cannot count.
-        with torch.autocast(device_type, enabled=False):
+        with torch.autocast(images.device.type, enabled=False):
             heatmaps, masks = _encode_targets(batch, target)
             return compute_swahr_losses(
                 outputs,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.backbones.hrnet import HRNET_W18, HRNET_W32, HRNET_W48, HRNetConfig
-from models.swahr.network import HigherHRNet
+from models.movenet.network import MOVENET_MULTIPOSE, MoveNetConfig
+from models.swahr.network import BottomUpNetwork, HigherHRNet, HigherMoveNet
 
 
 @dataclass(frozen=True)
@@ -13,12 +14,12 @@ class SwahrConfig:
     """One network of bottom-up pose.
 
     Attributes:
-        body: Its HRNet.
+        body: Its HRNet, or its MoveNet.
         has_scale_maps: Whether it learns scale maps (SAHR); HigherHRNet does not.
         dilations: Of the residual units behind the deconvolution (Table 7).
     """
 
-    body: HRNetConfig
+    body: HRNetConfig | MoveNetConfig
     has_scale_maps: bool = True
     dilations: tuple[int, ...] = (1, 1, 1, 1)
 
@@ -27,6 +28,8 @@ NETWORKS: dict[str, SwahrConfig] = {
     "swahr-w18": SwahrConfig(HRNET_W18),
     "swahr-w32": SwahrConfig(HRNET_W32),
     "swahr-w48": SwahrConfig(HRNET_W48),
+    "swahr-movenet": SwahrConfig(MOVENET_MULTIPOSE, dilations=(1,)),
+    "higher-movenet": SwahrConfig(MOVENET_MULTIPOSE, has_scale_maps=False, dilations=(1,)),
     "higher-hrnet-w18": SwahrConfig(HRNET_W18, has_scale_maps=False),
     "higher-hrnet-w32": SwahrConfig(HRNET_W32, has_scale_maps=False),
     "higher-hrnet-w48": SwahrConfig(HRNET_W48, has_scale_maps=False),
@@ -36,11 +39,13 @@ NETWORKS: dict[str, SwahrConfig] = {
 """Networks by name; digits at the end are the dilations of Table 7."""
 
 
-def make_swahr_network(config: SwahrConfig, num_keypoints: int) -> HigherHRNet:
+def make_swahr_network(config: SwahrConfig, num_keypoints: int) -> BottomUpNetwork:
     """Make a network with random weights.
 
     Args:
         config: Which, such as `NETWORKS["swahr-w32"]`.
         num_keypoints: K.
     """
+    if isinstance(config.body, MoveNetConfig):
+        return HigherMoveNet(config.body, num_keypoints, config.has_scale_maps, config.dilations)
     return HigherHRNet(config.body, num_keypoints, config.has_scale_maps, config.dilations)

@@ -28,6 +28,7 @@ from models.training.ema import Ema
 from models.training.errors import TrainingError
 from models.training.log import CsvLog, TensorBoardLog
 from models.training.loss_window import LossWindow
+from models.training.memory import keep_freed_memory
 from models.training.optim import (
     OptimizerConfig,
     ScheduleConfig,
@@ -56,6 +57,7 @@ class Task:
         evaluate: Judges the network, in the main process only.
         recipe_text: Kept in checkpoints.
         collate: Samples to a batch; by default torch's.
+        body: How the names of the parameters begin that `OptimizerConfig.body_factor` is for.
     """
 
     network: nn.Module
@@ -65,6 +67,7 @@ class Task:
     evaluate: Evaluate | None = None
     recipe_text: str = ""
     collate: Callable[[list[Any]], Any] | None = None
+    body: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,12 @@ class Trainer:
         self._world = world
         self._schedule = schedule
         self._base_rate = optimizer.learning_rate
+        if world.device.type == "cpu":
+            keep_freed_memory()
         memory_format = torch.channels_last if loop.channels_last else torch.preserve_format
         self.network = task.network.to(world.device, memory_format=memory_format)  # type: ignore[call-overload]
         self._shared = share_network(self.network, world, sync_batch_norm=loop.sync_batch_norm)
-        self._optimizer = make_optimizer(self.network, optimizer)
+        self._optimizer = make_optimizer(self.network, optimizer, task.body)
         self._ema = Ema(self.network, loop.ema_decay) if loop.ema_decay else None
         if loop.compile:
             _check_compiler(world.device)

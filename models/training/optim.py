@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from models.settings import check_choice, check_range
+from models.training.errors import TrainingError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "multi_step", "linear")
@@ -24,6 +25,7 @@ class OptimizerConfig:
         weight_decay: Not applied to biases and norms.
         momentum: Of SGD.
         is_nesterov: Nesterov's momentum, for SGD.
+        body_factor: Of the learning rate, for what a network brings along from another training.
     """
 
     name: str = "adam"
@@ -31,9 +33,11 @@ class OptimizerConfig:
     weight_decay: float = 0.0
     momentum: float = 0.9
     is_nesterov: bool = False
+    body_factor: float = 1.0
 
     def __post_init__(self) -> None:
         check_choice(self, "name", OPTIMIZERS)
+        check_range(self, 0.0, 1.0, "body_factor")
         check_range(self, 0.0, 1e3, "learning_rate")
         check_range(self, 0.0, 1.0, "weight_decay", "momentum")
 
@@ -106,12 +110,32 @@ def compute_schedule_factor(schedule: ScheduleConfig, step: int, steps_per_epoch
     return factor
 
 
-def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Make the optimiser of a network's trainable parameters; biases and norms do not decay."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+def make_optimizer(
+    network: nn.Module, config: OptimizerConfig, body: tuple[str, ...] = ()
+) -> torch.optim.Optimizer:
+    """Make the optimiser of a network's trainable parameters; biases and norms do not decay.
+
+    Args:
+        network: Whose parameters.
+        config: How.
+        body: How the names of those begin that `body_factor` is for.
+
+    Raises:
+        TrainingError: There is a `body_factor` and no body.
+    """
+    if config.body_factor != 1 and not body:
+        raise TrainingError("optimizer.body_factor: this network learns as a whole; take it out")
+    named = [(name.startswith(body), p) for name, p in network.named_parameters() if p.requires_grad]
+    parameters = [parameter for _, parameter in named]
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": [p for in_body, p in named if in_body == is_body and (p.ndim > 1) == decays],
+            "weight_decay": config.weight_decay if decays else 0.0,
+            "lr": config.learning_rate * (config.body_factor if is_body else 1.0),
+            "rate_factor": config.body_factor if is_body else 1.0,
+        }
+        for is_body in (False, True)
+        for decays in (True, False)
     ]
     groups = [group for group in groups if group["params"]]
     # On a CPU torch would go through the tensors one by one, which takes more than twice as long.
@@ -130,6 +154,6 @@ def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.O
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Give every parameter group this learning rate."""
+    """Give every parameter group this learning rate, times its factor."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+        group["lr"] = learning_rate * group.get("rate_factor", 1.0)

@@ -8,7 +8,7 @@ from posetrack.recipe import OWN_WEIGHTS, DetectorRecipe, EstimatorRecipe, list_
 from posetrack.weights.published import PUBLISHED
 
 # How the names of bottom-up networks begin, which `models.swahr.variants` has; that would bring torch along.
-BOTTOM_UP = ("swahr-", "higher-hrnet-")
+BOTTOM_UP = ("swahr-", "higher-")
 
 
 def recipes_command() -> None:

@@ -17,6 +17,7 @@ from models.swahr.train import (
     make_bottom_up_losses,
     make_dataset,
 )
+from models.training.freeze import freeze_movenet
 from models.training.loop import Evaluate, Task, Trainer
 from models.training.start import load_whole
 from posetrack.evaluation.coco import evaluate_coco
@@ -54,6 +55,7 @@ def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
         load_whole(network, run.weights or folder / recipe.network.weights)
     elif run.weights is not None or recipe.network.body:
         load_body(network, run.weights or folder / recipe.network.body)
+    body = freeze_movenet(network, stages=recipe.network.frozen_stages)
     samples = read_picture_samples(folder / data.train, folder / data.train_images, skeleton.num_keypoints)
     evaluate: Evaluate | None = None
     if data.dev and recipe.loop.evaluate_every_epochs:
@@ -65,6 +67,7 @@ def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
         make_bottom_up_losses(recipe.target, recipe.loss),
         evaluate,
         run.recipe_text,
+        body=body,
     )
     return make_trainer(task, recipe, run)
 

@@ -18,8 +18,9 @@ from models.data.instances import (
 )
 from models.rcnn.dataset import collate_samples
 from models.rcnn.recipe import DetectionRecipe, make_network
-from models.rcnn.start import freeze_body, load_start
+from models.rcnn.start import load_start
 from models.rcnn.train import encode_results, find_people, make_dataset, make_detection_losses
+from models.training.freeze import freeze_body
 from models.training.loop import Evaluate, Task, Trainer
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import keep_pictures, read_coco_annotations

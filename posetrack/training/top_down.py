@@ -33,6 +33,7 @@ from models.hrnet.train import (
 )
 from models.settings import SettingsError
 from models.training.errors import TrainingError
+from models.training.freeze import freeze_movenet
 from models.training.loop import Evaluate, Task, Trainer
 from posetrack.annotations.read import read_annotations
 from posetrack.annotations.video import AnnotatedVideo
@@ -74,6 +75,7 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
         load_whole(network, run.weights or data_folder / recipe.network.weights)
     elif run.weights is not None or recipe.network.body:
         load_body(network, run.weights or data_folder / recipe.network.body)
+    body = freeze_movenet(network, stages=recipe.network.frozen_stages)
     upper_body = tuple(i for i, name in enumerate(skeleton.names) if not name.endswith(_LEGS))
     samples = keep_trainable(read_samples(recipe, skeleton, data_folder, is_training=True))
     dataset = make_dataset(recipe, samples, skeleton.flip_index, upper_body, is_training=True)
@@ -88,6 +90,7 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
         make_pose_losses(make_coding(recipe), recipe.crop.loss),
         evaluate,
         run.recipe_text,
+        body=body,
     )
     return make_trainer(task, recipe, run)
 

@@ -74,6 +74,8 @@ def test_names_of_recipes_say_their_network_and_size(recipes):
     networks |= {"simple-baseline-152": "resnet-152"}
     for name, recipe in recipes.items():
         assert f"{recipe.crop.height_px}x{recipe.crop.width_px}" in name
+        if name.startswith(recipe.network.name):
+            continue
         start = next((network for part, network in networks.items() if part in name), None)
         assert recipe.network.name.startswith(start or "hrnet-w")
         if start is None:

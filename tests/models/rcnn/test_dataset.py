@@ -8,9 +8,9 @@ import torch
 
 from models.data.instances import InstanceSamples, select_rows
 from models.data.letterbox import CANVAS_COLOR
+from models.data.mosaic import cut_mosaic
 from models.rcnn.augment import (
     DetectionAugment,
-    cut_mosaic,
     find_empty_part,
     jitter_colors,
     place_at_random,

@@ -16,9 +16,10 @@ from models.rcnn.augment import DetectionAugment
 from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
 from models.rcnn.detector import LITE0_DETECTOR, make_person_detector
 from models.rcnn.network import FULL, MultitaskRCNN
-from models.rcnn.start import freeze_body, load_start
+from models.rcnn.start import load_start
 from models.rcnn.train import FoundPeople, encode_results, find_people, make_detection_losses
 from models.training.errors import TrainingError
+from models.training.freeze import freeze_body
 
 K = 2
 BOXES = [[20, 30, 60, 70], [90, 20, 110, 80]]

@@ -103,7 +103,7 @@ def test_masks_of_unknown_keypoints_are_those_of_the_loops():
         heatmaps,
         torch.from_numpy(boxes),
         torch.from_numpy(~is_known),
-        torch.from_numpy(matrices),
+        torch.from_numpy(matrices)[:, None].expand(-1, 5, -1, -1),
         4,
     )
     for b in (0, 1):

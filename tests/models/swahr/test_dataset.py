@@ -79,7 +79,7 @@ def test_keypoints_lie_where_the_picture_shows_them(samples):
                 near = (abs(columns - x) < 9) & (abs(rows - y) < 9)
                 found = np.array([columns[near].mean(), rows[near].mean()])
                 np.testing.assert_allclose(found, [x, y], atol=0.8)
-        back = transform_points(points[None, :2].reshape(1, -1, 2), sample["matrix"][None])[0]
+        back = transform_points(points[None, :2].reshape(1, -1, 2), sample["matrices"][:1])[0]
         expected = np.array(PEOPLE)[:, FLIP_INDEX] if is_mirrored else np.array(PEOPLE)
         np.testing.assert_allclose(back, expected.reshape(-1, 2), atol=1e-3)
     assert 0 < mirrored < 12
@@ -99,8 +99,53 @@ def test_the_region_varies_as_far_as_it_may():
     assert augment_picture((400, 200), long, np.random.default_rng(0)).width_px == 2 * widths[0]
 
 
+def test_a_mosaic_shows_four_pictures_and_their_people(samples):
+    config = PictureAugmentConfig(15, (0.6, 1.1), 20, 0.0, "long", mosaic_share=1.0)
+    dataset = make_dataset(samples, config, size_px=256)
+    shown = 0
+    for epoch in range(6):
+        sample = dataset[(epoch, 0)]
+        image, points, known = sample["image"].astype(int), sample["keypoints_xy"], sample["is_known"]
+        # The only picture four times, with its two people.
+        assert known[:8].all()
+        assert not known[8:].any()
+        is_shown = points[:8, :, 0] > -1000
+        shown += is_shown.sum()
+        for person, keypoint in np.argwhere(is_shown):
+            x, y = points[person, keypoint]
+            rows, columns = np.nonzero((image * np.array(COLORS[keypoint])).sum(axis=2) > 127 * 255)
+            assert (np.hypot(columns - x, rows - y) < 2).any()
+        assert (sample["tag_is_visible"][:8] == is_shown).all()
+        originals = np.array(PEOPLE * 4, np.float32)
+        back = transform_points(points[:8], sample["matrices"][:8])
+        np.testing.assert_allclose(back[is_shown], originals[is_shown], atol=1e-3)
+        for mask, stride in zip(sample["masks"], (4, 2), strict=True):
+            lit = cv2.resize(image.max(axis=2).astype(np.float32), mask.shape, interpolation=cv2.INTER_AREA)
+            assert mask[lit > 60].all(), stride
+            assert 0.2 < mask.mean() < 1
+    assert 0.6 * 6 * 8 * K < shown < 6 * 8 * K
+
+
+def test_what_is_too_many_in_a_mosaic_is_ignored(samples):
+    config = PictureAugmentConfig(0, (1.0, 1.0), 0, 0, "long", mosaic_share=1.0)
+    some = make_dataset(samples, config, max_people=3)[(0, 0)]
+    everyone = make_dataset(samples, config)[(0, 0)]
+    assert some["is_known"].all()
+    assert some["masks"][1].sum() < everyone["masks"][1].sum()
+    sizes = everyone["box_widths_px"]
+    # Both people of a tile have boxes of about one size; the largest tiles' are kept.
+    assert some["box_widths_px"].min() >= np.sort(sizes)[::-1][4]
+
+
+def test_without_a_mosaic_samples_are_as_ever(samples):
+    never, always = (make_dataset(samples, PictureAugmentConfig(mosaic_share=s)) for s in (0.0, 1.0))
+    plain = make_dataset(samples, PictureAugmentConfig())
+    assert np.array_equal(never[(0, 0)]["image"], plain[(0, 0)]["image"])
+    assert not np.array_equal(always[(0, 0)]["image"], plain[(0, 0)]["image"])
+
+
 def test_samples_depend_on_seed_epoch_and_index_alone(samples):
-    config = PictureAugmentConfig()
+    config = PictureAugmentConfig(mosaic_share=0.5)
     dataset = make_dataset(samples, config)
     first = dataset[(2, 0)]
     dataset[(0, 0)]

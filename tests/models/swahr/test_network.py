@@ -10,6 +10,7 @@ from models.backbones.hrnet import HRNET_W18, HRNET_W32, HRNET_W48, HRNetConfig
 from models.hrnet.network import PoseHRNet
 from models.swahr.losses import compute_swahr_losses
 from models.swahr.network import HigherHRNet, split_outputs
+from models.swahr.variants import NETWORKS, make_swahr_network
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
 NORM_TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -191,6 +192,24 @@ def test_without_scale_maps_the_rest_is_the_same():
     assert torch.equal(found[0].tags, expected[0].tags)
     assert torch.equal(found[1].heatmaps, expected[1].heatmaps)
     assert not any(name.startswith("conv_scale") for name in network.state_dict())
+
+
+@pytest.mark.parametrize("name", ["swahr-movenet", "higher-movenet"])
+def test_networks_on_movenet_have_the_same_maps_and_every_parameter_counts(name):
+    torch.manual_seed(0)
+    network = make_swahr_network(NETWORKS[name], 5).train()
+    outputs = network(torch.randn(2, 3, 64, 96))
+    channels = (15, 10) if NETWORKS[name].has_scale_maps else (10, 5)
+    assert [tuple(maps.shape) for maps in outputs] == [(2, channels[0], 16, 24), (2, channels[1], 32, 48)]
+    sum((maps + maps.square()).mean() for maps in outputs).backward()
+    idle = {key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()}
+    # The scale branch's last layer starts at 0, which stops what would go on to the one before it.
+    assert {key for key in idle if not key.startswith("conv_scale_layers.")} == set()
+
+
+def test_the_network_on_movenet_has_the_size_that_its_card_says():
+    network = on_meta(make_swahr_network, NETWORKS["swahr-movenet"], 17)
+    assert round(sum(part.numel() for part in network.parameters()) / 1e6, 2) == 4.79
 
 
 def test_outputs_are_named_in_the_published_order():

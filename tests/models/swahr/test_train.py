@@ -14,14 +14,17 @@ from torch.utils.data import default_collate
 from models.backbones.hrnet import HRNetConfig
 from models.data.people_crops import read_picture_samples
 from models.hrnet.network import ClassificationHRNet, PoseHRNet
+from models.movenet.network import MOVENET_MULTIPOSE, MoveNet
 from models.swahr.dataset import CrowdDataset
 from models.swahr.losses import SWAHR_LOSS, SwahrLossConfig
 from models.swahr.network import HigherHRNet
 from models.swahr.recipe import JudgeRecipe, TargetRecipe
 from models.swahr.train import encode_results, find_people, load_body, make_bottom_up_losses
+from models.swahr.variants import NETWORKS, make_swahr_network
 from models.training.config import LoopConfig
 from models.training.distributed import World
 from models.training.errors import TrainingError
+from models.training.freeze import freeze_body
 from models.training.loop import Task, Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
 
@@ -171,6 +174,26 @@ def test_everything_but_the_heads_comes_from_a_body(tmp_path, body):
     heads = ("final_layers.", "deconv_layers.", "conv_scale_layers.")
     for name, value in network.state_dict().items():
         assert bool((value == 3).all()) != name.startswith(heads), name
+
+
+def test_a_network_on_movenet_starts_from_it_and_its_first_blocks_stay(tmp_path, samples):
+    torch.manual_seed(0)
+    movenet = MoveNet(replace(MOVENET_MULTIPOSE, num_keypoints=K))
+    save_file({name: value.half() for name, value in movenet.state_dict().items()}, tmp_path / "m.safetensors")
+    network = make_swahr_network(NETWORKS["swahr-movenet"], K)
+    own = network.neck[0].weight.clone()
+    load_body(network, tmp_path / "m.safetensors")
+    theirs = movenet.half().float().state_dict()
+    taken = [name for name in theirs if name in network.state_dict()]
+    assert all(torch.equal(network.state_dict()[name], theirs[name]) for name in taken)
+    assert torch.equal(network.neck[0].weight, own)
+    freeze_body(network.backbone, stages=3)
+    dataset = CrowdDataset(samples, size_px=64, flip_index=FLIP_INDEX)
+    losses = make_bottom_up_losses(TARGET, SWAHR_LOSS)
+    sum(losses(network.train(), default_collate([dataset[(0, i)] for i in (0, 1)])).values()).backward()
+    stays = {name for name, p in network.named_parameters() if p.grad is None}
+    first = ("backbone.stem.", "backbone.blocks.0.", "backbone.blocks.1.")
+    assert stays == {name for name, _ in network.named_parameters() if name.startswith(first)}
 
 
 def test_another_body_is_refused(tmp_path):

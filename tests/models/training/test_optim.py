@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from models.training.errors import TrainingError
 from models.training.optim import (
     OptimizerConfig,
     ScheduleConfig,
@@ -10,6 +11,7 @@ from models.training.optim import (
     compute_schedule_factor,
     compute_warmup_factor,
     make_optimizer,
+    set_learning_rate,
 )
 
 
@@ -56,6 +58,16 @@ def test_only_matrices_decay(name, kind):
     optimizer = make_optimizer(nn.Linear(2, 2), OptimizerConfig(name, weight_decay=0.1))
     assert isinstance(optimizer, kind)
     assert [(g["params"][0].ndim, g["weight_decay"]) for g in optimizer.param_groups] == [(2, 0.1), (1, 0.0)]
+
+
+def test_a_body_learns_at_its_own_rate():
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    optimizer = make_optimizer(network, OptimizerConfig(learning_rate=0.5, body_factor=0.1), body=("0.",))
+    set_learning_rate(optimizer, 0.25)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert [rates[id(p)] for p in network.parameters()] == [0.025, 0.025, 0.25, 0.25]
+    with pytest.raises(TrainingError, match="body_factor: this network learns as a whole"):
+        make_optimizer(network, OptimizerConfig(body_factor=0.1))
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])

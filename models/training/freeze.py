@@ -1,0 +1,67 @@
+"""What of a body stays as it is while the rest learns."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from models.backbones.mobile import MobileBody
+from models.movenet.body import MoveNetBody
+from models.movenet.network import MobileNetV2
+from models.training.errors import TrainingError
+
+
+def freeze_body(body: nn.Module, *, stages: int, is_batch_norm_frozen: bool = False) -> tuple[nn.Module, ...]:
+    """Keep parts of a body from learning.
+
+    Args:
+        body: Of a network: a `MobileBody`, torchvision's ResNet, or MoveNet's MobileNetV2 by blocks.
+        stages: So many of its parts that have weights, from the stem on, get no gradients.
+        is_batch_norm_frozen: Whether all its batch norms keep their statistics, besides those of these stages.
+
+    Returns:
+        The batch norms whose statistics are to be kept: see `make_detection_losses`.
+
+    Raises:
+        TrainingError: It has fewer stages.
+    """
+    parts = _list_stages(body)
+    if stages > len(parts):
+        raise TrainingError(f"network.frozen_stages: the body has {len(parts)} stages, got {stages}")
+    frozen = [module for stage in parts[:stages] for module in stage]
+    for module in frozen:
+        module.requires_grad_(False)
+    kept = [body] if is_batch_norm_frozen else frozen
+    return tuple(norm for part in kept for norm in part.modules() if isinstance(norm, _BatchNorm))
+
+
+def freeze_movenet(network: nn.Module, *, stages: int) -> tuple[str, ...]:
+    """Keep the first blocks of a network on MoveNet from learning.
+
+    Args:
+        network: Any; of another kind nothing is done.
+        stages: So many blocks get no gradients, the stem counted.
+
+    Returns:
+        How the names of the weights begin that are MoveNet's; empty for other networks.
+
+    Raises:
+        TrainingError: It has fewer blocks.
+    """
+    if not isinstance(network, MoveNetBody):
+        return ()
+    freeze_body(network.backbone, stages=stages)
+    return network.body_parts
+
+
+def _list_stages(body: nn.Module) -> list[list[nn.Module]]:
+    """The stem, then the stages of blocks."""
+    if isinstance(body, MobileBody):
+        parts = dict(body.network.named_children())
+        blocks = parts.pop("blocks")
+        return [list(parts.values()), *([stage] for stage in blocks.children())]
+    parts = dict(body.named_children())
+    if isinstance(body, MobileNetV2):
+        return [[body.stem], *([block] for block in body.blocks), [body.last]]
+    stages = [[part] for name, part in parts.items() if name.startswith("layer")]
+    return [[part for name, part in parts.items() if not name.startswith("layer")], *stages]

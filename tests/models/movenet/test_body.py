@@ -1,0 +1,42 @@
+"""Networks on MoveNet: they start from its weights, and their heatmaps as its own."""
+
+import pytest
+import torch
+
+from models.backbones.imagenet import normalize_images
+from models.checkpoints import load_embedded
+from models.hrnet.network import PoseMoveNet
+from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
+from models.swahr.network import HigherMoveNet
+
+
+@pytest.mark.parametrize(
+    ("make", "config", "name"),
+    [
+        (HigherMoveNet, MOVENET_MULTIPOSE, "movenet-multipose"),
+        (PoseMoveNet, MOVENET_THUNDER, "movenet-thunder"),
+    ],
+)
+def test_heatmaps_start_as_movenets(make, config, name):
+    torch.manual_seed(0)
+    network, movenet = make(config, 17).eval(), MoveNet(config).eval()
+    load_embedded(movenet, name)
+    taken = {key: value for key, value in movenet.state_dict().items() if key in network.state_dict()}
+    assert {key for key in network.state_dict() if key.startswith(network.body_parts)} == set(taken)
+    network.load_state_dict(taken, strict=False)
+    last = network.final_layers[0] if make is HigherMoveNet else network.final_layer
+    eye = torch.eye(17)[..., None, None]
+    with torch.no_grad():
+        assert (last.weight[:17, 48:-1] - eye).abs().max() < 0.01
+        # Without the small random weights that it has beside.
+        last.weight[:17] = torch.cat([torch.zeros(17, 48, 1, 1), eye, torch.zeros(17, 1, 1, 1)], dim=1)
+        picture = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
+        found = network(normalize_images(picture))
+        expected = movenet(picture)["kpt_heatmap"].sigmoid()
+    heatmaps = found[0][:, :17] if make is HigherMoveNet else found
+    torch.testing.assert_close(heatmaps, expected, rtol=0.01, atol=1e-5)
+
+
+def test_other_sizes_are_refused():
+    with pytest.raises(ValueError, match="multiples of 32 px, got 90 x 64"):
+        PoseMoveNet(MOVENET_THUNDER, 17)(torch.zeros(1, 3, 64, 90))
