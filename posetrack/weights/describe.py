@@ -12,9 +12,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256, count_outputs
+from models.hrnet.network import PoseMoveNet
 from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
 from models.settings import suggest
 from posetrack.errors import WeightsError
+from posetrack.skeleton import COCO_17
 from posetrack.weights.published import PUBLISHED
 from posetrack.weights.store import find_file, find_weights, load_weights, read_card
 
@@ -30,6 +32,7 @@ _EMBEDDED: dict[str, Callable[[], nn.Module]] = {
     "movenet-multipose": lambda: MoveNet(MOVENET_MULTIPOSE),
     "movenet-thunder": lambda: MoveNet(MOVENET_THUNDER),
     "lite0-person": _make_lite0_person,
+    "thunder-heatmaps-256x192": lambda: PoseMoveNet(MOVENET_THUNDER, COCO_17.num_keypoints),
 }
 """The networks of embedded weights that are of no kind in `IMPORTABLE`."""
 

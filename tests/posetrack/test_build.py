@@ -77,7 +77,7 @@ def test_weights_are_for_networks_that_take_them():
         with pytest.raises(WeightsError, match=r"no\.safetensors"):
             build_pipeline(recipe, COMPUTE)
     with pytest.raises(RecipeError, match="movenet-thunder has weights, keypoints and crops of its own"):
-        build_pipeline(use_weights(read_recipe("default"), Path("mine.safetensors")), COMPUTE)
+        build_pipeline(use_weights(read_recipe("movenet"), Path("mine.safetensors")), COMPUTE)
     recipe = use_weights(read_recipe("hrnet-w32"), Path("no.safetensors"))
     with pytest.raises(WeightsError, match=r"no\.safetensors"):
         build_pipeline(recipe, COMPUTE)

@@ -24,7 +24,7 @@ def test_the_two_recipes_everybody_uses_are_there():
     assert read_recipe("fast").estimator is None
     default = read_recipe("default")
     assert default.estimator is not None
-    assert default.estimator.network == "movenet-thunder"
+    assert default.estimator.network == "thunder-heatmaps"
     assert default.estimator.margin == 0.25
 
 

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from models.backbones.imagenet import PictureNetwork
 from models.checkpoints import load_embedded
 from models.engines.engine import EngineError
 from models.engines.make import ENGINES, make_engine
+from models.hrnet.network import PoseMoveNet
 from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
 
 CPU = torch.device("cpu")
@@ -122,6 +124,19 @@ def test_movenet(config, name, engine):
         assert list(found) == list(expected)
         for head, output in found.items():
             torch.testing.assert_close(output, expected[head], rtol=0, atol=TOLERANCE)
+
+
+def test_a_network_on_movenet(engine):
+    network = PoseMoveNet(MOVENET_THUNDER, 17).eval()
+    load_embedded(network, "thunder-heatmaps-256x192")
+    network = PictureNetwork(network)
+    example = torch.zeros(1, 3, 256, 192, dtype=torch.uint8)
+    run = make_engine(network, name="thunder", example=example, device=CPU, engine=engine, precision="f32")
+    images = draw_images(2, 256, 192, torch.uint8)
+    with torch.inference_mode():
+        expected = network(images)
+    (found,) = run(images).values()
+    torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE)
 
 
 def test_bf16_is_near_and_gives_float32():

@@ -8,6 +8,8 @@ from models.checkpoints import load_embedded
 from models.hrnet.network import PoseMoveNet
 from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
 from models.swahr.network import HigherMoveNet
+from models.training.errors import TrainingError
+from models.training.freeze import freeze_movenet
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,14 @@ def test_heatmaps_start_as_movenets(make, config, name):
 def test_other_sizes_are_refused():
     with pytest.raises(ValueError, match="multiples of 32 px, got 90 x 64"):
         PoseMoveNet(MOVENET_THUNDER, 17)(torch.zeros(1, 3, 64, 90))
+
+
+def test_its_first_blocks_can_stay_as_they_are():
+    network = PoseMoveNet(MOVENET_THUNDER, 17)
+    assert freeze_movenet(network, stages=2) == network.body_parts
+    stays = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    first = ("backbone.stem.", "backbone.blocks.0.")
+    assert stays == {name for name, _ in network.named_parameters() if name.startswith(first)}
+    assert freeze_movenet(torch.nn.Linear(2, 2), stages=2) == ()
+    with pytest.raises(TrainingError, match="frozen_stages: the body has 19 stages, got 20"):
+        freeze_movenet(network, stages=20)
