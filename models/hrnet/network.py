@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.backbones.hrnet import NUM_BRANCHES, HRNet, HRNetConfig
+from models.backbones.movenet import MoveNetBody, MoveNetConfig, start_as_movenet
 from models.backbones.resnet import (
     BOTTLENECK_EXPANSION,
     ResNet,
@@ -17,8 +18,6 @@ from models.backbones.resnet import (
     init_convolutions,
     make_bottlenecks,
 )
-from models.movenet.body import MoveNetBody, start_as_movenet
-from models.movenet.network import MoveNetConfig
 
 HEATMAP_STRIDE = 4
 """Input pixels per cell of the finest heatmaps."""

@@ -26,10 +26,10 @@ from models.backbones.hrnet import (
     HRNET_W48,
     HRNetConfig,
 )
+from models.backbones.movenet import MOVENET_THUNDER, MoveNetConfig
 from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152, ResNetConfig
 from models.data.augment import AugmentConfig
 from models.hrnet.network import PoseHRNet, PoseMoveNet, SimpleBaseline
-from models.movenet.network import MOVENET_THUNDER, MoveNetConfig
 from models.settings import check_choice, check_range, check_sides
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig

@@ -1,55 +1,27 @@
 """MoveNet's network: MobileNetV2, a feature pyramid and CenterNet heads, at output stride 4.
 
-Source: MoveNet's published graphs (Google, Apache-2.0); MobileNetV2, Sandler et al., CVPR 2018; CenterNet,
-Zhou et al., "Objects as Points", 2019. The graphs ship with batch norms folded, so convolutions carry biases.
+Source: MoveNet's published graphs (Google, Apache-2.0); CenterNet, Zhou et al., "Objects as Points", 2019.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
-import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor, nn
+
+from models.backbones.movenet import (
+    MOVENET_MULTIPOSE,
+    MOVENET_THUNDER,
+    PYRAMID_CHANNELS,
+    MobileNetV2,
+    MoveNetConfig,
+    MoveNetHead,
+    MoveNetPyramid,
+)
+
+__all__ = ["MOVENET_MULTIPOSE", "MOVENET_THUNDER", "OUTPUT_STRIDE", "MoveNet", "MoveNetConfig"]
 
 OUTPUT_STRIDE = 4
 """Input pixels per cell of every head."""
-
-# Expansion, channels before the width multiplier, repeats, stride (MobileNetV2, Table 2).
-_STAGES = (
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
-# The pyramid's lateral connections leave after these blocks, at strides 4, 8 and 16.
-_LATERAL_BLOCKS = (2, 5, 9)
-PYRAMID_CHANNELS = (24, 32, 64)
-"""Of the feature pyramid's maps at strides 4, 8 and 16."""
-_LAST_CHANNELS = 1280
-_HEAD_CHANNELS = 96
-
-
-@dataclass(frozen=True)
-class MoveNetConfig:
-    """One variant of MoveNet.
-
-    Attributes:
-        width: Width multiplier of MobileNetV2.
-        num_keypoints: K.
-        has_boxes: Whether there are box heads, for several people.
-    """
-
-    width: float
-    num_keypoints: int
-    has_boxes: bool
-
-
-MOVENET_THUNDER = MoveNetConfig(width=1.75, num_keypoints=17, has_boxes=False)
-MOVENET_MULTIPOSE = MoveNetConfig(width=1.5, num_keypoints=17, has_boxes=True)
 
 
 class MoveNet(nn.Module):
@@ -63,13 +35,13 @@ class MoveNet(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = MobileNetV2(config.width)
-        self.pyramid = _Pyramid(self.backbone.lateral_channels)
+        self.pyramid = MoveNetPyramid(self.backbone.lateral_channels)
         K = config.num_keypoints
         channels = {"center": 1, "kpt_heatmap": K, "kpt_regress": 2 * K, "kpt_offset": 2 * K}
         if config.has_boxes:
             channels |= {"box_scale": 2, "box_offset": 2}
         self.heads = nn.ModuleDict(
-            {name: _Head(PYRAMID_CHANNELS[0], count) for name, count in channels.items()}
+            {name: MoveNetHead(PYRAMID_CHANNELS[0], count) for name, count in channels.items()}
         )
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -93,113 +65,3 @@ class MoveNet(nn.Module):
         scaled = images.to(weight.dtype) * 0.007843017578125 - 1.0
         features = self.pyramid(*self.backbone(scaled.contiguous(memory_format=torch.channels_last)))
         return {name: head(features) for name, head in self.heads.items()}
-
-
-class MobileNetV2(nn.Module):
-    """MoveNet's body.
-
-    Args:
-        width: Width multiplier.
-    """
-
-    def __init__(self, width: float) -> None:
-        super().__init__()
-        in_channels = _scale_channels(32, width)
-        self.stem = nn.Conv2d(3, in_channels, 3, stride=2)
-        self.blocks = nn.ModuleList()
-        for expansion, channels, repeats, stride in _STAGES:
-            out_channels = _scale_channels(channels, width)
-            for i in range(repeats):
-                block = _InvertedResidual(in_channels, out_channels, expansion, stride if i == 0 else 1)
-                self.blocks.append(block)
-                in_channels = out_channels
-        self.last = nn.Conv2d(in_channels, _LAST_CHANNELS, 1)
-        self.lateral_channels = tuple(_scale_channels(channels, width) for channels in (24, 32, 64))
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Map (B, 3, H, W) in -1..1 to maps at strides 4, 8, 16 and 32."""
-        x = F.relu6(_same_stride_2(self.stem, x))
-        laterals = []
-        for i, block in enumerate(self.blocks):
-            x = block(x)
-            if i in _LATERAL_BLOCKS:
-                laterals.append(x)
-        return [*laterals, F.relu6(self.last(x))]
-
-
-class _InvertedResidual(nn.Module):
-    def __init__(self, in_channels: int, out_channels: int, expansion: int, stride: int) -> None:
-        super().__init__()
-        hidden = in_channels * expansion
-        self.expand = nn.Conv2d(in_channels, hidden, 1) if expansion > 1 else None
-        self.depthwise = nn.Conv2d(hidden, hidden, 3, stride, padding=2 - stride, groups=hidden)
-        self.project = nn.Conv2d(hidden, out_channels, 1)
-        self.is_residual = stride == 1 and in_channels == out_channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = x if self.expand is None else F.relu6(self.expand(x))
-        if self.depthwise.stride == (2, 2):
-            hidden = F.relu6(_same_stride_2(self.depthwise, hidden))
-        else:
-            hidden = F.relu6(self.depthwise(hidden))
-        out: Tensor = self.project(hidden)
-        return x + out if self.is_residual else out
-
-
-class _Pyramid(nn.Module):
-    """Top-down pyramid: lateral 1x1, bilinear x2, sum, separable 3x3, from stride 32 to stride 4."""
-
-    def __init__(self, lateral_channels: tuple[int, ...]) -> None:
-        super().__init__()
-        self.top = nn.Conv2d(_LAST_CHANNELS, PYRAMID_CHANNELS[-1], 1)
-        self.laterals = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, 1) for c_in, c_out in zip(lateral_channels, PYRAMID_CHANNELS, strict=True)
-        )
-        out_channels = (PYRAMID_CHANNELS[0], *PYRAMID_CHANNELS[:-1])
-        self.merges = nn.ModuleList(
-            _Separable(c_in, c_out) for c_in, c_out in zip(PYRAMID_CHANNELS, out_channels, strict=True)
-        )
-
-    def forward(self, *features: Tensor) -> Tensor:
-        *laterals, last = features
-        x: Tensor = self.top(last)
-        for level in reversed(range(len(laterals))):
-            raised = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = self.merges[level](raised + self.laterals[level](laterals[level]))
-        return x
-
-
-class _Separable(nn.Module):
-    """Depthwise 3x3 without bias, then 1x1 and ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.depthwise = nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False)
-        self.pointwise = nn.Conv2d(in_channels, out_channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.pointwise(self.depthwise(x)))
-
-
-class _Head(nn.Module):
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.hidden = _Separable(in_channels, _HEAD_CHANNELS)
-        self.out = nn.Conv2d(_HEAD_CHANNELS, out_channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.out(self.hidden(x))
-        return out
-
-
-def _same_stride_2(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """TensorFlow's SAME padding for a 3x3 of stride 2 on even sides: one row below, one column right."""
-    out: Tensor = conv(F.pad(x, (0, 1, 0, 1)))
-    return out
-
-
-def _scale_channels(channels: int, width: float) -> int:
-    """Channels times the width, rounded to a multiple of 8 but never by more than 10 % down."""
-    scaled = channels * width
-    rounded = max(8, int(scaled + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * scaled else rounded

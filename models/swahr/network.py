@@ -16,9 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from models.backbones.hrnet import HRNet, HRNetConfig
+from models.backbones.movenet import MoveNetBody, MoveNetConfig, start_as_movenet
 from models.backbones.resnet import BasicBlock, init_convolutions
-from models.movenet.body import MoveNetBody, start_as_movenet
-from models.movenet.network import MoveNetConfig
 
 STAGE_STRIDES = (4, 2)
 """Input pixels per cell of each stage's maps."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.movenet.network import MoveNetConfig
+from models.backbones.movenet import MoveNetConfig
 from models.settings import check_choice, check_range, check_sides
 from models.swahr.codec import SIGMA_CELLS
 from models.swahr.dataset import PictureAugmentConfig

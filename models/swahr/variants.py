@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.backbones.hrnet import HRNET_W18, HRNET_W32, HRNET_W48, HRNetConfig
-from models.movenet.network import MOVENET_MULTIPOSE, MoveNetConfig
+from models.backbones.movenet import MOVENET_MULTIPOSE, MoveNetConfig
 from models.swahr.network import BottomUpNetwork, HigherHRNet, HigherMoveNet
 
 

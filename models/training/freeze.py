@@ -6,8 +6,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.backbones.mobile import MobileBody
-from models.movenet.body import MoveNetBody
-from models.movenet.network import MobileNetV2
+from models.backbones.movenet import MobileNetV2, MoveNetBody
 from models.training.errors import TrainingError
 
 
