@@ -103,9 +103,6 @@ class MoveNetBody(nn.Module):
         Raises:
             ValueError: H or W is not a multiple of 32.
         """
-        H, W = images.shape[-2:]
-        if H % 32 or W % 32:
-            raise ValueError(f"MoveNet takes sides that are multiples of 32 px, got {W} x {H}")
         x = images * self.input_gain + self.input_offset
         features = self.pyramid(*self.backbone(x.contiguous(memory_format=torch.channels_last)))
         guesses = [self.heads[name](features).sigmoid() for name in ("kpt_heatmap", "center")]
@@ -145,7 +142,14 @@ class MobileNetV2(nn.Module):
         self.lateral_channels = tuple(_scale_channels(channels, width) for channels in (24, 32, 64))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Map (B, 3, H, W) in -1..1 to maps at strides 4, 8, 16 and 32."""
+        """Map (B, 3, H, W) in -1..1 to maps at strides 4, 8, 16 and 32.
+
+        Raises:
+            ValueError: H or W is not a multiple of 32.
+        """
+        H, W = x.shape[-2:]
+        if H % 32 or W % 32:
+            raise ValueError(f"MoveNet takes sides that are multiples of 32 px, got {W} x {H}")
         x = F.relu6(_same_stride_2(self.stem, x))
         laterals = []
         for i, block in enumerate(self.blocks):

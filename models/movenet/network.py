@@ -57,9 +57,6 @@ class MoveNet(nn.Module):
         Raises:
             ValueError: H or W is not a multiple of 32.
         """
-        if images.shape[-1] % 32 or images.shape[-2] % 32:
-            H, W = images.shape[-2:]
-            raise ValueError(f"MoveNet takes sides that are multiples of 32 px, got {W} x {H}")
         weight = self.backbone.stem.weight
         # The graph's constant for 2 / 255, in half precision.
         scaled = images.to(weight.dtype) * 0.007843017578125 - 1.0
