@@ -35,7 +35,7 @@ V = TypeVar("V")
 
 # The networks of `models.rcnn.recipe`, by name alone: that module brings torchvision and timm along, which take
 # longer to import than torch itself, and most recipes need neither.
-_BOX_NETWORKS = ("lite0-person",)
+_BOX_NETWORKS = ("lite0-person", "movenet-person")
 _MULTITASK_NETWORKS = (
     "multitask-regular",
     "multitask-rb",

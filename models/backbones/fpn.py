@@ -14,6 +14,7 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastL
 
 from models.backbones.bifpn import BiFPN
 from models.backbones.mobile import MobileBody
+from models.backbones.movenet import MoveNetMaps
 
 
 class PyramidBackbone(nn.Module):
@@ -33,7 +34,11 @@ class PyramidBackbone(nn.Module):
     """
 
     def __init__(
-        self, body: MobileBody, channels: int, kind: Literal["fpn", "bifpn"] = "fpn", layers: int = 1
+        self,
+        body: MobileBody | MoveNetMaps,
+        channels: int,
+        kind: Literal["fpn", "bifpn"] = "fpn",
+        layers: int = 1,
     ) -> None:
         super().__init__()
         if kind == "fpn" and layers != 1:

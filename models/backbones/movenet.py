@@ -27,7 +27,9 @@ _STAGES = (
 # The pyramid's lateral connections leave after these blocks, at strides 4, 8 and 16.
 _LATERAL_BLOCKS = (2, 5, 9)
 PYRAMID_CHANNELS = (24, 32, 64)
-"""Of the feature pyramid's maps at strides 4, 8 and 16."""
+"""Of the sums in the feature pyramid at strides 4, 8 and 16."""
+MERGED_CHANNELS = (PYRAMID_CHANNELS[0], *PYRAMID_CHANNELS[:-1])
+"""Of the pyramid's maps at these strides."""
 _LAST_CHANNELS = 1280
 _HEAD_CHANNELS = 96
 _NECK_CHANNELS = 48
@@ -52,7 +54,36 @@ MOVENET_THUNDER = MoveNetConfig(width=1.75, num_keypoints=17, has_boxes=False)
 MOVENET_MULTIPOSE = MoveNetConfig(width=1.5, num_keypoints=17, has_boxes=True)
 
 
-class MoveNetBody(nn.Module):
+class _MoveNetTrunk(nn.Module):
+    """What of MoveNet others stand on, with the names that `models.movenet.network.MoveNet` gives it."""
+
+    input_gain: Tensor
+    input_offset: Tensor
+
+    def __init__(self, config: MoveNetConfig, num_keypoints: int) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = MobileNetV2(config.width)
+        self.pyramid = MoveNetPyramid(self.backbone.lateral_channels)
+        counts = {"kpt_heatmap": num_keypoints, "center": 1}
+        self.heads = nn.ModuleDict({name: MoveNetHead(PYRAMID_CHANNELS[0], n) for name, n in counts.items()})
+        # From ImageNet's normalisation to MoveNet's, -1 to 1.
+        mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (IMAGENET_MEAN_RGB, IMAGENET_STD_RGB))
+        self.register_buffer("input_gain", 2 * std, persistent=False)
+        self.register_buffer("input_offset", 2 * mean - 1, persistent=False)
+
+    def compute_backbone(self, images: Tensor) -> list[Tensor]:
+        """Map pictures, as `normalize_images` gives them, to MobileNetV2's maps at strides 4, 8, 16 and 32."""
+        x = images * self.input_gain + self.input_offset
+        maps: list[Tensor] = self.backbone(x.contiguous(memory_format=torch.channels_last))
+        return maps
+
+    def guess(self, features: Tensor) -> list[Tensor]:
+        """MoveNet's heatmaps from the pyramid's finest map, in 0..1: of K keypoints and people's centres."""
+        return [self.heads[name](features).sigmoid() for name in ("kpt_heatmap", "center")]
+
+
+class MoveNetBody(_MoveNetTrunk):
     """Features at 1/4 of the picture from MoveNet: of its pyramid, and its own heatmaps.
 
     What is MoveNet's has the names that `models.movenet.network.MoveNet` gives it, so that its weights are a
@@ -69,26 +100,14 @@ class MoveNetBody(nn.Module):
     body_parts = ("backbone.", "pyramid.", "heads.")
     """How the names of the weights begin that are MoveNet's, and may learn at a rate of their own."""
 
-    input_gain: Tensor
-    input_offset: Tensor
-
     def __init__(self, config: MoveNetConfig, num_keypoints: int) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, num_keypoints)
         self.feature_channels = _NECK_CHANNELS + num_keypoints + 1
-        self.backbone = MobileNetV2(config.width)
-        self.pyramid = MoveNetPyramid(self.backbone.lateral_channels)
-        counts = {"kpt_heatmap": num_keypoints, "center": 1}
-        self.heads = nn.ModuleDict({name: MoveNetHead(PYRAMID_CHANNELS[0], n) for name, n in counts.items()})
         self.neck = nn.Sequential(
             nn.Conv2d(PYRAMID_CHANNELS[0], _NECK_CHANNELS, 3, padding=1, bias=False),
             nn.BatchNorm2d(_NECK_CHANNELS),
             nn.ReLU(inplace=True),
         )
-        # From ImageNet's normalisation to MoveNet's, -1 to 1.
-        mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (IMAGENET_MEAN_RGB, IMAGENET_STD_RGB))
-        self.register_buffer("input_gain", 2 * std, persistent=False)
-        self.register_buffer("input_offset", 2 * mean - 1, persistent=False)
 
     def compute_features(self, images: Tensor) -> Tensor:
         """Compute the features.
@@ -103,10 +122,49 @@ class MoveNetBody(nn.Module):
         Raises:
             ValueError: H or W is not a multiple of 32.
         """
-        x = images * self.input_gain + self.input_offset
-        features = self.pyramid(*self.backbone(x.contiguous(memory_format=torch.channels_last)))
-        guesses = [self.heads[name](features).sigmoid() for name in ("kpt_heatmap", "center")]
-        return torch.cat([self.neck(features), *guesses], dim=1)
+        features = self.pyramid(*self.compute_backbone(images))
+        return torch.cat([self.neck(features), *self.guess(features)], dim=1)
+
+
+class MoveNetMaps(_MoveNetTrunk):
+    """Maps of four resolutions from MoveNet, for another pyramid: of its body and of its own pyramid.
+
+    Args:
+        config: Which MoveNet.
+
+    Attributes:
+        channels: Of each map, finest first.
+    """
+
+    def __init__(self, config: MoveNetConfig) -> None:
+        super().__init__(config, config.num_keypoints)
+        fine, middle, coarse = self.backbone.lateral_channels
+        merged_fine, merged_middle, merged_coarse = MERGED_CHANNELS
+        self.channels: tuple[int, ...] = (
+            fine + merged_fine + config.num_keypoints + 1,
+            middle + merged_middle,
+            coarse + merged_coarse,
+            _LAST_CHANNELS,
+        )
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Compute the maps.
+
+        Args:
+            images: (B, 3, H, W) RGB, as `normalize_images` gives them; H and W are multiples of 32.
+
+        Returns:
+            For each of the strides 4, 8, 16 and 32 (B, channels, H / stride, W / stride): what goes into the
+            pyramid and what it makes of it; to the finest MoveNet's heatmaps, as `MoveNetBody` has them.
+
+        Raises:
+            ValueError: H or W is not a multiple of 32.
+        """
+        *laterals, last = self.compute_backbone(images)
+        merged = self.pyramid.merge(*laterals, last)
+        fine, *others = zip(laterals, merged, strict=True)
+        maps = [(*fine, *self.guess(merged[0])), *others]
+        return [*(torch.cat(parts, dim=1) for parts in maps), last]
 
 
 @torch.no_grad()
@@ -191,19 +249,24 @@ class MoveNetPyramid(nn.Module):
         self.laterals = nn.ModuleList(
             nn.Conv2d(c_in, c_out, 1) for c_in, c_out in zip(lateral_channels, PYRAMID_CHANNELS, strict=True)
         )
-        out_channels = (PYRAMID_CHANNELS[0], *PYRAMID_CHANNELS[:-1])
         self.merges = nn.ModuleList(
-            _Separable(c_in, c_out) for c_in, c_out in zip(PYRAMID_CHANNELS, out_channels, strict=True)
+            _Separable(c_in, c_out) for c_in, c_out in zip(PYRAMID_CHANNELS, MERGED_CHANNELS, strict=True)
         )
 
     def forward(self, *features: Tensor) -> Tensor:
-        """Map the body's four maps to (B, PYRAMID_CHANNELS[0], H / 4, W / 4)."""
+        """Map the body's four maps to the finest of `merge`."""
+        return self.merge(*features)[0]
+
+    def merge(self, *features: Tensor) -> list[Tensor]:
+        """Map the body's four maps to one (B, c, H / s, W / s) for each c of MERGED_CHANNELS, s = 4, 8, 16."""
         *laterals, last = features
         x: Tensor = self.top(last)
+        merged: list[Tensor] = []
         for level in reversed(range(len(laterals))):
             raised = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = self.merges[level](raised + self.laterals[level](laterals[level]))
-        return x
+            merged.insert(0, x)
+        return merged
 
 
 class _Separable(nn.Module):

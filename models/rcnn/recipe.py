@@ -16,7 +16,13 @@ from pathlib import Path
 
 from models.rcnn.augment import DetectionAugment
 from models.rcnn.dataset import Canvas
-from models.rcnn.detector import LITE0_DETECTOR, DetectorConfig, PersonDetector, make_person_detector
+from models.rcnn.detector import (
+    LITE0_DETECTOR,
+    MOVENET_DETECTOR,
+    DetectorConfig,
+    PersonDetector,
+    make_person_detector,
+)
 from models.rcnn.network import (
     FASTER_RCNN,
     FULL,
@@ -37,6 +43,7 @@ from models.training.recipe import list_recipes, read_recipe
 
 NETWORKS: dict[str, DetectorConfig | MultitaskConfig] = {
     "lite0-person": LITE0_DETECTOR,
+    "movenet-person": MOVENET_DETECTOR,
     "multitask-regular": REGULAR,
     "multitask-rb": REFINED_BACKBONE,
     "multitask-rb-h": FULL,
@@ -60,7 +67,7 @@ class NetworkRecipe:
         name: A key of `NETWORKS`.
         body: Weights of ImageNet that its body starts from, or a safetensors file of the whole network.
             Relative to the data folder; empty starts at random.
-        frozen_stages: So many of the body's stages, from the stem on, do not learn.
+        frozen_stages: So many of the body's stages, from the stem on, do not learn; of MoveNet's, blocks.
         is_batch_norm_frozen: Whether the body's batch norms keep their statistics: small batches have worse.
         proposals: How many of each picture, and of each level, reach the second stage in training; 0 leaves the
             network's own number.
@@ -77,7 +84,7 @@ class NetworkRecipe:
     def __post_init__(self) -> None:
         check_choice(self, "name", tuple(NETWORKS))
         check_range(self, 0, 1e5, "proposals", "sampled_proposals")
-        check_range(self, 0, 8, "frozen_stages")
+        check_range(self, 0, 18, "frozen_stages")
 
 
 @dataclass(frozen=True)

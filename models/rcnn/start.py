@@ -8,9 +8,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from models.backbones.mobile import MobileBody, load_lite0_weights
+from models.backbones.movenet import MoveNetMaps
 from models.rcnn.detector import PersonDetector
 from models.rcnn.network import MultitaskRCNN
 from models.training.errors import TrainingError
+from models.training.start import load_body
 
 # Parts of ImageNet's networks that bodies do not have: the classifier, and counters that frozen norms lack.
 _UNUSED = ("fc.",)
@@ -26,7 +28,7 @@ def load_start(network: PersonDetector | MultitaskRCNN, path: Path) -> None:
         network: To fill.
         path: A `.safetensors` file of the whole network, or of its body: ImageNet's ResNet by torchvision's
             names, of which deformable convolutions take the kernels. A mobile body takes the `.pth` file that
-            `models.backbones.mobile.load_lite0_weights` does.
+            `models.backbones.mobile.load_lite0_weights` does, MoveNet's body a `.safetensors` file of MoveNet.
 
     Raises:
         TrainingError: It is missing, unreadable, or of another network.
@@ -44,8 +46,11 @@ def load_start(network: PersonDetector | MultitaskRCNN, path: Path) -> None:
             load_lite0_weights(body, path)
             return
         state = load_file(path)
-        if any(name.startswith("backbone.") for name in state):
+        if any(name.startswith("rpn.") for name in state):
             network.load_state_dict(state)
+            return
+        if isinstance(body, MoveNetMaps):
+            load_body(body, path, heads=())
             return
         kept = {
             name: value

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.backbones.mobile import MobileBody
-from models.backbones.movenet import MobileNetV2, MoveNetBody
+from models.backbones.movenet import MobileNetV2, MoveNetBody, MoveNetMaps
 from models.training.errors import TrainingError
 
 
@@ -14,7 +14,7 @@ def freeze_body(body: nn.Module, *, stages: int, is_batch_norm_frozen: bool = Fa
     """Keep parts of a body from learning.
 
     Args:
-        body: Of a network: a `MobileBody`, torchvision's ResNet, or MoveNet's MobileNetV2 by blocks.
+        body: Of a network: a `MobileBody`, torchvision's ResNet, or MoveNet's, by blocks of its MobileNetV2.
         stages: So many of its parts that have weights, from the stem on, get no gradients.
         is_batch_norm_frozen: Whether all its batch norms keep their statistics, besides those of these stages.
 
@@ -59,6 +59,8 @@ def _list_stages(body: nn.Module) -> list[list[nn.Module]]:
         parts = dict(body.network.named_children())
         blocks = parts.pop("blocks")
         return [list(parts.values()), *([stage] for stage in blocks.children())]
+    if isinstance(body, MoveNetMaps):
+        return _list_stages(body.backbone)
     parts = dict(body.named_children())
     if isinstance(body, MobileNetV2):
         return [[body.stem], *([block] for block in body.blocks), [body.last]]

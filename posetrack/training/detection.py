@@ -31,6 +31,8 @@ from posetrack.training.run import TrainingRun, make_trainer
 from posetrack.training.skeletons import find_skeleton
 
 _SHOWN_PICTURES = 12
+# How the names of the weights begin that may learn at a rate of their own.
+_BODY = ("backbone.body.",)
 
 
 def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer:
@@ -68,6 +70,7 @@ def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer
         evaluate,
         run.recipe_text,
         collate_samples,
+        body=_BODY if run.weights is not None or recipe.network.body else (),
     )
     return make_trainer(task, recipe, run)
 

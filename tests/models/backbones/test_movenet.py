@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from models.backbones.imagenet import normalize_images
+from models.backbones.movenet import MoveNetMaps
 from models.checkpoints import load_embedded
 from models.hrnet.network import PoseMoveNet
 from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
@@ -37,6 +38,28 @@ def test_heatmaps_start_as_movenets(make, config, name):
         expected = movenet(picture)["kpt_heatmap"].sigmoid()
     heatmaps = found[0][:, :17] if make is HigherMoveNet else found
     torch.testing.assert_close(heatmaps, expected, rtol=0.01, atol=1e-5)
+
+
+def test_maps_are_those_that_movenet_makes():
+    network, movenet = MoveNetMaps(MOVENET_MULTIPOSE).eval(), MoveNet(MOVENET_MULTIPOSE).eval()
+    load_embedded(movenet, "movenet-multipose")
+    network.load_state_dict(movenet.state_dict(), strict=False)
+    picture = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
+    with torch.no_grad():
+        maps = network(normalize_images(picture))
+        expected = movenet(picture)["kpt_heatmap"].sigmoid()
+        *laterals, last = movenet.backbone(picture / 127.5 - 1)
+        finest = movenet.pyramid(*laterals, last)
+    assert [tuple(level.shape[1:]) for level in maps] == [
+        (channels, 64 // stride, 96 // stride)
+        for channels, stride in zip(network.channels, (4, 8, 16, 32), strict=True)
+    ]
+    for level, lateral in zip(maps, laterals, strict=False):
+        torch.testing.assert_close(level[:, : lateral.shape[1]], lateral, rtol=1e-3, atol=1e-3)
+    begin = laterals[0].shape[1]
+    torch.testing.assert_close(maps[0][:, begin : begin + 24], finest, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(maps[0][:, -18:-1], expected, rtol=0.01, atol=1e-5)
+    torch.testing.assert_close(maps[3], last, rtol=1e-3, atol=1e-3)
 
 
 def test_other_sizes_are_refused():

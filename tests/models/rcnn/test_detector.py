@@ -7,6 +7,7 @@ from models.backbones.mobile import MobileConfig
 from models.engines.make import make_engine
 from models.rcnn.detector import (
     LITE0_DETECTOR,
+    MOVENET_DETECTOR,
     BoxPart,
     DensePart,
     DetectorConfig,
@@ -46,9 +47,10 @@ def detector():
     return make_person_detector(SMALL).eval()
 
 
-def test_the_default_has_at_most_six_million_parameters():
+@pytest.mark.parametrize("config", [LITE0_DETECTOR, MOVENET_DETECTOR])
+def test_ours_have_at_most_six_million_parameters(config):
     with torch.device("meta"):
-        detector = make_person_detector(LITE0_DETECTOR)
+        detector = make_person_detector(config)
     assert 3e6 < sum(parameter.numel() for parameter in detector.parameters()) <= 6e6
 
 

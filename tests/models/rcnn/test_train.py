@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 from pycocotools import mask as mask_api
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models import resnet18
 
+import models
 from models.data.instances import InstanceSamples
 from models.rcnn.augment import DetectionAugment
 from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
-from models.rcnn.detector import LITE0_DETECTOR, make_person_detector
+from models.rcnn.detector import LITE0_DETECTOR, MOVENET_DETECTOR, make_person_detector
 from models.rcnn.network import FULL, MultitaskRCNN
 from models.rcnn.start import load_start
 from models.rcnn.train import FoundPeople, encode_results, find_people, make_detection_losses
@@ -201,6 +202,18 @@ def test_a_resnet_body_takes_imagenet_weights(tmp_path):
     load_start(again, whole)
     for name, value in again.state_dict().items():
         assert torch.equal(value, network.state_dict()[name])
+
+
+def test_movenets_body_takes_movenets_weights():
+    network = make_person_detector(replace(MOVENET_DETECTOR, channels=16, head_width=16))
+    weights = Path(models.__file__).parent / "weights" / "movenet-multipose.safetensors"
+    load_start(network, weights)
+    body = network.backbone.body
+    assert torch.equal(body.backbone.stem.bias, load_file(weights)["backbone.stem.bias"].float())
+    freeze_body(body, stages=11)
+    learning = {name for name, value in body.named_parameters() if value.requires_grad}
+    assert {name for name in learning if name.startswith(("backbone.stem", "backbone.blocks.9."))} == set()
+    assert {"backbone.blocks.10.project.weight", "pyramid.top.weight"} <= learning
 
 
 @pytest.mark.parametrize(
