@@ -36,6 +36,7 @@ V = TypeVar("V")
 # The networks of `models.rcnn.recipe`, by name alone: that module brings torchvision and timm along, which take
 # longer to import than torch itself, and most recipes need neither.
 _BOX_NETWORKS = ("lite0-person", "movenet-person")
+_BOX_AND_POSE_NETWORKS = ("movenet-multitask",)
 _MULTITASK_NETWORKS = (
     "multitask-regular",
     "multitask-rb",
@@ -116,13 +117,16 @@ def _make_multipose(recipe: DetectorRecipe, compute: Compute, pictures: DevicePi
 
 def _make_detector(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
     _check_weights(recipe, "detector")
-    _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "nms_oks", "skeleton")
+    _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "nms_oks")
+    if recipe.network in _BOX_NETWORKS:
+        _check_unused(recipe, "detector", "skeleton")
     from posetrack.predictors.rcnn import DetectorPredictor
 
     return DetectorPredictor(
         compute,
         network=recipe.network,
         weights=recipe.weights,
+        skeleton=SKELETONS[recipe.skeleton],
         longest_side_px=recipe.longest_side_px,
         score_threshold=recipe.score_threshold,
         nms_iou=recipe.nms_iou,
@@ -164,7 +168,7 @@ def _make_bottom_up(recipe: DetectorRecipe, compute: Compute, pictures: DevicePi
 
 DETECTORS: dict[str, Callable[[DetectorRecipe, Compute, DevicePictures | None], Detector]] = {
     "movenet-multipose": _make_multipose,
-    **dict.fromkeys(_BOX_NETWORKS, _make_detector),
+    **dict.fromkeys((*_BOX_NETWORKS, *_BOX_AND_POSE_NETWORKS), _make_detector),
     **dict.fromkeys(_MULTITASK_NETWORKS, _make_multitask),
     **dict.fromkeys(BOTTOM_UP_NETWORKS, _make_bottom_up),
 }

@@ -1,43 +1,40 @@
-"""Our detector of people: two stages on a mobile body.
+"""Our detectors of people: two stages on a mobile body, and keypoints where they are asked for.
 
 Source: Ren et al., "Faster R-CNN", NeurIPS 2015, through torchvision; Rakhimov et al., "Making DensePose fast
-and light", WACV 2021, section 3 (mobile body, BiFPN).
+and light", WACV 2021, section 3 (mobile body, BiFPN); Ye and Ma, "Offset Allows for Extra Flexibility", 2021,
+section 3.3 (the keypoint head).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads
 from torchvision.ops import MultiScaleRoIAlign
 
 from models.backbones.fpn import PyramidBackbone
 from models.backbones.imagenet import normalize_images
 from models.backbones.mobile import EFFICIENTNET_LITE0, MobileBody, MobileConfig
 from models.backbones.movenet import MOVENET_MULTIPOSE, MoveNetConfig, MoveNetMaps
-from models.rcnn.ignore import IgnoringRoIHeads, IgnoringRPN, Targets
+from models.rcnn.codec import decode_keypoints
+from models.rcnn.heads import KeypointPredictor, MultitaskRoIHeads
+from models.rcnn.ignore import PROPOSAL_LOSSES, IgnoringRPN, Targets
+from models.rcnn.offsets import refine_heatmaps
 from models.rcnn.precise import PreciseAnchors
 
 NUM_CLASSES = 2
 """Background and person."""
 
-LOSS_NAMES = {
-    "loss_objectness": "objectness",
-    "loss_rpn_box_reg": "proposal_box",
-    "loss_classifier": "person",
-    "loss_box_reg": "box",
-    "loss_mask": "mask",
-    "loss_keypoint": "keypoint",
-}
-"""What torchvision calls the losses, and what we do."""
-
 _POOLED_LEVELS = ("0", "1", "2", "3")
+KEYPOINT_CELLS = 14
+"""Each way, of the regions that the keypoint head looks at."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,9 @@ class DetectorConfig:
         roi_cells: A proposal is looked at in so many cells each way.
         roi_canonical_px: Proposals of this size come from the map of stride 16.
         head_width: Hidden features of the second stage.
+        keypoint_layers: Channels of the convolutions of the keypoint head; without any there are no keypoints.
+        num_keypoints: K.
+        keypoint_weight: Of their loss, against those of boxes; 1 is Eq. 1 of the multitask paper.
         score_threshold: People with a lower score are left out.
         nms: Of two people with a larger IoU one goes.
         most_people: In one picture.
@@ -80,6 +80,9 @@ class DetectorConfig:
     roi_cells: int = 7
     roi_canonical_px: int = 112
     head_width: int = 256
+    keypoint_layers: tuple[int, ...] = ()
+    num_keypoints: int = 17
+    keypoint_weight: float = 0.2
     score_threshold: float = 0.05
     nms: float = 0.5
     most_people: int = 100
@@ -88,11 +91,13 @@ class DetectorConfig:
 LITE0_DETECTOR = DetectorConfig(EFFICIENTNET_LITE0, channels=80)
 """On a body that learnt to tell things apart: 4.2 M parameters, in fp16 8.4 MB."""
 MOVENET_DETECTOR = DetectorConfig(MOVENET_MULTIPOSE, channels=72)
-"""On a body that learnt to find keypoints: 5.9 M parameters, in fp16 11.9 MB."""
+"""On a body that learnt to find keypoints: 5.9 M parameters, in fp16 11.8 MB."""
+MOVENET_MULTITASK = replace(MOVENET_DETECTOR, keypoint_layers=(64,) * 4)
+"""The same, which also finds the keypoints of everyone, refined by offsets."""
 
 
 class PersonDetector(nn.Module):
-    """A two-stage detector of people.
+    """A two-stage detector of people, which may give their keypoints, too.
 
     Pictures come letterboxed: all of one size, whose sides are multiples of 32.
 
@@ -120,13 +125,15 @@ class PersonDetector(nn.Module):
         Args:
             images: (B, 3, H, W): normalised floats, or uint8 RGB, which is normalised here.
             targets: For each picture `boxes` (N, 4) xyxy in pixels of the batch and `labels` (N,), int64, all
-                1; `ignored_boxes` (G, 4) where regions are to be left out. Needed in training only.
+                1; `ignored_boxes` (G, 4) where regions are to be left out; with a keypoint head `keypoints` and
+                `has_keypoints`, as `models.rcnn.network.MultitaskRCNN` has them. Needed in training only.
             sizes_wh: Width and height of each picture within the batch, from the top left; boxes are clipped to
                 it. Without, all of it.
 
         Returns:
-            In training, scalars by name: `objectness`, `proposal_box`, `person` and `box`. In evaluation, for
-            each picture `boxes` (N, 4) xyxy and `scores` (N,), best first.
+            In training, scalars by name: `objectness`, `proposal_box`, `person`, `box` and `keypoint`. In
+            evaluation, for each picture, best first, `boxes` (N, 4) xyxy, `scores` (N,), `keypoints` (N, K, 2)
+            xy and `keypoint_scores` (N, K), the heatmaps' values.
 
         Raises:
             ValueError: There are no targets in training, or a side is not a multiple of 32.
@@ -139,9 +146,13 @@ class PersonDetector(nn.Module):
         images = _normalize_bytes(images)
         sizes_hw = _list_sizes_hw(images.shape, sizes_wh)
         pyramid = self.backbone(images)
-        proposals, losses = self.rpn(ImageList(images, sizes_hw), pyramid, targets)
-        _, head_losses = self.roi_heads(pyramid, proposals, sizes_hw, targets)
-        return {LOSS_NAMES[name]: loss for name, loss in (losses | head_losses).items()}
+        proposals, proposal_losses = self.rpn(ImageList(images, sizes_hw), pyramid, targets)
+        _, losses = self.roi_heads(pyramid, proposals, sizes_hw, targets)
+        named: dict[str, Tensor] = {PROPOSAL_LOSSES[name]: loss for name, loss in proposal_losses.items()}
+        named.update(losses)
+        if self.config.keypoint_layers:
+            named["keypoint"] = named["keypoint"] * self.config.keypoint_weight
+        return named
 
     def find_people(
         self,
@@ -149,6 +160,7 @@ class PersonDetector(nn.Module):
         input_hw: tuple[int, int],
         sizes_wh: Sequence[tuple[int, int]] | None = None,
         box_part: Callable[[Tensor], Sequence[Tensor]] | None = None,
+        keypoint_part: Callable[[Tensor], Sequence[Tensor]] | None = None,
     ) -> list[dict[str, Tensor]]:
         """Find people from what the dense part gave, perhaps in an engine.
 
@@ -157,9 +169,10 @@ class PersonDetector(nn.Module):
             input_hw: Height and width of the batch.
             sizes_wh: As for `forward`.
             box_part: Computes the second stage, as `BoxPart` does; without, `BoxPart` does.
+            keypoint_part: Likewise, as `KeypointPart` does.
 
         Returns:
-            For each picture `boxes` (N, 4) xyxy and `scores` (N,), best first.
+            For each picture what `forward` gives in evaluation.
         """
         maps = outputs[: len(_POOLED_LEVELS)]
         heads = outputs[len(_POOLED_LEVELS) :]
@@ -170,7 +183,14 @@ class PersonDetector(nn.Module):
         pooled = self.roi_heads.box_roi_pool(pyramid, proposals, sizes_hw)
         logits, box_deltas = (box_part or BoxPart(self))(pooled)
         boxes, scores, _ = self.roi_heads.postprocess_detections(logits, box_deltas, proposals, sizes_hw)
-        return [{"boxes": b, "scores": s} for b, s in zip(boxes, scores, strict=True)]
+        people = [{"boxes": b, "scores": s} for b, s in zip(boxes, scores, strict=True)]
+        if self.config.keypoint_layers:
+            pooled = self.roi_heads.keypoint_roi_pool(pyramid, boxes, sizes_hw)
+            heatmaps, offsets_xy = (keypoint_part or KeypointPart(self))(pooled)
+            refined = refine_heatmaps(heatmaps, offsets_xy.unflatten(1, (-1, 2)))
+            for person, own in zip(people, torch.split(refined, [len(b) for b in boxes]), strict=True):
+                person["keypoints"], person["keypoint_scores"] = decode_keypoints(own, person["boxes"])
+        return people
 
 
 def make_person_detector(config: DetectorConfig) -> PersonDetector:
@@ -227,6 +247,25 @@ class BoxPart(nn.Module):
         """Map regions (N, C, 7, 7) to logits (N, 2), background and person, and box deltas (N, 8)."""
         logits, deltas = self.predictor(self.head(regions))
         return logits, deltas
+
+
+class KeypointPart(nn.Module):
+    """The keypoint head of a detector, in a form that engines take: each region counts for itself.
+
+    Args:
+        detector: Whose parameters it shares.
+    """
+
+    def __init__(self, detector: PersonDetector) -> None:
+        super().__init__()
+        self.head = detector.roi_heads.keypoint_head
+        self.predictor = detector.roi_heads.keypoint_predictor
+        self.train(detector.training)
+
+    def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
+        """Map regions (N, C, 14, 14) to heatmaps (N, K, 56, 56), not refined, and offsets (N, 2 K, 56, 56)."""
+        heatmaps, offsets_xy = self.predictor.predict(self.head(regions))
+        return heatmaps, offsets_xy.flatten(1, 2)
 
 
 class SeparableRPNHead(nn.Module):
@@ -297,12 +336,18 @@ def _make_rpn(config: DetectorConfig) -> IgnoringRPN:
     )
 
 
-def _make_roi_heads(config: DetectorConfig) -> IgnoringRoIHeads:
-    pool = MultiScaleRoIAlign(
-        list(_POOLED_LEVELS), config.roi_cells, sampling_ratio=2, canonical_scale=config.roi_canonical_px
-    )
-    return IgnoringRoIHeads(
-        pool,
+def _make_roi_heads(config: DetectorConfig) -> MultitaskRoIHeads:
+    keypoint_parts: dict[str, nn.Module] = {}
+    if config.keypoint_layers:
+        keypoint_parts = {
+            "keypoint_roi_pool": _make_pool(config, KEYPOINT_CELLS),
+            "keypoint_head": KeypointRCNNHeads(config.channels, config.keypoint_layers),
+            "keypoint_predictor": KeypointPredictor(
+                config.keypoint_layers[-1], config.num_keypoints, has_offsets=True, loss="mse"
+            ),
+        }
+    return MultitaskRoIHeads(
+        _make_pool(config, config.roi_cells),
         TwoMLPHead(config.channels * config.roi_cells**2, config.head_width),
         FastRCNNPredictor(config.head_width, NUM_CLASSES),
         fg_iou_thresh=0.5,
@@ -313,6 +358,13 @@ def _make_roi_heads(config: DetectorConfig) -> IgnoringRoIHeads:
         score_thresh=config.score_threshold,
         nms_thresh=config.nms,
         detections_per_img=config.most_people,
+        **keypoint_parts,
+    )
+
+
+def _make_pool(config: DetectorConfig, cells: int) -> MultiScaleRoIAlign:
+    return MultiScaleRoIAlign(
+        list(_POOLED_LEVELS), cells, sampling_ratio=2, canonical_scale=config.roi_canonical_px
     )
 
 

@@ -18,6 +18,9 @@ from models.rcnn.precise import PreciseAnchors, PreciseBoxCoder, promote
 IGNORED_OVERLAP = 0.5
 """A box lies in an ignored region if more than this share of its own area does."""
 
+PROPOSAL_LOSSES = {"loss_objectness": "objectness", "loss_rpn_box_reg": "proposal_box"}
+"""What torchvision calls the losses of proposals, and what we do."""
+
 Targets = list[dict[str, Tensor]]
 """One dict a picture: `boxes` (N, 4) xyxy and `labels` (N,); `ignored_boxes` (G, 4) where there are any."""
 

@@ -29,7 +29,7 @@ from models.backbones.imagenet import normalize_images
 from models.backbones.resnet_fpn import MULTI_SCALE, SINGLE_SCALE, ResNetFPNConfig, make_resnet_fpn
 from models.rcnn.deform import deform_convolutions
 from models.rcnn.heads import KeypointLoss, KeypointPredictor, MultitaskRoIHeads
-from models.rcnn.ignore import IgnoringRPN, Targets
+from models.rcnn.ignore import PROPOSAL_LOSSES, IgnoringRPN, Targets
 from models.rcnn.precise import PreciseAnchors
 
 ANCHOR_SIZES_PX = {
@@ -43,7 +43,6 @@ more."""
 PERSON_LABEL = 1
 """The class of people, as COCO's number of them; 0 is the background."""
 
-_PROPOSAL_LOSSES = {"loss_objectness": "objectness", "loss_rpn_box_reg": "proposal_box"}
 # Stages of the body that are deformed: conv3 to conv5.
 _DEFORMED_STAGES = ("layer2", "layer3", "layer4")
 
@@ -188,7 +187,7 @@ class MultitaskRCNN(nn.Module):
         if not self.training:
             found: list[dict[str, Tensor]] = people
             return found
-        named: dict[str, Tensor] = {_PROPOSAL_LOSSES[name]: loss for name, loss in proposal_losses.items()}
+        named: dict[str, Tensor] = {PROPOSAL_LOSSES[name]: loss for name, loss in proposal_losses.items()}
         named.update(losses)
         return named
 

@@ -19,6 +19,7 @@ from models.rcnn.dataset import Canvas
 from models.rcnn.detector import (
     LITE0_DETECTOR,
     MOVENET_DETECTOR,
+    MOVENET_MULTITASK,
     DetectorConfig,
     PersonDetector,
     make_person_detector,
@@ -44,6 +45,7 @@ from models.training.recipe import list_recipes, read_recipe
 NETWORKS: dict[str, DetectorConfig | MultitaskConfig] = {
     "lite0-person": LITE0_DETECTOR,
     "movenet-person": MOVENET_DETECTOR,
+    "movenet-multitask": MOVENET_MULTITASK,
     "multitask-regular": REGULAR,
     "multitask-rb": REFINED_BACKBONE,
     "multitask-rb-h": FULL,
@@ -204,8 +206,9 @@ def make_network(recipe: NetworkRecipe, num_keypoints: int) -> PersonDetector | 
         config = replace(config, sampled_proposals=recipe.sampled_proposals)
     if recipe.proposals:
         config = replace(config, proposals=(recipe.proposals, config.proposals[1]))
+    config = replace(config, num_keypoints=num_keypoints)
     if isinstance(config, MultitaskConfig):
-        return MultitaskRCNN(replace(config, num_keypoints=num_keypoints))
+        return MultitaskRCNN(config)
     if recipe.proposals:
         config = replace(config, proposals_a_level=(recipe.proposals, config.proposals_a_level[1]))
     return make_person_detector(config)

@@ -1,40 +1,51 @@
-"""Our detectors of people behind pictures: two stages, each on an engine, with proposals in between."""
+"""Our detectors of people behind pictures: stages, each on an engine, with boxes in between."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from models.data.letterbox import CANVAS_COLOR
-from models.rcnn.detector import BoxPart, DensePart, DetectorConfig, make_person_detector
+from models.engines.engine import Engine
+from models.rcnn.detector import (
+    KEYPOINT_CELLS,
+    BoxPart,
+    DensePart,
+    DetectorConfig,
+    KeypointPart,
+    make_person_detector,
+)
 from models.rcnn.recipe import NETWORKS
 from posetrack.compute import Compute
-from posetrack.frame import ImageArray, Instances
+from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.predictors.crops import predict_by_size
 from posetrack.predictors.device_images import DevicePictures
 from posetrack.predictors.resize import make_resizer
+from posetrack.skeleton import Skeleton
 from posetrack.weights.store import load_weights
 
 DETECTION_NETWORKS: dict[str, DetectorConfig] = {
     name: config for name, config in NETWORKS.items() if isinstance(config, DetectorConfig)
 }
-"""The networks that find boxes alone, by name."""
+"""The networks that find boxes, some of them keypoints too, by name."""
 
 # Stands for every size that the dense part takes.
 _EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
 
 
 class DetectorPredictor:
-    """People of whole pictures: boxes from a two-stage detector.
+    """People of whole pictures: boxes from a two-stage detector, and keypoints if it has them.
 
     Args:
         compute: What the network runs on.
         network: A key of `DETECTION_NETWORKS`.
         weights: Name of weights, or the path of a file.
+        skeleton: The keypoints that it was trained for, if it has them.
         longest_side_px: Longest side of the network's input, a multiple of 32.
         score_threshold: People below this score are left out.
         nms_iou: Of two boxes that overlap more than this, the surer stays.
@@ -52,17 +63,28 @@ class DetectorPredictor:
         *,
         network: str,
         weights: str,
+        skeleton: Skeleton,
         longest_side_px: int,
         score_threshold: float,
         nms_iou: float,
         pictures: DevicePictures | None = None,
     ) -> None:
-        config = replace(DETECTION_NETWORKS[network], score_threshold=score_threshold, nms=nms_iou)
+        config = replace(
+            DETECTION_NETWORKS[network],
+            num_keypoints=skeleton.num_keypoints,
+            score_threshold=score_threshold,
+            nms=nms_iou,
+        )
         self._detector = make_person_detector(config).eval()
         load_weights(self._detector, weights)
         self._dense = compute.make_engine(DensePart(self._detector), name=network, example=_EXAMPLE)
         region = torch.zeros(1, config.channels, config.roi_cells, config.roi_cells)
         self._box = compute.make_engine(BoxPart(self._detector), name=f"{network}-box", example=region)
+        self._keypoints: Engine | None = None
+        if config.keypoint_layers:
+            region = torch.zeros(1, config.channels, KEYPOINT_CELLS, KEYPOINT_CELLS)
+            part = KeypointPart(self._detector)
+            self._keypoints = compute.make_engine(part, name=f"{network}-keypoints", example=region)
         self._detector.to(compute.device)
         self._resize = make_resizer(compute.device, longest_side_px, pictures, fill=CANVAS_COLOR)
 
@@ -73,7 +95,8 @@ class DetectorPredictor:
             images: (H, W, 3) uint8 RGB, of any sizes; those of one size in a row go through as one batch.
 
         Returns:
-            For each picture boxes and box scores, best first, in its own pixels.
+            For each picture boxes and box scores, best first, in its own pixels; keypoints where the network
+            has them.
         """
         return predict_by_size(self._predict, images)
 
@@ -83,18 +106,28 @@ class DetectorPredictor:
         outputs = list(self._dense(batch).values())
         inner = round(inner_wh[0]), round(inner_wh[1])
         found = self._detector.find_people(
-            outputs, (batch.shape[2], batch.shape[3]), [inner] * len(images), box_part=self._look_closer
+            outputs,
+            (batch.shape[2], batch.shape[3]),
+            [inner] * len(images),
+            box_part=partial(_run, self._box),
+            keypoint_part=None if self._keypoints is None else partial(_run, self._keypoints),
         )
         height, width = images[0].shape[:2]
         scale_xy = np.array([width / inner_wh[0], height / inner_wh[1]], np.float32)
-        return [
-            Instances(
-                boxes_xyxy=people["boxes"].cpu().numpy() * np.tile(scale_xy, 2),
-                box_scores=people["scores"].cpu().numpy(),
-            )
-            for people in found
-        ]
+        return [_convert(people, scale_xy) for people in found]
 
-    def _look_closer(self, regions: Tensor) -> tuple[Tensor, Tensor]:
-        logits, deltas = self._box(regions).values()
-        return logits, deltas
+
+def _run(engine: Engine, regions: Tensor) -> tuple[Tensor, ...]:
+    return tuple(engine(regions).values())
+
+
+def _convert(people: dict[str, Tensor], scale_xy: FloatArray) -> Instances:
+    """What was found in the network's input, in the picture's pixels."""
+    columns = {name: value.cpu().numpy() for name, value in people.items()}
+    has_keypoints = "keypoints" in columns
+    return Instances(
+        boxes_xyxy=columns["boxes"] * np.tile(scale_xy, 2),
+        box_scores=columns["scores"],
+        keypoints_xy=columns["keypoints"] * scale_xy if has_keypoints else None,
+        keypoint_scores=columns["keypoint_scores"].clip(0, 1) if has_keypoints else None,
+    )

@@ -124,7 +124,7 @@ def test_networks_that_are_known_by_name_alone_are_those_there_are():
         assert DETECTORS[name].__name__ == ("_make_multitask" if is_multitask else "_make_detector")
         recipe = Recipe("mine", DetectorRecipe(name))
         # Without weights nothing is built; those without poses are refused before that.
-        gives_poses = is_multitask and config.has_keypoints
+        gives_poses = config.has_keypoints if is_multitask else bool(config.keypoint_layers)
         with pytest.raises(RecipeError, match="needs weights" if gives_poses else "boxes without poses"):
             build_pipeline(recipe, COMPUTE)
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torchvision.models.detection.image_list import ImageList
@@ -6,11 +8,13 @@ from models.backbones.imagenet import normalize_images
 from models.backbones.mobile import MobileConfig
 from models.engines.make import make_engine
 from models.rcnn.detector import (
+    KEYPOINT_CELLS,
     LITE0_DETECTOR,
     MOVENET_DETECTOR,
     BoxPart,
     DensePart,
     DetectorConfig,
+    KeypointPart,
     StridedAnchors,
     make_person_detector,
 )
@@ -18,7 +22,10 @@ from models.rcnn.detector import (
 SMALL = DetectorConfig(
     MobileConfig("tf_mobilenetv3_small_minimal_100"), channels=16, pyramid_layers=1, head_width=32
 )
+POSED = replace(SMALL, keypoint_layers=(16, 16), num_keypoints=3)
 W, H = 96, 64
+SHARES = torch.tensor([[0.5, 0.2], [0.3, 0.5], [0.7, 0.8]])
+"""Where keypoints are in their boxes."""
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +48,20 @@ def make_scene() -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
     return images, [someone, nobody]
 
 
+def make_posed_scene() -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
+    """The same people with keypoints at three places of their boxes, each of another colour."""
+    images, targets = make_scene()
+    boxes = targets[0]["boxes"]
+    places = boxes[:, None, :2] + SHARES * (boxes[:, 2:] - boxes[:, :2])[:, None]
+    for person in places.int().tolist():
+        for channel, (x, y) in enumerate(person):
+            images[0, channel, y - 4 : y + 4, x - 4 : x + 4] = 0
+    keypoints = torch.cat([places, torch.ones(2, 3, 1)], dim=2)
+    targets[0] |= {"keypoints": keypoints, "has_keypoints": torch.tensor([True, True])}
+    targets[1] |= {"keypoints": torch.zeros(0, 3, 3), "has_keypoints": torch.zeros(0, dtype=torch.bool)}
+    return images, targets
+
+
 @pytest.fixture(scope="module")
 def detector():
     torch.manual_seed(0)
@@ -54,15 +75,16 @@ def test_ours_have_at_most_six_million_parameters(config):
     assert 3e6 < sum(parameter.numel() for parameter in detector.parameters()) <= 6e6
 
 
-def test_it_learns_a_scene_and_finds_it_again():
+@pytest.mark.parametrize("has_keypoints", [False, True])
+def test_it_learns_a_scene_and_finds_it_again(has_keypoints):
     torch.manual_seed(0)
-    detector = make_person_detector(SMALL).train()
-    images, targets = make_scene()
+    detector = make_person_detector(POSED if has_keypoints else SMALL).train()
+    images, targets = make_posed_scene() if has_keypoints else make_scene()
     optimizer = torch.optim.AdamW(detector.parameters(), lr=3e-3)
     history = []
-    for _ in range(60):
+    for _ in range(160 if has_keypoints else 60):
         losses = detector(images, targets)
-        assert set(losses) == {"objectness", "proposal_box", "person", "box"}
+        assert set(losses) == {"objectness", "proposal_box", "person", "box", *["keypoint"] * has_keypoints}
         total = sum(losses.values())
         optimizer.zero_grad()
         total.backward()
@@ -71,7 +93,8 @@ def test_it_learns_a_scene_and_finds_it_again():
             assert idle == []
         optimizer.step()
         history.append(float(total.detach()))
-    assert history[-1] < 0.3 * history[0]
+    # Heatmaps begin low and find their peaks late.
+    assert history[-1] < (0.4 if has_keypoints else 0.3) * history[0]
     with torch.no_grad():
         # Running statistics lag behind after so few steps.
         for part in detector.modules():
@@ -86,6 +109,20 @@ def test_it_learns_a_scene_and_finds_it_again():
     assert (best - targets[0]["boxes"]).abs().max() < 8
     assert found[0]["scores"][:2].min() > 0.5
     assert (found[1]["scores"] < 0.5).all()
+    assert ("keypoints" in found[0]) == has_keypoints
+    if has_keypoints:
+        order = found[0]["boxes"][:2, 0].argsort()
+        distances = found[0]["keypoints"][:2][order] - targets[0]["keypoints"][..., :2]
+        assert distances.norm(dim=2).median() < 2
+        assert found[0]["keypoint_scores"][:2].median() > 0.2
+
+
+def test_nobody_found_has_no_keypoints():
+    torch.manual_seed(0)
+    detector = make_person_detector(replace(POSED, score_threshold=0.999)).eval()
+    with torch.no_grad():
+        found = detector(make_scene()[0])
+    assert [tuple(people["keypoints"].shape) for people in found] == [(0, 3, 2)] * 2
 
 
 def test_bytes_are_normalised_inside(detector):
@@ -124,17 +161,28 @@ def test_training_needs_targets():
 
 
 @pytest.mark.parametrize("name", ["torch", "openvino"])
-def test_engines_find_what_the_network_finds(detector, name):
+def test_engines_find_what_the_network_finds(name):
+    torch.manual_seed(0)
+    detector = make_person_detector(POSED).eval()
     images = normalize_images(make_scene()[0])
     options = {"device": torch.device("cpu"), "engine": name, "precision": "f32"}
     dense = make_engine(DensePart(detector), name="dense", example=images[:, :, :, :64], **options)
     regions = torch.zeros(1, SMALL.channels, 7, 7)
     box = make_engine(BoxPart(detector), name="box", example=regions, **options)
+    regions = torch.zeros(1, SMALL.channels, KEYPOINT_CELLS, KEYPOINT_CELLS)
+    keypoints = make_engine(KeypointPart(detector), name="keypoints", example=regions, **options)
     outputs = list(dense(images).values())
     with torch.no_grad():
-        found = detector.find_people(outputs, (H, W), box_part=lambda pooled: tuple(box(pooled).values()))
+        found = detector.find_people(
+            outputs,
+            (H, W),
+            box_part=lambda pooled: tuple(box(pooled).values()),
+            keypoint_part=lambda pooled: tuple(keypoints(pooled).values()),
+        )
         expected = detector(images)
     for a, b in zip(found, expected, strict=True):
+        assert len(a["scores"]) > 0
+        torch.testing.assert_close(a["keypoint_scores"], b["keypoint_scores"], rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(a["scores"], b["scores"], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(a["boxes"], b["boxes"], rtol=1e-3, atol=1e-2)
 

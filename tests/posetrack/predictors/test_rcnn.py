@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from models.rcnn.detector import LITE0_DETECTOR, make_person_detector
+from models.rcnn.detector import make_person_detector
 from posetrack.compute import Compute
 from posetrack.predictors import rcnn
 from posetrack.predictors.rcnn import DetectorPredictor
+from posetrack.skeleton import COCO_17
 
 EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
 
@@ -16,16 +17,19 @@ EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
 @pytest.fixture
 def make_predictor(monkeypatch):
     torch.manual_seed(0)
-    donor = make_person_detector(LITE0_DETECTOR).eval()
-    # So that random weights find boxes of all kinds of scores.
-    nn.init.normal_(donor.roi_heads.box_predictor.cls_score.weight, std=0.5)
-    monkeypatch.setattr(
-        rcnn, "load_weights", lambda module, weights: module.load_state_dict(donor.state_dict())
-    )
+    donors = {}
+    for name in ("lite0-person", "movenet-multitask"):
+        donors[name] = make_person_detector(rcnn.DETECTION_NETWORKS[name]).eval()
+        # So that random weights find boxes of all kinds of scores.
+        nn.init.normal_(donors[name].roi_heads.box_predictor.cls_score.weight, std=0.5)
 
-    def make(compute=EAGER, **settings):
+    def make(compute=EAGER, network="lite0-person", **settings):
+        donor = donors[network]
+        monkeypatch.setattr(
+            rcnn, "load_weights", lambda module, weights: module.load_state_dict(donor.state_dict())
+        )
         settings = {"longest_side_px": 96, "score_threshold": 0.05, "nms_iou": 0.5, **settings}
-        return DetectorPredictor(compute, network="lite0-person", weights="any", **settings), donor
+        return DetectorPredictor(compute, network=network, weights="any", skeleton=COCO_17, **settings), donor
 
     return make
 
@@ -51,11 +55,27 @@ def test_boxes_are_those_of_the_network(make_predictor):
     assert found.boxes_xyxy[:, 3].max() <= 70
 
 
+def test_keypoints_come_back_in_the_picture(make_predictor):
+    predict, network = make_predictor(network="movenet-multitask")
+    image = draw(96, 96)
+    with torch.inference_mode():
+        (wanted,) = network(torch.from_numpy(image).permute(2, 0, 1)[None])
+    (found,) = predict([image])
+    assert len(found) > 0
+    np.testing.assert_allclose(found.keypoints_xy, wanted["keypoints"].numpy(), atol=1e-2)
+    np.testing.assert_allclose(found.keypoint_scores, wanted["keypoint_scores"].clamp(0, 1), atol=1e-4)
+    (large,) = predict([image.repeat(3, axis=0).repeat(3, axis=1)])
+    best = large.keypoints_xy[0]
+    x0, y0, x1, y1 = large.boxes_xyxy[0]
+    assert x0 - 1 <= best[:, 0].min() <= best[:, 0].max() <= x1 + 1
+    assert y0 - 1 <= best[:, 1].min() <= best[:, 1].max() <= y1 + 1
+
+
 def test_boxes_come_back_in_the_picture(make_predictor, monkeypatch):
     predict, _ = make_predictor()
     seen = []
 
-    def find_people(outputs, input_hw, sizes_wh, box_part):
+    def find_people(outputs, input_hw, sizes_wh, **parts):
         seen.append((input_hw, sizes_wh))
         box = torch.tensor([[0.0, 0.0, sizes_wh[0][0] / 2, sizes_wh[0][1]]])
         return [{"boxes": box, "scores": torch.tensor([0.9])}] * len(sizes_wh)

@@ -1,0 +1,205 @@
+"""Let each variant of the multitask network learn four made pictures by heart, and say how well it does.
+
+    python scripts/overfit_pictures.py [VARIANT ...] [--steps 300] [--out FOLDER]
+
+A network that cannot is wrong somewhere. Bodies are ResNet-18 with random weights and heads are thin, so that
+one variant takes minutes on two cores. People are drawn from capsules; their masks and keypoints are exact.
+With --out, for each variant the pictures with what was found, and for those with offsets where they lead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from draw_offsets import draw_offsets, find_offsets
+from pycocotools import mask as mask_api
+
+from models.backbones.resnet_fpn import ResNetFPNConfig
+from models.data.instances import read_coco_instances
+from models.data.samples import IntArray
+from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
+from models.rcnn.network import (
+    FASTER_RCNN,
+    FULL,
+    FULL_SINGLE_SCALE,
+    KEYPOINT_RCNN,
+    KEYPOINTS_ONLY,
+    MASK_RCNN,
+    REFINED_BACKBONE,
+    REGULAR,
+    UNREFINED,
+    MultitaskConfig,
+    MultitaskRCNN,
+)
+from models.rcnn.train import encode_results, find_people, make_detection_losses
+from posetrack.evaluation.coco import evaluate_coco
+from posetrack.evaluation.coco_files import read_coco_annotations
+from posetrack.skeleton import COCO_17
+from posetrack.training.detection_pictures import write_detection_pictures
+
+VARIANTS: dict[str, MultitaskConfig] = {
+    "rb-h": FULL,
+    "rb-h-single-scale": FULL_SINGLE_SCALE,
+    "rb-h-modulated": replace(FULL, is_modulated=True),
+    "rb-h-cross-entropy": replace(FULL, keypoint_loss="cross_entropy"),
+    "rb-h-keypoints-only": KEYPOINTS_ONLY,
+    "rb": REFINED_BACKBONE,
+    "regular": REGULAR,
+    "unrefined": UNREFINED,
+    "faster-rcnn": FASTER_RCNN,
+    "mask-rcnn": MASK_RCNN,
+    "keypoint-rcnn": KEYPOINT_RCNN,
+}
+_SIDE = 160
+# Where the joints of someone upright are, in heights from their crown: x to their left, y down.
+_UPRIGHT = {
+    "nose": (0.0, 0.07), "left_eye": (0.02, 0.05), "right_eye": (-0.02, 0.05),
+    "left_ear": (0.04, 0.06), "right_ear": (-0.04, 0.06), "left_shoulder": (0.1, 0.2),
+    "right_shoulder": (-0.1, 0.2), "left_elbow": (0.16, 0.34), "right_elbow": (-0.16, 0.34),
+    "left_wrist": (0.2, 0.47), "right_wrist": (-0.2, 0.47), "left_hip": (0.07, 0.52),
+    "right_hip": (-0.07, 0.52), "left_knee": (0.08, 0.73), "right_knee": (-0.08, 0.73),
+    "left_ankle": (0.09, 0.95), "right_ankle": (-0.09, 0.95),
+}  # fmt: skip
+_PEOPLE_OF_PICTURES = (1, 2, 3, 2)
+
+
+def main() -> None:
+    """Draw the pictures, then train and judge one variant after another."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"of {', '.join(VARIANTS)}; all")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--out", type=Path, help="folder for pictures")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.variants if name not in VARIANTS]
+    if unknown:
+        parser.error(f"unknown variant {unknown[0]}: {', '.join(VARIANTS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        annotations = draw_pictures(Path(folder))
+        print(f"{'variant':20} {'boxes':>6} {'masks':>6} {'keypoints':>9}   AP on the pictures it learnt from")
+        for name in arguments.variants or VARIANTS:
+            start = time.perf_counter()
+            numbers = learn_pictures(name, annotations, arguments.steps, arguments.out)
+            boxes, masks, keypoints = (
+                f"{numbers[kind]:.2f}" if kind in numbers else "-" for kind in ("bbox", "segm", "keypoints")
+            )
+            took = time.perf_counter() - start
+            print(f"{name:20} {boxes:>6} {masks:>6} {keypoints:>9}   {took:.0f} s", flush=True)
+
+
+def draw_pictures(folder: Path) -> Path:
+    """Write four pictures of people and COCO's annotations of them.
+
+    Returns:
+        The annotation file; pictures lie beside it.
+    """
+    random = np.random.default_rng(0)
+    names = list(COCO_17.names)
+    images, people = [], []
+    for i, count in enumerate(_PEOPLE_OF_PICTURES):
+        image = random.integers(40, 110, (_SIDE, _SIDE, 3)).astype(np.uint8)
+        columns = (np.arange(count) + 0.5) / count * _SIDE
+        for x in columns:
+            height = random.uniform(0.45, 0.85) * _SIDE
+            top = random.uniform(0.03, 0.97) * (_SIDE - height - 8) + 4
+            swing = random.normal(0, 0.015, (len(names), 2))
+            shares = np.array([_UPRIGHT[name] for name in names]) + swing
+            joints = np.array([x, top]) + shares * height
+            mask = draw_person(joints, height)
+            image[mask > 0] = random.integers(120, 255, 3) * random.uniform(0.8, 1, (int(mask.sum()), 1))
+            run_lengths = mask_api.encode(np.asfortranarray(mask))
+            points = np.concatenate([joints, np.full((len(names), 1), 2.0)], axis=1)
+            people.append(
+                {
+                    "id": len(people) + 1, "image_id": i, "category_id": 1, "iscrowd": 0,
+                    "bbox": mask_api.toBbox(run_lengths).tolist(), "area": float(mask.sum()),
+                    "segmentation": run_lengths | {"counts": run_lengths["counts"].decode()},
+                    "keypoints": points.ravel().tolist(), "num_keypoints": len(names),
+                }
+            )  # fmt: skip
+        cv2.imwrite(str(folder / f"{i}.png"), image)
+        images.append({"id": i, "file_name": f"{i}.png", "width": _SIDE, "height": _SIDE})
+    category = {"id": 1, "name": "person", "keypoints": names}
+    path = folder / "people.json"
+    path.write_text(json.dumps({"images": images, "annotations": people, "categories": [category]}))
+    return path
+
+
+def draw_person(joints: Any, height: float) -> Any:
+    """The mask (_SIDE, _SIDE), uint8, of a person whose limbs are capsules."""
+    at = dict(zip(COCO_17.names, np.rint(joints).astype(int).tolist(), strict=True))
+    mask = np.zeros((_SIDE, _SIDE), np.uint8)
+    thick = max(3, round(0.055 * height))
+    for a, b in COCO_17.edges:
+        cv2.line(mask, at[a], at[b], 1, thick)
+    trunk = [at[name] for name in ("left_shoulder", "right_shoulder", "right_hip", "left_hip")]
+    cv2.fillPoly(mask, [np.array(trunk)], 1)
+    cv2.circle(mask, at["nose"], round(0.065 * height), 1, -1)
+    return mask
+
+
+def learn_pictures(name: str, annotations: Path, steps: int, out: Path | None) -> dict[str, float]:
+    """Train a variant on the pictures, and judge it on them.
+
+    Returns:
+        AP of `bbox`, and of `segm` and `keypoints` where the variant has them.
+    """
+    torch.manual_seed(0)
+    config = shrink(VARIANTS[name])
+    network = MultitaskRCNN(config).train()
+    samples = read_coco_instances(annotations, annotations.parent, COCO_17.num_keypoints)
+    dataset = DetectionDataset(
+        samples, canvas=Canvas((_SIDE, _SIDE)), flip_index=COCO_17.flip_index, with_masks=config.has_masks
+    )
+    batch = collate_samples([dataset[(0, i)] for i in range(len(dataset))])
+    compute_losses = make_detection_losses()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    for step in range(steps):
+        rate = min(1.0, (step + 1) / 20) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-3 * rate
+        losses = compute_losses(network, batch)
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+    network.eval()
+    found = find_people(network, dataset)
+    results, truth = encode_results(found, samples.image_ids), read_coco_annotations(annotations)
+    kinds = ["bbox"] + ["segm"] * config.has_masks + ["keypoints"] * config.has_keypoints
+    if out is not None:
+        shown: IntArray = np.arange(samples.num_pictures)
+        write_detection_pictures(samples, found, shown, out / f"{name}.jpg")
+        if config.has_keypoints and config.has_offsets:
+            canvas, _ = dataset.letterbox_picture(2)
+            drawn = draw_offsets(canvas, *find_offsets(network, canvas))
+            cv2.imwrite(str(out / f"{name}-offsets.png"), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+    return {kind: evaluate_coco(truth, results, iou_type=kind)["AP"] or 0.0 for kind in kinds}
+
+
+def shrink(config: MultitaskConfig) -> MultitaskConfig:
+    """The same variant with a small body and thin heads."""
+    return replace(
+        config,
+        backbone=ResNetFPNConfig("resnet18", config.backbone.scales, channels=64),
+        num_classes=2,
+        proposals=(200, 100),
+        sampled_proposals=16,
+        box_width=128,
+        mask_layers=(64, 64),
+        keypoint_layers=(64,) * 4,
+        most_people=10,
+    )
+
+
+if __name__ == "__main__":
+    main()
