@@ -1,6 +1,6 @@
 """How long our detector takes for a frame, beside the pose network, and what batches bring.
 
-    python scripts/bench_detector.py [--side 416] [--repeats 15] [--engine auto]
+    python scripts/bench_detector.py [WEIGHTS] [--side 416] [--repeats 15] [--engine auto]
 
 All take turns within each round; the medians are of these rounds. A frame is 1280 x 720, resized included.
 """
@@ -25,6 +25,7 @@ _BATCH = 8
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", nargs="?", default="lite0-person", help="embedded, of a detector")
     parser.add_argument("--side", type=int, default=416, help="longest side of the detector's input")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--engine", default="auto")
@@ -32,8 +33,9 @@ def main() -> None:
     compute = Compute(choose_device(), arguments.engine)
     if compute.device.type == "cpu":
         tune_process(torch_computes=compute.engine == "torch")
-    recipe = DetectorRecipe("lite0-person", weights="lite0-person", longest_side_px=arguments.side)
-    detect = DETECTORS["lite0-person"](recipe, compute, None)
+    name = arguments.weights
+    recipe = DetectorRecipe(name, weights=name, longest_side_px=arguments.side)
+    detect = DETECTORS[name](recipe, compute, None)
     multipose = DETECTORS["movenet-multipose"](DetectorRecipe("movenet-multipose"), compute, None)
     estimate = ESTIMATORS["movenet-thunder"](EstimatorRecipe("movenet-thunder"), compute, None)
     rng = np.random.default_rng(0)
@@ -49,15 +51,15 @@ def main() -> None:
     }
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for i in range(arguments.repeats + 2):
-        for name, run in runs.items():
+        for label, run in runs.items():
             start = time.perf_counter()
             run()
             if i >= 2:
-                seconds[name].append(time.perf_counter() - start)
-    medians_ms = {name: 1000 * statistics.median(times) for name, times in seconds.items()}
-    print(f"{compute.engine} {compute.precision}, input of {arguments.side} px, {arguments.repeats} rounds")
-    for name, median_ms in medians_ms.items():
-        print(f"  {name:<30} {median_ms:7.1f} ms, least {1000 * min(seconds[name]):.1f}")
+                seconds[label].append(time.perf_counter() - start)
+    medians_ms = {label: 1000 * statistics.median(times) for label, times in seconds.items()}
+    print(f"{name} at {arguments.side} px, {compute.engine} {compute.precision}, {arguments.repeats} rounds")
+    for label, median_ms in medians_ms.items():
+        print(f"  {label:<30} {median_ms:7.1f} ms, least {1000 * min(seconds[label]):.1f}")
     one, batch, _, pose = medians_ms.values()
     print(f"  a frame over a person's pose: {one / pose:.2f}")
     print(f"  {_BATCH} frames one by one over {_BATCH} at once: {_BATCH * one / batch:.2f}")

@@ -15,6 +15,8 @@ from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256, coun
 from models.hrnet.network import PoseMoveNet
 from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
 from models.settings import suggest
+from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
+from models.swahr.variants import make_swahr_network
 from posetrack.errors import WeightsError
 from posetrack.skeleton import COCO_17
 from posetrack.weights.published import PUBLISHED
@@ -32,6 +34,7 @@ _EMBEDDED: dict[str, Callable[[], nn.Module]] = {
     "movenet-multipose": lambda: MoveNet(MOVENET_MULTIPOSE),
     "movenet-thunder": lambda: MoveNet(MOVENET_THUNDER),
     "lite0-person": _make_lite0_person,
+    "swahr-movenet-256": lambda: make_swahr_network(BOTTOM_UP_NETWORKS["swahr-movenet"], COCO_17.num_keypoints),
     "thunder-heatmaps-256x192": lambda: PoseMoveNet(MOVENET_THUNDER, COCO_17.num_keypoints),
 }
 """The networks of embedded weights that are of no kind in `IMPORTABLE`."""
