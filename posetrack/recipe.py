@@ -47,7 +47,7 @@ class DetectorRecipe:
         skeleton: The keypoints that a network that gives poses was trained for.
         score_threshold: People below this score are left out.
         nms_iou: Of two boxes that overlap more than this, the surer stays.
-        nms_oks: Of two poses more alike than this (OKS), the surer stays; for networks that find poses.
+        nms_oks: Of two poses more alike than this (OKS), the surer stays; for MoveNet multipose.
         batch_frames: Frames in one call of the network.
         det_every: Look for people in each so many-th frame; in between, people are moved along by flow and
             their poses estimated again, so that this needs an [estimator].

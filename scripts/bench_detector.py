@@ -1,6 +1,7 @@
 """How long our detector takes for a frame, beside the pose network, and what batches bring.
 
-    python scripts/bench_detector.py [WEIGHTS] [--side 416] [--repeats 15] [--engine auto]
+    python scripts/bench_detector.py [--network lite0-person] [--weights NAME_OR_FILE] [--side 416]
+        [--repeats 15] [--engine auto]
 
 All take turns within each round; the medians are of these rounds. A frame is 1280 x 720, resized included.
 """
@@ -16,6 +17,7 @@ import numpy as np
 
 from posetrack.build import DETECTORS, ESTIMATORS
 from posetrack.compute import Compute, choose_device
+from posetrack.predictors.rcnn import DETECTION_NETWORKS
 from posetrack.recipe import DetectorRecipe, EstimatorRecipe
 from posetrack.runtime import tune_process
 
@@ -25,7 +27,8 @@ _BATCH = 8
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("weights", nargs="?", default="lite0-person", help="embedded, of a detector")
+    parser.add_argument("--network", choices=DETECTION_NETWORKS, default="lite0-person")
+    parser.add_argument("--weights", help="name or file; those of the network's name")
     parser.add_argument("--side", type=int, default=416, help="longest side of the detector's input")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--engine", default="auto")
@@ -33,8 +36,8 @@ def main() -> None:
     compute = Compute(choose_device(), arguments.engine)
     if compute.device.type == "cpu":
         tune_process(torch_computes=compute.engine == "torch")
-    name = arguments.weights
-    recipe = DetectorRecipe(name, weights=name, longest_side_px=arguments.side)
+    name = arguments.network
+    recipe = DetectorRecipe(name, weights=arguments.weights or name, longest_side_px=arguments.side)
     detect = DETECTORS[name](recipe, compute, None)
     multipose = DETECTORS["movenet-multipose"](DetectorRecipe("movenet-multipose"), compute, None)
     estimate = ESTIMATORS["movenet-thunder"](EstimatorRecipe("movenet-thunder"), compute, None)

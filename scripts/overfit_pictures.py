@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import tempfile
 import time
 from dataclasses import replace
@@ -42,6 +41,13 @@ from models.rcnn.network import (
     MultitaskRCNN,
 )
 from models.rcnn.train import encode_results, find_people, make_detection_losses
+from models.training.optim import (
+    OptimizerConfig,
+    ScheduleConfig,
+    compute_schedule_factor,
+    make_optimizer,
+    set_learning_rate,
+)
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import read_coco_annotations
 from posetrack.skeleton import COCO_17
@@ -61,6 +67,7 @@ VARIANTS: dict[str, MultitaskConfig] = {
     "keypoint-rcnn": KEYPOINT_RCNN,
 }
 _SIDE = 160
+_RATE = 1e-3
 # Where the joints of someone upright are, in heights from their crown: x to their left, y down.
 _UPRIGHT = {
     "nose": (0.0, 0.07), "left_eye": (0.02, 0.05), "right_eye": (-0.02, 0.05),
@@ -162,11 +169,10 @@ def learn_pictures(name: str, annotations: Path, steps: int, out: Path | None) -
     )
     batch = collate_samples([dataset[(0, i)] for i in range(len(dataset))])
     compute_losses = make_detection_losses()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    optimizer = make_optimizer(network, OptimizerConfig("adamw", learning_rate=_RATE, weight_decay=0.0))
+    schedule = ScheduleConfig("linear", warmup_steps=20)
     for step in range(steps):
-        rate = min(1.0, (step + 1) / 20) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-        for group in optimizer.param_groups:
-            group["lr"] = 1e-3 * rate
+        set_learning_rate(optimizer, _RATE * compute_schedule_factor(schedule, step, 1, steps))
         losses = compute_losses(network, batch)
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
@@ -179,10 +185,13 @@ def learn_pictures(name: str, annotations: Path, steps: int, out: Path | None) -
     if out is not None:
         shown: IntArray = np.arange(samples.num_pictures)
         write_detection_pictures(samples, found, shown, out / f"{name}.jpg")
-        if config.has_keypoints and config.has_offsets:
+        # Heatmaps of the other loss are logits, whose height says little.
+        if config.has_keypoints and config.has_offsets and config.keypoint_loss == "mse":
             canvas, _ = dataset.letterbox_picture(2)
             drawn = draw_offsets(canvas, *find_offsets(network, canvas))
-            cv2.imwrite(str(out / f"{name}-offsets.png"), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+            path = out / f"{name}-offsets.png"
+            if not cv2.imwrite(str(path), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):
+                raise SystemExit(f"{path}: cannot be written")
     return {kind: evaluate_coco(truth, results, iou_type=kind)["AP"] or 0.0 for kind in kinds}
 
 

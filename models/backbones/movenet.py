@@ -155,7 +155,8 @@ class MoveNetMaps(_MoveNetTrunk):
 
         Returns:
             For each of the strides 4, 8, 16 and 32 (B, channels, H / stride, W / stride): what goes into the
-            pyramid and what it makes of it; to the finest MoveNet's heatmaps, as `MoveNetBody` has them.
+            pyramid and, but for the coarsest, what it makes of it; to the finest MoveNet's heatmaps, as
+            `MoveNetBody` has them.
 
         Raises:
             ValueError: H or W is not a multiple of 32.

@@ -12,29 +12,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads
 from torchvision.ops import MultiScaleRoIAlign
 
 from models.backbones.fpn import PyramidBackbone
-from models.backbones.imagenet import normalize_images
 from models.backbones.mobile import EFFICIENTNET_LITE0, MobileBody, MobileConfig
 from models.backbones.movenet import MOVENET_MULTIPOSE, MoveNetConfig, MoveNetMaps
-from models.rcnn.codec import decode_keypoints
-from models.rcnn.heads import KeypointPredictor, MultitaskRoIHeads
+from models.rcnn.heads import KEYPOINT_CELLS, MultitaskRoIHeads, add_keypoints, make_keypoint_parts
 from models.rcnn.ignore import PROPOSAL_LOSSES, IgnoringRPN, Targets
+from models.rcnn.inputs import list_sizes_hw, normalize_bytes
 from models.rcnn.offsets import refine_heatmaps
-from models.rcnn.precise import PreciseAnchors
+from models.rcnn.proposals import SeparableRPNHead, StridedAnchors
 
 NUM_CLASSES = 2
 """Background and person."""
 
 _POOLED_LEVELS = ("0", "1", "2", "3")
-KEYPOINT_CELLS = 14
-"""Each way, of the regions that the keypoint head looks at."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +126,9 @@ class PersonDetector(nn.Module):
                 it. Without, all of it.
 
         Returns:
-            In training, scalars by name: `objectness`, `proposal_box`, `person`, `box` and `keypoint`. In
-            evaluation, for each picture, best first, `boxes` (N, 4) xyxy, `scores` (N,), `keypoints` (N, K, 2)
-            xy and `keypoint_scores` (N, K), the heatmaps' values.
+            In training, scalars by name: `objectness`, `proposal_box`, `person` and `box`; with a keypoint head
+            `keypoint`. In evaluation, for each picture, best first, `boxes` (N, 4) xyxy and `scores` (N,); with
+            a keypoint head `keypoints` (N, K, 2) xy and `keypoint_scores` (N, K), the heatmaps' values.
 
         Raises:
             ValueError: There are no targets in training, or a side is not a multiple of 32.
@@ -143,8 +138,8 @@ class PersonDetector(nn.Module):
             return self.find_people(outputs, (images.shape[2], images.shape[3]), sizes_wh)
         if targets is None:
             raise ValueError("PersonDetector needs targets in training; call eval() to find people")
-        images = _normalize_bytes(images)
-        sizes_hw = _list_sizes_hw(images.shape, sizes_wh)
+        images = normalize_bytes(images)
+        sizes_hw = list_sizes_hw(images.shape, sizes_wh)
         pyramid = self.backbone(images)
         proposals, proposal_losses = self.rpn(ImageList(images, sizes_hw), pyramid, targets)
         _, losses = self.roi_heads(pyramid, proposals, sizes_hw, targets)
@@ -177,7 +172,7 @@ class PersonDetector(nn.Module):
         maps = outputs[: len(_POOLED_LEVELS)]
         heads = outputs[len(_POOLED_LEVELS) :]
         objectness, deltas = list(heads[: len(heads) // 2]), list(heads[len(heads) // 2 :])
-        sizes_hw = _list_sizes_hw((len(maps[0]), 3, *input_hw), sizes_wh)
+        sizes_hw = list_sizes_hw((len(maps[0]), 3, *input_hw), sizes_wh)
         proposals = self.rpn.propose(objectness, deltas, input_hw, sizes_hw)
         pyramid = OrderedDict(zip(_POOLED_LEVELS, maps, strict=True))
         pooled = self.roi_heads.box_roi_pool(pyramid, proposals, sizes_hw)
@@ -188,13 +183,12 @@ class PersonDetector(nn.Module):
             pooled = self.roi_heads.keypoint_roi_pool(pyramid, boxes, sizes_hw)
             heatmaps, offsets_xy = (keypoint_part or KeypointPart(self))(pooled)
             refined = refine_heatmaps(heatmaps, offsets_xy.unflatten(1, (-1, 2)))
-            for person, own in zip(people, torch.split(refined, [len(b) for b in boxes]), strict=True):
-                person["keypoints"], person["keypoint_scores"] = decode_keypoints(own, person["boxes"])
+            add_keypoints(people, refined)
         return people
 
 
 def make_person_detector(config: DetectorConfig) -> PersonDetector:
-    """Make a detector with random weights; `load_lite0_weights(detector.backbone.body, path)` gives it a start.
+    """Make a detector with random weights; `models.rcnn.start.load_start` gives it a start.
 
     Args:
         config: Which one, such as `LITE0_DETECTOR`.
@@ -225,7 +219,7 @@ class DensePart(nn.Module):
             The maps that regions are cut from, four (B, C, H / s, W / s), s = 4, 8, 16, 32; the objectness of
             each level (B, A, H / s, W / s), s = 4 to 64; the box deltas of each level (B, 4 A, H / s, W / s).
         """
-        pyramid = self.backbone(_normalize_bytes(images))
+        pyramid = self.backbone(normalize_bytes(images))
         objectness, deltas = self.head(list(pyramid.values()))
         return (*(pyramid[name] for name in _POOLED_LEVELS), *objectness, *deltas)
 
@@ -268,58 +262,6 @@ class KeypointPart(nn.Module):
         return heatmaps, offsets_xy.flatten(1, 2)
 
 
-class SeparableRPNHead(nn.Module):
-    """The head of a region proposal network with one separable convolution, shared by all levels.
-
-    Args:
-        channels: Of the pyramid.
-        anchors: In each cell.
-    """
-
-    def __init__(self, channels: int, anchors: int) -> None:
-        super().__init__()
-        self.conv = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
-            nn.Conv2d(channels, channels, 1),
-            nn.ReLU(),
-        )
-        self.cls_logits = nn.Conv2d(channels, anchors, 1)
-        self.bbox_pred = nn.Conv2d(channels, anchors * 4, 1)
-        for layer in (self.cls_logits, self.bbox_pred):
-            nn.init.normal_(layer.weight, std=0.01)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
-
-    def forward(self, pyramid: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Map each level (B, C, H, W) to objectness (B, A, H, W) and box deltas (B, 4 A, H, W)."""
-        hidden = [self.conv(level) for level in pyramid]
-        return [self.cls_logits(level) for level in hidden], [self.bbox_pred(level) for level in hidden]
-
-
-class StridedAnchors(PreciseAnchors):
-    """torchvision's anchors at given strides.
-
-    torchvision divides the picture's side by the map's, which is wrong where the side is no multiple of the
-    stride: 416 px have 7 cells of 64 px.
-
-    Args:
-        sizes_px: Of each level.
-        ratios: Height by width.
-        strides: Of each level, in pixels.
-    """
-
-    def __init__(self, sizes_px: Sequence[int], ratios: Sequence[float], strides: Sequence[int]) -> None:
-        super().__init__(tuple((size,) for size in sizes_px), (tuple(ratios),) * len(sizes_px))
-        self.strides = tuple(strides)
-
-    def grid_anchors(self, grid_sizes: list[list[int]], strides: list[list[Tensor]]) -> list[Tensor]:
-        """Lay the anchors out; as torchvision, but for the strides, which are those given at first."""
-        device = strides[0][0].device
-        fixed = [[torch.tensor(stride, device=device)] * 2 for stride in self.strides]
-        anchors: list[Tensor] = super().grid_anchors(grid_sizes, fixed)
-        return anchors
-
-
 def _make_body(config: MobileConfig | MoveNetConfig) -> MobileBody | MoveNetMaps:
     return MoveNetMaps(config) if isinstance(config, MoveNetConfig) else MobileBody(config)
 
@@ -339,13 +281,10 @@ def _make_rpn(config: DetectorConfig) -> IgnoringRPN:
 def _make_roi_heads(config: DetectorConfig) -> MultitaskRoIHeads:
     keypoint_parts: dict[str, nn.Module] = {}
     if config.keypoint_layers:
-        keypoint_parts = {
-            "keypoint_roi_pool": _make_pool(config, KEYPOINT_CELLS),
-            "keypoint_head": KeypointRCNNHeads(config.channels, config.keypoint_layers),
-            "keypoint_predictor": KeypointPredictor(
-                config.keypoint_layers[-1], config.num_keypoints, has_offsets=True, loss="mse"
-            ),
-        }
+        pool = _make_pool(config, KEYPOINT_CELLS)
+        keypoint_parts = make_keypoint_parts(
+            pool, config.channels, config.keypoint_layers, config.num_keypoints, has_offsets=True, loss="mse"
+        )
     return MultitaskRoIHeads(
         _make_pool(config, config.roi_cells),
         TwoMLPHead(config.channels * config.roi_cells**2, config.head_width),
@@ -366,16 +305,3 @@ def _make_pool(config: DetectorConfig, cells: int) -> MultiScaleRoIAlign:
     return MultiScaleRoIAlign(
         list(_POOLED_LEVELS), cells, sampling_ratio=2, canonical_scale=config.roi_canonical_px
     )
-
-
-def _normalize_bytes(images: Tensor) -> Tensor:
-    return images if images.is_floating_point() else normalize_images(images)
-
-
-def _list_sizes_hw(shape: Sequence[int], sizes_wh: Sequence[tuple[int, int]] | None) -> list[tuple[int, int]]:
-    B, _, H, W = shape
-    if sizes_wh is None:
-        return [(H, W)] * B
-    if len(sizes_wh) != B:
-        raise ValueError(f"sizes_wh: {len(sizes_wh)} sizes for {B} pictures")
-    return [(height, width) for width, height in sizes_wh]

@@ -10,12 +10,13 @@ from collections import OrderedDict
 from typing import Literal
 
 import torch
-from torch import Tensor
-from torchvision.models.detection.keypoint_rcnn import KeypointRCNNPredictor
+from torch import Tensor, nn
+from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
 from torchvision.models.detection.roi_heads import (
     fastrcnn_loss,
     maskrcnn_inference,
 )
+from torchvision.ops import MultiScaleRoIAlign
 
 from models.rcnn.codec import decode_keypoints
 from models.rcnn.ignore import IgnoringRoIHeads, Targets
@@ -25,6 +26,9 @@ from models.rcnn.offsets import refine_heatmaps
 KeypointLoss = Literal["mse", "cross_entropy"]
 
 Pyramid = OrderedDict[str, Tensor]
+
+KEYPOINT_CELLS = 14
+"""Each way, of the regions that the keypoint head looks at."""
 
 # The heatmaps begin at about 0.02, near the share of cells that a Gaussian covers.
 _FIRST_LOGIT = -4.0
@@ -78,6 +82,43 @@ class KeypointPredictor(KeypointRCNNPredictor):  # type: ignore[misc]
         return heatmaps if offsets_xy is None else refine_heatmaps(heatmaps, offsets_xy)
 
 
+def make_keypoint_parts(
+    pool: MultiScaleRoIAlign,
+    in_channels: int,
+    layers: tuple[int, ...],
+    num_keypoints: int,
+    *,
+    has_offsets: bool,
+    loss: KeypointLoss,
+) -> dict[str, nn.Module]:
+    """Make what `MultitaskRoIHeads` takes to find keypoints, under its names.
+
+    Args:
+        pool: Cuts regions of `KEYPOINT_CELLS` cells each way out of the pyramid.
+        in_channels: Of the pyramid.
+        layers: Channels of the head's convolutions.
+        num_keypoints: K.
+        has_offsets: As for `KeypointPredictor`.
+        loss: Likewise.
+    """
+    return {
+        "keypoint_roi_pool": pool,
+        "keypoint_head": KeypointRCNNHeads(in_channels, layers),
+        "keypoint_predictor": KeypointPredictor(layers[-1], num_keypoints, has_offsets=has_offsets, loss=loss),
+    }
+
+
+def add_keypoints(people: list[dict[str, Tensor]], heatmaps: Tensor) -> None:
+    """Find the keypoints of each picture's people, and put them beside their boxes.
+
+    Args:
+        people: For each picture `boxes` (N, 4); they get `keypoints` (N, K, 2) xy and `keypoint_scores` (N, K).
+        heatmaps: (M, K, S, S), refined, of the people of all pictures.
+    """
+    for person, own in zip(people, torch.split(heatmaps, [len(each["boxes"]) for each in people]), strict=True):
+        person["keypoints"], person["keypoint_scores"] = decode_keypoints(own, person["boxes"])
+
+
 class MultitaskRoIHeads(IgnoringRoIHeads):
     """torchvision's heads with the multitask paper's losses, and with people that lack masks or keypoints."""
 
@@ -113,8 +154,7 @@ class MultitaskRoIHeads(IgnoringRoIHeads):
                 person["masks"] = mask[:, 0]
         if self.has_keypoint():
             heatmaps = self._run_keypoints(features, boxes, image_shapes)
-            for person, part in zip(people, torch.split(heatmaps, [len(b) for b in boxes]), strict=True):
-                person["keypoints"], person["keypoint_scores"] = decode_keypoints(part, person["boxes"])
+            add_keypoints(people, heatmaps)
         return people, {}
 
     def _run_boxes(

@@ -17,7 +17,6 @@ from torchvision.models.detection.faster_rcnn import (
     TwoMLPHead,
 )
 from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads
 from torchvision.models.detection.mask_rcnn import (
     MaskRCNNHeads,
     MaskRCNNPredictor,
@@ -25,11 +24,11 @@ from torchvision.models.detection.mask_rcnn import (
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
-from models.backbones.imagenet import normalize_images
 from models.backbones.resnet_fpn import MULTI_SCALE, SINGLE_SCALE, ResNetFPNConfig, make_resnet_fpn
 from models.rcnn.deform import deform_convolutions
-from models.rcnn.heads import KeypointLoss, KeypointPredictor, MultitaskRoIHeads
+from models.rcnn.heads import KEYPOINT_CELLS, KeypointLoss, MultitaskRoIHeads, make_keypoint_parts
 from models.rcnn.ignore import PROPOSAL_LOSSES, IgnoringRPN, Targets
+from models.rcnn.inputs import list_sizes_hw, normalize_bytes
 from models.rcnn.precise import PreciseAnchors
 
 ANCHOR_SIZES_PX = {
@@ -175,12 +174,8 @@ class MultitaskRCNN(nn.Module):
         """
         if self.training and targets is None:
             raise ValueError("MultitaskRCNN needs targets in training; call eval() to find people")
-        B, _, H, W = images.shape
-        if sizes_wh is not None and len(sizes_wh) != B:
-            raise ValueError(f"sizes_wh: {len(sizes_wh)} sizes for {B} pictures")
-        if not images.is_floating_point():
-            images = normalize_images(images)
-        sizes_hw = [(H, W)] * B if sizes_wh is None else [(height, width) for width, height in sizes_wh]
+        sizes_hw = list_sizes_hw(images.shape, sizes_wh)
+        images = normalize_bytes(images)
         pyramid = self.backbone(images)
         proposals, proposal_losses = self.rpn(ImageList(images, sizes_hw), pyramid, targets)
         people, losses = self.roi_heads(pyramid, proposals, sizes_hw, targets)
@@ -216,16 +211,14 @@ def _make_roi_heads(config: MultitaskConfig) -> MultitaskRoIHeads:
             "mask_predictor": MaskRCNNPredictor(layers[-1], layers[-1], config.num_classes),
         }
     if config.has_keypoints:
-        pools |= {
-            "keypoint_roi_pool": _make_pool(config, 14),
-            "keypoint_head": KeypointRCNNHeads(channels, config.keypoint_layers),
-            "keypoint_predictor": KeypointPredictor(
-                config.keypoint_layers[-1],
-                config.num_keypoints,
-                has_offsets=config.has_offsets,
-                loss=config.keypoint_loss,
-            ),
-        }
+        pools |= make_keypoint_parts(
+            _make_pool(config, KEYPOINT_CELLS),
+            channels,
+            config.keypoint_layers,
+            config.num_keypoints,
+            has_offsets=config.has_offsets,
+            loss=config.keypoint_loss,
+        )
         if config.deformed == "backbone+head":
             deform_convolutions(pools["keypoint_head"], is_modulated=config.is_modulated)
     return MultitaskRoIHeads(

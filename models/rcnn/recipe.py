@@ -67,8 +67,8 @@ class NetworkRecipe:
 
     Attributes:
         name: A key of `NETWORKS`.
-        body: Weights of ImageNet that its body starts from, or a safetensors file of the whole network.
-            Relative to the data folder; empty starts at random.
+        body: Weights of ImageNet or MoveNet that its body starts from, or a safetensors file of the whole
+            network. Relative to the data folder; empty starts at random.
         frozen_stages: So many of the body's stages, from the stem on, do not learn; of MoveNet's, blocks.
         is_batch_norm_frozen: Whether the body's batch norms keep their statistics: small batches have worse.
         proposals: How many of each picture, and of each level, reach the second stage in training; 0 leaves the

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from models.backbones.mobile import MobileBody, load_lite0_weights
 from models.backbones.movenet import MoveNetMaps
@@ -19,6 +20,7 @@ _UNUSED = ("fc.",)
 _COUNTER = "num_batches_tracked"
 # What deformable convolutions have besides their kernels.
 _OFFSETS = ".offset."
+_KEYPOINT_HEAD = ("roi_heads.keypoint_head.", "roi_heads.keypoint_predictor.")
 
 
 def load_start(network: PersonDetector | MultitaskRCNN, path: Path) -> None:
@@ -26,9 +28,9 @@ def load_start(network: PersonDetector | MultitaskRCNN, path: Path) -> None:
 
     Args:
         network: To fill.
-        path: A `.safetensors` file of the whole network, or of its body: ImageNet's ResNet by torchvision's
-            names, of which deformable convolutions take the kernels. A mobile body takes the `.pth` file that
-            `models.backbones.mobile.load_lite0_weights` does, MoveNet's body a `.safetensors` file of MoveNet.
+        path: A `.safetensors` file of the whole network, whose keypoint head may be missing, or of its body:
+            ImageNet's ResNet by torchvision's names, of which deformable convolutions take the kernels, or
+            MoveNet. A mobile body takes the `.pth` file that `models.backbones.mobile.load_lite0_weights` does.
 
     Raises:
         TrainingError: It is missing, unreadable, or of another network.
@@ -47,7 +49,7 @@ def load_start(network: PersonDetector | MultitaskRCNN, path: Path) -> None:
             return
         state = load_file(path)
         if any(name.startswith("rpn.") for name in state):
-            network.load_state_dict(state)
+            _load_whole(network, state)
             return
         if isinstance(body, MoveNetMaps):
             load_body(body, path, heads=())
@@ -67,3 +69,11 @@ def load_start(network: PersonDetector | MultitaskRCNN, path: Path) -> None:
     wrong = [name for name in missing if _OFFSETS not in name and not name.endswith(_COUNTER)] + unknown
     if wrong:
         raise TrainingError(f"{path}: does not fit the network's body: {', '.join(wrong[:3])}")
+
+
+def _load_whole(network: PersonDetector | MultitaskRCNN, state: dict[str, Tensor]) -> None:
+    """Load the weights of one like it; a keypoint head that the other lacks keeps its own."""
+    own = network.state_dict()
+    if not any(name.startswith(_KEYPOINT_HEAD) for name in state):
+        state = state | {name: value for name, value in own.items() if name.startswith(_KEYPOINT_HEAD)}
+    network.load_state_dict(state)

@@ -125,6 +125,8 @@ def make_optimizer(
     """
     if config.body_factor != 1 and not body:
         raise TrainingError("optimizer.body_factor: this network learns as a whole; take it out")
+    if config.body_factor == 1:
+        body = ()
     named = [(name.startswith(body), p) for name, p in network.named_parameters() if p.requires_grad]
     parameters = [parameter for _, parameter in named]
     groups = [

@@ -13,13 +13,13 @@ from torch import Tensor
 from models.data.letterbox import CANVAS_COLOR
 from models.engines.engine import Engine
 from models.rcnn.detector import (
-    KEYPOINT_CELLS,
     BoxPart,
     DensePart,
     DetectorConfig,
     KeypointPart,
     make_person_detector,
 )
+from models.rcnn.heads import KEYPOINT_CELLS
 from models.rcnn.recipe import NETWORKS
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray, Instances

@@ -100,15 +100,23 @@ def _release(name: str, kind: str, *, ap: float, size_bytes: int, sha256: str) -
     )
 
 
-def _torchvision(kind: str, file_name: str, stated: str, num_keypoints: int = 17) -> PublishedWeights:
+def _torchvision(
+    kind: str,
+    file_name: str,
+    stated: str,
+    *,
+    num_keypoints: int = 17,
+    size_bytes: int | None = None,
+    sha256: str | None = None,
+) -> PublishedWeights:
     """An entry of torchvision's, whose file names tell the first eight digits: `NAME-DIGITS.pth`."""
     return PublishedWeights(
         name=kind,
         kind=kind,
         file_name=file_name,
         urls=(f"https://download.pytorch.org/models/{file_name}",),
-        sha256=file_name.removesuffix(".pth").rpartition("-")[2],
-        size_bytes=None,
+        sha256=sha256 or file_name.removesuffix(".pth").rpartition("-")[2],
+        size_bytes=size_bytes,
         licence="BSD-3-Clause",
         source=_TORCHVISION,
         stated=f"{stated} (COCO val2017)",
@@ -176,9 +184,28 @@ _ENTRIES = (
         (0.686, 0.731),
         measured=_BOTTOM_UP,
     ),
-    _torchvision("faster-rcnn-r50", "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth", "box AP 0.370", 0),
-    _torchvision("mask-rcnn-r50", "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", "box AP 0.379, mask AP 0.346", 0),
-    _torchvision("keypoint-rcnn-r50", "keypointrcnn_resnet50_fpn_coco-fc266e95.pth", "box AP 0.546, AP 0.650"),
+    _torchvision(
+        "faster-rcnn-r50",
+        "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth",
+        "box AP 0.370",
+        num_keypoints=0,
+        size_bytes=167_502_836,
+        sha256="258fb6c638b15964ddcdd1ae0748c5eef1be9e732750120cc857feed3faac384",
+    ),
+    _torchvision(
+        "mask-rcnn-r50",
+        "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth",
+        "box AP 0.379, mask AP 0.346",
+        num_keypoints=0,
+        size_bytes=178_090_079,
+    ),
+    _torchvision(
+        "keypoint-rcnn-r50",
+        "keypointrcnn_resnet50_fpn_coco-fc266e95.pth",
+        "box AP 0.546, AP 0.650",
+        size_bytes=237_034_793,
+        sha256="fc266e953d2b302cdcbb9ae66f71f6b0d4649928bf02dc573961e361e4918926",
+    ),
     _release(
         "hrnet-w32-256x192-release",
         "hrnet-w32-256x192",

@@ -3,6 +3,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from models.backbones.hrnet import HRNetConfig
 from models.rcnn.network import MultitaskConfig
 from models.rcnn.recipe import NETWORKS
 from models.swahr.network import HigherHRNet
-from posetrack.build import DETECTORS, build_pipeline
+from posetrack.build import DETECTORS, build_networks, build_pipeline
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError, WeightsError
 from posetrack.predictors import hrnet, multitask, rcnn, swahr
@@ -47,6 +48,13 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     # Frames that come one by one are not held back by a queue.
     assert len(build_pipeline(recipe, COMPUTE, batch_frames=1).processors) == len(stages) - len(ahead)
     assert len(build_pipeline(recipe, COMPUTE, smoothed=True).processors) == len(plain.processors) + 1
+
+
+@pytest.mark.parametrize("name", ["bottomup", "lite0"])
+def test_nobody_is_found_in_nothing(name):
+    networks = build_networks(read_recipe(name), COMPUTE, batch_frames=1)
+    (people,) = networks.detector([np.full((90, 120, 3), 128, np.uint8)])
+    assert len(people) == 0
 
 
 def test_unknown_networks_are_named():

@@ -204,6 +204,20 @@ def test_a_resnet_body_takes_imagenet_weights(tmp_path):
         assert torch.equal(value, network.state_dict()[name])
 
 
+def test_a_keypoint_head_is_added_to_a_detector(tmp_path):
+    config = replace(LITE0_DETECTOR, channels=16, head_width=16)
+    found = make_person_detector(config)
+    path = tmp_path / "detector.safetensors"
+    save_file(found.state_dict(), path)
+    network = make_person_detector(replace(config, keypoint_layers=(8,)))
+    head = network.roi_heads.keypoint_head[0].weight.clone()
+    load_start(network, path)
+    assert torch.equal(network.rpn.head.cls_logits.weight, found.rpn.head.cls_logits.weight)
+    assert torch.equal(network.roi_heads.keypoint_head[0].weight, head)
+    with pytest.raises(TrainingError, match="does not fit"):
+        load_start(make_person_detector(replace(config, head_width=8)), path)
+
+
 def test_movenets_body_takes_movenets_weights():
     network = make_person_detector(replace(MOVENET_DETECTOR, channels=16, head_width=16))
     weights = Path(models.__file__).parent / "weights" / "movenet-multipose.safetensors"

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import models
 from models.rcnn.recipe import read_detection_recipe
 from models.training.distributed import World
 from posetrack.skeleton import COCO_17
@@ -167,3 +169,22 @@ def test_a_recipe_becomes_a_training(data):
     header, row = (data / "out" / "evaluation.csv").read_text().splitlines()
     assert header.startswith("step,epoch,AP,AP50")
     assert row.startswith("1,1,")
+
+
+def test_a_body_learns_at_a_rate_of_its_own(data):
+    movenet = Path(models.__file__).parent / "weights" / "movenet-multipose.safetensors"
+    text = RECIPE.format(more="").replace("lite0-person", "movenet-multitask")
+    (data / "recipe.toml").write_text(text + "[optimizer]\nbody_factor = 0.1\n")
+    recipe = read_detection_recipe(data / "recipe.toml")
+    run = replace(make_run(data), weights=movenet)
+    trainer = make_detection_trainer(recipe, run)
+    body = trainer.network.backbone.body
+    slow = [
+        p for group in trainer.optimizer.param_groups if group["rate_factor"] == 0.1 for p in group["params"]
+    ]
+    assert {id(p) for p in slow} == {id(p) for p in body.parameters() if p.requires_grad}
+    stem, pyramid = body.backbone.stem.weight.clone(), body.pyramid.top.weight.clone()
+    trainer.run()
+    assert torch.equal(body.backbone.stem.weight, stem)
+    assert not torch.equal(body.pyramid.top.weight, pyramid)
+    assert "keypoints_AP" in (data / "out" / "evaluation.csv").read_text()
