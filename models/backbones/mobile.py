@@ -12,10 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import timm
 import torch
 import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
-from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 MOBILE_STRIDES = (4, 8, 16, 32)
@@ -94,12 +92,7 @@ class MobileBody(nn.Module):
     def __init__(self, config: MobileConfig) -> None:
         super().__init__()
         self.config = config
-        network: Any = timm.create_model(
-            config.name,
-            pretrained=False,
-            features_only=True,
-            out_indices=(1, 2, 3, 4),
-        )
+        network = _create_model(config.name)
         _fix_padding(network)
         self.channels: tuple[int, ...] = tuple(network.feature_info.channels())
         # By index, what went into the linear convolutions while `forward` runs.
@@ -152,8 +145,17 @@ class _CentredConv2d(nn.Conv2d):
         return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
+def _create_model(name: str, **settings: Any) -> Any:
+    """Make a body of timm, which takes long to import; other bodies do not need it."""
+    import timm
+
+    return timm.create_model(name, pretrained=False, features_only=True, out_indices=(1, 2, 3, 4), **settings)
+
+
 def _fix_padding(network: nn.Module) -> None:
     """Put `_CentredConv2d` in the place of timm's convolutions, which look at the size of each map."""
+    from timm.layers.conv2d_same import Conv2dSame
+
     for name, part in list(network.named_modules()):
         if isinstance(part, Conv2dSame):
             convolution = _CentredConv2d(
@@ -172,9 +174,7 @@ def _fix_padding(network: nn.Module) -> None:
 def _list_expansions(name: str) -> tuple[tuple[int, ...], list[str]]:
     """The channels of the maps before the linear convolutions, and timm's names of the parts they go into."""
     with torch.device("meta"):
-        info: Any = timm.create_model(
-            name, pretrained=False, features_only=True, out_indices=(1, 2, 3, 4), feature_location="expansion"
-        ).feature_info
+        info = _create_model(name, feature_location="expansion").feature_info
     return tuple(info.channels()), info.module_name()
 
 
