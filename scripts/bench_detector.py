@@ -1,6 +1,6 @@
 """How long our detector takes for a frame, beside the pose network, and what batches bring.
 
-    python scripts/bench_detector.py [--network lite0-person] [--weights NAME_OR_FILE] [--side 416]
+    python scripts/bench_detector.py [--network movenet-person] [--weights NAME_OR_FILE] [--side 416]
         [--repeats 15] [--engine auto]
 
 All take turns within each round; the medians are of these rounds. A frame is 1280 x 720, resized included.
@@ -27,7 +27,7 @@ _BATCH = 8
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", choices=DETECTION_NETWORKS, default="lite0-person")
+    parser.add_argument("--network", choices=DETECTION_NETWORKS, default="movenet-person")
     parser.add_argument("--weights", help="name or file; those of the network's name")
     parser.add_argument("--side", type=int, default=416, help="longest side of the detector's input")
     parser.add_argument("--repeats", type=int, default=15)

@@ -1,6 +1,6 @@
 """Put trained weights into the package: in half precision, under their name, with the digest to enter.
 
-    python scripts/embed_weights.py checkpoints/lite0-person-320/weights.safetensors lite0-person
+    python scripts/embed_weights.py checkpoints/movenet-person-320/weights.safetensors movenet-person
 
 Prints the line for `EMBEDDED_SHA256` in `models/checkpoints.py`. The card `models/weights/NAME.md` and the line
 in NOTICE are written by hand.

@@ -23,17 +23,17 @@ from posetrack.weights.published import PUBLISHED
 from posetrack.weights.store import find_file, find_weights, load_weights, read_card
 
 
-def _make_lite0_person() -> nn.Module:
-    # It takes longer to import than torch itself.
-    from models.rcnn.detector import LITE0_DETECTOR, make_person_detector
+def _make_movenet_person() -> nn.Module:
+    # torchvision takes as long to import as torch itself.
+    from models.rcnn.detector import MOVENET_DETECTOR, make_person_detector
 
-    return make_person_detector(LITE0_DETECTOR)
+    return make_person_detector(MOVENET_DETECTOR)
 
 
 _EMBEDDED: dict[str, Callable[[], nn.Module]] = {
     "movenet-multipose": lambda: MoveNet(MOVENET_MULTIPOSE),
     "movenet-thunder": lambda: MoveNet(MOVENET_THUNDER),
-    "lite0-person": _make_lite0_person,
+    "movenet-person": _make_movenet_person,
     "swahr-movenet-256": lambda: make_swahr_network(BOTTOM_UP_NETWORKS["swahr-movenet"], COCO_17.num_keypoints),
     "thunder-heatmaps-256x192": lambda: PoseMoveNet(MOVENET_THUNDER, COCO_17.num_keypoints),
 }

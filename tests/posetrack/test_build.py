@@ -50,7 +50,7 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     assert len(build_pipeline(recipe, COMPUTE, smoothed=True).processors) == len(plain.processors) + 1
 
 
-@pytest.mark.parametrize("name", ["bottomup", "lite0"])
+@pytest.mark.parametrize("name", ["bottomup", "default"])
 def test_nobody_is_found_in_nothing(name):
     networks = build_networks(read_recipe(name), COMPUTE, batch_frames=1)
     (people,) = networks.detector([np.full((90, 120, 3), 128, np.uint8)])
