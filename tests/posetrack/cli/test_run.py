@@ -103,11 +103,17 @@ def test_the_overlay_has_every_frame_and_people_drawn_in(whole_run):
         assert drawn.streams.video[0].average_rate == 25
         assert drawn.streams.video[0].codec_context.name == "h264"
         pairs = zip(drawn.decode(video=0), plain.decode(video=0), strict=True)
-        change = [
-            np.abs(a.to_ndarray(format="rgb24").astype(int) - b.to_ndarray(format="rgb24")).mean()
-            for a, b in pairs
-        ]
-    assert np.mean(change[90:109]) > 2 * np.mean(change[18:25])
+        change = np.array(
+            [
+                np.abs(a.to_ndarray(format="rgb24").astype(int) - b.to_ndarray(format="rgb24")).mean()
+                for a, b in pairs
+            ]
+        )
+    records = read_records(whole_run / "poses.jsonl")
+    is_empty = np.array([not record["people"] for record in records])
+    assert is_empty.any()
+    # Trails outlive their people by a while, so that of the empty frames the plainest counts.
+    assert np.mean(change[90:109]) > 2 * change[is_empty].min()
 
 
 def test_every_format_is_written(whole_run):
