@@ -12,6 +12,7 @@ Ye and Ma, "Offset Allows for Extra Flexibility", 2021, section 3.3.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor
 from torchvision.models.detection.roi_heads import (
     heatmaps_to_keypoints,
@@ -20,6 +21,7 @@ from torchvision.models.detection.roi_heads import (
 
 SIGMA_CELLS = 1.0
 """Standard deviation of the Gaussians."""
+_PEAK_CELLS = 5
 
 
 def encode_keypoints(keypoints_xyv: Tensor, boxes_xyxy: Tensor, side: int) -> Tensor:
@@ -59,6 +61,20 @@ def decode_keypoints(heatmaps: Tensor, boxes_xyxy: Tensor) -> tuple[Tensor, Tens
     """
     keypoints, scores = heatmaps_to_keypoints(heatmaps.float(), boxes_xyxy.float())
     return keypoints[..., :2], scores
+
+
+def score_peaks(logits: Tensor) -> Tensor:
+    """How sure maps that were trained by cross-entropy are of their peaks.
+
+    Args:
+        logits: (N, K, S, S).
+
+    Returns:
+        (N, K), in 0..1: the probability, which all cells share, of the 5 x 5 cells that have most of it.
+    """
+    shares = logits.float().flatten(2).softmax(dim=2).reshape(logits.shape)
+    windows = F.avg_pool2d(shares, _PEAK_CELLS, stride=1, padding=_PEAK_CELLS // 2, divisor_override=1)
+    return windows.amax(dim=(2, 3)).clamp(max=1)
 
 
 def decode_masks(masks: Tensor, boxes_xyxy: Tensor, size_wh: tuple[int, int]) -> Tensor:

@@ -20,7 +20,13 @@ from torchvision.ops import MultiScaleRoIAlign
 from models.backbones.fpn import PyramidBackbone
 from models.backbones.mobile import EFFICIENTNET_LITE0, MobileBody, MobileConfig
 from models.backbones.movenet import MOVENET_MULTIPOSE, MoveNetConfig, MoveNetMaps
-from models.rcnn.heads import KEYPOINT_CELLS, MultitaskRoIHeads, add_keypoints, make_keypoint_parts
+from models.rcnn.heads import (
+    KEYPOINT_CELLS,
+    KeypointLoss,
+    MultitaskRoIHeads,
+    add_keypoints,
+    make_keypoint_parts,
+)
 from models.rcnn.ignore import PROPOSAL_LOSSES, IgnoringRPN, Targets
 from models.rcnn.inputs import list_sizes_hw, normalize_bytes
 from models.rcnn.offsets import refine_heatmaps
@@ -54,6 +60,7 @@ class DetectorConfig:
         head_width: Hidden features of the second stage.
         keypoint_layers: Channels of the convolutions of the keypoint head; without any there are no keypoints.
         num_keypoints: K.
+        keypoint_loss: `mse` or `cross_entropy`, as `models.rcnn.network.MultitaskConfig` has it.
         keypoint_weight: Of their loss, against those of boxes; 1 is Eq. 1 of the multitask paper.
         score_threshold: People with a lower score are left out.
         nms: Of two people with a larger IoU one goes.
@@ -77,6 +84,7 @@ class DetectorConfig:
     head_width: int = 256
     keypoint_layers: tuple[int, ...] = ()
     num_keypoints: int = 17
+    keypoint_loss: KeypointLoss = "cross_entropy"
     keypoint_weight: float = 0.2
     score_threshold: float = 0.05
     nms: float = 0.5
@@ -128,7 +136,8 @@ class PersonDetector(nn.Module):
         Returns:
             In training, scalars by name: `objectness`, `proposal_box`, `person` and `box`; with a keypoint head
             `keypoint`. In evaluation, for each picture, best first, `boxes` (N, 4) xyxy and `scores` (N,); with
-            a keypoint head `keypoints` (N, K, 2) xy and `keypoint_scores` (N, K), the heatmaps' values.
+            a keypoint head `keypoints` (N, K, 2) xy and `keypoint_scores` (N, K) in 0..1, the heatmaps' values
+            or, after `cross_entropy`, what `models.rcnn.codec.score_peaks` makes of them.
 
         Raises:
             ValueError: There are no targets in training, or a side is not a multiple of 32.
@@ -183,7 +192,7 @@ class PersonDetector(nn.Module):
             pooled = self.roi_heads.keypoint_roi_pool(pyramid, boxes, sizes_hw)
             heatmaps, offsets_xy = (keypoint_part or KeypointPart(self))(pooled)
             refined = refine_heatmaps(heatmaps, offsets_xy.unflatten(1, (-1, 2)))
-            add_keypoints(people, refined)
+            add_keypoints(people, refined, are_shares_scored=self.config.keypoint_loss == "cross_entropy")
         return people
 
 
@@ -283,7 +292,12 @@ def _make_roi_heads(config: DetectorConfig) -> MultitaskRoIHeads:
     if config.keypoint_layers:
         pool = _make_pool(config, KEYPOINT_CELLS)
         keypoint_parts = make_keypoint_parts(
-            pool, config.channels, config.keypoint_layers, config.num_keypoints, has_offsets=True, loss="mse"
+            pool,
+            config.channels,
+            config.keypoint_layers,
+            config.num_keypoints,
+            has_offsets=True,
+            loss=config.keypoint_loss,
         )
     return MultitaskRoIHeads(
         _make_pool(config, config.roi_cells),

@@ -6,6 +6,7 @@ through torchvision, whose names the parts have, so that its weights load.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import Literal
 
@@ -18,7 +19,7 @@ from torchvision.models.detection.roi_heads import (
 )
 from torchvision.ops import MultiScaleRoIAlign
 
-from models.rcnn.codec import decode_keypoints
+from models.rcnn.codec import SIGMA_CELLS, decode_keypoints, score_peaks
 from models.rcnn.ignore import IgnoringRoIHeads, Targets
 from models.rcnn.losses import compute_keypoint_entropy, compute_keypoint_loss, compute_mask_loss
 from models.rcnn.offsets import refine_heatmaps
@@ -30,8 +31,9 @@ Pyramid = OrderedDict[str, Tensor]
 KEYPOINT_CELLS = 14
 """Each way, of the regions that the keypoint head looks at."""
 
-# The heatmaps begin at about 0.02, near the share of cells that a Gaussian covers.
-_FIRST_LOGIT = -4.0
+# Heatmaps begin as their targets' mean: what a Gaussian adds up to, shared among all cells. From further up they
+# first fall together, and what Adam remembers of such large gradients then holds back the small ones of peaks.
+_FIRST_VALUE = 2 * math.pi * SIGMA_CELLS**2 / (4 * KEYPOINT_CELLS) ** 2
 
 
 class KeypointPredictor(KeypointRCNNPredictor):  # type: ignore[misc]
@@ -54,7 +56,7 @@ class KeypointPredictor(KeypointRCNNPredictor):  # type: ignore[misc]
         with torch.no_grad():
             self.kps_score_lowres.weight[:, num_keypoints:] = 0
             if self.is_sigmoid:
-                self.kps_score_lowres.bias[:num_keypoints] = _FIRST_LOGIT
+                self.kps_score_lowres.bias[:num_keypoints] = math.log(_FIRST_VALUE / (1 - _FIRST_VALUE))
 
     def predict(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         """Compute heatmaps before their refinement, and the offsets.
@@ -108,15 +110,20 @@ def make_keypoint_parts(
     }
 
 
-def add_keypoints(people: list[dict[str, Tensor]], heatmaps: Tensor) -> None:
+def add_keypoints(
+    people: list[dict[str, Tensor]], heatmaps: Tensor, *, are_shares_scored: bool = False
+) -> None:
     """Find the keypoints of each picture's people, and put them beside their boxes.
 
     Args:
         people: For each picture `boxes` (N, 4); they get `keypoints` (N, K, 2) xy and `keypoint_scores` (N, K).
         heatmaps: (M, K, S, S), refined, of the people of all pictures.
+        are_shares_scored: The heatmaps are logits, and the scores what `models.rcnn.codec.score_peaks` makes of
+            them; otherwise the scores are the heatmaps' values at the keypoints.
     """
     for person, own in zip(people, torch.split(heatmaps, [len(each["boxes"]) for each in people]), strict=True):
-        person["keypoints"], person["keypoint_scores"] = decode_keypoints(own, person["boxes"])
+        person["keypoints"], values = decode_keypoints(own, person["boxes"])
+        person["keypoint_scores"] = score_peaks(own) if are_shares_scored else values
 
 
 class MultitaskRoIHeads(IgnoringRoIHeads):

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
+from models.rcnn.codec import decode_keypoints, encode_keypoints
 from models.rcnn.heads import KeypointPredictor
+from models.rcnn.losses import compute_keypoint_loss
 from models.rcnn.offsets import refine_heatmaps
 
 
@@ -41,6 +43,28 @@ def test_heatmaps_are_probabilities_for_squared_errors_and_logits_for_cross_entr
     with torch.no_grad():
         torch.testing.assert_close(squared(features), entropy(features).sigmoid())
         assert entropy(features).max() > 1
+
+
+def test_peaks_rise_within_a_hundred_steps():
+    torch.manual_seed(0)
+    # Two people, each with three keypoints at places of their own; the predictor alone learns.
+    features = torch.randn(2, 64, 14, 14).relu()
+    boxes = torch.tensor([[0.0, 0, 56, 56]]).expand(2, 4)
+    places = torch.tensor([[[10.0, 8], [30, 40], [50, 21]], [[44, 9], [12, 33], [27, 50]]])
+    keypoints = torch.cat([places, torch.ones(2, 3, 1)], dim=2)
+    predictor = KeypointPredictor(64, 3, has_offsets=True, loss="mse")
+    # Before anything is learnt the heatmaps already add up to what the targets do.
+    targets = encode_keypoints(keypoints, boxes, 56)
+    assert predictor(features).mean().item() == pytest.approx(targets.mean().item(), rel=0.5)
+    optimizer = torch.optim.Adam(predictor.parameters(), lr=3e-3)
+    for _ in range(100):
+        loss = compute_keypoint_loss(predictor(features), keypoints, boxes)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    found, scores = decode_keypoints(predictor(features).detach(), boxes)
+    assert (found - places).abs().max() < 1
+    assert scores.min() > 0.5
 
 
 def test_offsets_get_a_gradient_although_they_begin_at_zero():

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.rcnn_offsets import draw_keypoint
 
-from models.rcnn.codec import decode_keypoints, decode_masks, encode_keypoints
+from models.rcnn.codec import decode_keypoints, decode_masks, encode_keypoints, score_peaks
 from models.rcnn.losses import compute_keypoint_entropy, compute_keypoint_loss, compute_mask_loss
 
 BOX = (10.0, 20.0, 42.0, 84.0)
@@ -60,6 +62,20 @@ def test_keypoints_come_back_within_the_stated_error(share_x, share_y, width, he
     is_inner = bool(((places > 1) & (places < SIDE - 1)).all())
     assert float(errors.max()) <= (0.2 if is_inner else 0.75)
     assert 0.8 < float(scores) < 1.15
+
+
+def test_peaks_are_scored_by_the_share_of_the_cells_about_them():
+    logits = torch.full((1, 4, 20, 20), -100.0)
+    logits[0, 0] = 7
+    logits[0, 1, 0, 19] = 0
+    logits[0, 2, 3, 3] = logits[0, 2, 3, 4] = logits[0, 2, 15, 3] = logits[0, 2, 15, 9] = 0
+    # Corners of 5 x 5 cells have three fifths; what lies past them has two, and no such window all.
+    logits[0, 3, 4, 4] = logits[0, 3, 4, 8] = logits[0, 3, 8, 4] = 0
+    logits[0, 3, 4, 9] = math.log(2)
+    torch.testing.assert_close(score_peaks(logits)[0], torch.tensor([25 / 400, 1, 0.5, 0.6]))
+    # Logits say the same however high they are.
+    torch.testing.assert_close(score_peaks(logits + 3), score_peaks(logits))
+    assert score_peaks(logits[:0]).shape == (0, 4)
 
 
 def test_the_keypoint_loss_is_equation_9():
