@@ -35,21 +35,17 @@ V = TypeVar("V")
 
 # The networks of `models.rcnn.recipe`, by name alone: that module brings torchvision and timm along, which take
 # longer to import than torch itself, and most recipes need neither.
-_BOX_NETWORKS = ("lite0-person", "movenet-person")
-_BOX_AND_POSE_NETWORKS = ("movenet-multitask",)
-_MULTITASK_NETWORKS = (
+_BOX_NETWORKS = ("lite0-person", "movenet-person", "faster-rcnn", "mask-rcnn")
+_RCNN_WITH_POSES = (
+    "movenet-multitask",
     "multitask-regular",
     "multitask-rb",
     "multitask-rb-h",
     "multitask-rb-h-single-scale",
     "multitask-rb-h-keypoints-only",
     "multitask-unrefined",
-    "faster-rcnn",
-    "mask-rcnn",
     "keypoint-rcnn",
 )
-# Those of them that give no poses.
-_WITHOUT_POSES = (*_BOX_NETWORKS, "faster-rcnn", "mask-rcnn")
 
 # Settings that only bottom-up networks use.
 _OF_BOTTOM_UP = ("shorter_side_px", "scales", "flip_test", "min_peak")
@@ -86,7 +82,7 @@ def _make_top_down(recipe: EstimatorRecipe, compute: Compute, pictures: DevicePi
 
 def _check_weights(recipe: DetectorRecipe | EstimatorRecipe, table: str) -> None:
     if not recipe.weights:
-        is_asked_for_poses = table == "estimator" or recipe.network not in _WITHOUT_POSES
+        is_asked_for_poses = table == "estimator" or recipe.network not in _BOX_NETWORKS
         own = "give a file with --weights" if is_asked_for_poses else "a file of them"
         raise RecipeError(
             f"{table}.weights: {recipe.network} needs weights; name some of `posetrack weights list`, or {own}"
@@ -115,31 +111,14 @@ def _make_multipose(recipe: DetectorRecipe, compute: Compute, pictures: DevicePi
     )
 
 
-def _make_detector(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
+def _make_rcnn(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
     _check_weights(recipe, "detector")
     _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "nms_oks")
     if recipe.network in _BOX_NETWORKS:
         _check_unused(recipe, "detector", "skeleton")
-    from posetrack.predictors.rcnn import DetectorPredictor
+    from posetrack.predictors.rcnn import RCNNPredictor
 
-    return DetectorPredictor(
-        compute,
-        network=recipe.network,
-        weights=recipe.weights,
-        skeleton=SKELETONS[recipe.skeleton],
-        longest_side_px=recipe.longest_side_px,
-        score_threshold=recipe.score_threshold,
-        nms_iou=recipe.nms_iou,
-        pictures=pictures,
-    )
-
-
-def _make_multitask(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
-    _check_weights(recipe, "detector")
-    _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "nms_oks")
-    from posetrack.predictors.multitask import MultitaskPredictor
-
-    return MultitaskPredictor(
+    return RCNNPredictor(
         compute,
         network=recipe.network,
         weights=recipe.weights,
@@ -168,8 +147,7 @@ def _make_bottom_up(recipe: DetectorRecipe, compute: Compute, pictures: DevicePi
 
 DETECTORS: dict[str, Callable[[DetectorRecipe, Compute, DevicePictures | None], Detector]] = {
     "movenet-multipose": _make_multipose,
-    **dict.fromkeys((*_BOX_NETWORKS, *_BOX_AND_POSE_NETWORKS), _make_detector),
-    **dict.fromkeys(_MULTITASK_NETWORKS, _make_multitask),
+    **dict.fromkeys((*_BOX_NETWORKS, *_RCNN_WITH_POSES), _make_rcnn),
     **dict.fromkeys(BOTTOM_UP_NETWORKS, _make_bottom_up),
 }
 """Who finds people, by the name that recipes use."""
@@ -255,7 +233,7 @@ def build_pipeline(
         WeightsError: A network's weights are missing or damaged.
         PoseTrackError: An engine cannot take a network.
     """
-    if recipe.estimator is None and recipe.detector.network in _WITHOUT_POSES:
+    if recipe.estimator is None and recipe.detector.network in _BOX_NETWORKS:
         raise RecipeError(
             f"{recipe.name}: {recipe.detector.network} finds boxes without poses, and people are followed by "
             "their poses; add an [estimator]"

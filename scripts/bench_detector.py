@@ -1,4 +1,4 @@
-"""How long our detector takes for a frame, beside the pose network, and what batches bring.
+"""How long our detector takes for a frame, beside the pose network of recipe `default`, and what batches bring.
 
     python scripts/bench_detector.py [--network movenet-person] [--weights NAME_OR_FILE] [--side 416]
         [--repeats 15] [--engine auto]
@@ -15,10 +15,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from models.rcnn.recipe import NETWORKS
 from posetrack.build import DETECTORS, ESTIMATORS
 from posetrack.compute import Compute, choose_device
-from posetrack.predictors.rcnn import DETECTION_NETWORKS
-from posetrack.recipe import DetectorRecipe, EstimatorRecipe
+from posetrack.recipe import DetectorRecipe, read_recipe
 from posetrack.runtime import tune_process
 
 _BATCH = 8
@@ -27,7 +27,7 @@ _BATCH = 8
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", choices=DETECTION_NETWORKS, default="movenet-person")
+    parser.add_argument("--network", choices=NETWORKS, default="movenet-person")
     parser.add_argument("--weights", help="name or file; those of the network's name")
     parser.add_argument("--side", type=int, default=416, help="longest side of the detector's input")
     parser.add_argument("--repeats", type=int, default=15)
@@ -40,7 +40,9 @@ def main() -> None:
     recipe = DetectorRecipe(name, weights=arguments.weights or name, longest_side_px=arguments.side)
     detect = DETECTORS[name](recipe, compute, None)
     multipose = DETECTORS["movenet-multipose"](DetectorRecipe("movenet-multipose"), compute, None)
-    estimate = ESTIMATORS["movenet-thunder"](EstimatorRecipe("movenet-thunder"), compute, None)
+    pose = read_recipe("default").estimator
+    assert pose is not None
+    estimate = ESTIMATORS[pose.network](pose, compute, None)
     rng = np.random.default_rng(0)
     # Coarse noise: every network takes as long for it as for a picture.
     noise = rng.integers(0, 256, (_BATCH, 45, 80, 3)).astype(np.uint8)
@@ -50,7 +52,7 @@ def main() -> None:
         "detector, one frame": lambda: detect(images[:1]),
         f"detector, {_BATCH} frames at once": lambda: detect(images),
         "MoveNet multipose, one frame": lambda: multipose(images[:1]),
-        "MoveNet thunder, one person": lambda: estimate(images[:1], [person]),
+        f"{pose.network}, one person": lambda: estimate(images[:1], [person]),
     }
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for i in range(arguments.repeats + 2):
@@ -63,8 +65,8 @@ def main() -> None:
     print(f"{name} at {arguments.side} px, {compute.engine} {compute.precision}, {arguments.repeats} rounds")
     for label, median_ms in medians_ms.items():
         print(f"  {label:<30} {median_ms:7.1f} ms, least {1000 * min(seconds[label]):.1f}")
-    one, batch, _, pose = medians_ms.values()
-    print(f"  a frame over a person's pose: {one / pose:.2f}")
+    one, batch, _, person_ms = medians_ms.values()
+    print(f"  a frame over a person's pose: {one / person_ms:.2f}")
     print(f"  {_BATCH} frames one by one over {_BATCH} at once: {_BATCH * one / batch:.2f}")
 
 

@@ -18,11 +18,14 @@ from torch import Tensor, nn
 
 from models.data.crop import ImageArray, read_image
 from models.data.letterbox import CANVAS_COLOR
+from models.rcnn.codec import score_peaks
+from models.rcnn.detector import DetectorConfig, PersonDetector
 from models.rcnn.network import MultitaskConfig, MultitaskRCNN
 from models.rcnn.offsets import refine_heatmaps
-from models.rcnn.recipe import NETWORKS
+from models.rcnn.recipe import NETWORKS, NetworkRecipe, make_network
 from posetrack.geometry import resize_to_multiple
 from posetrack.render import color_of
+from posetrack.skeleton import COCO_17
 from posetrack.weights.store import load_weights
 
 _LEAST_PERSON_SCORE = 0.5
@@ -31,11 +34,7 @@ _LEAST_HEAT = 0.2
 
 def main() -> None:
     """Read a picture, find its people, draw their offsets, write it."""
-    refined = [
-        name
-        for name, config in NETWORKS.items()
-        if isinstance(config, MultitaskConfig) and config.has_keypoints and config.has_offsets
-    ]
+    refined = [name for name, config in NETWORKS.items() if has_offsets(config)]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=Path)
     parser.add_argument("picture", type=Path)
@@ -43,9 +42,7 @@ def main() -> None:
     parser.add_argument("--network", choices=refined, default="multitask-rb-h")
     parser.add_argument("--side", type=int, default=1056, help="longest side of the network's input")
     arguments = parser.parse_args()
-    config = NETWORKS[arguments.network]
-    assert isinstance(config, MultitaskConfig)
-    network = MultitaskRCNN(config).eval()
+    network = make_network(NetworkRecipe(arguments.network), COCO_17.num_keypoints).eval()
     load_weights(network, arguments.weights)
     canvas, inner_wh = resize_to_multiple(read_image(arguments.picture), arguments.side, 32, fill=CANVAS_COLOR)
     starts_xy, ends_xy, rows = find_offsets(network, canvas)
@@ -57,8 +54,15 @@ def main() -> None:
     print(f"{arguments.out}: {len(lengths)} offsets of {len(np.unique(rows))} people{mean}")
 
 
+def has_offsets(config: DetectorConfig | MultitaskConfig) -> bool:
+    """Whether a network refines heatmaps by offsets."""
+    if isinstance(config, DetectorConfig):
+        return bool(config.keypoint_layers)
+    return config.has_keypoints and config.has_offsets
+
+
 @torch.inference_mode()
-def find_offsets(network: MultitaskRCNN, canvas: ImageArray) -> tuple[Any, Any, Any]:
+def find_offsets(network: PersonDetector | MultitaskRCNN, canvas: ImageArray) -> tuple[Any, Any, Any]:
     """The offsets at the peaks of the refined heatmaps.
 
     Args:
@@ -71,10 +75,9 @@ def find_offsets(network: MultitaskRCNN, canvas: ImageArray) -> tuple[Any, Any, 
     seen: list[tuple[Tensor, Tensor]] = []
 
     def keep(head: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        heatmaps, offsets_xy = head.predict(inputs[0])  # type: ignore[operator]
-        seen.append((heatmaps, offsets_xy))
+        seen.append(network.roi_heads.keypoint_predictor.predict(output))
 
-    handle = network.roi_heads.keypoint_predictor.register_forward_hook(keep)
+    handle = network.roi_heads.keypoint_head.register_forward_hook(keep)
     batch = torch.from_numpy(np.ascontiguousarray(canvas)).permute(2, 0, 1)[None]
     (people,) = network(batch)
     handle.remove()
@@ -82,8 +85,11 @@ def find_offsets(network: MultitaskRCNN, canvas: ImageArray) -> tuple[Any, Any, 
     (heatmaps, offsets_xy), boxes = seen[0], people["boxes"][is_sure]
     heatmaps, offsets_xy = heatmaps[is_sure], offsets_xy[is_sure]
     N, K, S, _ = heatmaps.shape
-    refined = refine_heatmaps(heatmaps, offsets_xy).reshape(N, K, S * S)
-    heats, cells = refined.max(dim=2)
+    are_logits = network.config.keypoint_loss == "cross_entropy"
+    refined = refine_heatmaps(heatmaps, offsets_xy, are_logits=are_logits)
+    heats, cells = refined.reshape(N, K, S * S).max(dim=2)
+    if are_logits:
+        heats = score_peaks(refined)
     at = cells[:, :, None, None].expand(-1, -1, 2, 1)
     moved = offsets_xy.reshape(N, K, 2, S * S).gather(3, at)[..., 0]
     starts = torch.stack([cells % S, cells // S], dim=2) + 0.5

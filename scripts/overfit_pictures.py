@@ -22,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from draw_offsets import draw_offsets, find_offsets
+from draw_offsets import draw_offsets, find_offsets, has_offsets
 from pycocotools import mask as mask_api
 
 from models.backbones.resnet_fpn import ResNetFPNConfig
@@ -168,8 +168,7 @@ def learn_pictures(name: str, annotations: Path, steps: int, out: Path | None) -
     if out is not None:
         shown: IntArray = np.arange(samples.num_pictures)
         write_detection_pictures(samples, found, shown, out / f"{name}.jpg")
-        # Heatmaps of the other loss are logits, whose height says little.
-        if config.has_keypoints and config.has_offsets and config.keypoint_loss == "mse":
+        if has_offsets(config):
             canvas, _ = dataset.letterbox_picture(2)
             drawn = draw_offsets(canvas, *find_offsets(network, canvas))
             path = out / f"{name}-offsets.png"

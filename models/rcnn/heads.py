@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -23,6 +24,7 @@ from models.rcnn.codec import SIGMA_CELLS, decode_keypoints, score_peaks
 from models.rcnn.ignore import IgnoringRoIHeads, Targets
 from models.rcnn.losses import compute_keypoint_entropy, compute_keypoint_loss, compute_mask_loss
 from models.rcnn.offsets import refine_heatmaps
+from models.rcnn.parts import BoxPart, KeypointPart, MaskPart, RunPart
 
 KeypointLoss = Literal["mse", "cross_entropy"]
 
@@ -31,7 +33,7 @@ Pyramid = OrderedDict[str, Tensor]
 KEYPOINT_CELLS = 14
 """Each way, of the regions that the keypoint head looks at."""
 
-# Heatmaps begin as their targets' mean: what a Gaussian adds up to, shared among all cells. From further up they
+# Heatmaps begin as their targets' mean: what a Gaussian adds up to, shared among all cells. From higher they
 # first fall together, and what Adam remembers of such large gradients then holds back the small ones of peaks.
 _FIRST_VALUE = 2 * math.pi * SIGMA_CELLS**2 / (4 * KEYPOINT_CELLS) ** 2
 
@@ -78,10 +80,12 @@ class KeypointPredictor(KeypointRCNNPredictor):  # type: ignore[misc]
         """Compute refined heatmaps (N, K, S, S) from features (N, in_channels, S / 4, S / 4).
 
         The sigmoid comes before the refinement, so that what an offset finds past the border, 0, means that
-        there is no keypoint.
+        there is no keypoint. Logits go on past the border as they are there.
         """
         heatmaps, offsets_xy = self.predict(features)
-        return heatmaps if offsets_xy is None else refine_heatmaps(heatmaps, offsets_xy)
+        if offsets_xy is None:
+            return heatmaps
+        return refine_heatmaps(heatmaps, offsets_xy, are_logits=not self.is_sigmoid)
 
 
 def make_keypoint_parts(
@@ -110,20 +114,20 @@ def make_keypoint_parts(
     }
 
 
-def add_keypoints(
-    people: list[dict[str, Tensor]], heatmaps: Tensor, *, are_shares_scored: bool = False
-) -> None:
+def add_keypoints(people: list[dict[str, Tensor]], heatmaps: Tensor, *, are_logits: bool) -> None:
     """Find the keypoints of each picture's people, and put them beside their boxes.
 
     Args:
-        people: For each picture `boxes` (N, 4); they get `keypoints` (N, K, 2) xy and `keypoint_scores` (N, K).
+        people: For each picture `boxes` (N, 4); they get `keypoints` (N, K, 2) xy, `keypoint_values` (N, K),
+            the heatmaps' values there, and `keypoint_scores` (N, K) in 0..1.
         heatmaps: (M, K, S, S), refined, of the people of all pictures.
-        are_shares_scored: The heatmaps are logits, and the scores what `models.rcnn.codec.score_peaks` makes of
-            them; otherwise the scores are the heatmaps' values at the keypoints.
+        are_logits: The heatmaps are logits, and the scores what `models.rcnn.codec.score_peaks` makes of them;
+            otherwise the scores are the values.
     """
     for person, own in zip(people, torch.split(heatmaps, [len(each["boxes"]) for each in people]), strict=True):
         person["keypoints"], values = decode_keypoints(own, person["boxes"])
-        person["keypoint_scores"] = score_peaks(own) if are_shares_scored else values
+        person["keypoint_values"] = values
+        person["keypoint_scores"] = score_peaks(own) if are_logits else values.clamp(0, 1)
 
 
 class MultitaskRoIHeads(IgnoringRoIHeads):
@@ -142,27 +146,68 @@ class MultitaskRoIHeads(IgnoringRoIHeads):
             features: The pyramid's maps by name.
             proposals: For each picture (N, 4) xyxy.
             image_shapes: Height and width of each picture.
-            targets: For each picture, in training; see `MultitaskRCNN`.
+            targets: For each picture, in training; see `models.rcnn.stages.TwoStageNetwork`.
 
         Returns:
-            For each picture `boxes`, `labels`, `scores`, `masks`, `keypoints` and `keypoint_scores`, as
-            `MultitaskRCNN` gives them, empty in training; and `person`, `box`, `mask` and `keypoint`, scalars,
-            empty in evaluation.
+            For each picture what `find_people` gives, empty in training; and `person`, `box`, `mask` and
+            `keypoint`, scalars, empty in evaluation.
         """
         if self.training:
             assert targets is not None
             return [], self._compute_losses(features, proposals, image_shapes, targets)
-        logits, deltas = self._run_boxes(features, proposals, image_shapes)
+        return self.find_people(features, proposals, image_shapes, self.region_parts()), {}
+
+    @property
+    def map_names(self) -> list[str]:
+        """Of the maps that regions are cut from."""
+        names: list[str] = self.box_roi_pool.featmap_names
+        return names
+
+    def region_parts(self) -> dict[str, nn.Module]:
+        """The parts that look at regions, `box`, `mask` and `keypoint` if there; they share the parameters."""
+        parts: dict[str, nn.Module] = {"box": BoxPart(self.box_head, self.box_predictor)}
+        if self.has_mask():
+            parts["mask"] = MaskPart(self.mask_head, self.mask_predictor)
+        if self.has_keypoint():
+            parts["keypoint"] = KeypointPart(self.keypoint_head, self.keypoint_predictor)
+        return parts
+
+    def count_cells(self, part: str) -> int:
+        """How many cells each way the regions of one of these parts have."""
+        cells: int = getattr(self, f"{part}_roi_pool").output_size[0]
+        return cells
+
+    def find_people(
+        self,
+        features: Pyramid,
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        parts: Mapping[str, RunPart],
+    ) -> list[dict[str, Tensor]]:
+        """Find people in proposals; see `models.rcnn.stages.TwoStageNetwork.find_people`.
+
+        Args:
+            features: The pyramid's maps by name.
+            proposals: For each picture (N, 4) xyxy.
+            image_shapes: Height and width of each picture.
+            parts: Who computes what of regions: `region_parts`, or engines that run them.
+        """
+        logits, deltas = parts["box"](self.box_roi_pool(features, proposals, image_shapes))
         boxes, scores, labels = self.postprocess_detections(logits, deltas, proposals, image_shapes)
         people = [{"boxes": b, "labels": k, "scores": s} for b, k, s in zip(boxes, labels, scores, strict=True)]
-        if self.has_mask():
-            masks = maskrcnn_inference(self._run_masks(features, boxes, image_shapes), labels)
-            for person, mask in zip(people, masks, strict=True):
+        if "mask" in parts:
+            (logits,) = parts["mask"](self.mask_roi_pool(features, boxes, image_shapes))
+            for person, mask in zip(people, maskrcnn_inference(logits, labels), strict=True):
                 person["masks"] = mask[:, 0]
-        if self.has_keypoint():
-            heatmaps = self._run_keypoints(features, boxes, image_shapes)
-            add_keypoints(people, heatmaps)
-        return people, {}
+        if "keypoint" in parts:
+            heatmaps, *offsets = parts["keypoint"](self.keypoint_roi_pool(features, boxes, image_shapes))
+            are_logits = not self.keypoint_predictor.is_sigmoid
+            if offsets:
+                N, K, S, _ = heatmaps.shape
+                offsets_xy = offsets[0].reshape(N, K, 2, S, S)
+                heatmaps = refine_heatmaps(heatmaps, offsets_xy, are_logits=are_logits)
+            add_keypoints(people, heatmaps, are_logits=are_logits)
+        return people
 
     def _run_boxes(
         self, features: Pyramid, boxes: list[Tensor], shapes: list[tuple[int, int]]

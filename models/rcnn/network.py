@@ -7,16 +7,13 @@ R-CNN, whose weights load strictly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import (
     FastRCNNPredictor,
     TwoMLPHead,
 )
-from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import (
     MaskRCNNHeads,
     MaskRCNNPredictor,
@@ -27,9 +24,9 @@ from torchvision.ops import MultiScaleRoIAlign
 from models.backbones.resnet_fpn import MULTI_SCALE, SINGLE_SCALE, ResNetFPNConfig, make_resnet_fpn
 from models.rcnn.deform import deform_convolutions
 from models.rcnn.heads import KEYPOINT_CELLS, KeypointLoss, MultitaskRoIHeads, make_keypoint_parts
-from models.rcnn.ignore import PROPOSAL_LOSSES, IgnoringRPN, Targets
-from models.rcnn.inputs import list_sizes_hw, normalize_bytes
+from models.rcnn.ignore import IgnoringRPN
 from models.rcnn.precise import PreciseAnchors
+from models.rcnn.stages import TwoStageNetwork
 
 ANCHOR_SIZES_PX = {
     "all": ((32,), (64,), (128,), (256,), (512,)),
@@ -129,7 +126,7 @@ KEYPOINT_RCNN = replace(FASTER_RCNN, num_classes=2, has_keypoints=True)
 """torchvision's `keypointrcnn_resnet50_fpn`, weights COCO_V1."""
 
 
-class MultitaskRCNN(nn.Module):
+class MultitaskRCNN(TwoStageNetwork):
     """Boxes, masks and keypoints of people.
 
     Args:
@@ -137,54 +134,12 @@ class MultitaskRCNN(nn.Module):
     """
 
     def __init__(self, config: MultitaskConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.backbone = make_resnet_fpn(config.backbone)
+        backbone = make_resnet_fpn(config.backbone)
         if config.deformed != "none":
             for stage in _DEFORMED_STAGES:
-                deform_convolutions(self.backbone.body[stage], is_modulated=config.is_modulated)
-        self.rpn = _make_rpn(config)
-        self.roi_heads = _make_roi_heads(config)
-
-    def forward(
-        self,
-        images: Tensor,
-        targets: Targets | None = None,
-        sizes_wh: Sequence[tuple[int, int]] | None = None,
-    ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
-        """Compute the losses in training (Eq. 1 is their sum), and find people in evaluation.
-
-        Args:
-            images: (B, 3, H, W): normalised floats, or uint8 RGB, which is normalised here. Pictures come
-                letterboxed, all of one size.
-            targets: For each picture `boxes` (N, 4) xyxy in pixels of the batch and `labels` (N,), int64, 1 for
-                people; `ignored_boxes` (G, 4) where regions are to be left out. With a mask head `masks` (N, H,
-                W), and `has_masks` (N,) bool where some lack one; with a keypoint head `keypoints` (N, K, 3),
-                x, y and above 0 if known, and `has_keypoints` (N,) bool likewise. Needed in training only.
-            sizes_wh: Width and height of each picture within the batch, from the top left; without, all of it.
-
-        Returns:
-            In training, scalars by name: `objectness`, `proposal_box`, `person`, `box`, `mask` and `keypoint`.
-            In evaluation, for each picture, best first, `boxes` (N, 4) xyxy, `labels` (N,), `scores` (N,),
-            `masks` (N, 28, 28) in 0..1 over the boxes, `keypoints` (N, K, 2) xy and `keypoint_scores` (N, K),
-            the heatmaps' values; `decode_masks` lays masks into the picture.
-
-        Raises:
-            ValueError: There are no targets in training, or `sizes_wh` are not as many as pictures.
-        """
-        if self.training and targets is None:
-            raise ValueError("MultitaskRCNN needs targets in training; call eval() to find people")
-        sizes_hw = list_sizes_hw(images.shape, sizes_wh)
-        images = normalize_bytes(images)
-        pyramid = self.backbone(images)
-        proposals, proposal_losses = self.rpn(ImageList(images, sizes_hw), pyramid, targets)
-        people, losses = self.roi_heads(pyramid, proposals, sizes_hw, targets)
-        if not self.training:
-            found: list[dict[str, Tensor]] = people
-            return found
-        named: dict[str, Tensor] = {PROPOSAL_LOSSES[name]: loss for name, loss in proposal_losses.items()}
-        named.update(losses)
-        return named
+                deform_convolutions(backbone.body[stage], is_modulated=config.is_modulated)
+        super().__init__(backbone, _make_rpn(config), _make_roi_heads(config))
+        self.config = config
 
 
 def _make_rpn(config: MultitaskConfig) -> IgnoringRPN:

@@ -206,9 +206,11 @@ def make_network(recipe: NetworkRecipe, num_keypoints: int) -> PersonDetector | 
         config = replace(config, sampled_proposals=recipe.sampled_proposals)
     if recipe.proposals:
         config = replace(config, proposals=(recipe.proposals, config.proposals[1]))
-    config = replace(config, num_keypoints=num_keypoints)
-    if isinstance(config, MultitaskConfig):
-        return MultitaskRCNN(config)
-    if recipe.proposals:
+    if recipe.proposals and isinstance(config, DetectorConfig):
         config = replace(config, proposals_a_level=(recipe.proposals, config.proposals_a_level[1]))
-    return make_person_detector(config)
+    return make_rcnn(replace(config, num_keypoints=num_keypoints))
+
+
+def make_rcnn(config: DetectorConfig | MultitaskConfig) -> PersonDetector | MultitaskRCNN:
+    """Make a network of the family with random weights."""
+    return MultitaskRCNN(config) if isinstance(config, MultitaskConfig) else make_person_detector(config)

@@ -1,4 +1,4 @@
-"""Our detectors of people behind pictures: stages, each on an engine, with boxes in between."""
+"""The R-CNN family behind pictures: stages, each on an engine, with proposals and regions in between."""
 
 from __future__ import annotations
 
@@ -12,15 +12,10 @@ from torch import Tensor
 
 from models.data.letterbox import CANVAS_COLOR
 from models.engines.engine import Engine
-from models.rcnn.detector import (
-    BoxPart,
-    DensePart,
-    DetectorConfig,
-    KeypointPart,
-    make_person_detector,
-)
-from models.rcnn.heads import KEYPOINT_CELLS
-from models.rcnn.recipe import NETWORKS
+from models.rcnn.codec import decode_masks
+from models.rcnn.network import PERSON_LABEL
+from models.rcnn.parts import RunPart
+from models.rcnn.recipe import NETWORKS, make_rcnn
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.predictors.crops import predict_by_size
@@ -29,21 +24,16 @@ from posetrack.predictors.resize import make_resizer
 from posetrack.skeleton import Skeleton
 from posetrack.weights.store import load_weights
 
-DETECTION_NETWORKS: dict[str, DetectorConfig] = {
-    name: config for name, config in NETWORKS.items() if isinstance(config, DetectorConfig)
-}
-"""The networks that find boxes, some of them keypoints too, by name."""
-
 # Stands for every size that the dense part takes.
 _EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
 
 
-class DetectorPredictor:
-    """People of whole pictures: boxes from a two-stage detector, and keypoints if it has them.
+class RCNNPredictor:
+    """People of whole pictures: boxes from a two-stage network, and masks and keypoints if it has them.
 
     Args:
         compute: What the network runs on.
-        network: A key of `DETECTION_NETWORKS`.
+        network: A key of `models.rcnn.recipe.NETWORKS`.
         weights: Name of weights, or the path of a file.
         skeleton: The keypoints that it was trained for, if it has them.
         longest_side_px: Longest side of the network's input, a multiple of 32.
@@ -70,22 +60,21 @@ class DetectorPredictor:
         pictures: DevicePictures | None = None,
     ) -> None:
         config = replace(
-            DETECTION_NETWORKS[network],
+            NETWORKS[network],
             num_keypoints=skeleton.num_keypoints,
             score_threshold=score_threshold,
             nms=nms_iou,
         )
-        self._detector = make_person_detector(config).eval()
-        load_weights(self._detector, weights)
-        self._dense = compute.make_engine(DensePart(self._detector), name=network, example=_EXAMPLE)
-        region = torch.zeros(1, config.channels, config.roi_cells, config.roi_cells)
-        self._box = compute.make_engine(BoxPart(self._detector), name=f"{network}-box", example=region)
-        self._keypoints: Engine | None = None
-        if config.keypoint_layers:
-            region = torch.zeros(1, config.channels, KEYPOINT_CELLS, KEYPOINT_CELLS)
-            part = KeypointPart(self._detector)
-            self._keypoints = compute.make_engine(part, name=f"{network}-keypoints", example=region)
-        self._detector.to(compute.device)
+        self._network = make_rcnn(config).eval()
+        load_weights(self._network, weights)
+        self._dense = compute.make_engine(self._network.dense_part(), name=network, example=_EXAMPLE)
+        heads, channels = self._network.roi_heads, self._network.backbone.out_channels
+        self._parts: dict[str, RunPart] = {}
+        for name, part in heads.region_parts().items():
+            regions = torch.zeros(1, channels, heads.count_cells(name), heads.count_cells(name))
+            engine = compute.make_engine(part, name=f"{network}-{name}", example=regions)
+            self._parts[name] = partial(_run, engine)
+        self._network.to(compute.device)
         self._resize = make_resizer(compute.device, longest_side_px, pictures, fill=CANVAS_COLOR)
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
@@ -95,8 +84,8 @@ class DetectorPredictor:
             images: (H, W, 3) uint8 RGB, of any sizes; those of one size in a row go through as one batch.
 
         Returns:
-            For each picture boxes and box scores, best first, in its own pixels; keypoints where the network
-            has them.
+            For each picture boxes and box scores, best first, in its own pixels; masks and keypoints where the
+            network has them.
         """
         return predict_by_size(self._predict, images)
 
@@ -105,29 +94,37 @@ class DetectorPredictor:
         batch, inner_wh = self._resize(images)
         outputs = list(self._dense(batch).values())
         inner = round(inner_wh[0]), round(inner_wh[1])
-        found = self._detector.find_people(
-            outputs,
-            (batch.shape[2], batch.shape[3]),
-            [inner] * len(images),
-            box_part=partial(_run, self._box),
-            keypoint_part=None if self._keypoints is None else partial(_run, self._keypoints),
-        )
-        height, width = images[0].shape[:2]
-        scale_xy = np.array([width / inner_wh[0], height / inner_wh[1]], np.float32)
-        return [_convert(people, scale_xy) for people in found]
+        input_hw = batch.shape[2], batch.shape[3]
+        found = self._network.find_people(outputs, input_hw, [inner] * len(images), self._parts)
+        image_wh = images[0].shape[1], images[0].shape[0]
+        scale_xy = torch.tensor([image_wh[0] / inner_wh[0], image_wh[1] / inner_wh[1]], device=batch.device)
+        return [_convert(people, scale_xy, image_wh) for people in found]
 
 
 def _run(engine: Engine, regions: Tensor) -> tuple[Tensor, ...]:
     return tuple(engine(regions).values())
 
 
-def _convert(people: dict[str, Tensor], scale_xy: FloatArray) -> Instances:
-    """What was found in the network's input, in the picture's pixels."""
-    columns = {name: value.cpu().numpy() for name, value in people.items()}
-    has_keypoints = "keypoints" in columns
+def _convert(people: dict[str, Tensor], scale_xy: Tensor, image_wh: tuple[int, int]) -> Instances:
+    """What was found in the network's input, in the picture's pixels; of several classes people alone."""
+    is_person = people["labels"] == PERSON_LABEL
+    people = {name: column[is_person] for name, column in people.items()}
+    boxes = people["boxes"] * scale_xy.repeat(2)
+    masks = None
+    if "masks" in people:
+        masks = np.zeros((len(boxes), image_wh[1], image_wh[0]), bool)
+        # One after another: a hundred of them at a picture's size are much memory.
+        for i, mask in enumerate(masks):
+            mask[:] = decode_masks(people["masks"][i : i + 1], boxes[i : i + 1], image_wh)[0].cpu().numpy()
+    has_keypoints = "keypoints" in people
     return Instances(
-        boxes_xyxy=columns["boxes"] * np.tile(scale_xy, 2),
-        box_scores=columns["scores"],
-        keypoints_xy=columns["keypoints"] * scale_xy if has_keypoints else None,
-        keypoint_scores=columns["keypoint_scores"].clip(0, 1) if has_keypoints else None,
+        boxes_xyxy=_to_numpy(boxes),
+        box_scores=_to_numpy(people["scores"]),
+        masks=masks,
+        keypoints_xy=_to_numpy(people["keypoints"] * scale_xy) if has_keypoints else None,
+        keypoint_scores=_to_numpy(people["keypoint_scores"]) if has_keypoints else None,
     )
+
+
+def _to_numpy(values: Tensor) -> FloatArray:
+    return np.asarray(values.float().cpu().numpy(), np.float32)

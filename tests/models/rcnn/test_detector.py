@@ -11,13 +11,10 @@ from models.rcnn.detector import (
     LITE0_DETECTOR,
     MOVENET_DETECTOR,
     MOVENET_MULTITASK,
-    BoxPart,
-    DensePart,
     DetectorConfig,
-    KeypointPart,
     make_person_detector,
 )
-from models.rcnn.heads import KEYPOINT_CELLS, add_keypoints
+from models.rcnn.heads import add_keypoints
 from models.rcnn.proposals import StridedAnchors
 
 SMALL = DetectorConfig(
@@ -196,7 +193,7 @@ def test_keypoints_in_use_are_those_in_training(posed_detector):
         boxes = [people["boxes"] for people in found]
         heatmaps = posed_detector.roi_heads._run_keypoints(posed_detector.backbone(images), boxes, [(H, W)] * 2)
     expected = [{"boxes": each} for each in boxes]
-    add_keypoints(expected, heatmaps, are_shares_scored=True)
+    add_keypoints(expected, heatmaps, are_logits=True)
     for a, b in zip(found, expected, strict=True):
         assert len(a["boxes"]) > 0
         torch.testing.assert_close(a["keypoints"], b["keypoints"])
@@ -208,19 +205,17 @@ def test_engines_find_what_the_network_finds(posed_detector, name):
     detector = posed_detector
     images = normalize_images(make_scene()[0])
     options = {"device": torch.device("cpu"), "engine": name, "precision": "f32"}
-    dense = make_engine(DensePart(detector), name="dense", example=images[:, :, :, :64], **options)
-    regions = torch.zeros(1, SMALL.channels, 7, 7)
-    box = make_engine(BoxPart(detector), name="box", example=regions, **options)
-    regions = torch.zeros(1, SMALL.channels, KEYPOINT_CELLS, KEYPOINT_CELLS)
-    keypoints = make_engine(KeypointPart(detector), name="keypoints", example=regions, **options)
+    dense = make_engine(detector.dense_part(), name="dense", example=images[:, :, :, :64], **options)
+    assert set(detector.roi_heads.region_parts()) == {"box", "keypoint"}
+    parts = {}
+    for part, module in detector.roi_heads.region_parts().items():
+        cells = detector.roi_heads.count_cells(part)
+        regions = torch.zeros(1, SMALL.channels, cells, cells)
+        engine = make_engine(module, name=part, example=regions, **options)
+        parts[part] = lambda pooled, run=engine: tuple(run(pooled).values())
     outputs = list(dense(images).values())
     with torch.no_grad():
-        found = detector.find_people(
-            outputs,
-            (H, W),
-            box_part=lambda pooled: tuple(box(pooled).values()),
-            keypoint_part=lambda pooled: tuple(keypoints(pooled).values()),
-        )
+        found = detector.find_people(outputs, (H, W), parts=parts)
         expected = detector(images)
     for a, b in zip(found, expected, strict=True):
         assert len(a["scores"]) > 0

@@ -104,7 +104,7 @@ def test_every_variant_learns_a_scene(name):
     names |= {"keypoint"} if config.has_keypoints else set()
     history = []
     idle = {parameter for parameter, _ in network.named_parameters()}
-    for _ in range(11):
+    for _ in range(21):
         losses = network(images, targets)
         assert set(losses) == names
         total = sum(losses.values())
@@ -112,10 +112,11 @@ def test_every_variant_learns_a_scene(name):
         total.backward()
         idle -= {key for key, p in network.named_parameters() if p.grad is not None and p.grad.any()}
         optimizer.step()
-        history.append(total.item())
+        # Squared errors of heatmaps begin at those of empty ones, and peaks rise late: see `test_heads.py`.
+        late = {"keypoint"} if config.keypoint_loss == "mse" else set()
+        history.append(sum(loss.item() for part, loss in losses.items() if part not in late))
     assert idle == set()
-    # Half of some variants' loss at first is that of heatmaps, which begin low and find their peaks late.
-    assert min(history[-3:]) < 0.85 * history[0]
+    assert min(history[-3:]) < 0.7 * history[0]
 
 
 def test_convolutions_are_deformed_where_the_tables_say():
@@ -233,7 +234,8 @@ def test_outputs_equal_torchvisions(pair):
             assert torch.equal(a["masks"], b["masks"][:, 0])
         if "keypoints" in b:
             assert torch.equal(a["keypoints"], b["keypoints"][..., :2])
-            assert torch.equal(a["keypoint_scores"], b["keypoints_scores"])
+            assert torch.equal(a["keypoint_values"], b["keypoints_scores"])
+            assert ((a["keypoint_scores"] > 0) & (a["keypoint_scores"] <= 1)).all()
         assert ("masks" in a, "keypoints" in a) == ("masks" in b, "keypoints" in b)
 
 

@@ -32,6 +32,19 @@ def test_no_offset_changes_nothing_and_a_whole_one_moves_cells():
     assert moved[..., -1].abs().max() < 1e-12
 
 
+def test_logits_go_on_past_the_border():
+    heatmaps = draw(1, 2, 5, 7) - 50
+    offsets = draw(1, 2, 2, 5, 7, scale=4.0, seed=1)
+    refined = refine_heatmaps(heatmaps, offsets, are_logits=True)
+    padded = torch.nn.functional.pad(heatmaps, (30, 30, 30, 30), mode="replicate")
+    widened = refine_heatmaps(
+        padded, torch.nn.functional.pad(offsets.flatten(1, 2), (30,) * 4).unflatten(1, (2, 2))
+    )
+    torch.testing.assert_close(refined, widened[..., 30:-30, 30:-30])
+    # A constant more everywhere is no other answer.
+    torch.testing.assert_close(refine_heatmaps(heatmaps + 50, offsets, are_logits=True), refined + 50)
+
+
 def test_offsets_learn_from_the_heatmap_they_move():
     heatmaps = torch.arange(7.0, dtype=torch.float64).expand(1, 1, 5, 7)
     offsets = torch.full((1, 1, 2, 5, 7), 0.25, dtype=torch.float64, requires_grad=True)

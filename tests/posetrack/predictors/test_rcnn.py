@@ -8,7 +8,7 @@ from torch import nn
 from models.rcnn.detector import make_person_detector
 from posetrack.compute import Compute
 from posetrack.predictors import rcnn
-from posetrack.predictors.rcnn import DetectorPredictor
+from posetrack.predictors.rcnn import RCNNPredictor
 from posetrack.skeleton import COCO_17
 
 EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
@@ -19,7 +19,7 @@ def make_predictor(monkeypatch):
     torch.manual_seed(0)
     donors = {}
     for name in ("lite0-person", "movenet-multitask"):
-        donors[name] = make_person_detector(rcnn.DETECTION_NETWORKS[name]).eval()
+        donors[name] = make_person_detector(rcnn.NETWORKS[name]).eval()
         # So that random weights find boxes of all kinds of scores.
         nn.init.normal_(donors[name].roi_heads.box_predictor.cls_score.weight, std=0.5)
 
@@ -29,7 +29,7 @@ def make_predictor(monkeypatch):
             rcnn, "load_weights", lambda module, weights: module.load_state_dict(donor.state_dict())
         )
         settings = {"longest_side_px": 96, "score_threshold": 0.05, "nms_iou": 0.5, **settings}
-        return DetectorPredictor(compute, network=network, weights="any", skeleton=COCO_17, **settings), donor
+        return RCNNPredictor(compute, network=network, weights="any", skeleton=COCO_17, **settings), donor
 
     return make
 
@@ -75,12 +75,12 @@ def test_boxes_come_back_in_the_picture(make_predictor, monkeypatch):
     predict, _ = make_predictor()
     seen = []
 
-    def find_people(outputs, input_hw, sizes_wh, **parts):
+    def find_people(outputs, input_hw, sizes_wh, parts):
         seen.append((input_hw, sizes_wh))
         box = torch.tensor([[0.0, 0.0, sizes_wh[0][0] / 2, sizes_wh[0][1]]])
-        return [{"boxes": box, "scores": torch.tensor([0.9])}] * len(sizes_wh)
+        return [{"boxes": box, "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}] * len(sizes_wh)
 
-    monkeypatch.setattr(predict._detector, "find_people", find_people)
+    monkeypatch.setattr(predict._network, "find_people", find_people)
     people = predict([draw(640, 360), draw(640, 360, 1), draw(90, 300)])
     assert seen == [((64, 96), [(96, 54)] * 2), ((96, 32), [(29, 96)])]
     for found, (width, height) in zip(people, [(640, 360), (640, 360), (90, 300)], strict=True):

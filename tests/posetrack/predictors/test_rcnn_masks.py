@@ -1,5 +1,7 @@
 """Multitask prediction: boxes, masks and keypoints of whole pictures, in the pictures' own pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,12 @@ import torch
 from models.backbones.resnet_fpn import ResNetFPNConfig
 from models.rcnn.network import MultitaskConfig
 from posetrack.compute import Compute
-from posetrack.predictors import multitask
-from posetrack.predictors.multitask import MultitaskPredictor
+from posetrack.predictors import rcnn
+from posetrack.predictors.rcnn import RCNNPredictor
 from posetrack.skeleton import COCO_17
 
-CPU = Compute(torch.device("cpu"))
+EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
+OPENVINO = Compute(torch.device("cpu"), engine="openvino", precision="f32")
 SMALL = MultitaskConfig(
     backbone=ResNetFPNConfig(name="resnet18", scales="multi", channels=16),
     deformed="none",
@@ -24,13 +27,18 @@ SMALL = MultitaskConfig(
 
 @pytest.fixture
 def make_predictor(monkeypatch):
-    monkeypatch.setattr(multitask, "load_weights", lambda module, weights: None)
-
-    def make(config=SMALL, **settings):
+    def set_weights(network, weights):
+        # So that random weights find boxes of all kinds of scores.
         torch.manual_seed(0)
-        monkeypatch.setitem(multitask.MULTITASK_NETWORKS, "small", config)
+        torch.nn.init.normal_(network.roi_heads.box_predictor.cls_score.weight, std=0.5)
+
+    monkeypatch.setattr(rcnn, "load_weights", set_weights)
+
+    def make(config=SMALL, compute=EAGER, **settings):
+        torch.manual_seed(0)
+        monkeypatch.setitem(rcnn.NETWORKS, "small", config)
         settings = {"longest_side_px": 128, "score_threshold": 0.05, "nms_iou": 0.5, **settings}
-        return MultitaskPredictor(CPU, network="small", weights="any", skeleton=COCO_17, **settings)
+        return RCNNPredictor(compute, network="small", weights="any", skeleton=COCO_17, **settings)
 
     return make
 
@@ -42,7 +50,7 @@ def planted(monkeypatch, make_predictor):
     def plant(**settings):
         predict = make_predictor(**settings)
 
-        def find(batch, sizes_wh):
+        def find(outputs, input_hw, sizes_wh, parts):
             w, h = sizes_wh[0]
             people = {
                 "boxes": torch.tensor([[0.0, 0.0, w / 2, h], [0.0, 0.0, 9.0, 9.0]]),
@@ -50,11 +58,11 @@ def planted(monkeypatch, make_predictor):
                 "scores": torch.tensor([0.9, 0.8]),
                 "masks": torch.ones(2, 28, 28),
                 "keypoints": torch.full((2, 17, 2), 1.0) * torch.tensor([w / 4, h / 2]),
-                "keypoint_scores": torch.full((2, 17), 2.0),
+                "keypoint_scores": torch.full((2, 17), 0.7),
             }
-            return [people] * len(batch)
+            return [people] * len(sizes_wh)
 
-        monkeypatch.setattr(predict, "_network", find)
+        monkeypatch.setattr(predict._network, "find_people", find)
         return predict
 
     return plant
@@ -67,22 +75,29 @@ def test_everything_comes_back_in_the_picture(planted):
         np.testing.assert_allclose(people.boxes_xyxy, [[0, 0, width / 2, height]], rtol=0.02)
         np.testing.assert_allclose(people.keypoints_xy[0, 3], [width / 4, height / 2], rtol=0.02)
         assert people.box_scores.tolist() == pytest.approx([0.9])
-        assert people.keypoint_scores.max() <= 1
+        assert people.keypoint_scores.tolist() == [pytest.approx([0.7] * 17)]
         assert people.masks.shape == (1, height, width)
         # All but the borders, where the mask's enlargement fades out.
         assert people.masks[0, 20 : height - 20, 5 : width // 2 - 12].all()
         assert not people.masks[0, :, width // 2 + 12 :].any()
 
 
-def test_logits_become_scores(planted):
-    config = MultitaskConfig(**{**vars(SMALL), "keypoint_loss": "cross_entropy", "has_offsets": False})
-    ((people),) = planted(config=config)([np.zeros((90, 120, 3), np.uint8)])
-    np.testing.assert_allclose(people.keypoint_scores, torch.tensor(2.0).sigmoid().item(), rtol=1e-5)
+@pytest.mark.parametrize("deformed", ["none", "backbone+head"])
+def test_openvino_finds_the_same(make_predictor, deformed):
+    config = replace(SMALL, deformed=deformed)
+    images = [np.random.default_rng(i).integers(0, 256, (90, 120, 3)).astype(np.uint8) for i in range(2)]
+    wanted = make_predictor(config)(images)
+    for people, expected in zip(make_predictor(config, OPENVINO)(images), wanted, strict=True):
+        assert len(people) == len(expected) > 0
+        np.testing.assert_allclose(people.boxes_xyxy, expected.boxes_xyxy, atol=0.05)
+        np.testing.assert_allclose(people.box_scores, expected.box_scores, atol=1e-3)
+        np.testing.assert_allclose(people.keypoint_scores, expected.keypoint_scores, atol=1e-3)
+        assert (people.masks != expected.masks).mean() < 1e-3
 
 
 @pytest.mark.parametrize(("has_masks", "has_keypoints"), [(True, True), (False, True), (True, False)])
 def test_network_runs_with_each_head(make_predictor, has_masks, has_keypoints):
-    config = MultitaskConfig(**{**vars(SMALL), "has_masks": has_masks, "has_keypoints": has_keypoints})
+    config = replace(SMALL, has_masks=has_masks, has_keypoints=has_keypoints)
     predict = make_predictor(config, score_threshold=0.0)
     images = [np.random.default_rng(i).integers(0, 256, (90, 120, 3)).astype(np.uint8) for i in range(2)]
     together = predict(images)
