@@ -44,6 +44,8 @@ _RCNN_WITH_POSES = (
     "multitask-rb-h-single-scale",
     "multitask-rb-h-keypoints-only",
     "multitask-unrefined",
+    "multitask-rb-h-modulated",
+    "multitask-rb-h-cross-entropy",
     "keypoint-rcnn",
 )
 

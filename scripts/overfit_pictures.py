@@ -29,7 +29,7 @@ from models.backbones.resnet_fpn import ResNetFPNConfig
 from models.data.instances import read_coco_instances
 from models.data.samples import IntArray
 from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
-from models.rcnn.network import FULL, MultitaskConfig, MultitaskRCNN
+from models.rcnn.network import MultitaskConfig, MultitaskRCNN
 from models.rcnn.recipe import NETWORKS
 from models.rcnn.train import encode_results, find_people, make_detection_losses
 from models.training.optim import (
@@ -45,9 +45,7 @@ from posetrack.skeleton import COCO_17
 from posetrack.training.detection_pictures import write_detection_pictures
 
 VARIANTS: dict[str, MultitaskConfig] = {
-    **{name: config for name, config in NETWORKS.items() if isinstance(config, MultitaskConfig)},
-    "multitask-modulated": replace(FULL, is_modulated=True),
-    "multitask-cross-entropy": replace(FULL, keypoint_loss="cross_entropy"),
+    name: config for name, config in NETWORKS.items() if isinstance(config, MultitaskConfig)
 }
 _SIDE = 160
 _RATE = 1e-3

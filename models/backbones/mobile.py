@@ -50,6 +50,8 @@ MOBILE_BODIES = frozenset(TABLE_2_BODIES.values()) | {"tf_efficientnet_lite0"}
 
 
 _LINEAR = ".conv_pwl"
+# Of the blocks that do not expand first.
+_SEPARABLE_LINEAR = ".conv_pw"
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class MobileBody(nn.Module):
             self.channels, linear_names = _list_expansions(config.name)
             _cut_behind(network, linear_names[-1])
             for i, name in enumerate(linear_names):
-                if name.endswith(_LINEAR):
+                if name.endswith((_LINEAR, _SEPARABLE_LINEAR)):
                     network.get_submodule(name).register_forward_pre_hook(partial(_keep_input, self._seen, i))
         self.network: nn.Module = network
 
@@ -154,9 +156,17 @@ def _create_model(name: str, **settings: Any) -> Any:
 
 def _fix_padding(network: nn.Module) -> None:
     """Put `_CentredConv2d` in the place of timm's convolutions, which look at the size of each map."""
+    from timm.layers.cond_conv2d import CondConv2d
     from timm.layers.conv2d_same import Conv2dSame
 
     for name, part in list(network.named_modules()):
+        if isinstance(part, CondConv2d) and part.dynamic_padding:
+            # On sides that are multiples of the stride this is what `_CentredConv2d` does.
+            part.dynamic_padding = False
+            part.padding = tuple(
+                (kernel - 1) * dilation // 2
+                for kernel, dilation in zip(part.kernel_size, part.dilation, strict=True)
+            )
         if isinstance(part, Conv2dSame):
             convolution = _CentredConv2d(
                 part.in_channels,

@@ -78,9 +78,9 @@ class OpenVinoEngine:
         at_once = _SMALL_AT_ONCE if B > 1 and H * W <= _FEW_CELLS else 1
         count = -(-B // at_once)
         compiled = self._compile((at_once, H, W), count)
-        pictures = images.detach().cpu().permute(0, 2, 3, 1)
+        channels_last = images.detach().cpu().permute(0, 2, 3, 1)
         # The last of them is filled up with nothing.
-        pictures = F.pad(pictures, (0, 0, 0, 0, 0, 0, 0, count * at_once - B)).contiguous().numpy()
+        pictures = F.pad(channels_last, (0, 0, 0, 0, 0, 0, 0, count * at_once - B)).contiguous().numpy()
         outputs = {name: torch.empty((len(pictures), *shape)) for name, shape in compiled.shapes.items()}
         arrays = [output.numpy() for output in outputs.values()]
         ov = import_openvino()

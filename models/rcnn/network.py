@@ -107,7 +107,11 @@ REFINED_BACKBONE = replace(FULL, deformed="backbone")
 KEYPOINTS_ONLY = replace(FULL, has_masks=False)
 """Table 6, "kps-only"."""
 UNREFINED = replace(FULL, deformed="none", has_offsets=False)
-"""No refinement at all."""
+"""No refinement at all; Table 7 says so of the model whose numbers are those of "Regular"."""
+MODULATED = replace(FULL, is_modulated=True)
+"""The full model with modulated deformable convolutions; not in the paper's tables."""
+CROSS_ENTROPY = replace(FULL, keypoint_loss="cross_entropy")
+"""The full model with Mask R-CNN's loss of keypoints; not in the paper's tables."""
 
 FASTER_RCNN = MultitaskConfig(
     backbone=ResNetFPNConfig(norm_epsilon=0.0),

@@ -25,12 +25,14 @@ from models.rcnn.detector import (
     make_person_detector,
 )
 from models.rcnn.network import (
+    CROSS_ENTROPY,
     FASTER_RCNN,
     FULL,
     FULL_SINGLE_SCALE,
     KEYPOINT_RCNN,
     KEYPOINTS_ONLY,
     MASK_RCNN,
+    MODULATED,
     REFINED_BACKBONE,
     REGULAR,
     UNREFINED,
@@ -52,6 +54,8 @@ NETWORKS: dict[str, DetectorConfig | MultitaskConfig] = {
     "multitask-rb-h-single-scale": FULL_SINGLE_SCALE,
     "multitask-rb-h-keypoints-only": KEYPOINTS_ONLY,
     "multitask-unrefined": UNREFINED,
+    "multitask-rb-h-modulated": MODULATED,
+    "multitask-rb-h-cross-entropy": CROSS_ENTROPY,
     "faster-rcnn": FASTER_RCNN,
     "mask-rcnn": MASK_RCNN,
     "keypoint-rcnn": KEYPOINT_RCNN,

@@ -29,6 +29,7 @@ class BatchPlan:
         batch_size: Samples a step at most, over all processes.
         epochs: How often each sample is seen.
         seed: Of the shuffling.
+        steps: Of the whole training, in place of `epochs`; 0 leaves it to them.
 
     Raises:
         TrainingError: There are no samples.
@@ -38,6 +39,7 @@ class BatchPlan:
     batch_size: int
     epochs: int
     seed: int = 0
+    steps: int = 0
 
     def __post_init__(self) -> None:
         if self.num_samples < 1:
@@ -51,7 +53,7 @@ class BatchPlan:
     @property
     def num_steps(self) -> int:
         """Steps of the whole training."""
-        return self.epochs * self.steps_per_epoch
+        return self.steps or self.epochs * self.steps_per_epoch
 
 
 def shuffle_samples(num_samples: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:

@@ -15,6 +15,7 @@ class LoopConfig:
 
     Attributes:
         epochs: How often each sample is seen.
+        steps: Of the whole training, in place of `epochs`; 0 leaves it to them.
         batch_size: Samples a step at most, over all processes.
         seed: Of the network's first weights, the order of samples and their augmentation.
         num_workers: Processes that read samples, for each training process; 0 reads in the process itself.
@@ -32,6 +33,7 @@ class LoopConfig:
     """
 
     epochs: int = 210
+    steps: int = 0
     batch_size: int = 128
     seed: int = 0
     num_workers: int = 4
@@ -49,7 +51,7 @@ class LoopConfig:
     def __post_init__(self) -> None:
         check_choice(self, "precision", PRECISIONS)
         check_range(self, 1, 1e9, "epochs", "batch_size", "keep_checkpoints", "log_every_steps")
-        check_range(self, 0, 1e9, "seed", "num_workers", "evaluate_every_epochs", "save_every_steps")
+        check_range(self, 0, 1e9, "steps", "seed", "num_workers", "evaluate_every_epochs", "save_every_steps")
         check_range(self, 0, 1e9, "max_grad_norm")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay: expected a number from 0 to below 1, got {self.ema_decay}")

@@ -110,7 +110,7 @@ class Trainer:
         report: Callable[[StepReport], None] | None = None,
     ) -> None:
         self.task = task
-        self.plan = BatchPlan(task.num_samples, loop.batch_size, loop.epochs, loop.seed)
+        self.plan = BatchPlan(task.num_samples, loop.batch_size, loop.epochs, loop.seed, loop.steps)
         self.step = 0
         self.best_score = -math.inf
         self._loop = loop
@@ -149,7 +149,7 @@ class Trainer:
         for batch in self._make_loader(end):
             self._take_step(batch)
             is_last = self.step == end
-            is_epoch_end = self.step % self.plan.steps_per_epoch == 0
+            is_epoch_end = self.step % self.plan.steps_per_epoch == 0 or self.step == self.plan.num_steps
             is_evaluation = is_epoch_end and self._is_evaluation_due()
             is_save = is_last or is_evaluation or self._is_save_due(is_epoch_end=is_epoch_end)
             if is_save or self.step % self._loop.log_every_steps == 0:
@@ -250,7 +250,7 @@ class Trainer:
 
     def _is_evaluation_due(self) -> bool:
         every, epoch = self._loop.evaluate_every_epochs, self.step // self.plan.steps_per_epoch
-        is_due = every > 0 and (epoch % every == 0 or epoch == self.plan.epochs)
+        is_due = every > 0 and (epoch % every == 0 or self.step == self.plan.num_steps)
         return is_due and self.task.evaluate is not None
 
     def _is_save_due(self, *, is_epoch_end: bool) -> bool:

@@ -49,6 +49,7 @@ class ScheduleConfig:
     Attributes:
         name: One of `SCHEDULES`; `linear` falls to 0 at the last step.
         milestones_epochs: Finished epochs after which `multi_step` drops.
+        milestones_steps: Steps after which it does, in place of epochs.
         drop_factor: By which it drops.
         warmup_steps: Steps over which the rate rises linearly first; 0 is none.
         warmup_factor: Share of the rate at the first step.
@@ -56,6 +57,7 @@ class ScheduleConfig:
 
     name: str = "multi_step"
     milestones_epochs: tuple[int, ...] = (170, 200)
+    milestones_steps: tuple[int, ...] = ()
     drop_factor: float = 0.1
     warmup_steps: int = 0
     warmup_factor: float = 1e-3
@@ -65,8 +67,10 @@ class ScheduleConfig:
         check_range(self, 0.0, 1.0, "drop_factor", "warmup_factor")
         if self.warmup_steps < 0:
             raise ValueError(f"warmup_steps: expected 0 or more, got {self.warmup_steps}")
-        if list(self.milestones_epochs) != sorted(set(self.milestones_epochs)):
-            raise ValueError(f"milestones_epochs: expected rising epochs, got {list(self.milestones_epochs)}")
+        for name in ("milestones_epochs", "milestones_steps"):
+            milestones = list(getattr(self, name))
+            if milestones != sorted(set(milestones)):
+                raise ValueError(f"{name}: expected rising numbers, got {milestones}")
 
 
 def compute_multi_step_factor(step: int, milestones_steps: Iterable[int], drop_factor: float) -> float:
@@ -103,7 +107,9 @@ def compute_schedule_factor(schedule: ScheduleConfig, step: int, steps_per_epoch
     """
     factor = compute_warmup_factor(step, schedule.warmup_steps, schedule.warmup_factor)
     if schedule.name == "multi_step":
-        milestones = [epoch * steps_per_epoch for epoch in schedule.milestones_epochs]
+        milestones = schedule.milestones_steps or [
+            epoch * steps_per_epoch for epoch in schedule.milestones_epochs
+        ]
         return factor * compute_multi_step_factor(step, milestones, schedule.drop_factor)
     if schedule.name == "linear":
         return factor * compute_linear_factor(step, num_steps)

@@ -3,6 +3,8 @@ import copy
 import pytest
 import timm
 import torch
+from timm.layers.cond_conv2d import CondConv2d
+from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from models.backbones.mobile import (
@@ -27,13 +29,9 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-# Each kind of block once; the others of Table 2 are of the same kinds.
-KINDS = ("tf_mobilenetv3_small_075", "mixnet_s", "fbnetc_100", "semnasnet_100", "tf_mobilenetv3_large_075")
-
-
 @pytest.mark.parametrize("features", ["bottleneck", "expansion"])
-@pytest.mark.parametrize("name", KINDS)
-def test_every_kind_of_body_has_four_maps(name, features):
+@pytest.mark.parametrize("name", sorted(MOBILE_BODIES))
+def test_every_body_has_four_maps(name, features):
     with torch.device("meta"):
         body = MobileBody(MobileConfig(name, features)).eval()
         maps = body(torch.zeros(1, 3, 64, 96))
@@ -66,6 +64,28 @@ def test_maps_before_the_linear_convolutions_give_those_behind():
         block = behind.network.get_submodule("blocks.6.0")
         torch.testing.assert_close(block.bn3(block.conv_pwl(found[-1])), expected[-1])
     assert before.channels == (72, 120, 288, 1152)
+
+
+def test_blocks_that_do_not_expand_give_their_maps_before_the_linear_convolution_too():
+    torch.manual_seed(0)
+    behind, before = (MobileBody(MobileConfig(SMALL, features)) for features in ("bottleneck", "expansion"))
+    before.load_state_dict(behind.state_dict(), strict=False)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected, found = behind.eval()(images), before.eval()(images)
+        block = behind.network.get_submodule("blocks.0.0")
+        torch.testing.assert_close(block.bn2(block.conv_pw(found[0])), expected[0])
+
+
+@pytest.mark.parametrize("name", sorted(MOBILE_BODIES))
+def test_no_convolution_pads_as_tensorflow_does(name):
+    with torch.device("meta"):
+        parts = list(MobileBody(MobileConfig(name)).modules())
+    assert [part for part in parts if isinstance(part, Conv2dSame)] == []
+    for part in parts:
+        if isinstance(part, CondConv2d):
+            assert not part.dynamic_padding
+            assert part.padding == tuple(kernel // 2 for kernel in part.kernel_size)
 
 
 @pytest.mark.parametrize("features", ["bottleneck", "expansion"])

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 import pytest
 import torch
@@ -17,13 +18,14 @@ from models.rcnn.network import (
     FULL,
     FULL_SINGLE_SCALE,
     KEYPOINT_RCNN,
-    KEYPOINTS_ONLY,
     MASK_RCNN,
     REFINED_BACKBONE,
     REGULAR,
     UNREFINED,
+    MultitaskConfig,
     MultitaskRCNN,
 )
+from models.rcnn.recipe import NETWORKS
 
 K = 3
 W, H = 96, 64
@@ -77,19 +79,7 @@ def make_scene() -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
     return images, [someone, nobody]
 
 
-VARIANTS = {
-    "full": FULL,
-    "single scale": FULL_SINGLE_SCALE,
-    "regular": REGULAR,
-    "refined backbone": REFINED_BACKBONE,
-    "keypoints only": KEYPOINTS_ONLY,
-    "unrefined": UNREFINED,
-    "modulated": replace(FULL, is_modulated=True),
-    "cross-entropy": replace(FULL, keypoint_loss="cross_entropy"),
-    "faster": FASTER_RCNN,
-    "mask": MASK_RCNN,
-    "keypoint": KEYPOINT_RCNN,
-}
+VARIANTS = {name: config for name, config in NETWORKS.items() if isinstance(config, MultitaskConfig)}
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -158,6 +148,29 @@ def test_published_names_and_shapes_are_ours(name):
     # Published weights are those of frozen batch norms, which count no batches.
     shapes = {key: value.shape for key, value in theirs.items() if not key.endswith("num_batches_tracked")}
     assert {key: value.shape for key, value in ours.items()} == shapes
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_settings_are_ours(name):
+    config, make = PUBLISHED[name]
+    with torch.device("meta"):
+        theirs = make(weights=None, weights_backbone=None, num_classes=config.num_classes)
+        ours = MultitaskRCNN(config)
+    for part, names in {
+        "rpn": ("_pre_nms_top_n", "_post_nms_top_n", "nms_thresh", "score_thresh"),
+        "rpn.anchor_generator": ("sizes", "aspect_ratios"),
+        "rpn.fg_bg_sampler": ("batch_size_per_image", "positive_fraction"),
+        "rpn.proposal_matcher": ("high_threshold", "low_threshold", "allow_low_quality_matches"),
+        "rpn.box_coder": ("weights",),
+        "roi_heads": ("score_thresh", "nms_thresh", "detections_per_img"),
+        "roi_heads.box_coder": ("weights",),
+        "roi_heads.box_roi_pool": ("featmap_names", "output_size", "sampling_ratio", "canonical_scale"),
+        "roi_heads.fg_bg_sampler": ("batch_size_per_image", "positive_fraction"),
+        "roi_heads.proposal_matcher": ("high_threshold", "low_threshold", "allow_low_quality_matches"),
+    }.items():
+        for setting in names:
+            read = attrgetter(f"{part}.{setting}")
+            assert read(ours) == read(theirs), (part, setting)
 
 
 def make_theirs(name: str, config) -> torch.nn.Module:

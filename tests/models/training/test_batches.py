@@ -21,6 +21,13 @@ def test_every_process_together_give_every_sample_once_an_epoch(num, batch_size,
         assert min(sizes) >= 1
 
 
+def test_steps_take_the_place_of_epochs():
+    plan = BatchPlan(11, 3, 4, seed=1, steps=6)
+    assert (plan.num_steps, plan.steps_per_epoch) == (6, 4)
+    whole = BatchPlan(11, 3, 4, seed=1)
+    assert list(BatchSampler(plan, 0, 6)) == list(BatchSampler(whole, 0, whole.num_steps))[:6]
+
+
 def test_batches_from_the_middle_are_those_of_the_whole():
     plan = BatchPlan(11, 3, 4, seed=1)
     whole = list(BatchSampler(plan, 0, plan.num_steps))

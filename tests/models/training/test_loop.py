@@ -116,6 +116,15 @@ def test_best_and_last_checkpoints_are_kept(make_trainer, tmp_path):
     assert [row["AP"] for row in read_rows(tmp_path / "out" / "evaluation.csv")] == ["0.1", "0.9", "", "0.3"]
 
 
+def test_steps_end_a_training_within_an_epoch(make_trainer, tmp_path):
+    scores = iter([0.1, 0.2, 0.3])
+    options = {"epochs": 4, "steps": 12, "evaluate_every_epochs": 1}
+    make_trainer(evaluate=lambda network, epoch: {"AP": next(scores)}, **options).run()
+    rows = read_rows(tmp_path / "out" / "evaluation.csv")
+    assert [(row["step"], row["AP"]) for row in rows] == [("5", "0.1"), ("10", "0.2"), ("12", "0.3")]
+    assert read_checkpoint(CheckpointFolder(tmp_path / "out").latest)["step"] == 12
+
+
 def test_average_follows_the_formula(make_trainer):
     trainer = make_trainer(ema_decay=0.9, folder=None)
     start = {name: value.clone() for name, value in trainer.network.state_dict().items()}

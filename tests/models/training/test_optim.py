@@ -41,6 +41,12 @@ def test_linear_falls_to_zero():
     assert [compute_linear_factor(step, 4) for step in range(6)] == [1, 0.75, 0.5, 0.25, 0, 0]
 
 
+def test_milestones_may_be_steps():
+    schedule = ScheduleConfig(milestones_epochs=(1, 2), milestones_steps=(60, 80))
+    factors = [compute_schedule_factor(schedule, step, 5, 90) for step in (0, 59, 60, 79, 80)]
+    assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+
+
 def test_warmup_rises_to_one():
     assert [compute_warmup_factor(step, 4, 0.2) for step in range(6)] == pytest.approx(
         [0.2, 0.4, 0.6, 0.8, 1, 1]
@@ -103,6 +109,7 @@ def test_steps_are_those_of_torchs_plain_loop(name, kind, memory_format):
     [
         (lambda: OptimizerConfig("adm"), "name: unknown 'adm'; did you mean 'adam'"),
         (lambda: ScheduleConfig(milestones_epochs=(20, 10)), "milestones_epochs: expected rising"),
+        (lambda: ScheduleConfig(milestones_steps=(20, 20)), "milestones_steps: expected rising"),
         (lambda: ScheduleConfig(warmup_steps=-1), "warmup_steps"),
     ],
 )
