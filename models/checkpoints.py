@@ -26,7 +26,7 @@ from models.swahr.network import HigherHRNet
 EMBEDDED_SHA256 = {
     "hrnet-w18-256x192": "8cea9211aaf3cb42f2d17e43b54dd37e950eecf2d9ecc10eafd3963052a0c983",
     "movenet-multipose": "55ec63cb662c8dc9adada5541bee059d0e7e06841061442d879e6befdcbfd574",
-    "movenet-person": "49e9bea9c5da1d60cc91031877e7836111f89f57831fe132590db6f416f787b4",
+    "movenet-person": "0a1c3ca6ff8e5fb53abeaf7bc71968c355fce7a817dab775b222e2502fd364c2",
     "movenet-thunder": "f7e64998dd5c62021bb1d17771b155eb8005ac70e247d61ad976af7d39484f08",
     "swahr-movenet-256": "d1d4c944d82c581d6411cacc197b5c3e93605b089e4aed55acbaeb0b644984de",
     "thunder-heatmaps-256x192": "c2b028489f57fefc43fa49316469b332cc0802bf06fb92dc1f9e97dafdc978e7",
