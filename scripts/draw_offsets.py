@@ -30,6 +30,7 @@ from posetrack.weights.store import load_weights
 
 _LEAST_PERSON_SCORE = 0.5
 _LEAST_HEAT = 0.2
+_DRAWN_SIDE_PX = 1600
 
 
 def main() -> None:
@@ -46,7 +47,8 @@ def main() -> None:
     load_weights(network, arguments.weights)
     canvas, inner_wh = resize_to_multiple(read_image(arguments.picture), arguments.side, 32, fill=CANVAS_COLOR)
     starts_xy, ends_xy, rows = find_offsets(network, canvas)
-    drawn = draw_offsets(canvas, starts_xy, ends_xy, rows)[: round(inner_wh[1]), : round(inner_wh[0])]
+    inner = canvas[: round(inner_wh[1]), : round(inner_wh[0])]
+    drawn = draw_offsets(inner, starts_xy, ends_xy, rows)
     if not cv2.imwrite(str(arguments.out), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):
         raise SystemExit(f"{arguments.out}: cannot be written")
     lengths = np.hypot(*(ends_xy - starts_xy).T)
@@ -103,12 +105,17 @@ def find_offsets(network: PersonDetector | MultitaskRCNN, canvas: ImageArray) ->
 
 
 def draw_offsets(canvas: ImageArray, starts_xy: Any, ends_xy: Any, rows: Any) -> ImageArray:
-    """Draw an arrow for each offset, in its person's colour."""
-    drawn = canvas.copy()
+    """Draw an arrow for each offset, in its person's colour; a small picture is enlarged first.
+
+    Returns:
+        (H f, W f, 3) RGB, f a whole number.
+    """
+    factor = max(1, _DRAWN_SIDE_PX // max(canvas.shape[:2]))
+    drawn = canvas.repeat(factor, axis=0).repeat(factor, axis=1)
     for start, end, row in zip(starts_xy, ends_xy, rows.tolist(), strict=True):
-        tail, tip = (tuple(np.rint(point - 0.5).astype(int).tolist()) for point in (start, end))
+        tail, tip = (tuple(np.rint(point * factor - 0.5).astype(int).tolist()) for point in (start, end))
+        cv2.circle(drawn, tail, 4, (255, 255, 255), -1, cv2.LINE_AA)
         cv2.arrowedLine(drawn, tail, tip, color_of(row + 1), 2, cv2.LINE_AA, tipLength=0.3)
-        cv2.circle(drawn, tail, 3, (255, 255, 255), -1, cv2.LINE_AA)
     return drawn
 
 
