@@ -9,18 +9,23 @@ import sys
 import time
 import tomllib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+import torch
 
 import posetrack
+from models.backbones.resnet_fpn import ResNetFPNConfig
+from models.data.run_lengths import decode_run_lengths
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from posetrack.cli.doctor import _PACKAGES
 from posetrack.cli.main import main
 from posetrack.cli.recipes import BOTTOM_UP
+from posetrack.predictors import rcnn
 from posetrack.results.export import FORMATS
 
 CLIP = Path(__file__).parents[3] / "docs" / "media" / "street.mp4"
@@ -381,6 +386,42 @@ def test_version_recipes_and_doctor(tmp_path, monkeypatch, capsys):
     assert set(lines) == {"bottomup", "default", "fast", "hrnet-w18", "movenet"}
     assert re.search("not yet +recipe hrnet-w32 .*posetrack weights fetch hrnet-w32-256x192", printed)
     assert re.search("not yet +recipe multitask .*--weights", printed)
+
+
+def test_masks_reach_the_poses_and_other_formats(tmp_path, monkeypatch):
+    def set_weights(network, weights):
+        # So that random weights find people.
+        torch.manual_seed(0)
+        torch.nn.init.normal_(network.roi_heads.box_predictor.cls_score.weight, std=0.5)
+
+    thin = {"backbone": ResNetFPNConfig("resnet18", "multi", channels=16), "box_width": 32}
+    thin |= {"keypoint_layers": (8,), "mask_layers": (8,), "proposals": (50, 50)}
+    monkeypatch.setitem(rcnn.NETWORKS, "multitask-rb-h", replace(rcnn.NETWORKS["multitask-rb-h"], **thin))
+    monkeypatch.setattr(rcnn, "load_weights", set_weights)
+    recipe = tmp_path / "masks.toml"
+    recipe.write_text(
+        '[detector]\nnetwork = "multitask-rb-h"\nweights = "any"\nlongest_side_px = 160\n'
+        "score_threshold = 0.05\n[tracker]\nnew_track_min_score = 0.0\n"
+    )
+    out = tmp_path / "out"
+    assert (
+        run_cli("run", CLIP, *PART, "--every", "5", "--recipe", recipe, "--out", out, "--format", "coco") == 0
+    )
+    people = [person for record in read_records(out / "poses.jsonl") for person in record["people"]]
+    assert len(people) > 0
+    results = json.loads((out / "coco.json").read_text())
+    assert len(results["annotations"]) == len(people)
+    for person, result in zip(people, results["annotations"], strict=True):
+        mask = decode_run_lengths(person["mask"])
+        assert mask.shape == (272, 640)
+        assert result["segmentation"] == person["mask"]
+        # A mask lies in its box.
+        rows, columns = np.nonzero(mask)
+        x0, y0, x1, y1 = person["box"]
+        if len(rows):
+            assert x0 - 2 <= columns.min() <= columns.max() <= x1 + 2
+            assert y0 - 2 <= rows.min() <= rows.max() <= y1 + 2
+    assert max(decode_run_lengths(person["mask"]).sum() for person in people) > 100
 
 
 def test_doctor_looks_for_every_dependency():
