@@ -79,8 +79,11 @@ class OpenVinoEngine:
         count = -(-B // at_once)
         compiled = self._compile((at_once, H, W), count)
         channels_last = images.detach().cpu().permute(0, 2, 3, 1)
-        # The last of them is filled up with nothing.
-        pictures = F.pad(channels_last, (0, 0, 0, 0, 0, 0, 0, count * at_once - B)).contiguous().numpy()
+        missing = count * at_once - B
+        if missing:
+            # The last of them is filled up with nothing. Without need, this would be a copy.
+            channels_last = F.pad(channels_last, (0, 0, 0, 0, 0, 0, 0, missing))
+        pictures = channels_last.contiguous().numpy()
         outputs = {name: torch.empty((len(pictures), *shape)) for name, shape in compiled.shapes.items()}
         arrays = [output.numpy() for output in outputs.values()]
         ov = import_openvino()

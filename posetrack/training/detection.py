@@ -31,7 +31,6 @@ from posetrack.training.run import TrainingRun, make_trainer
 from posetrack.training.skeletons import find_skeleton
 
 _SHOWN_PICTURES = 12
-_JUDGED_AT_ONCE = 16
 # How the names of the weights begin that may learn at a rate of their own.
 _BODY = ("backbone.body.",)
 
@@ -97,7 +96,7 @@ def make_evaluation(
         found = find_people(
             network,
             dataset,
-            batch_size=min(recipe.loop.batch_size, _JUDGED_AT_ONCE),
+            batch_size=recipe.loop.batch_size,
             num_workers=recipe.loop.num_workers if len(dataset) > 64 else 0,
             precision=recipe.loop.precision,
         )
