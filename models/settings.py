@@ -105,7 +105,7 @@ def check_range(settings: object, low: float, high: float, *names: str) -> None:
             raise ValueError(f"{name}: expected a number from {low:g} to {high:g}, got {value:g}")
 
 
-def check_share(settings: object, *names: str) -> None:
+def check_fraction(settings: object, *names: str) -> None:
     """Raise ValueError unless each named setting is from 0 to 1."""
     check_range(settings, 0, 1, *names)
 

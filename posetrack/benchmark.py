@@ -49,7 +49,7 @@ class BenchReport:
         fps: Frames a second from end to end: decoding, networks, tracking, drawing, encoding, writing.
         networks_fps: Frames a second of the bare networks on the same inputs, in the same process.
         ratio: The middle of the runs' `fps` over `networks_fps`.
-        stage_shares: Share of the run's time that each stage was busy, on whatever thread; together they are
+        stage_fractions: Fraction of the run's time that each stage was busy, on any thread; together they are
             more than 1 where stages work side by side.
         latency_p50_ms: From a frame's decoding to the end of its writing; half of the frames take no longer.
         latency_p95_ms: The like for 95 in 100.
@@ -63,7 +63,7 @@ class BenchReport:
     fps: float
     networks_fps: float
     ratio: float
-    stage_shares: dict[str, float]
+    stage_fractions: dict[str, float]
     latency_p50_ms: float
     latency_p95_ms: float
     peak_memory_mib: float
@@ -204,7 +204,7 @@ def benchmark(
         fps=num_frames / statistics.median(one.seconds for one in runs),
         networks_fps=num_frames / statistics.median(bare_s),
         ratio=statistics.median(bare / one.seconds for bare, one in zip(bare_s, runs, strict=True)),
-        stage_shares={name: busy / whole_s for name, busy in clock.busy_s.items() if name != _WAIT},
+        stage_fractions={name: busy / whole_s for name, busy in clock.busy_s.items() if name != _WAIT},
         latency_p50_ms=1000 * float(p50),
         latency_p95_ms=1000 * float(p95),
         peak_memory_mib=read_peak_memory_mib(),

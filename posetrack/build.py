@@ -18,7 +18,7 @@ from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError
 from posetrack.pipeline import FrameProcessor, run_ahead
-from posetrack.predictors.device_images import DevicePictures
+from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
 from posetrack.predictors.movenet import MultiposePredictor, ThunderPredictor
 from posetrack.predictors.swahr import BottomUpConfig, BottomUpPredictor
@@ -53,17 +53,23 @@ _RCNN_WITH_POSES = (
 _OF_BOTTOM_UP = ("shorter_side_px", "scales", "flip_test", "min_peak")
 
 
-def _make_thunder(recipe: EstimatorRecipe, compute: Compute, pictures: DevicePictures | None) -> PoseEstimator:
+def _make_thunder(
+    recipe: EstimatorRecipe, compute: Compute, device_images: DeviceImages | None
+) -> PoseEstimator:
     if recipe.weights or recipe.flip_test or recipe.skeleton != COCO_17.name:
         raise RecipeError(
             "estimator: movenet-thunder has weights, keypoints and crops of its own; leave out weights, "
             "skeleton and flip_test, or take another network, such as hrnet-w32"
         )
     _check_unused(recipe, "estimator", "width_px", "height_px", "coding", "sigma_cells")
-    return ThunderPredictor(compute, margin=recipe.margin, batch_crops=recipe.batch_crops, pictures=pictures)
+    return ThunderPredictor(
+        compute, margin=recipe.margin, batch_crops=recipe.batch_crops, device_images=device_images
+    )
 
 
-def _make_top_down(recipe: EstimatorRecipe, compute: Compute, pictures: DevicePictures | None) -> PoseEstimator:
+def _make_top_down(
+    recipe: EstimatorRecipe, compute: Compute, device_images: DeviceImages | None
+) -> PoseEstimator:
     _check_weights(recipe, "estimator")
     coding = HeatmapCoding(
         input_wh=(recipe.width_px, recipe.height_px),
@@ -79,7 +85,7 @@ def _make_top_down(recipe: EstimatorRecipe, compute: Compute, pictures: DevicePi
         is_flip_tested=recipe.flip_test,
         batch_crops=recipe.batch_crops,
     )
-    return HRNetPredictor(compute, config, SKELETONS[recipe.skeleton], pictures)
+    return HRNetPredictor(compute, config, SKELETONS[recipe.skeleton], device_images)
 
 
 def _check_weights(recipe: DetectorRecipe | EstimatorRecipe, table: str) -> None:
@@ -99,7 +105,7 @@ def _check_unused(recipe: DetectorRecipe | EstimatorRecipe, table: str, *names: 
             raise RecipeError(f"{table}.{name}: {recipe.network} does not use it; leave it out")
 
 
-def _make_multipose(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
+def _make_multipose(recipe: DetectorRecipe, compute: Compute, device_images: DeviceImages | None) -> Detector:
     if recipe.weights:
         raise RecipeError("detector.weights: movenet-multipose has weights of its own; leave this out")
     _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "skeleton")
@@ -109,11 +115,11 @@ def _make_multipose(recipe: DetectorRecipe, compute: Compute, pictures: DevicePi
         score_threshold=recipe.score_threshold,
         nms_iou=recipe.nms_iou,
         nms_oks=recipe.nms_oks,
-        pictures=pictures,
+        device_images=device_images,
     )
 
 
-def _make_rcnn(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
+def _make_rcnn(recipe: DetectorRecipe, compute: Compute, device_images: DeviceImages | None) -> Detector:
     _check_weights(recipe, "detector")
     _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "nms_oks")
     if recipe.network in _BOX_NETWORKS:
@@ -128,11 +134,11 @@ def _make_rcnn(recipe: DetectorRecipe, compute: Compute, pictures: DevicePicture
         longest_side_px=recipe.longest_side_px,
         score_threshold=recipe.score_threshold,
         nms_iou=recipe.nms_iou,
-        pictures=pictures,
+        device_images=device_images,
     )
 
 
-def _make_bottom_up(recipe: DetectorRecipe, compute: Compute, pictures: DevicePictures | None) -> Detector:
+def _make_bottom_up(recipe: DetectorRecipe, compute: Compute, device_images: DeviceImages | None) -> Detector:
     _check_weights(recipe, "detector")
     _check_unused(recipe, "detector", "longest_side_px", "nms_iou", "nms_oks")
     config = BottomUpConfig(
@@ -144,17 +150,17 @@ def _make_bottom_up(recipe: DetectorRecipe, compute: Compute, pictures: DevicePi
         score_threshold=recipe.score_threshold,
         decode=DecodeConfig(min_score=recipe.min_peak),
     )
-    return BottomUpPredictor(compute, config, SKELETONS[recipe.skeleton], pictures)
+    return BottomUpPredictor(compute, config, SKELETONS[recipe.skeleton], device_images)
 
 
-DETECTORS: dict[str, Callable[[DetectorRecipe, Compute, DevicePictures | None], Detector]] = {
+DETECTORS: dict[str, Callable[[DetectorRecipe, Compute, DeviceImages | None], Detector]] = {
     "movenet-multipose": _make_multipose,
     **dict.fromkeys((*_BOX_NETWORKS, *_RCNN_WITH_POSES), _make_rcnn),
     **dict.fromkeys(BOTTOM_UP_NETWORKS, _make_bottom_up),
 }
 """Who finds people, by the name that recipes use."""
 
-ESTIMATORS: dict[str, Callable[[EstimatorRecipe, Compute, DevicePictures | None], PoseEstimator]] = {
+ESTIMATORS: dict[str, Callable[[EstimatorRecipe, Compute, DeviceImages | None], PoseEstimator]] = {
     "movenet-thunder": _make_thunder,
     **dict.fromkeys(TOP_DOWN_NETWORKS, _make_top_down),
 }
@@ -179,7 +185,7 @@ class Networks:
     """The networks of a recipe, ready to be called.
 
     Attributes:
-        detector: Finds people in pictures.
+        detector: Finds people in images.
         estimator: Estimates poses in their boxes; None where the detector gives the poses.
         skeleton: The keypoints that come out.
     """
@@ -205,16 +211,16 @@ def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Ne
     """
     if compute.device.type == "cpu":
         tune_process(torch_computes=compute.engine == "torch")
-    # On a GPU, the picture that the detector saw is still there when boxes are cut out of it.
-    pictures = None
+    # On a GPU, the image that the detector saw is still there when boxes are cut out of it.
+    device_images = None
     if compute.device.type == "cuda":
-        pictures = DevicePictures(compute.device, remembered=2 * batch_frames)
+        device_images = DeviceImages(compute.device, remembered=2 * batch_frames)
     make_detector = _look_up(DETECTORS, recipe.detector.network, f"{recipe.name}: detector.network")
-    detector = make_detector(recipe.detector, compute, pictures)
+    detector = make_detector(recipe.detector, compute, device_images)
     if recipe.estimator is None:
         return Networks(detector, None, SKELETONS[recipe.detector.skeleton])
     make_estimator = _look_up(ESTIMATORS, recipe.estimator.network, f"{recipe.name}: estimator.network")
-    estimator = make_estimator(recipe.estimator, compute, pictures)
+    estimator = make_estimator(recipe.estimator, compute, device_images)
     return Networks(detector, estimator, SKELETONS[recipe.estimator.skeleton])
 
 

@@ -1,13 +1,13 @@
 """Frame and Instances: what flows through the pipeline, and the home of its conventions.
 
 Coordinates
-    Continuous pixels of the original picture, x to the right and y down. (0, 0) is the top-left
-    corner of the top-left pixel, whose centre is (0.5, 0.5); a picture W pixels wide ends at x = W.
-    Scaling a picture by s scales every coordinate by s, with no half-pixel terms.
+    Continuous pixels of the original image, x to the right and y down. (0, 0) is the top-left
+    corner of the top-left pixel, whose centre is (0.5, 0.5); an image W pixels wide ends at x = W.
+    Scaling an image by s scales every coordinate by s, with no half-pixel terms.
 Boxes
     `xyxy` = left, top, right, bottom. A name says when it is another order (`xywh`).
 Scores
-    In [0, 1], higher is surer.
+    In [0, 1], higher is more certain.
 Columns
     `None` = not computed; shape `(0, ...)` = computed, and nobody is here.
 """
@@ -44,7 +44,7 @@ _COLUMNS: dict[str, tuple[type, tuple[str | int, ...]]] = {
 
 @dataclass(frozen=True, eq=False)
 class Instances:
-    """The people in one picture: N rows, a closed set of columns.
+    """The people in one image: N rows, a closed set of columns.
 
     Attributes:
         boxes_xyxy: (N, 4) float32, pixels.
@@ -53,7 +53,7 @@ class Instances:
         keypoint_scores: (N, K) float32.
         smoothed_xy: (N, K, 2) float32, keypoints after temporal smoothing.
         track_ids: (N,) int64, `UNTRACKED` where no id was given.
-        masks: (N, H, W) bool, in the picture's own size.
+        masks: (N, H, W) bool, in the image's own size.
         dense: N arrays (h, w, 3) of IUV over each person's box.
 
     Raises:
@@ -142,7 +142,7 @@ class Instances:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture of a video and the people in it.
+    """One image of a video and the people in it.
 
     Attributes:
         index: Position in the source, from 0, counting every frame of the source.
@@ -158,7 +158,7 @@ class Frame:
 
     @property
     def size_wh(self) -> tuple[int, int]:
-        """Width and height of the picture in pixels."""
+        """Width and height of the image in pixels."""
         return self.image.shape[1], self.image.shape[0]
 
 

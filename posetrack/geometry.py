@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posetrack.frame import FloatArray, ImageArray, IntArray
-from trackers.shrink import shrink_picture
+from trackers.shrink import shrink_image
 
 _FAR_PX = 2.0**40
 
@@ -19,12 +19,12 @@ def expand_boxes(boxes_xyxy: FloatArray, margin: float, aspect_wh: float | None 
 
     Args:
         boxes_xyxy: (N, 4), pixels.
-        margin: Share of width and height added in all, half of it on each side: 0.25 makes a box 1.25 times
+        margin: Fraction of width and height added in all, half of it on each side: 0.25 makes a box 1.25 times
             as wide and high.
         aspect_wh: Width over height; the shorter side grows until the box has it.
 
     Returns:
-        (N, 4) boxes that may reach beyond the picture.
+        (N, 4) boxes that may reach beyond the image.
     """
     boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -37,10 +37,10 @@ def expand_boxes(boxes_xyxy: FloatArray, margin: float, aspect_wh: float | None 
 
 @dataclass(frozen=True)
 class CropPlan:
-    """How boxes are cut out of a picture: a part of it, reduced by an area average, then resampled bilinearly.
+    """How boxes are cut out of an image: a part of it, reduced by an area average, then resampled bilinearly.
 
     Attributes:
-        parts_xyxy: (N, 4), whole pixels, the box and a pixel around it as far as the picture goes. A part
+        parts_xyxy: (N, 4), whole pixels, the box and a pixel around it as far as the image goes. A part
             without a width or height lies outside; its crop is black.
         factors: (N,), by which the part is reduced first, from 1.
         reduced_wh: (N, 2), pixels of the reduced part.
@@ -57,10 +57,10 @@ class CropPlan:
 
 
 def plan_crops(image_wh: tuple[int, int], boxes_xyxy: FloatArray, size_wh: tuple[int, int]) -> CropPlan:
-    """Say how boxes are cut out of a picture and resampled to one size.
+    """Say how boxes are cut out of an image and resampled to one size.
 
     Args:
-        image_wh: Width and height of the picture in pixels.
+        image_wh: Width and height of the image in pixels.
         boxes_xyxy: (N, 4), pixels.
         size_wh: Width and height of the crops in pixels.
     """
@@ -81,7 +81,7 @@ def plan_crops(image_wh: tuple[int, int], boxes_xyxy: FloatArray, size_wh: tuple
 
 
 def crop_boxes(image: ImageArray, boxes_xyxy: FloatArray, size_wh: tuple[int, int]) -> ImageArray:
-    """Cut boxes out of a picture, each resampled to one size; black outside the picture.
+    """Cut boxes out of an image, each resampled to one size; black outside the image.
 
     Large boxes are reduced with an area average first, so that no detail aliases.
 
@@ -109,14 +109,14 @@ def crop_boxes(image: ImageArray, boxes_xyxy: FloatArray, size_wh: tuple[int, in
 
 
 def uncrop_points(points_xy: FloatArray, boxes_xyxy: FloatArray) -> FloatArray:
-    """Map points in crops back to the picture that `crop_boxes` cut them from.
+    """Map points in crops back to the image that `crop_boxes` cut them from.
 
     Args:
         points_xy: (N, K, 2), relative to each crop's size: 0 is its left or top edge, 1 its right or bottom.
         boxes_xyxy: (N, 4), pixels, the boxes that were cut out.
 
     Returns:
-        (N, K, 2), pixels of the picture.
+        (N, K, 2), pixels of the image.
     """
     sizes = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
     return (boxes_xyxy[:, None, :2] + points_xy * sizes[:, None]).astype(np.float32)
@@ -125,10 +125,10 @@ def uncrop_points(points_xy: FloatArray, boxes_xyxy: FloatArray) -> FloatArray:
 def fit_to_multiple(
     image_wh: tuple[int, int], longest_side_px: int, multiple_px: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Sizes of a picture scaled to a longest side, before and after padding to a multiple.
+    """Sizes of an image scaled to a longest side, before and after padding to a multiple.
 
     Args:
-        image_wh: Width and height of the picture in pixels.
+        image_wh: Width and height of the image in pixels.
         longest_side_px: Longest side of the result, a multiple of `multiple_px`.
         multiple_px: Both padded sides are multiples of it.
 
@@ -143,7 +143,7 @@ def fit_to_multiple(
 def resize_to_multiple(
     image: ImageArray, longest_side_px: int, multiple_px: int, *, fill: int = 0
 ) -> tuple[ImageArray, tuple[float, float]]:
-    """Scale a picture to a longest side and pad it right and below; never squash it.
+    """Scale an image to a longest side and pad it right and below; never squash it.
 
     Args:
         image: (H, W, 3) uint8.
@@ -152,13 +152,13 @@ def resize_to_multiple(
         fill: Grey level of the padding; 0 is black.
 
     Returns:
-        The picture, and its width and height in pixels inside the padding: a point of the result divided by
+        The image, and its width and height in pixels inside the padding: a point of the result divided by
         this size and multiplied by the original's is the same point of the original.
     """
     image_wh = (image.shape[1], image.shape[0])
     new_wh, padded_wh = fit_to_multiple(image_wh, longest_side_px, multiple_px)
     if longest_side_px < max(image_wh):
-        resized = shrink_picture(image, new_wh)
+        resized = shrink_image(image, new_wh)
     else:
         resized = np.asarray(cv2.resize(image, new_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
     pad_right, pad_below = padded_wh[0] - new_wh[0], padded_wh[1] - new_wh[1]
@@ -174,7 +174,7 @@ def flip_points(points_xy: FloatArray, flip_index: tuple[int, ...], width: float
     Args:
         points_xy: (N, K, 2), pixels.
         flip_index: K positions, each keypoint's mirror image (`Skeleton.flip_index`).
-        width: Width of the picture in pixels.
+        width: Width of the image in pixels.
 
     Returns:
         (N, K, 2).

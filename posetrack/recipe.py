@@ -19,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from models.settings import SettingsError, check_choice, check_share, check_sides, read_tables, suggest
+from models.settings import SettingsError, check_choice, check_fraction, check_sides, read_tables, suggest
 from posetrack.errors import RecipeError
 from posetrack.processors.smooth import SmootherConfig
 from posetrack.skeleton import SKELETONS
@@ -39,15 +39,15 @@ class DetectorRecipe:
     Attributes:
         network: A key of `posetrack.build.DETECTORS`.
         weights: Name of weights (`posetrack weights list`) or the path of a file. MoveNet has its own.
-        longest_side_px: Longest side of the network's input, a multiple of 32; the picture keeps its shape.
+        longest_side_px: Longest side of the network's input, a multiple of 32; the image keeps its shape.
         shorter_side_px: The shorter one, for bottom-up networks, which go by it.
-        scales: At which bottom-up networks look at the picture; 1 is among them.
-        flip_test: Average over the mirrored picture, for bottom-up networks: twice the time.
+        scales: At which bottom-up networks look at the image; 1 is among them.
+        flip_test: Average over the mirrored image, for bottom-up networks: twice the time.
         min_peak: Peaks of a bottom-up network's heatmaps must be higher to be keypoints.
         skeleton: The keypoints that a network that gives poses was trained for.
         score_threshold: People below this score are left out.
-        nms_iou: Of two boxes that overlap more than this, the surer stays.
-        nms_oks: Of two poses more alike than this (OKS), the surer stays; for MoveNet multipose.
+        nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
+        nms_oks: Of two poses more alike than this (OKS), the higher-scoring one stays; for MoveNet multipose.
         batch_frames: Frames in one call of the network.
         det_every: Look for people in each so many-th frame; in between, people are moved along by flow and
             their poses estimated again, so that this needs an [estimator].
@@ -69,7 +69,7 @@ class DetectorRecipe:
 
     def __post_init__(self) -> None:
         check_sides(self, "longest_side_px", "shorter_side_px")
-        check_share(self, "score_threshold", "nms_iou", "nms_oks", "min_peak")
+        check_fraction(self, "score_threshold", "nms_iou", "nms_oks", "min_peak")
         check_choice(self, "skeleton", tuple(SKELETONS))
         if 1.0 not in self.scales or min(self.scales) <= 0:
             raise ValueError(f"scales: expected numbers above 0, 1 among them, got {list(self.scales)}")
@@ -82,7 +82,7 @@ class EstimatorRecipe:
 
     Attributes:
         network: A key of `posetrack.build.ESTIMATORS`.
-        margin: Share added to each box before it is cut out.
+        margin: Fraction added to each box before it is cut out.
         batch_crops: Boxes in one call of the network.
         weights: Name of weights (`posetrack weights list`) or the path of a file. MoveNet has its own.
         skeleton: The keypoints that the network was trained for.

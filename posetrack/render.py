@@ -1,4 +1,4 @@
-"""Draw people over their picture: skeletons, masks, boxes, ids and trails."""
+"""Draw people over their image: skeletons, masks, boxes, ids and trails."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SIDE_COLORS: dict[str, Color] = {"left": (255, 138, 20), "right": (40, 170, 255
 _UNTRACKED_COLOR: Color = (160, 160, 160)
 # Golden ratio: hues of consecutive ids lie far apart.
 _HUE_STEP = 0.618034
-# Share of a mask's colour in the picture.
+# Fraction of a mask's colour in the image.
 _TINT = 0.4
 # OpenCV draws at 1/8 pixel.
 _SUBPIXEL_BITS = 3
-# So far outside the picture there is nothing to see, and 32-bit integers end somewhere.
+# So far outside the image there is nothing to see, and 32-bit integers end somewhere.
 _FARTHEST_PX = 1e5
 
 
@@ -78,7 +78,7 @@ class Renderer:
             frame: Its `smoothed_xy` is drawn where there is one, otherwise `keypoints_xy`.
 
         Returns:
-            (H, W, 3) uint8 RGB, a new picture.
+            (H, W, 3) uint8 RGB, a new image.
         """
         image = frame.image.copy()
         people = frame.instances

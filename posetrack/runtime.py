@@ -18,7 +18,7 @@ _TORCH_THREADS = torch.get_num_threads()
 def tune_process(*, torch_computes: bool = True) -> None:
     """Make room for the networks, for the whole process; call it before other threads start.
 
-    OpenCV gets one thread: its pictures here are small, the stages of the pipeline run side by side anyway, and
+    OpenCV gets one thread: its images here are small, the stages of the pipeline run side by side anyway, and
     its pool would wait for work on the cores that the networks need.
 
     So does torch where another engine runs the networks and torch only decodes: its OpenMP threads wait for one

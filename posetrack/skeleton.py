@@ -17,7 +17,7 @@ class Skeleton:
         name: Short name, as it stands in results files.
         names: K keypoint names, in the order of every keypoint array.
         edges: Limbs to draw, as pairs of keypoint names.
-        flip_pairs: Left and right keypoints that swap in a mirrored picture, as (left, right) names.
+        flip_pairs: Left and right keypoints that swap in a mirrored image, as (left, right) names.
         sigmas: K OKS sigmas: the spread of human annotation relative to the square root of the person's area.
 
     Raises:

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def make_crowd(rng: np.random.Generator) -> People:
-    """People of about 60 x 160 pixels, anywhere in a 1920 x 1080 picture."""
+    """People of about 60 x 160 pixels, anywhere in a 1920 x 1080 image."""
     corners = rng.uniform((0, 0), (1860, 920), (PEOPLE, 2)).astype(np.float32)
     sizes = np.array([60, 160], np.float32) * rng.uniform(0.8, 1.2, (PEOPLE, 1)).astype(np.float32)
     shape = rng.random((PEOPLE, K, 2)).astype(np.float32)

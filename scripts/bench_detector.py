@@ -44,7 +44,7 @@ def main() -> None:
     assert pose is not None
     estimate = ESTIMATORS[pose.network](pose, compute, None)
     rng = np.random.default_rng(0)
-    # Coarse noise: every network takes as long for it as for a picture.
+    # Coarse noise: every network takes as long for it as for an image.
     noise = rng.integers(0, 256, (_BATCH, 45, 80, 3)).astype(np.uint8)
     images = [image.repeat(16, axis=0).repeat(16, axis=1) for image in noise]
     person = np.array([[500, 200, 700, 600]], np.float32)

@@ -1,9 +1,9 @@
-"""How long pictures take to become a network's input: OpenCV and a copy, against a copy and the device.
+"""How long images take to become a network's input: OpenCV and a copy, against a copy and the device.
 
-    python scripts/bench_device_images.py [--device cuda] [--size 1920x1080] [--pictures N] [--crops N]
+    python scripts/bench_device_images.py [--device cuda] [--size 1920x1080] [--images N] [--crops N]
 
-Prints milliseconds a call, the median over repeats in which both take turns: whole pictures resized to 512
-pixels, crops of 256 x 256 of small and of large boxes, and crops of pictures that are on the device already.
+Prints milliseconds a call, the median over repeats in which both take turns: whole images resized to 512
+pixels, crops of 256 x 256 of small and of large boxes, and crops of images that are on the device already.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from posetrack.compute import choose_device
 from posetrack.errors import PoseTrackError
 from posetrack.frame import FloatArray, ImageArray
 from posetrack.geometry import crop_boxes, resize_to_multiple
-from posetrack.predictors.device_images import DevicePictures, cut_crops, resize_pictures
+from posetrack.predictors.device_images import DeviceImages, cut_crops, resize_images
 
 LONGEST_SIDE_PX = 512
 CROP_WH = (256, 256)
-# Height of a person over the picture's: enlarged or about as large as the crop, and reduced by an area average.
+# Height of a person over the image's: enlarged or about as large as the crop, and reduced by an area average.
 BOXES = {"small": (0.1, 0.4), "large": (0.6, 1.2)}
 
 
 def make_boxes(images: list[ImageArray], num_crops: int, share: tuple[float, float]) -> list[FloatArray]:
-    """Square boxes about the pictures, sides between two shares of the height; each picture (N, 4)."""
+    """Square boxes about the images, sides between two fractions of the height; each image (N, 4)."""
     rng = np.random.default_rng(0)
     boxes = []
     for image, rows in zip(images, np.array_split(np.arange(num_crops), len(images)), strict=True):
@@ -52,21 +52,21 @@ def make_cases(
     images: list[ImageArray], num_crops: int, device: torch.device
 ) -> dict[str, dict[str, Callable[[], object]]]:
     """What is measured: for each case its contenders by name."""
-    fresh, keeping = DevicePictures(device), DevicePictures(device, remembered=len(images))
+    fresh, keeping = DeviceImages(device), DeviceImages(device, remembered=len(images))
 
     def resize_opencv() -> Tensor:
         resized = [resize_to_multiple(image, LONGEST_SIDE_PX, 32)[0] for image in images]
         return to_device(np.stack(resized), device)
 
-    def resize_device(pictures: DevicePictures) -> Tensor:
-        return resize_pictures(pictures.upload(images), LONGEST_SIDE_PX, 32)[0]
+    def resize_device(device_images: DeviceImages) -> Tensor:
+        return resize_images(device_images.upload(images), LONGEST_SIDE_PX, 32)[0]
 
     def crop_opencv(boxes: list[FloatArray]) -> Tensor:
         crops = [crop_boxes(image, rows, CROP_WH) for image, rows in zip(images, boxes, strict=True)]
         return to_device(np.concatenate(crops), device)
 
-    def crop_device(pictures: DevicePictures, boxes: list[FloatArray]) -> list[Tensor]:
-        return list(cut_crops(pictures.upload(images), boxes, CROP_WH, batch_crops=num_crops))
+    def crop_device(device_images: DeviceImages, boxes: list[FloatArray]) -> list[Tensor]:
+        return list(cut_crops(device_images.upload(images), boxes, CROP_WH, batch_crops=num_crops))
 
     cases: dict[str, dict[str, Callable[[], object]]] = {
         "upload alone": {"device": partial(fresh.upload, images)},
@@ -106,8 +106,8 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--size", default="1920x1080", help="width and height of the pictures in pixels")
-    parser.add_argument("--pictures", type=int, default=4)
+    parser.add_argument("--size", default="1920x1080", help="width and height of the images in pixels")
+    parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--crops", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=20)
     arguments = parser.parse_args()
@@ -118,9 +118,9 @@ def main() -> None:
     width, height = map(int, arguments.size.split("x"))
     cv2.setNumThreads(1)
     rng = np.random.default_rng(0)
-    images = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(arguments.pictures)]
+    images = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(arguments.device_images)]
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    print(f"{arguments.pictures} pictures of {width} x {height}, {arguments.crops} crops, {where}, ms a call:")
+    print(f"{arguments.images} images of {width} x {height}, {arguments.crops} crops, {where}, ms a call:")
     for case, contenders in make_cases(images, arguments.crops, device).items():
         for name, milliseconds in measure_ms(contenders, device, arguments.repeats).items():
             print(f"  {case:<18} {name:<24} {milliseconds:8.2f}")

@@ -60,7 +60,7 @@ def measure(
 
 @contextmanager
 def keep_a_core_busy(is_wanted: bool) -> Iterator[None]:
-    """Blur a picture again and again on another thread."""
+    """Blur an image again and again on another thread."""
     done = threading.Event()
 
     def work() -> None:
@@ -100,7 +100,7 @@ def main() -> None:
             }
             rate = B / statistics.median(seconds["eager f32"])
             words = "  ".join(f"{contender} {ratio:.2f}" for contender, ratio in ratios.items())
-            print(f"{name} {B} x {H} x {W}: eager {rate:.1f} pictures/s; ratios: {words}")
+            print(f"{name} {B} x {H} x {W}: eager {rate:.1f} images/s; ratios: {words}")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from posetrack.skeleton import POSETRACK_15
 
 WANTED_S = 10.0
 HEAD_SIDE_PX = 40
-PICTURE_WH = (1920, 1080)
+IMAGE_WH = (1920, 1080)
 
 ENCODERS = {17: encode_posetrack17, 18: encode_posetrack18}
 
@@ -91,7 +91,7 @@ def write_sequence(
     """Write people who walk about, and a tracker that is some pixels off and now and then wrong."""
     rng = np.random.default_rng(number)
     K = POSETRACK_15.num_keypoints
-    starts = rng.uniform((0, 0), PICTURE_WH, (num_people, 1, 2))
+    starts = rng.uniform((0, 0), IMAGE_WH, (num_people, 1, 2))
     steps = rng.normal(0, 4, (num_frames, num_people, 1, 2)).cumsum(axis=0)
     shape = rng.uniform((-40, -100), (40, 100), (num_people, K, 2))
     true_xy = (starts + steps + shape).round(2)

@@ -4,7 +4,7 @@ Run: python scripts/bench_grouping.py
 
 Both get the same maps in the same run, and their results are compared. `clear` are people whose tags differ and
 of whom every keypoint has a peak; in `crowd` a fifth have none; `large` are maps of a
-whole picture at 512 px. The slow side stands in for the public code, whose peaks and filled-in keypoints it
+whole image at 512 px. The slow side stands in for the public code, whose peaks and filled-in keypoints it
 takes by whole maps in torch and numpy as that does; its assignment is in plain Python, as there.
 """
 
@@ -30,7 +30,7 @@ PEOPLE, K = 30, 17
 # Face, shoulders, hips, elbows, wrists, knees, ankles, as in the public code.
 ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)
 REPEATS = 20
-# Name: side of the maps, share of keypoints without a peak, spread of a person's tags, tags per person apart.
+# Name: side of the maps, fraction of keypoints without peak, spread of a person's tags, tags per person apart.
 CASES = {"clear": (256, 0.0, 0.05, 2.0), "crowd": (256, 0.2, 0.1, 2.0), "large": (512, 0.2, 0.1, 2.0)}
 
 

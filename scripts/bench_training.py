@@ -1,10 +1,10 @@
 """Time the training of HRNet: our loop beside a plain one of the structure that HRNet's public code has.
 
-Ours: bfloat16 autocast, channels last, pictures normalised and heatmaps drawn on the device, a batch at once.
-Plain: float32, channels first, pictures normalised and heatmaps drawn on the CPU, one keypoint after another; a
+Ours: bfloat16 autocast, channels last, images normalised and heatmaps drawn on the device, a batch at once.
+Plain: float32, channels first, images normalised and heatmaps drawn on the CPU, one keypoint after another; a
 loss for each keypoint, the loss and the accuracy read after every step.
 
-Both read the same pictures and cut the same crops; blocks of steps of the two take turns, so that whatever else
+Both read the same images and cut the same crops; blocks of steps of the two take turns, so that whatever else
 the machine does falls on both.
 
 Run: python scripts/bench_training.py [--network hrnet-w18] [--batch 8] [--steps 3] [--blocks 3] [--device cuda]
@@ -42,7 +42,7 @@ from posetrack.skeleton import COCO_17
 
 SIZE_WH = (192, 256)
 K = COCO_17.num_keypoints
-PICTURES = 32
+IMAGES = 32
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -96,20 +96,20 @@ def draw_targets(keypoints_xy: np.ndarray[Any, Any], weights: np.ndarray[Any, An
 
 
 def write_people(folder: Path, count: int) -> PoseSamples:
-    """Noisy pictures of 640 x 480, each with one person somewhere."""
+    """Noisy images of 640 x 480, each with one person somewhere."""
     rng = np.random.default_rng(0)
     paths = []
-    for i in range(PICTURES):
-        picture = cv2.resize(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8), (640, 480))
+    for i in range(IMAGES):
+        image = cv2.resize(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8), (640, 480))
         paths.append(folder / f"{i}.jpg")
-        cv2.imwrite(str(paths[-1]), picture)
+        cv2.imwrite(str(paths[-1]), image)
     corner = rng.uniform(0, 200, (count, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(100, 250, (count, 2))], axis=1).astype(np.float32)
     share = rng.random((count, K, 2), np.float32)
     return PoseSamples(
         image_paths=tuple(paths),
-        image_ids=np.arange(PICTURES),
-        image_index=np.arange(count) % PICTURES,
+        image_ids=np.arange(IMAGES),
+        image_index=np.arange(count) % IMAGES,
         boxes_xyxy=boxes,
         scores=np.ones(count, np.float32),
         keypoints_xy=boxes[:, None, :2] + share * (boxes[:, None, 2:] - boxes[:, None, :2]),
@@ -227,7 +227,7 @@ def read_settings() -> Settings:
     parser.add_argument("--batch", type=int, default=8, help="samples a step")
     parser.add_argument("--steps", type=int, default=3, help="timed steps in a block")
     parser.add_argument("--blocks", type=int, default=3, help="blocks of each loop")
-    parser.add_argument("--workers", type=int, default=0, help="processes that read pictures")
+    parser.add_argument("--workers", type=int, default=0, help="processes that read images")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     return Settings(**vars(parser.parse_args()))
 

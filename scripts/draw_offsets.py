@@ -1,6 +1,6 @@
 """Draw the learnt offsets of the multitask network: where each heatmap looks (Ye and Ma, 2021, Eq. 6).
 
-    python scripts/draw_offsets.py WEIGHTS PICTURE OUT [--network multitask-rb-h] [--side 1056]
+    python scripts/draw_offsets.py WEIGHTS IMAGE OUT [--network multitask-rb-h] [--side 1056]
 
 An arrow begins where a keypoint was found and ends where its refined heatmap was read from.
 """
@@ -34,18 +34,18 @@ _DRAWN_SIDE_PX = 1600
 
 
 def main() -> None:
-    """Read a picture, find its people, draw their offsets, write it."""
+    """Read an image, find its people, draw their offsets, write it."""
     refined = [name for name, config in NETWORKS.items() if has_offsets(config)]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=Path)
-    parser.add_argument("picture", type=Path)
-    parser.add_argument("out", type=Path, help="picture to write")
+    parser.add_argument("image", type=Path)
+    parser.add_argument("out", type=Path, help="image to write")
     parser.add_argument("--network", choices=refined, default="multitask-rb-h")
     parser.add_argument("--side", type=int, default=1056, help="longest side of the network's input")
     arguments = parser.parse_args()
     network = make_network(NetworkRecipe(arguments.network), COCO_17.num_keypoints).eval()
     load_weights(network, arguments.weights)
-    canvas, inner_wh = resize_to_multiple(read_image(arguments.picture), arguments.side, 32, fill=CANVAS_COLOR)
+    canvas, inner_wh = resize_to_multiple(read_image(arguments.image), arguments.side, 32, fill=CANVAS_COLOR)
     starts_xy, ends_xy, rows = find_offsets(network, canvas)
     inner = canvas[: round(inner_wh[1]), : round(inner_wh[0])]
     drawn = draw_offsets(inner, starts_xy, ends_xy, rows)
@@ -105,7 +105,7 @@ def find_offsets(network: PersonDetector | MultitaskRCNN, canvas: ImageArray) ->
 
 
 def draw_offsets(canvas: ImageArray, starts_xy: Any, ends_xy: Any, rows: Any) -> ImageArray:
-    """Draw an arrow for each offset, in its person's colour; a small picture is enlarged first.
+    """Draw an arrow for each offset, in its person's colour; a small image is enlarged first.
 
     Returns:
         (H f, W f, 3) RGB, f a whole number.

@@ -1,9 +1,9 @@
-"""Draw the scale maps of SWAHR over a picture: 1/s, red where it is large (Luo et al., CVPR 2021, Fig. 5).
+"""Draw the scale maps of SWAHR over an image: 1/s, red where it is large (Luo et al., CVPR 2021, Fig. 5).
 
-Run: python scripts/draw_scale_maps.py WEIGHTS PICTURE OUT [--network swahr-w32] [--shorter-side-px 512]
+Run: python scripts/draw_scale_maps.py WEIGHTS IMAGE OUT [--network swahr-w32] [--shorter-side-px 512]
 
-As in the paper, maps are enlarged to the picture, averaged over the keypoints, and stretched to the whole range
-of colours within the picture.
+As in the paper, maps are enlarged to the image, averaged over the keypoints, and stretched to the whole range
+of colours within the image.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from torch import Tensor
 from models.backbones.imagenet import normalize_images
 from models.data.crop import ImageArray, crop_image, invert_matrices, read_image
 from models.data.samples import FloatArray
+from models.swahr.images import plan_views
 from models.swahr.losses import STAGE_NAMES, compute_alpha
 from models.swahr.network import HigherHRNet, split_outputs
-from models.swahr.pictures import plan_views
 from models.swahr.variants import NETWORKS, make_swahr_network
 from posetrack.weights.store import load_weights
 
-# How much of the picture stays visible under the colours.
-_PICTURE_SHARE = 0.5
+# How much of the image stays visible under the colours.
+_IMAGE_FRACTION = 0.5
 
 
 def main() -> None:
-    """Read a picture, draw its scale map, write it."""
-    parser = argparse.ArgumentParser(description="Draw SWAHR's scale maps over a picture.")
+    """Read an image, draw its scale map, write it."""
+    parser = argparse.ArgumentParser(description="Draw SWAHR's scale maps over an image.")
     parser.add_argument("weights", type=Path, help="weights of a SWAHR network, with scale maps")
-    parser.add_argument("picture", type=Path)
-    parser.add_argument("out", type=Path, help="picture to write")
+    parser.add_argument("image", type=Path)
+    parser.add_argument("out", type=Path, help="image to write")
     known = [name for name, config in NETWORKS.items() if config.has_scale_maps]
     parser.add_argument("--network", choices=known, default="swahr-w32")
     parser.add_argument("--shorter-side-px", type=int, default=512, help="of the network's input")
@@ -43,7 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     network = make_swahr_network(NETWORKS[args.network], args.keypoints).eval()
     load_weights(network, args.weights)
-    image = read_image(args.picture)
+    image = read_image(args.image)
     inverse_scales = compute_inverse_scales(network, image, args.shorter_side_px, args.stage)
     drawn = draw_map(image, inverse_scales)
     if not cv2.imwrite(str(args.out), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):
@@ -56,7 +56,7 @@ def main() -> None:
 def compute_inverse_scales(
     network: HigherHRNet, image: ImageArray, shorter_side_px: int, stage: str
 ) -> FloatArray:
-    """1/s at every pixel of a picture, the mean over the keypoints.
+    """1/s at every pixel of an image, the mean over the keypoints.
 
     Args:
         network: In evaluation mode; its scale branch puts out alpha = 1/s - 1.
@@ -75,19 +75,19 @@ def compute_inverse_scales(
     assert isinstance(scale_maps, Tensor)
     inverse_scales = 1 + compute_alpha(scale_maps)[0].mean(dim=0).numpy()
     in_view = cv2.resize(inverse_scales, view.size_wh, interpolation=cv2.INTER_LINEAR)
-    to_picture = invert_matrices(view.matrix[None])[0]
+    to_image = invert_matrices(view.matrix[None])[0]
     placed = cv2.warpAffine(
-        in_view, to_picture, image_wh, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        in_view, to_image, image_wh, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(placed, np.float32)
 
 
 def draw_map(image: ImageArray, values: FloatArray) -> ImageArray:
-    """Colour a picture by values (H, W): blue where they are lowest in it, red where highest."""
+    """Colour an image by values (H, W): blue where they are lowest in it, red where highest."""
     low, high = float(values.min()), float(values.max())
     levels = ((values - low) / max(high - low, 1e-9) * 255).astype(np.uint8)
     colors = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_JET), cv2.COLOR_BGR2RGB)
-    return np.asarray(cv2.addWeighted(image, _PICTURE_SHARE, colors, 1 - _PICTURE_SHARE, 0), np.uint8)
+    return np.asarray(cv2.addWeighted(image, _IMAGE_FRACTION, colors, 1 - _IMAGE_FRACTION, 0), np.uint8)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@
 
 Counts the frames that come out; 90,000 are an hour at 25 a second. Without `--recipe` a fake detector stands
 for the networks, which hold no memory from frame to frame but take most of the time: people who walk through
-the picture, come and go, so that thousands of ids are given out. All the rest is what `posetrack live` runs:
+the image, come and go, so that thousands of ids are given out. All the rest is what `posetrack live` runs:
 capture from a file played as a camera (which is lost and comes back 10 times), tracker with optical flow,
 smoother, drawing, JSON lines (into nothing), recording (into a temporary folder, on and off), and changes of
 the recipe. On two shared cores it takes about 10 minutes.
 
 Memory is looked at after 10 %, 50 % and all of the frames, with what is kept of people: poses in the tracker's
-queue, tracks in the smoother, trails in the renderer, pictures in the meter. Exit code 1 where memory grows by
+queue, tracks in the smoother, trails in the renderer, images in the meter. Exit code 1 where memory grows by
 more than 32 MiB from 10 % on, people are kept who have gone, or a thread is left in the end.
 """
 
@@ -40,7 +40,7 @@ from posetrack.frame import ImageArray, Instances
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
 from posetrack.live.recorder import Recorder
-from posetrack.live.session import LivePicture, LiveSession
+from posetrack.live.session import LiveFrame, LiveSession
 from posetrack.live.stats import LiveMeter
 from posetrack.processors.detect import detect
 from posetrack.processors.smooth import SmootherConfig, _State, smooth
@@ -73,7 +73,7 @@ class Look:
         frames: That came out until then.
         rss_mib: Memory of the process, without what the C library holds back after it was freed.
         num_blocks: Blocks of memory that Python has in use.
-        kept: Poses of the tracker, tracks of the smoother, trails, pictures of the meter.
+        kept: Poses of the tracker, tracks of the smoother, trails, images of the meter.
     """
 
     frames: int
@@ -94,7 +94,7 @@ class Report:
         looks: After 10 %, 50 % and all of the frames.
         num_ids: Ids that were given out.
         num_reconnects: Of the source.
-        num_pictures: That came out.
+        num_images: That came out.
         num_recordings: Files that were recorded.
         threads_left: Names of threads that were not there before.
         seconds: That it took.
@@ -103,14 +103,14 @@ class Report:
     looks: list[Look] = field(default_factory=list)
     num_ids: int = 0
     num_reconnects: int = 0
-    num_pictures: int = 0
+    num_images: int = 0
     num_recordings: int = 0
     threads_left: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
 class Passers:
-    """A detector that finds people who walk through the picture, each for a while."""
+    """A detector that finds people who walk through the image, each for a while."""
 
     def __init__(self) -> None:
         self._position = 0
@@ -118,7 +118,7 @@ class Passers:
         self._pose = rng.uniform(0.1, 0.9, (17, 2)).astype(np.float32)
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
-        """People of each picture."""
+        """People of each image."""
         return [self._find(image) for image in images]
 
     def _find(self, image: ImageArray) -> Instances:
@@ -154,26 +154,26 @@ class Watcher:
         self._last_id = 0
         self.is_done = Event()
 
-    def show(self, picture: LivePicture) -> None:
-        """Count a picture."""
+    def show(self, shown: LiveFrame) -> None:
+        """Count an image."""
         report = self._report
         if self.is_done.is_set():
             return
-        report.num_pictures += 1
-        report.num_reconnects = picture.status.num_reconnects
-        ids = picture.frame.instances.track_ids
+        report.num_images += 1
+        report.num_reconnects = shown.status.num_reconnects
+        ids = shown.frame.instances.track_ids
         if ids is not None and len(ids):
             report.num_ids = max(report.num_ids, int(ids.max()))
-        if report.num_pictures % max(1, self._num_frames // NUM_SWITCHES) == 0:
+        if report.num_images % max(1, self._num_frames // NUM_SWITCHES) == 0:
             self._controls.next_recipe()
         # A quarter of the time.
-        phase = report.num_pictures % max(4, self._num_frames // NUM_SWITCHES)
+        phase = report.num_images % max(4, self._num_frames // NUM_SWITCHES)
         if phase in (1, max(4, self._num_frames // NUM_SWITCHES) // 4):
             self._controls.toggle("record")
-        if report.num_pictures in self._looks:
-            report.looks.append(take_look(report.num_pictures))
+        if report.num_images in self._looks:
+            report.looks.append(take_look(report.num_images))
             _log.info("%s", report.looks[-1])
-        if report.num_pictures == self._num_frames:
+        if report.num_images == self._num_frames:
             self.is_done.set()
 
     def close(self) -> None:
@@ -192,7 +192,7 @@ def take_look(frames: int) -> Look:
         elif type(thing) is Renderer:
             kept["trails"] += len(thing._trails)
         elif type(thing) is LiveMeter:
-            kept["meter"] += len(thing._pictures)
+            kept["meter"] += len(thing._images)
     # Where the C library has no such thing, memory that was freed counts too.
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
@@ -238,7 +238,7 @@ def make_pipeline(recipe: str) -> Pipeline:
 
 
 def soak(clip: Path, num_frames: int, *, recipe: str | None = None, fps: float = 200.0) -> Report:
-    """Run a live session until so many pictures have come out of it."""
+    """Run a live session until so many images have come out of it."""
     torch.set_num_threads(1)
     report = Report()
     before = set(threading.enumerate())
@@ -300,7 +300,7 @@ def main() -> int:
     _log.setLevel(logging.INFO)
     report = soak(arguments.clip, arguments.frames, recipe=arguments.recipe, fps=arguments.fps)
     print(
-        f"{report.num_pictures} frames in {report.seconds:.0f} s, {report.num_ids} ids, "
+        f"{report.num_images} frames in {report.seconds:.0f} s, {report.num_ids} ids, "
         f"{report.num_reconnects} losses, {report.num_recordings} recordings, "
         f"{len(report.threads_left)} threads left"
     )

@@ -1,4 +1,4 @@
-"""Optical flow on a reduced picture, and points moved by it."""
+"""Optical flow on a reduced image, and points moved by it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from trackers.shrink import shrink_picture
+from trackers.shrink import shrink_image
 
 FloatArray = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
 _SMALLEST_SIDE_PX = 16
-"""Below this a picture holds less than two of the 8-pixel patches that DIS matches."""
+"""Below this an image holds less than two of the 8-pixel patches that DIS matches."""
 
 
 class FlowEstimator(Protocol):
-    """Where every pixel of one gray picture went in the next one."""
+    """Where every pixel of one gray image went in the next one."""
 
     def __call__(self, previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
-        """Estimate the motion between two pictures of one size.
+        """Estimate the motion between two images of one size.
 
         Args:
             previous_gray: (h, w) uint8.
             gray: (h, w) uint8.
 
         Returns:
-            (h, w, 2) float32 as (x, y), pixels of these pictures: what stood at pixel p of `previous_gray`
+            (h, w, 2) float32 as (x, y), pixels of these images: what stood at pixel p of `previous_gray`
             stands at p + flow[p] in `gray`.
         """
         ...
@@ -38,14 +38,14 @@ class FlowEstimator(Protocol):
 class DisFlow:
     """Dense inverse search (Kroeger et al., ECCV 2016), in OpenCV; keeps buffers, so one a thread.
 
-    OpenCV's "fast" preset: flow at a quarter of the picture's resolution, with variational refinement.
+    OpenCV's "fast" preset: flow at a quarter of the image's resolution, with variational refinement.
     """
 
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def __call__(self, previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
-        """Estimate the motion; see `FlowEstimator`. Pictures under 16 pixels high or wide stand still."""
+        """Estimate the motion; see `FlowEstimator`. Images under 16 pixels high or wide stand still."""
         if min(gray.shape) < _SMALLEST_SIDE_PX:
             return np.zeros((*gray.shape, 2), np.float32)
         # A start of zeros, for OpenCV would else take whatever an array that it allocated holds.
@@ -57,7 +57,7 @@ class FarnebackFlow:
     """Polynomial expansion (Farnebäck, SCIA 2003), in OpenCV."""
 
     def __call__(self, previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
-        """Estimate the motion; see `FlowEstimator`. Pictures under 16 pixels high or wide stand still."""
+        """Estimate the motion; see `FlowEstimator`. Images under 16 pixels high or wide stand still."""
         start = np.zeros((*gray.shape, 2), np.float32)
         if min(gray.shape) < _SMALLEST_SIDE_PX:
             return start
@@ -80,7 +80,7 @@ FLOWS: dict[str, Callable[[], FlowEstimator]] = {"dis": DisFlow, "farneback": Fa
 
 
 def reduce_to_gray(image: ImageArray, longest_side_px: int) -> ImageArray:
-    """Make the small gray picture that flow is estimated on; a picture that is small already keeps its size.
+    """Make the small gray image that flow is estimated on; an image that is small already keeps its size.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -94,7 +94,7 @@ def reduce_to_gray(image: ImageArray, longest_side_px: int) -> ImageArray:
     scale = longest_side_px / max(height, width)
     if scale < 1:
         new_wh = (max(round(width * scale), 1), max(round(height * scale), 1))
-        gray = shrink_picture(np.asarray(gray, np.uint8), new_wh)
+        gray = shrink_image(np.asarray(gray, np.uint8), new_wh)
     return np.asarray(gray, np.uint8)
 
 
@@ -103,8 +103,8 @@ def estimate_flow_after_pan(
 ) -> FloatArray:
     """Estimate flow where the camera may have moved too far for the estimator alone.
 
-    The shift of the whole picture is found by phase correlation and undone; the estimator sees the rest. A
-    shift by more than half of the picture is not believed.
+    The shift of the whole image is found by phase correlation and undone; the estimator sees the rest. A
+    shift by more than half of the image is not believed.
 
     Args:
         estimate_flow: Any flow estimator.
@@ -128,18 +128,18 @@ def estimate_flow_after_pan(
 
 
 def move_points(points_xy: FloatArray, flow: FloatArray, scale_xy: tuple[float, float]) -> FloatArray:
-    """Move points of the full picture by flow estimated on the reduced one.
+    """Move points of the full image by flow estimated on the reduced one.
 
-    The flow is sampled bilinearly between pixel centres; a point outside the picture takes the flow of the
+    The flow is sampled bilinearly between pixel centres; a point outside the image takes the flow of the
     nearest place on its border. A point that is not a number stays so.
 
     Args:
-        points_xy: (..., 2), continuous pixels of the full picture ((0.5, 0.5) is its first pixel's centre).
-        flow: (h, w, 2), pixels of the reduced picture.
+        points_xy: (..., 2), continuous pixels of the full image ((0.5, 0.5) is its first pixel's centre).
+        flow: (h, w, 2), pixels of the reduced image.
         scale_xy: Reduced width over full width, and the same for heights.
 
     Returns:
-        (..., 2) float32, pixels of the full picture.
+        (..., 2) float32, pixels of the full image.
     """
     height, width = flow.shape[:2]
     points = np.asarray(points_xy, np.float32)

@@ -26,10 +26,10 @@ IntArray = npt.NDArray[np.int64]
 ImageArray = npt.NDArray[np.uint8]
 
 EstimateBoxes = Callable[[ImageArray, FloatArray], tuple[FloatArray, FloatArray]]
-"""A picture and boxes (P, 4) in it; keypoints (P, K, 2) in pixels and their scores (P, K)."""
+"""An image and boxes (P, 4) in it; keypoints (P, K, 2) in pixels and their scores (P, K)."""
 
 _DOUBTFUL_SIMILARITY = 0.6
-"""Flow that makes pictures no more alike than this may have missed a fast pan, and is estimated again."""
+"""Flow that makes images no more alike than this may have missed a fast pan, and is estimated again."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +38,22 @@ class FlowTrackerConfig:
 
     Attributes:
         flow: Optical flow method, a key of `trackers.flow.FLOWS`.
-        flow_longest_side_px: Longest side of the picture that flow is estimated on.
+        flow_longest_side_px: Longest side of the image that flow is estimated on.
         queue_frames: How many frames a person may be missed and keep their id (L_Q).
         match: How people and tracks are paired, a key of `trackers.matching.MATCHERS`.
         min_oks: Least similarity of a person and a track.
         min_keypoint_score: From this score on a keypoint counts as visible.
         new_track_min_score: Least person score (`People.person_scores`) that starts a track; others who
             match no track are left out.
-        box_nms_iou: Of two detections whose boxes overlap more than this, the surer stays. Not the 0.5 of
-            the paper: people who embrace overlap more than that; `oks_nms` tells them from one found twice.
-        oks_nms: Of two detections whose poses are more alike than this, the surer stays.
-        propagation_margin: Share by which the box around a moved pose is made wider and higher.
+        box_nms_iou: Of two detections whose boxes overlap more than this, the higher-scoring one stays. Not
+            the 0.5 of the paper: people who embrace overlap more than that; `oks_nms` tells them from one
+            found twice.
+        oks_nms: Of two detections whose poses are more alike than this, the higher-scoring one stays.
+        propagation_margin: Fraction by which the box around a moved pose is made wider and higher.
         propagation_min_score: Least mean keypoint score of a person found by propagation.
         propagation_max_oks: Nobody is found by propagation whose pose is more alike to another person's.
         propagation_max_frames: How many frames in a row a person may be found by propagation alone.
-        scene_cut_similarity: Pictures less alike than this (`compute_scene_similarity`) are a cut; -1: never.
+        scene_cut_similarity: Images less alike than this (`compute_scene_similarity`) are a cut; -1: never.
             Measured with DIS at 256 pixels on nine clips: 0.62 and more within shots, 0.50 and more when two
             frames of three are left out; across 5 cuts of one clip 0.25 at most, across 576 joins of
             different clips 0.40 at most.
@@ -134,7 +135,7 @@ class FlowTracker:
         """Track the people of the next frame.
 
         Args:
-            image: (H, W, 3) uint8 RGB. `None`: there is no picture; poses are taken to stand still. When its
+            image: (H, W, 3) uint8 RGB. `None`: there is no image; poses are taken to stand still. When its
                 size changes, poses are scaled along and no flow is estimated for this frame.
             people: The people detected in it.
             estimate_boxes: Estimates the poses in given boxes; without it nobody is found by propagation.
@@ -144,12 +145,12 @@ class FlowTracker:
             people found by propagation; with their ids.
 
         Raises:
-            ValueError: The picture is not (H, W, 3) uint8, or the people have another number of keypoints
+            ValueError: The image is not (H, W, 3) uint8, or the people have another number of keypoints
                 than there are sigmas.
         """
         self._check(image, people)
         self._queue.start_frame()
-        self._follow_picture(image)
+        self._follow_image(image)
 
         rows = self._drop_duplicates(people)
         poses = find_poses(people[rows], self._config.min_keypoint_score)
@@ -180,7 +181,7 @@ class FlowTracker:
         """
         self._check(image, people)
         self._queue.start_frame()
-        self._follow_picture(image)
+        self._follow_image(image)
         rows = np.flatnonzero(track_ids > 0)
         self._queue.reserve_ids(track_ids[rows])
         poses = find_poses(people[rows], self._config.min_keypoint_score)
@@ -193,8 +194,8 @@ class FlowTracker:
         if image is not None and (image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8):
             raise ValueError(f"image: expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
 
-    def _follow_picture(self, image: ImageArray | None) -> None:
-        """Move the queued poses to where they should be in this picture; forget them across a cut."""
+    def _follow_image(self, image: ImageArray | None) -> None:
+        """Move the queued poses to where they should be in this image; forget them across a cut."""
         if image is None:
             self._previous_gray = None
             return
@@ -204,7 +205,7 @@ class FlowTracker:
             self._previous_gray = None
         self._size_wh = size_wh
         gray = reduce_to_gray(image, self._config.flow_longest_side_px)
-        # A flash or a black frame shows nothing: the next picture is compared with the one before it.
+        # A flash or a black frame shows nothing: the next image is compared with the one before it.
         if is_blank(gray):
             return
         previous, self._previous_gray = self._previous_gray, gray
@@ -217,7 +218,7 @@ class FlowTracker:
             self._queue.move(flow, (gray.shape[1] / size_wh[0], gray.shape[0] / size_wh[1]))
 
     def _find_flow(self, previous: ImageArray, gray: ImageArray) -> FloatArray | None:
-        """Flow between two pictures, (h, w, 2); `None` across a cut."""
+        """Flow between two images, (h, w, 2); `None` across a cut."""
         flow = self._estimate_flow(previous, gray)
         similarity = compute_scene_similarity(previous, gray, flow)
         if similarity < _DOUBTFUL_SIMILARITY:
@@ -251,7 +252,7 @@ class FlowTracker:
         track_ids = np.zeros(len(poses), np.int64)
         track_ids[rows] = ids[cols]
         new = np.flatnonzero((track_ids == 0) & (scores >= self._config.new_track_min_score))
-        # The surest first, whatever the order of the rows.
+        # The highest-scoring first, whatever the order of the rows.
         new = new[np.argsort(-scores[new], kind="stable")]
         track_ids[new] = self._queue.make_ids(len(new))
         return track_ids
@@ -298,7 +299,7 @@ class FlowTracker:
 
 
 def _are_centres_inside(boxes_xyxy: FloatArray, size_wh: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Which boxes have an extent and their centre in the picture, (N,)."""
+    """Which boxes have an extent and their centre in the image, (N,)."""
     centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
     has_extent = (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)
     inside = ((centres >= 0) & (centres <= np.array(size_wh))).all(axis=1)

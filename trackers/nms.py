@@ -1,4 +1,4 @@
-"""Non-maximum suppression of boxes and of poses: of several findings of one person the surest stays."""
+"""Non-maximum suppression of boxes and of poses: of several detections of one person the best one stays."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def compute_iou(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
 
 
 def box_nms(boxes_xyxy: FloatArray, scores: FloatArray, max_iou: float) -> IntArray:
-    """Keep the surest of boxes that overlap.
+    """Keep the highest-scoring of boxes that overlap.
 
     Args:
         boxes_xyxy: (N, 4), pixels.
@@ -54,7 +54,7 @@ def oks_nms(
     sigmas: FloatArray,
     max_oks: float,
 ) -> IntArray:
-    """Keep the surest of poses that are alike.
+    """Keep the highest-scoring of poses that are alike.
 
     Args:
         keypoints_xy: (N, K, 2), pixels.
@@ -84,7 +84,7 @@ def _suppress(alike: BoolArray, scores: FloatArray) -> IntArray:
     kept = np.ones(len(order), np.bool_)
     for row in order:
         if kept[row]:
-            # `alike` is symmetric: a surer row that is kept was not alike, or this one would be gone.
+            # `alike` is symmetric: a higher-scoring row that is kept was not alike, or this one would be gone.
             kept &= ~alike[row]
             kept[row] = True
     return order[kept[order]].astype(np.int64)

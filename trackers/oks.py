@@ -10,7 +10,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 _FAR = np.float32(1e8)
 _FARTHEST_PX = 1e6
-_SEGMENT_SHARE = 0.53
+_SEGMENT_FRACTION = 0.53
 _BLOCK_PEOPLE = 8
 _BLOCK_NUMBERS = 16_384
 
@@ -102,7 +102,7 @@ def compute_pose_areas(boxes_xyxy: FloatArray, keypoints_xy: FloatArray, visible
     around = box_around_keypoints(keypoints_xy, visible, margin=0)
     around_sizes = around[:, 2:] - around[:, :2]
     box_areas = np.maximum(sizes[:, 0] * sizes[:, 1], around_sizes[:, 0] * around_sizes[:, 1])
-    areas: FloatArray = np.clip(_SEGMENT_SHARE * box_areas, 1, _FARTHEST_PX**2).astype(np.float32)
+    areas: FloatArray = np.clip(_SEGMENT_FRACTION * box_areas, 1, _FARTHEST_PX**2).astype(np.float32)
     return areas
 
 
@@ -112,7 +112,7 @@ def box_around_keypoints(keypoints_xy: FloatArray, visible: BoolArray, margin: f
     Args:
         keypoints_xy: (N, K, 2), pixels.
         visible: (N, K).
-        margin: Share of width and height added in all: 0.15 makes the box 1.15 times as wide and high.
+        margin: Fraction of width and height added in all: 0.15 makes the box 1.15 times as wide and high.
 
     Returns:
         (N, 4) float32; all zeros where no keypoint is visible.

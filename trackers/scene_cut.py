@@ -1,4 +1,4 @@
-"""Scene cuts: does the new picture still show what the previous one showed?"""
+"""Scene cuts: does the new image still show what the previous one showed?"""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _NOISE_VARIANCE = 25.0
 """Variance in gray levels that says nothing: it keeps noise on bare walls from deciding."""
 _WHITE = 252
 """From this gray level on a pixel is over-exposed: it has lost its detail."""
-_TELLING_SHARE = 0.75
-_LEAST_SHARE = 0.05
-_LEAST_INSIDE_SHARE = 0.4
+_TELLING_FRACTION = 0.75
+_LEAST_FRACTION = 0.05
+_LEAST_INSIDE_FRACTION = 0.4
 _BLANK_DEVIATION = 2.0
 
 
 def is_blank(gray: ImageArray) -> bool:
-    """Tell whether a picture shows nothing to recognise: a white flash, a fade to black.
+    """Tell whether an image shows nothing to recognise: a white flash, a fade to black.
 
     Args:
         gray: (h, w) uint8.
@@ -29,19 +29,19 @@ def is_blank(gray: ImageArray) -> bool:
     Returns:
         Whether the standard deviation in blocks of 16 pixels is under 2 gray levels on average.
     """
-    picture = gray.astype(np.float32)
-    means = _average_blocks(picture)
-    variances = np.maximum(_average_blocks(picture * picture) - means * means, 0)
+    image = gray.astype(np.float32)
+    means = _average_blocks(image)
+    variances = np.maximum(_average_blocks(image * image) - means * means, 0)
     return float(np.sqrt(variances).mean()) < _BLANK_DEVIATION
 
 
 def compute_scene_similarity(previous_gray: ImageArray, gray: ImageArray, flow: FloatArray) -> float:
-    """Correlate the previous picture, block by block, with the new one moved back by the flow.
+    """Correlate the previous image, block by block, with the new one moved back by the flow.
 
-    Flow undoes pans and moving people. Flow between strange pictures can copy broad light and shade, which
-    fools a correlation of whole pictures (0.88 within shots against 0.72 across cuts, measured), but not the
+    Flow undoes pans and moving people. Flow between strange images can copy broad light and shade, which
+    fools a correlation of whole images (0.88 within shots against 0.72 across cuts, measured), but not the
     detail inside blocks. Zero-mean normalised correlation does not see changes of brightness and contrast.
-    Each block weighs as much as its contrast; blocks that leave the picture, or that a flash washes out in
+    Each block weighs as much as its contrast; blocks that leave the image, or that a flash washes out in
     one of the two, do not count.
 
     Args:
@@ -52,14 +52,14 @@ def compute_scene_similarity(previous_gray: ImageArray, gray: ImageArray, flow: 
     Returns:
         Similarity from -1 to 1: above 0.6 within a shot, under 0.4 across a cut (clips that this was
         measured on: see `FlowTrackerConfig.scene_cut_similarity`). 1 where a flash or bare walls leave
-        nothing to compare, 0 where less than 0.4 of the previous picture is still in view.
+        nothing to compare, 0 where less than 0.4 of the previous image is still in view.
     """
     height, width = previous_gray.shape
     x = flow[..., 0] + np.arange(width, dtype=np.float32)
     y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
     back = cv2.remap(gray, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
     inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    if inside.mean() < _LEAST_INSIDE_SHARE:
+    if inside.mean() < _LEAST_INSIDE_FRACTION:
         return 0.0
     tells = inside & (previous_gray < _WHITE) & (back < _WHITE)
 
@@ -71,16 +71,16 @@ def compute_scene_similarity(previous_gray: ImageArray, gray: ImageArray, flow: 
     correlation = covariance / (np.sqrt(variance * back_variance) + _NOISE_VARIANCE)
 
     weight = np.sqrt(np.maximum(variance, back_variance))
-    counts = _average_blocks(tells.astype(np.float32)) > _TELLING_SHARE
+    counts = _average_blocks(tells.astype(np.float32)) > _TELLING_FRACTION
     weight = weight * counts
     total = float(weight.sum())
-    if total <= 0 or counts.mean() < _LEAST_SHARE:
+    if total <= 0 or counts.mean() < _LEAST_FRACTION:
         return 1.0
     return float((correlation * weight).sum()) / total
 
 
-def _average_blocks(picture: FloatArray) -> FloatArray:
+def _average_blocks(image: FloatArray) -> FloatArray:
     """Means of whole blocks; what is left over right and below is left out, unless it is all there is."""
-    blocks_h, blocks_w = (max(side // _BLOCK_PX, 1) for side in picture.shape)
-    whole = picture[: blocks_h * _BLOCK_PX, : blocks_w * _BLOCK_PX]
+    blocks_h, blocks_w = (max(side // _BLOCK_PX, 1) for side in image.shape)
+    whole = image[: blocks_h * _BLOCK_PX, : blocks_w * _BLOCK_PX]
     return np.asarray(cv2.resize(whole, (blocks_w, blocks_h), interpolation=cv2.INTER_AREA), np.float32)

@@ -1,4 +1,4 @@
-"""Pictures made smaller, averaged over areas, so that no detail aliases."""
+"""Images made smaller, averaged over areas, so that no detail aliases."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy.typing as npt
 ImageArray = npt.NDArray[np.uint8]
 
 
-def shrink_picture(image: ImageArray, new_wh: tuple[int, int]) -> ImageArray:
-    """Scale a picture down.
+def shrink_image(image: ImageArray, new_wh: tuple[int, int]) -> ImageArray:
+    """Scale an image down.
 
     As long as it can be halved it is, which OpenCV does ten times as fast as other ratios; one of 1920x1080
     comes to 512x288 in less than half of the time, and within 0.4 grey levels of averaging at once.
 
     Args:
         image: (H, W) or (H, W, 3) uint8.
-        new_wh: Width and height of the result in pixels, neither above the picture's.
+        new_wh: Width and height of the result in pixels, neither above the image's.
 
     Returns:
         (new height, new width) or (new height, new width, 3) uint8.
@@ -30,7 +30,7 @@ def shrink_picture(image: ImageArray, new_wh: tuple[int, int]) -> ImageArray:
 
 
 def count_halvings(image_wh: tuple[int, int], new_wh: tuple[int, int]) -> int:
-    """How often both sides of a picture can be halved evenly without falling below a new size."""
+    """How often both sides of an image can be halved evenly without falling below a new size."""
     halvings = 0
     (width, height), (new_width, new_height) = image_wh, new_wh
     while width % 2 == height % 2 == 0 and width >= 2 * new_width and height >= 2 * new_height:

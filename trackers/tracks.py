@@ -102,7 +102,7 @@ class PoseQueue:
         self.poses = Poses(moved, self.poses.visible, self.poses.areas_px2)
 
     def rescale(self, ratio_xy: tuple[float, float]) -> None:
-        """Bring every pose into the pixels of a picture of another size."""
+        """Bring every pose into the pixels of an image of another size."""
         ratio = np.asarray(ratio_xy, np.float32)
         scaled = self.poses.keypoints_xy * ratio
         self.poses = Poses(scaled, self.poses.visible, self.poses.areas_px2 * ratio.prod())

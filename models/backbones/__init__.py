@@ -1,1 +1,1 @@
-"""Backbones: feature pyramids from pictures, shared by the families."""
+"""Backbones: feature pyramids from images, shared by the families."""

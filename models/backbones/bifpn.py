@@ -27,10 +27,10 @@ def fuse_maps(maps: Sequence[Tensor], weights: Tensor) -> Tensor:
         (B, C, H, W): sum_i w_i maps_i / (epsilon + sum_j w_j), w = max(weights, 0), epsilon 1e-4.
     """
     positive = F.relu(weights)
-    shares = positive / (positive.sum() + _EPSILON)
-    total = maps[0] * shares[0]
+    fractions = positive / (positive.sum() + _EPSILON)
+    total = maps[0] * fractions[0]
     for i in range(1, len(maps)):
-        total = total + maps[i] * shares[i]
+        total = total + maps[i] * fractions[i]
     return total
 
 

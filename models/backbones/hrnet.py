@@ -171,7 +171,7 @@ class _ExchangeBlock(nn.Module):
                 continue
             resampled = resample(maps[i])
             if i > k and resampled.shape != total.shape:
-                # Sides that do not halve evenly come back too long; what is over lies beyond the picture.
+                # Sides that do not halve evenly come back too long; what is over lies beyond the image.
                 resampled = resampled[..., :H, :W]
             total = total + resampled
         return F.relu(total)

@@ -1,4 +1,4 @@
-"""Pictures as networks whose bodies began on ImageNet take them."""
+"""Images as networks whose bodies began on ImageNet take them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import torch
 from torch import Tensor, nn
 
 IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
-"""Mean of ImageNet's pictures, in 0..1."""
+"""Mean of ImageNet's images, in 0..1."""
 IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
-"""Standard deviation of ImageNet's pictures, in 0..1."""
+"""Standard deviation of ImageNet's images, in 0..1."""
 
 
 def normalize_images(images: Tensor) -> Tensor:
-    """Scale pictures to what the networks take: ImageNet's mean 0 and standard deviation 1.
+    """Scale images to what the networks take: ImageNet's mean 0 and standard deviation 1.
 
     Args:
         images: (B, 3, H, W) RGB in 0..255, any dtype.
 
     Returns:
-        (B, 3, H, W), float32 unless the pictures have another floating-point type.
+        (B, 3, H, W), float32 unless the images have another floating-point type.
     """
     dtype = images.dtype if images.dtype.is_floating_point else torch.float32
     # Made on the CPU and sent without waiting: a tensor made on a GPU from Python's numbers stops the host.
@@ -31,11 +31,11 @@ def normalize_images(images: Tensor) -> Tensor:
     return (images.to(dtype) / 255 - mean) / std
 
 
-class PictureNetwork(nn.Module):
-    """A network that takes pictures as they are, for engines to run it whole.
+class ImageNetwork(nn.Module):
+    """A network that takes images as they are, for engines to run it whole.
 
     Args:
-        network: It takes normalised pictures.
+        network: It takes normalised images.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -133,8 +133,8 @@ class _CentredConv2d(nn.Conv2d):
 
     Differs from TensorFlow's `SAME`, which pads a strided convolution more on the right and below than on the
     left and above, and so looks (stride - 1) pixels farther right and below than cells lie, over a whole body
-    up to 31 px of the picture. Here each cell looks at where it lies, as PyTorch's convolutions do; what was
-    learnt holds, for the features are those of the shifted picture.
+    up to 31 px of the image. Here each cell looks at where it lies, as PyTorch's convolutions do; what was
+    learnt holds, for the features are those of the shifted image.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ class _MoveNetTrunk(nn.Module):
         self.register_buffer("input_offset", 2 * mean - 1, persistent=False)
 
     def compute_backbone(self, images: Tensor) -> list[Tensor]:
-        """Map pictures, as `normalize_images` gives them, to MobileNetV2's maps at strides 4, 8, 16 and 32."""
+        """Map images, as `normalize_images` gives them, to MobileNetV2's maps at strides 4, 8, 16 and 32."""
         x = images * self.input_gain + self.input_offset
         maps: list[Tensor] = self.backbone(x.contiguous(memory_format=torch.channels_last))
         return maps
@@ -84,7 +84,7 @@ class _MoveNetTrunk(nn.Module):
 
 
 class MoveNetBody(_MoveNetTrunk):
-    """Features at 1/4 of the picture from MoveNet: of its pyramid, and its own heatmaps.
+    """Features at 1/4 of the image from MoveNet: of its pyramid, and its own heatmaps.
 
     What is MoveNet's has the names that `models.movenet.network.MoveNet` gives it, so that its weights are a
     start; the neck is new.

@@ -81,7 +81,7 @@ SINGLE_SCALE = ResNetFPNConfig(scales="single")
 def make_resnet_fpn(config: ResNetFPNConfig) -> BackboneWithFPN:
     """Make torchvision's body and pyramid.
 
-    The batch norms are frozen: detectors see too few pictures at a time. All else
+    The batch norms are frozen: detectors see too few images at a time. All else
     learns; freeze stages outside.
 
     Args:

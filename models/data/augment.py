@@ -1,4 +1,4 @@
-"""The augmentation of top-down pose: which region of the picture a training sample shows."""
+"""The augmentation of top-down pose: which region of the image a training sample shows."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ class AugmentConfig:
 
     Attributes:
         rotation_deg: Greatest angle to either side.
-        rotation_share: Share of the samples that are turned at all; the public code's 0.6.
+        rotation_fraction: Fraction of the samples that are turned at all; the public code's 0.6.
         scale_range: Smallest and greatest factor of the region's size.
-        flip_share: Share that is mirrored.
-        half_body_share: Share that shows only the upper or the lower half, where enough keypoints are known.
-        shift: Greatest shift of the centre in x and in y, as share of the region's size. 0 in the paper; the
+        flip_fraction: Share that is mirrored.
+        half_body_fraction: Share that shows only the upper or the lower half, where enough keypoints are known.
+        shift: Greatest shift of the centre in x and in y, as fraction of the region's size. 0 in the paper; the
             boxes of a detector are not as well placed as drawn ones.
     """
 
     rotation_deg: float = 45.0
-    rotation_share: float = 0.6
+    rotation_fraction: float = 0.6
     scale_range: tuple[float, float] = (0.65, 1.35)
-    flip_share: float = 0.5
-    half_body_share: float = 0.3
+    flip_fraction: float = 0.5
+    half_body_fraction: float = 0.3
     shift: float = 0.0
 
     def __post_init__(self) -> None:
         check_range(self, 0, 180, "rotation_deg")
-        check_range(self, 0, 1, "rotation_share", "flip_share", "half_body_share", "shift")
+        check_range(self, 0, 1, "rotation_fraction", "flip_fraction", "half_body_fraction", "shift")
         if not 0 < self.scale_range[0] <= self.scale_range[1]:
             raise ValueError(f"scale_range: expected two rising numbers above 0, got {list(self.scale_range)}")
 
 
 @dataclass(frozen=True)
 class Region:
-    """What a crop shows: centre (2,) and width in the picture's pixels, the angle, whether it is mirrored."""
+    """What a crop shows: centre (2,) and width in the image's pixels, the angle, whether it is mirrored."""
 
     centre_xy: npt.NDArray[np.float64]
     width_px: float
@@ -71,7 +71,7 @@ def augment_region(
 
     Args:
         region: About the whole person.
-        keypoints_xy: (K, 2), pixels of the picture.
+        keypoints_xy: (K, 2), pixels of the image.
         weights: (K,), 0 where unknown.
         config: How much.
         upper_body: Positions of the upper body's keypoints; empty cuts no half bodies.
@@ -83,7 +83,7 @@ def augment_region(
     """
     # All numbers are drawn whatever is made of them, so that one option does not change the draws of another.
     half, side, turn, angle, scale, flip, *shift_xy = rng.random(8)
-    if upper_body and half < config.half_body_share:
+    if upper_body and half < config.half_body_fraction:
         region = _cut_half_body(region, keypoints_xy, weights > 0, upper_body, aspect_wh, is_upper=side < 0.5)
     low, high = config.scale_range
     size_wh = region.width_px * np.array([1, 1 / aspect_wh])
@@ -91,8 +91,8 @@ def augment_region(
         region,
         centre_xy=region.centre_xy + (2 * np.array(shift_xy) - 1) * config.shift * size_wh,
         width_px=region.width_px * (low + (high - low) * scale),
-        rotation_deg=(2 * angle - 1) * config.rotation_deg if turn < config.rotation_share else 0.0,
-        is_flipped=bool(flip < config.flip_share),
+        rotation_deg=(2 * angle - 1) * config.rotation_deg if turn < config.rotation_fraction else 0.0,
+        is_flipped=bool(flip < config.flip_fraction),
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures in folders, one folder a class, as ImageNet is laid out: `train/n01440764/n01440764_18.JPEG`."""
+"""Images in folders, one folder a class, as ImageNet is laid out: `train/n01440764/n01440764_18.JPEG`."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from models.training.errors import DataError
 
 @dataclass(frozen=True)
 class CropConfig:
-    """What of a picture is shown. The defaults are those that everybody reports ImageNet with.
+    """What of an image is shown. The defaults are those that everybody reports ImageNet with.
 
     Attributes:
         size_px: Side of the square that the network sees.
-        resized_px: For judging, the shorter side before the middle is cut out.
-        area_range: For training, smallest and greatest share of the picture's area that is cut out.
+        resized_px: For evaluation, the shorter side before the middle is cut out.
+        area_range: For training, smallest and greatest fraction of the image's area that is cut out.
         aspect_range: Likewise its width over its height.
-        flip_share: Share of the training pictures that is mirrored.
+        flip_fraction: Fraction of the training images that is mirrored.
     """
 
     size_px: int = 224
     resized_px: int = 256
     area_range: tuple[float, float] = (0.08, 1.0)
     aspect_range: tuple[float, float] = (3 / 4, 4 / 3)
-    flip_share: float = 0.5
+    flip_fraction: float = 0.5
 
     def __post_init__(self) -> None:
         check_range(self, 32, 4096, "size_px", "resized_px")
-        check_range(self, 0, 1, "flip_share")
+        check_range(self, 0, 1, "flip_fraction")
         if self.resized_px < self.size_px:
             raise ValueError(f"resized_px: expected size_px ({self.size_px}) or more, got {self.resized_px}")
         for name, high in (("area_range", 1.0), ("aspect_range", 100.0)):
@@ -49,31 +49,31 @@ class CropConfig:
 
 
 class ClassDataset(Dataset[dict[str, Any]]):
-    """The pictures of a folder of classes.
+    """The images of a folder of classes.
 
     Asked for (epoch, index), it gives
 
         image    (3, size, size) uint8 RGB
         label    position of its class in `classes`
 
-    For training, what is shown of the picture depends on the seed, the epoch and the index alone; for judging
+    For training, what is shown of the image depends on the seed, the epoch and the index alone; for evaluation
     it is the middle.
 
     Args:
         folder: Has one folder a class; classes are in the order of their names.
-        config: What of each picture is shown.
+        config: What of each image is shown.
         is_training: Whether it varies.
         seed: Of the variation.
 
     Raises:
-        DataError: No such folder, no classes, or one without pictures.
+        DataError: No such folder, no classes, or one without images.
     """
 
     def __init__(self, folder: Path, config: CropConfig, *, is_training: bool, seed: int = 0) -> None:
         try:
-            self._pictures = ImageFolder(str(folder))
+            self._images = ImageFolder(str(folder))
         except FileNotFoundError as error:
-            raise DataError(f"{folder}: expected a folder of pictures for each class ({error})") from error
+            raise DataError(f"{folder}: expected a folder of images for each class ({error})") from error
         self._seed = seed
         self._is_training = is_training
         self._transform = _make_transform(config, is_training=is_training)
@@ -81,28 +81,28 @@ class ClassDataset(Dataset[dict[str, Any]]):
     @property
     def classes(self) -> list[str]:
         """The names of the folders."""
-        return list(self._pictures.classes)
+        return list(self._images.classes)
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
         epoch, index = key
-        path, label = self._pictures.samples[index]
+        path, label = self._images.samples[index]
         try:
-            picture = self._pictures.loader(path)
+            image = self._images.loader(path)
         except OSError as error:
-            raise DataError(f"{path}: not a picture that can be read ({error})") from error
+            raise DataError(f"{path}: not an image that can be read ({error})") from error
         if not self._is_training:
-            return {"image": self._transform(picture), "label": label}
+            return {"image": self._transform(image), "label": label}
         # torchvision draws from torch's own generator: lend it the sample's seed, and put it back.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(_make_sample_seed(self._seed, epoch, index))
-            return {"image": self._transform(picture), "label": label}
+            return {"image": self._transform(image), "label": label}
 
 
 def count_top(logits: Tensor, labels: Tensor, top: int) -> int:
-    """How many pictures have their class among the `top` most likely ones.
+    """How many images have their class among the `top` most likely ones.
 
     Args:
         logits: (B, classes).
@@ -119,7 +119,7 @@ def _make_transform(config: CropConfig, *, is_training: bool) -> v2.Compose:
     return v2.Compose(
         [
             v2.RandomResizedCrop(config.size_px, scale=config.area_range, ratio=config.aspect_range),
-            v2.RandomHorizontalFlip(config.flip_share),
+            v2.RandomHorizontalFlip(config.flip_fraction),
             v2.PILToTensor(),
         ]
     )

@@ -89,11 +89,11 @@ def decode_coco_samples(data: Any, image_folder: Path, num_keypoints: int, where
 def read_coco_detections(
     path: Path, samples: PoseSamples, *, category_id: int = 1, min_score: float = 0.0
 ) -> PoseSamples:
-    """Read detected people in the pictures of annotated ones: what is evaluated without knowing the truth.
+    """Read detected people in the images of annotated ones: what is evaluated without knowing the truth.
 
     Args:
         path: A COCO results file, a list with `image_id`, `category_id`, `bbox` and `score`.
-        samples: Read from the annotations of the same pictures.
+        samples: Read from the annotations of the same images.
         category_id: Of people.
         min_score: Boxes below it are left out.
 

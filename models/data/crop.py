@@ -2,7 +2,7 @@
 
 It is that of HRNet's public code. A box grows to the crop's aspect ratio and by the padding; its centre lands
 on the crop's (W / 2, H / 2). Coordinates serve as OpenCV's indices of pixels, so that the weights that were
-published see the pictures that they were trained on.
+published see the images that they were trained on.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def make_crop_matrices(
     is_flipped: npt.ArrayLike = False,
     is_unbiased: bool = False,
 ) -> DoubleArray:
-    """The affine maps from picture to crop, `crop = A @ (x, y, 1)`.
+    """The affine maps from image to crop, `crop = A @ (x, y, 1)`.
 
     Args:
-        centres_xy: (N, 2), pixels of the picture.
-        widths_px: (N,) of the region in the picture that the crop's width shows.
+        centres_xy: (N, 2), pixels of the image.
+        widths_px: (N,) of the region in the image that the crop's width shows.
         size_wh: Width and height of the crop.
         rotations_deg: (N,) or one: the region is turned clockwise by it, and its content the other way.
         is_flipped: (N,) or one: whether left and right swap, about the crop's middle.
@@ -84,7 +84,7 @@ def make_crop_matrices(
 
 
 def invert_matrices(matrices: DoubleArray) -> DoubleArray:
-    """The affine maps back from crop to picture, (N, 2, 3)."""
+    """The affine maps back from crop to image, (N, 2, 3)."""
     inverse = np.linalg.inv(matrices[:, :, :2])
     shift = -np.einsum("nij,nj->ni", inverse, matrices[:, :, 2])
     return np.concatenate([inverse, shift[:, :, None]], axis=2)
@@ -107,11 +107,11 @@ def transform_points(points_xy: npt.ArrayLike, matrices: DoubleArray) -> FloatAr
 
 
 def crop_image(image: ImageArray, matrix: DoubleArray, size_wh: tuple[int, int]) -> ImageArray:
-    """Cut a region out of a picture, linear between pixels, black outside.
+    """Cut a region out of an image, linear between pixels, black outside.
 
     Args:
         image: (H, W, 3).
-        matrix: (2, 3), picture to crop.
+        matrix: (2, 3), image to crop.
         size_wh: Width and height of the crop.
 
     Returns:
@@ -121,13 +121,13 @@ def crop_image(image: ImageArray, matrix: DoubleArray, size_wh: tuple[int, int])
 
 
 def read_image(path: Path) -> ImageArray:
-    """Read a picture as (H, W, 3) uint8 RGB, turned by nothing but what its pixels say.
+    """Read an image as (H, W, 3) uint8 RGB, turned by nothing but what its pixels say.
 
     Raises:
-        DataError: It is missing, or no picture.
+        DataError: It is missing, or no image.
     """
     image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        what = "not a picture that OpenCV can read" if path.is_file() else "no such picture; check --data"
+        what = "not an image that OpenCV can read" if path.is_file() else "no such image; check --data"
         raise DataError(f"{path}: {what}")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

@@ -1,4 +1,4 @@
-"""COCO-style people in pictures, with boxes, masks, keypoints and regions to ignore: what detectors learn from.
+"""COCO-style people in images, with boxes, masks, keypoints and regions to ignore: what detectors learn from.
 
 Besides COCO's fields an annotation may have `score`, how sure its box is, and `keypoint_scores`, K numbers from
 0 to 1: how much each keypoint is worth. A keypoint with v = 0 is unknown, not absent.
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pycocotools import mask as mask_api
 
 from models.data.coco import read_json
-from models.data.letterbox import Placement, paste_picture, place_points
+from models.data.letterbox import Placement, paste_image, place_points
 from models.data.run_lengths import decode_run_lengths
 from models.data.samples import FloatArray, IntArray, check_shapes
 from models.training.errors import DataError
@@ -28,12 +28,12 @@ Outline = list[list[float]] | Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class InstanceSamples:
-    """N people and regions to ignore in I pictures.
+    """N people and regions to ignore in I images.
 
     Attributes:
         image_paths: I files.
-        image_ids: (I,) the data set's own numbers of the pictures.
-        image_index: (N,) each person's picture, a position in `image_paths`, rising.
+        image_ids: (I,) the data set's own numbers of the images.
+        image_index: (N,) each person's image, a position in `image_paths`, rising.
         boxes_xyxy: (N, 4), pixels.
         is_ignored: (N,) whether it is a region of which nothing is known: neither a person nor background.
         keypoints_xyw: (N, K, 3), x and y in pixels and what each counts, from 0, unknown, to 1.
@@ -70,13 +70,13 @@ class InstanceSamples:
         return len(self.image_index)
 
     @property
-    def num_pictures(self) -> int:
+    def num_images(self) -> int:
         """I."""
         return len(self.image_paths)
 
-    def find_rows(self, picture: int) -> slice:
-        """The rows of a picture's people."""
-        start, stop = np.searchsorted(self.image_index, [picture, picture + 1])
+    def find_rows(self, image: int) -> slice:
+        """The rows of an image's people."""
+        start, stop = np.searchsorted(self.image_index, [image, image + 1])
         return slice(int(start), int(stop))
 
 
@@ -137,27 +137,27 @@ def find_person(categories: list[Mapping[str, Any]]) -> int | None:
 
 
 def keep_peopled(samples: InstanceSamples) -> InstanceSamples:
-    """Leave out pictures that show nobody for certain."""
-    return select_pictures(samples, np.unique(samples.image_index[~samples.is_ignored]))
+    """Leave out images that show nobody for certain."""
+    return select_images(samples, np.unique(samples.image_index[~samples.is_ignored]))
 
 
-def select_pictures(samples: InstanceSamples, pictures: IntArray) -> InstanceSamples:
-    """Some of the pictures, by their rising positions, and the people in them."""
-    rows = np.isin(samples.image_index, pictures)
+def select_images(samples: InstanceSamples, images: IntArray) -> InstanceSamples:
+    """Some of the images, by their rising positions, and the people in them."""
+    rows = np.isin(samples.image_index, images)
     return replace(
         select_rows(samples, rows),
-        image_paths=tuple(samples.image_paths[i] for i in pictures),
-        image_ids=samples.image_ids[pictures],
-        image_index=np.searchsorted(pictures, samples.image_index[rows]),
+        image_paths=tuple(samples.image_paths[i] for i in images),
+        image_ids=samples.image_ids[images],
+        image_index=np.searchsorted(images, samples.image_index[rows]),
     )
 
 
 def draw_mask(outline: Outline, placement: Placement, canvas_wh: tuple[int, int]) -> BoolArray:
-    """Draw a person's mask on the canvas that its picture is placed on.
+    """Draw a person's mask on the canvas that its image is placed on.
 
     Args:
-        outline: Of the picture.
-        placement: Of the picture on the canvas.
+        outline: Of the image.
+        placement: Of the image on the canvas.
         canvas_wh: Width and height of the canvas.
 
     Returns:
@@ -174,20 +174,20 @@ def draw_mask(outline: Outline, placement: Placement, canvas_wh: tuple[int, int]
         drawn = mask_api.frPyObjects([part.ravel().tolist() for part in polygons], height, width)
         return decode_run_lengths(mask_api.merge(drawn)).astype(bool)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise DataError(f"segmentation: neither polygons nor run lengths of the picture ({error})") from error
+        raise DataError(f"segmentation: neither polygons nor run lengths of the image ({error})") from error
 
 
 def _place_run_lengths(
     outline: Mapping[str, Any], placement: Placement, canvas_wh: tuple[int, int]
 ) -> BoolArray:
     height, width = outline["size"]
-    if (width, height) != placement.picture_wh:
-        raise ValueError(f"size is {width}x{height}, the picture's {placement.picture_wh}")
+    if (width, height) != placement.image_wh:
+        raise ValueError(f"size is {width}x{height}, the image's {placement.image_wh}")
     is_plain = isinstance(outline["counts"], list)
     lengths = mask_api.frPyObjects(dict(outline), height, width) if is_plain else outline
     canvas = np.zeros((canvas_wh[1], canvas_wh[0]), np.uint8)
     mask = decode_run_lengths(lengths) * np.uint8(255)
-    paste_picture(canvas, mask, placement, (0, 0, *canvas_wh))
+    paste_image(canvas, mask, placement, (0, 0, *canvas_wh))
     return canvas > 127
 
 
@@ -211,7 +211,7 @@ def _decode_keypoints(people: list[Mapping[str, Any]], num_keypoints: int) -> Fl
 
 
 def select_rows(samples: InstanceSamples, rows: BoolArray) -> InstanceSamples:
-    """Some of the people, by a mask (N,); the pictures stay."""
+    """Some of the people, by a mask (N,); the images stay."""
     columns = ("image_index", "boxes_xyxy", "is_ignored", "keypoints_xyw")
     return replace(
         samples,

@@ -1,6 +1,6 @@
-"""Whole pictures on a canvas of one size, for detectors: where each is placed, and back.
+"""Whole images on a canvas of one size, for detectors: where each is placed, and back.
 
-Coordinates count from the picture's corner, so that pixel i reaches from i to i + 1, as those of boxes do.
+Coordinates count from the image's corner, so that pixel i reaches from i to i + 1, as those of boxes do.
 A placement moves and stretches; it never turns.
 """
 
@@ -16,51 +16,51 @@ from models.data.crop import DoubleArray, ImageArray
 from models.data.samples import FloatArray
 
 CANVAS_COLOR = 114
-"""What a canvas shows where there is no picture: grey, near the mean of pictures."""
+"""What a canvas shows where there is no image: grey, near the mean of images."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a picture lies on a canvas.
+    """Where an image lies on a canvas.
 
     Attributes:
-        picture_wh: Width and height of the picture in pixels.
+        image_wh: Width and height of the image in pixels.
         size_wh: Those that it has on the canvas.
         corner_xy: Where its upper left corner lies, perhaps outside the canvas.
         is_flipped: Whether its left and right are swapped.
     """
 
-    picture_wh: tuple[int, int]
+    image_wh: tuple[int, int]
     size_wh: tuple[int, int]
     corner_xy: tuple[int, int]
     is_flipped: bool = False
 
     @property
     def matrix(self) -> DoubleArray:
-        """The affine map (2, 3) from the picture to the canvas, both counted from corners."""
-        scale_x, scale_y = (self.size_wh[i] / self.picture_wh[i] for i in (0, 1))
+        """The affine map (2, 3) from the image to the canvas, both counted from corners."""
+        scale_x, scale_y = (self.size_wh[i] / self.image_wh[i] for i in (0, 1))
         x, y = self.corner_xy
         if self.is_flipped:
             return np.array([[-scale_x, 0, x + self.size_wh[0]], [0, scale_y, y]], np.float64)
         return np.array([[scale_x, 0, x], [0, scale_y, y]], np.float64)
 
 
-def compute_fit(picture_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> float:
-    """The scale at which a picture is as large as it fits a canvas."""
-    return min(canvas_wh[0] / picture_wh[0], canvas_wh[1] / picture_wh[1])
+def compute_fit(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> float:
+    """The scale at which an image is as large as it fits a canvas."""
+    return min(canvas_wh[0] / image_wh[0], canvas_wh[1] / image_wh[1])
 
 
-def fit_picture(picture_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Placement:
-    """Place a picture in the middle of a canvas, as large as it fits, without squashing it.
+def fit_image(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Placement:
+    """Place an image in the middle of a canvas, as large as it fits, without squashing it.
 
     Args:
-        picture_wh: Width and height in pixels.
+        image_wh: Width and height in pixels.
         canvas_wh: Likewise.
     """
-    scale = compute_fit(picture_wh, canvas_wh)
-    width, height = (max(1, round(side * scale)) for side in picture_wh)
+    scale = compute_fit(image_wh, canvas_wh)
+    width, height = (max(1, round(side * scale)) for side in image_wh)
     corner_xy = ((canvas_wh[0] - width) // 2, (canvas_wh[1] - height) // 2)
-    return Placement(picture_wh, (width, height), corner_xy)
+    return Placement(image_wh, (width, height), corner_xy)
 
 
 def make_canvas(canvas_wh: tuple[int, int]) -> ImageArray:
@@ -68,14 +68,14 @@ def make_canvas(canvas_wh: tuple[int, int]) -> ImageArray:
     return np.full((canvas_wh[1], canvas_wh[0], 3), CANVAS_COLOR, np.uint8)
 
 
-def paste_picture(
+def paste_image(
     canvas: ImageArray, image: ImageArray, placement: Placement, window_xyxy: tuple[int, int, int, int]
 ) -> None:
-    """Draw a picture onto a canvas.
+    """Draw an image onto a canvas.
 
     Args:
         canvas: (H, W, 3), changed in place.
-        image: (H', W', 3) of the placement's `picture_wh`.
+        image: (H', W', 3) of the placement's `image_wh`.
         placement: Where.
         window_xyxy: Nothing is drawn outside this part of the canvas.
     """
@@ -94,7 +94,7 @@ def paste_picture(
 
 
 def place_boxes(boxes_xyxy: npt.ArrayLike, placement: Placement) -> FloatArray:
-    """Map boxes (N, 4) of a picture to its canvas."""
+    """Map boxes (N, 4) of an image to its canvas."""
     matrix = placement.matrix
     corners = np.asarray(boxes_xyxy, np.float64).reshape(-1, 2, 2) * matrix.diagonal() + matrix[:, 2]
     placed = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
@@ -102,22 +102,22 @@ def place_boxes(boxes_xyxy: npt.ArrayLike, placement: Placement) -> FloatArray:
 
 
 def unplace_boxes(boxes_xyxy: npt.ArrayLike, placement: Placement, *, is_cut: bool = True) -> FloatArray:
-    """Map boxes (N, 4) of a canvas back to the picture, and cut them at its borders unless told not to."""
+    """Map boxes (N, 4) of a canvas back to the image, and cut them at its borders unless told not to."""
     matrix = placement.matrix
     corners = (np.asarray(boxes_xyxy, np.float64).reshape(-1, 2, 2) - matrix[:, 2]) / matrix.diagonal()
     if is_cut:
-        corners = np.clip(corners, 0, placement.picture_wh)
+        corners = np.clip(corners, 0, placement.image_wh)
     return np.asarray(np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1), np.float32)
 
 
 def place_points(points_xy: npt.ArrayLike, placement: Placement) -> FloatArray:
-    """Map points (..., 2) of a picture to its canvas."""
+    """Map points (..., 2) of an image to its canvas."""
     matrix = placement.matrix
     return np.asarray(np.asarray(points_xy, np.float64) * matrix.diagonal() + matrix[:, 2], np.float32)
 
 
 def unplace_points(points_xy: npt.ArrayLike, placement: Placement) -> FloatArray:
-    """Map points (..., 2) of a canvas back to the picture."""
+    """Map points (..., 2) of a canvas back to the image."""
     matrix = placement.matrix
     return np.asarray((np.asarray(points_xy, np.float64) - matrix[:, 2]) / matrix.diagonal(), np.float32)
 
@@ -132,7 +132,7 @@ def cut_boxes(
         window_xyxy: Of the same canvas.
 
     Returns:
-        The boxes (N, 4), and the share (N,) of each one's area that is left.
+        The boxes (N, 4), and the fraction (N,) of each one's area that is left.
     """
     low, high = np.array(window_xyxy[:2], np.float32), np.array(window_xyxy[2:], np.float32)
     corners = np.clip(boxes_xyxy.reshape(-1, 2, 2), low, high)

@@ -1,4 +1,4 @@
-"""Mosaics: several pictures side by side on one canvas, for more and smaller people a sample."""
+"""Mosaics: several images side by side on one canvas, for more and smaller people a sample."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import numpy as np
 Window = tuple[int, int, int, int]
 """Part of a canvas: left, top, right, bottom."""
 
-# The middle of a mosaic keeps this far from the canvas's borders, as share of its sides.
+# The middle of a mosaic keeps this far from the canvas's borders, as fraction of its sides.
 _MOSAIC_MARGIN = 0.3
 
 
 def cut_mosaic(canvas_wh: tuple[int, int], rng: np.random.Generator) -> tuple[Window, ...]:
     """Cut a canvas into four windows about a point that is not far from its middle."""
-    shares = _MOSAIC_MARGIN + (1 - 2 * _MOSAIC_MARGIN) * rng.random(2)
+    fractions = _MOSAIC_MARGIN + (1 - 2 * _MOSAIC_MARGIN) * rng.random(2)
     (width, height), (x, y) = (
         canvas_wh,
-        (round(side * share) for side, share in zip(canvas_wh, shares, strict=True)),
+        (round(side * fraction) for side, fraction in zip(canvas_wh, fractions, strict=True)),
     )
     return (0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)

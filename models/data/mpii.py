@@ -28,7 +28,7 @@ def read_mpii_samples(path: Path, image_folder: Path) -> PoseSamples:
         image_folder: What `image` is relative to.
 
     Returns:
-        Everyone; image ids count the pictures from 0.
+        Everyone; image ids count the images from 0.
 
     Raises:
         DataError: The file cannot be read, or does not hold what it should.

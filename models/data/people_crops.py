@@ -1,4 +1,4 @@
-"""Pictures with everyone in them: people with known keypoints, and regions of which nothing is known.
+"""Images with everyone in them: people with known keypoints, and regions of which nothing is known.
 
 Such regions are crowds (`iscrowd`), people marked `ignore`, and people without a known keypoint: their
 segmentation where the file has one, else their box.
@@ -25,13 +25,13 @@ IgnoredRegion = npt.NDArray[np.float32] | dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class PictureSamples:
-    """I pictures and their people.
+class ImageSamples:
+    """I images and their people.
 
     Attributes:
-        people: Those with known keypoints; their pictures are all pictures.
-        ignored: For each picture, the regions that must not be learned from.
-        rows: For each picture, the positions of its people in `people`.
+        people: Those with known keypoints; their images are all images.
+        ignored: For each image, the regions that must not be learned from.
+        rows: For each image, the positions of its people in `people`.
     """
 
     people: PoseSamples
@@ -41,14 +41,14 @@ class PictureSamples:
     def __post_init__(self) -> None:
         counts = {len(self.people.image_paths), len(self.ignored), len(self.rows)}
         if len(counts) > 1:
-            raise ValueError(f"pictures, ignored and rows differ in number: {sorted(counts)}")
+            raise ValueError(f"images, ignored and rows differ in number: {sorted(counts)}")
 
     def __len__(self) -> int:
         return len(self.ignored)
 
 
-def read_picture_samples(path: Path, image_folder: Path, num_keypoints: int) -> PictureSamples:
-    """Read the pictures of a COCO-style keypoint file that have any annotation.
+def read_image_samples(path: Path, image_folder: Path, num_keypoints: int) -> ImageSamples:
+    """Read the images of a COCO-style keypoint file that have any annotation.
 
     Args:
         path: The annotations.
@@ -56,7 +56,7 @@ def read_picture_samples(path: Path, image_folder: Path, num_keypoints: int) -> 
         num_keypoints: K, which the annotations must have.
 
     Returns:
-        The pictures, with their people and ignored regions.
+        The images, with their people and ignored regions.
 
     Raises:
         DataError: The file cannot be read, or does not hold what it should.
@@ -80,17 +80,17 @@ def read_picture_samples(path: Path, image_folder: Path, num_keypoints: int) -> 
 
 
 def draw_mask(regions: tuple[IgnoredRegion, ...], image_wh: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Draw where a picture may be learned from.
+    """Draw where an image may be learned from.
 
     Args:
         regions: To leave out.
-        image_wh: Width and height of the picture.
+        image_wh: Width and height of the image.
 
     Returns:
         (H, W), 255, and 0 in the regions.
 
     Raises:
-        DataError: A region was drawn on a picture of another size.
+        DataError: A region was drawn on an image of another size.
     """
     W, H = image_wh
     mask = np.full((H, W), 255, np.uint8)
@@ -99,7 +99,7 @@ def draw_mask(regions: tuple[IgnoredRegion, ...], image_wh: tuple[int, int]) -> 
             covered = decode_run_lengths(region)
             if covered.shape != (H, W):
                 raise DataError(
-                    f"a region of {covered.shape[1]} x {covered.shape[0]} px on a picture of {W} x {H}; "
+                    f"a region of {covered.shape[1]} x {covered.shape[0]} px on an image of {W} x {H}; "
                     "its height and width in the annotation file are wrong"
                 )
             mask[covered > 0] = 0
@@ -137,8 +137,8 @@ def _list_rows(people: PoseSamples) -> list[IntArray]:
 
 def _select(
     people: PoseSamples, regions: list[list[IgnoredRegion]], rows: list[IntArray], kept: list[int]
-) -> PictureSamples:
-    """Some of the pictures."""
+) -> ImageSamples:
+    """Some of the images."""
     new_index = np.full(len(regions), -1, np.int64)
     new_index[kept] = np.arange(len(kept))
     chosen = PoseSamples(
@@ -150,4 +150,4 @@ def _select(
         keypoints_xy=people.keypoints_xy,
         weights=people.weights,
     )
-    return PictureSamples(chosen, tuple(tuple(regions[i]) for i in kept), tuple(rows[i] for i in kept))
+    return ImageSamples(chosen, tuple(tuple(regions[i]) for i in kept), tuple(rows[i] for i in kept))

@@ -17,12 +17,12 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class PoseSamples:
-    """N people in I pictures.
+    """N people in I images.
 
     Attributes:
         image_paths: I files.
-        image_ids: (I,) the data set's own numbers of the pictures.
-        image_index: (N,) each person's picture, a position in `image_paths`.
+        image_ids: (I,) the data set's own numbers of the images.
+        image_index: (N,) each person's image, a position in `image_paths`.
         boxes_xyxy: (N, 4), pixels.
         scores: (N,) how sure each box is; 1 where a person drew it.
         keypoints_xy: (N, K, 2), pixels; anything where the weight is 0.
@@ -60,18 +60,18 @@ class PoseSamples:
         return int(self.weights.shape[1])
 
     def select(self, rows: npt.NDArray[np.bool_] | IntArray) -> PoseSamples:
-        """Some of the people; the pictures stay."""
+        """Some of the people; the images stay."""
         columns = ("image_index", "boxes_xyxy", "scores", "keypoints_xy", "weights")
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
-    def select_pictures(self, pictures: IntArray) -> PoseSamples:
-        """Some of the pictures, by their rising positions, and the people in them."""
-        people = self.select(np.isin(self.image_index, pictures))
+    def select_images(self, images: IntArray) -> PoseSamples:
+        """Some of the images, by their rising positions, and the people in them."""
+        people = self.select(np.isin(self.image_index, images))
         return replace(
             people,
-            image_paths=tuple(self.image_paths[i] for i in pictures),
-            image_ids=self.image_ids[pictures],
-            image_index=np.searchsorted(pictures, people.image_index),
+            image_paths=tuple(self.image_paths[i] for i in images),
+            image_ids=self.image_ids[images],
+            image_index=np.searchsorted(images, people.image_index),
         )
 
 

@@ -1,1 +1,1 @@
-"""Engines: one call, pictures in and named tensors out, whoever computes; the same numbers from each."""
+"""Engines: one call, images in and named tensors out, whoever computes; the same numbers from each."""

@@ -1,4 +1,4 @@
-"""What every engine is: a call from a batch of pictures to named float32 tensors."""
+"""What every engine is: a call from a batch of images to named float32 tensors."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class TupleNetwork(nn.Module):
 
 
 def make_examples(example: Tensor) -> tuple[Tensor, Tensor]:
-    """Two batches to try a network on: of one picture, and of three pictures with the sides changed over.
+    """Two batches to try a network on: of one image, and of three images with the sides changed over.
 
     Args:
         example: (B, C, H, W); its sides and dtype count, not what is in it.

@@ -39,7 +39,7 @@ def make_engine(
     """Make a network ready to compute.
 
     Args:
-        module: The network, float32; it is not changed. Each picture of a batch must count for itself.
+        module: The network, float32; it is not changed. Each image of a batch must count for itself.
         name: What to call it in messages and in the cache of converted networks.
         example: (B, C, H, W) such as the network will get: C and dtype are kept to, the sides may be small and
             should differ. What is in it does not count.

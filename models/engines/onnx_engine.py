@@ -60,13 +60,13 @@ class OnnxEngine:
             EngineError: The dtype is not the one that the engine was made for.
         """
         if images.dtype != self._dtype:
-            raise EngineError(f"{self._name}: made for {self._dtype} pictures, got {images.dtype}")
-        pictures = images.detach().cpu().contiguous()
-        if not len(pictures):
+            raise EngineError(f"{self._name}: made for {self._dtype} images, got {images.dtype}")
+        batch = images.detach().cpu().contiguous()
+        if not len(batch):
             # Its kernels do not all take an empty batch.
             one = self(torch.zeros(1, *images.shape[1:], dtype=images.dtype))
             return {name: output[:0] for name, output in one.items()}
-        arrays = self._session.run(self._outputs, {self._input: pictures.numpy()})
+        arrays = self._session.run(self._outputs, {self._input: batch.numpy()})
         return {name: torch.from_numpy(array) for name, array in zip(self._outputs, arrays, strict=True)}
 
 

@@ -1,7 +1,7 @@
 """The OpenVINO engine: the fast one on CPUs.
 
-A network is converted once, with free batch and sides, and kept on disk. It is compiled for one picture of one
-size. The pictures of a batch run side by side, each on cores of its own: that is a tenth faster than a batch in
+A network is converted once, with free batch and sides, and kept on disk. It is compiled for one image of one
+size. The images of a batch run side by side, each on cores of its own: that is a tenth faster than a batch in
 one piece, and a third where another thread keeps a core busy, because no layer waits for the slowest core.
 Regions of a few cells go through together, because otherwise the weights are fetched for each of them: 150 of
 7 x 7 cells then take a sixth of the time.
@@ -35,7 +35,7 @@ _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "fp16": "FP16"}
 # Inputs of at most so many cells go through so many at once.
 _FEW_CELLS = 64
 _SMALL_AT_ONCE = 32
-# Sizes of picture times numbers of streams; each holds its own work space.
+# Sizes of image times numbers of streams; each holds its own work space.
 _MOST_COMPILED = 12
 _TOLERANCE = 1e-3
 
@@ -73,7 +73,7 @@ class OpenVinoEngine:
             EngineError: The dtype is not the one that the engine was made for.
         """
         if images.dtype != self._dtype:
-            raise EngineError(f"{self._name}: made for {self._dtype} pictures, got {images.dtype}")
+            raise EngineError(f"{self._name}: made for {self._dtype} images, got {images.dtype}")
         B, _, H, W = images.shape
         at_once = _SMALL_AT_ONCE if B > 1 and H * W <= _FEW_CELLS else 1
         count = -(-B // at_once)
@@ -83,14 +83,14 @@ class OpenVinoEngine:
         if missing:
             # The last of them is filled up with nothing. Without need, this would be a copy.
             channels_last = F.pad(channels_last, (0, 0, 0, 0, 0, 0, 0, missing))
-        pictures = channels_last.contiguous().numpy()
-        outputs = {name: torch.empty((len(pictures), *shape)) for name, shape in compiled.shapes.items()}
+        batch = channels_last.contiguous().numpy()
+        outputs = {name: torch.empty((len(batch), *shape)) for name, shape in compiled.shapes.items()}
         arrays = [output.numpy() for output in outputs.values()]
         ov = import_openvino()
         requests = [compiled.take_request() for _ in range(count)]
         for i, request in enumerate(requests):
             rows = slice(i * at_once, (i + 1) * at_once)
-            request.set_input_tensor(ov.Tensor(pictures[rows], shared_memory=True))
+            request.set_input_tensor(ov.Tensor(batch[rows], shared_memory=True))
             for port, array in enumerate(arrays):
                 request.set_output_tensor(port, ov.Tensor(array[rows], shared_memory=True))
             request.start_async()
@@ -269,8 +269,8 @@ def _check_numbers(network: Converted, name: str, images: Tensor, expected: dict
         network, (1, images.shape[2], images.shape[3]), {"INFERENCE_PRECISION_HINT": "f32"}, 1, None
     )
     request = compiled.take_request()
-    for i, picture in enumerate(images.permute(0, 2, 3, 1).contiguous().numpy()):
-        found = request.infer([picture[None]])
+    for i, image in enumerate(images.permute(0, 2, 3, 1).contiguous().numpy()):
+        found = request.infer([image[None]])
         for port, (output_name, output) in zip(compiled.model.outputs, expected.items(), strict=True):
             one = torch.from_numpy(found[port])
             if one.shape != output[i : i + 1].shape:

@@ -2,7 +2,7 @@
 
 [network]       which, and the weights that it starts from          ClassNetworkRecipe
 [data]          folders of classes                                  ClassDataRecipe
-[crop]          what is shown of a picture                          models.data.classification.CropConfig
+[crop]          what is shown of an image                          models.data.classification.CropConfig
 [optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
 [schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
 [loop]          length, speed and book-keeping                      models.training.config.LoopConfig
@@ -56,11 +56,11 @@ class ClassNetworkRecipe:
 
 @dataclass(frozen=True)
 class ClassDataRecipe:
-    """Where the pictures are. Paths are relative to the data folder (`--data`).
+    """Where the images are. Paths are relative to the data folder (`--data`).
 
     Attributes:
         train: Folder to train on, which has one folder a class.
-        dev: Folder to judge by, which has the same; empty judges nothing.
+        dev: Folder to evaluate on, which has the same; empty evaluates nothing.
     """
 
     train: str = "train"

@@ -1,4 +1,4 @@
-"""Training of classification: the step's loss, and the share of right answers for judging.
+"""Training of classification: the step's loss, and the fraction of right answers for evaluation.
 
 Source: Sun et al., CVPR 2019, appendix, "Results on the ImageNet Validation Set".
 """
@@ -16,14 +16,14 @@ from models.data.classification import ClassDataset, count_top
 from models.training.workers import read_in_order
 
 TOPS = (1, 5)
-"""A picture counts as right if its class is among so many most likely ones."""
+"""An image counts as right if its class is among so many most likely ones."""
 
 
 def compute_class_losses(network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The loss of one batch of `ClassDataset`.
 
     Args:
-        network: From normalised pictures to logits.
+        network: From normalised images to logits.
         batch: `image` (B, 3, H, W) uint8 and `label` (B,).
 
     Returns:
@@ -42,13 +42,13 @@ def measure_accuracy(
     num_workers: int = 0,
     precision: str = "f32",
 ) -> dict[str, float]:
-    """Measure the share of pictures whose class a network finds.
+    """Measure the fraction of images whose class a network finds.
 
     Args:
         network: In evaluation mode.
-        dataset: Of middles; at least one picture.
-        batch_size: Pictures in one call of the network.
-        num_workers: Processes that read pictures.
+        dataset: Of middles; at least one image.
+        batch_size: Images in one call of the network.
+        num_workers: Processes that read images.
         precision: `f32`, or `bf16` for autocast.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Samples of top-down pose: people in pictures to crops and where their keypoints are in them."""
+"""Samples of top-down pose: people in images to crops and where their keypoints are in them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
         weights        (K,) float32, 0 to 1
 
     which depend on the seed, the epoch and the index alone: not on workers, nor on what was asked for before.
-    Pictures become numbers and keypoints become heatmaps on the network's device, where that is fast.
+    Images become numbers and keypoints become heatmaps on the network's device, where that is fast.
 
     Args:
         samples: The people.
@@ -91,7 +91,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
         }
 
     def crop_matrices(self) -> DoubleArray:
-        """The maps (N, 2, 3) from picture to crop of every person, without augmentation."""
+        """The maps (N, 2, 3) from image to crop of every person, without augmentation."""
         return make_crop_matrices(
             self._centres_xy, self._widths_px, self.size_wh, is_unbiased=self._is_unbiased
         )

@@ -96,7 +96,7 @@ class ClassificationHRNet(HRNet):
         self.classifier = nn.Linear(_CLASS_FEATURES, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute the classes' logits (B, num_classes) from `normalize_images` pictures (B, 3, H, W)."""
+        """Compute the classes' logits (B, num_classes) from `normalize_images` images (B, 3, H, W)."""
         maps = self.compute_features(images)
         total = self.incre_modules[0](maps[0])
         for i, halve in enumerate(self.downsamp_modules, start=1):
@@ -198,7 +198,7 @@ class ClassificationResNet(ResNet):
         self.fc = nn.Linear(self.out_channels, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute the classes' logits (B, num_classes) from `normalize_images` pictures (B, 3, H, W)."""
+        """Compute the classes' logits (B, num_classes) from `normalize_images` images (B, 3, H, W)."""
         logits: Tensor = self.fc(self.compute_features(images)[-1].mean(dim=(2, 3)))
         return logits
 

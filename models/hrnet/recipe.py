@@ -1,7 +1,7 @@
 """A training recipe of top-down pose: which network learns what from which data.
 
 [network]       which, and the weights that it starts from          NetworkRecipe
-[data]          annotations and pictures                            DataRecipe
+[data]          annotations and images                            DataRecipe
 [crop]          size, padding, heatmaps                             CropRecipe
 [augment]       how samples vary                                    models.data.augment.AugmentConfig
 [optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
@@ -97,10 +97,10 @@ class DataRecipe:
 
     Attributes:
         train: Annotations to train on: a file, or for PoseTrack a folder of files.
-        train_images: Folder that they name pictures from.
-        dev: Annotations to judge by, likewise; empty judges nothing.
-        dev_images: Folder that they name pictures from.
-        dev_detections: COCO detections to judge with; empty takes the annotated boxes.
+        train_images: Folder that they name images from.
+        dev: Annotations to evaluate on, likewise; empty evaluates nothing.
+        dev_images: Folder that they name images from.
+        dev_detections: COCO detections to evaluate with; empty takes the annotated boxes.
         format: One of `FORMATS`; CrowdPose is `coco`.
         skeleton: Name of the keypoints, such as `coco17`.
         boxes: `annotated`, or `keypoints` for those around the keypoints.
@@ -131,7 +131,7 @@ class CropRecipe:
         sigma_cells: Width of the Gaussians in cells of the heatmap.
         coding: How keypoints become heatmaps and back, one of `CODINGS`.
         loss: `mse`, or `ohkm` for online hard keypoint mining.
-        is_flip_tested: Whether judging averages over the mirrored crop.
+        is_flip_tested: Whether evaluation averages over the mirrored crop.
     """
 
     width_px: int = 192

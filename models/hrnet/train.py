@@ -1,4 +1,4 @@
-"""Training of top-down pose: the step's losses, and prediction for judging."""
+"""Training of top-down pose: the step's losses, and prediction for evaluation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_dataset(
     *,
     is_training: bool,
 ) -> PoseDataset:
-    """The data set of a recipe: augmented for training, as they are for judging."""
+    """The data set of a recipe: augmented for training, as they are for evaluation."""
     return PoseDataset(
         samples,
         size_wh=recipe.size_wh,
@@ -100,7 +100,7 @@ def predict_poses(
         precision: `f32`, or `bf16` for autocast.
 
     Returns:
-        Keypoints (N, K, 2) in pixels of the pictures, and their scores (N, K).
+        Keypoints (N, K, 2) in pixels of the images, and their scores (N, K).
     """
     device = next(network.parameters()).device
     N, K = dataset.samples.weights.shape

@@ -19,16 +19,16 @@ _SINGLE_OFFSET = 1.7998046875
 
 
 def decode_single(heads: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Read the one person of each picture: thunder and lightning.
+    """Read the one person of each image: thunder and lightning.
 
-    The centre is the peak of the centre map weighted towards the middle of the picture; each keypoint is the
+    The centre is the peak of the centre map weighted towards the middle of the image; each keypoint is the
     peak of its heatmap divided by the distance to where the centre regresses it.
 
     Args:
         heads: As `MoveNet.forward` gives them, each (B, C, H, W).
 
     Returns:
-        Keypoints (B, K, 2) as x, y relative to the picture (0 left or top, 1 right or bottom), and their
+        Keypoints (B, K, 2) as x, y relative to the image (0 left or top, 1 right or bottom), and their
         scores (B, K).
     """
     center = torch.sigmoid(heads["center"].float())[:, 0]
@@ -50,7 +50,7 @@ def decode_single(heads: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
 def decode_multiple(
     heads: dict[str, Tensor], score_threshold: float, max_people: int | None = None
 ) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Read the people of each picture: multipose.
+    """Read the people of each image: multipose.
 
     A person is a local maximum of the centre map; each keypoint is the peak of its heatmap, weighted by a
     Gaussian about where the centre regresses it, inside the person's box.
@@ -62,11 +62,11 @@ def decode_multiple(
         heads: As `MoveNet.forward` gives them, each (B, C, H, W).
         score_threshold: Least person score. The score is the centre's times the mean of the keypoint scores
             above 0.127, so the centre alone reaches the threshold whenever the product does.
-        max_people: At most so many centres a picture, best first.
+        max_people: At most so many centres an image, best first.
 
     Returns:
-        For each picture boxes (N, 4) as left, top, right, bottom, box scores (N,), keypoints (N, K, 2) as
-        x, y and keypoint scores (N, K), best centre first. Coordinates are relative to the picture (0 to 1).
+        For each image boxes (N, 4) as left, top, right, bottom, box scores (N,), keypoints (N, K, 2) as
+        x, y and keypoint scores (N, K), best centre first. Coordinates are relative to the image (0 to 1).
     """
     center = torch.sigmoid(heads["center"].float())
     # One axis after the other: the same maximum from 10 comparisons a cell instead of 25.
@@ -124,7 +124,7 @@ def _find_peaks(heatmap: Tensor, weights_y: Tensor, weights_x: Tensor, boxes_yxy
 
 
 def _decode_boxes(heads: dict[str, Tensor], batch: Tensor, center_yx: Tensor) -> Tensor:
-    """Boxes (N, 4) as top, left, bottom, right in cells, inside the picture."""
+    """Boxes (N, 4) as top, left, bottom, right in cells, inside the image."""
     H, W = heads["box_scale"].shape[-2:]
     y, x = center_yx.unbind(1)
     size_yx = heads["box_scale"][batch, :, y, x].clamp(min=0)

@@ -25,7 +25,7 @@ OUTPUT_STRIDE = 4
 
 
 class MoveNet(nn.Module):
-    """The dense heads of MoveNet for a batch of pictures.
+    """The dense heads of MoveNet for a batch of images.
 
     Args:
         config: Which variant.

@@ -1,4 +1,4 @@
-"""How the pictures that detectors learn from vary: their place on the canvas, their colours, their mosaics."""
+"""How the images that detectors learn from vary: their place on the canvas, their colours, their mosaics."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from models.data.mosaic import Window
 from models.data.samples import FloatArray
 from models.settings import check_range
 
-# An empty part of a picture keeps this far from people, as share of the picture's sides.
+# An empty part of an image keeps this far from people, as fraction of the image's sides.
 _EMPTY_MARGIN = 0.05
-# One with less than this share of a side shows too little to learn from.
+# One with less than this fraction of a side shows too little to learn from.
 _LEAST_EMPTY = 0.2
 # OpenCV counts the hue of bytes in steps of two degrees.
 _HUES = 180
@@ -24,41 +24,41 @@ _HUES = 180
 
 @dataclass(frozen=True)
 class DetectionAugment:
-    """How pictures vary.
+    """How images vary.
 
     Attributes:
-        scale_range: Smallest and greatest size of a picture, as factor of that which fits the canvas.
+        scale_range: Smallest and greatest size of an image, as factor of that which fits the canvas.
         aspect_factor: By which sides may at most be stretched against each other; 1 keeps them. Some data sets
             were squashed by their publishers.
-        flip_share: Share that is mirrored.
-        mosaic_share: Share of the samples that show four pictures side by side: many and small people.
-        mosaic_scale_range: As `scale_range`, of the pictures of a mosaic.
-        empty_share: Share of the samples that show only a part of the picture without anybody, where there is
-            one: for data in which every picture shows people.
+        flip_fraction: Fraction that is mirrored.
+        mosaic_fraction: Fraction of the samples that show four images side by side: many and small people.
+        mosaic_scale_range: As `scale_range`, of the images of a mosaic.
+        empty_fraction: Fraction of the samples that show only a part of the image without anybody, where
+            there is one: for data in which every image shows people.
         hue_deg: Greatest turn of the hue to either side.
-        saturation: Greatest change of the saturation, as share of it.
-        brightness: Greatest change of the brightness, as share of it.
-        grey_share: Share that loses its colours.
-        min_visible_share: Of a person's box; who is cut further by the border becomes a region to ignore.
+        saturation: Greatest change of the saturation, as fraction of it.
+        brightness: Greatest change of the brightness, as fraction of it.
+        grey_fraction: Fraction that loses its colours.
+        min_visible_fraction: Of a person's box; who is cut further by the border becomes a region to ignore.
         min_side_px: Smaller boxes on the canvas become regions to ignore.
     """
 
     scale_range: tuple[float, float] = (1.0, 1.0)
     aspect_factor: float = 1.0
-    flip_share: float = 0.5
-    mosaic_share: float = 0.0
+    flip_fraction: float = 0.5
+    mosaic_fraction: float = 0.0
     mosaic_scale_range: tuple[float, float] = (0.4, 1.0)
-    empty_share: float = 0.0
+    empty_fraction: float = 0.0
     hue_deg: float = 0.0
     saturation: float = 0.0
     brightness: float = 0.0
-    grey_share: float = 0.0
-    min_visible_share: float = 0.3
+    grey_fraction: float = 0.0
+    min_visible_fraction: float = 0.3
     min_side_px: float = 2.0
 
     def __post_init__(self) -> None:
-        check_range(self, 0, 1, "flip_share", "mosaic_share", "saturation", "brightness", "grey_share")
-        check_range(self, 0, 1, "min_visible_share", "empty_share")
+        check_range(self, 0, 1, "flip_fraction", "mosaic_fraction", "saturation", "brightness", "grey_fraction")
+        check_range(self, 0, 1, "min_visible_fraction", "empty_fraction")
         check_range(self, 0, 180, "hue_deg")
         check_range(self, 1, 4, "aspect_factor")
         check_range(self, 0, 1e3, "min_side_px")
@@ -69,19 +69,19 @@ class DetectionAugment:
 
 
 def place_at_random(
-    picture_wh: tuple[int, int],
+    image_wh: tuple[int, int],
     canvas_wh: tuple[int, int],
     window: Window,
     scale_range: tuple[float, float],
     config: DetectionAugment,
     rng: np.random.Generator,
 ) -> Placement:
-    """Draw a picture's size and where it lies in a window.
+    """Draw an image's size and where it lies in a window.
 
-    A smaller picture lies anywhere within the window; a larger one fills it, and shows any part of itself.
+    A smaller image lies anywhere within the window; a larger one fills it, and shows any part of itself.
 
     Args:
-        picture_wh: Width and height of the picture.
+        image_wh: Width and height of the image.
         canvas_wh: Those of the canvas: a scale of 1 fits it.
         window: The part of the canvas that it will be seen through.
         scale_range: Smallest and greatest scale.
@@ -92,27 +92,27 @@ def place_at_random(
     size, stretch, flip, *shift_xy = rng.random(5)
     low, high = (math.log(scale) for scale in scale_range)
     scale = math.exp(low + (high - low) * size)
-    scale *= compute_fit(picture_wh, canvas_wh)
+    scale *= compute_fit(image_wh, canvas_wh)
     # Both sides change, by the root each, so that the area stays.
     aspect = math.exp((2 * stretch - 1) * math.log(config.aspect_factor) / 2)
-    width = max(1, round(picture_wh[0] * scale * aspect))
-    height = max(1, round(picture_wh[1] * scale / aspect))
+    width = max(1, round(image_wh[0] * scale * aspect))
+    height = max(1, round(image_wh[1] * scale / aspect))
     left = window[0] + math.floor((window[2] - window[0] - width) * shift_xy[0] + 0.5)
     top = window[1] + math.floor((window[3] - window[1] - height) * shift_xy[1] + 0.5)
-    return Placement(picture_wh, (width, height), (left, top), bool(flip < config.flip_share))
+    return Placement(image_wh, (width, height), (left, top), bool(flip < config.flip_fraction))
 
 
-def find_empty_part(boxes_xyxy: FloatArray, picture_wh: tuple[int, int]) -> Window | None:
-    """The largest strip along one side of a picture that is clear of all boxes; None where each is narrow.
+def find_empty_part(boxes_xyxy: FloatArray, image_wh: tuple[int, int]) -> Window | None:
+    """The largest strip along one side of an image that is clear of all boxes; None where each is narrow.
 
     Args:
-        boxes_xyxy: (N, 4), pixels of the picture.
-        picture_wh: Width and height of the picture.
+        boxes_xyxy: (N, 4), pixels of the image.
+        image_wh: Width and height of the image.
     """
-    width, height = picture_wh
+    width, height = image_wh
     if not len(boxes_xyxy):
         return 0, 0, width, height
-    margin = _EMPTY_MARGIN * np.array(picture_wh)
+    margin = _EMPTY_MARGIN * np.array(image_wh)
     left, top = np.floor(boxes_xyxy[:, :2].min(axis=0) - margin).astype(int).tolist()
     right, bottom = np.ceil(boxes_xyxy[:, 2:].max(axis=0) + margin).astype(int).tolist()
     strips = (0, 0, left, height), (right, 0, width, height), (0, 0, width, top), (0, bottom, width, height)
@@ -126,36 +126,36 @@ def find_empty_part(boxes_xyxy: FloatArray, picture_wh: tuple[int, int]) -> Wind
 
 def place_part(
     part: Window,
-    picture_wh: tuple[int, int],
+    image_wh: tuple[int, int],
     canvas_wh: tuple[int, int],
     *,
     most_scale: float,
     is_flipped: bool,
 ) -> tuple[Placement, Window]:
-    """Place a picture so that a part of it lies in the middle of a canvas.
+    """Place an image so that a part of it lies in the middle of a canvas.
 
     Args:
-        part: Of the picture.
-        picture_wh: Width and height of the picture.
+        part: Of the image.
+        image_wh: Width and height of the image.
         canvas_wh: Those of the canvas.
-        most_scale: The part is as large as fits, but the picture no larger than by this scale; 1 fits it.
-        is_flipped: Whether the picture is mirrored.
+        most_scale: The part is as large as fits, but the image no larger than by this scale; 1 fits it.
+        is_flipped: Whether the image is mirrored.
 
     Returns:
-        Where the picture lies, and the window of the canvas that shows the part alone.
+        Where the image lies, and the window of the canvas that shows the part alone.
     """
     part_wh = part[2] - part[0], part[3] - part[1]
-    scale = min(compute_fit(part_wh, canvas_wh), most_scale * compute_fit(picture_wh, canvas_wh))
-    size_wh = round(picture_wh[0] * scale), round(picture_wh[1] * scale)
+    scale = min(compute_fit(part_wh, canvas_wh), most_scale * compute_fit(image_wh, canvas_wh))
+    size_wh = round(image_wh[0] * scale), round(image_wh[1] * scale)
     width, height = (max(1, math.floor(side * scale)) for side in part_wh)
     left, top = (canvas_wh[0] - width) // 2, (canvas_wh[1] - height) // 2
-    part_left = picture_wh[0] - part[2] if is_flipped else part[0]
+    part_left = image_wh[0] - part[2] if is_flipped else part[0]
     corner = left - math.ceil(part_left * scale), top - math.ceil(part[1] * scale)
-    return Placement(picture_wh, size_wh, corner, is_flipped), (left, top, left + width, top + height)
+    return Placement(image_wh, size_wh, corner, is_flipped), (left, top, left + width, top + height)
 
 
 def jitter_colors(image: ImageArray, config: DetectionAugment, rng: np.random.Generator) -> ImageArray:
-    """Change a picture's hue, saturation and brightness at random.
+    """Change an image's hue, saturation and brightness at random.
 
     Args:
         image: (H, W, 3) RGB.
@@ -166,7 +166,7 @@ def jitter_colors(image: ImageArray, config: DetectionAugment, rng: np.random.Ge
         (H, W, 3).
     """
     hue, saturation, brightness, grey = rng.random(4)
-    if grey < config.grey_share:
+    if grey < config.grey_fraction:
         image = np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
     if not (config.hue_deg or config.saturation or config.brightness):
         return image

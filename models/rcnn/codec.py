@@ -1,7 +1,7 @@
 """Keypoints and masks of people as maps over their boxes, and back.
 
 A map of S x S cells lies over a box: the middle of cell (c, r) is x0 + (c + 0.5) * width / S, y0 + (r + 0.5) *
-height / S, in pixels where the picture's first pixel goes from 0 to 1.
+height / S, in pixels where the image's first pixel goes from 0 to 1.
 
 Error of decode(encode(x)) in each axis: 0.2 cells and half a pixel; 0.75 cells in the cell next to the border.
 
@@ -37,9 +37,9 @@ def encode_keypoints(keypoints_xyv: Tensor, boxes_xyxy: Tensor, side: int) -> Te
         0 for a keypoint that is not known or lies outside its box.
     """
     origins, sizes = boxes_xyxy[:, None, :2], (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])[:, None]
-    shares = (keypoints_xyv[..., :2] - origins) / sizes
-    is_inside = ((shares >= 0) & (shares <= 1)).all(dim=-1) & (keypoints_xyv[..., 2] > 0)
-    centres = shares * side - 0.5
+    fractions = (keypoints_xyv[..., :2] - origins) / sizes
+    is_inside = ((fractions >= 0) & (fractions <= 1)).all(dim=-1) & (keypoints_xyv[..., 2] > 0)
+    centres = fractions * side - 0.5
     cells = torch.arange(side, dtype=centres.dtype, device=centres.device)
     along = torch.exp(-((cells - centres[..., None]) ** 2) / (2 * SIGMA_CELLS**2))
     across_x, across_y = along[..., 0, :], along[..., 1, :]
@@ -70,20 +70,20 @@ def score_peaks(logits: Tensor) -> Tensor:
         logits: (N, K, S, S).
 
     Returns:
-        (N, K), in 0..1: the probability, which all cells share, of the 5 x 5 cells that have most of it.
+        (N, K), in 0..1: the probability of the 5 x 5 cells that have most of it; that of all cells is 1.
     """
-    shares = logits.float().flatten(2).softmax(dim=2).reshape(logits.shape)
-    windows = F.avg_pool2d(shares, _PEAK_CELLS, stride=1, padding=_PEAK_CELLS // 2, divisor_override=1)
+    fractions = logits.float().flatten(2).softmax(dim=2).reshape(logits.shape)
+    windows = F.avg_pool2d(fractions, _PEAK_CELLS, stride=1, padding=_PEAK_CELLS // 2, divisor_override=1)
     return windows.amax(dim=(2, 3)).clamp(max=1)
 
 
 def decode_masks(masks: Tensor, boxes_xyxy: Tensor, size_wh: tuple[int, int]) -> Tensor:
-    """Lay masks from their boxes into the picture.
+    """Lay masks from their boxes into the image.
 
     Args:
         masks: (N, S, S), how probable each cell is the person.
         boxes_xyxy: (N, 4).
-        size_wh: Width and height of the picture.
+        size_wh: Width and height of the image.
 
     Returns:
         (N, H, W) bool: where it is more probable than not.

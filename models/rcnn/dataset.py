@@ -1,4 +1,4 @@
-"""Samples of the R-CNN family: pictures on canvases, and who is in them."""
+"""Samples of the R-CNN family: images on canvases, and who is in them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from models.data.letterbox import (
     CANVAS_COLOR,
     Placement,
     cut_boxes,
-    fit_picture,
+    fit_image,
     make_canvas,
-    paste_picture,
+    paste_image,
     place_boxes,
     place_points,
 )
@@ -37,19 +37,19 @@ KEYPOINT_SHIFT_PX = 0.5
 """From COCO's keypoints, which count from the middle of the first pixel, to a canvas's, which do from its
 corner."""
 
-# A sample's own numbers are drawn apart from those of its pictures.
-_PICTURES, _COLORS, _EMPTY = 0, 1, 2
+# A sample's own numbers are drawn apart from those of its images.
+_IMAGES, _COLORS, _EMPTY = 0, 1, 2
 # Sides of padded batches are multiples of it: the coarsest cells of a feature pyramid.
 _COARSEST_STRIDE = 32
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """How large pictures are shown.
+    """How large images are shown.
 
     Attributes:
-        size_wh: Width and height of the canvas that pictures are fitted into; (0, 0) fits each picture's own.
-        short_sides_px: Without a fixed canvas: lengths of a picture's shorter side, of which one is drawn.
+        size_wh: Width and height of the canvas that images are fitted into; (0, 0) fits each image's own.
+        short_sides_px: Without a fixed canvas: lengths of an image's shorter side, of which one is drawn.
         max_side_px: Without a fixed canvas: the longer side is no longer.
     """
 
@@ -60,16 +60,16 @@ class Canvas:
 
 @dataclass(frozen=True)
 class _Part:
-    """One picture of a sample: which, where it lies, and the part of the canvas that it is seen through."""
+    """One image of a sample: which, where it lies, and the part of the canvas that it is seen through."""
 
-    picture: int
+    image_index: int
     image: ImageArray
     placement: Placement
     window: Window
 
 
 class DetectionDataset(Dataset[dict[str, Any]]):
-    """One canvas for each picture.
+    """One canvas for each image.
 
     Asked for (epoch, index), it gives
 
@@ -86,10 +86,10 @@ class DetectionDataset(Dataset[dict[str, Any]]):
     which depend on the seed, the epoch and the index alone.
 
     Args:
-        samples: The pictures and their people.
+        samples: The images and their people.
         canvas: How large they are shown.
         flip_index: K positions, each keypoint's mirror image.
-        augment: How samples vary; None shows each picture as it is, as inference does.
+        augment: How samples vary; None shows each image as it is, as inference does.
         with_masks: Whether to draw masks.
         seed: Of the augmentation.
     """
@@ -112,38 +112,38 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         self._seed = seed
 
     def __len__(self) -> int:
-        return self.samples.num_pictures
+        return self.samples.num_images
 
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
         parts, canvas_wh = self._choose_parts(*key)
         image = make_canvas(canvas_wh)
         for part in parts:
-            paste_picture(image, part.image, part.placement, part.window)
+            paste_image(image, part.image, part.placement, part.window)
         targets = [self._place_people(part, canvas_wh) for part in parts]
         joined = {name: np.concatenate([target[name] for target in targets]) for name in targets[0]}
         return {"image": image, **joined}
 
-    def letterbox_picture(self, index: int) -> tuple[ImageArray, Placement]:
-        """A picture without augmentation, (H, W, 3) uint8 RGB, and where it lies on this canvas."""
+    def letterbox_image(self, index: int) -> tuple[ImageArray, Placement]:
+        """An image without augmentation, (H, W, 3) uint8 RGB, and where it lies on this canvas."""
         image = read_image(self.samples.image_paths[index])
-        placement, canvas_wh = self.place_picture((image.shape[1], image.shape[0]))
+        placement, canvas_wh = self.place_image((image.shape[1], image.shape[0]))
         canvas = make_canvas(canvas_wh)
-        paste_picture(canvas, image, placement, (0, 0, *canvas_wh))
+        paste_image(canvas, image, placement, (0, 0, *canvas_wh))
         return canvas, placement
 
-    def place_picture(self, picture_wh: tuple[int, int]) -> tuple[Placement, tuple[int, int]]:
-        """Where a picture lies without augmentation, and the size of its canvas."""
+    def place_image(self, image_wh: tuple[int, int]) -> tuple[Placement, tuple[int, int]]:
+        """Where an image lies without augmentation, and the size of its canvas."""
         if self._canvas.size_wh != (0, 0):
-            return fit_picture(picture_wh, self._canvas.size_wh), self._canvas.size_wh
-        size_wh = self._resize(picture_wh, self._canvas.short_sides_px[-1])
-        return Placement(picture_wh, size_wh, (0, 0)), size_wh
+            return fit_image(image_wh, self._canvas.size_wh), self._canvas.size_wh
+        size_wh = self._resize(image_wh, self._canvas.short_sides_px[-1])
+        return Placement(image_wh, size_wh, (0, 0)), size_wh
 
     def _choose_parts(self, epoch: int, index: int) -> tuple[list[_Part], tuple[int, int]]:
         if self._augment is None:
             image = read_image(self.samples.image_paths[index])
-            placement, canvas_wh = self.place_picture((image.shape[1], image.shape[0]))
+            placement, canvas_wh = self.place_image((image.shape[1], image.shape[0]))
             return [_Part(index, image, placement, (0, 0, *canvas_wh))], canvas_wh
-        rng = np.random.default_rng((self._seed, epoch, index, _PICTURES))
+        rng = np.random.default_rng((self._seed, epoch, index, _IMAGES))
         if self._canvas.size_wh == (0, 0):
             return self._resize_at_random(self._augment, epoch, index, rng)
         canvas_wh, augment = self._canvas.size_wh, self._augment
@@ -151,66 +151,66 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         empty = self._choose_empty_part(augment, epoch, index, first)
         if empty is not None:
             return [empty], canvas_wh
-        pictures, scales = [index], augment.scale_range
+        images, scales = [index], augment.scale_range
         windows: tuple[Window, ...] = ((0, 0, *canvas_wh),)
-        if rng.random() < augment.mosaic_share:
-            pictures += rng.integers(len(self), size=3).tolist()
+        if rng.random() < augment.mosaic_fraction:
+            images += rng.integers(len(self), size=3).tolist()
             windows, scales = cut_mosaic(canvas_wh, rng), augment.mosaic_scale_range
         parts = []
-        for number, (picture, window) in enumerate(zip(pictures, windows, strict=True)):
-            image = self._read_jittered(picture, epoch, index, number) if number else first
-            picture_wh = (image.shape[1], image.shape[0])
-            placement = place_at_random(picture_wh, canvas_wh, window, scales, augment, rng)
-            parts.append(_Part(picture, image, placement, window))
+        for number, (image_index, window) in enumerate(zip(images, windows, strict=True)):
+            image = self._read_jittered(image_index, epoch, index, number) if number else first
+            image_wh = (image.shape[1], image.shape[0])
+            placement = place_at_random(image_wh, canvas_wh, window, scales, augment, rng)
+            parts.append(_Part(image_index, image, placement, window))
         return parts, canvas_wh
 
     def _choose_empty_part(
         self, augment: DetectionAugment, epoch: int, index: int, image: ImageArray
     ) -> _Part | None:
-        """A part of the picture without anybody, for some of the samples."""
+        """A part of the image without anybody, for some of the samples."""
         wanted, flip = np.random.default_rng((self._seed, epoch, index, _EMPTY)).random(2)
-        if wanted >= augment.empty_share:
+        if wanted >= augment.empty_fraction:
             return None
-        picture_wh = (image.shape[1], image.shape[0])
-        part = find_empty_part(self.samples.boxes_xyxy[self.samples.find_rows(index)], picture_wh)
+        image_wh = (image.shape[1], image.shape[0])
+        part = find_empty_part(self.samples.boxes_xyxy[self.samples.find_rows(index)], image_wh)
         if part is None:
             return None
         placement, window = place_part(
             part,
-            picture_wh,
+            image_wh,
             self._canvas.size_wh,
             most_scale=augment.scale_range[1],
-            is_flipped=bool(flip < augment.flip_share),
+            is_flipped=bool(flip < augment.flip_fraction),
         )
         return _Part(index, image, placement, window)
 
     def _resize_at_random(
         self, augment: DetectionAugment, epoch: int, index: int, rng: np.random.Generator
     ) -> tuple[list[_Part], tuple[int, int]]:
-        """Each picture its own canvas, as Detectron2's recipes have it."""
+        """Each image its own canvas, as Detectron2's recipes have it."""
         image = self._read_jittered(index, epoch, index, 0)
-        picture_wh = (image.shape[1], image.shape[0])
-        size_wh = self._resize(picture_wh, int(rng.choice(self._canvas.short_sides_px)))
-        placement = Placement(picture_wh, size_wh, (0, 0), bool(rng.random() < augment.flip_share))
+        image_wh = (image.shape[1], image.shape[0])
+        size_wh = self._resize(image_wh, int(rng.choice(self._canvas.short_sides_px)))
+        placement = Placement(image_wh, size_wh, (0, 0), bool(rng.random() < augment.flip_fraction))
         return [_Part(index, image, placement, (0, 0, *size_wh))], size_wh
 
-    def _read_jittered(self, picture: int, epoch: int, index: int, number: int) -> ImageArray:
+    def _read_jittered(self, image_index: int, epoch: int, index: int, number: int) -> ImageArray:
         assert self._augment is not None
         rng = np.random.default_rng((self._seed, epoch, index, _COLORS, number))
-        return jitter_colors(read_image(self.samples.image_paths[picture]), self._augment, rng)
+        return jitter_colors(read_image(self.samples.image_paths[image_index]), self._augment, rng)
 
-    def _resize(self, picture_wh: tuple[int, int], short_side_px: int) -> tuple[int, int]:
-        scale = min(short_side_px / min(picture_wh), self._canvas.max_side_px / max(picture_wh))
-        return max(1, round(picture_wh[0] * scale)), max(1, round(picture_wh[1] * scale))
+    def _resize(self, image_wh: tuple[int, int], short_side_px: int) -> tuple[int, int]:
+        scale = min(short_side_px / min(image_wh), self._canvas.max_side_px / max(image_wh))
+        return max(1, round(image_wh[0] * scale)), max(1, round(image_wh[1] * scale))
 
     def _place_people(self, part: _Part, canvas_wh: tuple[int, int]) -> dict[str, Any]:
-        samples, rows = self.samples, self.samples.find_rows(part.picture)
-        limits = self._augment or DetectionAugment(min_visible_share=0, min_side_px=0)
+        samples, rows = self.samples, self.samples.find_rows(part.image_index)
+        limits = self._augment or DetectionAugment(min_visible_fraction=0, min_side_px=0)
         boxes, visible = cut_boxes(place_boxes(samples.boxes_xyxy[rows], part.placement), part.window)
         sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1)
         is_seen = (visible > 0) & (sides > 0)
         is_ignored = (
-            samples.is_ignored[rows] | (visible < limits.min_visible_share) | (sides < limits.min_side_px)
+            samples.is_ignored[rows] | (visible < limits.min_visible_fraction) | (sides < limits.min_side_px)
         )
         taken = is_seen & ~is_ignored
         keypoints = self._place_keypoints(samples.keypoints_xyw[rows][taken], part)

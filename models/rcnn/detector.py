@@ -48,8 +48,8 @@ class DetectorConfig:
         proposals: How many go on to the second stage in training and in use.
         proposals_a_level: How many of each map compete for that.
         proposal_nms: Of two proposals with a larger IoU one goes.
-        sampled_anchors: Anchors of each picture that are trained on.
-        sampled_proposals: Proposals of each picture that are trained on.
+        sampled_anchors: Anchors of each image that are trained on.
+        sampled_proposals: Proposals of each image that are trained on.
         roi_cells: A proposal is looked at in so many cells each way.
         roi_canonical_px: Proposals of this size come from the map of stride 16.
         head_width: Hidden features of the second stage.
@@ -59,7 +59,7 @@ class DetectorConfig:
         keypoint_weight: Of their loss, against those of boxes; 1 is Eq. 1 of the multitask paper.
         score_threshold: People with a lower score are left out.
         nms: Of two people with a larger IoU one goes.
-        most_people: In one picture.
+        most_people: In one image.
     """
 
     body: MobileConfig | MoveNetConfig
@@ -97,7 +97,7 @@ MOVENET_MULTITASK = replace(MOVENET_DETECTOR, keypoint_layers=(64,) * 4)
 class PersonDetector(TwoStageNetwork):
     """A two-stage detector of people, which may give their keypoints, too.
 
-    Sides of pictures are multiples of 32.
+    Sides of images are multiples of 32.
 
     Args:
         config: Which one.

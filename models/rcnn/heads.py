@@ -115,12 +115,12 @@ def make_keypoint_parts(
 
 
 def add_keypoints(people: list[dict[str, Tensor]], heatmaps: Tensor, *, are_logits: bool) -> None:
-    """Find the keypoints of each picture's people, and put them beside their boxes.
+    """Find the keypoints of each image's people, and put them beside their boxes.
 
     Args:
-        people: For each picture `boxes` (N, 4); they get `keypoints` (N, K, 2) xy, `keypoint_values` (N, K),
+        people: For each image `boxes` (N, 4); they get `keypoints` (N, K, 2) xy, `keypoint_values` (N, K),
             the heatmaps' values there, and `keypoint_scores` (N, K) in 0..1.
-        heatmaps: (M, K, S, S), refined, of the people of all pictures.
+        heatmaps: (M, K, S, S), refined, of the people of all images.
         are_logits: The heatmaps are logits, and the scores what `models.rcnn.codec.score_peaks` makes of them;
             otherwise the scores are the values.
     """
@@ -144,12 +144,12 @@ class MultitaskRoIHeads(IgnoringRoIHeads):
 
         Args:
             features: The pyramid's maps by name.
-            proposals: For each picture (N, 4) xyxy.
-            image_shapes: Height and width of each picture.
-            targets: For each picture, in training; see `models.rcnn.stages.TwoStageNetwork`.
+            proposals: For each image (N, 4) xyxy.
+            image_shapes: Height and width of each image.
+            targets: For each image, in training; see `models.rcnn.stages.TwoStageNetwork`.
 
         Returns:
-            For each picture what `find_people` gives, empty in training; and `person`, `box`, `mask` and
+            For each image what `find_people` gives, empty in training; and `person`, `box`, `mask` and
             `keypoint`, scalars, empty in evaluation.
         """
         if self.training:
@@ -188,8 +188,8 @@ class MultitaskRoIHeads(IgnoringRoIHeads):
 
         Args:
             features: The pyramid's maps by name.
-            proposals: For each picture (N, 4) xyxy.
-            image_shapes: Height and width of each picture.
+            proposals: For each image (N, 4) xyxy.
+            image_shapes: Height and width of each image.
             parts: Who computes what of regions: `region_parts`, or engines that run them.
         """
         logits, deltas = parts["box"](self.box_roi_pool(features, proposals, image_shapes))
@@ -251,7 +251,7 @@ class MultitaskRoIHeads(IgnoringRoIHeads):
         shapes: list[tuple[int, int]],
         targets: Targets,
     ) -> Tensor:
-        """The mean over regions; a picture at a time, because only that keeps the masks' sizes apart."""
+        """The mean over regions; an image at a time, because only that keeps the masks' sizes apart."""
         logits = self._run_masks(features, boxes, shapes)
         total = logits.sum() * 0
         for part, own_boxes, own, target in zip(

@@ -16,13 +16,13 @@ from torchvision.ops import box_iou
 from models.rcnn.precise import PreciseAnchors, PreciseBoxCoder, promote
 
 IGNORED_OVERLAP = 0.5
-"""A box lies in an ignored region if more than this share of its own area does."""
+"""A box lies in an ignored region if more than this fraction of its own area does."""
 
 PROPOSAL_LOSSES = {"loss_objectness": "objectness", "loss_rpn_box_reg": "proposal_box"}
 """What torchvision calls the losses of proposals, and what we do."""
 
 Targets = list[dict[str, Tensor]]
-"""One dict a picture: `boxes` (N, 4) xyxy and `labels` (N,); `ignored_boxes` (G, 4) where there are any."""
+"""One dict an image: `boxes` (N, 4) xyxy and `labels` (N,); `ignored_boxes` (G, 4) where there are any."""
 
 
 def find_ignored(boxes_xyxy: Tensor, ignored_xyxy: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
     Args:
         anchors: Of each level.
         head: From the maps to objectness and box deltas.
-        sampled_anchors: Anchors of each picture that are trained on.
+        sampled_anchors: Anchors of each image that are trained on.
         proposals_a_level: How many of each map compete, in training and in use.
         proposals: How many go on, likewise.
         nms: Of two proposals with a larger IoU one goes.
@@ -86,11 +86,11 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
         """Match anchors and people.
 
         Args:
-            anchors: For each picture (A, 4) xyxy.
-            targets: For each picture.
+            anchors: For each image (A, 4) xyxy.
+            targets: For each image.
 
         Returns:
-            For each picture the labels (A,): 1 person, 0 background, -1 neither, which also counts for
+            For each image the labels (A,): 1 person, 0 background, -1 neither, which also counts for
             background in an ignored region; and the person's box for each anchor (A, 4).
         """
         labels, boxes = super().assign_targets_to_anchors(anchors, targets)
@@ -126,13 +126,13 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
             objectness: For each level (B, A, H, W).
             deltas: For each level (B, 4 * A, H, W).
             input_hw: Height and width of the batch.
-            sizes_hw: Height and width of each picture in it.
+            sizes_hw: Height and width of each image in it.
 
         Returns:
-            For each picture (N, 4) xyxy.
+            For each image (N, 4) xyxy.
         """
         B = len(sizes_hw)
-        # Only the shape of the pictures counts.
+        # Only the shape of the images counts.
         images = ImageList(torch.empty((B, 3, *input_hw), device="meta"), sizes_hw)
         anchors = self.anchor_generator(images, objectness)
         counts = [level.shape[1] * level.shape[2] * level.shape[3] for level in objectness]
@@ -155,13 +155,13 @@ class IgnoringRoIHeads(RoIHeads):  # type: ignore[misc]
         """Decode and choose boxes, as torchvision, but precisely.
 
         Args:
-            class_logits: (N, classes), of the regions of all pictures.
+            class_logits: (N, classes), of the regions of all images.
             box_regression: (N, 4 classes), deltas.
-            proposals: For each picture (N, 4) xyxy.
-            image_shapes: Height and width of each picture.
+            proposals: For each image (N, 4) xyxy.
+            image_shapes: Height and width of each image.
 
         Returns:
-            For each picture boxes (N, 4), scores (N,) and labels (N,), best first.
+            For each image boxes (N, 4), scores (N,) and labels (N,), best first.
         """
         boxes, scores, labels = super().postprocess_detections(
             promote(class_logits), promote(box_regression), proposals, image_shapes
@@ -174,11 +174,11 @@ class IgnoringRoIHeads(RoIHeads):  # type: ignore[misc]
         """Draw the regions to train on.
 
         Args:
-            proposals: For each picture (N, 4) xyxy.
-            targets: For each picture.
+            proposals: For each image (N, 4) xyxy.
+            targets: For each image.
 
         Returns:
-            As torchvision: for each picture the regions, the index of the person of each, the labels (1
+            As torchvision: for each image the regions, the index of the person of each, the labels (1
             person, 0 background) and the regression targets.
         """
         kept = [
@@ -191,7 +191,7 @@ class IgnoringRoIHeads(RoIHeads):  # type: ignore[misc]
 
         Args:
             proposals: (N, 4) xyxy.
-            target: Of their picture.
+            target: Of their image.
 
         Returns:
             (N,) bool.

@@ -1,4 +1,4 @@
-"""What every network of the R-CNN family does first with its pictures."""
+"""What every network of the R-CNN family does first with its images."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ def normalize_bytes(images: Tensor) -> Tensor:
 
 
 def list_sizes_hw(shape: Sequence[int], sizes_wh: Sequence[tuple[int, int]] | None) -> list[tuple[int, int]]:
-    """List height and width of each picture of a batch.
+    """List height and width of each image of a batch.
 
     Args:
         shape: Of the batch, (B, C, H, W).
-        sizes_wh: Width and height of each picture within it; without, all of it.
+        sizes_wh: Width and height of each image within it; without, all of it.
 
     Raises:
-        ValueError: There are not as many sizes as pictures.
+        ValueError: There are not as many sizes as images.
     """
     B, _, H, W = shape
     if sizes_wh is None:
         return [(H, W)] * B
     if len(sizes_wh) != B:
-        raise ValueError(f"sizes_wh: {len(sizes_wh)} sizes for {B} pictures")
+        raise ValueError(f"sizes_wh: {len(sizes_wh)} sizes for {B} images")
     return [(height, width) for width, height in sizes_wh]

@@ -59,7 +59,7 @@ def compute_mask_loss(
 
     Args:
         logits: (N, classes, S, S).
-        masks: (P, H, W), of the picture's people.
+        masks: (P, H, W), of the image's people.
         labels: (P,), their classes.
         matched: (N,), which of them each region is.
         boxes_xyxy: (N, 4), the regions.

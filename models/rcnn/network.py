@@ -60,13 +60,13 @@ class MultitaskConfig:
         is_modulated: Whether these also weigh each cell (version 2).
         anchor_ratios: Height by width.
         proposals: How many go on to the heads in training and in use, of each level and in all.
-        sampled_proposals: Proposals of each picture that are trained on.
+        sampled_proposals: Proposals of each image that are trained on.
         box_width: Hidden features of the box head.
         mask_layers: Channels of the convolutions of the mask head.
         keypoint_layers: Channels of the convolutions of the keypoint head.
         score_threshold: People with a lower score are left out.
         nms: Of two people with a larger IoU one goes.
-        most_people: In one picture.
+        most_people: In one image.
     """
 
     backbone: ResNetFPNConfig = MULTI_SCALE

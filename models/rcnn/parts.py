@@ -1,4 +1,4 @@
-"""Parts of a network of the R-CNN family in a form that engines take: each picture or region counts for itself.
+"""Parts of a network of the R-CNN family in a form that engines take: each image or region counts for itself.
 
 In between, proposals are chosen and regions cut out: see `models.rcnn.stages`.
 """
@@ -19,7 +19,7 @@ class DensePart(nn.Module):
     """What looks at every pixel.
 
     Args:
-        backbone: From pictures to a pyramid of maps by name.
+        backbone: From images to a pyramid of maps by name.
         head: From the maps to the objectness and the box deltas of their anchors.
         map_names: Of the maps that regions are cut from.
     """

@@ -45,7 +45,7 @@ class SeparableRPNHead(nn.Module):
 class StridedAnchors(PreciseAnchors):
     """torchvision's anchors at given strides.
 
-    torchvision divides the picture's side by the map's, which is wrong where the side is no multiple of the
+    torchvision divides the image's side by the map's, which is wrong where the side is no multiple of the
     stride: 416 px have 7 cells of 64 px.
 
     Args:

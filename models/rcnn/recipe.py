@@ -1,8 +1,8 @@
 """A training recipe of the R-CNN family: which network learns what from which data.
 
 [network]       which, and the weights that it starts from          NetworkRecipe
-[data]          annotations and pictures                            DetectionData
-[canvas]        how large pictures are shown                        CanvasRecipe
+[data]          annotations and images                            DetectionData
+[canvas]        how large images are shown                        CanvasRecipe
 [augment]       how samples vary                                    models.rcnn.augment.DetectionAugment
 [optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
 [schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
@@ -75,7 +75,7 @@ class NetworkRecipe:
             network. Relative to the data folder; empty starts at random.
         frozen_stages: So many of the body's stages, from the stem on, do not learn; of MoveNet's, blocks.
         is_batch_norm_frozen: Whether the body's batch norms keep their statistics: small batches have worse.
-        proposals: How many of each picture, and of each level, reach the second stage in training; 0 leaves the
+        proposals: How many of each image, and of each level, reach the second stage in training; 0 leaves the
             network's own number.
         sampled_proposals: Of these, so many are learnt from; 0 likewise.
     """
@@ -99,13 +99,13 @@ class DetectionData:
 
     Attributes:
         train: Annotations to train on, COCO-style.
-        train_images: Folder that they name pictures from.
-        dev: Annotations to judge by, likewise; empty judges nothing.
-        dev_images: Folder that they name pictures from.
+        train_images: Folder that they name images from.
+        dev: Annotations to evaluate on, likewise; empty evaluates nothing.
+        dev_images: Folder that they name images from.
         skeleton: Name of the keypoints, such as `coco17`.
         min_box_score: Boxes that a teacher was less sure of become regions to ignore.
-        is_peopled_only: Whether to leave out pictures that show nobody for certain.
-        max_dev_pictures: So many are judged by, spread over all; 0 takes all.
+        is_peopled_only: Whether to leave out images that show nobody for certain.
+        max_dev_images: So many are evaluated on, spread over all; 0 takes all.
     """
 
     train: str
@@ -115,23 +115,23 @@ class DetectionData:
     skeleton: str = "coco17"
     min_box_score: float = 0.0
     is_peopled_only: bool = True
-    max_dev_pictures: int = 0
+    max_dev_images: int = 0
 
     def __post_init__(self) -> None:
         check_range(self, 0, 1, "min_box_score")
-        check_range(self, 0, 1e9, "max_dev_pictures")
+        check_range(self, 0, 1e9, "max_dev_images")
 
 
 @dataclass(frozen=True)
 class CanvasRecipe:
-    """How large pictures are shown: on a fixed canvas, or each with a shorter side that is drawn from a list.
+    """How large images are shown: on a fixed canvas, or each with a shorter side that is drawn from a list.
 
     Attributes:
         width_px: Of the canvas; 0 has none.
         height_px: Likewise.
-        dev_width_px: Of the canvas to judge on; 0 takes that of training.
+        dev_width_px: Of the canvas to evaluate on; 0 takes that of training.
         dev_height_px: Likewise.
-        short_sides_px: Without a canvas: lengths of a picture's shorter side; judging takes the last.
+        short_sides_px: Without a canvas: lengths of an image's shorter side; evaluation takes the last.
         max_side_px: Without a canvas: the longer side is no longer.
     """
 

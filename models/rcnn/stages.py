@@ -1,4 +1,4 @@
-"""The two stages of every network of the R-CNN family: proposals from the whole picture, heads on regions.
+"""The two stages of every network of the R-CNN family: proposals from the whole image, heads on regions.
 
 Source: Ren et al., "Faster R-CNN", NeurIPS 2015, through torchvision.
 """
@@ -21,10 +21,10 @@ from models.rcnn.parts import DensePart, RunPart
 class TwoStageNetwork(nn.Module):
     """Boxes of people, and their masks and keypoints where there are heads for them.
 
-    Pictures come letterboxed, all of one size.
+    Images come letterboxed, all of one size.
 
     Args:
-        backbone: A module from pictures to a pyramid of maps by name; has a `body`, and `out_channels`.
+        backbone: A module from images to a pyramid of maps by name; has a `body`, and `out_channels`.
         rpn: Proposes regions.
         roi_heads: Look at them.
         keypoint_weight: Of the loss of keypoints, against those of boxes; 1 is Eq. 1 of the multitask paper.
@@ -54,19 +54,19 @@ class TwoStageNetwork(nn.Module):
 
         Args:
             images: (B, 3, H, W): normalised floats, or uint8 RGB, which is normalised here.
-            targets: For each picture `boxes` (N, 4) xyxy in pixels of the batch and `labels` (N,), int64, 1 for
+            targets: For each image `boxes` (N, 4) xyxy in pixels of the batch and `labels` (N,), int64, 1 for
                 people; `ignored_boxes` (G, 4) where regions are to be left out. With a mask head `masks` (N, H,
                 W), and `has_masks` (N,) bool where some lack one; with a keypoint head `keypoints` (N, K, 3),
                 x, y and above 0 if known, and `has_keypoints` (N,) bool likewise. Needed in training only.
-            sizes_wh: Width and height of each picture within the batch, from the top left; boxes are clipped to
+            sizes_wh: Width and height of each image within the batch, from the top left; boxes are clipped to
                 it. Without, all of it.
 
         Returns:
             In training, scalars by name: `objectness`, `proposal_box`, `person` and `box`; with heads for them
-            `mask` and `keypoint`. In evaluation, for each picture, what `find_people` gives.
+            `mask` and `keypoint`. In evaluation, for each image, what `find_people` gives.
 
         Raises:
-            ValueError: There are no targets in training, `sizes_wh` are not as many as pictures, or the sides
+            ValueError: There are no targets in training, `sizes_wh` are not as many as images, or the sides
                 are not what the body takes.
         """
         if not self.training:
@@ -104,9 +104,9 @@ class TwoStageNetwork(nn.Module):
             parts: Who computes what of regions: engines that run `roi_heads.region_parts()`; without, these.
 
         Returns:
-            For each picture, best first, `boxes` (N, 4) xyxy, `labels` (N,) and `scores` (N,); with the heads
+            For each image, best first, `boxes` (N, 4) xyxy, `labels` (N,) and `scores` (N,); with the heads
             `masks` (N, 28, 28) in 0..1 over the boxes, which `models.rcnn.codec.decode_masks` lays into the
-            picture, and what `models.rcnn.heads.add_keypoints` adds.
+            image, and what `models.rcnn.heads.add_keypoints` adds.
         """
         names = self.roi_heads.map_names
         maps, heads = outputs[: len(names)], outputs[len(names) :]

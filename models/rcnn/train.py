@@ -1,4 +1,4 @@
-"""Training of the R-CNN family: the step's losses, and prediction for judging."""
+"""Training of the R-CNN family: the step's losses, and prediction for evaluation."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from models.training.workers import WORKER_START, start_worker
 
 @dataclass(frozen=True, eq=False)
 class FoundPeople:
-    """N people that a network found in a data set, pixels of the pictures.
+    """N people that a network found in a data set, pixels of the images.
 
     Attributes:
-        image_index: (N,) each one's picture, rising.
+        image_index: (N,) each one's image, rising.
         boxes_xyxy: (N, 4).
         scores: (N,).
         keypoints_xyw: (N, K, 3), x and y as COCO counts them, from the middle of the first pixel, and scores.
@@ -49,7 +49,7 @@ class FoundPeople:
 def make_dataset(
     recipe: DetectionRecipe, samples: InstanceSamples, flip_index: tuple[int, ...], *, is_training: bool
 ) -> DetectionDataset:
-    """The data set of a recipe: augmented for training, as they are for judging."""
+    """The data set of a recipe: augmented for training, as they are for evaluation."""
     return DetectionDataset(
         samples,
         canvas=recipe.canvas.make_canvas(is_training=is_training),
@@ -91,13 +91,13 @@ def find_people(
     num_workers: int = 0,
     precision: str = "f32",
 ) -> FoundPeople:
-    """Find the people in every picture of a data set; of several classes only people count.
+    """Find the people in every image of a data set; of several classes only people count.
 
     Args:
         network: In evaluation mode.
         dataset: Without augmentation.
-        batch_size: Pictures in one call of the network.
-        num_workers: Processes that read pictures.
+        batch_size: Images in one call of the network.
+        num_workers: Processes that read images.
         precision: `f32`, or `bf16` for autocast.
     """
     device = next(network.parameters()).device
@@ -110,13 +110,13 @@ def find_people(
         worker_init_fn=start_worker,
         multiprocessing_context=WORKER_START if num_workers else None,
     )
-    pictures: list[FoundPeople] = []
+    per_image: list[FoundPeople] = []
     for images, placements in loader:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             found = network(_to_input(images.to(device)))
         for people, placement in zip(found, placements, strict=True):
-            pictures.append(_unplace_people(people, placement, len(pictures)))
-    return _join_people(pictures)
+            per_image.append(_unplace_people(people, placement, len(per_image)))
+    return _join_people(per_image)
 
 
 def encode_results(found: FoundPeople, image_ids: IntArray) -> list[dict[str, Any]]:
@@ -124,7 +124,7 @@ def encode_results(found: FoundPeople, image_ids: IntArray) -> list[dict[str, An
 
     Args:
         found: N people.
-        image_ids: (I,) the data set's own numbers of the pictures.
+        image_ids: (I,) the data set's own numbers of the images.
 
     Returns:
         A list of N with `image_id`, `category_id`, `bbox` and `score`; `keypoints` and `segmentation` where the
@@ -145,8 +145,8 @@ def encode_results(found: FoundPeople, image_ids: IntArray) -> list[dict[str, An
     return results
 
 
-def _unplace_people(people: Mapping[str, Tensor], placement: Placement, picture: int) -> FoundPeople:
-    """What a network found on one canvas, in its picture."""
+def _unplace_people(people: Mapping[str, Tensor], placement: Placement, image_index: int) -> FoundPeople:
+    """What a network found on one canvas, in its image."""
     if "labels" in people:
         is_person = people["labels"] == PERSON_LABEL
         people = {name: value[is_person] for name, value in people.items()}
@@ -158,32 +158,32 @@ def _unplace_people(people: Mapping[str, Tensor], placement: Placement, picture:
         points = unplace_points(columns["keypoints"].numpy(), placement) - KEYPOINT_SHIFT_PX
         keypoints = np.concatenate([points, columns["keypoint_scores"].numpy()[..., None]], axis=2)
     if "masks" in columns:
-        # Masks lie in their boxes, which are cut at the picture's borders only now.
+        # Masks lie in their boxes, which are cut at the image's borders only now.
         whole = unplace_boxes(columns["boxes"].numpy(), placement, is_cut=False)
-        # One after another: a hundred of them at a picture's size are much memory.
+        # One after another: a hundred of them at an image's size are much memory.
         drawn = (
-            decode_masks(columns["masks"][i : i + 1], torch.from_numpy(whole[i : i + 1]), placement.picture_wh)
+            decode_masks(columns["masks"][i : i + 1], torch.from_numpy(whole[i : i + 1]), placement.image_wh)
             for i in range(N)
         )
         masks = tuple(mask_api.encode(np.asfortranarray(mask[0].numpy(), np.uint8)) for mask in drawn)
-    index = np.full(N, picture, np.int64)
+    index = np.full(N, image_index, np.int64)
     return FoundPeople(index, boxes, columns["scores"].numpy(), keypoints, masks)
 
 
-def _join_people(pictures: list[FoundPeople]) -> FoundPeople:
-    keypoints = [found.keypoints_xyw for found in pictures if found.keypoints_xyw is not None]
-    masks = [found.masks for found in pictures if found.masks is not None]
+def _join_people(per_image: list[FoundPeople]) -> FoundPeople:
+    keypoints = [found.keypoints_xyw for found in per_image if found.keypoints_xyw is not None]
+    masks = [found.masks for found in per_image if found.masks is not None]
     return FoundPeople(
-        image_index=np.concatenate([found.image_index for found in pictures]),
-        boxes_xyxy=np.concatenate([found.boxes_xyxy for found in pictures]),
-        scores=np.concatenate([found.scores for found in pictures]),
+        image_index=np.concatenate([found.image_index for found in per_image]),
+        boxes_xyxy=np.concatenate([found.boxes_xyxy for found in per_image]),
+        scores=np.concatenate([found.scores for found in per_image]),
         keypoints_xyw=np.concatenate(keypoints) if keypoints else None,
         masks=tuple(mask for part in masks for mask in part) if masks else None,
     )
 
 
 class _Letterboxed(Dataset[tuple[ImageArray, Placement]]):
-    """A data set's canvases with where the pictures lie on them."""
+    """A data set's canvases with where the images lie on them."""
 
     def __init__(self, dataset: DetectionDataset) -> None:
         self._dataset = dataset
@@ -192,7 +192,7 @@ class _Letterboxed(Dataset[tuple[ImageArray, Placement]]):
         return len(self._dataset)
 
     def __getitem__(self, index: int) -> tuple[ImageArray, Placement]:
-        return self._dataset.letterbox_picture(index)
+        return self._dataset.letterbox_image(index)
 
 
 def _collate_letterboxed(samples: list[tuple[ImageArray, Placement]]) -> tuple[Tensor, list[Placement]]:

@@ -1,1 +1,1 @@
-"""HigherHRNet and SWAHR: the keypoints of everybody in a picture, found at once and grouped by tags."""
+"""HigherHRNet and SWAHR: the keypoints of everybody in an image, found at once and grouped by tags."""

@@ -1,4 +1,4 @@
-"""One set of maps from a network's stages, mirrored pictures and several scales.
+"""One set of maps from a network's stages, mirrored images and several scales.
 
 Source: Cheng et al., CVPR 2020, section 3.4, and HigherHRNet's public code, whose maps these are.
 """
@@ -23,7 +23,7 @@ class PoseMaps:
 
     Attributes:
         heatmaps: (B, K, H, W).
-        tags: Maps of the same shape: those of the picture, and of its mirror image turned back.
+        tags: Maps of the same shape: those of the image, and of its mirror image turned back.
     """
 
     heatmaps: Tensor
@@ -57,7 +57,7 @@ def predict_maps(
     flip_index: Sequence[int] | None = None,
     projected_wh: tuple[int, int] | None = None,
 ) -> PoseMaps:
-    """Look at pictures at one or several scales, and in the mirror.
+    """Look at images at one or several scales, and in the mirror.
 
     Args:
         network: Gives the outputs of both stages.
@@ -65,7 +65,7 @@ def predict_maps(
         scales: From large to small; with several, tags are those at scale 1.
         num_keypoints: K.
         flip_index: For each keypoint its mirror image; None does without the mirror.
-        projected_wh: Width and height that all maps are resized to, that of the picture at scale 1; None leaves
+        projected_wh: Width and height that all maps are resized to, that of the image at scale 1; None leaves
             them at the resolution of the largest scale's.
 
     Returns:

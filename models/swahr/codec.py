@@ -4,7 +4,7 @@ Coordinates
     Keypoints to encode are in pixels of the network's input; cell c of a map of stride s holds those from
     c * s up to (c + 1) * s. Decoded ones are in cells of the map they were found in, from the corner of its
     first cell, so that the middle of a cell is its number and a half: times the stride, these are input pixels
-    again. `models.swahr.pictures` maps them to the picture.
+    again. `models.swahr.images` maps them to the image.
 
 Error of decode(encode(x))
     At most 0.75 cells along each axis, for keypoints on the map whose Gaussian no other covers: targets are
@@ -62,7 +62,7 @@ class DecodeConfig:
 
 @dataclass(frozen=True, eq=False)
 class DecodedPeople:
-    """N people of one picture.
+    """N people of one image.
 
     Attributes:
         keypoints_xy: (N, K, 2) in cells; 0 where the score is.
@@ -160,11 +160,11 @@ def encode_keypoint_masks(
     """Leave out, for each keypoint, the boxes of people of whom it is unknown, where no known one is drawn.
 
     Args:
-        masks: (B, H, W), 1 where the picture counts for all keypoints.
+        masks: (B, H, W), 1 where the image counts for all keypoints.
         heatmaps: (B, K, H, W), the targets.
-        boxes_xyxy: (B, M, 4), pixels of the picture; empty for padding.
+        boxes_xyxy: (B, M, 4), pixels of the image; empty for padding.
         is_unknown: (B, M, K) bool.
-        matrices: (B, M, 2, 3), from input to each one's picture.
+        matrices: (B, M, 2, 3), from input to each one's image.
         stride: Input pixels per cell.
 
     Returns:
@@ -177,9 +177,9 @@ def encode_keypoint_masks(
     has_unknown = is_unknown.any(dim=2) & (boxes_xyxy[..., 2:] > boxes_xyxy[..., :2]).all(dim=2)
     counts = heatmaps > 0
     for i, rows in enumerate(has_unknown):
-        picture_x, picture_y = (matrices[i, rows].float() @ points).unbind(dim=1)
+        image_x, image_y = (matrices[i, rows].float() @ points).unbind(dim=1)
         left, top, right, bottom = boxes_xyxy[i, rows].T[:, :, None]
-        is_inside = (picture_x >= left) & (picture_x < right) & (picture_y >= top) & (picture_y < bottom)
+        is_inside = (image_x >= left) & (image_x < right) & (image_y >= top) & (image_y < bottom)
         covered = is_unknown[i, rows].float().T @ is_inside.float()
         counts[i] |= (covered == 0).view_as(counts[i])
     return counts * masks[:, None]
@@ -191,18 +191,18 @@ def decode_people(
     keypoint_order: tuple[int, ...],
     config: DecodeConfig | None = None,
 ) -> list[DecodedPeople]:
-    """Find the people of a batch of pictures.
+    """Find the people of a batch of images.
 
     The result is that of HigherHRNet's public code on the same maps, but for what `models.swahr.grouping` says.
 
     Args:
         heatmaps: (B, K, H, W), any floating-point type, on any device.
-        tags: T maps of the same shape: those of the picture, and of its mirror image turned back.
+        tags: T maps of the same shape: those of the image, and of its mirror image turned back.
         keypoint_order: All K keypoints, in the order in which people grow.
         config: How.
 
     Returns:
-        The people of each picture, B.
+        The people of each image, B.
 
     Raises:
         ValueError: Shapes or the order do not fit.
@@ -215,12 +215,12 @@ def decode_people(
     arrays = [maps.detach().float().cpu().numpy() for maps in (heatmaps, *tags)]
     config = config or DecodeConfig()
     return [
-        _decode_picture(arrays[0][i], [channel[i] for channel in arrays[1:]], keypoint_order, config)
+        _decode_image(arrays[0][i], [channel[i] for channel in arrays[1:]], keypoint_order, config)
         for i in range(len(heatmaps))
     ]
 
 
-def _decode_picture(
+def _decode_image(
     heatmaps: FloatArray, tags: list[FloatArray], keypoint_order: tuple[int, ...], config: DecodeConfig
 ) -> DecodedPeople:
     peaks = find_peaks(

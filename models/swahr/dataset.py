@@ -1,4 +1,4 @@
-"""Samples of bottom-up pose: whole pictures, turned and scaled, and where everyone's keypoints are in them."""
+"""Samples of bottom-up pose: whole images, turned and scaled, and where everyone's keypoints are in them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from models.data.crop import (
     transform_points,
 )
 from models.data.mosaic import Window, cut_mosaic
-from models.data.people_crops import PictureSamples, draw_mask
+from models.data.people_crops import ImageSamples, draw_mask
 from models.data.samples import FloatArray, IntArray
 from models.settings import check_choice, check_range
 from models.swahr.codec import compute_box_sigmas, encode_cells, encode_heatmaps, encode_keypoint_masks
 from models.swahr.network import STAGE_STRIDES
 from models.training.batches import SampleKey
 
-# What a mosaic is of, is drawn apart from how pictures vary.
+# What a mosaic is of, is drawn apart from how images vary.
 _MOSAIC = 1
 # Where keypoints are that a mosaic does not show.
 _AWAY_PX = np.float32(-1e4)
@@ -40,45 +40,43 @@ _SHIFT_BASE_PX = 200.0
 
 
 @dataclass(frozen=True)
-class PictureAugmentConfig:
-    """How pictures vary. The defaults are those of section 4.1; the published recipes go up to a scale of 1.5.
+class ImageAugmentConfig:
+    """How images vary. The defaults are those of section 4.1; the published recipes go up to a scale of 1.5.
 
     Attributes:
         rotation_deg: Greatest angle to either side.
         scale_range: Smallest and greatest factor of the region's size.
         shift: Greatest shift of the centre in x and in y, where the region is 200 wide: 40 are a fifth of it.
-        flip_share: Share that is mirrored.
-        fitted_side: Which side of the picture the square region is as wide as, `short` or `long`.
-        mosaic_share: Share of the samples that show four pictures, each in a part of the crop, with the same
-            scales: for data whose pictures show few and large people. None in the paper.
+        flip_fraction: Share that is mirrored.
+        fitted_side: Which side of the image the square region is as wide as, `short` or `long`.
+        mosaic_fraction: Fraction of the samples that show four images, each in a part of it, with the same
+            scales: for data whose images show few and large people. None in the paper.
     """
 
     rotation_deg: float = 30.0
     scale_range: tuple[float, float] = (0.75, 1.25)
     shift: float = 40.0
-    flip_share: float = 0.5
+    flip_fraction: float = 0.5
     fitted_side: str = "short"
-    mosaic_share: float = 0.0
+    mosaic_fraction: float = 0.0
 
     def __post_init__(self) -> None:
         check_range(self, 0, 180, "rotation_deg")
-        check_range(self, 0, 1, "flip_share", "mosaic_share")
+        check_range(self, 0, 1, "flip_fraction", "mosaic_fraction")
         check_range(self, 0, _SHIFT_BASE_PX, "shift")
         check_choice(self, "fitted_side", ("short", "long"))
         if not 0 < self.scale_range[0] <= self.scale_range[1]:
             raise ValueError(f"scale_range: expected two rising numbers above 0, got {list(self.scale_range)}")
 
 
-_UPRIGHT = PictureAugmentConfig(0, (1.0, 1.0), 0, 0, "long")
+_UPRIGHT = ImageAugmentConfig(0, (1.0, 1.0), 0, 0, "long")
 
 
-def augment_picture(
-    image_wh: tuple[int, int], config: PictureAugmentConfig, rng: np.random.Generator
-) -> Region:
-    """Draw a square region about the picture's centre at random (section 4.1).
+def augment_image(image_wh: tuple[int, int], config: ImageAugmentConfig, rng: np.random.Generator) -> Region:
+    """Draw a square region about the image's centre at random (section 4.1).
 
     Args:
-        image_wh: Width and height of the picture.
+        image_wh: Width and height of the image.
         config: How much.
         rng: Of this sample.
 
@@ -94,23 +92,23 @@ def augment_picture(
         centre_xy=np.array(image_wh) / 2 + shift_px,
         width_px=width_px,
         rotation_deg=(2 * angle - 1) * config.rotation_deg,
-        is_flipped=bool(flip < config.flip_share),
+        is_flipped=bool(flip < config.flip_fraction),
     )
 
 
 @dataclass(frozen=True)
 class _Tile:
-    """A picture in a part of a crop.
+    """An image in a part of a crop.
 
     Attributes:
-        picture: Which.
-        image: (H, W, 3), the picture.
+        image_index: Which.
+        image: (H, W, 3), the image.
         region: What of it fills the part; its width is that of a square as large as the part.
         window: The part.
-        matrix: (2, 3), picture to crop.
+        matrix: (2, 3), image to crop.
     """
 
-    picture: int
+    image_index: int
     image: ImageArray
     region: Region
     window: Window
@@ -118,43 +116,43 @@ class _Tile:
 
 
 class CrowdDataset(Dataset[dict[str, Any]]):
-    """One square crop for each picture.
+    """One square crop for each image.
 
     Asked for (epoch, index), it gives
 
         image           (H, W, 3) uint8 RGB
         keypoints_xy    (M, K, 2) float32, pixels of the crop, perhaps outside it
         is_known        (M, K) bool; False for padding
-        boxes_xyxy      (M, 4) float32, pixels of the picture; empty for padding
+        boxes_xyxy      (M, 4) float32, pixels of the image; empty for padding
         box_widths_px   (M,) float32, pixels of the crop
-        matrices        (M, 2, 3) float32, from crop to picture
-        masks           two of (h, w) float32, at 1/4 and 1/2: 0 in ignored regions and outside the picture
+        matrices        (M, 2, 3) float32, from crop to image
+        masks           two of (h, w) float32, at 1/4 and 1/2: 0 in ignored regions and outside the image
         tag_xy          (M, K, 2) int64, cells of the map at 1/4
         tag_is_visible  (M, K) bool, known and on that map
 
     which depend on the seed, the epoch and the index alone. Heatmaps are made of a batch of these by
-    `encode_targets` on the network's device: they would be 5.6 MB a picture on their way there, and the
+    `encode_targets` on the network's device: they would be 5.6 MB an image on their way there, and the
     keypoints are 4 kB.
 
-    Differs from HigherHRNet's public code in mirroring keypoints and picture by one map. That code mirrors
-    keypoints within each map of cells, which moves three in four by a cell against the picture.
+    Differs from HigherHRNet's public code in mirroring keypoints and image by one map. That code mirrors
+    keypoints within each map of cells, which moves three in four by a cell against the image.
 
     Args:
-        samples: The pictures and their people.
+        samples: The images and their people.
         size_px: Side of the crop, a multiple of 4.
         flip_index: K positions, each keypoint's mirror image.
-        augment: How samples vary; None shows each picture upright and centred.
+        augment: How samples vary; None shows each image upright and centred.
         max_people: M; of more, the largest by box are kept, and the others ignored.
         seed: Of the augmentation.
     """
 
     def __init__(
         self,
-        samples: PictureSamples,
+        samples: ImageSamples,
         *,
         size_px: int,
         flip_index: tuple[int, ...],
-        augment: PictureAugmentConfig | None = None,
+        augment: ImageAugmentConfig | None = None,
         max_people: int = 30,
         seed: int = 0,
     ) -> None:
@@ -182,7 +180,7 @@ class CrowdDataset(Dataset[dict[str, Any]]):
             image[top:bottom, left:right] = crop_image(
                 tile.image, tile.matrix - corner, (right - left, bottom - top)
             )
-            ignored = (*self.samples.ignored[tile.picture], *people.boxes_xyxy[others])
+            ignored = (*self.samples.ignored[tile.image_index], *people.boxes_xyxy[others])
             mask = draw_mask(ignored, (tile.image.shape[1], tile.image.shape[0]))
             for whole, part, stride in zip(
                 masks, warp_mask(mask, tile.matrix, side), STAGE_STRIDES, strict=True
@@ -196,9 +194,9 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         whole = (0, 0, self.size_px, self.size_px)
         if config is None:
             return [self._make_tile(index, whole, _UPRIGHT, rng)]
-        # What makes a mosaic is drawn apart, so that it does not change how the first picture varies.
+        # What makes a mosaic is drawn apart, so that it does not change how the first image varies.
         mosaic_rng = np.random.default_rng((self._seed, epoch, index, _MOSAIC))
-        if mosaic_rng.random() >= config.mosaic_share:
+        if mosaic_rng.random() >= config.mosaic_fraction:
             return [self._make_tile(index, whole, config, rng)]
         windows = cut_mosaic((self.size_px, self.size_px), mosaic_rng)
         others = mosaic_rng.integers(len(self), size=len(windows) - 1).tolist()
@@ -207,10 +205,10 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         ]
 
     def _make_tile(
-        self, picture: int, window: Window, config: PictureAugmentConfig, rng: np.random.Generator
+        self, image_index: int, window: Window, config: ImageAugmentConfig, rng: np.random.Generator
     ) -> _Tile:
-        image = read_image(self.samples.people.image_paths[picture])
-        region = augment_picture((image.shape[1], image.shape[0]), config, rng)
+        image = read_image(self.samples.people.image_paths[image_index])
+        region = augment_image((image.shape[1], image.shape[0]), config, rng)
         left, top, right, bottom = window
         width, height = right - left, bottom - top
         matrix = make_crop_matrices(
@@ -221,11 +219,11 @@ class CrowdDataset(Dataset[dict[str, Any]]):
             is_flipped=region.is_flipped,
         )[0]
         matrix[:, 2] += left, top
-        return _Tile(picture, image, region, window, matrix)
+        return _Tile(image_index, image, region, window, matrix)
 
     def _choose_people(self, tiles: list[_Tile]) -> tuple[list[IntArray], list[IntArray]]:
         """The people of each tile that count, and those that are too many."""
-        rows = [self.samples.rows[tile.picture] for tile in tiles]
+        rows = [self.samples.rows[tile.image_index] for tile in tiles]
         boxes = self.samples.people.boxes_xyxy
         areas = [
             (boxes[r, 2:] - boxes[r, :2]).prod(axis=1) * abs(np.linalg.det(tile.matrix[:, :2]))
@@ -280,15 +278,15 @@ class CrowdDataset(Dataset[dict[str, Any]]):
 
 
 def warp_mask(mask: npt.NDArray[np.uint8], matrix: DoubleArray, size_px: int) -> list[FloatArray]:
-    """Show a picture's mask as the stages' maps do.
+    """Show an image's mask as the stages' maps do.
 
     Args:
-        mask: (H, W), 255 where the picture counts.
-        matrix: (2, 3), picture to crop.
+        mask: (H, W), 255 where the image counts.
+        matrix: (2, 3), image to crop.
         size_px: Side of the crop.
 
     Returns:
-        At 1/4 and 1/2, (h, w) of 0 and 1; 0 outside the picture.
+        At 1/4 and 1/2, (h, w) of 0 and 1; 0 outside the image.
     """
     cells = [size_px // stride for stride in STAGE_STRIDES]
     warped = [

@@ -25,8 +25,8 @@ def group_peaks(
     least in sum; those that are too far from theirs become new people.
 
     Args:
-        peaks: Of one picture.
-        keypoint_order: All K keypoints, the surest and most central first.
+        peaks: Of one image.
+        keypoint_order: All K keypoints, the highest-scoring and most central first.
         max_people: Only so many people, the first, are given more keypoints.
         max_tag_distance: A peak must be nearer to its person.
 

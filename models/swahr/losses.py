@@ -6,7 +6,7 @@ public code (github.com/greatlog/SWAHR-HumanPose); where the paper reads otherwi
 
 A batch has, by name:
     `heatmaps`: at 1/4 and at 1/2, (B, K, H, W) float32: the targets of Eq. 2, for one fixed sigma.
-    `masks`: at 1/4 and at 1/2, (B, H, W), 1 where the picture counts and 0 over crowds and unlabelled people;
+    `masks`: at 1/4 and at 1/2, (B, H, W), 1 where the image counts and 0 over crowds and unlabelled people;
         or (B, K, H, W), where that differs from keypoint to keypoint.
     `tag_xy`: (B, M, K, 2) int, the cells of M people's keypoints at 1/4, x then y; any number of rows may be
         padding.
@@ -53,7 +53,7 @@ class SwahrLossConfig:
         weight_target: Whether H of Eq. 13 is the `unscaled` target, as in the public code, or the `scaled` one,
             as the paper's words on using both may be read.
         reduction: Over channels and pixels: `mean` as in the public code, or `sum` as the norms of Eq. 3, 7 and
-            9 are. It is the mean over pictures in either case.
+            9 are. It is the mean over images in either case.
     """
 
     adaptive_scale: bool = True
@@ -133,7 +133,7 @@ def compute_stage_losses(
     Args:
         maps: The stage's maps.
         targets: (B, K, H, W) in 0..1.
-        mask: (B, H, W) or (B, K, H, W), 1 where the picture counts.
+        mask: (B, H, W) or (B, K, H, W), 1 where the image counts.
         config: Which losses; the weights are not applied.
 
     Returns:
@@ -233,7 +233,7 @@ def compute_tag_losses(tags: Tensor, tag_xy: Tensor, tag_is_visible: Tensor) -> 
         tag_is_visible: (B, M, K) bool; visible keypoints lie in the map.
 
     Returns:
-        Push and pull, scalars: means over the pictures, also over those with nobody; float32 whatever the
+        Push and pull, scalars: means over the images, also over those with nobody; float32 whatever the
         network computes in.
     """
     W = tags.shape[3]

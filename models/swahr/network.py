@@ -1,4 +1,4 @@
-"""HigherHRNet and SWAHR's scale branch: from a picture to the heatmaps and tags of everybody in it.
+"""HigherHRNet and SWAHR's scale branch: from an image to the heatmaps and tags of everybody in it.
 
 Source: Luo et al., "Rethinking the Heatmap Regression for Bottom-up Human Pose Estimation", CVPR 2021, section
 3.5 and Fig. 4; Cheng et al., "HigherHRNet: Scale-Aware Representation Learning for Bottom-Up Human Pose
@@ -45,7 +45,7 @@ class StageMaps(NamedTuple):
 
 
 class BottomUpNetwork(nn.Module):
-    """Heatmaps at 1/4 and 1/2 of the picture and tags at 1/4, with SWAHR's scale maps where wanted.
+    """Heatmaps at 1/4 and 1/2 of the image and tags at 1/4, with SWAHR's scale maps where wanted.
 
     A body's features at 1/4 go in; `HigherHRNet` and `HigherMoveNet` have the bodies.
     """

@@ -15,7 +15,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Peaks:
-    """P peaks of one picture: by keypoint, and from high to low within one.
+    """P peaks of one image: by keypoint, and from high to low within one.
 
     Attributes:
         starts: (K + 1,): the peaks of keypoint k are those from starts[k] up to starts[k + 1].

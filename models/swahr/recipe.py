@@ -1,11 +1,11 @@
 """A training recipe of bottom-up pose: which network learns what from which data.
 
 [network]       which, and the weights that it starts from          NetworkRecipe
-[data]          annotations and pictures                            CrowdData
+[data]          annotations and images                            CrowdData
 [target]        what the network is to answer                       TargetRecipe
-[augment]       how pictures vary                                   models.swahr.dataset.PictureAugmentConfig
+[augment]       how images vary                                   models.swahr.dataset.ImageAugmentConfig
 [loss]          which losses, and how much each counts              models.swahr.losses.SwahrLossConfig
-[judge]         how people are found when it is judged              JudgeRecipe
+[evaluation]         how people are found when it is evaluated              EvaluationRecipe
 [optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
 [schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
 [loop]          length, speed and book-keeping                      models.training.config.LoopConfig
@@ -19,7 +19,7 @@ from pathlib import Path
 from models.backbones.movenet import MoveNetConfig
 from models.settings import check_choice, check_range, check_sides
 from models.swahr.codec import SIGMA_CELLS
-from models.swahr.dataset import PictureAugmentConfig
+from models.swahr.dataset import ImageAugmentConfig
 from models.swahr.losses import SwahrLossConfig
 from models.swahr.network import BottomUpNetwork
 from models.swahr.variants import NETWORKS, make_swahr_network
@@ -28,7 +28,7 @@ from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import list_recipes, read_recipe
 
 UNKNOWN_KEYPOINTS = ("background", "masked")
-JUDGED_STAGES = ("both", "half")
+EVALUATED_STAGES = ("both", "half")
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class CrowdData:
 
     Attributes:
         train: Annotations to train on, COCO-style; CrowdPose's are such.
-        train_images: Folder that they name pictures from.
-        dev: Annotations to judge by, likewise; empty judges nothing.
-        dev_images: Folder that they name pictures from.
+        train_images: Folder that they name images from.
+        dev: Annotations to evaluate on, likewise; empty evaluates nothing.
+        dev_images: Folder that they name images from.
         skeleton: Name of the keypoints, such as `coco17`.
-        max_people: Of a picture; of more, the largest are learned and the others ignored.
-        max_dev_pictures: So many are judged by, spread over all; 0 takes all.
+        max_people: Of an image; of more, the largest are learned and the others ignored.
+        max_dev_images: So many are evaluated on, spread over all; 0 takes all.
     """
 
     train: str
@@ -78,11 +78,11 @@ class CrowdData:
     dev_images: str = ""
     skeleton: str = "coco17"
     max_people: int = 30
-    max_dev_pictures: int = 0
+    max_dev_images: int = 0
 
     def __post_init__(self) -> None:
         check_range(self, 1, 1e4, "max_people")
-        check_range(self, 0, 1e9, "max_dev_pictures")
+        check_range(self, 0, 1e9, "max_dev_images")
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,13 @@ class TargetRecipe:
 
 
 @dataclass(frozen=True)
-class JudgeRecipe:
-    """How people are found when a network is judged. The defaults are the paper's test (section 4.1).
+class EvaluationRecipe:
+    """How people are found when a network is evaluated. The defaults are the paper's test (section 4.1).
 
     Attributes:
-        shorter_side_px: Of the pictures in the network's input.
+        shorter_side_px: Of the images in the network's input.
         scales: At which maps are averaged, from large to small; 1 is among them.
-        is_flip_tested: Whether maps are averaged over the mirrored picture.
+        is_flip_tested: Whether maps are averaged over the mirrored image.
         is_projected: Whether maps are enlarged to the input's size before peaks are looked for, as in the
             public code's test.
         stages: `both` stages' heatmaps are averaged, or the `half` ones alone are taken (Tables 7 and 8).
@@ -133,7 +133,7 @@ class JudgeRecipe:
 
     def __post_init__(self) -> None:
         check_sides(self, "shorter_side_px")
-        check_choice(self, "stages", JUDGED_STAGES)
+        check_choice(self, "stages", EVALUATED_STAGES)
         check_range(self, 0, 1, "min_peak")
         if 1.0 not in self.scales or list(self.scales) != sorted(set(self.scales), reverse=True):
             raise ValueError(f"scales: expected falling numbers, 1 among them, got {list(self.scales)}")
@@ -152,9 +152,9 @@ class BottomUpRecipe:
     network: NetworkRecipe
     data: CrowdData
     target: TargetRecipe
-    augment: PictureAugmentConfig
+    augment: ImageAugmentConfig
     loss: SwahrLossConfig
-    judge: JudgeRecipe
+    evaluate: EvaluationRecipe
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     loop: LoopConfig

@@ -1,4 +1,4 @@
-"""Training of bottom-up pose: what it starts from, the step's losses, and the search for people for judging."""
+"""Training of bottom-up pose: its start, the losses of a step, and the search for people in evaluation."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from torch.utils.data import Dataset
 
 from models.backbones.imagenet import normalize_images
 from models.data.crop import crop_image, read_image
-from models.data.people_crops import PictureSamples
+from models.data.people_crops import ImageSamples
 from models.data.samples import FloatArray, IntArray
 from models.swahr.aggregate import predict_maps
 from models.swahr.codec import SHR_BASE_WIDTH_PX, SIGMA_CELLS, DecodeConfig, decode_people
 from models.swahr.dataset import CrowdDataset, encode_targets
+from models.swahr.images import compute_view_size, map_to_image, plan_views
 from models.swahr.losses import SwahrLossConfig, compute_swahr_losses
 from models.swahr.network import split_outputs
-from models.swahr.pictures import compute_view_size, map_to_picture, plan_views
-from models.swahr.recipe import BottomUpRecipe, JudgeRecipe, TargetRecipe
+from models.swahr.recipe import BottomUpRecipe, EvaluationRecipe, TargetRecipe
 from models.training import start
 from models.training.batches import SampleKey
 from models.training.depthwise import fast_depthwise
@@ -35,10 +35,10 @@ _HEADS = ("final_layer.", "final_layers.", "deconv_layers.", "conv_scale_layers.
 
 @dataclass(frozen=True, eq=False)
 class FoundPeople:
-    """N people that a network found in a list of pictures.
+    """N people that a network found in a list of images.
 
     Attributes:
-        image_index: (N,) each one's picture, rising.
+        image_index: (N,) each one's image, rising.
         keypoints_xy: (N, K, 2), pixels as COCO counts them, from the middle of the first.
         keypoint_scores: (N, K); 0 where a keypoint was not found.
         scores: (N,).
@@ -61,7 +61,7 @@ def load_body(network: nn.Module, path: Path) -> None:
     start.load_body(network, path, heads=_HEADS)
 
 
-def make_dataset(recipe: BottomUpRecipe, samples: PictureSamples, flip_index: tuple[int, ...]) -> CrowdDataset:
+def make_dataset(recipe: BottomUpRecipe, samples: ImageSamples, flip_index: tuple[int, ...]) -> CrowdDataset:
     """The data set of a recipe, augmented for training."""
     return CrowdDataset(
         samples,
@@ -118,45 +118,45 @@ def find_people(
     network: nn.Module,
     image_paths: Sequence[Path],
     *,
-    judge: JudgeRecipe,
+    evaluate: EvaluationRecipe,
     flip_index: tuple[int, ...],
     keypoint_order: tuple[int, ...],
     num_workers: int = 0,
     precision: str = "f32",
 ) -> FoundPeople:
-    """Find the people in pictures of any size, one after another.
+    """Find the people in images of any size, one after another.
 
     Args:
         network: In evaluation mode.
-        image_paths: The pictures.
-        judge: How.
+        image_paths: The images.
+        evaluate: How.
         flip_index: K positions, each keypoint's mirror image.
         keypoint_order: All K keypoints, in the order in which people grow.
-        num_workers: Processes that read pictures.
+        num_workers: Processes that read images.
         precision: `f32`, or `bf16` for autocast.
     """
     device, K = next(network.parameters()).device, len(flip_index)
-    look = _make_look(network, K, judge.stages, precision)
-    decode = DecodeConfig(min_score=judge.min_peak)
+    look = _make_look(network, K, evaluate.stages, precision)
+    decode = DecodeConfig(min_score=evaluate.min_peak)
     index = [np.zeros(0, np.int64)]
     points: list[FloatArray] = [np.zeros((0, K, 2), np.float32)]
     scores: list[FloatArray] = [np.zeros((0, K), np.float32)]
     totals: list[FloatArray] = [np.zeros(0, np.float32)]
-    pictures = _Views(image_paths, judge)
-    for i, picture in enumerate(read_in_order(pictures, len(pictures), batch_size=1, num_workers=num_workers)):
-        image_wh = int(picture["image_wh"][0, 0]), int(picture["image_wh"][0, 1])
-        base_wh = compute_view_size(image_wh, judge.shorter_side_px, 1.0, min(judge.scales))
+    views = _Views(image_paths, evaluate)
+    for i, view in enumerate(read_in_order(views, len(views), batch_size=1, num_workers=num_workers)):
+        image_wh = int(view["image_wh"][0, 0]), int(view["image_wh"][0, 1])
+        base_wh = compute_view_size(image_wh, evaluate.shorter_side_px, 1.0, min(evaluate.scales))
         maps = predict_maps(
             look,
-            [_to_input(view.to(device)) for view in picture["views"]],
-            judge.scales,
+            [_to_input(view.to(device)) for view in view["views"]],
+            evaluate.scales,
             num_keypoints=K,
-            flip_index=flip_index if judge.is_flip_tested else None,
-            projected_wh=base_wh if judge.is_projected else None,
+            flip_index=flip_index if evaluate.is_flip_tested else None,
+            projected_wh=base_wh if evaluate.is_projected else None,
         )
         (found,) = decode_people(maps.heatmaps, maps.tags, keypoint_order, decode)
         map_wh = (maps.heatmaps.shape[3], maps.heatmaps.shape[2])
-        points.append(map_to_picture(found.keypoints_xy, map_wh, image_wh))
+        points.append(map_to_image(found.keypoints_xy, map_wh, image_wh))
         scores.append(found.keypoint_scores)
         totals.append(found.scores)
         index.append(np.full(len(found.scores), i, np.int64))
@@ -173,7 +173,7 @@ def encode_results(found: FoundPeople, image_ids: IntArray) -> list[dict[str, An
 
     Args:
         found: N people.
-        image_ids: (I,) the data set's own numbers of the pictures.
+        image_ids: (I,) the data set's own numbers of the images.
 
     Returns:
         A list of N with `image_id`, `category_id`, `keypoints` and `score`.
@@ -207,11 +207,11 @@ def _make_look(
 
 
 class _Views(Dataset[dict[str, Any]]):
-    """Pictures at the sizes at which the network looks at them."""
+    """Images at the sizes at which the network looks at them."""
 
-    def __init__(self, image_paths: Sequence[Path], judge: JudgeRecipe) -> None:
+    def __init__(self, image_paths: Sequence[Path], evaluate: EvaluationRecipe) -> None:
         self._image_paths = image_paths
-        self._judge = judge
+        self._evaluate = evaluate
 
     def __len__(self) -> int:
         return len(self._image_paths)
@@ -219,7 +219,7 @@ class _Views(Dataset[dict[str, Any]]):
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
         image = read_image(self._image_paths[key[1]])
         image_wh = (image.shape[1], image.shape[0])
-        views = plan_views(image_wh, self._judge.shorter_side_px, self._judge.scales)
+        views = plan_views(image_wh, self._evaluate.shorter_side_px, self._evaluate.scales)
         return {
             "image_wh": np.array(image_wh),
             "views": [crop_image(image, view.matrix, view.size_wh) for view in views],

@@ -68,7 +68,7 @@ def count_batch(plan: BatchPlan, step: int) -> int:
 
 
 class BatchSampler(Sampler[list[SampleKey]]):
-    """Gives this process's share of each batch, from one step to another, across epochs.
+    """Gives this process's fraction of each batch, from one step to another, across epochs.
 
     Args:
         plan: All batches.

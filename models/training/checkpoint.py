@@ -84,7 +84,7 @@ class CheckpointFolder:
 
     @property
     def best(self) -> Path:
-        """Where the best one lies, if any was judged."""
+        """Where the best one lies, if any was evaluated."""
         return self.folder / _BEST
 
     def _find_all(self) -> list[Path]:

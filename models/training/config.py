@@ -20,7 +20,7 @@ class LoopConfig:
         seed: Of the network's first weights, the order of samples and their augmentation.
         num_workers: Processes that read samples, for each training process; 0 reads in the process itself.
         precision: `f32`, or `bf16` for autocast to bfloat16.
-        channels_last: Memory order of pictures and weights; faster on GPUs and with bf16.
+        channels_last: Memory order of images and weights; faster on GPUs and with bf16.
         compile: Whether `torch.compile` makes the network's kernels first: minutes of start, then faster steps.
             A smaller last batch of an epoch costs such a start once more.
         sync_batch_norm: Whether batch norms see all GPUs' samples.

@@ -1,7 +1,7 @@
 """Depthwise convolutions in float32 while everything else is bfloat16.
 
 oneDNN has no fast gradients for depthwise convolutions of bfloat16 on CPUs: those of the weights of 5x5 kernels
-take five to eight times as long as in float32, those of the pictures at stride 2 up to sixty times.
+take five to eight times as long as in float32, those of the images at stride 2 up to sixty times.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The training loop of every family: samples in, weights, logs and checkpoints out.
 
 What is particular to a family comes in from outside: a data set that is asked for (epoch, index), a function
-from network and batch to named losses, and a function that judges the network. A run that was killed and
+from network and batch to named losses, and a function that evaluates the network. A run that was killed and
 resumed takes the same steps with the same losses as one that was not: see `models.training.batches` and
 `.checkpoint`.
 """
@@ -54,7 +54,7 @@ class Task:
         dataset: Asked for (epoch, index); samples are what `DataLoader` can collate.
         num_samples: Of the data set.
         compute_losses: The training step's mathematics.
-        evaluate: Judges the network, in the main process only.
+        evaluate: Evaluates the network, in the main process only.
         recipe_text: Kept in checkpoints.
         collate: Samples to a batch; by default torch's.
         body: How the names of the parameters begin that `OptimizerConfig.body_factor` is for.
@@ -121,19 +121,19 @@ class Trainer:
             keep_freed_memory()
         memory_format = torch.channels_last if loop.channels_last else torch.preserve_format
         self.network = task.network.to(world.device, memory_format=memory_format)  # type: ignore[call-overload]
-        self._shared = share_network(self.network, world, sync_batch_norm=loop.sync_batch_norm)
+        self._fractiond = share_network(self.network, world, sync_batch_norm=loop.sync_batch_norm)
         self._optimizer = make_optimizer(self.network, optimizer, task.body)
         self._ema = Ema(self.network, loop.ema_decay) if loop.ema_decay else None
         if loop.compile:
             _check_compiler(world.device)
-            self._shared.compile()
+            self._fractiond.compile()
         self._folder = folder if world.is_main else None
         self._checkpoints = None if folder is None else CheckpointFolder(folder, loop.keep_checkpoints)
         self._report = report if world.is_main else None
         self._losses = LossWindow()
 
     @property
-    def judged_network(self) -> nn.Module:
+    def evaluated_network(self) -> nn.Module:
         """What is evaluated and worth keeping: the average if there is one, else the network."""
         return self.network if self._ema is None else self._ema.network
 
@@ -145,7 +145,7 @@ class Trainer:
         """
         end = self.plan.num_steps if max_steps is None else min(self.step + max_steps, self.plan.num_steps)
         logs = self._open_logs()
-        self._shared.train()
+        self._fractiond.train()
         for batch in self._make_loader(end):
             self._take_step(batch)
             is_last = self.step == end
@@ -224,8 +224,8 @@ class Trainer:
         set_learning_rate(self._optimizer, rate)
         device = self._world.device
         with torch.autocast(device.type, torch.bfloat16, enabled=self._loop.precision == "bf16"):
-            losses = self.task.compute_losses(self._shared, _move(batch, device))
-        # Shares of a batch may differ by one sample; the mean over processes shall be that over samples.
+            losses = self.task.compute_losses(self._fractiond, _move(batch, device))
+        # Fractions of a batch may differ by one sample; the mean over processes shall be that over samples.
         own_count = len(range(self._world.rank, count, self._world.size))
         total = torch.stack([loss.float() for loss in losses.values()]).sum()
         self._optimizer.zero_grad(set_to_none=True)
@@ -274,13 +274,13 @@ class Trainer:
             logs.board.write(self.step, row)
 
     def _evaluate(self, logs: _Logs | None) -> bool:
-        """Judge the network, and say whether it is the best so far."""
+        """Evaluate the network, and say whether it is the best so far."""
         assert self.task.evaluate is not None
         epoch, score = self.step // self.plan.steps_per_epoch, -math.inf
         if self._world.is_main:
-            self.judged_network.eval()
+            self.evaluated_network.eval()
             with torch.no_grad():
-                numbers = dict(self.task.evaluate(self.judged_network, epoch))
+                numbers = dict(self.task.evaluate(self.evaluated_network, epoch))
             self.network.train()
             first = next(iter(numbers.values()), None)
             score = -math.inf if first is None else first
@@ -290,7 +290,7 @@ class Trainer:
         score = gather_objects(score, self._world)[0]
         is_best: bool = score > self.best_score
         self.best_score = max(score, self.best_score)
-        # Judging takes no part of the speed.
+        # Evaluation takes no part of the speed.
         self._losses.restart_clock()
         return is_best
 

@@ -52,7 +52,7 @@ class ScheduleConfig:
         milestones_steps: Steps after which it does, in place of epochs.
         drop_factor: By which it drops.
         warmup_steps: Steps over which the rate rises linearly first; 0 is none.
-        warmup_factor: Share of the rate at the first step.
+        warmup_factor: Fraction of the rate at the first step.
     """
 
     name: str = "multi_step"

@@ -20,7 +20,7 @@ def start_worker(number: int) -> None:
 def read_in_order(
     dataset: Dataset[Any], num_samples: int, *, batch_size: int, num_workers: int = 0
 ) -> DataLoader[Any]:
-    """Batches of every sample once, in order: what judging takes.
+    """Batches of every sample once, in order: what evaluation takes.
 
     Args:
         dataset: Asked for (epoch, index), as for training; the epoch is 0.

@@ -175,7 +175,7 @@ def decode_box(annotation: dict[str, Any], name: str, where: str) -> tuple[float
 def encode_box(box_xyxy: DoubleArray) -> list[float]:
     """Make x, y, width and height from a box (4,); the inverse of `decode_box`.
 
-    The corner x2, y2 may move by a rounding error, by one last bit where the box lies in the picture: not every
+    The corner x2, y2 may move by a rounding error, by one last bit where the box lies in the image: not every
     number is the sum of a given one and another. A second time changes nothing.
     """
     x1, y1, x2, y2 = box_xyxy.tolist()

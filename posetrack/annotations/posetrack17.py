@@ -71,7 +71,7 @@ def encode_posetrack17(video: AnnotatedVideo) -> dict[str, Any]:
     """Write a sequence as the content of a PoseTrack17 file; the inverse of `decode_posetrack17`.
 
     What is absent is left out, never made up. Lost, because the format has no place for it: the name of the
-    sequence, person boxes, image ids and picture sizes. People come out frame by frame; within a frame they
+    sequence, person boxes, image ids and image sizes. People come out frame by frame; within a frame they
     keep their order.
 
     Args:

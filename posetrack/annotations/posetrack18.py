@@ -52,7 +52,7 @@ def decode_posetrack18(data: dict[str, Any], name: str, where: str) -> Annotated
         The sequence.
 
     Raises:
-        ResultsError: A field is not what it should be, or the pictures are of several sequences.
+        ResultsError: A field is not what it should be, or the images are of several sequences.
     """
     video = decode_posetrack18_sequences(data, name, where)
     _check_one_folder(video.frames, where)
@@ -60,7 +60,7 @@ def decode_posetrack18(data: dict[str, Any], name: str, where: str) -> Annotated
 
 
 def decode_posetrack18_sequences(data: dict[str, Any], name: str, where: str) -> AnnotatedVideo:
-    """Read a file in PoseTrack18's layout with pictures of any number of sequences, as if they were one.
+    """Read a file in PoseTrack18's layout with images of any number of sequences, as if they were one.
 
     Like `decode_posetrack18` in all else.
     """

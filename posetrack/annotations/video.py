@@ -22,11 +22,11 @@ class AnnotatedFrame:
     """One frame of a sequence, without its people.
 
     Attributes:
-        file_name: Of the picture, as the file gives it; may be empty in predictions.
+        file_name: Of the image, as the file gives it; may be empty in predictions.
         is_labeled: Whether somebody looked at this frame; None where the file does not say.
         ignore_regions: Polygons (P, 2) in pixels, x before y, in which nothing counts.
-        image_id: PoseTrack18's and COCO's number of the picture, None in PoseTrack17.
-        size_wh: Width and height of the picture in pixels, where the file gives them.
+        image_id: PoseTrack18's and COCO's number of the image, None in PoseTrack17.
+        size_wh: Width and height of the image in pixels, where the file gives them.
     """
 
     file_name: str = ""

@@ -72,8 +72,8 @@ def _make_table(report: BenchReport) -> Table:
         "peak memory": f"{report.peak_memory_mib:.0f} MiB",
         "warm-up (not counted)": f"{report.warm_up_s:.1f} s",
     }
-    shares = sorted(report.stage_shares.items(), key=lambda entry: -entry[1])
-    rows |= {f"busy: {name}": f"{100 * share:.0f} % of the time" for name, share in shares}
+    fractions = sorted(report.stage_fractions.items(), key=lambda entry: -entry[1])
+    rows |= {f"busy: {name}": f"{100 * fraction:.0f} % of the time" for name, fraction in fractions}
     for name, value in rows.items():
         table.add_row(name, value)
     return table

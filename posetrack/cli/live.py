@@ -17,7 +17,7 @@ from posetrack.errors import PoseTrackError
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
 from posetrack.live.recorder import Recorder
-from posetrack.live.session import LiveOutput, LivePicture, LiveSession
+from posetrack.live.session import LiveFrame, LiveOutput, LiveSession
 from posetrack.recipe import list_recipes, read_recipe, use_weights
 from posetrack.skeleton import Skeleton
 from posetrack.video.live import LiveSource, open_live
@@ -54,7 +54,7 @@ def live_command(
     ] = None,
     token: Annotated[str | None, typer.Option(help="Token of the page.", show_default="a random one")] = None,
     record: Annotated[
-        Path | None, typer.Option(help="Record the annotated pictures from the start.", show_default=False)
+        Path | None, typer.Option(help="Record the annotated images from the start.", show_default=False)
     ] = None,
     json_to: Annotated[
         str | None, typer.Option("--json", metavar="-", help="Write poses as JSON lines to the output.")
@@ -68,7 +68,7 @@ def live_command(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")] = False,
 ) -> None:
-    """Track people live: the newest frame only, so that the picture never lags.
+    """Track people live: the newest frame only, so that the image never lags.
 
     Keys in the window and on the page: s skeletons, m masks, b boxes, i ids, t trails, p or space pause,
     r record, n next recipe, q quit (window).
@@ -205,17 +205,17 @@ class _Printer:
 
     def __init__(self) -> None:
         self._printed_s = time.monotonic()
-        self._last: LivePicture | None = None
+        self._last: LiveFrame | None = None
 
-    def show(self, picture: LivePicture) -> None:
-        self._last = picture
+    def show(self, shown: LiveFrame) -> None:
+        self._last = shown
         if time.monotonic() - self._printed_s >= _PRINT_EVERY_S:
-            self._print(picture)
+            self._print(shown)
 
     def close(self) -> None:
         if self._last is not None:
             self._print(self._last)
 
-    def _print(self, picture: LivePicture) -> None:
+    def _print(self, shown: LiveFrame) -> None:
         self._printed_s = time.monotonic()
-        print(f"posetrack: {picture.describe()}", file=sys.stderr)
+        print(f"posetrack: {shown.describe()}", file=sys.stderr)

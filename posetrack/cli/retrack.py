@@ -22,7 +22,7 @@ from posetrack.results.jsonl import JsonlWriter, read_jsonl
 from posetrack.results.record import Header, Record
 from posetrack.video.source import VideoSource, open_video
 
-_NO_PICTURE: ImageArray = np.zeros((1, 1, 3), np.uint8)
+_NO_IMAGE: ImageArray = np.zeros((1, 1, 3), np.uint8)
 
 
 def retrack_command(
@@ -33,7 +33,7 @@ def retrack_command(
     recipe: Annotated[str, typer.Option(help="Whose tracker table to use: a name or a TOML file.")] = "default",
     video: Annotated[
         str | None,
-        typer.Option(help="The pictures to compute optical flow on.", show_default="the source in FILE"),
+        typer.Option(help="The images to compute optical flow on.", show_default="the source in FILE"),
     ] = None,
     no_flow: Annotated[bool, typer.Option("--no-flow", help="Do not look at the video.")] = False,
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False,
@@ -50,10 +50,10 @@ def retrack_command(
     part = out.with_name(f".{out.stem}.part.jsonl")
     with ExitStack() as stack:
         stack.callback(part.unlink, missing_ok=True)
-        pictures = None if no_flow else _open_pictures(stack, header, video)
-        frames = _make_frames(records, pictures)
+        source = None if no_flow else _open_images(stack, header, video)
+        frames = _make_frames(records, source)
         processors: list[FrameProcessor] = [
-            track(settings.tracker, header.skeleton, look_at_pictures=pictures is not None)
+            track(settings.tracker, header.skeleton, look_at_images=source is not None)
         ]
         if smooth:
             processors.append(make_smoother(settings.smoother))
@@ -67,17 +67,17 @@ def retrack_command(
     print(f"{out}: {len(ids)} ids")
 
 
-def _open_pictures(stack: ExitStack, header: Header, video: str | None) -> VideoSource | None:
+def _open_images(stack: ExitStack, header: Header, video: str | None) -> VideoSource | None:
     """The video of saved poses; without it, and unless it was asked for, tracking goes on without flow."""
     try:
-        pictures = open_video(header.source if video is None else video, image_fps=header.fps)
-        info = stack.enter_context(pictures).info
+        source = open_video(header.source if video is None else video, image_fps=header.fps)
+        info = stack.enter_context(source).info
         if (info.width, info.height) != (header.width, header.height):
             raise VideoError(
                 f"{info.source}: {info.width} x {info.height}, but the poses are from {header.width} x "
                 f"{header.height}; give the video that they come from with --video, or use --no-flow"
             )
-        return pictures
+        return source
     except VideoError as error:
         if video is not None:
             raise
@@ -85,18 +85,18 @@ def _open_pictures(stack: ExitStack, header: Header, video: str | None) -> Video
         return None
 
 
-def _make_frames(records: Iterable[Record], pictures: VideoSource | None) -> Iterator[Frame]:
-    """Saved people on their pictures, paired by the frame's index in the source."""
-    images = iter(()) if pictures is None else iter(pictures)
+def _make_frames(records: Iterable[Record], source: VideoSource | None) -> Iterator[Frame]:
+    """Saved people on their images, paired by the frame's index in the source."""
+    images = iter(()) if source is None else iter(source)
     current: Frame | None = None
     for record in records:
-        while pictures is not None and (current is None or current.index < record.frame):
+        while source is not None and (current is None or current.index < record.frame):
             following = next(images, None)
             if following is None:
                 raise VideoError(
-                    f"{pictures.info.source}: ends before frame {record.frame} of the saved poses; give the "
+                    f"{source.info.source}: ends before frame {record.frame} of the saved poses; give the "
                     "video that they come from with --video, or use --no-flow"
                 )
             current = following
-        image = _NO_PICTURE if current is None else current.image
+        image = _NO_IMAGE if current is None else current.image
         yield Frame(record.frame, record.time_s, image, replace(record.instances, track_ids=None))

@@ -44,7 +44,7 @@ def train_command(
         int | None, typer.Option(min=1, help="Stop after so many steps; --resume goes on.", show_default="all")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes that read pictures.", show_default="the recipe's")
+        int | None, typer.Option(min=0, help="Processes that read images.", show_default="the recipe's")
     ] = None,
 ) -> None:
     """Train a network.
@@ -123,7 +123,7 @@ def _resume(trainer: Trainer, choices: _Choices) -> None:
 
 
 def _finish(trainer: Trainer, out: Path, console: Console) -> None:
-    """Write the weights of the best checkpoint, or of the last where none was judged."""
+    """Write the weights of the best checkpoint, or of the last where none was evaluated."""
     from models.checkpoints import write_weights
     from models.training.checkpoint import CheckpointFolder, read_checkpoint
 
@@ -134,7 +134,7 @@ def _finish(trainer: Trainer, out: Path, console: Console) -> None:
     state = read_checkpoint(path)
     target = out / "weights.safetensors"
     write_weights(target, state["ema"] or state["network"], {"step": str(state["step"])})
-    score = "not judged" if state["best_score"] < 0 else f"best score {state['best_score']:.4f}"
+    score = "not evaluated" if state["best_score"] < 0 else f"best score {state['best_score']:.4f}"
     console.print(f"{target}: weights of step {state['step']}, {score}", markup=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""OKS-NMS as papers on pose in pictures apply it before they measure."""
+"""OKS-NMS as papers on pose in images apply it before they measure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_OKS = 0.9
 def suppress_alike(
     keypoints_xy: FloatArray, scores: FloatArray, areas_px2: FloatArray, sigmas: Sequence[float]
 ) -> IntArray:
-    """Leave out poses of one picture that are too much like a surer one (Papandreou et al., CVPR 2017).
+    """Leave out poses of one image that are too much like a higher-scoring one (Papandreou et al., CVPR 2017).
 
     Source: the public code of Sun et al., CVPR 2019: all keypoints count, and a person's size is that of the
     region that the network saw (`models.data.crop.compute_region_areas`).

@@ -85,12 +85,12 @@ def read_coco_results(path: Path | str) -> list[Any]:
     return results
 
 
-def keep_pictures(dataset: Mapping[str, Any], image_ids: Iterable[int]) -> dict[str, Any]:
-    """Annotations of some of the pictures.
+def keep_images(dataset: Mapping[str, Any], image_ids: Iterable[int]) -> dict[str, Any]:
+    """Annotations of some of the images.
 
     Args:
         dataset: With `images` and `annotations`.
-        image_ids: The pictures that stay.
+        image_ids: The images that stay.
 
     Returns:
         A copy without the others.

@@ -1,4 +1,4 @@
-"""MPII's PCKh: the share of joints that lie within half a head of where they should."""
+"""MPII's PCKh: the fraction of joints that lie within half a head of where they should."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from posetrack.evaluation.coco import Metrics
 from posetrack.evaluation.mpii_files import MpiiTruth
 from posetrack.skeleton import MPII_16
 
-_HEAD_SHARE = 0.6
+_HEAD_FRACTION = 0.6
 _EXCLUDED = ("pelvis", "thorax")
 _COLUMNS = {
     "Head": ("head_top",),
@@ -57,7 +57,7 @@ def evaluate_mpii(keypoints_xy: npt.ArrayLike, truth: MpiiTruth) -> MpiiMetrics:
         truth: What was annotated.
 
     Returns:
-        The shares.
+        The fractions.
 
     Raises:
         ResultsError: The predictions are not of this shape, or one is NaN or infinite.
@@ -73,29 +73,29 @@ def evaluate_mpii(keypoints_xy: npt.ArrayLike, truth: MpiiTruth) -> MpiiMetrics:
         raise ResultsError(f"predictions: person {person} (from 0): NaN or infinity; mend the coordinates")
     with np.errstate(over="ignore"):  # A joint may lie absurdly far away, and then it is just wrong.
         distances_px = np.linalg.norm(predicted_xy - truth.keypoints_xy, axis=2)
-    head_sizes_px = _HEAD_SHARE * truth.head_diagonals_px
+    head_sizes_px = _HEAD_FRACTION * truth.head_diagonals_px
     is_known = truth.annotated
     distances = np.full(is_known.shape, np.inf)
     np.divide(distances_px, head_sizes_px[:, None], out=distances, where=is_known)
     counts = is_known.sum(axis=0)
     at_half = ((distances <= 0.5) & is_known).sum(axis=0)
     at_tenth = ((distances <= 0.1) & is_known).sum(axis=0)
-    by_joint = _shares(at_half, counts)
+    by_joint = _fractions(at_half, counts)
     columns = {name: _mean([by_joint[joint] for joint in joints]) for name, joints in _COLUMNS.items()}
     counted = np.array([name not in _EXCLUDED for name in MPII_16.names])
-    columns["Mean"] = _share(at_half[counted].sum(), counts[counted].sum())
-    columns["Mean@0.1"] = _share(at_tenth[counted].sum(), counts[counted].sum())
-    return MpiiMetrics(columns, joints_at_half=by_joint, joints_at_tenth=_shares(at_tenth, counts))
+    columns["Mean"] = _fraction(at_half[counted].sum(), counts[counted].sum())
+    columns["Mean@0.1"] = _fraction(at_tenth[counted].sum(), counts[counted].sum())
+    return MpiiMetrics(columns, joints_at_half=by_joint, joints_at_tenth=_fractions(at_tenth, counts))
 
 
-def _shares(found: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Metrics:
-    return {name: _share(found[k], counts[k]) for k, name in enumerate(MPII_16.names)}
+def _fractions(found: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Metrics:
+    return {name: _fraction(found[k], counts[k]) for k, name in enumerate(MPII_16.names)}
 
 
-def _share(found: np.int64, count: np.int64) -> float | None:
+def _fraction(found: np.int64, count: np.int64) -> float | None:
     return float(found / count) if count else None
 
 
-def _mean(shares: Sequence[float | None]) -> float | None:
-    known = [share for share in shares if share is not None]
-    return sum(known) / len(known) if len(known) == len(shares) else None
+def _mean(fractions: Sequence[float | None]) -> float | None:
+    known = [fraction for fraction in fractions if fraction is not None]
+    return sum(known) / len(known) if len(known) == len(fractions) else None

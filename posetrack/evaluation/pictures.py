@@ -1,6 +1,6 @@
-"""The networks of a recipe over a data set's pictures, picture by picture, as COCO's results.
+"""The networks of a recipe over a data set's images, image by image, as COCO's results.
 
-What the tables of papers on pose in pictures report: detection or given boxes, poses, OKS-NMS, rescoring; no
+What the tables of papers on pose in images report: detection or given boxes, poses, OKS-NMS, rescoring; no
 tracking. Sources: Sun et al., CVPR 2019, section 4.1, "Testing", and its public code.
 """
 
@@ -27,8 +27,8 @@ from posetrack.results.people import complete_boxes
 _HALF_PIXEL = np.float32(0.5)
 
 
-def list_pictures(annotations: Mapping[str, Any], folder: Path) -> dict[int, Path]:
-    """The pictures of COCO annotations: number -> file.
+def list_images(annotations: Mapping[str, Any], folder: Path) -> dict[int, Path]:
+    """The images of COCO annotations: number -> file.
 
     Raises:
         ResultsError: The annotations name none.
@@ -43,53 +43,53 @@ def list_pictures(annotations: Mapping[str, Any], folder: Path) -> dict[int, Pat
 
 
 def collect_boxes(entries: Iterable[Mapping[str, Any]]) -> dict[int, Instances]:
-    """Boxes of annotations, or of COCO detections, by picture; crowds and other categories are left out.
+    """Boxes of annotations, or of COCO detections, by image; crowds and other categories are left out.
 
     Args:
         entries: Each with `image_id` and `bbox` (xywh); `score` where they are detections.
     """
-    by_picture: dict[int, list[list[float]]] = {}
+    by_image: dict[int, list[list[float]]] = {}
     for entry in entries:
         if entry.get("iscrowd", 0) or entry.get("category_id", 1) != 1:
             continue
         x, y, width, height = entry["bbox"]
         row = [x, y, x + width, y + height, float(entry.get("score", 1.0))]
-        by_picture.setdefault(int(entry["image_id"]), []).append(row)
+        by_image.setdefault(int(entry["image_id"]), []).append(row)
     found = {}
-    for number, rows in by_picture.items():
+    for number, rows in by_image.items():
         table = np.array(rows, np.float32)
         # The public code takes a box's numbers for those of pixels' centres, which it crops by.
         found[number] = Instances(boxes_xyxy=table[:, :4] + _HALF_PIXEL, box_scores=table[:, 4])
     return found
 
 
-def predict_pictures(
-    pictures: Mapping[int, Path],
+def predict_images(
+    image_paths: Mapping[int, Path],
     networks: Networks,
     *,
     boxes: Mapping[int, Instances] | None = None,
     batch: int = 8,
     report: Callable[[int], None] = lambda count: None,
 ) -> Iterator[tuple[int, Instances]]:
-    """Find the people of pictures.
+    """Find the people of images.
 
     Args:
-        pictures: Number -> file.
+        image_paths: Number -> file.
         networks: The recipe's.
         boxes: People to estimate the poses of, in place of those whom the detector finds.
-        batch: Pictures at once.
-        report: Called with how many pictures are done.
+        batch: Images at once.
+        report: Called with how many images are done.
 
     Yields:
-        The number of each picture and its people: alike poses suppressed where an estimator looked at boxes.
+        The number of each image and its people: alike poses suppressed where an estimator looked at boxes.
 
     Raises:
-        DataError: A picture cannot be read.
+        DataError: An image cannot be read.
         ResultsError: Boxes are given, but the recipe has no estimator for them.
     """
     if boxes is not None and networks.estimator is None:
         raise ResultsError("boxes: the recipe has no [estimator] to look at them; leave them out")
-    waiting, done = iter(pictures.items()), 0
+    waiting, done = iter(image_paths.items()), 0
     while chunk := list(islice(waiting, batch)):
         images = [read_image(path) for _, path in chunk]
         if boxes is None:
@@ -108,7 +108,7 @@ def predict_pictures(
 
 
 def _keep_unlike(people: Instances, networks: Networks) -> Instances:
-    """Those whose poses are not too much like a surer one's."""
+    """Those whose poses are not too much like a higher-scoring one's."""
     assert people.keypoints_xy is not None
     boxes = complete_boxes(people)
     if isinstance(networks.estimator, HRNetPredictor):
@@ -120,10 +120,10 @@ def _keep_unlike(people: Instances, networks: Networks) -> Instances:
 
 
 def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, object]]]:
-    """The people of one picture as COCO's results, by what is compared.
+    """The people of one image as COCO's results, by what is compared.
 
     Args:
-        number: Of the picture.
+        number: Of the image.
         people: Its people.
 
     Returns:

@@ -1,1 +1,1 @@
-"""Live tracking: newest frame first, and where its pictures go: a browser, a window, a file, a pipe."""
+"""Live tracking: newest frame first, and where its images go: a browser, a window, a file, a pipe."""

@@ -74,7 +74,7 @@ class Access:
         origin = request.headers.get("Origin")
         if origin is not None and _read_netloc(origin) != request.host.lower():
             raise web.HTTPForbidden(text=f"Origin {origin}: pages from elsewhere may not connect\n")
-        # Browsers name no origin for pictures, but tell whether another site asks for them.
+        # Browsers name no origin for images, but tell whether another site asks for them.
         site = request.headers.get("Sec-Fetch-Site", "none")
         if site not in ("none", "same-origin") and request.headers.get("Sec-Fetch-Mode") != "navigate":
             raise web.HTTPForbidden(text="pages from elsewhere may not show this\n")

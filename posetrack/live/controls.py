@@ -17,8 +17,8 @@ class LiveSettings:
     Attributes:
         recipe: Name or file of the recipe.
         style: What is drawn.
-        is_paused: The last picture stays.
-        is_recording: Pictures go to a file.
+        is_paused: The last image stays.
+        is_recording: Images go to a file.
     """
 
     recipe: str

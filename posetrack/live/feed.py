@@ -1,4 +1,4 @@
-"""From the outputs thread to the viewers: the newest picture, encoded once for all of them."""
+"""From the outputs thread to the viewers: the newest image, encoded once for all of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from posetrack.frame import ImageArray
-from posetrack.live.session import LivePicture
+from posetrack.live.session import LiveFrame
 from posetrack.live.state import StateReader
 
 _FRESH_S = 2.0
@@ -28,11 +28,11 @@ class ViewOptions:
     """How the browser view serves.
 
     Attributes:
-        max_side_px: Larger pictures are scaled down for the view, so that their longer side is this long.
+        max_side_px: Larger images are scaled down for the view, so that their longer side is this long.
         jpeg_quality: 1 to 100.
         max_viewers: So many watch at a time.
-        state_every_s: Viewers hear from the session this often also while no pictures come.
-        silent_after_s: A viewer that has not drawn its picture for so long gets nothing until it has.
+        state_every_s: Viewers hear from the session this often also while no images come.
+        silent_after_s: A viewer that has not drawn its image for so long gets nothing until it has.
         closed_after_s: After so long without an answer it is closed.
     """
 
@@ -45,13 +45,13 @@ class ViewOptions:
 
 
 @dataclass(frozen=True)
-class ViewedPicture:
-    """A picture as viewers get it.
+class ViewedImage:
+    """An image as viewers get it.
 
     Attributes:
-        number: Counts the pictures that the server has seen.
+        number: Counts the images that the server has seen.
         message: The state that belongs to it, JSON.
-        jpeg: The picture.
+        jpeg: The image.
     """
 
     number: int
@@ -59,15 +59,15 @@ class ViewedPicture:
     jpeg: bytes
 
 
-class PictureFeed:
-    """Holds the newest picture; viewers that watch share one encoding of it.
+class ImageFeed:
+    """Holds the newest image; viewers that watch share one encoding of it.
 
     Only `offer` may be called from another thread than the loop's.
 
     Attributes:
-        number: Of the newest picture; 0 before the first.
+        number: Of the newest image; 0 before the first.
         num_changes: Grows when viewers should hear of the state at once.
-        is_over: No more pictures come.
+        is_over: No more images come.
     """
 
     def __init__(self, reader: StateReader, options: ViewOptions) -> None:
@@ -86,17 +86,17 @@ class PictureFeed:
         self._loop = asyncio.get_running_loop()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="posetrack-jpeg")
         self._lock = Lock()
-        self._offered: LivePicture | None = None
-        self._newest: LivePicture | None = None
+        self._offered: LiveFrame | None = None
+        self._newest: LiveFrame | None = None
         self._newest_s = 0.0
-        self._encoding: asyncio.Future[ViewedPicture] | None = None
+        self._encoding: asyncio.Future[ViewedImage] | None = None
         self._encoding_number = 0
 
-    def offer(self, picture: LivePicture) -> None:
-        """Take a picture in place of the one before, from any thread, without waiting."""
+    def offer(self, shown: LiveFrame) -> None:
+        """Take an image in place of the one before, from any thread, without waiting."""
         with self._lock:
             is_announced = self._offered is not None
-            self._offered = picture
+            self._offered = shown
         if not is_announced:
             # A loop that has ended has no viewers either.
             with suppress(RuntimeError):
@@ -130,7 +130,7 @@ class PictureFeed:
         self._wake()
 
     async def end(self, farewell_s: float) -> None:
-        """Let every viewer hear that no more pictures come, and cut off those that do not listen.
+        """Let every viewer hear that no more images come, and cut off those that do not listen.
 
         Args:
             farewell_s: How long they have to leave by themselves.
@@ -152,27 +152,27 @@ class PictureFeed:
         is_fresh = time.monotonic() - self._newest_s < _FRESH_S
         return self._reader.make_state(self._newest, is_fresh=is_fresh, is_over=self.is_over)
 
-    async def encode_newest(self) -> ViewedPicture:
-        """Wait for the encoding of the newest picture, or for one that is under way.
+    async def encode_newest(self) -> ViewedImage:
+        """Wait for the encoding of the newest image, or for one that is under way.
 
         Returns:
-            The picture; newer than those that a viewer had before, if `number` was.
+            The image; newer than those that a viewer had before, if `number` was.
 
         Raises:
             RuntimeError: There is none yet.
         """
         if self._encoding is None or (self._encoding.done() and self._encoding_number != self.number):
             if self._newest is None:
-                raise RuntimeError("there is no picture yet")
+                raise RuntimeError("there is no image yet")
             self._encoding_number = self.number
             self._encoding = self._loop.run_in_executor(self._executor, self._encode, self.number, self._newest)
         return await asyncio.shield(self._encoding)
 
-    def _encode(self, number: int, picture: LivePicture) -> ViewedPicture:
-        state = self._reader.make_state(picture, is_fresh=True, is_over=False)
-        message = make_state_message(state, picture_number=number)
-        jpeg = encode_jpeg(picture.drawn, self._options.max_side_px, self._options.jpeg_quality)
-        return ViewedPicture(number, message, jpeg)
+    def _encode(self, number: int, shown: LiveFrame) -> ViewedImage:
+        state = self._reader.make_state(shown, is_fresh=True, is_over=False)
+        message = make_state_message(state, image_number=number)
+        jpeg = encode_jpeg(shown.drawn, self._options.max_side_px, self._options.jpeg_quality)
+        return ViewedImage(number, message, jpeg)
 
     def _take_offered(self) -> None:
         with self._lock:
@@ -186,9 +186,9 @@ class PictureFeed:
             wake_up.set()
 
 
-def make_state_message(state: dict[str, Any], *, picture_number: int | None = None) -> str:
-    """The text of a state, with the number of the picture that follows it where one does."""
-    return json.dumps({"state": state, "picture": picture_number}, separators=(",", ":"), allow_nan=False)
+def make_state_message(state: dict[str, Any], *, image_number: int | None = None) -> str:
+    """The text of a state, with the number of the image that follows it where one does."""
+    return json.dumps({"state": state, "image": image_number}, separators=(",", ":"), allow_nan=False)
 
 
 def encode_jpeg(image: ImageArray, max_side_px: int, quality: int) -> bytes:
@@ -196,7 +196,7 @@ def encode_jpeg(image: ImageArray, max_side_px: int, quality: int) -> bytes:
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        max_side_px: A larger picture is scaled down.
+        max_side_px: A larger image is scaled down.
         quality: 1 to 100.
     """
     height, width = image.shape[:2]

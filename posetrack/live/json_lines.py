@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import BinaryIO
 
-from posetrack.live.session import LivePicture
+from posetrack.live.session import LiveFrame
 from posetrack.results.jsonl import make_header_line, make_record_line
 from posetrack.results.record import Header
 from posetrack.skeleton import Skeleton
@@ -15,11 +15,11 @@ _NAME = "--json -"
 
 
 class JsonLines:
-    """Writes a header with the first picture, then a line a frame, each at once.
+    """Writes a header with the first image, then a line a frame, each at once.
 
     Frames are numbered as they were captured, with their moment of capture in seconds: numbers are left out
     where frames were dropped. The rate in the header is nominal; its size and recipe are those of the first
-    picture.
+    image.
 
     Args:
         file: Unbuffered, so that a reader who does not read holds nothing but the thread that shows; it is
@@ -36,13 +36,13 @@ class JsonLines:
         self._recipe = recipe
         self._has_header = False
 
-    def show(self, picture: LivePicture) -> None:
-        """Write the people of a picture.
+    def show(self, shown: LiveFrame) -> None:
+        """Write the people of an image.
 
         Raises:
             BrokenPipeError: Nobody reads any more.
         """
-        frame = picture.frame
+        frame = shown.frame
         if not self._has_header:
             self._has_header = True
             width, height = frame.size_wh

@@ -1,4 +1,4 @@
-"""Recording of the drawn pictures, started and stopped while the session runs."""
+"""Recording of the drawn images, started and stopped while the session runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 from posetrack.errors import VideoError
-from posetrack.live.session import LivePicture
+from posetrack.live.session import LiveFrame
 from posetrack.video.base import VideoInfo
 from posetrack.video.writer import VideoWriter
 
@@ -39,7 +39,7 @@ class Recorder:
         self._writer: VideoWriter | None = None
         self._has_failed = False
         self._is_closed = False
-        # Closing waits for the picture that is being written.
+        # Closing waits for the image that is being written.
         self._lock = Lock()
 
     @property
@@ -47,14 +47,14 @@ class Recorder:
         """The recording that is being written, or was written last."""
         return self._path
 
-    def show(self, picture: LivePicture) -> None:
-        """Write the picture where recording is on."""
+    def show(self, shown: LiveFrame) -> None:
+        """Write the image where recording is on."""
         with self._lock:
-            if not picture.settings.is_recording:
+            if not shown.settings.is_recording:
                 self._finish()
                 self._has_failed = False
             elif not self._has_failed and not self._is_closed:
-                self._write(picture)
+                self._write(shown)
 
     def close(self) -> None:
         """Finish the video, and write no other; closing twice is fine."""
@@ -62,12 +62,12 @@ class Recorder:
             self._is_closed = True
             self._finish()
 
-    def _write(self, picture: LivePicture) -> None:
+    def _write(self, shown: LiveFrame) -> None:
         try:
             if self._writer is None:
                 self._claim()
-                self._writer = VideoWriter(self._path, _describe(self._path, picture))
-            self._writer.write(picture.drawn, picture.frame.time_s)
+                self._writer = VideoWriter(self._path, _describe(self._path, shown))
+            self._writer.write(shown.drawn, shown.frame.time_s)
         except VideoError as error:
             self._writer, self._has_failed = None, True
             self._release()
@@ -108,8 +108,8 @@ class Recorder:
                 _log.warning("recording lost: %s", error)
 
 
-def _describe(path: Path, picture: LivePicture) -> VideoInfo:
-    width, height = picture.frame.size_wh
+def _describe(path: Path, shown: LiveFrame) -> VideoInfo:
+    width, height = shown.frame.size_wh
     return VideoInfo(
         source=str(path),
         name=path.stem,

@@ -10,7 +10,7 @@ from aiohttp import WSCloseCode, web
 
 from posetrack.live.access import SECURITY_HEADERS, Access
 from posetrack.live.controls import LiveControls
-from posetrack.live.feed import PictureFeed, ViewOptions
+from posetrack.live.feed import ImageFeed, ViewOptions
 from posetrack.live.viewers import MJPEG_TYPE, PageViewer, stream_mjpeg
 
 _PAGE = Path(__file__).parent / "page"
@@ -26,13 +26,13 @@ class Routes:
 
     Attributes:
         access: Who may watch.
-        feed: Of pictures and states.
+        feed: Of images and states.
         controls: What viewers may change.
         options: Limits.
     """
 
     access: Access
-    feed: PictureFeed
+    feed: ImageFeed
     controls: LiveControls
     options: ViewOptions
 

@@ -1,4 +1,4 @@
-"""BrowserView: the live pictures, figures and controls in a browser, served from a thread of its own."""
+"""BrowserView: the live images, figures and controls in a browser, served from a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from aiohttp import web
 from posetrack.errors import PoseTrackError
 from posetrack.live.access import Access, make_token
 from posetrack.live.controls import LiveControls
-from posetrack.live.feed import PictureFeed, ViewOptions
+from posetrack.live.feed import ImageFeed, ViewOptions
 from posetrack.live.routes import Routes
-from posetrack.live.session import LivePicture
+from posetrack.live.session import LiveFrame
 from posetrack.live.state import StateReader
 from posetrack.video.live import LiveStatus
 
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 class BrowserView:
     """A live output that browsers watch; it serves from the moment it is made.
 
-    Each viewer has one picture in flight and gets the newest one when it has drawn that, so that no viewer, be
+    Each viewer has one image in flight and gets the newest one when it has drawn that, so that no viewer, be
     it slow, hung or gone, delays the session or another viewer.
 
     Attributes:
@@ -87,7 +87,7 @@ class BrowserView:
         if token is not None:
             self.url += f"?token={quote(token, safe='')}"
 
-        self._feed: PictureFeed | None = None
+        self._feed: ImageFeed | None = None
         self._stop: Callable[[], object] | None = None
         self._failure: BaseException | None = None
         self._is_started = Event()
@@ -98,10 +98,10 @@ class BrowserView:
             self.close()
             raise PoseTrackError(f"--serve {host}:{port}: the server did not start: {self._failure}")
 
-    def show(self, picture: LivePicture) -> None:
-        """Offer a picture to whoever watches; never waits."""
+    def show(self, shown: LiveFrame) -> None:
+        """Offer an image to whoever watches; never waits."""
         if self._feed is not None:
-            self._feed.offer(picture)
+            self._feed.offer(shown)
 
     def close(self) -> None:
         """Tell the viewers that the session has ended, and stop serving; closing twice is fine."""
@@ -124,7 +124,7 @@ class BrowserView:
     async def _serve(self) -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         self._stop = lambda: loop.call_soon_threadsafe(stop.set)
-        feed = PictureFeed(self._reader, self._options)
+        feed = ImageFeed(self._reader, self._options)
         app = Routes(self._access, feed, self._controls, self._options).make_app()
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         try:

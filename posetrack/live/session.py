@@ -32,12 +32,12 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class LivePicture:
+class LiveFrame:
     """One finished frame on its way out.
 
     Attributes:
         frame: With its people.
-        drawn: The picture with people drawn over it, (H, W, 3) uint8 RGB.
+        drawn: The image with people drawn over it, (H, W, 3) uint8 RGB.
         settings: With which it was made.
         stats: Latency and rate so far.
         status: Of the source.
@@ -62,13 +62,13 @@ class LivePicture:
 
 
 class LiveOutput(Protocol):
-    """Takes pictures as they come; it should not wait for anybody."""
+    """Takes images as they come; it should not wait for anybody."""
 
-    def show(self, picture: LivePicture) -> None:
+    def show(self, shown: LiveFrame) -> None:
         """Take a finished frame."""
 
     def close(self) -> None:
-        """No more pictures come; called once, and from another thread while `show` still waits for somebody."""
+        """No more images come; called once, and from another thread while `show` still waits for somebody."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class LiveSession:
         source: Of newest frames.
         build: Makes the pipeline of a recipe, for frames that come one by one.
         controls: What is wanted; may change at any time.
-        outputs: Where pictures go.
+        outputs: Where images go.
     """
 
     def __init__(
@@ -213,11 +213,11 @@ class LiveSession:
                 if renderer is None or renderer.skeleton != finished.skeleton:
                     renderer = Renderer(finished.skeleton)
                 renderer.style = settings.style
-                picture = LivePicture(frame, renderer(frame), settings, stats, self._source.status)
+                shown = LiveFrame(frame, renderer(frame), settings, stats, self._source.status)
                 for output in self._outputs:
                     if self._is_given_up:
                         return
-                    output.show(picture)
+                    output.show(shown)
                 stats = meter.add(time.monotonic() - self._source.started_s - frame.time_s)
         except BaseException as error:  # noqa: BLE001, carried over to the thread of `run`
             self._failure = error
@@ -228,7 +228,7 @@ class LiveSession:
         """Close every output, whatever another one does; the first that fails counts."""
         if thread.is_alive():
             self._is_given_up = True
-            _log.warning("an output waits for somebody who does not take its pictures; closing without it")
+            _log.warning("an output waits for somebody who does not take its images; closing without it")
         for output in self._outputs:
             try:
                 output.close()

@@ -1,4 +1,4 @@
-"""What a viewer is told beside the picture, as values that JSON can carry."""
+"""What a viewer is told beside the image, as values that JSON can carry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from posetrack.frame import UNTRACKED, Instances
 from posetrack.live.controls import TOGGLES, LiveControls, LiveSettings
-from posetrack.live.session import LivePicture
+from posetrack.live.session import LiveFrame
 from posetrack.render import color_of
 from posetrack.video.live import LiveStatus
 
@@ -24,7 +24,7 @@ class StateReader:
     Attributes:
         controls: The settings.
         source: What people call the source.
-        read_status: How the source is doing, also while no pictures come; None takes it from the last picture.
+        read_status: How the source is doing, also while no images come; None takes it from the last image.
         read_recording: Where the recording goes.
     """
 
@@ -33,11 +33,11 @@ class StateReader:
     read_status: Callable[[], LiveStatus] | None = None
     read_recording: Callable[[], Path] | None = None
 
-    def make_state(self, picture: LivePicture | None, *, is_fresh: bool, is_over: bool) -> dict[str, Any]:
+    def make_state(self, shown: LiveFrame | None, *, is_fresh: bool, is_over: bool) -> dict[str, Any]:
         """Describe the session.
 
         Args:
-            picture: The last one.
+            shown: The last one.
             is_fresh: Whether it is recent enough for its rate and latency to hold.
             is_over: Whether the session has ended.
 
@@ -45,15 +45,15 @@ class StateReader:
             Values for `json.dumps`; what is not known is None.
         """
         settings = self.controls.settings
-        measured = picture.stats if picture is not None and is_fresh and picture.stats.fps > 0 else None
+        measured = shown.stats if shown is not None and is_fresh and shown.stats.fps > 0 else None
         recording = self.read_recording() if self.read_recording and settings.is_recording else None
         return {
             "source": self.source,
-            **_describe_frame(picture),
+            **_describe_frame(shown),
             "fps": None if measured is None else _round(measured.fps, 1),
             "latency_p50_ms": None if measured is None else _round(measured.latency_p50_ms, 0),
             "latency_p95_ms": None if measured is None else _round(measured.latency_p95_ms, 0),
-            **_describe_status(self._find_status(picture)),
+            **_describe_status(self._find_status(shown)),
             "toggles": _describe_toggles(settings),
             "recipe": settings.recipe,
             "recipes": list(self.controls.recipes),
@@ -61,14 +61,14 @@ class StateReader:
             "is_over": is_over,
         }
 
-    def _find_status(self, picture: LivePicture | None) -> LiveStatus:
+    def _find_status(self, shown: LiveFrame | None) -> LiveStatus:
         if self.read_status is not None:
             return self.read_status()
-        return LiveStatus() if picture is None else picture.status
+        return LiveStatus() if shown is None else shown.status
 
 
-def _describe_frame(picture: LivePicture | None) -> dict[str, Any]:
-    if picture is None:
+def _describe_frame(shown: LiveFrame | None) -> dict[str, Any]:
+    if shown is None:
         return {
             "index": None,
             "time_s": None,
@@ -77,7 +77,7 @@ def _describe_frame(picture: LivePicture | None) -> dict[str, Any]:
             "people": [],
             "has_dense": False,
         }
-    frame = picture.frame
+    frame = shown.frame
     return {
         "index": frame.index,
         "time_s": _round(frame.time_s, 3),

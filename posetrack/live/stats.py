@@ -1,4 +1,4 @@
-"""How live the live pictures are: latency and rate over the last seconds."""
+"""How live the live images are: latency and rate over the last seconds."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class LiveStats:
     """What was measured over the last 5 seconds.
 
     Attributes:
-        fps: Pictures a second.
-        latency_p50_ms: Half of the pictures were out this long after their capture, or sooner.
+        fps: Images a second.
+        latency_p50_ms: Half of the images were out this long after their capture, or sooner.
         latency_p95_ms: The like for 95 in 100.
     """
 
@@ -27,13 +27,13 @@ class LiveStats:
 
 
 class LiveMeter:
-    """Gathers the moments and latencies of pictures."""
+    """Gathers the moments and latencies of images."""
 
     def __init__(self) -> None:
-        self._pictures: deque[tuple[float, float]] = deque()
+        self._images: deque[tuple[float, float]] = deque()
 
     def add(self, latency_s: float, *, now_s: float | None = None) -> LiveStats:
-        """Count a picture that is out now.
+        """Count an image that is out now.
 
         Args:
             latency_s: From its capture until now.
@@ -43,13 +43,13 @@ class LiveMeter:
             The measures with it.
         """
         now_s = time.monotonic() if now_s is None else now_s
-        self._pictures.append((now_s, latency_s))
-        while now_s - self._pictures[0][0] > _WINDOW_S:
-            self._pictures.popleft()
-        span_s = now_s - self._pictures[0][0]
-        p50, p95 = np.percentile([latency for _, latency in self._pictures], (50, 95))
+        self._images.append((now_s, latency_s))
+        while now_s - self._images[0][0] > _WINDOW_S:
+            self._images.popleft()
+        span_s = now_s - self._images[0][0]
+        p50, p95 = np.percentile([latency for _, latency in self._images], (50, 95))
         return LiveStats(
-            fps=(len(self._pictures) - 1) / span_s if span_s > 0 else 0.0,
+            fps=(len(self._images) - 1) / span_s if span_s > 0 else 0.0,
             latency_p50_ms=1000 * float(p50),
             latency_p95_ms=1000 * float(p95),
         )

@@ -13,26 +13,26 @@ from aiohttp import WSMsgType, web
 
 from posetrack.errors import PoseTrackError
 from posetrack.live.controls import LiveControls
-from posetrack.live.feed import PictureFeed, ViewOptions, make_state_message
+from posetrack.live.feed import ImageFeed, ViewOptions, make_state_message
 
 _COMMANDS = '{"toggle": name}, {"recipe": name}, {"ack": number} or {"watch": true or false}'
-_BOUNDARY = "posetrack-picture"
+_BOUNDARY = "posetrack-image"
 MJPEG_TYPE = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
 """What `stream_mjpeg` sends."""
 
-# Where the machine would buffer megabytes, an old picture is what a slow viewer would see.
+# Where the machine would buffer megabytes, an old image is what a slow viewer would see.
 _SEND_BUFFER_BYTES = 256 * 1024
 
 _log = logging.getLogger(__name__)
 
 
 class PageViewer:
-    """Sends states and pictures to a page, one picture at a time: the next when the page has drawn this one.
+    """Sends states and images to a page, one image at a time: the next when the page has drawn this one.
 
     Args:
         socket: To the page.
         transport: Under the socket; cut where the page does not answer.
-        feed: Of pictures and states.
+        feed: Of images and states.
         controls: What the page's commands change.
         options: When to give up on it.
         wake_up: Set by the feed when there is news.
@@ -42,7 +42,7 @@ class PageViewer:
         self,
         socket: web.WebSocketResponse,
         transport: asyncio.Transport,
-        feed: PictureFeed,
+        feed: ImageFeed,
         controls: LiveControls,
         options: ViewOptions,
         wake_up: asyncio.Event,
@@ -130,11 +130,11 @@ class PageViewer:
 
     async def _send_news(self) -> None:
         if self._is_watching and self._sent_s is None and self._feed.number > self._number:
-            picture = await self._feed.encode_newest()
-            self._number, self._sent_s = picture.number, time.monotonic()
+            shown = await self._feed.encode_newest()
+            self._number, self._sent_s = shown.number, time.monotonic()
             self._state_s, self._num_changes = self._sent_s, self._feed.num_changes
-            await self._socket.send_str(picture.message)
-            await self._socket.send_bytes(picture.jpeg)
+            await self._socket.send_str(shown.message)
+            await self._socket.send_bytes(shown.jpeg)
         elif (
             self._num_changes != self._feed.num_changes
             or time.monotonic() - self._state_s >= self._options.state_every_s
@@ -149,16 +149,16 @@ class PageViewer:
 async def stream_mjpeg(
     response: web.StreamResponse,
     transport: asyncio.Transport,
-    feed: PictureFeed,
+    feed: ImageFeed,
     options: ViewOptions,
     wake_up: asyncio.Event,
 ) -> None:
-    """Send newest pictures as MJPEG until the reader leaves, hangs or the session ends.
+    """Send newest images as MJPEG until the reader leaves, hangs or the session ends.
 
     Args:
         response: Prepared, with `MJPEG_TYPE`.
         transport: Under the response; cut where the reader does not read.
-        feed: Of pictures.
+        feed: Of images.
         options: When to give up on the reader.
         wake_up: Set by the feed when there is news.
     """
@@ -168,10 +168,10 @@ async def stream_mjpeg(
     try:
         while not feed.is_over and not transport.is_closing():
             if feed.number > number:
-                picture = await feed.encode_newest()
-                number = picture.number
+                shown = await feed.encode_newest()
+                number = shown.number
                 async with asyncio.timeout(options.silent_after_s):
-                    await response.write(_make_part(picture.jpeg))
+                    await response.write(_make_part(shown.jpeg))
             await _wait_for(wake_up, options.state_every_s)
     except TimeoutError:
         transport.abort()

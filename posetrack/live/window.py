@@ -14,7 +14,7 @@ import cv2
 from posetrack.errors import PoseTrackError
 from posetrack.frame import ImageArray
 from posetrack.live.controls import LiveControls
-from posetrack.live.session import LivePicture
+from posetrack.live.session import LiveFrame
 
 KEYS = {
     "s": "skeletons",
@@ -33,7 +33,7 @@ _TITLE_EVERY_S = 0.5
 
 
 class Window:
-    """Shows the newest picture; the thread that made it runs `loop`, as Tk asks for.
+    """Shows the newest image; the thread that made it runs `loop`, as Tk asks for.
 
     Args:
         controls: What the keys change.
@@ -53,7 +53,7 @@ class Window:
         self._title = title
         self._stop = stop
         self._lock = Lock()
-        self._newest: LivePicture | None = None
+        self._newest: LiveFrame | None = None
         self._is_over = False
         self._failure: BaseException | None = None
         self._titled_s = 0.0
@@ -66,17 +66,17 @@ class Window:
         self._root.protocol("WM_DELETE_WINDOW", self._end)
         self._root.bind("<Key>", lambda event: self.press(event.keysym))
 
-    def show(self, picture: LivePicture) -> None:
-        """Take a finished picture, from any thread; one that was not drawn yet is replaced."""
+    def show(self, shown: LiveFrame) -> None:
+        """Take a finished image, from any thread; one that was not drawn yet is replaced."""
         with self._lock:
-            self._newest = picture
+            self._newest = shown
 
     def close(self) -> None:
         """End `loop`, from any thread."""
         self._is_over = True
 
     def loop(self) -> None:
-        """Draw pictures until the session ends or the window is closed; on the thread that made the window.
+        """Draw images until the session ends or the window is closed; on the thread that made the window.
 
         Raises:
             BaseException: What drawing raised, or Ctrl-C.
@@ -112,11 +112,11 @@ class Window:
 
     def _draw(self) -> None:
         with self._lock:
-            picture, self._newest = self._newest, None
-        if picture is not None:
-            self._photo = tk.PhotoImage(data=encode_ppm(self._fit(picture.drawn)), format="PPM")
+            shown, self._newest = self._newest, None
+        if shown is not None:
+            self._photo = tk.PhotoImage(data=encode_ppm(self._fit(shown.drawn)), format="PPM")
             self._label.configure(image=self._photo)
-            self._show_numbers(picture)
+            self._show_numbers(shown)
         if self._is_over:
             self._root.quit()
         else:
@@ -126,14 +126,14 @@ class Window:
         self._failure = error
         self._root.quit()
 
-    def _show_numbers(self, picture: LivePicture) -> None:
+    def _show_numbers(self, shown: LiveFrame) -> None:
         now_s = time.monotonic()
         if now_s - self._titled_s > _TITLE_EVERY_S:
             self._titled_s = now_s
-            self._root.title(f"{self._title} - {picture.describe()}")
+            self._root.title(f"{self._title} - {shown.describe()}")
 
     def _fit(self, image: ImageArray) -> ImageArray:
-        """Scale a picture down to the screen."""
+        """Scale an image down to the screen."""
         scale = min(
             1.0,
             0.9 * self._root.winfo_screenwidth() / image.shape[1],
@@ -146,7 +146,7 @@ class Window:
 
 
 def encode_ppm(image: ImageArray) -> bytes:
-    """A picture as PPM, the one format that every Tk reads without help.
+    """An image as PPM, the one format that every Tk reads without help.
 
     Args:
         image: (H, W, 3) uint8 RGB.

@@ -1,1 +1,1 @@
-"""Predictors: one network family each, pictures in, people in picture pixels out."""
+"""Predictors: one network family each, images in, people in image pixels out."""

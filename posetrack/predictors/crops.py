@@ -1,4 +1,4 @@
-"""Pictures and crops in the network's batches, and what comes out of them back at its picture."""
+"""Images and crops in the network's batches, and what comes out of them back at its image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from posetrack.frame import FloatArray, ImageArray, Instances
 def predict_by_size(
     predict: Callable[[list[ImageArray]], list[Instances]], images: Sequence[ImageArray]
 ) -> list[Instances]:
-    """Call a network with pictures of any sizes; those of one size in a row go through as one batch."""
+    """Call a network with images of any sizes; those of one size in a row go through as one batch."""
     people: list[Instances] = []
     for _, same_size in groupby(images, key=lambda image: image.shape):
         people += predict(list(same_size))
@@ -28,7 +28,7 @@ def to_batch(images: ImageArray, device: torch.device) -> Tensor:
 
 
 def split_batches(crops: Sequence[ImageArray], batch_crops: int) -> Iterator[ImageArray]:
-    """Join the crops (N, H, W, 3) of several pictures, and cut them into batches of at most so many."""
+    """Join the crops (N, H, W, 3) of several images, and cut them into batches of at most so many."""
     together = np.concatenate(crops) if crops else np.zeros((0, 1, 1, 3), np.uint8)
     for start in range(0, len(together), batch_crops):
         yield together[start : start + batch_crops]
@@ -43,8 +43,8 @@ def join_poses(
     return np.concatenate(points), np.concatenate(scores)
 
 
-def split_by_picture(rows: FloatArray, boxes_xyxy: Sequence[FloatArray]) -> list[FloatArray]:
-    """Split rows, one for each box of all pictures, into those of each picture."""
-    # Ends of each picture's rows; what np.split leaves after the last of them is empty.
+def split_by_image(rows: FloatArray, boxes_xyxy: Sequence[FloatArray]) -> list[FloatArray]:
+    """Split rows, one for each box of all images, into those of each image."""
+    # Ends of each image's rows; what np.split leaves after the last of them is empty.
     ends = np.cumsum([len(boxes) for boxes in boxes_xyxy], dtype=np.int64)
     return np.split(rows, ends)[:-1]

@@ -1,12 +1,12 @@
-"""Pictures resized and crops cut on the device that computes: what `posetrack.geometry` does by OpenCV.
+"""Images resized and crops cut on the device that computes: what `posetrack.geometry` does by OpenCV.
 
-On a GPU pictures go up once, as bytes; on a CPU OpenCV is faster. Area averages and bilinear crops are the same
+On a GPU images go up once, as bytes; on a CPU OpenCV is faster. Area averages and bilinear crops are the same
 step here: along each axis a result is a weighted sum of a few neighbouring pixels (its taps). Pixels are
-gathered from one flat list, so that crops of pictures of different sizes share a call, and bytes become floats
-only where they are used; `grid_sample` would want all pictures of one size, as floats, and one a crop.
+gathered from one flat list, so that crops of images of different sizes share a call, and bytes become floats
+only where they are used; `grid_sample` would want all images of one size, as floats, and one a crop.
 
 Measured on frames of docs/media/street.mp4 against OpenCV 5.0: crops differ by 0.006 grey levels in the mean,
-reduced pictures by nothing, except that OpenCV rounds halves up when it halves both sides exactly (0.12), and
+reduced images by nothing, except that OpenCV rounds halves up when it halves both sides exactly (0.12), and
 enlarged ones by 0.07; never by more than 1. OpenCV 4.9 places crops to 1/32 pixel only: 0.05 in the mean, 4 at
 most, on the same frames.
 """
@@ -32,25 +32,25 @@ FloatTable = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class UploadedPictures:
-    """Pictures on a device.
+class UploadedImages:
+    """Images on a device.
 
     Attributes:
-        pixels: (P, 3) uint8, those of all pictures one after the other, row by row.
-        sizes_wh: Width and height of each picture in pixels.
+        pixels: (P, 3) uint8, those of all images one after the other, row by row.
+        sizes_wh: Width and height of each image in pixels.
     """
 
     pixels: Tensor
     sizes_wh: tuple[tuple[int, int], ...]
 
 
-class DevicePictures:
-    """Takes pictures to a device, and need not take one twice that several networks look at.
+class DeviceImages:
+    """Takes images to a device, and need not take one twice that several networks look at.
 
     Args:
         device: Where to; on `cpu` this is a copy, for tests.
-        remembered: How many of the last pictures stay on the device for the next who asks. Whoever wants any
-            promises that pictures do not change once they were seen: a picture is known by the array that it
+        remembered: How many of the last images stay on the device for the next who asks. Whoever wants any
+            promises that images do not change once they were seen: an image is known by the array that it
             is, not by what is in it.
     """
 
@@ -58,8 +58,8 @@ class DevicePictures:
         self.device = device
         self._recent: deque[tuple[weakref.ref[ImageArray], Tensor]] = deque(maxlen=remembered)
 
-    def upload(self, images: Sequence[ImageArray]) -> UploadedPictures:
-        """Start copying pictures, on the current stream; what is queued there later finds them.
+    def upload(self, images: Sequence[ImageArray]) -> UploadedImages:
+        """Start copying images, on the current stream; what is queued there later finds them.
 
         Args:
             images: (H, W, 3) uint8, of any sizes.
@@ -67,8 +67,8 @@ class DevicePictures:
         pixels = [self._upload(image) for image in images]
         sizes_wh = tuple((image.shape[1], image.shape[0]) for image in images)
         if not pixels:
-            return UploadedPictures(torch.zeros(0, 3, dtype=torch.uint8, device=self.device), ())
-        return UploadedPictures(pixels[0] if len(pixels) == 1 else torch.cat(pixels), sizes_wh)
+            return UploadedImages(torch.zeros(0, 3, dtype=torch.uint8, device=self.device), ())
+        return UploadedImages(pixels[0] if len(pixels) == 1 else torch.cat(pixels), sizes_wh)
 
     def _upload(self, image: ImageArray) -> Tensor:
         """(H, W, 3) -> (H * W, 3) on the device."""
@@ -84,21 +84,21 @@ class DevicePictures:
         return pixels
 
 
-def take_pictures(device: torch.device, shared: DevicePictures | None) -> DevicePictures | None:
-    """The pictures that predictors share; else, on a GPU, some of one's own, and none on a CPU."""
-    return shared or (DevicePictures(device) if device.type == "cuda" else None)
+def take_images(device: torch.device, shared: DeviceImages | None) -> DeviceImages | None:
+    """The images that predictors share; else, on a GPU, some of one's own, and none on a CPU."""
+    return shared or (DeviceImages(device) if device.type == "cuda" else None)
 
 
 @torch.inference_mode()
-def resize_pictures(
-    pictures: UploadedPictures, longest_side_px: int, multiple_px: int, *, fill: int = 0
+def resize_images(
+    uploaded: UploadedImages, longest_side_px: int, multiple_px: int, *, fill: int = 0
 ) -> tuple[Tensor, tuple[float, float]]:
-    """Scale pictures of one size to a longest side and pad them right and below.
+    """Scale images of one size to a longest side and pad them right and below.
 
     As `posetrack.geometry.resize_to_multiple` does.
 
     Args:
-        pictures: B pictures, B > 0, all of one size.
+        uploaded: B images, B > 0, all of one size.
         longest_side_px: Longest side of the result, a multiple of `multiple_px`.
         multiple_px: Both sides of the result are multiples of it.
         fill: Grey level of the padding; 0 is black.
@@ -107,21 +107,21 @@ def resize_pictures(
         (B, 3, H, W) uint8, channels last in memory; and the width and height in pixels inside the padding.
 
     Raises:
-        ValueError: The pictures differ in size.
+        ValueError: The images differ in size.
     """
-    if len(set(pictures.sizes_wh)) != 1:
-        raise ValueError(f"pictures of one size are resized together; got {set(pictures.sizes_wh)}")
-    width, height = pictures.sizes_wh[0]
-    B = len(pictures.sizes_wh)
+    if len(set(uploaded.sizes_wh)) != 1:
+        raise ValueError(f"images of one size are resized together; got {set(uploaded.sizes_wh)}")
+    width, height = uploaded.sizes_wh[0]
+    B = len(uploaded.sizes_wh)
     new_wh, padded_wh = fit_to_multiple((width, height), longest_side_px, multiple_px)
     if longest_side_px < max(width, height):
-        images = pictures.pixels.view(B, height, width, 3)
+        images = uploaded.pixels.view(B, height, width, 3)
         for _ in range(count_halvings((width, height), new_wh)):
             images = _halve(images)
         whole = _stack(images, np.tile([float(side) for side in images.shape[2:0:-1]], (B, 1)))
         resized = _round(_average(whole, np.tile([float(side) for side in new_wh], (B, 1))))
     else:
-        images = pictures.pixels.view(B, height, width, 3).permute(0, 3, 1, 2).float()
+        images = uploaded.pixels.view(B, height, width, 3).permute(0, 3, 1, 2).float()
         enlarged = F.interpolate(images, new_wh[::-1], mode="bilinear", align_corners=False)
         resized = _round(enlarged).permute(0, 2, 3, 1)
     pad_right, pad_below = padded_wh[0] - new_wh[0], padded_wh[1] - new_wh[1]
@@ -131,25 +131,25 @@ def resize_pictures(
 
 @torch.inference_mode()
 def cut_crops(
-    pictures: UploadedPictures, boxes_xyxy: Sequence[FloatArray], size_wh: tuple[int, int], *, batch_crops: int
+    uploaded: UploadedImages, boxes_xyxy: Sequence[FloatArray], size_wh: tuple[int, int], *, batch_crops: int
 ) -> Iterator[Tensor]:
-    """Cut boxes out of pictures, each resampled to one size; black outside the picture.
+    """Cut boxes out of images, each resampled to one size; black outside the image.
 
-    As `posetrack.geometry.crop_boxes` does, for boxes of several pictures at once.
+    As `posetrack.geometry.crop_boxes` does, for boxes of several images at once.
 
     Args:
-        pictures: The pictures, of any sizes.
-        boxes_xyxy: For each picture its boxes (N, 4), pixels.
+        uploaded: The images, of any sizes.
+        boxes_xyxy: For each image its boxes (N, 4), pixels.
         size_wh: Width and height of the crops in pixels.
         batch_crops: Most crops at once.
 
     Yields:
         (B, 3, height, width) uint8, channels last in memory, B from 1 to `batch_crops`: all boxes of the first
-        picture, then those of the second and so on.
+        image, then those of the second and so on.
     """
-    first_pixels = np.cumsum([0, *(width * height for width, height in pictures.sizes_wh)])[:-1]
+    first_pixels = np.cumsum([0, *(width * height for width, height in uploaded.sizes_wh)])[:-1]
     rows = [np.zeros((0, _PLAN_COLUMNS))]
-    for image_wh, first_pixel, boxes in zip(pictures.sizes_wh, first_pixels, boxes_xyxy, strict=True):
+    for image_wh, first_pixel, boxes in zip(uploaded.sizes_wh, first_pixels, boxes_xyxy, strict=True):
         plan = plan_crops(image_wh, boxes, size_wh)
         starts = first_pixel + plan.parts_xyxy[:, 1] * image_wh[0] + plan.parts_xyxy[:, 0]
         part_wh = plan.parts_xyxy[:, 2:] - plan.parts_xyxy[:, :2]
@@ -158,7 +158,7 @@ def cut_crops(
         rows.append(np.column_stack(columns))
     plans = np.concatenate(rows)
     for first in range(0, len(plans), batch_crops):
-        yield _cut(pictures.pixels, plans[first : first + batch_crops], size_wh)
+        yield _cut(uploaded.pixels, plans[first : first + batch_crops], size_wh)
 
 
 _PLAN_COLUMNS = 11

@@ -10,30 +10,30 @@ import torch.nn.functional as F  # noqa: N812, the name that torch's own documen
 from torch import Tensor
 
 from models.data.crop import DoubleArray, invert_matrices
-from posetrack.predictors.device_images import UploadedPictures
+from posetrack.predictors.device_images import UploadedImages
 
 
 @torch.inference_mode()
-def warp_crops(pictures: UploadedPictures, matrices: Sequence[DoubleArray], size_wh: tuple[int, int]) -> Tensor:
-    """Cut regions out of pictures, linear between pixels, black outside.
+def warp_crops(uploaded: UploadedImages, matrices: Sequence[DoubleArray], size_wh: tuple[int, int]) -> Tensor:
+    """Cut regions out of images, linear between pixels, black outside.
 
     Within 2 grey levels of OpenCV, which places samples on 1/32 of a pixel.
 
     Args:
-        pictures: The pictures, of any sizes.
-        matrices: For each picture the maps (N, 2, 3) from it to its crops.
+        uploaded: The images, of any sizes.
+        matrices: For each image the maps (N, 2, 3) from it to its crops.
         size_wh: Width and height of the crops in pixels.
 
     Returns:
-        (B, 3, height, width) uint8, channels last in memory: all crops of the first picture, then those of the
+        (B, 3, height, width) uint8, channels last in memory: all crops of the first image, then those of the
         second and so on.
     """
-    device = pictures.pixels.device
+    device = uploaded.pixels.device
     width, height = size_wh
     crops = [torch.zeros(0, 3, height, width, dtype=torch.uint8, device=device)]
     first = 0
-    for (image_w, image_h), maps in zip(pictures.sizes_wh, matrices, strict=True):
-        pixels = pictures.pixels[first : first + image_w * image_h]
+    for (image_w, image_h), maps in zip(uploaded.sizes_wh, matrices, strict=True):
+        pixels = uploaded.pixels[first : first + image_w * image_h]
         first += image_w * image_h
         if not len(maps):
             continue
@@ -45,7 +45,7 @@ def warp_crops(pictures: UploadedPictures, matrices: Sequence[DoubleArray], size
         from_grid = np.array([[width / 2, 0, (width - 1) / 2], [0, height / 2, (height - 1) / 2], [0, 0, 1]])
         theta = torch.from_numpy((to_grid @ inverse @ from_grid)[:, :2].astype(np.float32)).to(device)
         grid = F.affine_grid(theta, [len(maps), 3, height, width], align_corners=False)
-        # A view of one picture for all its crops: nothing is copied.
+        # A view of one image for all its crops: nothing is copied.
         sampled = F.grid_sample(image.expand(len(maps), -1, -1, -1), grid, align_corners=False)
         crops.append(sampled.round_().to(torch.uint8))
     return torch.cat(crops).contiguous(memory_format=torch.channels_last)

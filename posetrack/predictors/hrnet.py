@@ -1,4 +1,4 @@
-"""HRNet and SimpleBaseline behind pictures: the pose of one person a box."""
+"""HRNet and SimpleBaseline behind images: the pose of one person a box."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.backbones.imagenet import PictureNetwork
+from models.backbones.imagenet import ImageNetwork
 from models.data.crop import (
     DoubleArray,
     compute_region_areas,
@@ -23,8 +23,8 @@ from models.hrnet.codec import HeatmapCoding, average_flipped, decode_heatmaps
 from models.hrnet.recipe import NetworkRecipe, make_network
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray
-from posetrack.predictors.crops import join_poses, split_batches, split_by_picture, to_batch
-from posetrack.predictors.device_images import DevicePictures, take_pictures
+from posetrack.predictors.crops import join_poses, split_batches, split_by_image, to_batch
+from posetrack.predictors.device_images import DeviceImages, take_images
 from posetrack.predictors.device_warp import warp_crops
 from posetrack.skeleton import Skeleton
 from posetrack.weights.store import load_weights
@@ -61,7 +61,7 @@ class HRNetPredictor:
         compute: What the network runs on.
         config: Which network, and how it is asked.
         skeleton: The keypoints that it was trained for.
-        pictures: Takes the pictures to the device, for crops to be cut there; predictors may share it. Without,
+        device_images: Takes images to the device, for crops to be cut there; predictors may share it. Without,
             a GPU gets one of its own, and on a CPU OpenCV cuts.
 
     Raises:
@@ -74,30 +74,30 @@ class HRNetPredictor:
         compute: Compute,
         config: TopDownConfig,
         skeleton: Skeleton,
-        pictures: DevicePictures | None = None,
+        device_images: DeviceImages | None = None,
     ) -> None:
         network = make_network(NetworkRecipe(config.network), skeleton.num_keypoints).eval()
         load_weights(network, config.weights)
         width, height = config.coding.input_wh
         # Sides that differ stand for any size.
         example = torch.zeros(1, 3, height, width, dtype=torch.uint8)
-        self._network = compute.make_engine(PictureNetwork(network), name=config.network, example=example)
+        self._network = compute.make_engine(ImageNetwork(network), name=config.network, example=example)
         self._device = compute.device
         self._config = config
         self._skeleton = skeleton
-        self._pictures = take_pictures(compute.device, pictures)
+        self._device_images = take_images(compute.device, device_images)
 
     def __call__(
         self, images: Sequence[ImageArray], boxes_xyxy: Sequence[FloatArray]
     ) -> list[tuple[FloatArray, FloatArray]]:
-        """Estimate the pose in each box; crops of all pictures share the network's batches.
+        """Estimate the pose in each box; crops of all images share the network's batches.
 
         Args:
             images: (H, W, 3) uint8 RGB.
-            boxes_xyxy: For each picture its boxes (N, 4), pixels.
+            boxes_xyxy: For each image its boxes (N, 4), pixels.
 
         Returns:
-            For each picture keypoints (N, K, 2) in its pixels, and their scores (N, K), heights of the peaks
+            For each image keypoints (N, K, 2) in its pixels, and their scores (N, K), heights of the peaks
             cut to 0..1.
         """
         matrices = [self._place(boxes) for boxes in boxes_xyxy]
@@ -105,31 +105,31 @@ class HRNetPredictor:
         points, scores = join_poses(poses, self._skeleton.num_keypoints)
         inverse = invert_matrices(np.concatenate([np.zeros((0, 2, 3)), *matrices]))
         found = transform_points(points, inverse) + _HALF_PIXEL
-        return list(zip(split_by_picture(found, boxes_xyxy), split_by_picture(scores, boxes_xyxy), strict=True))
+        return list(zip(split_by_image(found, boxes_xyxy), split_by_image(scores, boxes_xyxy), strict=True))
 
     def measure_regions(self, boxes_xyxy: FloatArray) -> FloatArray:
-        """The areas (N,) in px^2 of the parts of a picture that are cut out for boxes (N, 4)."""
+        """The areas (N,) in px^2 of the parts of an image that are cut out for boxes (N, 4)."""
         return compute_region_areas(boxes_xyxy, self._config.coding.input_wh, 1 + self._config.margin)
 
     def _place(self, boxes_xyxy: FloatArray) -> DoubleArray:
-        """The maps (N, 2, 3) from picture to crop, both counted from the centre of their first pixel."""
+        """The maps (N, 2, 3) from image to crop, both counted from the centre of their first pixel."""
         size_wh = self._config.coding.input_wh
         centres, widths = fit_boxes(boxes_xyxy - _HALF_PIXEL, size_wh, 1 + self._config.margin)
         return make_crop_matrices(centres, widths, size_wh, is_unbiased=self._config.coding.kind == "udp")
 
     def _cut(self, images: Sequence[ImageArray], matrices: Sequence[DoubleArray]) -> list[Tensor]:
-        """The crops of all pictures, in batches for the network."""
+        """The crops of all images, in batches for the network."""
         size_wh = self._config.coding.input_wh
-        if self._pictures is None:
+        if self._device_images is None:
             crops = [
                 np.stack([crop_image(image, matrix, size_wh) for matrix in maps])
                 for image, maps in zip(images, matrices, strict=True)
                 if len(maps)
             ]
             return [to_batch(batch, self._device) for batch in split_batches(crops, self._config.batch_crops)]
-        # A picture without people stays where it is.
+        # An image without people stays where it is.
         seen = [(image, maps) for image, maps in zip(images, matrices, strict=True) if len(maps)]
-        uploaded = self._pictures.upload([image for image, _ in seen])
+        uploaded = self._device_images.upload([image for image, _ in seen])
         crops_there = warp_crops(uploaded, [maps for _, maps in seen], size_wh)
         size = self._config.batch_crops
         return [crops_there[start : start + size] for start in range(0, len(crops_there), size)]

@@ -1,4 +1,4 @@
-"""MoveNet behind pictures: multipose finds people, thunder refines one person a crop."""
+"""MoveNet behind images: multipose finds people, thunder refines one person a crop."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from posetrack.compute import Compute
 from posetrack.errors import WeightsError
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.geometry import crop_boxes, expand_boxes, uncrop_points
-from posetrack.predictors.crops import join_poses, predict_by_size, split_batches, split_by_picture, to_batch
-from posetrack.predictors.device_images import DevicePictures, cut_crops, take_pictures
+from posetrack.predictors.crops import join_poses, predict_by_size, split_batches, split_by_image, to_batch
+from posetrack.predictors.device_images import DeviceImages, cut_crops, take_images
 from posetrack.predictors.resize import make_resizer
 from posetrack.skeleton import COCO_17
 from trackers.nms import box_nms, oks_nms
@@ -31,15 +31,15 @@ _EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
 
 
 class MultiposePredictor:
-    """People of whole pictures: boxes and keypoints from one network.
+    """People of whole images: boxes and keypoints from one network.
 
     Args:
         compute: What the network runs on.
         longest_side_px: Longest side of the network's input, a multiple of 32.
         score_threshold: People below this score are left out.
-        nms_iou: Of two boxes that overlap more than this, the surer stays.
-        nms_oks: Of two poses more alike than this, the surer stays.
-        pictures: Takes the pictures to the device, to be resized there; predictors may share it. Without, a GPU
+        nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
+        nms_oks: Of two poses more alike than this, the higher-scoring one stays.
+        device_images: Takes images to the device, to be resized there; predictors may share it. Without, a GPU
             gets one of its own, and on a CPU OpenCV resizes.
 
     Raises:
@@ -55,22 +55,22 @@ class MultiposePredictor:
         score_threshold: float,
         nms_iou: float,
         nms_oks: float,
-        pictures: DevicePictures | None = None,
+        device_images: DeviceImages | None = None,
     ) -> None:
         self._network = _load(MOVENET_MULTIPOSE, "movenet-multipose", compute)
-        self._resize = make_resizer(compute.device, longest_side_px, pictures)
+        self._resize = make_resizer(compute.device, longest_side_px, device_images)
         self._score_threshold = score_threshold
         self._nms_iou = nms_iou
         self._nms_oks = nms_oks
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
-        """Find the people in each picture.
+        """Find the people in each image.
 
         Args:
             images: (H, W, 3) uint8 RGB, of any sizes; those of one size in a row go through as one batch.
 
         Returns:
-            For each picture boxes, box scores, keypoints and their scores, in its own pixels.
+            For each image boxes, box scores, keypoints and their scores, in its own pixels.
         """
         return predict_by_size(self._predict, images)
 
@@ -79,7 +79,7 @@ class MultiposePredictor:
         batch, inner_wh = self._resize(images)
         decoded = decode_multiple(self._network(batch), self._score_threshold)
         height, width = images[0].shape[:2]
-        # Relative to the padded input -> pixels of the picture.
+        # Relative to the padded input -> pixels of the image.
         scale_xy = np.array(
             [batch.shape[3] / inner_wh[0] * width, batch.shape[2] / inner_wh[1] * height], np.float32
         )
@@ -107,9 +107,9 @@ class ThunderPredictor:
 
     Args:
         compute: What the network runs on.
-        margin: Share added to the longer side of each box before it is cut out as a square.
+        margin: Fraction added to the longer side of each box before it is cut out as a square.
         batch_crops: Most crops in one call of the network.
-        pictures: Takes the pictures to the device, for crops to be cut there; predictors may share it. Without,
+        device_images: Takes images to the device, for crops to be cut there; predictors may share it. Without,
             a GPU gets one of its own, and on a CPU OpenCV cuts.
 
     Raises:
@@ -118,25 +118,25 @@ class ThunderPredictor:
     """
 
     def __init__(
-        self, compute: Compute, *, margin: float, batch_crops: int, pictures: DevicePictures | None = None
+        self, compute: Compute, *, margin: float, batch_crops: int, device_images: DeviceImages | None = None
     ) -> None:
         self._network = _load(MOVENET_THUNDER, "movenet-thunder", compute)
         self._device = compute.device
-        self._pictures = take_pictures(compute.device, pictures)
+        self._device_images = take_images(compute.device, device_images)
         self._margin = margin
         self._batch_crops = batch_crops
 
     def __call__(
         self, images: Sequence[ImageArray], boxes_xyxy: Sequence[FloatArray]
     ) -> list[tuple[FloatArray, FloatArray]]:
-        """Estimate the pose in each box; crops of all pictures share the network's batches.
+        """Estimate the pose in each box; crops of all images share the network's batches.
 
         Args:
             images: (H, W, 3) uint8 RGB.
-            boxes_xyxy: For each picture its boxes (N, 4), pixels.
+            boxes_xyxy: For each image its boxes (N, 4), pixels.
 
         Returns:
-            For each picture keypoints (N, K, 2) in its pixels, and their scores (N, K).
+            For each image keypoints (N, K, 2) in its pixels, and their scores (N, K).
         """
         squares = [expand_boxes(boxes, self._margin, aspect_wh=1.0) for boxes in boxes_xyxy]
         poses = [self._predict(batch) for batch in self._cut(images, squares)]
@@ -144,21 +144,21 @@ class ThunderPredictor:
         return [
             (uncrop_points(xy, boxes), score)
             for xy, score, boxes in zip(
-                split_by_picture(points, squares), split_by_picture(scores, squares), squares, strict=True
+                split_by_image(points, squares), split_by_image(scores, squares), squares, strict=True
             )
         ]
 
     def _cut(self, images: Sequence[ImageArray], squares: Sequence[FloatArray]) -> Iterator[Tensor]:
-        """The crops of all pictures, in batches for the network."""
+        """The crops of all images, in batches for the network."""
         size_wh = (_THUNDER_SIZE_PX, _THUNDER_SIZE_PX)
-        if self._pictures is None:
+        if self._device_images is None:
             crops = [crop_boxes(image, boxes, size_wh) for image, boxes in zip(images, squares, strict=True)]
             for batch in split_batches(crops, self._batch_crops):
                 yield to_batch(batch, self._device)
             return
-        # A picture without people stays where it is.
+        # An image without people stays where it is.
         seen = [(image, boxes) for image, boxes in zip(images, squares, strict=True) if len(boxes)]
-        uploaded = self._pictures.upload([image for image, _ in seen])
+        uploaded = self._device_images.upload([image for image, _ in seen])
         yield from cut_crops(uploaded, [boxes for _, boxes in seen], size_wh, batch_crops=self._batch_crops)
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The R-CNN family behind pictures: stages, each on an engine, with proposals and regions in between."""
+"""The R-CNN family behind images: stages, each on an engine, with proposals and regions in between."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from models.rcnn.recipe import NETWORKS, make_rcnn
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.predictors.crops import predict_by_size
-from posetrack.predictors.device_images import DevicePictures
+from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.resize import make_resizer
 from posetrack.skeleton import Skeleton
 from posetrack.weights.store import load_weights
@@ -29,7 +29,7 @@ _EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
 
 
 class RCNNPredictor:
-    """People of whole pictures: boxes from a two-stage network, and masks and keypoints if it has them.
+    """People of whole images: boxes from a two-stage network, and masks and keypoints if it has them.
 
     Args:
         compute: What the network runs on.
@@ -38,8 +38,8 @@ class RCNNPredictor:
         skeleton: The keypoints that it was trained for, if it has them.
         longest_side_px: Longest side of the network's input, a multiple of 32.
         score_threshold: People below this score are left out.
-        nms_iou: Of two boxes that overlap more than this, the surer stays.
-        pictures: Takes the pictures to the device, to be resized there; predictors may share it. Without, a GPU
+        nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
+        device_images: Takes images to the device, to be resized there; predictors may share it. Without, a GPU
             gets one of its own, and on a CPU OpenCV resizes.
 
     Raises:
@@ -57,7 +57,7 @@ class RCNNPredictor:
         longest_side_px: int,
         score_threshold: float,
         nms_iou: float,
-        pictures: DevicePictures | None = None,
+        device_images: DeviceImages | None = None,
     ) -> None:
         config = replace(
             NETWORKS[network],
@@ -75,16 +75,16 @@ class RCNNPredictor:
             engine = compute.make_engine(part, name=f"{network}-{name}", example=regions)
             self._parts[name] = partial(_run, engine)
         self._network.to(compute.device)
-        self._resize = make_resizer(compute.device, longest_side_px, pictures, fill=CANVAS_COLOR)
+        self._resize = make_resizer(compute.device, longest_side_px, device_images, fill=CANVAS_COLOR)
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
-        """Find the people in each picture.
+        """Find the people in each image.
 
         Args:
             images: (H, W, 3) uint8 RGB, of any sizes; those of one size in a row go through as one batch.
 
         Returns:
-            For each picture boxes and box scores, best first, in its own pixels; masks and keypoints where the
+            For each image boxes and box scores, best first, in its own pixels; masks and keypoints where the
             network has them.
         """
         return predict_by_size(self._predict, images)
@@ -106,14 +106,14 @@ def _run(engine: Engine, regions: Tensor) -> tuple[Tensor, ...]:
 
 
 def _convert(people: dict[str, Tensor], scale_xy: Tensor, image_wh: tuple[int, int]) -> Instances:
-    """What was found in the network's input, in the picture's pixels; of several classes people alone."""
+    """What was found in the network's input, in the image's pixels; of several classes people alone."""
     is_person = people["labels"] == PERSON_LABEL
     people = {name: column[is_person] for name, column in people.items()}
     boxes = people["boxes"] * scale_xy.repeat(2)
     masks = None
     if "masks" in people:
         masks = np.zeros((len(boxes), image_wh[1], image_wh[0]), bool)
-        # One after another: a hundred of them at a picture's size are much memory.
+        # One after another: a hundred of them at an image's size are much memory.
         for i, mask in enumerate(masks):
             mask[:] = decode_masks(people["masks"][i : i + 1], boxes[i : i + 1], image_wh)[0].cpu().numpy()
     has_keypoints = "keypoints" in people

@@ -1,4 +1,4 @@
-"""HigherHRNet and SWAHR behind pictures: everyone's pose in one pass, from heatmaps and tags."""
+"""HigherHRNet and SWAHR behind images: everyone's pose in one pass, from heatmaps and tags."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.backbones.imagenet import PictureNetwork
+from models.backbones.imagenet import ImageNetwork
 from models.data.crop import crop_image
 from models.swahr.aggregate import predict_maps
 from models.swahr.codec import DecodeConfig, decode_people
-from models.swahr.pictures import PictureView, map_to_picture, plan_views
+from models.swahr.images import ImageView, map_to_image, plan_views
 from models.swahr.variants import NETWORKS, make_swahr_network
 from posetrack.compute import Compute
 from posetrack.frame import ImageArray, Instances
 from posetrack.predictors.crops import predict_by_size, to_batch
-from posetrack.predictors.device_images import DevicePictures, take_pictures
+from posetrack.predictors.device_images import DeviceImages, take_images
 from posetrack.predictors.device_warp import warp_crops
 from posetrack.skeleton import Skeleton
 from posetrack.weights.store import load_weights
@@ -26,7 +26,7 @@ from trackers.oks import box_around_keypoints
 
 # Stands for every size that the networks take.
 _EXAMPLE = torch.zeros(1, 3, 64, 128, dtype=torch.uint8)
-# How far a person reaches beyond their outer keypoints, as a share of these keypoints' extent.
+# How far a person reaches beyond their outer keypoints, as a fraction of these keypoints' extent.
 _BOX_MARGIN = 0.2
 # Networks learn pixels as COCO counts them, from the middle of the first; frames count from its corner.
 _HALF_PIXEL = np.float32(0.5)
@@ -39,9 +39,9 @@ class BottomUpConfig:
     Attributes:
         network: A key of `models.swahr.variants.NETWORKS`.
         weights: Name of weights, or the path of a file.
-        shorter_side_px: Length of the pictures' shorter side in the network's input.
+        shorter_side_px: Length of the images' shorter side in the network's input.
         scales: Of the input, at which maps are averaged; 1 is among them.
-        is_flip_tested: Whether to average over the mirrored picture, which takes twice as long.
+        is_flip_tested: Whether to average over the mirrored image, which takes twice as long.
         score_threshold: People whose mean keypoint score is lower are left out.
         decode: How maps become people.
     """
@@ -56,13 +56,13 @@ class BottomUpConfig:
 
 
 class BottomUpPredictor:
-    """People of whole pictures: keypoints from one network, and boxes around them.
+    """People of whole images: keypoints from one network, and boxes around them.
 
     Args:
         compute: What the network runs on.
         config: Which network, and how it is asked.
         skeleton: The keypoints that it was trained for.
-        pictures: Takes the pictures to the device, to be resized there; predictors may share it. Without, a GPU
+        device_images: Takes images to the device, to be resized there; predictors may share it. Without, a GPU
             gets one of its own, and on a CPU OpenCV resizes.
 
     Raises:
@@ -75,25 +75,25 @@ class BottomUpPredictor:
         compute: Compute,
         config: BottomUpConfig,
         skeleton: Skeleton,
-        pictures: DevicePictures | None = None,
+        device_images: DeviceImages | None = None,
     ) -> None:
         network = make_swahr_network(NETWORKS[config.network], skeleton.num_keypoints).eval()
         load_weights(network, config.weights)
         network.remove_scale_maps()
-        self._network = compute.make_engine(PictureNetwork(network), name=config.network, example=_EXAMPLE)
+        self._network = compute.make_engine(ImageNetwork(network), name=config.network, example=_EXAMPLE)
         self._device = compute.device
-        self._pictures = take_pictures(compute.device, pictures)
+        self._device_images = take_images(compute.device, device_images)
         self._config = config
         self._skeleton = skeleton
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
-        """Find the people in each picture.
+        """Find the people in each image.
 
         Args:
             images: (H, W, 3) uint8 RGB, of any sizes; those of one size in a row go through as one batch.
 
         Returns:
-            For each picture boxes, box scores (the mean keypoint score), keypoints and their scores, surest
+            For each image boxes, box scores (the mean keypoint score), keypoints and their scores, best
             person first, in its own pixels.
         """
         return predict_by_size(self._predict, images)
@@ -116,7 +116,7 @@ class BottomUpPredictor:
         for decoded in found:
             rows = np.argsort(-decoded.scores, kind="stable")
             rows = rows[decoded.scores[rows] >= config.score_threshold]
-            points = map_to_picture(decoded.keypoints_xy[rows], map_wh, image_wh) + _HALF_PIXEL
+            points = map_to_image(decoded.keypoints_xy[rows], map_wh, image_wh) + _HALF_PIXEL
             scores = decoded.keypoint_scores[rows]
             people.append(
                 Instances(
@@ -128,10 +128,10 @@ class BottomUpPredictor:
             )
         return people
 
-    def _view(self, images: list[ImageArray], view: PictureView) -> Tensor:
-        """Pictures of one size at one scale, (B, 3, H, W) uint8."""
-        if self._pictures is None:
+    def _view(self, images: list[ImageArray], view: ImageView) -> Tensor:
+        """Images of one size at one scale, (B, 3, H, W) uint8."""
+        if self._device_images is None:
             resized = [crop_image(image, view.matrix, view.size_wh) for image in images]
             return to_batch(np.stack(resized), self._device)
         matrices = [view.matrix[None]] * len(images)
-        return warp_crops(self._pictures.upload(images), matrices, view.size_wh)
+        return warp_crops(self._device_images.upload(images), matrices, view.size_wh)

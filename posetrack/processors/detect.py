@@ -11,15 +11,15 @@ from posetrack.frame import Frame, ImageArray, Instances
 from posetrack.pipeline import FrameProcessor
 
 Detector = Callable[[Sequence[ImageArray]], list[Instances]]
-"""Pictures in; for each the people in it, with `boxes_xyxy` and `box_scores` at least."""
+"""Images in; for each the people in it, with `boxes_xyxy` and `box_scores` at least."""
 
 
 def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> FrameProcessor:
     """Make the processor that finds people.
 
     Args:
-        detector: Called with up to `batch_frames` pictures at once.
-        batch_frames: Pictures held back for one call, and the frames between them.
+        detector: Called with up to `batch_frames` images at once.
+        batch_frames: Images held back for one call, and the frames between them.
         det_every: Look for people in each so many-th frame; in the others nobody is found, and it is the
             tracker that moves the people of the frame before along.
 

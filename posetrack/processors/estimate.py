@@ -11,14 +11,14 @@ from posetrack.frame import FloatArray, Frame, ImageArray
 from posetrack.pipeline import FrameProcessor
 
 PoseEstimator = Callable[[Sequence[ImageArray], Sequence[FloatArray]], list[tuple[FloatArray, FloatArray]]]
-"""Pictures and the boxes (N, 4) of each in; for each picture keypoints (N, K, 2) and scores (N, K)."""
+"""Images and the boxes (N, 4) of each in; for each image keypoints (N, K, 2) and scores (N, K)."""
 
 
 def estimate(estimator: PoseEstimator, *, batch_crops: int, batch_frames: int) -> FrameProcessor:
     """Make the processor that estimates poses in boxes.
 
     Args:
-        estimator: Called with the pictures and boxes of several frames at once.
+        estimator: Called with the images and boxes of several frames at once.
         batch_crops: Boxes that are enough for one call.
         batch_frames: Frames held back at most, however few people are in them.
 

@@ -52,7 +52,7 @@ def smooth(config: SmootherConfig) -> FrameProcessor:
 
     One-euro filter (Casiez, Roussel and Vogel, CHI 2012, Algorithm 1): an exponential filter whose cut-off
     frequency rises with speed. Differs from the paper: speed is measured in box heights a second, so that the
-    same settings suit people near and far and pictures of any size.
+    same settings suit people near and far and images of any size.
 
     Returns:
         A processor that fills in `smoothed_xy` and leaves `keypoints_xy` as the network gave them.

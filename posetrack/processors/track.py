@@ -21,7 +21,7 @@ def track(
     skeleton: Skeleton,
     *,
     estimator: PoseEstimator | None = None,
-    look_at_pictures: bool = True,
+    look_at_images: bool = True,
 ) -> FrameProcessor:
     """Make the processor that follows people from frame to frame.
 
@@ -30,7 +30,7 @@ def track(
         skeleton: Gives the OKS sigmas.
         estimator: Estimates the poses of people whom the detector lost, in the boxes that flow predicts for
             them; without it nobody is rescued.
-        look_at_pictures: Without, no optical flow is computed: for saved poses whose video is gone.
+        look_at_images: Without, no optical flow is computed: for saved poses whose video is gone.
 
     Returns:
         A processor that keeps the tracked people of each frame, rescued ones included, with `track_ids`. People
@@ -44,7 +44,7 @@ def track(
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
         tracker = FlowTracker(np.asarray(skeleton.sigmas, np.float32), config)
         for frame in frames:
-            image, people = frame.image if look_at_pictures else None, _to_people(frame.instances, skeleton)
+            image, people = frame.image if look_at_images else None, _to_people(frame.instances, skeleton)
             if frame.instances.track_ids is not None:
                 tracker.adopt(image, people, frame.instances.track_ids)
                 yield frame

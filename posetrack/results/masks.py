@@ -28,14 +28,14 @@ def decode_masks(encoded: Sequence[object], size_wh: tuple[int, int], where: str
 
     Args:
         encoded: N of what `encode_masks` gives.
-        size_wh: Width and height of the picture in pixels.
+        size_wh: Width and height of the image in pixels.
         where: What errors call the list of people.
 
     Returns:
         (N, H, W).
 
     Raises:
-        ResultsError: One is no mask, or not of the picture's size.
+        ResultsError: One is no mask, or not of the image's size.
     """
     width, height = size_wh
     checked = [encode_mask(mask, height, width, f"{where}people[{i}].mask") for i, mask in enumerate(encoded)]

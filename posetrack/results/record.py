@@ -19,8 +19,8 @@ class Header:
 
     Attributes:
         source: The video, folder, pattern or address as it was given.
-        width: Width of the picture in pixels, upright.
-        height: Height of the picture in pixels, upright.
+        width: Width of the image in pixels, upright.
+        height: Height of the image in pixels, upright.
         fps: Nominal frames a second; the time of each frame stands in its own record.
         skeleton: The keypoints of every person, in order.
         recipe: Name of the tracking recipe.

@@ -1,4 +1,4 @@
-"""Training of bottom-up pose: its data, its start, and how it is judged."""
+"""Training of bottom-up pose: its data, its start, and how it is evaluated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from models.data.coco import read_coco_samples
-from models.data.people_crops import read_picture_samples
+from models.data.people_crops import read_image_samples
 from models.swahr.recipe import BottomUpRecipe, make_network
 from models.swahr.train import (
     encode_results,
@@ -21,17 +21,17 @@ from models.training.freeze import freeze_movenet
 from models.training.loop import Evaluate, Task, Trainer
 from models.training.start import load_whole
 from posetrack.evaluation.coco import evaluate_coco
-from posetrack.evaluation.coco_files import keep_pictures, read_coco_annotations
+from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
 from posetrack.evaluation.crowdpose import evaluate_crowdpose
 from posetrack.skeleton import CROWDPOSE_14, Skeleton
-from posetrack.training.bottom_up_pictures import write_people_pictures
-from posetrack.training.judging import Metrics, judge_nothing, spread_positions
+from posetrack.training.bottom_up_images import write_people_images
+from posetrack.training.evaluation import Metrics, evaluate_nothing, spread_positions
 from posetrack.training.run import TrainingRun, make_trainer
 from posetrack.training.skeletons import find_skeleton
 
-_SHOWN_PICTURES = 8
-# A few pictures are not worth the start of processes that read them.
-_FEW_PICTURES = 64
+_SHOWN_IMAGES = 8
+# A few images are not worth the start of processes that read them.
+_FEW_IMAGES = 64
 
 
 def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
@@ -44,7 +44,7 @@ def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
 
     Raises:
         TrainingError: Data or weights are missing or not what they should be.
-        ResultsError: The same of annotations to judge by.
+        ResultsError: The same of annotations to evaluate on.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     data, folder = recipe.data, run.data_folder
@@ -56,10 +56,10 @@ def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
     elif run.weights is not None or recipe.network.body:
         load_body(network, run.weights or folder / recipe.network.body)
     body = freeze_movenet(network, stages=recipe.network.frozen_stages)
-    samples = read_picture_samples(folder / data.train, folder / data.train_images, skeleton.num_keypoints)
+    samples = read_image_samples(folder / data.train, folder / data.train_images, skeleton.num_keypoints)
     evaluate: Evaluate | None = None
     if data.dev and recipe.loop.evaluate_every_epochs:
-        evaluate = make_evaluation(recipe, skeleton, run) if run.world.is_main else judge_nothing
+        evaluate = make_evaluation(recipe, skeleton, run) if run.world.is_main else evaluate_nothing
     task = Task(
         network,
         make_dataset(recipe, samples, skeleton.flip_index),
@@ -75,33 +75,33 @@ def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
 def make_evaluation(
     recipe: BottomUpRecipe, skeleton: Skeleton, run: TrainingRun
 ) -> Callable[[nn.Module, int], Metrics]:
-    """A function that judges a network on the recipe's dev set, and draws some of its pictures.
+    """A function that evaluates a network on the recipe's dev set, and draws some of its images.
 
-    All pictures of the annotation file count, also those without people, where only mistakes can be found.
+    All images of the annotation file count, also those without people, where only mistakes can be found.
 
     Returns:
         From network and epoch to COCO's or CrowdPose's numbers, AP first.
     """
     path = run.data_folder / recipe.data.dev
     everyone = read_coco_samples(path, run.data_folder / recipe.data.dev_images, skeleton.num_keypoints)
-    most = recipe.data.max_dev_pictures or len(everyone.image_paths)
-    truth = everyone.select_pictures(spread_positions(len(everyone.image_paths), most))
-    annotations = keep_pictures(read_coco_annotations(path), truth.image_ids.tolist())
-    num_workers = recipe.loop.num_workers if len(truth.image_paths) > _FEW_PICTURES else 0
+    most = recipe.data.max_dev_images or len(everyone.image_paths)
+    truth = everyone.select_images(spread_positions(len(everyone.image_paths), most))
+    annotations = keep_images(read_coco_annotations(path), truth.image_ids.tolist())
+    num_workers = recipe.loop.num_workers if len(truth.image_paths) > _FEW_IMAGES else 0
 
     def evaluate(network: nn.Module, epoch: int) -> Metrics:
         found = find_people(
             network,
             truth.image_paths,
-            judge=recipe.judge,
+            evaluate=recipe.evaluate,
             flip_index=skeleton.flip_index,
             keypoint_order=skeleton.grouping_order,
             num_workers=num_workers,
             precision=recipe.loop.precision,
         )
-        shown = spread_positions(len(truth.image_paths), _SHOWN_PICTURES)
-        pictures = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
-        write_people_pictures(truth, found, shown, skeleton, pictures)
+        shown = spread_positions(len(truth.image_paths), _SHOWN_IMAGES)
+        images = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
+        write_people_images(truth, found, shown, skeleton, images)
         results = encode_results(found, truth.image_ids)
         if skeleton is CROWDPOSE_14:
             return evaluate_crowdpose(annotations, results, annotations_name=str(path))

@@ -1,4 +1,4 @@
-"""Training of classification: its data, its start, and how it is judged."""
+"""Training of classification: its data, its start, and how it is evaluated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def make_classification_trainer(recipe: ClassRecipe, run: TrainingRun) -> Traine
         run: Where, and who takes part; its weights are the whole network's.
 
     Raises:
-        TrainingError: Pictures or weights are missing or not what they should be.
+        TrainingError: Images or weights are missing or not what they should be.
     """
     data_folder = run.data_folder
     run.check_data_folder()
@@ -43,7 +43,7 @@ def make_classification_trainer(recipe: ClassRecipe, run: TrainingRun) -> Traine
 
 
 def _make_evaluation(recipe: ClassRecipe, run: TrainingRun, classes: list[str]) -> Evaluate:
-    """A function that gives the network's top-1 and top-5 accuracy on the recipe's dev pictures."""
+    """A function that gives the network's top-1 and top-5 accuracy on the recipe's dev images."""
     folder = run.data_folder / recipe.data.dev
     dataset = ClassDataset(folder, recipe.crop, is_training=False)
     if dataset.classes != classes:

@@ -1,4 +1,4 @@
-"""Training of the R-CNN family: its data, its start, and how it is judged."""
+"""Training of the R-CNN family: its data, its start, and how it is evaluated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.data.instances import (
     find_person,
     keep_peopled,
     read_coco_instances,
-    select_pictures,
+    select_images,
 )
 from models.rcnn.dataset import collate_samples
 from models.rcnn.recipe import DetectionRecipe, make_network
@@ -23,14 +23,14 @@ from models.rcnn.train import encode_results, find_people, make_dataset, make_de
 from models.training.freeze import freeze_body
 from models.training.loop import Evaluate, Task, Trainer
 from posetrack.evaluation.coco import evaluate_coco
-from posetrack.evaluation.coco_files import keep_pictures, read_coco_annotations
+from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
 from posetrack.skeleton import Skeleton
-from posetrack.training.detection_pictures import write_detection_pictures
-from posetrack.training.judging import Metrics, judge_nothing, spread_positions
+from posetrack.training.detection_images import write_detection_images
+from posetrack.training.evaluation import Metrics, evaluate_nothing, spread_positions
 from posetrack.training.run import TrainingRun, make_trainer
 from posetrack.training.skeletons import find_skeleton
 
-_SHOWN_PICTURES = 12
+_SHOWN_IMAGES = 12
 # How the names of the weights begin that may learn at a rate of their own.
 _BODY = ("backbone.body.",)
 
@@ -44,7 +44,7 @@ def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer
 
     Raises:
         TrainingError: Data or weights are missing or not what they should be.
-        ResultsError: The same of annotations to judge by.
+        ResultsError: The same of annotations to evaluate on.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     run.check_data_folder()
@@ -60,12 +60,12 @@ def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer
     samples = _read_samples(recipe, skeleton, run.data_folder, is_training=True)
     evaluate: Evaluate | None = None
     if recipe.data.dev and recipe.loop.evaluate_every_epochs:
-        is_judge = run.world.is_main
-        evaluate = make_evaluation(recipe, skeleton, run) if is_judge else judge_nothing
+        is_evaluator = run.world.is_main
+        evaluate = make_evaluation(recipe, skeleton, run) if is_evaluator else evaluate_nothing
     task = Task(
         network,
         make_dataset(recipe, samples, skeleton.flip_index, is_training=True),
-        samples.num_pictures,
+        samples.num_images,
         make_detection_losses(frozen),
         evaluate,
         run.recipe_text,
@@ -78,7 +78,7 @@ def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer
 def make_evaluation(
     recipe: DetectionRecipe, skeleton: Skeleton, run: TrainingRun
 ) -> Callable[[nn.Module, int], Metrics]:
-    """A function that judges a network on the recipe's dev set, and draws some of its pictures.
+    """A function that evaluates a network on the recipe's dev set, and draws some of its images.
 
     Returns:
         From network and epoch to the numbers of boxes, AP first; where network and dev set have masks or
@@ -86,9 +86,9 @@ def make_evaluation(
     """
     path = run.data_folder / recipe.data.dev
     samples = _read_samples(recipe, skeleton, run.data_folder, is_training=False)
-    annotations = keep_pictures(_keep_people(read_coco_annotations(path)), samples.image_ids.tolist())
+    annotations = keep_images(_keep_people(read_coco_annotations(path)), samples.image_ids.tolist())
     dataset = make_dataset(recipe, samples, skeleton.flip_index, is_training=False)
-    shown = spread_positions(samples.num_pictures, _SHOWN_PICTURES)
+    shown = spread_positions(samples.num_images, _SHOWN_IMAGES)
     has_outlines = None not in samples.outlines
     has_keypoints = bool((samples.keypoints_xyw[..., 2] > 0).any())
 
@@ -100,8 +100,8 @@ def make_evaluation(
             num_workers=recipe.loop.num_workers if len(dataset) > 64 else 0,
             precision=recipe.loop.precision,
         )
-        pictures = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
-        write_detection_pictures(samples, found, shown, pictures)
+        images = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
+        write_detection_images(samples, found, shown, images)
         results = encode_results(found, samples.image_ids)
         numbers = evaluate_coco(annotations, results, iou_type="bbox", annotations_name=str(path))
         others: dict[str, dict[str, Any]] = {}
@@ -125,8 +125,8 @@ def _read_samples(
     data, K = recipe.data, skeleton.num_keypoints
     if not is_training:
         dev = read_coco_instances(data_folder / data.dev, data_folder / data.dev_images, K)
-        most = data.max_dev_pictures or dev.num_pictures
-        return select_pictures(dev, spread_positions(dev.num_pictures, most))
+        most = data.max_dev_images or dev.num_images
+        return select_images(dev, spread_positions(dev.num_images, most))
     samples = read_coco_instances(
         data_folder / data.train, data_folder / data.train_images, K, min_box_score=data.min_box_score
     )

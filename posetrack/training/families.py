@@ -58,21 +58,21 @@ FAMILIES: dict[str, Family] = {
         list_recipes=list_detection_recipes,
         read_recipe=read_detection_recipe,
         make_trainer=make_detection_trainer,
-        counted="pictures",
+        counted="images",
     ),
     "bottom-up": Family(
         networks=BOTTOM_UP_NETWORKS,
         list_recipes=list_bottom_up_recipes,
         read_recipe=read_bottom_up_recipe,
         make_trainer=make_bottom_up_trainer,
-        counted="pictures",
+        counted="images",
     ),
     "classification": Family(
         networks=CLASS_NETWORKS,
         list_recipes=list_class_recipes,
         read_recipe=read_class_recipe,
         make_trainer=make_classification_trainer,
-        counted="pictures",
+        counted="images",
     ),
 }
 """The families that can be trained."""

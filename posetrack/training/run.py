@@ -21,7 +21,7 @@ class TrainingRun:
     Attributes:
         recipe_text: Kept in checkpoints.
         data_folder: What the recipe's paths are relative to.
-        out_folder: For logs, checkpoints and pictures.
+        out_folder: For logs, checkpoints and images.
         world: The processes that train together.
         weights: What the network starts from, in place of what the recipe names.
         report: Called after each step.

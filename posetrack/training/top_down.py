@@ -1,4 +1,4 @@
-"""Training of top-down pose: its data, its start, and how it is judged."""
+"""Training of top-down pose: its data, its start, and how it is evaluated."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ from posetrack.evaluation.mpii import evaluate_mpii
 from posetrack.evaluation.mpii_files import read_mpii_truth
 from posetrack.frame import Instances
 from posetrack.skeleton import CROWDPOSE_14, Skeleton
-from posetrack.training.judging import Metrics, judge_nothing, spread_positions
+from posetrack.training.evaluation import Metrics, evaluate_nothing, spread_positions
 from posetrack.training.run import TrainingRun, make_trainer
-from posetrack.training.sample_pictures import write_sample_pictures
+from posetrack.training.sample_images import write_sample_images
 from posetrack.training.skeletons import find_skeleton
 
 _LEGS = ("hip", "knee", "ankle", "pelvis")
@@ -64,7 +64,7 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
 
     Raises:
         TrainingError: Data or weights are missing or not what they should be.
-        ResultsError: The same of annotations to judge by.
+        ResultsError: The same of annotations to evaluate on.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     data_folder = run.data_folder
@@ -81,8 +81,8 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
     dataset = make_dataset(recipe, samples, skeleton.flip_index, upper_body, is_training=True)
     evaluate: Evaluate | None = None
     if recipe.data.dev and recipe.loop.evaluate_every_epochs:
-        is_judge = run.world.is_main
-        evaluate = make_evaluation(recipe, skeleton, run) if is_judge else judge_nothing
+        is_evaluator = run.world.is_main
+        evaluate = make_evaluation(recipe, skeleton, run) if is_evaluator else evaluate_nothing
     task = Task(
         network,
         dataset,
@@ -98,7 +98,7 @@ def make_top_down_trainer(recipe: PoseRecipe, run: TrainingRun) -> Trainer:
 def read_samples(
     recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path, *, is_training: bool
 ) -> PoseSamples:
-    """Read the annotated people that a recipe trains on, or those that it judges by.
+    """Read the annotated people that a recipe trains on, or those that it evaluates on.
 
     Raises:
         TrainingError: Files are missing or not what they should be.
@@ -149,7 +149,7 @@ def convert_annotated_video(video: AnnotatedVideo, image_folder: Path) -> PoseSa
 def make_evaluation(
     recipe: PoseRecipe, skeleton: Skeleton, run: TrainingRun
 ) -> Callable[[nn.Module, int], Metrics]:
-    """A function that judges a network on the recipe's dev set, and draws some of its people.
+    """A function that evaluates a network on the recipe's dev set, and draws some of its people.
 
     Returns:
         From network and epoch to numbers, AP or PCKh first.
@@ -177,8 +177,8 @@ def make_evaluation(
     def evaluate(network: nn.Module, epoch: int) -> Metrics:
         if len(shown):
             poses = predict(network, shown)
-            pictures = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
-            write_sample_pictures(shown, *poses, skeleton, pictures)
+            images = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
+            write_sample_images(shown, *poses, skeleton, images)
         return measure(people, *predict(network, dataset))
 
     return evaluate
@@ -222,10 +222,10 @@ def _make_measure(
 def suppress_alike_people(
     people: PoseSamples, keypoints_xy: FloatArray, scores: FloatArray, areas_px2: FloatArray, skeleton: Skeleton
 ) -> IntArray:
-    """Leave out poses that are too much like a surer one of the same picture (OKS-NMS).
+    """Leave out poses that are too much like a higher-scoring one of the same image (OKS-NMS).
 
     Args:
-        people: N, with their pictures.
+        people: N, with their images.
         keypoints_xy: (N, K, 2) predicted, pixels.
         scores: (N,) of the poses.
         areas_px2: (N,).

@@ -1,4 +1,4 @@
-"""The sound of a source, carried over to the video that is written from its pictures."""
+"""The sound of a source, carried over to the video that is written from its images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COPIED_CODECS = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"}
 _AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 _AAC_BITS_PER_CHANNEL = 80_000
 _DEFAULT_RATE = 48_000
-# Sound from before the first picture that its decoder needs to begin cleanly; the edit list hides it.
+# Sound from before the first image that its decoder needs to begin cleanly; the edit list hides it.
 _PREROLL_S = Fraction(1, 10)
 _GAP_S = Fraction(1, 20)
 _SEEK_FROM_S = 5.0
@@ -87,7 +87,7 @@ class AudioTrack:
         """The packets that begin before a time of the written video, ready to be muxed.
 
         Args:
-            time_s: Seconds from the first picture that was written.
+            time_s: Seconds from the first image that was written.
             last: Nothing will be asked for after this.
 
         Raises:

@@ -87,14 +87,14 @@ class Selection:
 class VideoSource(ABC):
     """Frames of one source, in order of time; iterate over it once.
 
-    One thread may iterate and another may close it. A frame has the size that its picture has: where the
+    One thread may iterate and another may close it. A frame has the size that its image has: where the
     resolution of a stream changes, so does the size of the frames, and a warning says where. Pixels are
-    taken as square (the sample aspect ratio is ignored) and interlaced pictures are not deinterlaced.
+    taken as square (the sample aspect ratio is ignored) and interlaced images are not deinterlaced.
 
     Attributes:
         info: What was known when the source was opened.
         warnings: One line for each thing that was wrong and survived; complete after the last frame.
-        num_damaged: Packets or images that could not be decoded, and pictures decoded from damaged data.
+        num_damaged: Packets or images that could not be decoded, and images decoded from damaged data.
     """
 
     info: VideoInfo
@@ -149,12 +149,12 @@ class VideoSource(ABC):
         _log.warning(message)
 
     def _watch_size(self, frame: Frame) -> None:
-        """Warn where the size of the pictures changes for the first time."""
+        """Warn where the size of the images changes for the first time."""
         if self._size_wh not in (None, frame.size_wh) and not self._size_changed:
             width, height = frame.size_wh
             self._size_changed = True
             self._warn(
-                f"{self.info.source}: the picture size changes at frame {frame.index}, to {width}x{height}"
+                f"{self.info.source}: the image size changes at frame {frame.index}, to {width}x{height}"
             )
         self._size_wh = frame.size_wh
 

@@ -1,4 +1,4 @@
-"""RGB pictures to the frames that the H.264 encoder takes."""
+"""RGB images to the frames that the H.264 encoder takes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ LIMITED_RANGE = 1
 
 
 def even_size(width: int, height: int) -> tuple[int, int]:
-    """The size in pixels to encode for a picture: yuv420p wants both sides even."""
+    """The size in pixels to encode for an image: yuv420p wants both sides even."""
     return width + width % 2, height + height % 2
 
 
-def fit_picture(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:
-    """Fit a picture to the size of a video.
+def fit_image(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:
+    """Fit an image to the size of a video.
 
     One that falls short by a pixel gets its last row or column again; one of another size is scaled and
     stands in the middle on black.
@@ -45,7 +45,7 @@ def fit_picture(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:
 
 
 class Yuv420pConverter:
-    """Converts pictures to BT.709 in limited range; keeps swscale's tables from picture to picture.
+    """Converts images to BT.709 in limited range; keeps swscale's tables from image to image.
 
     By swscale: OpenCV's conversion takes a tenth of the time (0.3 against 3 ms for 1920x1080) but knows
     BT.601 only, which players do not expect of HD video.
@@ -55,7 +55,7 @@ class Yuv420pConverter:
         self._reformatter = VideoReformatter()
 
     def __call__(self, image: ImageArray) -> av.VideoFrame:
-        """Convert one picture.
+        """Convert one image.
 
         Args:
             image: (H, W, 3) uint8 RGB, contiguous, of even size.

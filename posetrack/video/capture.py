@@ -1,4 +1,4 @@
-"""Where live pictures come from: a camera, a network stream, or a file played like a camera."""
+"""Where live images come from: a camera, a network stream, or a file played like a camera."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from av.container import InputContainer
 from posetrack.errors import VideoError
 from posetrack.frame import ImageArray
 from posetrack.video.container import open_container, pick_video_stream
-from posetrack.video.picture import read_display_matrix, to_upright_rgb
+from posetrack.video.pixels import read_display_matrix, to_upright_rgb
 from posetrack.video.source import open_video
 
 Capture = Generator[ImageArray]
-"""Pictures as they come, (H, W, 3) uint8 RGB; ends when the source does, raises VideoError when it is lost."""
+"""Images as they come, (H, W, 3) uint8 RGB; ends when the source does, raises VideoError when it is lost."""
 
 STREAM_OPEN_S = 10.0
 STREAM_SILENCE_S = 3.0
@@ -28,7 +28,7 @@ _UNDECODABLE_S = 10.0
 _MOST_CAMERAS = 1000
 
 # RTSP through TCP, which firewalls pass. Not `nobuffer`: it drops the packets that were looked at to find the
-# streams, and with them the key frame that the first pictures need.
+# streams, and with them the key frame that the first images need.
 _STREAM_OPTIONS = {"rtsp_transport": "tcp"}
 
 
@@ -39,7 +39,7 @@ def capture_camera(source: str) -> Capture:
         source: Its number, or its device.
 
     Raises:
-        VideoError: It cannot be opened, or gives no picture any more.
+        VideoError: It cannot be opened, or gives no image any more.
     """
     camera = _open_camera(source)
     try:
@@ -49,10 +49,10 @@ def capture_camera(source: str) -> Capture:
             )
         camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         while True:
-            is_there, picture = camera.read()
+            is_there, image = camera.read()
             if not is_there:
-                raise VideoError(f"{source}: the camera gives no picture any more")
-            yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+                raise VideoError(f"{source}: the camera gives no image any more")
+            yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
     finally:
         camera.release()
 
@@ -71,7 +71,7 @@ def capture_stream(url: str, stop: Event) -> Capture:
     """Read a network stream; one of known length, such as a file behind HTTP, plays at its own pace.
 
     Packets that cannot be decoded are skipped. Where decoding does not keep up with the stream, the rest of a
-    group of pictures is skipped up to the next key frame, for pictures that wait in a socket grow old there.
+    group of images is skipped up to the next key frame, for images that wait in a socket grow old there.
 
     Args:
         url: rtsp, http, rtmp, udp: whatever FFmpeg opens.
@@ -83,19 +83,19 @@ def capture_stream(url: str, stop: Event) -> Capture:
     container = _open_stream(url)
     try:
         stream = pick_video_stream(url, container)
-        # One thread: several hold back a picture each.
+        # One thread: several hold back an image each.
         stream.thread_type = "SLICE"
         is_file = container.duration is not None
         pace = Pace(1.0, stop)
         matrix, shape = None, None
-        for picture in _decode(url, container, stream, is_live=not is_file):
-            if matrix is None or shape != (picture.rotation, picture.width, picture.height):
-                shape, matrix = (picture.rotation, picture.width, picture.height), read_display_matrix(picture)
-            if is_file and picture.time is not None:
-                pace.wait(picture.time)
+        for image in _decode(url, container, stream, is_live=not is_file):
+            if matrix is None or shape != (image.rotation, image.width, image.height):
+                shape, matrix = (image.rotation, image.width, image.height), read_display_matrix(image)
+            if is_file and image.time is not None:
+                pace.wait(image.time)
             if stop.is_set():
                 return
-            yield to_upright_rgb(picture, matrix)
+            yield to_upright_rgb(image, matrix)
     except av.error.ExitError as error:
         raise VideoError(f"{url}: the stream fell silent") from error
     except (av.FFmpegError, ValueError) as error:
@@ -122,14 +122,14 @@ def _open_stream(url: str) -> InputContainer:
 def _decode(
     url: str, container: InputContainer, stream: av.VideoStream, *, is_live: bool
 ) -> Iterator[av.VideoFrame]:
-    """The pictures of a stream that can be decoded.
+    """The images of a stream that can be decoded.
 
     Raises:
         av.FFmpegError: It cannot be read any more.
         VideoError: For 10 s no packet could be decoded.
     """
     backlog = Backlog()
-    picture_s = time.monotonic()
+    image_s = time.monotonic()
     packets = container.demux(stream)
     while True:
         asked_s = time.monotonic()
@@ -140,15 +140,15 @@ def _decode(
         if is_live and backlog.should_skip(now_s - asked_s, now_s, is_key=packet.is_keyframe):
             continue
         try:
-            pictures = stream.codec_context.decode(packet if packet.size else None)
+            images = stream.codec_context.decode(packet if packet.size else None)
         except av.error.InvalidDataError:
             # Damaged on its way, or the stream was entered between two key frames.
-            pictures = []
-        if pictures:
-            picture_s = now_s
-        elif now_s - picture_s > _UNDECODABLE_S:
+            images = []
+        if images:
+            image_s = now_s
+        elif now_s - image_s > _UNDECODABLE_S:
             raise VideoError(f"{url}: nothing of its video can be decoded; is it encrypted, or damaged?")
-        yield from pictures
+        yield from images
 
 
 class Backlog:

@@ -58,14 +58,14 @@ def open_container(
 
 
 def pick_video_stream(source: str, container: InputContainer) -> av.VideoStream:
-    """The video stream to read: FFmpeg's choice among those that are no cover picture.
+    """The video stream to read: FFmpeg's choice among those that are no cover image.
 
     Raises:
         VideoError: There is none, or it cannot be decoded.
     """
     streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
     if not streams:
-        found = ["cover picture" if stream.type == "video" else stream.type for stream in container.streams]
+        found = ["cover image" if stream.type == "video" else stream.type for stream in container.streams]
         kinds = ", ".join(dict.fromkeys(found)) or "none"
         raise VideoError(f"{source}: no video stream; streams found: {kinds}")
     best = container.streams.best("video")
@@ -84,7 +84,7 @@ def read_fps(source: str, stream: av.VideoStream) -> Fraction:
 
 
 def read_end_s(stream: av.VideoStream) -> float | None:
-    """When the pictures of a stream should end on its container's clock, in seconds; None if unknown."""
+    """When the images of a stream should end on its container's clock, in seconds; None if unknown."""
     container = stream.container
     if stream.duration and stream.time_base:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)

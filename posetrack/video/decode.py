@@ -16,7 +16,7 @@ from posetrack.errors import VideoError
 from posetrack.frame import Frame, ImageArray
 from posetrack.video.base import Selection, VideoInfo, VideoSource
 from posetrack.video.container import open_container, pick_video_stream, read_end_s, read_fps
-from posetrack.video.picture import read_display_matrix, to_upright_rgb
+from posetrack.video.pixels import read_display_matrix, to_upright_rgb
 from posetrack.video.seek import find_start
 from posetrack.video.timeline import FrameClock
 
@@ -26,8 +26,8 @@ _LENGTH_ERROR_S = 1.0
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """A wanted picture before its conversion."""
+class _Image:
+    """A wanted image before its conversion."""
 
     index: int
     time_s: float
@@ -61,8 +61,8 @@ class VideoFile(VideoSource):
         try:
             self._fps = read_fps(source, self._stream)
             self._length_s: float | None = None
-            self._pictures = self._select(self._locate_start())
-            self._first = next(self._pictures, None)
+            self._images = self._select(self._locate_start())
+            self._first = next(self._images, None)
             if self._first is None:
                 raise VideoError(selection.describe_empty(source, self._length_s))
             self.info = self._describe(self._first)
@@ -82,17 +82,15 @@ class VideoFile(VideoSource):
         if self._stream.codec_context.name == "hevc":
             # Else one lost packet silences FFmpeg's HEVC decoder until the next key frame.
             self._stream.codec_context.flags |= Flags.output_corrupt.value
-        # AVI keeps no presentation stamps: FFmpeg makes them up, and wrongly where pictures are reordered.
+        # AVI keeps no presentation stamps: FFmpeg makes them up, and wrongly where images are reordered.
         self._use_dts = self._container.format.name == "avi"
 
     def _locate_start(self) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Pictures with their index, from the first one or from a key frame before the start."""
+        """Images with their index, from the first one or from a key frame before the start."""
         frames = self._decode()
         first = next(frames, None)
         if first is None:
-            raise VideoError(
-                f"{self._source}: no picture could be decoded; the file is damaged or not supported"
-            )
+            raise VideoError(f"{self._source}: no image could be decoded; the file is damaged or not supported")
         first_pts = self._stamp(first)
         self._start_clock(first_pts)
         if self._selection.start_s == 0 or first_pts is None:
@@ -107,7 +105,7 @@ class VideoFile(VideoSource):
         landed = next((frame for frame in frames if (self._stamp(frame) or 0) >= start.pts), None)
         if landed is not None and self._stamp(landed) == start.pts:
             return enumerate(chain([landed], frames), start.index)
-        # The seek went too far, or the picture at the start is damaged: count from the beginning.
+        # The seek went too far, or the image at the start is damaged: count from the beginning.
         self._container.close()
         self._open()
         self.num_damaged = 0
@@ -119,7 +117,7 @@ class VideoFile(VideoSource):
 
     def _start_clock(self, first_pts: int | None) -> None:
         self._clock = FrameClock(time_base=self._time_base, fps=self._fps, first_pts=first_pts)
-        # The decode stamp of AVI's first picture is late by the decoder's delay, the picture is not.
+        # The decode stamp of AVI's first image is late by the decoder's delay, the image is not.
         first = self._stream.start_time if self._use_dts else first_pts
         self._origin_s = float((first or 0) * self._time_base)
         # Read now: a closed container may not be asked.
@@ -129,8 +127,8 @@ class VideoFile(VideoSource):
     def _stamp(self, frame: av.VideoFrame) -> int | None:
         return frame.dts if self._use_dts or frame.pts is None else frame.pts
 
-    def _select(self, frames: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[_Picture]:
-        """The wanted pictures, with their times."""
+    def _select(self, frames: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[_Image]:
+        """The wanted images, with their times."""
         start_s, end_s, every = self._selection.start_s, self._selection.end_s, self._selection.every
         anchor = None
         for index, frame in frames:
@@ -143,24 +141,24 @@ class VideoFile(VideoSource):
             anchor = index if anchor is None else anchor
             self.num_damaged += int(frame.is_corrupt)
             if (index - anchor) % every == 0:
-                yield _Picture(index, time_s, frame)
+                yield _Image(index, time_s, frame)
         self._reached_end = True
 
     def _read_frames(self) -> Iterator[Frame]:
         if self._first is None:
             return
-        pictures = chain([self._first], self._pictures)
+        images = chain([self._first], self._images)
         self._first = None
         try:
-            for picture in pictures:
-                frame = Frame(index=picture.index, time_s=picture.time_s, image=self._convert(picture))
+            for image in images:
+                frame = Frame(index=image.index, time_s=image.time_s, image=self._convert(image))
                 self._watch_size(frame)
                 yield frame
         finally:
             self._report()
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        """All pictures from here on, in order; one damaged packet costs no other picture."""
+        """All images from here on, in order; one damaged packet costs no other image."""
         held = None
         for packet in self._read_packets():
             if held is not None:
@@ -168,7 +166,7 @@ class VideoFile(VideoSource):
             held = packet
         if held is not None and held.is_corrupt:
             # The last packet of a file that was cut off. An error while the decoder is drained would lose
-            # the whole pictures that it still holds.
+            # the whole images that it still holds.
             self.num_damaged += 1
         elif held is not None:
             yield from self._decode_packet(held)
@@ -199,8 +197,8 @@ class VideoFile(VideoSource):
                     self._warn(f"{self._source}: reading stopped: {error.strerror}; the rest is left out")
                     return
 
-    def _convert(self, picture: _Picture) -> ImageArray:
-        frame = picture.frame
+    def _convert(self, image: _Image) -> ImageArray:
+        frame = image.frame
         shape = (frame.rotation, frame.width, frame.height)
         if shape != self._shape:
             self._shape, self._matrix = shape, read_display_matrix(frame)
@@ -208,11 +206,11 @@ class VideoFile(VideoSource):
             return to_upright_rgb(frame, self._matrix)
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(
-                f"{self._source}: frame {picture.index} has pixels that cannot be converted "
+                f"{self._source}: frame {image.index} has pixels that cannot be converted "
                 f"({frame.format.name}); convert the video to H.264"
             ) from error
 
-    def _describe(self, first: _Picture) -> VideoInfo:
+    def _describe(self, first: _Image) -> VideoInfo:
         height, width = self._convert(first).shape[:2]
         path = urlsplit(self._source).path if "://" in self._source else self._source
         return VideoInfo(
@@ -227,7 +225,7 @@ class VideoFile(VideoSource):
             start_s=self._origin_s,
         )
 
-    def _estimate_frames(self, first: _Picture) -> int | None:
+    def _estimate_frames(self, first: _Image) -> int | None:
         length_s, end_s = self._length_s, self._selection.end_s
         if end_s is not None and (length_s is None or end_s < length_s):
             return self._selection.count(max(1, round((end_s - first.time_s) * self._fps)))
@@ -251,7 +249,7 @@ class VideoFile(VideoSource):
         missing_s = 0.0 if self._length_s is None else self._length_s - self._end_s
         if self._reached_end and missing_s > max(_CUT_SHORT_S, float(3 / self._fps)):
             self._warn(
-                f"{self._source}: the pictures end at {self._end_s:.4g} s of {self._length_s:.4g} s; "
+                f"{self._source}: the images end at {self._end_s:.4g} s of {self._length_s:.4g} s; "
                 "the file is cut short"
             )
 

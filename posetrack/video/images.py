@@ -1,4 +1,4 @@
-"""Image files as a source of frames: a folder, a glob, a list, or one picture."""
+"""Image files as a source of frames: a folder, a glob, a list, or one image."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ class ImageSequence(VideoSource):
             raise VideoError(selection.describe_empty(source, float(len(paths) / fps)))
         wanted = wanted[:: selection.every]
         self._num_wanted = len(wanted)
-        self._pictures = self._read([(i, paths[i]) for i in wanted])
-        self._first = next(self._pictures, None)
+        self._images = self._read([(i, paths[i]) for i in wanted])
+        self._first = next(self._images, None)
         if self._first is None:
             self._report()
             raise VideoError(
@@ -181,7 +181,7 @@ class ImageSequence(VideoSource):
     def _read_frames(self) -> Iterator[Frame]:
         if self._first is None:
             return
-        frames = chain([self._first], self._pictures)
+        frames = chain([self._first], self._images)
         self._first = None
         try:
             for frame in frames:
@@ -201,5 +201,5 @@ class ImageSequence(VideoSource):
             self._unreadable = []
 
     def _release(self) -> None:
-        self._pictures = iter(())
+        self._images = iter(())
         self._first = None

@@ -23,7 +23,7 @@ OpenCapture = Callable[[Event], Capture]
 
 _FIRST_RETRY_S = 0.5
 _LONGEST_RETRY_S = 10.0
-_FIRST_PICTURE_S = 30.0
+_FIRST_IMAGE_S = 30.0
 _JOIN_S = 0.5
 _THREAD_NAME = "posetrack-capture"
 
@@ -35,9 +35,9 @@ class LiveStatus:
     """How a live source is doing.
 
     Attributes:
-        state: `connecting` before the first picture, `live`, `lost` between two connections, or `ended`.
+        state: `connecting` before the first image, `live`, `lost` between two connections, or `ended`.
         message: Why it was lost, else empty.
-        num_captured: Pictures that came.
+        num_captured: Images that came.
         num_dropped: Of them, those that a newer one replaced before anybody took them.
         num_reconnects: Times that it was lost and came back.
     """
@@ -52,7 +52,7 @@ class LiveStatus:
 class LiveSource:
     """Captures on a thread of its own and keeps the newest frame only, so that whoever reads it never lags.
 
-    A frame's `index` counts the pictures captured, so it jumps where some were dropped; its `time_s` is the
+    A frame's `index` counts the images captured, so it jumps where some were dropped; its `time_s` is the
     moment of capture, in seconds since `started_s`. A source that is lost is connected to again, after a wait
     that doubles from 0.5 s to 10 s. A change of resolution is a change of the frames' size, nothing more.
 
@@ -87,11 +87,11 @@ class LiveSource:
         with self._changed:
             return self._status
 
-    def wait_for_first(self, timeout_s: float = _FIRST_PICTURE_S) -> Frame:
+    def wait_for_first(self, timeout_s: float = _FIRST_IMAGE_S) -> Frame:
         """Wait for a first frame, and leave it to be read.
 
         Raises:
-            VideoError: The first connection failed, or no picture came in time.
+            VideoError: The first connection failed, or no image came in time.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._is_over_or_lost(), timeout_s)
@@ -99,7 +99,7 @@ class LiveSource:
                 return self._newest
             self._raise_failure()
             raise VideoError(
-                f"{self.name}: {self._status.message or f'no picture within {timeout_s:g} s; is it sending?'}"
+                f"{self.name}: {self._status.message or f'no image within {timeout_s:g} s; is it sending?'}"
             )
 
     def read(self, timeout_s: float | None = None) -> Frame | None:
@@ -224,7 +224,7 @@ def open_live(source: str, *, mirror: bool = False, loop: bool = False, speed: f
 
     Args:
         source: The number of a camera, a device (`/dev/video0`), a URL, or a video file.
-        mirror: Flip the pictures left to right.
+        mirror: Flip the images left to right.
         loop: Play a file over and over.
         speed: How fast a file plays; 2 is twice as fast.
 
@@ -232,7 +232,7 @@ def open_live(source: str, *, mirror: bool = False, loop: bool = False, speed: f
         The source, capturing.
 
     Raises:
-        VideoError: There is no such source, or it gives no picture.
+        VideoError: There is no such source, or it gives no image.
     """
     comes_back = True
     capture: OpenCapture

@@ -9,10 +9,10 @@ import av
 
 from posetrack.video.container import open_container
 
-# Containers whose index leads to the very key frame asked for, and whose packets are stamped one a picture.
+# Containers whose index leads to the very key frame asked for, and whose packets are stamped one an image.
 _INDEXED_FORMATS = frozenset({"mov", "matroska"})
-# Codecs with packets that show no picture, so that counting packets does not count pictures.
-_CODECS_WITH_HIDDEN_PICTURES = frozenset({"vp8"})
+# Codecs with packets that show no image, so that counting packets does not count images.
+_CODECS_WITH_HIDDEN_IMAGES = frozenset({"vp8"})
 _REORDER_MARGIN_S = 2
 
 
@@ -21,9 +21,9 @@ class StartPoint:
     """Where to start decoding, and where the wanted frames begin; stamps in ticks.
 
     Attributes:
-        key_pts: Stamp of the last key frame at or before the first wanted picture.
-        pts: Stamp of the first wanted picture.
-        index: How many pictures the source has before it.
+        key_pts: Stamp of the last key frame at or before the first wanted image.
+        pts: Stamp of the first wanted image.
+        index: How many images the source has before it.
     """
 
     key_pts: int
@@ -32,13 +32,13 @@ class StartPoint:
 
 
 def find_start(source: str, stream: av.VideoStream, *, first_pts: int, start_s: float) -> StartPoint | None:
-    """Find the first picture at or after a time from the stamps of the packets alone.
+    """Find the first image at or after a time from the stamps of the packets alone.
 
     Args:
         source: The path of the video; it is opened a second time.
         stream: The video stream.
-        first_pts: Stamp of the source's first picture, in ticks.
-        start_s: The time wanted, in seconds from that picture.
+        first_pts: Stamp of the source's first image, in ticks.
+        start_s: The time wanted, in seconds from that image.
 
     Returns:
         Where to seek to; None where the packets cannot tell, and decoding from the beginning must.
@@ -47,7 +47,7 @@ def find_start(source: str, stream: av.VideoStream, *, first_pts: int, start_s: 
     if "://" in source or _INDEXED_FORMATS.isdisjoint(formats):
         return None
     time_base = stream.time_base
-    if stream.codec_context.name in _CODECS_WITH_HIDDEN_PICTURES or time_base is None:
+    if stream.codec_context.name in _CODECS_WITH_HIDDEN_IMAGES or time_base is None:
         return None
 
     def time_of(pts: int) -> float:

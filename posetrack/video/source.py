@@ -42,7 +42,7 @@ def open_video(
         The open source; it is also a context manager.
 
     Raises:
-        VideoError: The source is missing, unreadable or has no pictures; the part asked for is empty.
+        VideoError: The source is missing, unreadable or has no images; the part asked for is empty.
     """
     selection = Selection(start_s, end_s, every)
     if isinstance(source, Sequence) and not isinstance(source, str):

@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 _DEFAULT_FPS = Fraction(25)
 _HIGHEST_FPS = 1000
-_REPAIR_SHARE = 8
+_REPAIR_FRACTION = 8
 _JUMP_S = 1
 
 
@@ -55,7 +55,7 @@ class FrameClock:
                 return time
             self.num_repaired += 1
             if self._last - time <= _JUMP_S:
-                return self._last + self._step / _REPAIR_SHARE
+                return self._last + self._step / _REPAIR_FRACTION
             self._shift += self._last + self._step - time
             return self._last + self._step
         self.num_repaired += 1

@@ -1,4 +1,4 @@
-"""Writing pictures as H.264 in MP4, on the clock of their source and with its sound."""
+"""Writing images as H.264 in MP4, on the clock of their source and with its sound."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from posetrack.errors import VideoError
 from posetrack.frame import ImageArray
 from posetrack.video.audio import AudioMode, AudioTrack
 from posetrack.video.base import VideoInfo
-from posetrack.video.canvas import BT709, LIMITED_RANGE, Yuv420pConverter, even_size, fit_picture
+from posetrack.video.canvas import BT709, LIMITED_RANGE, Yuv420pConverter, even_size, fit_image
 
 _log = logging.getLogger(__name__)
 
@@ -94,25 +94,25 @@ class VideoWriter:
             self._part.touch()
 
     def write(self, image: ImageArray, time_s: float) -> None:
-        """Append a picture.
+        """Append an image.
 
         Args:
             image: (H, W, 3) uint8 RGB; one of another size than the first is fitted into that.
             time_s: Its time in seconds, as of `Frame.time_s`; the first one becomes 0.
 
         Raises:
-            ValueError: The picture is no such array, or the writer is closed.
+            ValueError: The image is no such array, or the writer is closed.
             VideoError: The file cannot be written; nothing is left of it.
         """
         if self._closed:
             raise ValueError(f"{self.path}: the writer is closed")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise ValueError(f"a picture is (H, W, 3) uint8, got {image.shape} {image.dtype}")
+            raise ValueError(f"an image is (H, W, 3) uint8, got {image.shape} {image.dtype}")
         with self._errors_reported():
             if self._container is None:
                 self._first_s = time_s
                 self._container = self._start(even_size(image.shape[1], image.shape[0]))
-            frame = self._convert(fit_picture(image, self._size_wh))
+            frame = self._convert(fit_image(image, self._size_wh))
             frame.pts = self._next_pts(time_s)
             frame.time_base = self._time_base
             self._mux_video(self._container, frame)
@@ -200,7 +200,7 @@ class VideoWriter:
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = self._time_base
-        # Small pictures lose more to the hand-over between threads than they gain.
+        # Small images lose more to the hand-over between threads than they gain.
         context.thread_count = 1 if size_wh[0] * size_wh[1] <= _ONE_THREAD_PX else 0
         context.thread_type = av.codec.context.ThreadType.AUTO
         context.colorspace = context.color_primaries = context.color_trc = BT709
@@ -229,7 +229,7 @@ class VideoWriter:
             container.mux(packet)
 
     def _mux_audio(self, container: OutputContainer, until_s: Fraction, *, last: bool = False) -> None:
-        """Bring the sound up to the pictures; sound that is broken ends here, the video goes on."""
+        """Bring the sound up to the images; sound that is broken ends here, the video goes on."""
         if self._audio is None:
             return None
         packets = self._audio.read_until(until_s, last=last)

@@ -75,8 +75,8 @@ def test_the_command_reports_every_recipe(tmp_path):
         assert 0 < report["latency_p50_ms"] <= report["latency_p95_ms"]
         assert report["peak_memory_mib"] > 50
         stages = {"decode", "detect", NETWORKS, "track", "draw", "encode", "write"}
-        assert set(report["stage_shares"]) == stages | ({"estimate"} if name == "default" else set())
-        assert all(0 <= share <= 1.01 for share in report["stage_shares"].values())
+        assert set(report["stage_fractions"]) == stages | ({"estimate"} if name == "default" else set())
+        assert all(0 <= share <= 1.01 for share in report["stage_fractions"].values())
         assert f"{report['fps']:.1f} frames/s" in result.output
 
 

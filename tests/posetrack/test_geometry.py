@@ -51,7 +51,7 @@ def test_a_mark_in_a_crop_uncrops_to_where_it_was(x, y, grow, shift):
     np.testing.assert_allclose(found, [x, y], atol=max(0.5, 0.5 * side / 96))
 
 
-def test_a_box_outside_the_picture_is_black_and_one_on_its_edge_is_half_black():
+def test_a_box_outside_the_image_is_black_and_one_on_its_edge_is_half_black():
     image = np.full((50, 50, 3), 200, np.uint8)
     crops = crop_boxes(image, np.array([[60, 60, 90, 90], [-20, 0, 20, 40], [-90, -90, -60, -60]]), (40, 40))
     assert crops[0].max() == 0

@@ -72,7 +72,7 @@ def test_trails_follow_a_person_and_fade_with_time():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (31, 17), (1920, 1080)])
-def test_any_size_of_picture_and_nobody(size):
+def test_any_size_of_image_and_nobody(size):
     for instances in (Instances(), make_frame().instances, make_frame().instances[[]]):
         frame = Frame(0, 0.0, np.zeros((size[1], size[0], 3), np.uint8), instances)
         assert Renderer(COCO_17)(frame).shape == frame.image.shape
@@ -89,7 +89,7 @@ def test_points_far_away_do_not_crash():
         Renderer(COCO_17)(replace(frame, instances=people))
 
 
-def test_lines_grow_with_the_picture():
+def test_lines_grow_with_the_image():
     style = replace(NOTHING, boxes=True)
     small = Renderer(COCO_17, style)(make_frame(320, 240))
     large = Renderer(COCO_17, style)(make_frame(3840, 2160))

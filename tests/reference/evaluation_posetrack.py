@@ -131,19 +131,19 @@ def naive_assign(people, poses):
     """{index of pose: index of person}."""
     wishes = []
     for pose in poses:
-        best, best_share = None, 0.0
+        best, best_fraction = None, 0.0
         for i, person in enumerate(people):
             right = sum(_is_match(person, pose, joint) for joint in range(NUM_JOINTS))
             share = right / len(person["points"]) if person["points"] else 0.0
-            if share > best_share:
-                best, best_share = i, share
-        wishes.append((best, best_share))
+            if share > best_fraction:
+                best, best_fraction = i, share
+        wishes.append((best, best_fraction))
     assigned = {}
     for i in range(len(people)):
-        winner, winner_share = None, 0.0
+        winner, winner_fraction = None, 0.0
         for p, (wish, share) in enumerate(wishes):
-            if wish == i and share > winner_share:
-                winner, winner_share = p, share
+            if wish == i and share > winner_fraction:
+                winner, winner_fraction = p, share
         if winner is not None:
             assigned[winner] = i
     return assigned

@@ -10,7 +10,7 @@ def _sigmoid(x: float) -> float:
 
 
 def naive_decode_multiple(heads: dict[str, np.ndarray], score_threshold: float) -> list[dict[str, np.ndarray]]:
-    """Heads (C, H, W) of one picture -> people, best centre first; coordinates relative to the picture."""
+    """Heads (C, H, W) of one image -> people, best centre first; coordinates relative to the image."""
     _, H, W = heads["center"].shape
     K = heads["kpt_heatmap"].shape[0]
     center = [[_sigmoid(heads["center"][0, y, x]) for x in range(W)] for y in range(H)]

@@ -1,7 +1,7 @@
 """Painted people, and a network that sees them: stands in where a trained one would be.
 
 A person is two blobs: one at all left keypoints, red, and one at all others, green. Both have some blue if the
-person's tag shall differ from another's. Left is on the right side of the picture, as of people who face the
+person's tag shall differ from another's. Left is on the right side of the image, as of people who face the
 camera; in the mirror it is the other way round, and the network calls left what it sees there, as a trained one
 would.
 """

@@ -1,4 +1,4 @@
-"""Drawn people, pictures that move by known steps, and a pose network that knows the answer."""
+"""Drawn people, images that move by known steps, and a pose network that knows the answer."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def make_people(*corners_xy, score=0.9, keypoint_score=0.8):
     )
 
 
-def make_picture(seed=0, shift=0, height=120, width=400):
+def make_image(seed=0, shift=0, height=120, width=400):
     """Coarse coloured noise; with `shift`, what it shows has moved so many pixels to the right."""
     rng = np.random.default_rng(seed)
     wide = rng.integers(0, 256, (height // 8, (width + 400) // 8, 3)).astype(np.uint8)

@@ -18,34 +18,34 @@ _LARGEST_PAYLOAD = 1200
 _FU_A = 28
 
 
-def encode_pictures(num_frames: int, size_wh: tuple[int, int], *, key_every: int) -> list[list[bytes]]:
-    """The NAL units of each picture of a short H.264 stream; parameter sets stand before each key frame."""
+def encode_images(num_frames: int, size_wh: tuple[int, int], *, key_every: int) -> list[list[bytes]]:
+    """The NAL units of each image of a short H.264 stream; parameter sets stand before each key frame."""
     width, height = size_wh
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)
     encoder.gop_size = key_every
     encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "scenecut=0"}
-    pictures = []
+    units = []
     for index in range(num_frames):
         image = np.full((height, width, 3), 40 + 6 * (index % 30), np.uint8)
         image[:, : 1 + index * (width - 1) // num_frames] = (200, 60, 20)
         frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.pts, frame.time_base = index, Fraction(1, 25)
-        pictures += [bytes(packet) for packet in encoder.encode(frame)]
-    pictures += [bytes(packet) for packet in encoder.encode(None)]
-    return [[nal for nal in re.split(b"\0\0\0?\1", picture) if nal] for picture in pictures]
+        units += [bytes(packet) for packet in encoder.encode(frame)]
+    units += [bytes(packet) for packet in encoder.encode(None)]
+    return [[nal for nal in re.split(b"\0\0\0?\1", unit) if nal] for unit in units]
 
 
 class RtspServer(StreamServer):
-    """Sends the same pictures over and over, with time stamps that rise.
+    """Sends the same images over and over, with time stamps that rise.
 
     Args:
-        size_wh: Of the pictures.
+        size_wh: Of the images.
         num_frames: After so many it begins again.
-        key_every: One picture in so many can be decoded alone.
-        first: The picture to begin with; where it is no key frame, the stream is entered between two.
-        fps: Pictures a second.
+        key_every: One image in so many can be decoded alone.
+        first: The image to begin with; where it is no key frame, the stream is entered between two.
+        fps: Images a second.
     """
 
     scheme = "rtsp"
@@ -60,8 +60,8 @@ class RtspServer(StreamServer):
         fps: float = 50.0,
     ) -> None:
         super().__init__(fps)
-        pictures = encode_pictures(num_frames, size_wh, key_every=key_every)
-        self._pictures = pictures[first:] + pictures[:first]
+        units = encode_images(num_frames, size_wh, key_every=key_every)
+        self._images = units[first:] + units[:first]
 
     def serve(self, connection: socket.socket) -> None:
         received = b""
@@ -75,7 +75,7 @@ class RtspServer(StreamServer):
             method = request.split(b" ", 1)[0].decode()
             connection.sendall(self._answer(method, request.decode()).encode())
             if method == "PLAY":
-                self._send_pictures(connection)
+                self._send_images(connection)
                 return
 
     def _answer(self, method: str, request: str) -> str:
@@ -98,9 +98,9 @@ class RtspServer(StreamServer):
             lines.append("Session: 1")
         return "\r\n".join(lines) + "\r\n\r\n" + body
 
-    def _send_pictures(self, connection: socket.socket) -> None:
+    def _send_images(self, connection: socket.socket) -> None:
         number, stamp = 0, 0
-        for nals in cycle(self._pictures):
+        for nals in cycle(self._images):
             if not self._running.is_set():
                 return
             payloads = [payload for nal in nals for payload in _split(nal)]

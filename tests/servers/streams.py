@@ -20,7 +20,7 @@ class StreamServer(ABC):
     """Serves each connection on a thread of its own, on a free port of this machine; a context manager.
 
     Args:
-        fps: Pictures a second.
+        fps: Images a second.
     """
 
     scheme = "http"
@@ -112,7 +112,7 @@ class MpegTsServer(StreamServer):
 
     Args:
         clip: Its H.264 packets are sent over and over.
-        fps: Pictures a second.
+        fps: Images a second.
     """
 
     def __init__(self, clip: Path, fps: float = 50.0) -> None:
@@ -153,11 +153,11 @@ class _SocketFile:
 
 
 class MjpegServer(StreamServer):
-    """JPEG pictures as parts of one HTTP answer, the way that IP cameras send them.
+    """JPEG images as parts of one HTTP answer, the way that IP cameras send them.
 
     Attributes:
-        size_wh: Of the pictures; may change while it serves.
-        last: How many pictures a connection gets.
+        size_wh: Of the images; may change while it serves.
+        last: How many images a connection gets.
     """
 
     size_wh = (64, 48)

@@ -11,10 +11,10 @@ from trackers.flow import FLOWS, estimate_flow_after_pan, move_points, reduce_to
 def make_texture(height, width, seed=0):
     """Blurred noise of two grains, (height, width) uint8."""
     rng = np.random.default_rng(seed)
-    picture = sum(
+    image = sum(
         cv2.GaussianBlur(rng.normal(size=(height, width)), (0, 0), grain) * grain for grain in (2.0, 8.0)
     )
-    return cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    return cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -33,7 +33,7 @@ def test_flow_of_a_shifted_texture_is_the_shift(name, shift_xy):
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_a_long_pan_is_found_once_the_whole_picture_is_shifted_back(name):
+def test_a_long_pan_is_found_once_the_whole_image_is_shifted_back(name):
     texture = make_texture(200, 640)
     previous, current = texture[:, 150:550].copy(), texture[:, 50:450].copy()
     flow = estimate_flow_after_pan(FLOWS[name](), previous, current)
@@ -42,9 +42,9 @@ def test_a_long_pan_is_found_once_the_whole_picture_is_shifted_back(name):
 
 @pytest.mark.parametrize("name", FLOWS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (15, 300), (16, 16), (17, 31)])
-def test_tiny_pictures_have_flow(name, shape):
-    picture = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    flow = FLOWS[name]()(picture, picture)
+def test_tiny_images_have_flow(name, shape):
+    image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    flow = FLOWS[name]()(image, image)
     assert flow.shape == (*shape, 2)
     np.testing.assert_allclose(flow, 0, atol=0.05)
 
@@ -68,7 +68,7 @@ def test_move_points_is_the_plain_loop(height, width, seed):
 def test_the_middle_of_a_pixel_takes_its_flow():
     flow = np.zeros((3, 4, 2), np.float32)
     flow[1, 2] = (5, -1)
-    # The picture is twice as large: reduced pixel (2, 1) has its centre at (5, 3).
+    # The image is twice as large: reduced pixel (2, 1) has its centre at (5, 3).
     np.testing.assert_allclose(move_points(np.array([5.0, 3.0]), flow, (0.5, 0.5)), [15, 1])
 
 
@@ -83,7 +83,7 @@ def test_points_outside_take_the_flow_of_the_border_and_wild_ones_stay_wild():
     assert move_points(np.zeros((0, 17, 2), np.float32), flow, (1, 1)).shape == (0, 17, 2)
 
 
-def test_reduce_to_gray_averages_and_keeps_small_pictures():
+def test_reduce_to_gray_averages_and_keeps_small_images():
     image = np.zeros((100, 400, 3), np.uint8)
     image[:, ::2] = 200
     reduced = reduce_to_gray(image, 200)

@@ -1,10 +1,10 @@
-"""Who gets which id, with and without pictures, and what input is refused."""
+"""Who gets which id, with and without images, and what input is refused."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference.trackers_people import Estimator, K, ids, make_people, make_picture, make_tracker
+from reference.trackers_people import Estimator, K, ids, make_image, make_people, make_tracker
 
 from trackers.flow_tracker import FlowTracker, FlowTrackerConfig, People
 
@@ -39,7 +39,7 @@ def test_two_people_who_cross_keep_their_ids(match):
     tracker = make_tracker(match=match)
     for x in range(0, 204, 4):
         # One walks right, the other, a little lower, left; they meet at x = 100.
-        tracked = tracker.update(make_picture(shift=0), make_people((x, 0), (200 - x, 12)))
+        tracked = tracker.update(make_image(shift=0), make_people((x, 0), (200 - x, 12)))
         assert ids(tracked) == [1, 2]
 
 
@@ -64,10 +64,10 @@ def test_adopted_people_keep_their_ids_and_new_ones_get_higher_ones():
 def test_adopting_goes_on_as_if_nothing_had_happened():
     frames = [make_people((4 * i, 0), (200 - 4 * i, 12), *[(400, 50)] * (i % 3 > 0)) for i in range(20)]
     whole, resumed = make_tracker(), make_tracker()
-    expected = [whole.update(make_picture(shift=0), people) for people in frames]
+    expected = [whole.update(make_image(shift=0), people) for people in frames]
     for tracked in expected[:11]:
-        resumed.adopt(make_picture(shift=0), tracked.people, tracked.track_ids)
-    after = [resumed.update(make_picture(shift=0), people) for people in frames[11:]]
+        resumed.adopt(make_image(shift=0), tracked.people, tracked.track_ids)
+    after = [resumed.update(make_image(shift=0), people) for people in frames[11:]]
     assert [ids(tracked) for tracked in after] == [ids(tracked) for tracked in expected[11:]]
 
 
@@ -116,18 +116,18 @@ def test_hidden_keypoints_do_not_cost_the_id():
     points[0, 3:] = np.nan
     half = People(people.boxes_xyxy, people.box_scores, points, scores)
     assert ids(tracker.update(None, half)) == [1]
-    assert ids(tracker.update(make_picture(), half)) == [1]
-    assert ids(tracker.update(make_picture(), people)) == [1]
+    assert ids(tracker.update(make_image(), half)) == [1]
+    assert ids(tracker.update(make_image(), people)) == [1]
 
 
-# ---- pictures ---------------------------------------------------------------------------------------
+# ---- images ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("flow", ["dis", "farneback"])
 def test_flow_carries_ids_over_a_pan_that_standing_poses_would_lose(flow):
     moves = [0, 30, 60, 90]
     with_flow, without = make_tracker(flow=flow), make_tracker(flow=flow)
-    carried = [with_flow.update(make_picture(shift=x), make_people((100 + x, 20))) for x in moves]
+    carried = [with_flow.update(make_image(shift=x), make_people((100 + x, 20))) for x in moves]
     lost = [without.update(None, make_people((100 + x, 20))) for x in moves]
     assert [ids(tracked) for tracked in carried] == [[1], [1], [1], [1]]
     assert [ids(tracked) for tracked in lost] == [[1], [2], [3], [4]]
@@ -135,27 +135,27 @@ def test_flow_carries_ids_over_a_pan_that_standing_poses_would_lose(flow):
 
 def test_flow_carries_on_while_a_person_is_missed():
     tracker = make_tracker(queue_frames=4)
-    tracker.update(make_picture(shift=0), make_people((60, 20)))
+    tracker.update(make_image(shift=0), make_people((60, 20)))
     for x in (20, 40, 60):
-        tracker.update(make_picture(shift=x), make_people())
-    assert ids(tracker.update(make_picture(shift=80), make_people((140, 20)))) == [1]
+        tracker.update(make_image(shift=x), make_people())
+    assert ids(tracker.update(make_image(shift=80), make_people((140, 20)))) == [1]
 
 
 def test_nobody_is_matched_across_a_cut():
     tracker = make_tracker()
     people = make_people((100, 20), (200, 20))
-    assert ids(tracker.update(make_picture(0), people)) == [1, 2]
-    assert ids(tracker.update(make_picture(0), people)) == [1, 2]
-    assert ids(tracker.update(make_picture(1), people)) == [3, 4]
-    assert ids(tracker.update(make_picture(1), people)) == [3, 4]
-    assert ids(tracker.update(make_picture(0), people)) == [5, 6]
+    assert ids(tracker.update(make_image(0), people)) == [1, 2]
+    assert ids(tracker.update(make_image(0), people)) == [1, 2]
+    assert ids(tracker.update(make_image(1), people)) == [3, 4]
+    assert ids(tracker.update(make_image(1), people)) == [3, 4]
+    assert ids(tracker.update(make_image(0), people)) == [5, 6]
 
 
 def test_a_cut_can_be_ignored():
     tracker = make_tracker(scene_cut_similarity=-1)
     people = make_people((100, 20))
-    tracker.update(make_picture(0), people)
-    assert ids(tracker.update(make_picture(0), people)) == [1]
+    tracker.update(make_image(0), people)
+    assert ids(tracker.update(make_image(0), people)) == [1]
 
 
 @pytest.mark.parametrize("level", [0, 255])
@@ -163,34 +163,34 @@ def test_a_flash_or_black_frame_does_not_cut_but_does_not_hide_a_cut_either(leve
     people, blank = make_people((100, 20)), np.full((120, 400, 3), level, np.uint8)
     same, other = make_tracker(), make_tracker()
     for tracker in (same, other):
-        tracker.update(make_picture(0), people)
+        tracker.update(make_image(0), people)
         tracker.update(blank, make_people())
-    assert ids(same.update(make_picture(0), people)) == [1]
-    assert ids(other.update(make_picture(1), people)) == [2]
+    assert ids(same.update(make_image(0), people)) == [1]
+    assert ids(other.update(make_image(1), people)) == [2]
 
 
 def test_a_stream_that_changes_its_size_goes_on():
     tracker = make_tracker()
-    tracker.update(make_picture(), make_people((100, 20)))
+    tracker.update(make_image(), make_people((100, 20)))
     people = make_people((100, 20))
     doubled = People(people.boxes_xyxy * 2, people.box_scores, people.keypoints_xy * 2, people.keypoint_scores)
-    large = make_picture().repeat(2, axis=0).repeat(2, axis=1)
+    large = make_image().repeat(2, axis=0).repeat(2, axis=1)
     assert ids(tracker.update(large, doubled)) == [1]
     assert ids(tracker.update(large, doubled)) == [1]
-    assert ids(tracker.update(make_picture(), people)) == [1]
+    assert ids(tracker.update(make_image(), people)) == [1]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 500, 3), (17, 16, 3)])
-def test_tiny_pictures_are_tracked(shape):
+def test_tiny_images_are_tracked(shape):
     tracker = make_tracker()
     for _ in range(3):
         tracked = tracker.update(np.full(shape, 90, np.uint8), make_people((0, 0)))
     assert ids(tracked) == [1]
 
 
-def test_pictures_may_be_missing_now_and_then():
+def test_images_may_be_missing_now_and_then():
     tracker = make_tracker()
-    for image in (make_picture(), None, make_picture(), None, None, make_picture()):
+    for image in (make_image(), None, make_image(), None, None, make_image()):
         assert ids(tracker.update(image, make_people((100, 20)))) == [1]
 
 
@@ -199,7 +199,7 @@ def test_pictures_may_be_missing_now_and_then():
 
 def test_frames_with_nobody():
     tracker = make_tracker()
-    for image in (None, make_picture(), make_picture()):
+    for image in (None, make_image(), make_image()):
         tracked = tracker.update(image, make_people(), Estimator((0, 0)))
         assert (len(tracked.people), ids(tracked), tracked.rows.tolist()) == (0, [], [])
         assert tracked.track_ids.dtype == tracked.rows.dtype == np.int64
@@ -212,8 +212,8 @@ def test_a_person_with_no_usable_keypoint_harms_nobody():
     points[0] = np.inf
     wild = People(people.boxes_xyxy, people.box_scores, points, people.keypoint_scores)
     tracker = make_tracker()
-    tracker.update(make_picture(), wild)
-    tracked = tracker.update(make_picture(), wild, Estimator((100, 20)))
+    tracker.update(make_image(), wild)
+    tracked = tracker.update(make_image(), wild, Estimator((100, 20)))
     assert ids(tracked)[1] == 2
     assert len(set(ids(tracked))) == len(ids(tracked))
 
@@ -226,7 +226,7 @@ def test_ids_are_always_unique_and_rows_true(seed):
     for _ in range(6):
         people = make_people(*rng.uniform((0, 0), (120, 60), (rng.integers(0, 6), 2)), keypoint_score=0.75)
         estimator = Estimator(*rng.uniform((0, 0), (120, 60), (3, 2)))
-        tracked = tracker.update(make_picture(), people, estimator)
+        tracked = tracker.update(make_image(), people, estimator)
         assert len(set(ids(tracked))) == len(ids(tracked)) == len(tracked.people)
         new = set(ids(tracked)) - known
         assert all(track_id > max(known, default=0) for track_id in new)

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from reference.trackers_people import Estimator, ids, make_people, make_picture, make_tracker
+from reference.trackers_people import Estimator, ids, make_image, make_people, make_tracker
 
 
 def test_a_lost_person_is_found_where_flow_moved_them():
     tracker = make_tracker()
-    tracker.update(make_picture(shift=0), make_people((100, 20), (200, 20)))
+    tracker.update(make_image(shift=0), make_people((100, 20), (200, 20)))
     estimator = Estimator((120, 20), (220, 20), score=0.75)
-    tracked = tracker.update(make_picture(shift=20), make_people((220, 20)), estimator)
+    tracked = tracker.update(make_image(shift=20), make_people((220, 20)), estimator)
     assert ids(tracked) == [2, 1]
     assert tracked.rows.tolist() == [0, -1]
     # The tight box around the moved pose, 15 % wider and higher.
@@ -23,14 +23,14 @@ def test_nobody_is_estimated_when_all_are_detected():
     tracker = make_tracker()
     people, estimator = make_people((100, 20), (200, 20)), Estimator((0, 0))
     for _ in range(3):
-        tracker.update(make_picture(), people, estimator)
+        tracker.update(make_image(), people, estimator)
     assert estimator.boxes == []
 
 
 def test_a_detection_that_hides_the_other_of_an_embrace_does_not_stop_the_rescue():
     tracker = make_tracker()
-    tracker.update(make_picture(), make_people((100, 20), (112, 26)))
-    tracked = tracker.update(make_picture(), make_people((112, 26)), Estimator((100, 20), (112, 26)))
+    tracker.update(make_image(), make_people((100, 20), (112, 26)))
+    tracked = tracker.update(make_image(), make_people((112, 26)), Estimator((100, 20), (112, 26)))
     assert dict(zip(ids(tracked), tracked.rows.tolist(), strict=True)) == {2: 0, 1: -1}
 
 
@@ -43,40 +43,40 @@ def test_a_detection_that_hides_the_other_of_an_embrace_does_not_stop_the_rescue
 )
 def test_a_lost_person_is_left_out_when(estimator, why):
     tracker = make_tracker()
-    tracker.update(make_picture(), make_people((100, 20), (200, 20)))
-    tracked = tracker.update(make_picture(), make_people((200, 20)), estimator)
+    tracker.update(make_image(), make_people((100, 20), (200, 20)))
+    tracked = tracker.update(make_image(), make_people((200, 20)), estimator)
     assert len(estimator.boxes) == 1, why
     assert ids(tracked) == [2], why
 
 
 def test_two_lost_people_are_not_found_as_the_same_one():
     tracker = make_tracker()
-    tracker.update(make_picture(), make_people((100, 20), (112, 26)))
-    tracked = tracker.update(make_picture(), make_people(), Estimator((104, 22)))
+    tracker.update(make_image(), make_people((100, 20), (112, 26)))
+    tracked = tracker.update(make_image(), make_people(), Estimator((104, 22)))
     assert len(ids(tracked)) == 1
 
 
 def test_a_ghost_dies_and_its_id_comes_back_only_from_a_detection_in_time():
     tracker = make_tracker(propagation_max_frames=3, queue_frames=2)
-    tracker.update(make_picture(), make_people((100, 20)))
+    tracker.update(make_image(), make_people((100, 20)))
     estimator = Estimator((100, 20))
-    alive = [ids(tracker.update(make_picture(), make_people(), estimator)) for _ in range(5)]
+    alive = [ids(tracker.update(make_image(), make_people(), estimator)) for _ in range(5)]
     assert alive == [[1], [1], [1], [], []]
-    assert ids(tracker.update(make_picture(), make_people((100, 20)), estimator)) == [1]
+    assert ids(tracker.update(make_image(), make_people((100, 20)), estimator)) == [1]
     # Detected again, they may be propagated again.
-    assert ids(tracker.update(make_picture(), make_people(), estimator)) == [1]
+    assert ids(tracker.update(make_image(), make_people(), estimator)) == [1]
 
 
-def test_people_who_left_the_picture_are_not_estimated():
+def test_people_who_left_the_image_are_not_estimated():
     tracker = make_tracker()
-    tracker.update(make_picture(), make_people((390, 20)))
+    tracker.update(make_image(), make_people((390, 20)))
     estimator = Estimator((390, 20))
-    assert ids(tracker.update(make_picture(), make_people(), estimator)) == []
+    assert ids(tracker.update(make_image(), make_people(), estimator)) == []
     assert estimator.boxes == []
 
 
-def test_without_a_picture_or_an_estimator_nobody_is_propagated():
-    for image, estimator in ((None, Estimator((100, 20))), (make_picture(), None)):
+def test_without_a_image_or_an_estimator_nobody_is_propagated():
+    for image, estimator in ((None, Estimator((100, 20))), (make_image(), None)):
         tracker = make_tracker()
         tracker.update(image, make_people((100, 20)))
         assert ids(tracker.update(image, make_people(), estimator)) == []
@@ -84,7 +84,7 @@ def test_without_a_picture_or_an_estimator_nobody_is_propagated():
 
 def test_nobody_is_propagated_across_a_cut():
     tracker = make_tracker()
-    tracker.update(make_picture(0), make_people((100, 20)))
+    tracker.update(make_image(0), make_people((100, 20)))
     estimator = Estimator((100, 20))
-    assert ids(tracker.update(make_picture(1), make_people(), estimator)) == []
+    assert ids(tracker.update(make_image(1), make_people(), estimator)) == []
     assert estimator.boxes == []

@@ -44,7 +44,7 @@ def test_oks_with_oneself_is_one_where_something_is_visible(crowds):
 
 
 @given(two_crowds())
-def test_oks_is_symmetric_and_a_share(crowds):
+def test_oks_is_symmetric_and_a_fraction(crowds):
     (a, a_seen, a_areas), (b, b_seen, b_areas), sigmas = crowds
     there = oks(a, a_seen, b, b_seen, a_areas, b_areas, sigmas)
     back = oks(b, b_seen, a, a_seen, b_areas, a_areas, sigmas)

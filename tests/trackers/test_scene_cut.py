@@ -10,15 +10,15 @@ THRESHOLD = FlowTrackerConfig().scene_cut_similarity
 
 
 def make_scene(seed, height=200, width=320):
-    """A picture of rectangles and ellipses over a slope of light, blurred a little, (height, width) uint8."""
+    """An image of rectangles and ellipses over a slope of light, blurred a little, (height, width) uint8."""
     rng = np.random.default_rng(seed)
-    picture = np.tile(np.linspace(*rng.integers(40, 200, 2), width), (height, 1)).astype(np.float32)
+    image = np.tile(np.linspace(*rng.integers(40, 200, 2), width), (height, 1)).astype(np.float32)
     for _ in range(60):
         x, y, w, h = (int(value) for value in rng.integers((0, 0, 5, 5), (width, height, 60, 60)))
         gray = float(rng.integers(20, 230))
-        cv2.rectangle(picture, (x, y), (x + w, y + h), gray, -1)
-        cv2.ellipse(picture, (width - x, height - y), (w // 2, h // 3), 30.0, 0.0, 360.0, 230 - gray, 2)
-    noisy = cv2.GaussianBlur(picture, (0, 0), 1) + rng.normal(0, 2, picture.shape)
+        cv2.rectangle(image, (x, y), (x + w, y + h), gray, -1)
+        cv2.ellipse(image, (width - x, height - y), (w // 2, h // 3), 30.0, 0.0, 360.0, 230 - gray, 2)
+    noisy = cv2.GaussianBlur(image, (0, 0), 1) + rng.normal(0, 2, image.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
@@ -28,7 +28,7 @@ def similarity(previous, gray, flow="dis"):
 
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("seed", range(5))
-def test_strange_pictures_are_a_cut_and_flow_cannot_hide_it(flow, seed):
+def test_strange_images_are_a_cut_and_flow_cannot_hide_it(flow, seed):
     assert similarity(make_scene(seed), make_scene(seed + 100), flow) < THRESHOLD
 
 
@@ -56,7 +56,7 @@ def test_the_same_scene_changed_is_no_cut(change, seed):
     assert similarity(scene, change(scene)) > THRESHOLD
 
 
-def test_an_equal_picture_is_as_similar_as_can_be():
+def test_an_equal_image_is_as_similar_as_can_be():
     scene = make_scene(0)
     assert 0.95 < compute_scene_similarity(scene, scene, np.zeros((200, 320, 2), np.float32)) <= 1
 
@@ -70,12 +70,12 @@ def test_nothing_to_compare_is_no_cut():
     assert compute_scene_similarity(one, one, DisFlow()(one, one)) == 1
 
 
-def test_a_flow_that_leads_out_of_the_picture_shows_nothing_alike():
+def test_a_flow_that_leads_out_of_the_image_shows_nothing_alike():
     scene = make_scene(0)
     assert compute_scene_similarity(scene, scene, np.full((200, 320, 2), 900, np.float32)) == 0
 
 
-def test_blank_pictures():
+def test_blank_images():
     rng = np.random.default_rng(0)
     assert is_blank(np.zeros((90, 160), np.uint8))
     assert is_blank(np.full((90, 160), 255, np.uint8))

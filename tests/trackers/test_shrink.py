@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from trackers.shrink import count_halvings, shrink_picture
+from trackers.shrink import count_halvings, shrink_image
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from trackers.shrink import count_halvings, shrink_picture
         ((8, 4), (1, 1), 2),
     ],
 )
-def test_pictures_are_halved_while_they_stay_large_enough(image_wh, new_wh, halvings):
+def test_images_are_halved_while_they_stay_large_enough(image_wh, new_wh, halvings):
     assert count_halvings(image_wh, new_wh) == halvings
 
 
@@ -27,7 +27,7 @@ def test_result_is_the_average_over_areas(channels):
     rough = rng.integers(0, 256, (68, 120, *channels), np.uint8)
     image = np.asarray(cv2.resize(rough, (1920, 1080), interpolation=cv2.INTER_CUBIC), np.uint8)
     wanted = cv2.resize(image, (512, 288), interpolation=cv2.INTER_AREA).astype(int)
-    found = shrink_picture(image, (512, 288))
+    found = shrink_image(image, (512, 288))
     assert found.shape == (288, 512, *channels)
     assert found.dtype == np.uint8
     assert np.abs(found - wanted).mean() < 1
@@ -35,6 +35,6 @@ def test_result_is_the_average_over_areas(channels):
 
 def test_nothing_moves():
     ramp = np.broadcast_to(np.linspace(0, 255, 1600).round().astype(np.uint8), (900, 1600))
-    found = shrink_picture(np.ascontiguousarray(ramp), (200, 112)).astype(float)
-    # A pixel of the result stands for 8 of the picture's, 1.28 grey levels.
+    found = shrink_image(np.ascontiguousarray(ramp), (200, 112)).astype(float)
+    # A pixel of the result stands for 8 of the image's, 1.28 grey levels.
     assert np.abs(found[50] - (np.arange(200) + 0.5) / 200 * 255).max() < 1.28

@@ -15,9 +15,9 @@ from posetrack.results.files import open_whole_file
 _UNDEFINED = "-"
 
 
-def format_percent(share: float | None) -> str:
-    """Write a share from 0 to 1 in percent, as papers do; None is undefined."""
-    return _UNDEFINED if share is None else f"{100 * share:.1f}"
+def format_percent(fraction: float | None) -> str:
+    """Write a fraction from 0 to 1 in percent, as papers do; None is undefined."""
+    return _UNDEFINED if fraction is None else f"{100 * fraction:.1f}"
 
 
 def print_metrics(title: str, metrics: Mapping[str, float | None]) -> None:

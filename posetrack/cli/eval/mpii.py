@@ -54,6 +54,6 @@ def _print_joints(at_half: Mapping[str, float | None], at_tenth: Mapping[str, fl
     table.add_column("joint")
     table.add_column("PCKh@0.5", justify="right")
     table.add_column("PCKh@0.1", justify="right")
-    for name, share in at_half.items():
-        table.add_row(name, format_percent(share), format_percent(at_tenth[name]))
+    for name, fraction in at_half.items():
+        table.add_row(name, format_percent(fraction), format_percent(at_tenth[name]))
     Console(highlight=False).print(table)

@@ -22,7 +22,7 @@ _RECIPE, _ANNOTATED = "recipe", "annotated"
 
 def pictures_command(
     gt: Annotated[Path, typer.Option("--gt", help="COCO annotations (JSON).", show_default=False)],
-    images: Annotated[Path, typer.Option(help="Folder that they name pictures from.", show_default=False)],
+    images: Annotated[Path, typer.Option(help="Folder that they name images from.", show_default=False)],
     recipe: Annotated[str, typer.Option(help="Name (see `posetrack recipes`) or TOML file.")] = "default",
     boxes: Annotated[
         str,
@@ -33,7 +33,7 @@ def pictures_command(
         typer.Option(help="Weights of the pose network, .safetensors or .pth.", show_default="the recipe's"),
     ] = None,
     first: Annotated[
-        int | None, typer.Option(min=1, help="Take so many pictures only.", show_default="all")
+        int | None, typer.Option(min=1, help="Take so many images only.", show_default="all")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto",
@@ -46,27 +46,27 @@ def pictures_command(
         Path | None, typer.Option(help="Also write the numbers, from 0 to 1, as JSON.", show_default=False)
     ] = None,
 ) -> None:
-    """Find the people of a data set's pictures, without tracking, and measure as COCO does."""
+    """Find the people of a data set's images, without tracking, and measure as COCO does."""
     from models.training.errors import DataError
     from posetrack.build import build_networks
     from posetrack.compute import Compute, choose_device
     from posetrack.evaluation.coco import evaluate_coco
-    from posetrack.evaluation.coco_files import keep_pictures, read_coco_annotations
-    from posetrack.evaluation.pictures import encode_results, list_pictures, predict_pictures
+    from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
+    from posetrack.evaluation.pictures import encode_results, list_images, predict_images
 
     settings = read_recipe(recipe)
     if weights is not None:
         settings = use_weights(settings, weights)
     annotations = read_coco_annotations(gt)
-    pictures = dict(list(list_pictures(annotations, images).items())[:first])
+    image_paths = dict(list(list_images(annotations, images).items())[:first])
     given = _read_boxes(boxes, annotations)
     networks = build_networks(settings, Compute(choose_device(device), engine, precision), batch_frames=8)
     found: dict[str, list[dict[str, object]]] = {"bbox": [], "keypoints": [], "segm": []}
     try:
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            bar = progress.add_task(settings.name, total=len(pictures))
-            for number, people in predict_pictures(
-                pictures, networks, boxes=given, report=lambda done: progress.update(bar, completed=done)
+            bar = progress.add_task(settings.name, total=len(image_paths))
+            for number, people in predict_images(
+                image_paths, networks, boxes=given, report=lambda done: progress.update(bar, completed=done)
             ):
                 for kind, entries in encode_results(number, people).items():
                     found[kind] += entries
@@ -76,16 +76,16 @@ def pictures_command(
         del found["bbox"]
     if results is not None:
         _write_results(found, results)
-    measured = keep_pictures(annotations, pictures)
+    measured = keep_images(annotations, image_paths)
     numbers: dict[str, float | None] = {}
     for kind, entries in found.items():
         if not entries:
             continue
         metrics = evaluate_coco(measured, entries, iou_type=kind, annotations_name=str(gt))
-        print_metrics(f"{settings.name}, {kind}, {len(pictures)} pictures", metrics)
+        print_metrics(f"{settings.name}, {kind}, {len(image_paths)} images", metrics)
         numbers |= {f"{kind}_{name}": value for name, value in metrics.items()}
     if not numbers:
-        print(f"{settings.name}: nobody found in {len(pictures)} pictures")
+        print(f"{settings.name}: nobody found in {len(image_paths)} images")
     if out is not None:
         write_metrics(numbers, out)
 

@@ -30,7 +30,7 @@ class KeypointLabels:
 
 
 def assign_poses(pair: FramePair, annotated: BoolArray) -> IntArray:
-    """Assign predicted to annotated poses by the share of matching keypoints (PCKh).
+    """Assign predicted to annotated poses by the fraction of matching keypoints (PCKh).
 
     Each prediction keeps the person it fits best, then each person the prediction that fits best. Scores play
     no part.
@@ -94,7 +94,7 @@ def compute_curve(
         corrected: Repair that.
 
     Returns:
-        Precision and recall, (D,) each or fewer, surest first; recall is NaN where there is nothing to find.
+        Precision and recall, (D,) each or fewer, best first; recall is NaN where there is nothing to find.
     """
     # Not a stable sort: this very expression orders equal scores as the reference does.
     order = np.asarray(scores, np.float64).argsort()[::-1]

@@ -44,8 +44,8 @@ class PoseTrackMetrics:
         mota: CLEAR MOT accuracy.
         motp: CLEAR MOT precision as the reference tool reports it.
         motp_clean: CLEAR MOT precision as it is defined, over the matched pairs.
-        mot_precision: Share of the predicted joints that were matched in tracking.
-        mot_recall: Share of the annotated joints that were matched in tracking.
+        mot_precision: Fraction of the predicted joints that were matched in tracking.
+        mot_recall: Fraction of the annotated joints that were matched in tracking.
         hota: Higher order tracking accuracy.
         deta: Its detection part.
         assa: Its association part.

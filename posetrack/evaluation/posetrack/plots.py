@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: precision and recall, MOTA of each sequence, and who was followed by whom."""
+"""Images of an evaluation: precision and recall, MOTA of each sequence, and who was followed by whom."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def draw_plots(evaluation: PoseTrackEvaluation, out_dir: Path, *, corrected: boo
 
     Args:
         evaluation: What to draw.
-        out_dir: Folder, made if it is not there; older pictures of the same names are replaced.
+        out_dir: Folder, made if it is not there; older images of the same names are replaced.
         corrected: Whether it was made so; the titles then say it.
 
     Returns:
@@ -78,7 +78,7 @@ def draw_plots(evaluation: PoseTrackEvaluation, out_dir: Path, *, corrected: boo
 
 def _save(figure: Figure, path: Path) -> Path:
     content = BytesIO()
-    # Agg refuses pictures of 2^16 pixels; a crowd or a long list must not fail the report.
+    # Agg refuses images of 2^16 pixels; a crowd or a long list must not fail the report.
     dpi = min(_DPI, _MOST_PIXELS / max(figure.get_size_inches()))
     figure.savefig(content, format="png", dpi=dpi, bbox_inches="tight")
     try:

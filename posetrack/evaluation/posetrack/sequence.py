@@ -16,8 +16,8 @@ from posetrack.frame import BoolArray, IntArray
 MATCH_DISTANCE = 0.5
 """A keypoint is found when it is no farther than this from the true one, in head sizes."""
 
-HEAD_SIZE_SHARE = 0.6
-"""The head size is this share of the diagonal of the head box."""
+HEAD_SIZE_FRACTION = 0.6
+"""The head size is this fraction of the diagonal of the head box."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +212,7 @@ def _clean(
         keypoint_scores=people.keypoint_scores[rows],
         # One by one: the last bit of the norm of an array may differ from that of a vector.
         head_sizes=np.array(
-            [HEAD_SIZE_SHARE * np.linalg.norm(diagonal) for diagonal in heads[:, 2:] - heads[:, :2]]
+            [HEAD_SIZE_FRACTION * np.linalg.norm(diagonal) for diagonal in heads[:, 2:] - heads[:, :2]]
         ),
         track_ids=ids,
     )

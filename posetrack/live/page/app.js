@@ -18,7 +18,7 @@ let state = null;
 let toastTimer = null;
 let countdown = null;
 
-const link = new Link({ open: showOpen, closed: showClosed, state: showState, picture: drawPicture, error: showToast });
+const link = new Link({ open: showOpen, closed: showClosed, state: showState, image: drawImage, error: showToast });
 link.connect();
 
 function showOpen() {
@@ -51,7 +51,7 @@ function showState(news) {
   if (state.is_over) showStatus("ended", "Ended", "The session has ended.");
   else if (state.status === "lost") showStatus("lost", "Lost", `${sentence(state.message)} Connecting again.`);
   else if (state.toggles.pause) showStatus("paused", "Paused", "");
-  else if (state.index === null) showStatus("connecting", "Connecting", "Waiting for the first picture.");
+  else if (state.index === null) showStatus("connecting", "Connecting", "Waiting for the first image.");
   else showStatus(state.status, WORDS[state.status] ?? state.status, "");
 
   setText($("fps"), state.fps === null ? "–" : state.fps.toFixed(1));
@@ -102,15 +102,15 @@ function showStatus(status, word, notice, mayRetry = false) {
   if (document.title !== title) document.title = title;
 }
 
-async function drawPicture(blob) {
+async function drawImage(blob) {
   const bitmap = await createImageBitmap(blob);
-  const canvas = $("picture");
+  const canvas = $("image");
   if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
     canvas.width = bitmap.width;
     canvas.height = bitmap.height;
   }
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
-  canvas.dataset.pictures = String(Number(canvas.dataset.pictures ?? 0) + 1);
+  canvas.dataset.images = String(Number(canvas.dataset.images ?? 0) + 1);
   bitmap.close();
 }
 

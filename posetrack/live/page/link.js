@@ -1,4 +1,4 @@
-// The WebSocket to the server: connects again by itself, and asks for no pictures in a hidden tab.
+// The WebSocket to the server: connects again by itself, and asks for no images in a hidden tab.
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
@@ -10,7 +10,7 @@ export class Link {
   #number = null;
   #on;
 
-  // on: {state, picture, error, open, closed}; picture is awaited before the next one is asked for.
+  // on: {state, image, error, open, closed}; image is awaited before the next one is asked for.
   constructor(on) {
     this.#on = on;
     document.addEventListener("visibilitychange", () => this.#follow_visibility());
@@ -56,14 +56,14 @@ export class Link {
       const message = JSON.parse(data);
       if (message.error) this.#on.error(message.error);
       else {
-        this.#number = message.picture ?? this.#number;
-        this.#on.state(message.state, message.picture !== null);
+        this.#number = message.image ?? this.#number;
+        this.#on.state(message.state, message.image !== null);
       }
       return;
     }
     const number = this.#number;
     try {
-      await this.#on.picture(data);
+      await this.#on.image(data);
     } finally {
       if (socket === this.#socket) this.send({ ack: number });
     }

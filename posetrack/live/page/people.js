@@ -1,4 +1,4 @@
-// The list of people in the picture: who comes is lit up, who goes fades away.
+// The list of people in the image: who comes is lit up, who goes fades away.
 
 const FADE_MS = 2500;
 const REFRESH_MS = 500;

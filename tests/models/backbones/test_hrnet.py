@@ -80,7 +80,7 @@ def test_a_branch_is_the_same_whatever_else_is_asked_for():
         assert torch.equal(one.compute_features(images)[0], both.compute_features(images)[1])
 
 
-def test_uneven_sides_are_those_of_a_padded_picture_away_from_its_end():
+def test_uneven_sides_are_those_of_a_padded_image_away_from_its_end():
     """Upsampled maps are cut at the end, so that cells keep their places."""
     network = HRNet(TINY).eval()
     for part in network.modules():

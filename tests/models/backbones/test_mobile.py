@@ -110,7 +110,7 @@ def test_cells_look_at_where_they_lie_not_at_where_tensorflows_do():
                 images[:, :, stride - 1 :, stride - 1 :], (0, stride - 1, 0, stride - 1)
             )
             found = body(shifted)[level]
-            # Away from the borders, where the one sees padding and the other the picture.
+            # Away from the borders, where the one sees padding and the other the image.
             middle = slice(found.shape[2] // 2 - 2, found.shape[2] // 2 + 2)
             torch.testing.assert_close(found[..., middle, middle], expected[level][..., middle, middle])
 

@@ -33,9 +33,9 @@ def test_heatmaps_start_as_movenets(make, config, name):
         assert (last.weight[:17, 48:-1] - eye).abs().max() < 0.01
         # Without the small random weights that it has beside.
         last.weight[:17] = torch.cat([torch.zeros(17, 48, 1, 1), eye, torch.zeros(17, 1, 1, 1)], dim=1)
-        picture = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
-        found = network(normalize_images(picture))
-        expected = movenet(picture)["kpt_heatmap"].sigmoid()
+        image = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
+        found = network(normalize_images(image))
+        expected = movenet(image)["kpt_heatmap"].sigmoid()
     heatmaps = found[0][:, :17] if make is HigherMoveNet else found
     torch.testing.assert_close(heatmaps, expected, rtol=0.01, atol=1e-5)
 
@@ -44,11 +44,11 @@ def test_maps_are_those_that_movenet_makes():
     network, movenet = MoveNetMaps(MOVENET_MULTIPOSE).eval(), MoveNet(MOVENET_MULTIPOSE).eval()
     load_embedded(movenet, "movenet-multipose")
     network.load_state_dict(movenet.state_dict(), strict=False)
-    picture = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
+    image = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
     with torch.no_grad():
-        maps = network(normalize_images(picture))
-        expected = movenet(picture)["kpt_heatmap"].sigmoid()
-        *laterals, last = movenet.backbone(picture / 127.5 - 1)
+        maps = network(normalize_images(image))
+        expected = movenet(image)["kpt_heatmap"].sigmoid()
+        *laterals, last = movenet.backbone(image / 127.5 - 1)
         finest = movenet.pyramid(*laterals, last)
     assert [tuple(level.shape[1:]) for level in maps] == [
         (channels, 64 // stride, 96 // stride)

@@ -5,7 +5,7 @@ from models.data.augment import AugmentConfig, Region, augment_region
 
 ASPECT = 0.75
 REGION = Region(np.array([100.0, 100.0]), 75.0)
-NOTHING = AugmentConfig(rotation_deg=0, scale_range=(1.0, 1.0), flip_share=0, half_body_share=0)
+NOTHING = AugmentConfig(rotation_deg=0, scale_range=(1.0, 1.0), flip_fraction=0, half_body_fraction=0)
 # Ten keypoints: five above, five below.
 POINTS = np.array(
     [[90 + 5 * i, 60 + i] for i in range(5)] + [[90 + 2 * i, 120 + 10 * i] for i in range(5)], float
@@ -31,8 +31,8 @@ def test_nothing_is_nothing():
     assert (region.width_px, region.rotation_deg, region.is_flipped) == (75.0, 0.0, False)
 
 
-def test_ranges_and_shares_are_those_of_the_paper():
-    config = AugmentConfig(half_body_share=0)
+def test_ranges_and_fractions_are_those_of_the_paper():
+    config = AugmentConfig(half_body_fraction=0)
     regions = [draw(config, seed) for seed in range(3000)]
     scales = np.array([region.width_px for region in regions]) / REGION.width_px
     angles = np.array([region.rotation_deg for region in regions])
@@ -46,7 +46,7 @@ def test_ranges_and_shares_are_those_of_the_paper():
 
 
 def test_half_bodies_are_about_one_half():
-    config = AugmentConfig(rotation_deg=0, scale_range=(1.0, 1.0), flip_share=0)
+    config = AugmentConfig(rotation_deg=0, scale_range=(1.0, 1.0), flip_fraction=0)
     regions = [draw(config, seed) for seed in range(2000)]
     halves = [region for region in regions if region.width_px != REGION.width_px]
     assert len(halves) / len(regions) == pytest.approx(0.3, abs=0.04)
@@ -61,14 +61,14 @@ def test_half_bodies_are_about_one_half():
 
 
 def test_half_bodies_need_known_keypoints():
-    always = AugmentConfig(rotation_deg=0, scale_range=(1.0, 1.0), flip_share=0, half_body_share=1)
+    always = AugmentConfig(rotation_deg=0, scale_range=(1.0, 1.0), flip_fraction=0, half_body_fraction=1)
     few = np.array([1.0] * 8 + [0.0] * 2)
     assert draw(always, 0, few).width_px == REGION.width_px
     assert draw(always, 0, upper=()).width_px == REGION.width_px
 
 
 def test_an_option_leaves_the_draws_of_others_alone():
-    one, other = AugmentConfig(flip_share=0), AugmentConfig(flip_share=1, half_body_share=0.3)
+    one, other = AugmentConfig(flip_fraction=0), AugmentConfig(flip_fraction=1, half_body_fraction=0.3)
     for seed in range(20):
         a, b = draw(one, seed), draw(other, seed)
         assert (a.width_px, a.rotation_deg) == (b.width_px, b.rotation_deg)

@@ -11,13 +11,13 @@ CONFIG = CropConfig(size_px=32, resized_px=40)
 
 @pytest.fixture
 def folder(tmp_path):
-    """Classes "a" and "b", of 3 and 2 pictures of 80 x 60, each with a gradient from left to right."""
+    """Classes "a" and "b", of 3 and 2 images of 80 x 60, each with a gradient from left to right."""
     for name, count in (("b", 2), ("a", 3)):
         (tmp_path / name).mkdir()
         for i in range(count):
             columns = np.linspace(10, 240, 80)[None, :, None]
-            picture = np.broadcast_to(columns, (60, 80, 3)) * np.array([1.0, 0.5, 0.1 * i])
-            cv2.imwrite(str(tmp_path / name / f"{i}.JPEG"), picture.astype(np.uint8)[..., ::-1])
+            image = np.broadcast_to(columns, (60, 80, 3)) * np.array([1.0, 0.5, 0.1 * i])
+            cv2.imwrite(str(tmp_path / name / f"{i}.JPEG"), image.astype(np.uint8)[..., ::-1])
     return tmp_path
 
 
@@ -27,7 +27,7 @@ def test_classes_are_folders_in_the_order_of_their_names(folder):
     assert [dataset[(0, i)]["label"] for i in range(len(dataset))] == [0, 0, 0, 1, 1]
 
 
-def test_judging_shows_the_middle(folder):
+def test_evaluation_shows_the_middle(folder):
     image = ClassDataset(folder, CONFIG, is_training=False)[(3, 0)]["image"]
     assert (image.shape, image.dtype) == ((3, 32, 32), torch.uint8)
     # 80 x 60 becomes 53 x 40, of which 32 columns about the middle show 24 to 56 of 80, give or take.
@@ -55,7 +55,7 @@ def test_training_mirrors_about_half(folder):
     dataset = ClassDataset(folder, CONFIG, is_training=True)
     rises = [(image[0].float().mean(dim=0).diff().sum() > 0).item() for image in _draw(dataset, 40)]
     assert 10 < sum(rises) < 30
-    upright = ClassDataset(folder, CropConfig(32, 40, flip_share=0.0), is_training=True)
+    upright = ClassDataset(folder, CropConfig(32, 40, flip_fraction=0.0), is_training=True)
     assert all((image[0].float().mean(dim=0).diff().sum() > 0).item() for image in _draw(upright, 10))
 
 
@@ -64,14 +64,14 @@ def _draw(dataset, epochs):
 
 
 def test_what_is_missing_is_named(folder, tmp_path):
-    with pytest.raises(DataError, match="no: expected a folder of pictures for each class"):
+    with pytest.raises(DataError, match="no: expected a folder of images for each class"):
         ClassDataset(tmp_path / "no", CONFIG, is_training=True)
     (folder / "c").mkdir()
     with pytest.raises(DataError, match="for each class"):
         ClassDataset(folder, CONFIG, is_training=True)
-    (folder / "c" / "broken.JPEG").write_bytes(b"no picture")
+    (folder / "c" / "broken.JPEG").write_bytes(b"no image")
     dataset = ClassDataset(folder, CONFIG, is_training=True)
-    with pytest.raises(DataError, match=r"broken.JPEG: not a picture"):
+    with pytest.raises(DataError, match=r"broken.JPEG: not an image"):
         dataset[(0, 5)]
 
 
@@ -89,7 +89,7 @@ def test_top_counts_are_those_of_the_loop(top):
         ({"resized_px": 200}, "resized_px: expected size_px"),
         ({"area_range": (0.5, 0.1)}, "area_range: expected two rising"),
         ({"area_range": (0.5, 2.0)}, "area_range: expected two rising numbers above 0, to 1"),
-        ({"flip_share": 2.0}, "flip_share"),
+        ({"flip_fraction": 2.0}, "flip_fraction"),
     ],
 )
 def test_wrong_settings_are_named(values, message):

@@ -18,7 +18,7 @@ SIZE_WH = (192, 256)
 
 
 def naive_matrix(centre, width, rotation_deg, size_wh):
-    """HRNet's affine transform: three points of the picture that land on three of the crop."""
+    """HRNet's affine transform: three points of the image that land on three of the crop."""
     angle = np.deg2rad(rotation_deg)
     # The point half a width above the centre, turned.
     up = np.array([np.sin(angle), -np.cos(angle)]) * width / 2
@@ -95,15 +95,15 @@ def test_unbiased_flip_maps_pixels_onto_pixels():
     assert np.abs(flipped[:, ::-1].astype(int) - plain).mean() < 3
 
 
-def test_wrong_pictures_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"no.jpg: no such picture"):
+def test_wrong_images_are_named(tmp_path):
+    with pytest.raises(DataError, match=r"no.jpg: no such image"):
         read_image(tmp_path / "no.jpg")
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"bad.jpg: not a picture"):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"bad.jpg: not an image"):
         read_image(tmp_path / "bad.jpg")
 
 
-def test_pictures_are_rgb(tmp_path):
+def test_images_are_rgb(tmp_path):
     image = np.zeros((4, 6, 3), np.uint8)
     image[..., 0] = 200
     cv2.imwrite(str(tmp_path / "red.png"), image[..., ::-1])

@@ -10,7 +10,7 @@ from models.data.instances import (
     draw_mask,
     keep_peopled,
     read_coco_instances,
-    select_pictures,
+    select_images,
 )
 from models.data.letterbox import Placement
 from models.training.errors import DataError
@@ -39,10 +39,10 @@ def data():
 
 
 def decode(data, min_box_score=0.5):
-    return decode_coco_instances(data, Path("pictures"), K, min_box_score, "f.json")
+    return decode_coco_instances(data, Path("images"), K, min_box_score, "f.json")
 
 
-def test_people_are_read_in_the_order_of_pictures(data):
+def test_people_are_read_in_the_order_of_images(data):
     samples = decode(data)
     assert samples.image_index.tolist() == [0, 1, 1, 2]
     np.testing.assert_array_equal(samples.boxes_xyxy[0], [0, 0, 8, 8])
@@ -63,11 +63,11 @@ def test_a_file_of_one_category_is_all_people(data, tmp_path):
     assert len(read_coco_instances(path, tmp_path, K)) == 5
 
 
-def test_pictures_of_nobody_are_left_out(data):
+def test_images_of_nobody_are_left_out(data):
     peopled = keep_peopled(decode(data))
     assert peopled.image_ids.tolist() == [70, 71]
     assert peopled.image_index.tolist() == [0, 1, 1]
-    one = select_pictures(peopled, np.array([1]))
+    one = select_images(peopled, np.array([1]))
     assert one.image_paths[0].name == "1.png"
     assert one.image_index.tolist() == [0, 0]
     assert len(one.outlines) == 2
@@ -117,7 +117,7 @@ def test_masks_lie_where_boxes_do(kind, is_flipped):
     assert both > 0.9
 
 
-def test_outlines_of_other_pictures_are_refused():
+def test_outlines_of_other_images_are_refused():
     outline = mask_api.encode(np.asfortranarray(np.ones((4, 4), np.uint8)))
     with pytest.raises(DataError, match="segmentation"):
         draw_mask(outline, Placement((30, 20), (30, 20), (0, 0)), (32, 32))

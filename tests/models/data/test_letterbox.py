@@ -7,9 +7,9 @@ from models.data.letterbox import (
     CANVAS_COLOR,
     Placement,
     cut_boxes,
-    fit_picture,
+    fit_image,
     make_canvas,
-    paste_picture,
+    paste_image,
     place_boxes,
     place_points,
     unplace_boxes,
@@ -20,9 +20,9 @@ SIDE = st.integers(8, 900)
 
 
 @given(SIDE, SIDE, st.integers(1, 20), st.integers(1, 20))
-def test_pictures_fit_the_canvas_unsquashed_in_its_middle(width, height, columns, rows):
+def test_images_fit_the_canvas_unsquashed_in_its_middle(width, height, columns, rows):
     canvas_wh = (32 * columns, 32 * rows)
-    placement = fit_picture((width, height), canvas_wh)
+    placement = fit_image((width, height), canvas_wh)
     (w, h), (x, y) = placement.size_wh, placement.corner_xy
     assert x >= 0
     assert y >= 0
@@ -41,10 +41,10 @@ def test_pictures_fit_the_canvas_unsquashed_in_its_middle(width, height, columns
     st.booleans(),
     st.tuples(*[st.floats(0, 1)] * 4),
 )
-def test_boxes_and_points_come_back(picture_wh, size_wh, corner_xy, is_flipped, shares):
-    placement = Placement(picture_wh, size_wh, corner_xy, is_flipped)
-    (x1, x2), (y1, y2) = sorted(shares[:2]), sorted(shares[2:])
-    box = np.array([[x1, y1, x2, y2]], np.float32) * np.array([*picture_wh, *picture_wh], np.float32)
+def test_boxes_and_points_come_back(image_wh, size_wh, corner_xy, is_flipped, fractions):
+    placement = Placement(image_wh, size_wh, corner_xy, is_flipped)
+    (x1, x2), (y1, y2) = sorted(fractions[:2]), sorted(fractions[2:])
+    box = np.array([[x1, y1, x2, y2]], np.float32) * np.array([*image_wh, *image_wh], np.float32)
     placed = place_boxes(box, placement)
     assert (placed[:, 2:] >= placed[:, :2]).all()
     np.testing.assert_allclose(unplace_boxes(placed, placement), box, atol=0.05)
@@ -52,19 +52,19 @@ def test_boxes_and_points_come_back(picture_wh, size_wh, corner_xy, is_flipped, 
     np.testing.assert_allclose(unplace_points(place_points(points, placement), placement), points, atol=0.05)
 
 
-def test_boxes_are_cut_where_the_picture_ends():
-    placement = fit_picture((100, 50), (64, 64))
+def test_boxes_are_cut_where_the_image_ends():
+    placement = fit_image((100, 50), (64, 64))
     box = unplace_boxes([[-5, -5, 70, 70]], placement)
     np.testing.assert_allclose(box, [[0, 0, 100, 50]])
 
 
 @pytest.mark.parametrize("is_flipped", [False, True])
-def test_boxes_lie_where_the_picture_shows_them(is_flipped):
+def test_boxes_lie_where_the_image_shows_them(is_flipped):
     image = np.zeros((60, 100, 3), np.uint8)
     image[10:30, 20:50] = 255
     placement = Placement((100, 60), (200, 240), (-20, 16), is_flipped)
     canvas = make_canvas((160, 288))
-    paste_picture(canvas, image, placement, (0, 0, 160, 288))
+    paste_image(canvas, image, placement, (0, 0, 160, 288))
     rows, columns = np.nonzero(canvas[..., 0] > 200)
     seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     cut, _ = cut_boxes(place_boxes([[20, 10, 50, 30]], placement), (0, 0, 160, 288))
@@ -74,15 +74,13 @@ def test_boxes_lie_where_the_picture_shows_them(is_flipped):
 def test_nothing_is_drawn_outside_the_window():
     canvas = make_canvas((40, 40))
     window = (10, 5, 30, 20)
-    paste_picture(canvas, np.zeros((40, 40, 3), np.uint8), Placement((40, 40), (40, 40), (0, 0)), window)
+    paste_image(canvas, np.zeros((40, 40, 3), np.uint8), Placement((40, 40), (40, 40), (0, 0)), window)
     is_drawn = (canvas == 0).all(axis=2)
     assert is_drawn[5:20, 10:30].all()
     assert is_drawn.sum() == 15 * 20
     assert (canvas[~is_drawn] == CANVAS_COLOR).all()
     # Far away, nothing.
-    paste_picture(
-        canvas, np.full((8, 8, 3), 9, np.uint8), Placement((8, 8), (8, 8), (100, 100)), (0, 0, 40, 40)
-    )
+    paste_image(canvas, np.full((8, 8, 3), 9, np.uint8), Placement((8, 8), (8, 8), (100, 100)), (0, 0, 40, 40))
     assert not (canvas == 9).any()
 
 

@@ -66,7 +66,7 @@ def test_boxes_around_keypoints():
     assert samples.boxes_xyxy.tolist() == [[11, 21, 12, 22], [10, 20, 40, 60]]
 
 
-def test_joined_files_keep_their_pictures():
+def test_joined_files_keep_their_images():
     samples = join_samples([decode(person(1)), decode(person(1, image_id=5))])
     assert samples.image_index.tolist() == [1, 2]
     assert len(samples.image_paths) == 4

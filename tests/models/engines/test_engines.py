@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.backbones.imagenet import PictureNetwork
+from models.backbones.imagenet import ImageNetwork
 from models.checkpoints import load_embedded
 from models.engines.engine import EngineError
 from models.engines.make import ENGINES, make_engine
@@ -67,7 +67,7 @@ def draw_images(B: int, H: int, W: int, dtype: torch.dtype = torch.float32) -> t
 def test_outputs_are_those_of_the_network_for_any_batch_and_size(engine):
     network = make_small()
     run = make_engine(network, name="small", example=TINY, device=CPU, engine=engine, precision="f32")
-    # Pictures as small as the last may go through together, the last of them in a batch that is not full.
+    # Images as small as the last may go through together, the last of them in a batch that is not full.
     for B, H, W in ((1, 16, 24), (3, 32, 16), (9, 16, 24), (2, 8, 8), (70, 8, 8)):
         images = draw_images(B, H, W) / 255
         with torch.no_grad():
@@ -130,7 +130,7 @@ def test_movenet(config, name, engine):
 def test_a_network_on_movenet(engine):
     network = PoseMoveNet(MOVENET_THUNDER, 17).eval()
     load_embedded(network, "thunder-heatmaps-256x192")
-    network = PictureNetwork(network)
+    network = ImageNetwork(network)
     example = torch.zeros(1, 3, 256, 192, dtype=torch.uint8)
     run = make_engine(network, name="thunder", example=example, device=CPU, engine=engine, precision="f32")
     images = draw_images(2, 256, 192, torch.uint8)
@@ -168,7 +168,7 @@ def test_a_network_that_cannot_be_converted_says_why(name):
     assert "\n" not in str(caught.value)
 
 
-def test_pictures_of_another_dtype_are_refused_where_the_graph_is_fixed():
+def test_images_of_another_dtype_are_refused_where_the_graph_is_fixed():
     run = make_engine(make_small(), name="small", example=TINY, device=CPU, engine="openvino", precision="f32")
-    with pytest.raises(EngineError, match=r"small: made for torch\.float32 pictures, got torch\.uint8"):
+    with pytest.raises(EngineError, match=r"small: made for torch\.float32 images, got torch\.uint8"):
         run(draw_images(1, 16, 24, torch.uint8))

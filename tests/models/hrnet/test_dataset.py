@@ -56,8 +56,8 @@ def find_color(image, color):
 
 
 @pytest.mark.parametrize("is_unbiased", [False, True])
-def test_keypoints_lie_where_the_picture_shows_them(samples, is_unbiased):
-    config = AugmentConfig(rotation_deg=30, scale_range=(0.9, 1.4), rotation_share=1)
+def test_keypoints_lie_where_the_image_shows_them(samples, is_unbiased):
+    config = AugmentConfig(rotation_deg=30, scale_range=(0.9, 1.4), rotation_fraction=1)
     dataset = make_dataset(samples, config, is_unbiased=is_unbiased)
     flipped = 0
     for epoch in range(10):
@@ -72,7 +72,7 @@ def test_keypoints_lie_where_the_picture_shows_them(samples, is_unbiased):
 
 
 def test_training_without_augmentation_is_inference(samples):
-    nothing = AugmentConfig(rotation_deg=0, scale_range=(1.0, 1.0), flip_share=0, half_body_share=0)
+    nothing = AugmentConfig(rotation_deg=0, scale_range=(1.0, 1.0), flip_fraction=0, half_body_fraction=0)
     training, inference = make_dataset(samples, nothing), make_dataset(samples)
     for index in range(4):
         a, b = training[(3, index)], inference[(0, index)]
@@ -142,7 +142,7 @@ class Seer(torch.nn.Module):
         return torch.nn.functional.avg_pool2d(bright, 4)
 
 
-def test_predictions_come_back_to_the_picture(samples):
+def test_predictions_come_back_to_the_image(samples):
     dataset = make_dataset(samples)
     coding = HeatmapCoding(SIZE_WH, 2.0)
     points, scores = predict_poses(Seer(), dataset, coding, is_flip_tested=False, batch_size=3)

@@ -68,7 +68,7 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_multiplications(network: nn.Module, H: int, W: int) -> int:
-    """Multiplications in convolutions for one picture."""
+    """Multiplications in convolutions for one image."""
     total = 0
 
     def after(part: nn.Module, _, output: torch.Tensor) -> None:
@@ -181,7 +181,7 @@ def test_every_parameter_gets_a_gradient(make):
     assert idle == []
 
 
-def test_a_batch_is_its_pictures_one_by_one():
+def test_a_batch_is_its_images_one_by_one():
     network = randomize(PoseHRNet(TINY, 5))
     images = torch.randn(3, 3, 64, 64)
     with torch.no_grad():
@@ -189,7 +189,7 @@ def test_a_batch_is_its_pictures_one_by_one():
         assert network(images[:0]).shape == (0, 5, 16, 16)
 
 
-def test_pictures_are_normalised_by_imagenet():
+def test_images_are_normalised_by_imagenet():
     images = torch.tensor([0, 128, 255], dtype=torch.uint8).reshape(1, 3, 1, 1)
     expected = [-0.485 / 0.229, (128 / 255 - 0.456) / 0.224, (1 - 0.406) / 0.225]
     torch.testing.assert_close(normalize_images(images).flatten(), torch.tensor(expected))

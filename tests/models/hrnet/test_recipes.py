@@ -49,7 +49,7 @@ def test_the_documentation_names_every_recipe():
     assert [name for name in names if f"`{name}`" not in text] == []
 
 
-def test_no_two_lists_share_a_recipe():
+def test_no_two_lists_fraction_a_recipe():
     assert not list_pose_recipes().keys() & list_class_recipes().keys()
 
 
@@ -62,7 +62,7 @@ def test_coco_recipes_have_the_numbers_of_the_paper(recipes):
         assert (recipe.optimizer.name, recipe.optimizer.learning_rate) == ("adam", 1e-3)
         assert (recipe.schedule.milestones_epochs, recipe.loop.epochs) == ((170, 200), 210)
         assert (recipe.augment.rotation_deg, recipe.augment.scale_range) == (45.0, (0.65, 1.35))
-        assert (recipe.augment.half_body_share, recipe.crop.padding) == (0.3, 1.25)
+        assert (recipe.augment.half_body_fraction, recipe.crop.padding) == (0.3, 1.25)
         is_coarse = recipe.network.heatmap_branch > 0
         assert recipe.crop.sigma_cells == (1.0 if is_coarse else SIGMAS_BY_HEIGHT_PX[recipe.crop.height_px])
         is_from_scratch = any(part in name for part in ("scratch", "exchange", "from-start"))

@@ -47,7 +47,7 @@ def test_multiple_is_the_naive_decoding(seed, H, W, threshold):
         np.testing.assert_allclose(keypoints[i][sure], np.asarray(person["keypoints"])[sure], atol=1e-5)
 
 
-def test_a_batch_decodes_as_its_pictures_do():
+def test_a_batch_decodes_as_its_images_do():
     heads = make_heads(7, 3, 8, 12)
     together = decode_multiple(heads, 0.3)
     single_points, single_scores = decode_single(heads)
@@ -61,7 +61,7 @@ def test_a_batch_decodes_as_its_pictures_do():
         torch.testing.assert_close(single_scores[i : i + 1], scores)
 
 
-def test_nobody_and_no_pictures():
+def test_nobody_and_no_images():
     heads = make_heads(1, 1, 8, 8)
     heads["center"] = torch.full((1, 1, 8, 8), -9.0)
     boxes, scores, keypoints, keypoint_scores = decode_multiple(heads, 0.3)[0]
@@ -81,7 +81,7 @@ def test_single_finds_a_planted_keypoint_near_where_the_centre_expects_it():
     heads["center"][0, 0, 8, 8] = 9.0
     heads["kpt_regress"][0, :, 8, 8] = 3.0  # every keypoint is expected at (11, 11)
     heads["kpt_heatmap"][0, :, 11, 12] = 2.0  # one cell off: the one that counts
-    heads["kpt_heatmap"][0, :, 0, 0] = 3.0  # surer, but far from where it is expected
+    heads["kpt_heatmap"][0, :, 0, 0] = 3.0  # higher-scoring, but far from where it is expected
     heads["kpt_offset"][0, 0::2, 11, 12] = 0.25
     heads["kpt_offset"][0, 1::2, 11, 12] = 0.5
     keypoints, scores = decode_single(heads)

@@ -16,7 +16,7 @@ TOLERANCE = 1e-3
 
 
 @pytest.fixture(scope="module")
-def picture() -> torch.Tensor:
+def image() -> torch.Tensor:
     bgr = cv2.imread(str(GOLDEN / "movenet_cyclist.png"))
     rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).repeat(2, axis=0).repeat(2, axis=1)
     return torch.from_numpy(rgb).permute(2, 0, 1)[None]
@@ -27,22 +27,22 @@ def published() -> dict[str, np.ndarray]:
     return dict(np.load(GOLDEN / "movenet_published.npz"))
 
 
-def run_network(config: MoveNetConfig, name: str, picture: torch.Tensor) -> dict[str, torch.Tensor]:
+def run_network(config: MoveNetConfig, name: str, image: torch.Tensor) -> dict[str, torch.Tensor]:
     network = MoveNet(config).eval()
     load_embedded(network, name)
     with torch.inference_mode():
-        return network(picture)
+        return network(image)
 
 
-def test_thunder_gives_what_the_published_graph_gives(picture, published):
-    keypoints, scores = decode_single(run_network(MOVENET_THUNDER, "movenet-thunder", picture))
+def test_thunder_gives_what_the_published_graph_gives(image, published):
+    keypoints, scores = decode_single(run_network(MOVENET_THUNDER, "movenet-thunder", image))
     expected = published["thunder"]
     np.testing.assert_allclose(keypoints[0].numpy()[:, ::-1], expected[:, :2], atol=TOLERANCE)
     np.testing.assert_allclose(scores[0].numpy(), expected[:, 2], atol=TOLERANCE)
 
 
-def test_multipose_gives_what_the_published_graph_gives(picture, published):
-    two = torch.cat([picture, picture.flip(3)], dim=3)
+def test_multipose_gives_what_the_published_graph_gives(image, published):
+    two = torch.cat([image, image.flip(3)], dim=3)
     heads = run_network(MOVENET_MULTIPOSE, "movenet-multipose", two)
     boxes, box_scores, keypoints, keypoint_scores = decode_multiple(heads, 0.0, max_people=6)[0]
     expected = published["multipose"]
@@ -57,8 +57,8 @@ def test_multipose_gives_what_the_published_graph_gives(picture, published):
     )
 
 
-def test_there_is_no_limit_of_six_people(picture):
-    crowd = picture.repeat(1, 1, 2, 4)
+def test_there_is_no_limit_of_six_people(image):
+    crowd = image.repeat(1, 1, 2, 4)
     heads = run_network(MOVENET_MULTIPOSE, "movenet-multipose", crowd)
     _, scores, keypoints, _ = decode_multiple(heads, 0.25)[0]
     assert len(scores) >= 8, "eight copies of a cyclist are eight people"

@@ -22,13 +22,13 @@ CANVAS = Canvas((96, 64))
 COLORS = ((255, 0, 0), (0, 0, 255))
 BOXES = np.array([[20, 30, 60, 70], [90, 20, 110, 80]], np.float32)
 STRONG = DetectionAugment(
-    scale_range=(0.7, 1.6), aspect_factor=1.4, flip_share=0.5, mosaic_share=0.5, min_visible_share=0.3
+    scale_range=(0.7, 1.6), aspect_factor=1.4, flip_fraction=0.5, mosaic_fraction=0.5, min_visible_fraction=0.3
 )
 
 
 @pytest.fixture
 def samples(tmp_path):
-    """Four pictures of a red and a blue block, each its own keypoints: upper left and lower right corner."""
+    """Four images of a red and a blue block, each its own keypoints: upper left and lower right corner."""
     paths = []
     for i in range(4):
         image = np.zeros((100, 140, 3), np.uint8)
@@ -81,18 +81,18 @@ def test_boxes_are_full_of_their_people(samples):
 def test_mosaics_show_more_people(samples):
     counts = [
         np.mean([len(make_dataset(samples, config)[(epoch, 0)]["boxes"]) for epoch in range(10)])
-        for config in (DetectionAugment(), DetectionAugment(mosaic_share=1, mosaic_scale_range=(0.3, 0.5)))
+        for config in (DetectionAugment(), DetectionAugment(mosaic_fraction=1, mosaic_scale_range=(0.3, 0.5)))
     ]
     assert counts[0] == 2
     assert counts[1] > 5
 
 
 def test_who_is_cut_too_far_is_ignored(samples):
-    config = DetectionAugment(scale_range=(2.5, 2.5), flip_share=0, min_visible_share=0.5)
+    config = DetectionAugment(scale_range=(2.5, 2.5), flip_fraction=0, min_visible_fraction=0.5)
     ignored = 0
     for epoch in range(12):
         sample = make_dataset(samples, config)[(epoch, 0)]
-        again = make_dataset(samples, DetectionAugment(**(vars(config) | {"min_visible_share": 0.0})))[
+        again = make_dataset(samples, DetectionAugment(**(vars(config) | {"min_visible_fraction": 0.0})))[
             (epoch, 0)
         ]
         # None is lost: a box is a person's or to be ignored.
@@ -104,8 +104,8 @@ def test_who_is_cut_too_far_is_ignored(samples):
 
 
 def test_small_and_unsure_people_are_ignored(samples):
-    small = make_dataset(samples, DetectionAugment(flip_share=0, min_side_px=14))[(0, 0)]
-    # The second block is 20 px wide in a picture that shrinks to 64 %.
+    small = make_dataset(samples, DetectionAugment(flip_fraction=0, min_side_px=14))[(0, 0)]
+    # The second block is 20 px wide in an image that shrinks to 64 %.
     assert len(small["boxes"]) == len(small["ignored_boxes"]) == 1
     unsure = InstanceSamples(**(vars(samples) | {"is_ignored": np.arange(8) % 2 == 0}))
     sample = make_dataset(unsure)[(0, 1)]
@@ -113,7 +113,7 @@ def test_small_and_unsure_people_are_ignored(samples):
 
 
 def test_keypoints_and_masks_follow_flips(samples):
-    dataset = make_dataset(samples, DetectionAugment(flip_share=1), with_masks=True)
+    dataset = make_dataset(samples, DetectionAugment(flip_fraction=1), with_masks=True)
     sample = dataset[(0, 0)]
     boxes, keypoints = sample["boxes"], sample["keypoints"]
     # Keypoint 0 was the left upper corner; its mirror image is keypoint 1, on the right.
@@ -128,7 +128,7 @@ def test_keypoints_and_masks_follow_flips(samples):
 
 
 def test_keypoints_outside_are_unknown(samples):
-    config = DetectionAugment(scale_range=(2.5, 2.5), flip_share=0, min_visible_share=0)
+    config = DetectionAugment(scale_range=(2.5, 2.5), flip_fraction=0, min_visible_fraction=0)
     outside = 0
     for epoch in range(8):
         for x, y, weight in make_dataset(samples, config)[(epoch, 0)]["keypoints"].reshape(-1, 3):
@@ -137,16 +137,16 @@ def test_keypoints_outside_are_unknown(samples):
     assert outside > 0
 
 
-def test_inference_shows_the_whole_picture(samples):
+def test_inference_shows_the_whole_image(samples):
     dataset = make_dataset(samples)
-    image, placement = dataset.letterbox_picture(2)
+    image, placement = dataset.letterbox_image(2)
     np.testing.assert_array_equal(image, dataset[(5, 2)]["image"])
     assert placement.corner_xy == (3, 0)
     assert (image[:, :3] == 114).all()
 
 
 def test_samples_depend_on_seed_epoch_and_index_alone(samples):
-    config = DetectionAugment(**(vars(STRONG) | {"mosaic_share": 1.0, "hue_deg": 40.0, "brightness": 0.3}))
+    config = DetectionAugment(**(vars(STRONG) | {"mosaic_fraction": 1.0, "hue_deg": 40.0, "brightness": 0.3}))
     dataset = make_dataset(samples, config)
     first = dataset[(2, 1)]
     dataset[(0, 3)]
@@ -168,7 +168,7 @@ def test_workers_can_be_given_the_data_set(samples):
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_pictures_of_all_sizes_are_padded_to_a_batch(samples):
+def test_images_of_all_sizes_are_padded_to_a_batch(samples):
     canvas = Canvas(short_sides_px=(40, 48, 56), max_side_px=70)
     dataset = make_dataset(samples, DetectionAugment(), canvas, with_masks=True)
     shorts = {min(dataset[(epoch, 0)]["image"].shape[:2]) for epoch in range(20)}
@@ -189,21 +189,21 @@ def _differs(dataset, epoch):
     return dataset[(epoch, 0)]["image"].shape != dataset[(0, 0)]["image"].shape
 
 
-@pytest.mark.parametrize("flip_share", [0.0, 1.0])
-def test_empty_parts_show_scenery_alone(samples, flip_share):
+@pytest.mark.parametrize("flip_fraction", [0.0, 1.0])
+def test_empty_parts_show_scenery_alone(samples, flip_fraction):
     only_first = select_rows(samples, np.arange(8) % 2 == 0)
-    config = DetectionAugment(empty_share=1, flip_share=flip_share, scale_range=(1.0, 4.0))
+    config = DetectionAugment(empty_fraction=1, flip_fraction=flip_fraction, scale_range=(1.0, 4.0))
     sample = make_dataset(only_first, config)[(0, 1)]
     assert sample["boxes"].shape == sample["ignored_boxes"].shape == (0, 4)
     # Right of the first person, and clear of it, is the second one, of whom these samples know nothing.
     red, green, blue = sample["image"].reshape(-1, 3).max(axis=0)
     assert (red, green, blue) == (CANVAS_COLOR, CANVAS_COLOR, 255)
-    # Columns 67 to 140 of the picture, at the scale that fits its 100 rows to the canvas's 64.
+    # Columns 67 to 140 of the image, at the scale that fits its 100 rows to the canvas's 64.
     columns = (sample["image"] != CANVAS_COLOR).any(axis=(0, 2)).nonzero()[0]
     assert len(columns) == int(73 * 0.64)
 
 
-def test_pictures_full_of_people_have_no_empty_part():
+def test_images_full_of_people_have_no_empty_part():
     assert find_empty_part(np.array([[10, 10, 130, 90]], np.float32), (140, 100)) is None
     assert find_empty_part(np.zeros((0, 4), np.float32), (140, 100)) == (0, 0, 140, 100)
     assert find_empty_part(np.array([[0, 40, 140, 100]], np.float32), (140, 100)) == (0, 0, 140, 35)
@@ -242,7 +242,7 @@ def test_colors_vary_within_their_limits():
     image = np.full((2, 2, 3), (200, 100, 50), np.uint8)
     rng = np.random.default_rng(0)
     assert jitter_colors(image, DetectionAugment(), rng) is image
-    grey = jitter_colors(image, DetectionAugment(grey_share=1), rng)
+    grey = jitter_colors(image, DetectionAugment(grey_fraction=1), rng)
     assert np.ptp(grey[0, 0]) == 0
     bright = [
         cv2.cvtColor(jitter_colors(image, DetectionAugment(brightness=0.2), rng), cv2.COLOR_RGB2HSV)[0, 0]

@@ -36,7 +36,7 @@ def one_thread():
 
 
 def make_scene() -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
-    """Bright people on a dark, noisy background: two in one picture, nobody in the other."""
+    """Bright people on a dark, noisy background: two in one image, nobody in the other."""
     boxes = torch.tensor([[8.0, 6.0, 30.0, 58.0], [52.0, 10.0, 80.0, 60.0]])
     images = torch.randint(0, 60, (2, 3, H, W), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     for x0, y0, x1, y1 in boxes.int().tolist():
@@ -134,7 +134,7 @@ def test_bytes_are_normalised_inside(detector):
         assert torch.equal(a["scores"], b["scores"])
 
 
-def test_a_batch_gives_what_its_pictures_give(detector):
+def test_a_batch_gives_what_its_images_give(detector):
     images, _ = make_scene()
     with torch.no_grad():
         together = detector(images)
@@ -145,13 +145,13 @@ def test_a_batch_gives_what_its_pictures_give(detector):
         torch.testing.assert_close(a["scores"], b["scores"], rtol=1e-4, atol=1e-5)
 
 
-def test_boxes_end_where_the_picture_does(detector):
+def test_boxes_end_where_the_image_does(detector):
     images, _ = make_scene()
     with torch.no_grad():
         found = detector(images, sizes_wh=[(50, 64), (96, 30)])
     assert found[0]["boxes"][:, 2].max() <= 50
     assert found[1]["boxes"][:, 3].max() <= 30
-    with pytest.raises(ValueError, match="1 sizes for 2 pictures"):
+    with pytest.raises(ValueError, match="1 sizes for 2 images"):
         detector(images, sizes_wh=[(50, 64)])
 
 

@@ -64,7 +64,7 @@ def test_keypoints_come_back_within_the_stated_error(share_x, share_y, width, he
     assert 0.8 < float(scores) < 1.15
 
 
-def test_peaks_are_scored_by_the_share_of_the_cells_about_them():
+def test_peaks_are_scored_by_the_fraction_of_the_cells_about_them():
     logits = torch.full((1, 4, 20, 20), -100.0)
     logits[0, 0] = 7
     logits[0, 1, 0, 19] = 0

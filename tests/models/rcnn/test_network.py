@@ -62,8 +62,8 @@ def make_scene() -> tuple[torch.Tensor, list[dict[str, torch.Tensor]]]:
     for mask, (x0, y0, x1, y1) in zip(masks, boxes.int().tolist(), strict=True):
         images[0, :, y0:y1, x0:x1] += 1
         mask[y0:y1, x0:x1] = 1
-    shares = torch.tensor([[0.5, 0.2], [0.3, 0.5], [0.7, 0.8]])
-    places = boxes[:, None, :2] + shares * (boxes[:, 2:] - boxes[:, :2])[:, None]
+    fractions = torch.tensor([[0.5, 0.2], [0.3, 0.5], [0.7, 0.8]])
+    places = boxes[:, None, :2] + fractions * (boxes[:, 2:] - boxes[:, :2])[:, None]
     someone = {
         "boxes": boxes,
         "labels": torch.ones(2, dtype=torch.int64),
@@ -226,10 +226,10 @@ def pair(request):
 
 def run_theirs(network, images, targets=None):
     """Torchvision's network without its resizing, which happens outside of ours."""
-    pictures = ImageList(images, [(H, W)] * len(images))
+    image_list = ImageList(images, [(H, W)] * len(images))
     pyramid = network.backbone(images)
-    proposals, rpn_losses = network.rpn(pictures, pyramid, targets)
-    people, losses = network.roi_heads(pyramid, proposals, pictures.image_sizes, targets)
+    proposals, rpn_losses = network.rpn(image_list, pyramid, targets)
+    people, losses = network.roi_heads(pyramid, proposals, image_list.image_sizes, targets)
     return people, losses | rpn_losses
 
 

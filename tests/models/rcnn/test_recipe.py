@@ -76,7 +76,7 @@ def test_canvases_are_one_or_the_other(fields, message):
         CanvasRecipe(**fields)
 
 
-def test_judging_may_have_a_canvas_of_its_own():
+def test_evaluation_may_have_a_canvas_of_its_own():
     recipe = CanvasRecipe(64, 96, 128, 160)
     assert recipe.make_canvas(is_training=True).size_wh == (64, 96)
     assert recipe.make_canvas(is_training=False).size_wh == (128, 160)

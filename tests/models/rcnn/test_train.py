@@ -37,7 +37,7 @@ def one_thread():
 
 @pytest.fixture
 def samples(tmp_path):
-    """Three pictures; in the first two white people before black, in the last nobody but a region to ignore."""
+    """Three images; in the first two white people before black, in the last nobody but a region to ignore."""
     paths = []
     for i in range(3):
         image = np.zeros((100, 140, 3), np.uint8)
@@ -84,7 +84,7 @@ class Seer(nn.Module):
 
 
 @pytest.mark.parametrize("is_multitask", [False, True])
-def test_found_people_come_back_to_their_pictures(samples, is_multitask):
+def test_found_people_come_back_to_their_images(samples, is_multitask):
     found = find_people(Seer(is_multitask).eval(), make_dataset(samples), batch_size=2)
     order = np.lexsort((found.boxes_xyxy[:, 0], found.image_index))
     assert found.image_index.tolist() == [0, 0, 1]
@@ -143,7 +143,7 @@ def make_small_detector():
     )
 
 
-def test_a_detector_learns_four_pictures(samples):
+def test_a_detector_learns_four_images(samples):
     network = make_small_detector().train()
     norms = freeze_body(network.backbone.body, stages=1, is_batch_norm_frozen=True)
     compute = make_detection_losses(norms)
@@ -170,7 +170,7 @@ def test_a_detector_learns_four_pictures(samples):
     assert not any("running_" in name or "conv_stem" in name for name in changed)
 
 
-def test_frozen_norms_stay_frozen_after_judging():
+def test_frozen_norms_stay_frozen_after_evaluation():
     network = make_small_detector()
     norms = freeze_body(network.backbone.body, stages=2, is_batch_norm_frozen=False)
     all_norms = [part for part in network.backbone.body.modules() if isinstance(part, _BatchNorm)]

@@ -15,7 +15,7 @@ from models.swahr.codec import (
     encode_heatmaps,
     encode_keypoint_masks,
 )
-from models.swahr.pictures import compute_view_size, map_to_picture, plan_views
+from models.swahr.images import compute_view_size, map_to_image, plan_views
 
 K = 4
 ORDER = (1, 0, 2, 3)
@@ -158,7 +158,7 @@ def test_corners_come_back():
 
 
 class Painter:
-    """Stands in for the network: the picture's channels, the second stage finer than the first."""
+    """Stands in for the network: the image's channels, the second stage finer than the first."""
 
     def __init__(self, has_scale_maps):
         self.has_scale_maps = has_scale_maps
@@ -241,10 +241,10 @@ def test_sizes_are_those_of_the_public_code(image_wh, size_wh):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(50, 900), st.integers(50, 900), st.sampled_from([1, 2, 4]))
-def test_points_come_back_to_the_picture(w, h, stride):
+def test_points_come_back_to_the_image(w, h, stride):
     view = plan_views((w, h), 256)[0]
     points = np.random.default_rng(0).uniform(0, 1, (3, K, 2)) * (w, h)
     seen = transform_points(points, view.matrix[None].repeat(3, axis=0)) / stride
     map_wh = (view.size_wh[0] // stride, view.size_wh[1] // stride)
-    back = map_to_picture(seen, map_wh, (w, h))
+    back = map_to_image(seen, map_wh, (w, h))
     np.testing.assert_allclose(back, points, atol=2e-3 * max(w, h) / 100)

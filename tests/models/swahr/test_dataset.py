@@ -9,9 +9,9 @@ from pycocotools import mask as coco_mask
 from torch.utils.data import DataLoader, default_collate
 
 from models.data.crop import transform_points
-from models.data.people_crops import draw_mask, read_picture_samples
+from models.data.people_crops import draw_mask, read_image_samples
 from models.swahr.codec import decode_people
-from models.swahr.dataset import CrowdDataset, PictureAugmentConfig, augment_picture, encode_targets
+from models.swahr.dataset import CrowdDataset, ImageAugmentConfig, augment_image, encode_targets
 from models.training.batches import BatchPlan, BatchSampler
 from models.training.errors import DataError
 from models.training.workers import WORKER_START
@@ -36,7 +36,7 @@ def write_data(folder, annotations, images=None):
     images = images or [{"id": 7, "file_name": "a.png", "width": SIZE[0], "height": SIZE[1]}]
     path = folder / "people.json"
     path.write_text(json.dumps({"images": images, "annotations": annotations}))
-    return read_picture_samples(path, folder, K)
+    return read_image_samples(path, folder, K)
 
 
 def list_people(known=(2, 2, 2)):
@@ -57,8 +57,8 @@ def make_dataset(samples, augment=None, size_px=128, **options):
     return CrowdDataset(samples, size_px=size_px, flip_index=FLIP_INDEX, augment=augment, **options)
 
 
-def test_keypoints_lie_where_the_picture_shows_them(samples):
-    dataset = make_dataset(samples, PictureAugmentConfig(scale_range=(1.2, 1.6), shift=10))
+def test_keypoints_lie_where_the_image_shows_them(samples):
+    dataset = make_dataset(samples, ImageAugmentConfig(scale_range=(1.2, 1.6), shift=10))
     mirrored = 0
     for epoch in range(12):
         sample = dataset[(epoch, 0)]
@@ -86,8 +86,8 @@ def test_keypoints_lie_where_the_picture_shows_them(samples):
 
 
 def test_the_region_varies_as_far_as_it_may():
-    config = PictureAugmentConfig()
-    regions = [augment_picture((400, 200), config, np.random.default_rng(i)) for i in range(400)]
+    config = ImageAugmentConfig()
+    regions = [augment_image((400, 200), config, np.random.default_rng(i)) for i in range(400)]
     widths = np.array([region.width_px for region in regions])
     shifts = np.array([region.centre_xy - [200, 100] for region in regions]) / widths[:, None]
     angles = np.array([region.rotation_deg for region in regions])
@@ -96,17 +96,17 @@ def test_the_region_varies_as_far_as_it_may():
     assert (angles.min(), angles.max()) == (pytest.approx(-30, abs=0.5), pytest.approx(30, abs=0.5))
     assert 0.4 < np.mean([region.is_flipped for region in regions]) < 0.6
     long = replace(config, fitted_side="long")
-    assert augment_picture((400, 200), long, np.random.default_rng(0)).width_px == 2 * widths[0]
+    assert augment_image((400, 200), long, np.random.default_rng(0)).width_px == 2 * widths[0]
 
 
-def test_a_mosaic_shows_four_pictures_and_their_people(samples):
-    config = PictureAugmentConfig(15, (0.6, 1.1), 20, 0.0, "long", mosaic_share=1.0)
+def test_a_mosaic_shows_four_images_and_their_people(samples):
+    config = ImageAugmentConfig(15, (0.6, 1.1), 20, 0.0, "long", mosaic_fraction=1.0)
     dataset = make_dataset(samples, config, size_px=256)
     shown = 0
     for epoch in range(6):
         sample = dataset[(epoch, 0)]
         image, points, known = sample["image"].astype(int), sample["keypoints_xy"], sample["is_known"]
-        # The only picture four times, with its two people.
+        # The only image four times, with its two people.
         assert known[:8].all()
         assert not known[8:].any()
         is_shown = points[:8, :, 0] > -1000
@@ -127,7 +127,7 @@ def test_a_mosaic_shows_four_pictures_and_their_people(samples):
 
 
 def test_what_is_too_many_in_a_mosaic_is_ignored(samples):
-    config = PictureAugmentConfig(0, (1.0, 1.0), 0, 0, "long", mosaic_share=1.0)
+    config = ImageAugmentConfig(0, (1.0, 1.0), 0, 0, "long", mosaic_fraction=1.0)
     some = make_dataset(samples, config, max_people=3)[(0, 0)]
     everyone = make_dataset(samples, config)[(0, 0)]
     assert some["is_known"].all()
@@ -138,14 +138,14 @@ def test_what_is_too_many_in_a_mosaic_is_ignored(samples):
 
 
 def test_without_a_mosaic_samples_are_as_ever(samples):
-    never, always = (make_dataset(samples, PictureAugmentConfig(mosaic_share=s)) for s in (0.0, 1.0))
-    plain = make_dataset(samples, PictureAugmentConfig())
+    never, always = (make_dataset(samples, ImageAugmentConfig(mosaic_fraction=s)) for s in (0.0, 1.0))
+    plain = make_dataset(samples, ImageAugmentConfig())
     assert np.array_equal(never[(0, 0)]["image"], plain[(0, 0)]["image"])
     assert not np.array_equal(always[(0, 0)]["image"], plain[(0, 0)]["image"])
 
 
 def test_samples_depend_on_seed_epoch_and_index_alone(samples):
-    config = PictureAugmentConfig(mosaic_share=0.5)
+    config = ImageAugmentConfig(mosaic_fraction=0.5)
     dataset = make_dataset(samples, config)
     first = dataset[(2, 0)]
     dataset[(0, 0)]
@@ -159,7 +159,7 @@ def test_samples_depend_on_seed_epoch_and_index_alone(samples):
 
 
 def test_workers_give_the_same_batches(samples):
-    dataset = make_dataset(samples, PictureAugmentConfig())
+    dataset = make_dataset(samples, ImageAugmentConfig())
     batches = [
         next(
             iter(
@@ -207,8 +207,8 @@ def test_ignored_regions_and_what_lies_outside_do_not_count(tmp_path):
     sample = make_dataset(samples, size_px=160)[(0, 0)]
     quarter, half = sample["masks"]
     assert quarter.shape == (40, 40)
-    assert not half[:9].any(), "above the picture"
-    assert not half[71:].any(), "below the picture"
+    assert not half[:9].any(), "above the image"
+    assert not half[71:].any(), "below the image"
     shown = expected[1::2, 1::2][:, :80] > 0
     assert (half[10:70] != shown).mean() < 0.03
     heatmaps, masks = encode_targets(default_collate([sample]))
@@ -264,7 +264,7 @@ def test_scaled_sigmas_follow_the_box(samples):
     assert areas[1] > 2 * areas[0]
 
 
-def test_pictures_without_annotations_are_left_out(tmp_path):
+def test_images_without_annotations_are_left_out(tmp_path):
     images = [{"id": i, "file_name": "a.png", "width": SIZE[0], "height": SIZE[1]} for i in (3, 7)]
     samples = write_data(tmp_path, list_people(), images)
     assert len(samples) == 1
@@ -275,7 +275,7 @@ def test_pictures_without_annotations_are_left_out(tmp_path):
 def test_regions_of_another_size_are_refused(tmp_path):
     images = [{"id": 7, "file_name": "a.png", "width": 50, "height": 60}]
     samples = write_data(tmp_path, [annotate(segmentation=[[1, 1, 9, 1, 9, 9]])], images)
-    with pytest.raises(DataError, match="a region of 50 x 60 px on a picture of 160 x 120"):
+    with pytest.raises(DataError, match="a region of 50 x 60 px on an image of 160 x 120"):
         make_dataset(samples)[(0, 0)]
 
 
@@ -283,6 +283,6 @@ def test_wrong_settings_are_refused(samples):
     with pytest.raises(ValueError, match="size_px: expected a multiple of 4, got 130"):
         make_dataset(samples, size_px=130)
     with pytest.raises(ValueError, match="fitted_side"):
-        PictureAugmentConfig(fitted_side="middle")
+        ImageAugmentConfig(fitted_side="middle")
     with pytest.raises(ValueError, match="scale_range"):
-        PictureAugmentConfig(scale_range=(1.2, 1.0))
+        ImageAugmentConfig(scale_range=(1.2, 1.0))

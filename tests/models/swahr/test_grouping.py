@@ -109,7 +109,7 @@ def test_one_person():
     assert found.scores[0] == pytest.approx(found.keypoint_scores.mean())
 
 
-def test_a_batch_is_decoded_like_its_pictures():
+def test_a_batch_is_decoded_like_its_images():
     pairs = [draw_maps(seed, people=4 * seed) for seed in range(3)]
     heatmaps = torch.from_numpy(np.stack([pair[0] for pair in pairs]))
     tags = [torch.from_numpy(np.stack([pair[1][t] for pair in pairs])) for t in (0, 1)]

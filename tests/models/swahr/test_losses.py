@@ -87,7 +87,7 @@ def people():
     xy = np.stack([rng.integers(0, W, (B + 2, M, K)), rng.integers(0, H, (B + 2, M, K))], axis=-1)
     is_visible = rng.random((B + 2, M, K)) < 0.6
     is_visible[0, 1] = False
-    is_visible[2] = False  # a picture with nobody
+    is_visible[2] = False  # an image with nobody
     is_visible[3, 1:] = False  # and with one person
     is_visible[3, 0] = True
     return tags, xy, is_visible
@@ -192,7 +192,7 @@ def test_without_adaptive_scale_the_scale_maps_are_ignored_or_absent(batch):
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_nothing_flows_from_where_the_picture_does_not_count(batch, options):
+def test_nothing_flows_from_where_the_image_does_not_count(batch, options):
     outputs, targets, masks, tag_xy, is_visible = batch
     outputs = [torch.from_numpy(maps).requires_grad_() for maps in outputs]
     losses = compute_swahr_losses(

@@ -154,7 +154,7 @@ def run_by_name(state: dict[str, torch.Tensor], features: torch.Tensor, has_scal
 
 
 def calibrate(network: nn.Module, images: torch.Tensor) -> None:
-    """Give the batch norms the pictures' statistics, so that no ReLU is shut for all of them."""
+    """Give the batch norms the images' statistics, so that no ReLU is shut for all of them."""
     for part in network.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.momentum = 1.0
@@ -246,7 +246,7 @@ def test_scale_maps_start_at_zero():
     assert not maps[1].alpha.any()
 
 
-def test_a_batch_is_its_pictures_one_by_one():
+def test_a_batch_is_its_images_one_by_one():
     network = randomize(HigherHRNet(TINY, 5, has_scale_maps=True))
     images = torch.randn(3, 3, 64, 64)
     with torch.no_grad():
@@ -258,7 +258,7 @@ def test_a_batch_is_its_pictures_one_by_one():
 
 
 def make_batch():
-    """Two pictures with two people each, of three keypoints."""
+    """Two images with two people each, of three keypoints."""
     rng = torch.Generator().manual_seed(3)
     tag_xy = torch.randint(2, 14, (2, 2, 3, 2), generator=rng)
     heatmaps = []

@@ -12,13 +12,13 @@ from safetensors.torch import save_file
 from torch.utils.data import default_collate
 
 from models.backbones.hrnet import HRNetConfig
-from models.data.people_crops import read_picture_samples
+from models.data.people_crops import read_image_samples
 from models.hrnet.network import ClassificationHRNet, PoseHRNet
 from models.movenet.network import MOVENET_MULTIPOSE, MoveNet
 from models.swahr.dataset import CrowdDataset
 from models.swahr.losses import SWAHR_LOSS, SwahrLossConfig
 from models.swahr.network import HigherHRNet
-from models.swahr.recipe import JudgeRecipe, TargetRecipe
+from models.swahr.recipe import EvaluationRecipe, TargetRecipe
 from models.swahr.train import encode_results, find_people, load_body, make_bottom_up_losses
 from models.swahr.variants import NETWORKS, make_swahr_network
 from models.training.config import LoopConfig
@@ -49,7 +49,7 @@ def one_thread():
 
 @pytest.fixture
 def samples(tmp_path):
-    """Two pictures of painted people; of one person of the second a keypoint is unknown."""
+    """Two images of painted people; of one person of the second a keypoint is unknown."""
     images, annotations = [], []
     for i, people in enumerate((PEOPLE, PEOPLE[1:])):
         cv2.imwrite(str(tmp_path / f"{i}.png"), paint(SIZE_WH, people, sigma=1.8)[..., ::-1])
@@ -61,7 +61,7 @@ def samples(tmp_path):
             annotations.append({"image_id": i, "bbox": [*low, *(high - low)], "keypoints": keypoints})
     path = tmp_path / "people.json"
     path.write_text(json.dumps({"images": images, "annotations": annotations}, default=float))
-    return read_picture_samples(path, tmp_path, K)
+    return read_image_samples(path, tmp_path, K)
 
 
 def make_batch(samples, size_px=64):
@@ -72,7 +72,7 @@ def make_batch(samples, size_px=64):
 def make_trainer(samples, folder, epochs=40, precision="f32", target=TARGET, loss=SWAHR_LOSS):
     torch.manual_seed(0)
     network = HigherHRNet(TINY, K, has_scale_maps=loss.adaptive_scale)
-    # A batch of two pictures gives batch norm little to go by.
+    # A batch of two images gives batch norm little to go by.
     losses = []
     task = Task(
         network,
@@ -123,8 +123,8 @@ def test_a_run_that_was_stopped_goes_on(samples, tmp_path):
     second.resume(state)
     second.run()
     assert [*losses, *rest] == expected
-    for name, value in second.judged_network.state_dict().items():
-        assert torch.equal(value, whole.judged_network.state_dict()[name]), name
+    for name, value in second.evaluated_network.state_dict().items():
+        assert torch.equal(value, whole.evaluated_network.state_dict()[name]), name
 
 
 def test_losses_are_those_of_float32_under_autocast(samples):
@@ -145,7 +145,7 @@ def test_losses_are_those_of_float32_under_autocast(samples):
 
 
 def test_unknown_keypoints_cost_nothing_when_masked(samples):
-    """Keypoint 2 of the second picture is unknown: what is put out there counts only as background."""
+    """Keypoint 2 of the second image is unknown: what is put out there counts only as background."""
     batch = make_batch(samples)
     x, y = (batch["keypoints_xy"][1, 0, 1] / 2).long().tolist()
 
@@ -202,20 +202,24 @@ def test_another_body_is_refused(tmp_path):
         load_body(HigherHRNet(TINY, K), tmp_path / "b.safetensors")
 
 
-JUDGE = JudgeRecipe(shorter_side_px=256)
+JUDGE = EvaluationRecipe(shorter_side_px=256)
 
 
 @pytest.mark.parametrize(
-    "judge",
+    "evaluate",
     [
         JUDGE,
         replace(JUDGE, is_flip_tested=False, is_projected=False),
         replace(JUDGE, scales=(1.5, 1.0, 0.5)),
     ],
 )
-def test_people_are_found_where_they_are(samples, judge):
+def test_people_are_found_where_they_are(samples, evaluate):
     found = find_people(
-        Seer(SIDES), samples.people.image_paths, judge=judge, flip_index=FLIP_INDEX, keypoint_order=(0, 1, 2)
+        Seer(SIDES),
+        samples.people.image_paths,
+        evaluate=evaluate,
+        flip_index=FLIP_INDEX,
+        keypoint_order=(0, 1, 2),
     )
     order = np.lexsort((found.keypoints_xy[:, 1, 0], found.image_index))
     assert found.image_index.tolist() == [0, 0, 1]
@@ -239,7 +243,7 @@ def test_half_alone_leaves_the_coarser_heatmaps_out(samples):
 
     options = {"flip_index": FLIP_INDEX, "keypoint_order": (0, 1, 2)}
     both, half = (
-        find_people(Blind(SIDES), samples.people.image_paths, judge=replace(JUDGE, stages=stages), **options)
+        find_people(Blind(SIDES), samples.people.image_paths, evaluate=replace(JUDGE, stages=stages), **options)
         for stages in ("both", "half")
     )
     np.testing.assert_allclose(half.scores, 2 * both.scores, rtol=1e-5)
@@ -249,7 +253,7 @@ def test_half_alone_leaves_the_coarser_heatmaps_out(samples):
 def test_nobody_is_no_results(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 60, 3), np.uint8))
     found = find_people(
-        Seer(SIDES), [tmp_path / "a.png"], judge=JUDGE, flip_index=FLIP_INDEX, keypoint_order=(0, 1, 2)
+        Seer(SIDES), [tmp_path / "a.png"], evaluate=JUDGE, flip_index=FLIP_INDEX, keypoint_order=(0, 1, 2)
     )
     assert found.keypoints_xy.shape == (0, K, 2)
     assert encode_results(found, np.array([5])) == []

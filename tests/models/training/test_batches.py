@@ -9,12 +9,12 @@ from models.training.errors import TrainingError
 @given(num=st.integers(4, 60), batch_size=st.integers(4, 20), world=st.integers(1, 2), epochs=st.integers(1, 3))
 def test_every_process_together_give_every_sample_once_an_epoch(num, batch_size, world, epochs):
     plan = BatchPlan(num, batch_size, epochs, seed=5)
-    shares = [list(BatchSampler(plan, 0, plan.num_steps, rank=r, world_size=world)) for r in range(world)]
+    fractions = [list(BatchSampler(plan, 0, plan.num_steps, rank=r, world_size=world)) for r in range(world)]
     for epoch in range(epochs):
         steps = slice(epoch * plan.steps_per_epoch, (epoch + 1) * plan.steps_per_epoch)
-        keys = [key for share in shares for batch in share[steps] for key in batch]
+        keys = [key for share in fractions for batch in share[steps] for key in batch]
         assert sorted(keys) == [(epoch, i) for i in range(num)]
-    for step, parts in enumerate(zip(*shares, strict=True)):
+    for step, parts in enumerate(zip(*fractions, strict=True)):
         sizes = [len(part) for part in parts]
         assert sum(sizes) == count_batch(plan, step) <= batch_size
         assert max(sizes) - min(sizes) <= 1

@@ -35,7 +35,7 @@ def train(folder):
     with join_world(torch.device("cpu")) as world:
         trainer = Trainer(
             Task(network, Lines(), 21, compute_losses),
-            # 21 samples in 3 batches of 7: shares of 4 and 3.
+            # 21 samples in 3 batches of 7: fractions of 4 and 3.
             loop=LoopConfig(epochs=2, batch_size=8, num_workers=0, log_every_steps=1),
             optimizer=OptimizerConfig("sgd", 0.1),
             schedule=ScheduleConfig("constant"),

@@ -22,14 +22,14 @@ def read_rows(path):
         return [{k: v for k, v in row.items() if k != "samples_per_s"} for row in csv.DictReader(file)]
 
 
-def judge(network, epoch):
+def evaluate(network, epoch):
     return {"score": -network(torch.ones(1, 4)).abs().item()}
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_run_killed_in_mid_epoch_resumes_to_the_same(make_trainer, tmp_path, num_workers):
     settings = {
-        "evaluate": judge,
+        "evaluate": evaluate,
         "evaluate_every_epochs": 1,
         "save_every_steps": 2,
         "num_workers": num_workers,
@@ -61,7 +61,7 @@ def test_run_killed_in_mid_epoch_resumes_to_the_same(make_trainer, tmp_path, num
 
     assert [step.losses for step in before[:8] + after] == [step.losses for step in whole]
     assert [step.learning_rate for step in before[:8] + after] == [step.learning_rate for step in whole]
-    for a, b in ((straight.network, resumed.network), (straight.judged_network, resumed.judged_network)):
+    for a, b in ((straight.network, resumed.network), (straight.evaluated_network, resumed.evaluated_network)):
         assert all(
             torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
         )
@@ -130,9 +130,9 @@ def test_average_follows_the_formula(make_trainer):
     start = {name: value.clone() for name, value in trainer.network.state_dict().items()}
     trainer.run(1)
     # After the first step the decay is min(0.9, (1 + 0) / (10 + 0)).
-    for name, value in trainer.judged_network.state_dict().items():
+    for name, value in trainer.evaluated_network.state_dict().items():
         torch.testing.assert_close(value, 0.1 * start[name] + 0.9 * trainer.network.state_dict()[name])
-    assert not trainer.judged_network.training
+    assert not trainer.evaluated_network.training
 
 
 def test_gradients_are_clipped(make_trainer):

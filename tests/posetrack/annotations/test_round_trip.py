@@ -201,7 +201,7 @@ def test_a_second_time_changes_nothing(video):
 
 @settings(max_examples=50)
 @given(st.tuples(*(videos(name) for name in sorted(FIRST_ID))))
-def test_sequences_share_one_coco_file(group):
+def test_sequences_fraction_one_coco_file(group):
     decoded = decode_coco(through_text(encode_coco(group)), "made", "made.json")
     kept = [video for video in group if video.frames]
     ids = [frame.image_id for video in kept for frame in number_as_posetrack(video).frames]
@@ -231,7 +231,7 @@ def test_any_box_stays_within_a_rounding_error(box):
 
 @settings(max_examples=500)
 @given(*(st.lists(st.floats(0, 1e4), min_size=2, max_size=2).map(sorted) for _ in "xy"))
-def test_a_box_in_the_picture_stays_within_the_last_bit(xs, ys):
+def test_a_box_in_the_image_stays_within_the_last_bit(xs, ys):
     box = (xs[0], ys[0], xs[1], ys[1])
     corners = through_box(box)
     assert corners[:2] == box[:2]

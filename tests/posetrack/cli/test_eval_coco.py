@@ -71,7 +71,7 @@ def evaluate(name, files, *options):
     return run_cli("eval", name, "--gt", gt, "--pred", pred, *options)
 
 
-def test_coco_prints_percent_and_writes_shares(files, tmp_path, capsys):
+def test_coco_prints_percent_and_writes_fractions(files, tmp_path, capsys):
     out = tmp_path / "new" / "metrics.json"
     assert evaluate("coco", files, "--out", out) == 0
     metrics = json.loads(out.read_text())
@@ -150,11 +150,11 @@ def test_mpii_takes_matlab_files_and_pixels_from_zero(files, tmp_path):
     poses = np.array(json.loads(pred.read_text()))
     savemat(tmp_path / "pred.mat", {"preds": poses})
     files["mpii"] = gt, tmp_path / "pred.mat"
-    shares = []
+    fractions = []
     for options in ([], ["--zero-based"]):
         assert evaluate("mpii", files, "--out", tmp_path / "m.json", *options) == 0
-        shares.append(json.loads((tmp_path / "m.json").read_text())["Mean@0.1"])
-    assert shares == [1.0, 0.0]
+        fractions.append(json.loads((tmp_path / "m.json").read_text())["Mean@0.1"])
+    assert fractions == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -17,7 +17,7 @@ from posetrack.skeleton import COCO_17
 
 @pytest.fixture
 def data(tmp_path):
-    """Three pictures, each of its own grey, with two people, one and none."""
+    """Three images, each of its own grey, with two people, one and none."""
     rng = np.random.default_rng(0)
     images, annotations = [], []
     for number, count in ((7, 2), (8, 1), (9, 0)):
@@ -79,7 +79,7 @@ def knowing(monkeypatch, data):
 
 
 def evaluate(data, *options):
-    base = ["eval", "pictures", "--gt", str(data / "gt.json"), "--images", str(data)]
+    base = ["eval", "images", "--gt", str(data / "gt.json"), "--images", str(data)]
     result = CliRunner().invoke(app, [*base, "--out", str(data / "numbers.json"), *options])
     if isinstance(result.exception, PoseTrackError):
         raise result.exception
@@ -112,14 +112,14 @@ def test_annotated_boxes_and_detections_stand_in_for_the_detector(data, knowing)
     assert knowing[3:] == [0, 1, 0]
 
 
-def test_some_of_the_pictures(data, knowing):
+def test_some_of_the_images(data, knowing):
     assert evaluate(data, "--first", "1")["keypoints_AR"] == pytest.approx(1)
     assert knowing == [4]
 
 
 def test_mistakes_are_one_line(data, knowing):
-    (data / "8.png").write_bytes(b"no picture")
-    with pytest.raises(PoseTrackError, match=r"8\.png: not a picture"):
+    (data / "8.png").write_bytes(b"no image")
+    with pytest.raises(PoseTrackError, match=r"8\.png: not an image"):
         evaluate(data)
     with pytest.raises(PoseTrackError, match=r"nothing\.json"):
         evaluate(data, "--boxes", str(data / "nothing.json"))

@@ -66,7 +66,7 @@ def read_lines(text: str) -> list[dict]:
     return records
 
 
-def count_pictures(path: Path) -> int:
+def count_images(path: Path) -> int:
     with av.open(str(path)) as video:
         return sum(1 for _ in video.decode(video=0))
 
@@ -78,11 +78,11 @@ def test_a_clip_becomes_json_lines_and_a_recording(tmp_path, capfd):
     records = read_lines(printed.out)
     indexes = [record["frame"] for record in records]
     assert indexes == sorted(set(indexes))
-    assert indexes[-1] == 114, "as far as the last picture"
+    assert indexes[-1] == 114, "as far as the last image"
     assert any(record["people"] for record in records)
     assert "fps, latency " in printed.err
     assert "dropped, recipe fast, recording" in printed.err
-    assert count_pictures(out) == len(records)
+    assert count_images(out) == len(records)
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -157,7 +157,7 @@ def test_ctrl_c_leaves_whole_files_and_130(start, tmp_path):
     assert "Traceback" not in error.decode()
     assert error.count(b"\n") == 1, "the numbers"
     records = read_lines((b"".join(lines) + rest).decode())
-    assert count_pictures(out) == len(records)
+    assert count_images(out) == len(records)
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -170,7 +170,7 @@ def test_a_reader_who_goes_away_ends_it_in_silence(start, tmp_path):
     process.wait(PATIENCE_S)
     assert process.stderr.read() == b""
     assert process.returncode == 1
-    assert count_pictures(out) >= 1
+    assert count_images(out) >= 1
 
 
 def test_a_reader_who_reads_no_more_does_not_hold_ctrl_c(start):

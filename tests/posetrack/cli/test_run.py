@@ -61,7 +61,7 @@ def read_records(path: Path) -> list[dict]:
     return records
 
 
-def count_pictures(path: Path) -> int:
+def count_images(path: Path) -> int:
     with av.open(str(path)) as video:
         return sum(1 for _ in video.decode(video=0))
 
@@ -103,7 +103,7 @@ def test_the_skeleton_sits_on_the_cyclist(whole_run):
 
 
 def test_the_overlay_has_every_frame_and_people_drawn_in(whole_run):
-    assert count_pictures(whole_run / "overlay.mp4") == NUM_FRAMES
+    assert count_images(whole_run / "overlay.mp4") == NUM_FRAMES
     with av.open(str(whole_run / "overlay.mp4")) as drawn, av.open(str(CLIP)) as plain:
         assert drawn.streams.video[0].average_rate == 25
         assert drawn.streams.video[0].codec_context.name == "h264"
@@ -217,7 +217,7 @@ def test_a_part_of_the_clip_keeps_its_place_in_the_source(tmp_path):
     records = read_records(out / "poses.jsonl")
     assert [record["frame"] for record in records] == [80, 82, 84, 86, 88]
     assert records[0]["time"] == pytest.approx(3.2)
-    assert count_pictures(out / "overlay.mp4") == 5
+    assert count_images(out / "overlay.mp4") == 5
 
 
 def write_images(folder: Path, count: int) -> None:
@@ -235,7 +235,7 @@ def test_folders_and_shell_globs_and_several_sources_in_one_call(tmp_path, monke
     out = tmp_path / "posetrack-out"
     assert len(read_records(out / "walk" / "poses.jsonl")) == 3
     assert len(read_records(out / "walk-2" / "poses.jsonl")) == 2
-    assert count_pictures(out / "walk" / "overlay.mp4") == 3
+    assert count_images(out / "walk" / "overlay.mp4") == 3
     printed = capsys.readouterr().err
     assert "missing.mp4: no such file or folder; check the path" in printed
     assert "3 frames, 0.0 people a frame, 0 ids" in printed.replace("\n", " ")
@@ -301,7 +301,7 @@ def test_being_stopped_leaves_a_playable_video_and_a_whole_jsonl(how, tmp_path):
     records = read_records(poses)
     assert 12 <= len(records) < NUM_FRAMES
     assert [record["frame"] for record in records] == list(range(len(records)))
-    assert abs(count_pictures(out / "overlay.mp4") - len(records)) <= 1
+    assert abs(count_images(out / "overlay.mp4") - len(records)) <= 1
     assert (out / "poses.csv").exists()
     assert {path.name for path in out.iterdir()} == {"poses.jsonl", "overlay.mp4", "poses.csv"}
 
@@ -320,7 +320,7 @@ def test_a_run_that_was_killed_goes_on(whole_run, tmp_path, capsys):
         assert [person["track_id"] for person in new["people"]] == [p["track_id"] for p in old["people"]]
         for a, b in zip(old["people"], new["people"], strict=True):
             np.testing.assert_allclose(a["box"], b["box"], atol=1)
-    assert count_pictures(out / "overlay.mp4") == NUM_FRAMES
+    assert count_images(out / "overlay.mp4") == NUM_FRAMES
     assert (out / "poses.csv").exists()
 
 

@@ -41,8 +41,8 @@ is_flip_tested = false
 [augment]
 rotation_deg = 10.0
 scale_range = [0.9, 1.1]
-flip_share = 0.0
-half_body_share = 0.0
+flip_fraction = 0.0
+half_body_fraction = 0.0
 
 [optimizer]
 learning_rate = {rate}
@@ -58,7 +58,7 @@ evaluate_every_epochs = {every}
 save_every_steps = 3
 log_every_steps = 1
 """
-# A standing figure in a picture of 100 x 100 by the names of joints that skeletons share; sides mirror.
+# A standing figure in an image of 100 x 100 by the names of joints that skeletons share; sides mirror.
 PLACES = {
     "nose": (50, 20),
     "eye": (47, 18),
@@ -244,8 +244,8 @@ def test_stick_figures_are_learnt(tmp_path, stand_in):
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
     (ap,) = read_column(tmp_path / "out" / "evaluation.csv", "AP")
     assert ap > 0.2
-    picture = cv2.imread(str(tmp_path / "out" / "samples" / "epoch-050.jpg"))
-    assert picture.shape == (64, 6 * 128, 3)
+    image = cv2.imread(str(tmp_path / "out" / "samples" / "epoch-050.jpg"))
+    assert image.shape == (64, 6 * 128, 3)
     weights = load_file(tmp_path / "out" / "weights.safetensors")
     assert all(value.isfinite().all() for value in weights.values())
     assert f"best score {ap:.4f}" in output

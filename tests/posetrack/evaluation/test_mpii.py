@@ -58,14 +58,14 @@ def make_json_people(true_xy, annotated, boxes):
     ]
 
 
-def test_the_shares_are_those_of_the_definition(people):
+def test_the_fractions_are_those_of_the_definition(people):
     true_xy, annotated, boxes, predicted_xy = people
     metrics = evaluate_mpii(predicted_xy, make_truth(true_xy, annotated, boxes))
     assert metrics.columns == pytest.approx(naive_mpii_columns(predicted_xy, true_xy, annotated, boxes))
-    for shares, threshold in ((metrics.joints_at_half, 0.5), (metrics.joints_at_tenth, 0.1)):
+    for fractions, threshold in ((metrics.joints_at_half, 0.5), (metrics.joints_at_tenth, 0.1)):
         found, counts = naive_pckh(predicted_xy, true_xy, annotated, boxes, threshold)
-        assert list(shares.values()) == pytest.approx([a / b for a, b in zip(found, counts, strict=True)])
-        assert tuple(shares) == MPII_16.names
+        assert list(fractions.values()) == pytest.approx([a / b for a, b in zip(found, counts, strict=True)])
+        assert tuple(fractions) == MPII_16.names
     assert 0.2 < metrics.columns["Mean"] < 0.9
     assert 0.0 < metrics.columns["Mean@0.1"] < 0.2
 

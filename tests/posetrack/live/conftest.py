@@ -1,4 +1,4 @@
-"""Pictures as live outputs get them."""
+"""Images as live outputs get them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from posetrack.frame import Frame, Instances
 from posetrack.live.controls import LiveSettings
-from posetrack.live.session import LivePicture
+from posetrack.live.session import LiveFrame
 from posetrack.live.stats import LiveStats
 from posetrack.video.live import LiveStatus
 
 
 @pytest.fixture
-def make_picture() -> Callable[..., LivePicture]:
+def make_image() -> Callable[..., LiveFrame]:
     def make(
         index: int = 0,
         *,
@@ -23,7 +23,7 @@ def make_picture() -> Callable[..., LivePicture]:
         size_wh: tuple[int, int] = (64, 48),
         is_recording: bool = True,
         value: int = 90,
-    ) -> LivePicture:
+    ) -> LiveFrame:
         image = np.full((size_wh[1], size_wh[0], 3), value, np.uint8)
         people = Instances(
             boxes_xyxy=np.array([[1, 2, 30, 40]]),
@@ -34,6 +34,6 @@ def make_picture() -> Callable[..., LivePicture]:
         )
         frame = Frame(index, index / 25 if time_s is None else time_s, image, people)
         settings = LiveSettings("fast", is_recording=is_recording)
-        return LivePicture(frame, image, settings, LiveStats(20.0, 50.0, 80.0), LiveStatus("live", "", 9, 3, 0))
+        return LiveFrame(frame, image, settings, LiveStats(20.0, 50.0, 80.0), LiveStatus("live", "", 9, 3, 0))
 
     return make

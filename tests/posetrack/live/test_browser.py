@@ -19,7 +19,7 @@ import pytest
 from posetrack.frame import Frame, Instances
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.server import BrowserView
-from posetrack.live.session import LivePicture
+from posetrack.live.session import LiveFrame
 from posetrack.live.stats import LiveStats
 from posetrack.video.live import LiveStatus
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 
 class FakeSession:
-    """Shows a person walking, 20 pictures a second, until told that the camera is lost."""
+    """Shows a person walking, 20 images a second, until told that the camera is lost."""
 
     def __init__(self) -> None:
         self.controls = LiveControls(LiveSettings("fast"), ("fast", "default"))
@@ -77,7 +77,7 @@ class FakeSession:
             people = Instances(boxes_xyxy=[[x, 100, x + 80, 300]], box_scores=[0.9], track_ids=[3])
             frame = Frame(index, index * 0.05, image, people)
             stats = LiveStats(20.0, 31.0, 48.0)
-            self.view.show(LivePicture(frame, image, self.controls.settings, stats, self.status))
+            self.view.show(LiveFrame(frame, image, self.controls.settings, stats, self.status))
 
 
 class Page:
@@ -175,13 +175,11 @@ def session() -> Iterator[FakeSession]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_page_shows_pictures_obeys_and_tells_of_a_lost_camera(
-    devtools: str, session: FakeSession, size: str
-):
+def test_the_page_shows_images_obeys_and_tells_of_a_lost_camera(devtools: str, session: FakeSession, size: str):
     async def use(page: Page) -> None:
         await page.open(session.view.url, *SIZES[size])
-        await page.wait_until("Number(document.getElementById('picture')?.dataset.pictures ?? 0) > 5")
-        drawn = "[...document.getElementById('picture').getContext('2d').getImageData(320, 20, 1, 1).data]"
+        await page.wait_until("Number(document.getElementById('image')?.dataset.images ?? 0) > 5")
+        drawn = "[...document.getElementById('image').getContext('2d').getImageData(320, 20, 1, 1).data]"
         assert await page.evaluate(drawn) == pytest.approx([90, 90, 90, 255], abs=3)
         assert await page.evaluate("document.getElementById('status').textContent") == "Live"
         assert await page.evaluate("document.querySelector('#people .id').textContent") == "3"
@@ -200,9 +198,9 @@ def test_the_page_shows_pictures_obeys_and_tells_of_a_lost_camera(
         await page.evaluate("document.querySelector('[data-toggle=iuv]').click()")
         await page.wait_until("document.getElementById('toast').textContent.includes('no DensePose')")
 
-        session.lose("the camera gives no picture any more")
+        session.lose("the camera gives no image any more")
         await page.wait_until(
-            "document.getElementById('notice').textContent.includes('gives no picture any more')"
+            "document.getElementById('notice').textContent.includes('gives no image any more')"
         )
         assert await page.evaluate("document.getElementById('status').textContent") == "Lost"
         assert page.problems == []
@@ -210,23 +208,23 @@ def test_the_page_shows_pictures_obeys_and_tells_of_a_lost_camera(
     asyncio.run(use_page(devtools, use))
 
 
-def test_a_hidden_page_asks_for_no_pictures_a_cut_one_comes_back_an_ended_one_says_so(
+def test_a_hidden_page_asks_for_no_images_a_cut_one_comes_back_an_ended_one_says_so(
     devtools: str, session: FakeSession
 ):
     async def use(page: Page) -> None:
         await page.open(session.view.url, *SIZES["desktop"])
-        pictures = "Number(document.getElementById('picture')?.dataset.pictures ?? 0)"
-        await page.wait_until(f"{pictures} > 2")
+        images = "Number(document.getElementById('image')?.dataset.images ?? 0)"
+        await page.wait_until(f"{images} > 2")
         await page.evaluate(
             "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
             "document.dispatchEvent(new Event('visibilitychange'))"
         )
         await asyncio.sleep(0.3)
-        before = await page.evaluate(pictures)
+        before = await page.evaluate(images)
         await asyncio.sleep(0.5)
-        assert await page.evaluate(pictures) == before
+        assert await page.evaluate(images) == before
         await page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
-        await page.wait_until(f"{pictures} > {before}")
+        await page.wait_until(f"{images} > {before}")
 
         await page.evaluate(
             "window.said = []; const line = document.getElementById('status');"
@@ -234,8 +232,8 @@ def test_a_hidden_page_asks_for_no_pictures_a_cut_one_comes_back_an_ended_one_sa
         )
         session.cut_connections()
         await page.wait_until("said.join() === 'Not connected,Live'")
-        before = await page.evaluate(pictures)
-        await page.wait_until(f"{pictures} > {before}")
+        before = await page.evaluate(images)
+        await page.wait_until(f"{images} > {before}")
 
         await asyncio.to_thread(session.close)
         await page.wait_until("document.getElementById('notice').textContent.includes('session has ended')")

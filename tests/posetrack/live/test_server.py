@@ -1,4 +1,4 @@
-"""The server of the browser view, with pictures from nowhere and viewers of every kind."""
+"""The server of the browser view, with images from nowhere and viewers of every kind."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from posetrack.live import feed as feed_module
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.feed import ViewOptions, encode_jpeg
 from posetrack.live.server import BrowserView
-from posetrack.live.session import LivePicture
+from posetrack.live.session import LiveFrame
 from posetrack.live.stats import LiveStats
 from posetrack.render import color_of
 from posetrack.video.live import LiveStatus
@@ -34,13 +34,11 @@ PEOPLE = Instances(
 )
 
 
-def make_picture(
-    index: int = 0, *, width: int = 160, height: int = 120, people: Instances = PEOPLE
-) -> LivePicture:
-    """A grey picture, as bright as its index."""
+def make_image(index: int = 0, *, width: int = 160, height: int = 120, people: Instances = PEOPLE) -> LiveFrame:
+    """A grey image, as bright as its index."""
     image = np.full((height, width, 3), index % 256, np.uint8)
     frame = Frame(index, index / 25, image, people)
-    return LivePicture(frame, image, SETTINGS, LiveStats(24.96, 40.4, 80.6), LiveStatus("live"))
+    return LiveFrame(frame, image, SETTINGS, LiveStats(24.96, 40.4, 80.6), LiveStatus("live"))
 
 
 @contextmanager
@@ -69,7 +67,7 @@ class Viewer:
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         self.ws = ws
-        self.num_pictures = 0
+        self.num_images = 0
 
     async def read_message(self) -> dict[str, Any]:
         return json.loads(await self.ws.receive_str(timeout=WAIT_S))
@@ -77,23 +75,23 @@ class Viewer:
     async def read_state(
         self, is_wanted: Callable[[dict[str, Any]], bool] = lambda state: True
     ) -> dict[str, Any]:
-        """The first state that is wanted; pictures on the way are drawn."""
+        """The first state that is wanted; images on the way are drawn."""
         while True:
             message = await self.read_message()
-            if message.get("picture") is not None:
-                await self._draw(message["picture"])
+            if message.get("image") is not None:
+                await self._draw(message["image"])
             if "state" in message and is_wanted(message["state"]):
                 return message["state"]
 
-    async def read_picture(self, *, is_drawn: bool = True) -> tuple[dict[str, Any], np.ndarray]:
-        """The next picture (H, W, 3) and its state."""
-        while (message := await self.read_message()).get("picture") is None:
+    async def read_image(self, *, is_drawn: bool = True) -> tuple[dict[str, Any], np.ndarray]:
+        """The next image (H, W, 3) and its state."""
+        while (message := await self.read_message()).get("image") is None:
             pass
-        return message["state"], await self._draw(message["picture"] if is_drawn else None)
+        return message["state"], await self._draw(message["image"] if is_drawn else None)
 
     async def _draw(self, number: int | None) -> np.ndarray:
         jpeg = await self.ws.receive_bytes(timeout=WAIT_S)
-        self.num_pictures += 1
+        self.num_images += 1
         if number is not None:
             await self.ws.send_json({"ack": number})
         return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
@@ -148,9 +146,9 @@ def test_the_state_says_what_is_known():
             assert (state["index"], state["people"], state["fps"], state["recording"]) == (None, [], None, None)
             controls.toggle("record")
             controls.toggle("boxes")
-            view.show(make_picture(5))
+            view.show(make_image(5))
             async with watch(client, view) as ws:
-                state, _ = await Viewer(ws).read_picture()
+                state, _ = await Viewer(ws).read_image()
             assert state["people"] == [
                 {
                     "track_id": 7,
@@ -188,34 +186,34 @@ def test_the_state_says_what_is_known():
         talk(use)
 
 
-def test_a_viewer_gets_a_picture_and_the_newest_one_once_it_has_drawn_that():
+def test_a_viewer_gets_a_image_and_the_newest_one_once_it_has_drawn_that():
     with serve(options=ViewOptions(state_every_s=0.05)) as view:
 
         async def use(client: aiohttp.ClientSession) -> None:
             async with watch(client, view) as ws:
                 viewer = Viewer(ws)
                 await viewer.read_state()
-                view.show(make_picture(40, width=200, height=100))
-                state, image = await viewer.read_picture(is_drawn=False)
+                view.show(make_image(40, width=200, height=100))
+                state, image = await viewer.read_image(is_drawn=False)
                 assert state["index"] == 40
                 assert image.shape == (100, 200, 3)
                 assert np.abs(image.astype(int) - 40).max() <= 2
                 for index in range(50, 150):
-                    view.show(make_picture(index))
-                # Not drawn yet: states come, pictures do not.
+                    view.show(make_image(index))
+                # Not drawn yet: states come, images do not.
                 for _ in range(2):
-                    assert (await viewer.read_message())["picture"] is None
+                    assert (await viewer.read_message())["image"] is None
                 await ws.send_json({"ack": 999})
-                assert (await viewer.read_message())["picture"] is None
+                assert (await viewer.read_message())["image"] is None
                 await ws.send_json({"ack": 1})
-                state, image = await viewer.read_picture()
+                state, image = await viewer.read_image()
                 assert state["index"] == 149
                 assert np.abs(image.astype(int) - 149).max() <= 2
 
         talk(use)
 
 
-def test_large_pictures_are_scaled_down():
+def test_large_images_are_scaled_down():
     assert cv2.imdecode(
         np.frombuffer(encode_jpeg(np.zeros((50, 200, 3), np.uint8), 100, 80), np.uint8), 1
     ).shape == (
@@ -230,7 +228,7 @@ def test_large_pictures_are_scaled_down():
     assert decoded[0, 0, 2] > 150 > decoded[0, 0, 0]  # Red stays red.
 
 
-def test_viewers_share_one_encoding_and_without_viewers_there_is_none(monkeypatch: pytest.MonkeyPatch):
+def test_viewers_fraction_one_encoding_and_without_viewers_there_is_none(monkeypatch: pytest.MonkeyPatch):
     encoded: list[int] = []
 
     def encode(image: np.ndarray, max_side_px: int, quality: int) -> bytes:
@@ -242,7 +240,7 @@ def test_viewers_share_one_encoding_and_without_viewers_there_is_none(monkeypatc
 
         async def use(client: aiohttp.ClientSession) -> None:
             for index in range(20):
-                view.show(make_picture(index))
+                view.show(make_image(index))
             async with watch(client, view) as ws:
                 viewer = Viewer(ws)
                 await viewer.read_state(lambda state: state["index"] == 19)
@@ -250,16 +248,16 @@ def test_viewers_share_one_encoding_and_without_viewers_there_is_none(monkeypatc
             async with watch(client, view) as a, watch(client, view) as b, watch(client, view) as c:
                 viewers = [Viewer(ws) for ws in (a, b, c)]
                 for viewer in viewers:
-                    await viewer.read_picture()
+                    await viewer.read_image()
                 for index in range(100, 110):
-                    view.show(make_picture(index))
+                    view.show(make_image(index))
                     for viewer in viewers:
-                        state, _ = await viewer.read_picture()
+                        state, _ = await viewer.read_image()
                         assert state["index"] == index
             assert encoded[-10:] == list(range(100, 110))
             assert len(encoded) <= 11
             encoded.clear()
-            view.show(make_picture(200))
+            view.show(make_image(200))
             async with client.get(address_of(view, "/state.json")) as answer:
                 assert (await answer.json())["num_people"] == 2
             assert encoded == []
@@ -277,11 +275,11 @@ def test_a_hidden_page_gets_states_only():
                 await ws.send_json({})
                 while "error" not in await viewer.read_message():
                     pass
-                view.show(make_picture(3))
+                view.show(make_image(3))
                 await viewer.read_state(lambda state: state["index"] == 3)
-                assert viewer.num_pictures == 0
+                assert viewer.num_images == 0
                 await ws.send_json({"watch": True})
-                await viewer.read_picture()
+                await viewer.read_image()
 
         talk(use)
 
@@ -307,12 +305,12 @@ def test_a_hung_viewer_holds_up_neither_the_session_nor_another_viewer(path: str
                 viewer = Viewer(ws)
                 await viewer.read_state()
                 for index in range(200):
-                    view.show(replace(make_picture(index), drawn=noise))
+                    view.show(replace(make_image(index), drawn=noise))
                     if index % 20 == 19:
-                        # The other one gets this very picture, so nobody waits for the hung one.
-                        while (await viewer.read_picture())[0]["index"] != index:
+                        # The other one gets this very image, so nobody waits for the hung one.
+                        while (await viewer.read_image())[0]["index"] != index:
                             pass
-                assert viewer.num_pictures >= 10
+                assert viewer.num_images >= 10
 
         talk(use)
         began_s = time.monotonic()
@@ -325,8 +323,8 @@ def test_a_viewer_that_never_draws_is_closed():
 
         async def use(client: aiohttp.ClientSession) -> None:
             async with watch(client, view) as ws:
-                view.show(make_picture())
-                await Viewer(ws).read_picture(is_drawn=False)
+                view.show(make_image())
+                await Viewer(ws).read_image(is_drawn=False)
                 async for message in ws:
                     assert message.type is aiohttp.WSMsgType.TEXT
                 assert ws.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
@@ -343,7 +341,7 @@ def test_a_stream_that_nobody_reads_is_ended():
             # Once the hung one has lost its place there is one for somebody else.
             status = 503
             for index in range(1000):
-                view.show(replace(make_picture(index), drawn=noise))
+                view.show(replace(make_image(index), drawn=noise))
                 await asyncio.sleep(0.01)
                 if index > 10 and index % 10 == 0:
                     async with client.get(address_of(view, "/stream.mjpg")) as answer:
@@ -359,12 +357,12 @@ def test_the_stream_is_mjpeg():
     with serve() as view:
 
         async def use(client: aiohttp.ClientSession) -> None:
-            view.show(make_picture(60))
+            view.show(make_image(60))
             async with client.get(address_of(view, "/stream.mjpg")) as answer:
                 assert answer.content_type == "multipart/x-mixed-replace"
                 boundary = answer.content_type and answer.headers["Content-Type"].partition("boundary=")[2]
                 for index in (60, 90):
-                    view.show(make_picture(index))
+                    view.show(make_image(index))
                     image = None
                     while image is None or abs(int(image[0, 0, 0]) - index) > 2:
                         assert (await answer.content.readline()).strip().decode() == f"--{boundary}"
@@ -445,7 +443,7 @@ def test_binary_is_answered_and_an_oversize_command_closes_the_connection():
         talk(use)
 
 
-def test_a_lost_source_is_told_although_no_pictures_come(monkeypatch: pytest.MonkeyPatch):
+def test_a_lost_source_is_told_although_no_images_come(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(feed_module, "_FRESH_S", 0.2)
     status = LiveStatus("live")
     with serve(read_status=lambda: status, options=ViewOptions(state_every_s=0.05)) as view:
@@ -454,8 +452,8 @@ def test_a_lost_source_is_told_although_no_pictures_come(monkeypatch: pytest.Mon
             nonlocal status
             async with watch(client, view) as ws:
                 viewer = Viewer(ws)
-                view.show(make_picture())
-                await viewer.read_picture()
+                view.show(make_image())
+                await viewer.read_image()
                 status = LiveStatus("lost", "the camera is gone", num_reconnects=2)
                 state = await viewer.read_state(lambda state: state["status"] == "lost")
                 assert (state["message"], state["num_reconnects"]) == ("the camera is gone", 2)
@@ -492,7 +490,7 @@ def test_nobody_watches_without_the_token_where_others_can_reach_it():
         assert len(token) >= 40
 
         async def use(client: aiohttp.ClientSession) -> None:
-            view.show(make_picture())
+            view.show(make_image())
             for path in ROUTES:
                 for query, status in (
                     ("", 401),
@@ -522,7 +520,7 @@ def test_nobody_watches_without_the_token_where_others_can_reach_it():
             async with client.get(address_of(view, "/app.js"), headers=cookies) as answer:
                 assert answer.status == 200
             async with client.ws_connect(address_of(view, "/ws"), headers=cookies) as ws:
-                await Viewer(ws).read_picture()
+                await Viewer(ws).read_image()
             wrong = {"Cookie": cookies["Cookie"][:-1] + "~"}
             async with client.get(address_of(view, "/app.js"), headers=wrong) as answer:
                 assert answer.status == 403
@@ -624,15 +622,15 @@ def test_the_end_is_told_and_leaves_no_thread():
     with serve() as view:
 
         async def use(client: aiohttp.ClientSession) -> None:
-            view.show(make_picture())
+            view.show(make_image())
             async with (
                 watch(client, view) as ws,
                 watch(client, view) as hung,
                 client.get(address_of(view, "/stream.mjpg")) as stream,
             ):
                 viewer = Viewer(ws)
-                await viewer.read_picture()
-                await Viewer(hung).read_picture(is_drawn=False)
+                await viewer.read_image()
+                await Viewer(hung).read_image(is_drawn=False)
                 closing = asyncio.create_task(asyncio.to_thread(view.close))
                 await viewer.read_state(lambda state: state["is_over"])
                 message = await ws.receive(timeout=WAIT_S)
@@ -641,7 +639,7 @@ def test_the_end_is_told_and_leaves_no_thread():
                 await stream.read()
 
         talk(use)
-        view.show(make_picture())  # Late, and harmless.
+        view.show(make_image())  # Late, and harmless.
         view.close()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", view.port))

@@ -17,7 +17,7 @@ from posetrack.errors import RecipeError, VideoError
 from posetrack.frame import UNTRACKED, Frame, Instances
 from posetrack.live import session as session_module
 from posetrack.live.controls import LiveControls, LiveSettings
-from posetrack.live.session import LivePicture, LiveSession
+from posetrack.live.session import LiveFrame, LiveSession
 from posetrack.recipe import read_recipe
 from posetrack.skeleton import COCO_17, MPII_16, Skeleton
 from posetrack.video.live import LiveSource
@@ -40,7 +40,7 @@ def no_thread_is_left():
 
 
 def play(count: int | None, *, every_s: float = 0.002, size_wh: tuple[int, int] = (64, 48)) -> Callable:
-    """A source of pictures; without a count it goes on until it is closed."""
+    """A source of images; without a count it goes on until it is closed."""
 
     def connect(stop: Event) -> Iterator[np.ndarray]:
         made = 0
@@ -74,18 +74,18 @@ class Output:
     """Remembers what it was shown.
 
     Args:
-        work: Done with each picture.
+        work: Done with each image.
     """
 
-    def __init__(self, work: Callable[[LivePicture], None] = lambda picture: None) -> None:
-        self.pictures: list[LivePicture] = []
+    def __init__(self, work: Callable[[LiveFrame], None] = lambda shown: None) -> None:
+        self.images: list[LiveFrame] = []
         self.num_closed = 0
         self._work = work
 
-    def show(self, picture: LivePicture) -> None:
+    def show(self, shown: LiveFrame) -> None:
         assert self.num_closed == 0
-        self.pictures.append(picture)
-        self._work(picture)
+        self.images.append(shown)
+        self._work(shown)
 
     def close(self) -> None:
         self.num_closed += 1
@@ -115,16 +115,16 @@ def finish(thread: Thread) -> None:
     assert not thread.is_alive()
 
 
-def test_pictures_go_to_every_output_in_order_until_the_source_ends():
+def test_images_go_to_every_output_in_order_until_the_source_ends():
     outputs = [Output(), Output()]
     session = LiveSession(open_source(40), build, make_controls(), outputs)
     session.run()
     for output in outputs:
-        indexes = [picture.frame.index for picture in output.pictures]
+        indexes = [shown.frame.index for shown in output.images]
         assert indexes == sorted(set(indexes))
-        assert indexes[-1] == 39, "the last picture is not lost"
+        assert indexes[-1] == 39, "the last image is not lost"
         assert output.num_closed == 1
-    drawn = outputs[0].pictures[-1]
+    drawn = outputs[0].images[-1]
     assert drawn.drawn.shape == (48, 64, 3)
     assert (drawn.drawn != drawn.frame.image).any()
     assert drawn.stats.fps > 0
@@ -133,12 +133,12 @@ def test_pictures_go_to_every_output_in_order_until_the_source_ends():
     assert drawn.status.num_captured <= 40
 
 
-def test_a_source_that_ended_while_the_pipeline_was_built_shows_its_last_picture():
+def test_a_source_that_ended_while_the_pipeline_was_built_shows_its_last_image():
     source = open_source(3)
     wait_until(lambda: source.status.state == "ended")
     output = Output()
     LiveSession(source, build, make_controls(), [output]).run()
-    assert [picture.frame.index for picture in output.pictures] == [2]
+    assert [shown.frame.index for shown in output.images] == [2]
 
 
 def test_what_went_wrong_with_the_source_reaches_the_caller():
@@ -151,28 +151,28 @@ def test_what_went_wrong_with_the_source_reaches_the_caller():
     output = Output()
     with pytest.raises(VideoError, match="damaged"):
         LiveSession(source, build, make_controls(), [output]).run()
-    assert (len(output.pictures), output.num_closed) == (1, 1)
+    assert (len(output.images), output.num_closed) == (1, 1)
 
 
-def test_pausing_keeps_the_last_picture_and_unpausing_starts_with_a_new_one():
+def test_pausing_keeps_the_last_image_and_unpausing_starts_with_a_new_one():
     controls, output = make_controls(), Output()
     source = open_source()
     session = LiveSession(source, build, controls, [output])
     thread, failures = run_in_thread(session)
-    wait_until(lambda: len(output.pictures) > 3)
+    wait_until(lambda: len(output.images) > 3)
     controls.toggle("pause")
     count = -1
-    while count != len(output.pictures):
-        count = len(output.pictures)
+    while count != len(output.images):
+        count = len(output.images)
         time.sleep(0.15)
     captured = source.status.num_captured
     wait_until(lambda: source.status.num_captured > captured + 20)
-    assert len(output.pictures) == count
+    assert len(output.images) == count
     controls.toggle("pause")
-    wait_until(lambda: len(output.pictures) > count)
+    wait_until(lambda: len(output.images) > count)
     session.stop()
     finish(thread)
-    assert output.pictures[count].frame.index >= captured
+    assert output.images[count].frame.index >= captured
     assert failures == []
 
 
@@ -193,7 +193,7 @@ def test_stopping_from_another_thread_ends_it_in_every_state(state):
     if state == "lost":
         wait_until(lambda: source.status.state == "lost")
     if state in ("playing", "lost"):
-        wait_until(lambda: len(output.pictures) > 0)
+        wait_until(lambda: len(output.images) > 0)
     start = time.monotonic()
     session.stop()
     finish(thread)
@@ -201,12 +201,12 @@ def test_stopping_from_another_thread_ends_it_in_every_state(state):
     assert (failures, output.num_closed) == ([], 1)
 
 
-def find_owners(pictures: list[LivePicture]) -> dict[int, set[str]]:
+def find_owners(images: list[LiveFrame]) -> dict[int, set[str]]:
     """In which runs of the tracker each id was given: a run begins where the people of position 1 are."""
     owners: dict[int, set[str]] = {}
-    for picture in pictures:
-        for track_id in picture.frame.instances.track_ids.tolist():
-            owners.setdefault(track_id, set()).add(picture.settings.recipe)
+    for shown in images:
+        for track_id in shown.frame.instances.track_ids.tolist():
+            owners.setdefault(track_id, set()).add(shown.settings.recipe)
     return owners
 
 
@@ -214,23 +214,23 @@ def test_a_change_of_recipe_gives_nobody_the_id_of_somebody_else():
     controls, output = make_controls("one", "two"), Output()
     session = LiveSession(open_source(), build, controls, [output])
     thread, failures = run_in_thread(session)
-    wait_until(lambda: len(output.pictures) > 5)
+    wait_until(lambda: len(output.images) > 5)
     controls.choose_recipe("two")
-    wait_until(lambda: output.pictures[-1].settings.recipe == "two")
+    wait_until(lambda: output.images[-1].settings.recipe == "two")
     controls.next_recipe()
-    wait_until(lambda: output.pictures[-1].settings.recipe == "one")
+    wait_until(lambda: output.images[-1].settings.recipe == "one")
     session.stop()
     finish(thread)
     assert failures == []
-    check_ids_rise(output.pictures)
-    owners = find_owners(output.pictures)
+    check_ids_rise(output.images)
+    owners = find_owners(output.images)
     assert owners.pop(UNTRACKED) == {"one", "two"}
     assert all(len(recipes) == 1 for recipes in owners.values())
 
 
-def check_ids_rise(pictures: list[LivePicture]) -> None:
+def check_ids_rise(images: list[LiveFrame]) -> None:
     """The new person of each frame has an id that nobody had."""
-    new = [int(picture.frame.instances.track_ids[1]) for picture in pictures]
+    new = [int(shown.frame.instances.track_ids[1]) for shown in images]
     assert new == sorted(set(new))
 
 
@@ -238,18 +238,18 @@ def test_a_recipe_that_cannot_be_built_leaves_the_old_one_and_its_ids(caplog):
     controls, output = make_controls("one", "broken"), Output()
     session = LiveSession(open_source(), build, controls, [output])
     thread, failures = run_in_thread(session)
-    wait_until(lambda: len(output.pictures) > 5)
+    wait_until(lambda: len(output.images) > 5)
     controls.choose_recipe("broken")
     wait_until(lambda: controls.settings.recipe == "one")
-    count = len(output.pictures)
-    wait_until(lambda: len(output.pictures) > count + 5)
+    count = len(output.images)
+    wait_until(lambda: len(output.images) > count + 5)
     session.stop()
     finish(thread)
     assert failures == []
     assert [record.getMessage() for record in caplog.records] == [
         "recipe broken: broken: no such network; going on with one"
     ]
-    check_ids_rise(output.pictures)
+    check_ids_rise(output.images)
 
 
 def test_a_recipe_chosen_and_taken_back_gives_no_id_twice():
@@ -257,16 +257,16 @@ def test_a_recipe_chosen_and_taken_back_gives_no_id_twice():
     session = LiveSession(open_source(), build, controls, [output])
     thread, failures = run_in_thread(session)
     for count in (5, 10, 15, 20):
-        wait_until(lambda count=count: len(output.pictures) > count)
+        wait_until(lambda count=count: len(output.images) > count)
         controls.choose_recipe("two")
         controls.choose_recipe("one")
     session.stop()
     finish(thread)
     assert failures == []
-    check_ids_rise(output.pictures)
+    check_ids_rise(output.images)
 
 
-def test_pictures_are_drawn_with_the_skeleton_that_they_were_made_with():
+def test_images_are_drawn_with_the_skeleton_that_they_were_made_with():
     def make(skeleton: Skeleton) -> Pipeline:
         def pose(frames: Iterator[Frame]) -> Iterator[Frame]:
             for frame in frames:
@@ -282,22 +282,22 @@ def test_pictures_are_drawn_with_the_skeleton_that_they_were_made_with():
         return Pipeline((pose,), skeleton)
 
     controls = make_controls("coco", "mpii")
-    output = Output(lambda picture: time.sleep(0.01))
+    output = Output(lambda shown: time.sleep(0.01))
     pipelines = {"coco": make(COCO_17), "mpii": make(MPII_16)}
     session = LiveSession(open_source(), pipelines.__getitem__, controls, [output])
     thread, failures = run_in_thread(session)
     for turn in range(6):
-        wait_until(lambda turn=turn: len(output.pictures) > 4 * turn)
+        wait_until(lambda turn=turn: len(output.images) > 4 * turn)
         controls.next_recipe()
     session.stop()
     finish(thread)
     assert failures == []
-    shapes = {p.frame.instances.keypoints_xy.shape[1]: p.settings.recipe for p in output.pictures}
+    shapes = {p.frame.instances.keypoints_xy.shape[1]: p.settings.recipe for p in output.images}
     assert shapes == {17: "coco", 16: "mpii"}
 
 
 def test_an_output_that_raises_ends_the_session_and_closes_the_others():
-    def fail(picture: LivePicture) -> None:
+    def fail(shown: LiveFrame) -> None:
         raise BrokenPipeError("nobody reads")
 
     first, failing, last = Output(), Output(fail), Output()
@@ -305,7 +305,7 @@ def test_an_output_that_raises_ends_the_session_and_closes_the_others():
     with pytest.raises(BrokenPipeError, match="nobody reads"):
         session.run()
     assert [output.num_closed for output in (first, failing, last)] == [1, 1, 1]
-    assert len(first.pictures) == 1
+    assert len(first.images) == 1
 
 
 def test_an_output_that_cannot_be_closed_does_not_keep_the_others_open():
@@ -331,26 +331,26 @@ def test_a_processor_that_raises_ends_the_session():
     with pytest.raises(ZeroDivisionError, match="a bug"):
         session.run()
     assert output.num_closed == 1
-    assert len(output.pictures) == 1, "what was finished before is shown"
+    assert len(output.images) == 1, "what was finished before is shown"
 
 
-def test_a_slow_output_makes_pictures_rare_and_not_old():
+def test_a_slow_output_makes_images_rare_and_not_old():
     source = open_source(every_s=0.005)
     lags: list[int] = []
 
-    def work(picture: LivePicture) -> None:
-        lags.append(source.status.num_captured - 1 - picture.frame.index)
+    def work(shown: LiveFrame) -> None:
+        lags.append(source.status.num_captured - 1 - shown.frame.index)
         time.sleep(0.05)
 
     output = Output(work)
     session = LiveSession(source, build, make_controls(), [output])
     thread, failures = run_in_thread(session)
-    wait_until(lambda: len(output.pictures) > 30)
+    wait_until(lambda: len(output.images) > 30)
     session.stop()
     finish(thread)
     assert failures == []
-    # One picture waits to be drawn and one to be handed over: three turns of the slowest stage, each of ten
-    # captured pictures; a queue that grows would be at 300 by now.
+    # One image waits to be drawn and one to be handed over: three turns of the slowest stage, each of ten
+    # captured images; a queue that grows would be at 300 by now.
     assert np.median(lags[-10:]) < 100
     assert source.status.num_dropped > source.status.num_captured / 2
 
@@ -358,26 +358,26 @@ def test_a_slow_output_makes_pictures_rare_and_not_old():
 def test_an_output_that_is_stuck_does_not_hold_the_end(monkeypatch, caplog):
     monkeypatch.setattr(session_module, "_JOIN_S", 0.1)
     release = Event()
-    stuck, other = Output(lambda picture: release.wait(PATIENCE_S) and None), Output()
+    stuck, other = Output(lambda shown: release.wait(PATIENCE_S) and None), Output()
     session = LiveSession(open_source(), build, make_controls(), [stuck, other])
     thread, failures = run_in_thread(session)
-    wait_until(lambda: len(stuck.pictures) == 1)
+    wait_until(lambda: len(stuck.images) == 1)
     session.stop()
     finish(thread)
     assert (failures, stuck.num_closed, other.num_closed) == ([], 1, 1)
     assert "waits for somebody" in caplog.text
     release.set()
     wait_until(lambda: not any(t.name == session_module._THREAD_NAME for t in threading.enumerate()))
-    assert other.pictures == [], "nothing comes after the end"
+    assert other.images == [], "nothing comes after the end"
 
 
-def test_styles_change_from_picture_to_picture():
+def test_styles_change_from_image_to_image():
     controls = make_controls()
     for name in ("skeletons", "boxes", "ids", "trails"):
         controls.toggle(name)
     output = Output()
     LiveSession(open_source(5), build, controls, [output]).run()
-    assert all((picture.drawn == picture.frame.image).all() for picture in output.pictures)
+    assert all((shown.drawn == shown.frame.image).all() for shown in output.images)
 
 
 def test_a_change_of_resolution_is_taken_as_it_comes():
@@ -387,7 +387,7 @@ def test_a_change_of_resolution_is_taken_as_it_comes():
 
     output = Output()
     LiveSession(LiveSource(connect, "cam", comes_back=False), build, make_controls(), [output]).run()
-    assert {picture.drawn.shape for picture in output.pictures} == {(48, 64, 3), (80, 96, 3)}
+    assert {shown.drawn.shape for shown in output.images} == {(48, 64, 3), (80, 96, 3)}
 
 
 def test_the_networks_follow_somebody_through_a_change_of_recipe_and_resolution():
@@ -407,8 +407,8 @@ def test_the_networks_follow_somebody_through_a_change_of_recipe_and_resolution(
     compute = Compute(choose_device("cpu"))
     controls = make_controls("fast", "default")
 
-    def work(picture: LivePicture) -> None:
-        if len(output.pictures) == 4:
+    def work(shown: LiveFrame) -> None:
+        if len(output.images) == 4:
             controls.next_recipe()
         go_on.set()
 
@@ -421,13 +421,13 @@ def test_the_networks_follow_somebody_through_a_change_of_recipe_and_resolution(
     )
     go_on.set()
     session.run()
-    assert [picture.frame.index for picture in output.pictures] == list(range(len(images)))
+    assert [shown.frame.index for shown in output.images] == list(range(len(images)))
     ids = {"fast": set(), "default": set()}
-    for picture in output.pictures:
-        people = picture.frame.instances
+    for shown in output.images:
+        people = shown.frame.instances
         assert len(people) >= 1
-        assert (people.boxes_xyxy[:, :2].max(axis=0) < picture.frame.size_wh).all()
-        ids[picture.settings.recipe] |= set(people.track_ids.tolist())
+        assert (people.boxes_xyxy[:, :2].max(axis=0) < shown.frame.size_wh).all()
+        ids[shown.settings.recipe] |= set(people.track_ids.tolist())
     assert ids["fast"]
     assert ids["default"]
     assert not ids["fast"] & ids["default"]

@@ -21,7 +21,7 @@ def test_a_long_session_keeps_nobody_who_has_gone(monkeypatch):
     soak_live = load_soak()
     monkeypatch.setattr("posetrack.video.live._FIRST_RETRY_S", 0.02)
     report = soak_live.soak(soak_live.BUNDLED, 400, fps=150)
-    assert report.num_pictures == 400
+    assert report.num_images == 400
     assert report.num_reconnects == soak_live.NUM_LOSSES
     assert report.num_recordings >= soak_live.NUM_SWITCHES - 1
     assert report.num_ids > 100

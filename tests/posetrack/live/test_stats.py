@@ -8,7 +8,7 @@ import pytest
 from posetrack.live.stats import LiveMeter, LiveStats
 
 
-def test_one_picture_has_a_latency_and_no_rate():
+def test_one_image_has_a_latency_and_no_rate():
     assert LiveMeter().add(0.04, now_s=5.0) == LiveStats(0.0, pytest.approx(40), pytest.approx(40))
 
 
@@ -29,7 +29,7 @@ def test_what_is_remembered_does_not_grow():
     meter = LiveMeter()
     for i in range(20_000):
         meter.add(0.01, now_s=i / 50)
-    assert len(meter._pictures) == 251
+    assert len(meter._images) == 251
 
 
 def test_after_a_long_pause_it_starts_afresh():

@@ -101,7 +101,7 @@ def play(window: Window, *steps) -> None:
         thread.join(20)
 
 
-def test_pictures_are_shown_and_scaled_to_the_screen(window, make_picture):
+def test_images_are_shown_and_scaled_to_the_screen(window, make_image):
     shown: list[tuple[int, int]] = []
     titles: list[str] = []
     made = window.window
@@ -115,8 +115,8 @@ def test_pictures_are_shown_and_scaled_to_the_screen(window, make_picture):
     made._root.title = titles.append
     play(
         made,
-        lambda: made.show(make_picture(0, size_wh=(320, 240))),
-        lambda: made.show(make_picture(1, size_wh=(1920, 1080))),
+        lambda: made.show(make_image(0, size_wh=(320, 240))),
+        lambda: made.show(make_image(1, size_wh=(1920, 1080))),
         made.close,
     )
     assert shown == [(320, 240), (576, 324)]
@@ -140,7 +140,7 @@ def test_closing_the_window_ends_the_session(window):
 
 
 def test_ctrl_c_and_bugs_leave_the_loop(window):
-    def fail(picture) -> None:
+    def fail(shown) -> None:
         raise KeyboardInterrupt
 
     made = window.window

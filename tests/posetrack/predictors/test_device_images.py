@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from posetrack.compute import Compute
 from posetrack.geometry import crop_boxes, resize_to_multiple
-from posetrack.predictors.device_images import DevicePictures, cut_crops, resize_pictures
+from posetrack.predictors.device_images import DeviceImages, cut_crops, resize_images
 from posetrack.predictors.movenet import MultiposePredictor, ThunderPredictor
 from posetrack.video.source import open_video
 
@@ -33,7 +33,7 @@ def read_street():
 
 def cut(images, boxes_xyxy, size_wh, *, device=DEVICES[0], batch_crops=64):
     """All crops as `crop_boxes` would give them, (N, height, width, 3)."""
-    uploaded = DevicePictures(device).upload(images)
+    uploaded = DeviceImages(device).upload(images)
     crops = list(cut_crops(uploaded, boxes_xyxy, size_wh, batch_crops=batch_crops))
     assert all(crop.is_contiguous(memory_format=torch.channels_last) for crop in crops)
     none = torch.zeros(0, 3, size_wh[1], size_wh[0], dtype=torch.uint8, device=device)
@@ -63,7 +63,7 @@ def test_crops_of_a_street_are_those_of_opencv(device, size_wh):
     boxes = []
     for image in images:
         centres = rng.uniform(0, 1, (12, 2)) * image.shape[1::-1]
-        # From a few pixels, enlarged, to more than the whole picture, reduced by an area average first.
+        # From a few pixels, enlarged, to more than the whole image, reduced by an area average first.
         sides = np.exp(rng.uniform(np.log(8), np.log(900), (12, 1)))
         boxes.append(np.concatenate([centres - sides / 2, centres + sides / 2], axis=1).astype(np.float32))
     wanted = np.concatenate([crop_boxes(image, b, size_wh) for image, b in zip(images, boxes, strict=True)])
@@ -74,9 +74,9 @@ def test_crops_of_a_street_are_those_of_opencv(device, size_wh):
 
 @on_devices
 @pytest.mark.parametrize("longest_side_px", [128, 320, 448, 640, 704])
-def test_pictures_of_a_street_are_resized_as_by_opencv(device, longest_side_px):
+def test_images_of_a_street_are_resized_as_by_opencv(device, longest_side_px):
     images = read_street()
-    found, inner_wh = resize_pictures(DevicePictures(device).upload(images), longest_side_px, 32)
+    found, inner_wh = resize_images(DeviceImages(device).upload(images), longest_side_px, 32)
     assert found.is_contiguous(memory_format=torch.channels_last)
     wanted = [resize_to_multiple(image, longest_side_px, 32) for image in images]
     assert inner_wh == wanted[0][1]
@@ -89,10 +89,10 @@ def test_pictures_of_a_street_are_resized_as_by_opencv(device, longest_side_px):
     longest_side_px=st.sampled_from([32, 64, 96]),
 )
 @settings(max_examples=40, deadline=None)
-def test_pictures_of_any_size_are_resized_as_by_opencv(image_wh, longest_side_px):
+def test_images_of_any_size_are_resized_as_by_opencv(image_wh, longest_side_px):
     image = make_gradient(*image_wh)
     wanted, wanted_wh = resize_to_multiple(image, longest_side_px, 32)
-    found, inner_wh = resize_pictures(DevicePictures(DEVICES[0]).upload([image]), longest_side_px, 32)
+    found, inner_wh = resize_images(DeviceImages(DEVICES[0]).upload([image]), longest_side_px, 32)
     assert inner_wh == wanted_wh
     assert_alike(found[0].permute(1, 2, 0).numpy(), wanted, mean=0.5, most=1)
 
@@ -111,7 +111,7 @@ def test_crops_are_those_of_opencv_wherever_the_box_is(image_wh, boxes, size_wh)
     """Partly and wholly outside too: the gradient is never black, so a border filled otherwise would show."""
     image = make_gradient(*image_wh)
     xyxy = np.array([(x, y, x + width, y + height) for x, y, width, height in boxes], np.float32)
-    # A pixel step of a small picture's gradient, or its border, over 32 is what OpenCV 4 may be off.
+    # A pixel step of a small image's gradient, or its border, over 32 is what OpenCV 4 may be off.
     most = 2 if EXACT else 2 + 255 // 16
     assert_alike(cut([image], [xyxy], size_wh), crop_boxes(image, xyxy, size_wh), mean=0.5, most=most)
 
@@ -138,7 +138,7 @@ def test_boxes_outside_are_black_and_those_of_one_pixel_are_that_pixel():
     assert_alike(crops, crop_boxes(image, boxes, (9, 9)), mean=0.5, most=1 if EXACT else 8)
 
 
-def test_a_box_far_larger_than_the_picture_is_reduced_as_by_opencv():
+def test_a_box_far_larger_than_the_image_is_reduced_as_by_opencv():
     image = make_gradient(60, 40)
     boxes = np.array([[-3000, -3000, 3200, 3200]], np.float32)
     crops = cut([image], [boxes], (64, 64))
@@ -146,7 +146,7 @@ def test_a_box_far_larger_than_the_picture_is_reduced_as_by_opencv():
     assert_alike(crops, crop_boxes(image, boxes, (64, 64)), mean=0.1, most=1 if EXACT else 16)
 
 
-def test_no_pictures_and_no_boxes():
+def test_no_images_and_no_boxes():
     none = np.zeros((0, 4), np.float32)
     assert cut([], [], (8, 6)).shape == (0, 6, 8, 3)
     assert cut([make_gradient(5, 4), make_gradient(3, 9)], [none, none], (8, 6)).shape == (0, 6, 8, 3)
@@ -154,7 +154,7 @@ def test_no_pictures_and_no_boxes():
         cut([make_gradient(5, 4)], [none, none], (8, 6))
 
 
-def test_pictures_of_different_sizes_share_batches():
+def test_images_of_different_sizes_fraction_batches():
     images = [make_gradient(64, 48), make_gradient(31, 77), make_gradient(200, 20)]
     boxes = [
         np.array([[3, 4, 30, 31], [-5, 0, 60, 65]], np.float32),
@@ -166,49 +166,49 @@ def test_pictures_of_different_sizes_share_batches():
     assert_alike(found, wanted, mean=0.5, most=1 if EXACT else 8)
     for batch_crops in (1, 2, 5):
         np.testing.assert_array_equal(cut(images, boxes, (16, 16), batch_crops=batch_crops), found)
-    batches = cut_crops(DevicePictures(DEVICES[0]).upload(images), boxes, (16, 16), batch_crops=2)
+    batches = cut_crops(DeviceImages(DEVICES[0]).upload(images), boxes, (16, 16), batch_crops=2)
     assert [len(batch) for batch in batches] == [2, 2, 1]
 
 
-def test_only_pictures_of_one_size_are_resized_together():
-    uploaded = DevicePictures(DEVICES[0]).upload([make_gradient(8, 6), make_gradient(6, 8)])
+def test_only_images_of_one_size_are_resized_together():
+    uploaded = DeviceImages(DEVICES[0]).upload([make_gradient(8, 6), make_gradient(6, 8)])
     with pytest.raises(ValueError, match="one size"):
-        resize_pictures(uploaded, 32, 32)
+        resize_images(uploaded, 32, 32)
 
 
 @on_devices
-def test_pictures_arrive_as_they_are_however_they_lie_in_memory(device):
+def test_images_arrive_as_they_are_however_they_lie_in_memory(device):
     image = make_gradient(20, 10)
     locked = image.copy()
     locked.flags.writeable = False
     for view in (image[:, ::-1], image[2:7, 3:9], image[..., ::-1], locked):
-        uploaded = DevicePictures(device).upload([view])
+        uploaded = DeviceImages(device).upload([view])
         assert uploaded.sizes_wh == (view.shape[1::-1],)
         np.testing.assert_array_equal(uploaded.pixels.cpu().numpy().reshape(view.shape), view)
 
 
 @on_devices
-def test_the_last_pictures_are_copied_once(device):
-    pictures = DevicePictures(device, remembered=2)
+def test_the_last_images_are_copied_once(device):
+    device_images = DeviceImages(device, remembered=2)
     images = [make_gradient(9, 7) for _ in range(3)]
-    first = pictures.upload(images[:1]).pixels
-    both = pictures.upload(images[:2]).pixels
-    assert pictures.upload(images[:1]).pixels is first
+    first = device_images.upload(images[:1]).pixels
+    both = device_images.upload(images[:2]).pixels
+    assert device_images.upload(images[:1]).pixels is first
     np.testing.assert_array_equal(both.cpu().numpy(), np.concatenate([i.reshape(-1, 3) for i in images[:2]]))
-    # The same content in another array is another picture; the third one pushes the first out.
-    third = pictures.upload(images[2:]).pixels
+    # The same content in another array is another image; the third one pushes the first out.
+    third = device_images.upload(images[2:]).pixels
     assert third is not first
-    assert pictures.upload(images[2:]).pixels is third
-    assert pictures.upload(images[:1]).pixels is not first
+    assert device_images.upload(images[2:]).pixels is third
+    assert device_images.upload(images[:1]).pixels is not first
 
 
 def test_an_array_that_is_gone_is_not_taken_for_a_new_one_and_nothing_is_remembered_unasked():
-    pictures = DevicePictures(DEVICES[0], remembered=8)
+    device_images = DeviceImages(DEVICES[0], remembered=8)
     for level in range(20):  # freed arrays come back at the same address
         image = np.full((6, 5, 3), level, np.uint8)
-        assert (pictures.upload([image]).pixels == level).all()
+        assert (device_images.upload([image]).pixels == level).all()
         del image
-    forgetful, image = DevicePictures(DEVICES[0]), np.zeros((6, 5, 3), np.uint8)
+    forgetful, image = DeviceImages(DEVICES[0]), np.zeros((6, 5, 3), np.uint8)
     forgetful.upload([image])
     image[:] = 7
     assert (forgetful.upload([image]).pixels == 7).all()
@@ -219,12 +219,12 @@ def test_people_are_the_same_on_either_path(device):
     """Detector and estimator, end to end; the paths share networks and differ in who resizes and cuts."""
     compute = Compute(DEVICES[0], engine="torch", precision="f32")
     on_device = Compute(device, engine="torch", precision="f32")
-    pictures = DevicePictures(device, remembered=4)
+    device_images = DeviceImages(device, remembered=4)
     images = read_street()
-    # 320 halves the frames exactly; in other reduced pictures there is no difference at all.
+    # 320 halves the frames exactly; in other reduced images there is no difference at all.
     settings = {"longest_side_px": 320, "score_threshold": 0.2, "nms_iou": 0.6, "nms_oks": 0.8}
     wanted = MultiposePredictor(compute, **settings)(images)
-    found = MultiposePredictor(on_device, **settings, pictures=pictures)(images)
+    found = MultiposePredictor(on_device, **settings, device_images=device_images)(images)
     assert sum(map(len, wanted)) >= 2
     for ours, theirs in zip(found, wanted, strict=True):
         np.testing.assert_allclose(ours.boxes_xyxy, theirs.boxes_xyxy, atol=0.5)
@@ -234,7 +234,7 @@ def test_people_are_the_same_on_either_path(device):
     boxes = [people.boxes_xyxy for people in wanted]
     settings = {"margin": 0.25, "batch_crops": 2}
     wanted_poses = ThunderPredictor(compute, **settings)([*images, images[0]], [*boxes, boxes[0][:0]])
-    found_poses = ThunderPredictor(on_device, **settings, pictures=pictures)(
+    found_poses = ThunderPredictor(on_device, **settings, device_images=device_images)(
         [*images, images[0]], [*boxes, boxes[0][:0]]
     )
     assert [len(xy) for xy, _ in found_poses] == [*map(len, boxes), 0]

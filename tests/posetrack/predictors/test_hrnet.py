@@ -12,7 +12,7 @@ from models.hrnet.recipe import NetworkRecipe, make_network
 from posetrack.compute import Compute
 from posetrack.errors import WeightsError
 from posetrack.predictors import hrnet
-from posetrack.predictors.device_images import DevicePictures
+from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.device_warp import warp_crops
 from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
 from posetrack.skeleton import COCO_17
@@ -41,19 +41,19 @@ class BlobFinder(nn.Module):
 
 @pytest.fixture
 def make_predictor(monkeypatch):
-    def make(network, *, kind="dark", pictures=None, device=DEVICES[0], **settings):
+    def make(network, *, kind="dark", device_images=None, device=DEVICES[0], **settings):
         monkeypatch.setattr(hrnet, "make_network", lambda recipe, num_keypoints: network)
         monkeypatch.setattr(hrnet, "load_weights", lambda module, weights: None)
         coding = HeatmapCoding(input_wh=(96, 128), sigma_cells=1.5, kind=kind)
         config = TopDownConfig("hrnet-w18", "any", coding, **settings)
         compute = Compute(device, engine="torch", precision="f32")
-        return HRNetPredictor(compute, config, COCO_17, pictures)
+        return HRNetPredictor(compute, config, COCO_17, device_images)
 
     return make
 
 
 def draw_blob(width, height, x, y, sigma=6.0):
-    """A picture with a bright blob about a point, in continuous pixels."""
+    """An image with a bright blob about a point, in continuous pixels."""
     xs, ys = np.arange(width) + 0.5, np.arange(height) + 0.5
     blob = np.exp(-((xs - x) ** 2 + (ys[:, None] - y) ** 2) / (2 * sigma**2))
     return np.repeat((255 * blob).astype(np.uint8)[..., None], 3, axis=2)
@@ -66,7 +66,7 @@ def test_keypoints_come_back_where_they_are(make_predictor, kind, is_flip_tested
     images = [draw_blob(200, 160, x, y) for x, y in places]
     boxes = [np.array([[x - 40, y - 60, x + 30, y + 50]], np.float32) for x, y in places]
     predict = make_predictor(BlobFinder(kind), kind=kind, is_flip_tested=is_flip_tested)
-    # A cell is 5.7 px of the picture here. The flip test moves maps by a whole cell where 3/4 would be right.
+    # A cell is 5.7 px of the image here. The flip test moves maps by a whole cell where 3/4 would be right.
     most = 5.7 * (0.5 if kind == "offset" else 0.14 if is_flip_tested and kind == "dark" else 0.05)
     for (points, scores), place in zip(predict(images, boxes), places, strict=True):
         assert points.shape == (1, 17, 2)
@@ -76,7 +76,7 @@ def test_keypoints_come_back_where_they_are(make_predictor, kind, is_flip_tested
         assert (scores <= 1).all()
 
 
-def test_pictures_share_batches_and_get_their_own_people(make_predictor):
+def test_images_fraction_batches_and_get_their_own_people(make_predictor):
     sizes = []
 
     class Counting(BlobFinder):
@@ -127,12 +127,12 @@ def test_crops_cut_on_the_device_are_those_of_opencv(device):
         make_crop_matrices(rng.uniform(0, 160, (n, 2)), rng.uniform(30, 300, n), (48, 64), rotations_deg=turn)
         for n, turn in ((3, 0.0), (2, 20.0))
     ]
-    crops = warp_crops(DevicePictures(device).upload(images), matrices, (48, 64))
+    crops = warp_crops(DeviceImages(device).upload(images), matrices, (48, 64))
     assert crops.is_contiguous(memory_format=torch.channels_last)
     wanted = [crop_image(i, m, (48, 64)) for i, maps in zip(images, matrices, strict=True) for m in maps]
     found = crops.permute(0, 2, 3, 1).cpu().numpy().astype(int)
     difference = np.abs(found - np.stack(wanted))
-    # OpenCV may place samples on 1/32 px, and this is a noisy picture.
+    # OpenCV may place samples on 1/32 px, and this is a noisy image.
     assert difference.max() <= 8
     assert difference.mean() < 0.6
 
@@ -145,7 +145,7 @@ def test_device_path_finds_the_same(make_predictor, device):
         np.array([[10, 60, 80, 190]], np.float32),
     ]
     on_cpu = make_predictor(BlobFinder())(images, boxes)
-    there = make_predictor(BlobFinder(), device=device, pictures=DevicePictures(device), batch_crops=2)
+    there = make_predictor(BlobFinder(), device=device, device_images=DeviceImages(device), batch_crops=2)
     for (points, scores), (device_points, device_scores) in zip(on_cpu, there(images, boxes), strict=True):
         np.testing.assert_allclose(device_points, points, atol=0.2)
         np.testing.assert_allclose(device_scores, scores, atol=0.02)

@@ -1,4 +1,4 @@
-"""Detection: pictures of any size in, boxes in their pixels out, the same as from the network itself."""
+"""Detection: images of any size in, boxes in their pixels out, the same as from the network itself."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_boxes_are_those_of_the_network(make_predictor):
     assert found.boxes_xyxy[:, 3].max() <= 70
 
 
-def test_keypoints_come_back_in_the_picture(make_predictor):
+def test_keypoints_come_back_in_the_image(make_predictor):
     predict, network = make_predictor(network="movenet-multitask")
     image = draw(96, 96)
     with torch.inference_mode():
@@ -71,7 +71,7 @@ def test_keypoints_come_back_in_the_picture(make_predictor):
     assert y0 - 1 <= best[:, 1].min() <= best[:, 1].max() <= y1 + 1
 
 
-def test_boxes_come_back_in_the_picture(make_predictor, monkeypatch):
+def test_boxes_come_back_in_the_image(make_predictor, monkeypatch):
     predict, _ = make_predictor()
     seen = []
 

@@ -1,4 +1,4 @@
-"""Multitask prediction: boxes, masks and keypoints of whole pictures, in the pictures' own pixels."""
+"""Multitask prediction: boxes, masks and keypoints of whole images, in the images' own pixels."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ def make_predictor(monkeypatch):
 
 @pytest.fixture
 def planted(monkeypatch, make_predictor):
-    """A predictor whose network finds the left half of each picture, and something that is nobody."""
+    """A predictor whose network finds the left half of each image, and something that is nobody."""
 
     def plant(**settings):
         predict = make_predictor(**settings)
@@ -68,7 +68,7 @@ def planted(monkeypatch, make_predictor):
     return plant
 
 
-def test_everything_comes_back_in_the_picture(planted):
+def test_everything_comes_back_in_the_image(planted):
     images = [np.zeros((360, 640, 3), np.uint8)] * 2 + [np.zeros((300, 100, 3), np.uint8)]
     for image, people in zip(images, planted()(images), strict=True):
         height, width = image.shape[:2]
@@ -110,7 +110,7 @@ def test_network_runs_with_each_head(make_predictor, has_masks, has_keypoints):
         np.testing.assert_allclose(people.boxes_xyxy, alone.boxes_xyxy, atol=0.05)
 
 
-def test_no_pictures_and_nobody(make_predictor):
+def test_no_images_and_nobody(make_predictor):
     predict = make_predictor(score_threshold=1.0)
     assert predict([]) == []
     (people,) = predict([np.zeros((64, 96, 3), np.uint8)])

@@ -11,7 +11,7 @@ from models.swahr.variants import SwahrConfig, make_swahr_network
 from posetrack.compute import Compute
 from posetrack.errors import WeightsError
 from posetrack.predictors import swahr
-from posetrack.predictors.device_images import DevicePictures
+from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.swahr import BottomUpConfig, BottomUpPredictor
 from posetrack.skeleton import COCO_17
 
@@ -24,12 +24,12 @@ TINY = SwahrConfig(HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channe
 
 @pytest.fixture
 def make_predictor(monkeypatch):
-    def make(network=None, *, pictures=None, device=DEVICES[0], **settings):
+    def make(network=None, *, device_images=None, device=DEVICES[0], **settings):
         monkeypatch.setattr(swahr, "make_swahr_network", lambda config, count: network or Seer(SIDES))
         monkeypatch.setattr(swahr, "load_weights", lambda module, weights: None)
         config = BottomUpConfig("swahr-w18", "any", **{"shorter_side_px": 256, **settings})
         compute = Compute(device, engine="torch", precision="f32")
-        return BottomUpPredictor(compute, config, COCO_17, pictures)
+        return BottomUpPredictor(compute, config, COCO_17, device_images)
 
     return make
 
@@ -72,7 +72,7 @@ def test_no_side_is_preferred_in_the_mean(make_predictor):
     assert np.abs(errors.mean(axis=0)).max() < 0.3
 
 
-def test_a_batch_is_its_pictures_one_by_one(make_predictor):
+def test_a_batch_is_its_images_one_by_one(make_predictor):
     sizes = []
 
     class Counting(Seer):
@@ -115,7 +115,7 @@ def test_device_path_finds_the_same(make_predictor, device):
     images = [paint((64, 60), PEOPLE, sigma=1.8), paint((70, 90), PEOPLE[1:], sigma=1.8)]
     settings = {"is_flip_tested": True, "scales": (1.0, 0.5)}
     on_cpu = make_predictor(**settings)(images)
-    there = make_predictor(device=device, pictures=DevicePictures(device), **settings)(images)
+    there = make_predictor(device=device, device_images=DeviceImages(device), **settings)(images)
     for one, other in zip(on_cpu, there, strict=True):
         assert len(one) == len(other)
         np.testing.assert_allclose(other.keypoints_xy, one.keypoints_xy, atol=0.3)

@@ -127,10 +127,10 @@ def test_each_run_starts_afresh():
         assert out[0].instances.track_ids.tolist() == [1]
 
 
-def test_saved_poses_are_followed_without_their_pictures():
+def test_saved_poses_are_followed_without_their_images():
     blank = np.zeros((1, 1, 3), np.uint8)
     frames = [Frame(i, i / 25, blank, make_person(40 + i)) for i in range(4)]
-    out = list(track(FlowTrackerConfig(), COCO_17, look_at_pictures=False)(iter(frames)))
+    out = list(track(FlowTrackerConfig(), COCO_17, look_at_images=False)(iter(frames)))
     assert {i for frame in out for i in frame.instances.track_ids.tolist()} == {1}
 
 

@@ -8,12 +8,12 @@ from posetrack.frame import Frame, Instances
 from posetrack.processors.resume import restore, skip_tracked
 from posetrack.results.record import Record
 
-PICTURE = np.zeros((4, 4, 3), np.uint8)
+IMAGE = np.zeros((4, 4, 3), np.uint8)
 SOMEONE = Instances(boxes_xyxy=[[0, 0, 1, 1]], track_ids=[7])
 
 
 def make_frames(count, first=0):
-    return iter([Frame(i, i / 25, PICTURE) for i in range(first, first + count)])
+    return iter([Frame(i, i / 25, IMAGE) for i in range(first, first + count)])
 
 
 def mark(frames):

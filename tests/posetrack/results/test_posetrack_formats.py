@@ -165,7 +165,7 @@ def test_track_numbers_keep_an_id_where_they_can(caplog):
     assert numbers.number(np.array([1, 123456])) == [4, 2]
 
 
-def test_people_without_a_track_never_share_a_number(caplog):
+def test_people_without_a_track_never_fraction_a_number(caplog):
     numbers = TrackNumbers()
     first = numbers.number(np.array([-1, 9998, -1]))
     assert first == [9999, 9998, 9997]

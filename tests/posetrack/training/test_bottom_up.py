@@ -1,4 +1,4 @@
-"""Training of bottom-up pose from a recipe: what it reads, how it is judged, how it goes on."""
+"""Training of bottom-up pose from a recipe: what it reads, how it is evaluated, how it goes on."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ dev_images = "."
 [target]
 size_px = 64
 
-[judge]
+[evaluation]
 shorter_side_px = 256
 
 [schedule]
@@ -63,7 +63,7 @@ def list_sides(skeleton):
 
 
 def write_data(folder, skeleton):
-    """Three pictures: two people, one person, nobody."""
+    """Three images: two people, one person, nobody."""
     images, annotations = [], []
     for i, people in enumerate((PEOPLE, PEOPLE[1:], [])):
         cv2.imwrite(str(folder / f"{i}.png"), paint((72, 64), people, sigma=1.8)[..., ::-1])
@@ -107,31 +107,31 @@ def test_a_network_that_sees_everyone_is_perfect(tmp_path, skeleton):
     assert next(iter(numbers)) == "AP"
     assert numbers["AP"] == pytest.approx(1)
     drawn = cv2.imread(str(tmp_path / "out" / "samples" / "epoch-003.jpg"))
-    # Three pictures, each beside itself, two in a row.
+    # Three images, each beside itself, two in a row.
     assert drawn.shape == (2 * 384, 4 * 384, 3)
     bright = [(part > 200).sum() for part in np.split(drawn[:384], 4, axis=1)]
     assert min(bright) > 50
 
 
-def test_mistakes_in_empty_pictures_count(tmp_path):
+def test_mistakes_in_empty_images_count(tmp_path):
     write_data(tmp_path, COCO_17)
-    # Somebody is painted into the picture of nobody, brighter than all who are true.
+    # Somebody is painted into the image of nobody, brighter than all who are true.
     cv2.imwrite(str(tmp_path / "2.png"), paint((72, 64), PEOPLE, sigma=2.5)[..., ::-1])
     recipe = read_recipe(tmp_path)
     numbers = make_evaluation(recipe, COCO_17, make_run(tmp_path))(Seer(list_sides(COCO_17)), 0)
     assert numbers["AP"] < 0.9
-    few = read_recipe(tmp_path, more="max_dev_pictures = 1")
+    few = read_recipe(tmp_path, more="max_dev_images = 1")
     numbers = make_evaluation(few, COCO_17, make_run(tmp_path))(Seer(list_sides(COCO_17)), 0)
     assert numbers["AP"] == pytest.approx(1)
 
 
-def test_a_recipe_is_trained_judged_and_resumed(tmp_path, monkeypatch):
+def test_a_recipe_is_trained_evaluated_and_resumed(tmp_path, monkeypatch):
     write_data(tmp_path, COCO_17)
     monkeypatch.setitem(variants.NETWORKS, "swahr-w18", variants.SwahrConfig(TINY))
     recipe = read_recipe(tmp_path)
     assert find_family(tmp_path / "recipe.toml").make_trainer is make_bottom_up_trainer
     whole = make_bottom_up_trainer(recipe, make_run(tmp_path, "whole"))
-    # The picture of nobody teaches nothing.
+    # The image of nobody teaches nothing.
     assert whole.plan.num_samples == 2
     whole.run()
     rows = (tmp_path / "whole" / "evaluation.csv").read_text().splitlines()

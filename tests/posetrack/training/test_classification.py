@@ -57,15 +57,15 @@ def tiny_networks(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Twelve noisy pictures to train on and six to judge by, of three classes: red, green and blue ones."""
+    """Twelve noisy images to train on and six to evaluate on, of three classes: red, green and blue ones."""
     rng = np.random.default_rng(0)
     for part, count in (("train", 4), ("val", 2)):
         for k, name in enumerate(("blue", "green", "red")):
             (tmp_path / part / name).mkdir(parents=True)
             for i in range(count):
-                picture = rng.integers(0, 90, (40, 44, 3), dtype=np.uint8)
-                picture[..., k] += 150
-                cv2.imwrite(str(tmp_path / part / name / f"{i}.JPEG"), picture)
+                image = rng.integers(0, 90, (40, 44, 3), dtype=np.uint8)
+                image[..., k] += 150
+                cv2.imwrite(str(tmp_path / part / name / f"{i}.JPEG"), image)
     return tmp_path
 
 
@@ -88,7 +88,7 @@ def read_column(path, name):
 def test_colours_are_learnt(folder):
     write_recipe(folder, epochs=30)
     output = train(folder)
-    assert "12 pictures" in output
+    assert "12 images" in output
     losses = read_column(folder / "out" / "train.csv", "cross_entropy")
     assert losses[-1] < 0.5 * losses[0]
     assert read_column(folder / "out" / "evaluation.csv", "top1")[-1] > 0.9
@@ -175,7 +175,7 @@ def test_classes_of_both_folders_must_agree(folder):
         train(folder)
 
 
-def test_no_two_families_share_a_network_or_a_recipe():
+def test_no_two_families_fraction_a_network_or_a_recipe():
     for what in ([f.networks for f in FAMILIES.values()], [f.list_recipes() for f in FAMILIES.values()]):
         names = [name for part in what for name in part]
         assert len(names) == len(set(names))

@@ -57,7 +57,7 @@ def one_thread():
 
 @pytest.fixture
 def data(tmp_path):
-    """Two pictures of a white person before black."""
+    """Two images of a white person before black."""
     left, top, width, height = BOX
     images, people = [], []
     for i in range(2):
@@ -122,7 +122,7 @@ class Seer(nn.Module):
 
 
 @pytest.mark.parametrize("is_multitask", [False, True])
-def test_boxes_masks_and_keypoints_are_judged_in_one_pass(data, is_multitask):
+def test_boxes_masks_and_keypoints_are_evaluated_in_one_pass(data, is_multitask):
     recipe = read_recipe(data)
     evaluate = make_evaluation(recipe, COCO_17, make_run(data))
     numbers = evaluate(Seer(is_multitask).eval(), 3)
@@ -140,13 +140,13 @@ def test_boxes_masks_and_keypoints_are_judged_in_one_pass(data, is_multitask):
     assert ((red > 180) & (blue < 90) & (green > 90)).any()
 
 
-def test_judging_may_look_at_some_pictures_only(data):
-    recipe = read_recipe(data, "max_dev_pictures = 1")
+def test_evaluation_may_look_at_some_images_only(data):
+    recipe = read_recipe(data, "max_dev_images = 1")
     evaluate = make_evaluation(recipe, COCO_17, make_run(data))
     assert evaluate(Seer(False).eval(), 0)["AR_1"] == pytest.approx(1)
 
 
-def test_other_categories_are_not_judged(data):
+def test_other_categories_are_not_evaluated(data):
     path = data / "people.json"
     content = json.loads(path.read_text())
     content["categories"].append({"id": 18, "name": "dog"})
@@ -160,7 +160,7 @@ def test_other_categories_are_not_judged(data):
 
 def test_a_recipe_becomes_a_training(data):
     recipe = read_recipe(data)
-    assert find_family(Path(data / "recipe.toml")).counted == "pictures"
+    assert find_family(Path(data / "recipe.toml")).counted == "images"
     trainer = make_detection_trainer(recipe, make_run(data))
     stem = trainer.network.backbone.body.network.conv_stem.weight.clone()
     trainer.run()

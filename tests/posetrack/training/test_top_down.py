@@ -22,7 +22,7 @@ def make_people(boxes, image_index):
     )
 
 
-def test_alike_poses_of_a_picture_leave_the_surest():
+def test_alike_poses_of_a_image_leave_the_surest():
     recipe = read_pose_recipe(list_pose_recipes()["coco-hrnet-w32-256x192"])
     # 60 x 40 becomes 60 x 80 for the crop's shape, and 75 x 100 with the padding.
     people = make_people([[0, 0, 60, 40]] * 3, [0, 0, 1])

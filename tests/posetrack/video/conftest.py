@@ -1,4 +1,4 @@
-"""Small videos and pictures, made with PyAV and numpy."""
+"""Small videos and images, made with PyAV and numpy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def shade_of(index: int) -> int:
     return 20 + 6 * index
 
 
-def picture(index: int, size_wh: tuple[int, int] = (64, 48)) -> np.ndarray:
-    """A grey picture with a red corner at the top left: shows its index and which way is up."""
+def make_pixels(index: int, size_wh: tuple[int, int] = (64, 48)) -> np.ndarray:
+    """A grey image with a red corner at the top left: shows its index and which way is up."""
     image = np.full((size_wh[1], size_wh[0], 3), shade_of(index), np.uint8)
     image[: size_wh[1] // 4, : size_wh[0] // 4] = (230, 20, 20)
     return image
@@ -29,7 +29,7 @@ def picture(index: int, size_wh: tuple[int, int] = (64, 48)) -> np.ndarray:
 
 @pytest.fixture
 def shade() -> Callable[[np.ndarray], int]:
-    """Reads the index back from a frame's picture (its middle)."""
+    """Reads the index back from a frame's image (its middle)."""
 
     def read(image: np.ndarray) -> int:
         height, width = image.shape[:2]
@@ -39,8 +39,8 @@ def shade() -> Callable[[np.ndarray], int]:
 
 
 @pytest.fixture
-def make_picture() -> Callable[..., np.ndarray]:
-    return picture
+def make_image() -> Callable[..., np.ndarray]:
+    return make_pixels
 
 
 def _tone(rate: int, seconds: float) -> np.ndarray:
@@ -60,7 +60,7 @@ def _add_sound(container: Any, stream: Any, seconds: float, rate: int) -> None:
 
 @pytest.fixture
 def make_video(tmp_path: Path) -> MakeVideo:
-    """Makes a video of `picture(0)`, `picture(1)`, ... and returns its path."""
+    """Makes a video of `image(0)`, `image(1)`, ... and returns its path."""
 
     def make(
         name: str,
@@ -93,7 +93,7 @@ def make_video(tmp_path: Path) -> MakeVideo:
                 stream.set_display_rotation(rotation, hflip=hflip)
             audio = container.add_stream(sound, rate=48000, layout="mono") if sound else None
             for index in range(num_frames):
-                frame = av.VideoFrame.from_ndarray(picture(index, size_wh), format="rgb24")
+                frame = av.VideoFrame.from_ndarray(make_pixels(index, size_wh), format="rgb24")
                 frame = frame.reformat(format=pix_fmt, dst_colorspace=colorspace or 5)
                 frame.pts, frame.time_base = (pts[index] if pts else index), time_base
                 container.mux(stream.encode(frame))
@@ -108,12 +108,12 @@ def make_video(tmp_path: Path) -> MakeVideo:
 
 @pytest.fixture
 def make_images(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a folder of images of the given names; the n-th name gets `picture(n)`."""
+    """Makes a folder of images of the given names; the n-th name gets `image(n)`."""
 
     def make(folder: str, names: Sequence[str], size_wh: tuple[int, int] = (64, 48)) -> Path:
         (tmp_path / folder).mkdir()
         for index, name in enumerate(names):
-            image = cv2.cvtColor(picture(index, size_wh), cv2.COLOR_RGB2BGR)
+            image = cv2.cvtColor(make_pixels(index, size_wh), cv2.COLOR_RGB2BGR)
             assert cv2.imwrite(str(tmp_path / folder / name), image)
         return tmp_path / folder
 

@@ -93,7 +93,7 @@ def test_sound_of_a_part(make_video, tmp_path: Path, sound: str, part: dict[str,
 
 
 def test_sound_of_a_late_video_is_on_its_clock(make_video, tmp_path: Path) -> None:
-    """The pictures begin 0.2 s into the container: the tone at 0.4 s is 0.2 s after the first of them."""
+    """The images begin 0.2 s into the container: the tone at 0.4 s is 0.2 s after the first of them."""
     path = make_video("clip.mkv", num_frames=20, pts=list(range(5, 25)), sound="aac")
     rewrite(path, tmp_path / "o.mp4")
     assert tone_of(tmp_path / "o.mp4")[1] == pytest.approx(0.2, abs=0.03)

@@ -138,7 +138,7 @@ def test_display_rotation(make_video, rotation: int, hflip: bool) -> None:
     with av.open(str(path)) as container:
         matrix = next(container.decode(video=0)).side_data["DISPLAYMATRIX"] if rotation or hflip else None
     a, b, _, c, d = [1, 0, 0, 0, 1] if matrix is None else np.sign(np.frombuffer(matrix, np.int32)[:5])
-    # The middle of the red corner, from the middle of the picture, and where the matrix shows it.
+    # The middle of the red corner, from the middle of the image, and where the matrix shows it.
     x, y = -3 / 8 * 64, -3 / 8 * 48
     column, row = round(a * x + c * y + size_wh[0] / 2), round(b * x + d * y + size_wh[1] / 2)
     assert image[row, column, 0] > 180
@@ -169,13 +169,13 @@ def test_rotation_is_the_way_that_players_turn(make_video) -> None:
         ("deep.mkv", "ffv1", "rgb48le"),
     ],
 )
-def test_pixel_formats(make_video, make_picture, name: str, codec: str, pix_fmt: str) -> None:
+def test_pixel_formats(make_video, make_image, name: str, codec: str, pix_fmt: str) -> None:
     path = make_video(name, num_frames=2, codec=codec, pix_fmt=pix_fmt)
     with open_video(path) as source:
         images = [frame.image for frame in source]
     assert len(images) == 2
     assert images[1].shape == (48, 64, 3)
-    wanted = make_picture(1).astype(int)
+    wanted = make_image(1).astype(int)
     inside = (slice(20, None), slice(24, None)) if "gray" in pix_fmt else (slice(None), slice(None))
     assert np.abs(images[1][inside] - wanted[inside]).mean() < 4
 
@@ -300,20 +300,20 @@ def test_an_address_that_does_not_answer() -> None:
 def _write_sound_only(path: Path, cover: bool) -> None:
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=8000, layout="mono")
-        picture = None
+        cover_stream = None
         if cover:
-            picture = container.add_stream("mjpeg", rate=1, width=16, height=16, pix_fmt="yuvj420p")
-            picture.disposition = av.stream.Disposition.attached_pic
+            cover_stream = container.add_stream("mjpeg", rate=1, width=16, height=16, pix_fmt="yuvj420p")
+            cover_stream.disposition = av.stream.Disposition.attached_pic
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")
         frame.sample_rate, frame.pts = 8000, 0
         container.mux([*stream.encode(frame), *stream.encode(None)])
-        if picture is not None:
+        if cover_stream is not None:
             image = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8)).reformat(format="yuvj420p")
             image.pts = 0
-            container.mux([*picture.encode(image), *picture.encode(None)])
+            container.mux([*cover_stream.encode(image), *cover_stream.encode(None)])
 
 
-@pytest.mark.parametrize(("cover", "found"), [(False, "audio"), (True, "audio, cover picture")])
+@pytest.mark.parametrize(("cover", "found"), [(False, "audio"), (True, "audio, cover image")])
 def test_sound_only(tmp_path: Path, cover: bool, found: str) -> None:
     path = tmp_path / "song.m4a"
     _write_sound_only(path, cover)

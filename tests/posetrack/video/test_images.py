@@ -106,7 +106,7 @@ def test_sizes_may_differ(make_images) -> None:
     cv2.imwrite(str(folder / "2.png"), np.zeros((10, 20, 3), np.uint8))
     with open_video(folder) as source:
         assert [frame.size_wh for frame in source] == [(64, 48), (64, 48), (20, 10)]
-    assert source.warnings == [f"{folder}: the picture size changes at frame 2, to 20x10"]
+    assert source.warnings == [f"{folder}: the image size changes at frame 2, to 20x10"]
 
 
 @pytest.mark.parametrize(

@@ -28,14 +28,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def picture(value: int = 0, size_wh: tuple[int, int] = (8, 6)) -> np.ndarray:
+def image(value: int = 0, size_wh: tuple[int, int] = (8, 6)) -> np.ndarray:
     return np.full((size_wh[1], size_wh[0], 3), value, np.uint8)
 
 
 class Script:
-    """A fake source: plays what it is told, picture by picture.
+    """A fake source: plays what it is told, image by image.
 
-    A picture is given out, None ends the connection, an exception is raised.
+    An image is given out, None ends the connection, an exception is raised.
     """
 
     def __init__(self) -> None:
@@ -85,9 +85,9 @@ def script() -> Script:
 def test_a_slow_reader_gets_the_newest_frame_and_the_rest_counts_as_dropped(script):
     with LiveSource(script, "cam") as source:
         assert source.status.state == "connecting"
-        script.play(picture(1))
+        script.play(image(1))
         first = source.read(PATIENCE_S)
-        script.play(*[picture(value) for value in range(2, 7)])
+        script.play(*[image(value) for value in range(2, 7)])
         wait_until(lambda: source.status.num_captured == 6)
         newest = source.read(PATIENCE_S)
         assert (first.index, first.image[0, 0, 0]) == (0, 1)
@@ -98,7 +98,7 @@ def test_a_slow_reader_gets_the_newest_frame_and_the_rest_counts_as_dropped(scri
 
 
 def test_frames_end_where_a_source_ends_that_does_not_come_back(script):
-    script.play(picture(3), None)
+    script.play(image(3), None)
     with LiveSource(script, "clip", comes_back=False) as source:
         wait_until(lambda: source.status.state == "ended")
         assert [frame.image[0, 0, 0] for frame in source] == [3], "the last one can still be read"
@@ -107,7 +107,7 @@ def test_frames_end_where_a_source_ends_that_does_not_come_back(script):
 
 
 def test_a_failure_of_a_source_that_does_not_come_back_reaches_the_reader(script):
-    script.play(picture(), VideoError("clip: damaged"))
+    script.play(image(), VideoError("clip: damaged"))
     with LiveSource(script, "clip", comes_back=False) as source:
         wait_until(lambda: source.status.state == "ended")
         assert source.read(0).index == 0
@@ -118,10 +118,10 @@ def test_a_failure_of_a_source_that_does_not_come_back_reaches_the_reader(script
 @pytest.mark.usefixtures("short_waits")
 def test_a_source_that_is_lost_comes_back_and_its_frames_go_on(script, caplog):
     with LiveSource(script, "cam") as source:
-        script.play(picture(1))
+        script.play(image(1))
         first = source.read(PATIENCE_S)
         gone = VideoError("cam: gone")
-        script.play(gone, gone, gone, picture(2))
+        script.play(gone, gone, gone, image(2))
         second = source.read(PATIENCE_S)
         assert (source.status.state, source.status.num_reconnects, source.status.message) == ("live", 1, "")
         assert (second.index, second.image[0, 0, 0]) == (1, 2)
@@ -130,7 +130,7 @@ def test_a_source_that_is_lost_comes_back_and_its_frames_go_on(script, caplog):
         wait_until(lambda: source.status.state == "lost")
         assert source.status.message == "the stream ended"
         assert source.read(0.01) is None
-        script.play(picture(3))
+        script.play(image(3))
         assert source.read(PATIENCE_S).index == 2
         assert source.status.num_reconnects == 2
     assert script.num_connections == script.num_closed == 5
@@ -143,13 +143,13 @@ def test_a_source_that_is_lost_comes_back_and_its_frames_go_on(script, caplog):
     ]
 
 
-def test_waits_between_connections_double_and_start_afresh_after_a_picture(monkeypatch):
+def test_waits_between_connections_double_and_start_afresh_after_a_image(monkeypatch):
     waits: list[float] = []
     results = iter([True, False, False, False, True, False])
 
     def connect(stop: Event):
         if next(results):
-            yield picture()
+            yield image()
         raise VideoError("gone")
 
     source = LiveSource.__new__(LiveSource)
@@ -178,16 +178,16 @@ def test_a_first_connection_that_fails_is_one_error(script):
         assert source.status.num_reconnects == 0
 
 
-def test_a_first_picture_that_does_not_come_is_one_error(script):
+def test_a_first_image_that_does_not_come_is_one_error(script):
     with (
         LiveSource(script, "cam") as source,
-        pytest.raises(VideoError, match=r"no picture within 0\.05 s; is it sending"),
+        pytest.raises(VideoError, match=r"no image within 0\.05 s; is it sending"),
     ):
         source.wait_for_first(0.05)
 
 
 def test_a_bug_in_capturing_reaches_the_reader(script):
-    script.play(picture(), ZeroDivisionError("a bug"))
+    script.play(image(), ZeroDivisionError("a bug"))
     with LiveSource(script, "cam") as source:
         assert source.wait_for_first().index == 0
         wait_until(lambda: source.status.state == "ended")
@@ -204,7 +204,7 @@ def test_closing_wakes_a_reader_and_leaves_a_source_that_is_stuck(monkeypatch, c
 
     def stuck(stop: Event):
         release.wait(PATIENCE_S)
-        yield picture()
+        yield image()
 
     source = LiveSource(stuck, "cam")
     read: list[object] = []
@@ -222,9 +222,9 @@ def test_closing_wakes_a_reader_and_leaves_a_source_that_is_stuck(monkeypatch, c
 
 def test_a_change_of_resolution_is_a_change_of_the_frames(script):
     with LiveSource(script, "cam") as source:
-        script.play(picture())
+        script.play(image())
         assert source.read(PATIENCE_S).size_wh == (8, 6)
-        script.play(picture(0, (16, 10)))
+        script.play(image(0, (16, 10)))
         assert source.read(PATIENCE_S).size_wh == (16, 10)
         assert source.status.num_reconnects == 0
 
@@ -287,7 +287,7 @@ def test_a_jump_of_time_stamps_is_not_waited_for():
     assert 0.03 < time.monotonic() - start < 5
 
 
-def test_mirrored_pictures_are_flipped_left_to_right(make_video):
+def test_mirrored_images_are_flipped_left_to_right(make_video):
     path = make_video("clip.mp4", num_frames=2)
     with open_live(str(path), mirror=True) as source:
         image = source.wait_for_first().image
@@ -326,7 +326,7 @@ class FakeCamera:
     """Stands for cv2.VideoCapture."""
 
     plugged_in = True
-    pictures_left = 0
+    images_left = 0
     opened: list[object] = []  # noqa: RUF012, reset by the fixture
     num_released = 0
 
@@ -341,10 +341,10 @@ class FakeCamera:
 
     def read(self) -> tuple[bool, np.ndarray | None]:
         time.sleep(0.005)
-        if FakeCamera.pictures_left == 0:
+        if FakeCamera.images_left == 0:
             return False, None
-        FakeCamera.pictures_left -= 1
-        blue_first = picture()
+        FakeCamera.images_left -= 1
+        blue_first = image()
         blue_first[..., 0] = 250
         return True, blue_first
 
@@ -355,7 +355,7 @@ class FakeCamera:
 @pytest.fixture
 def camera(monkeypatch) -> type[FakeCamera]:
     monkeypatch.setattr(capture.cv2, "VideoCapture", FakeCamera)
-    FakeCamera.plugged_in, FakeCamera.pictures_left, FakeCamera.num_released = True, 3, 0
+    FakeCamera.plugged_in, FakeCamera.images_left, FakeCamera.num_released = True, 3, 0
     FakeCamera.opened = []
     return FakeCamera
 
@@ -381,10 +381,10 @@ def test_a_camera_that_cannot_be_opened_is_one_error(camera):
 def test_a_camera_that_dies_is_waited_for(camera):
     with open_live("0") as source:
         wait_until(lambda: source.status.state == "lost")
-        assert source.status.message == "the camera gives no picture any more"
+        assert source.status.message == "the camera gives no image any more"
         camera.plugged_in = False
         wait_until(lambda: source.status.message.startswith("the camera cannot be opened"))
-        camera.pictures_left, camera.plugged_in = 1000, True
+        camera.images_left, camera.plugged_in = 1000, True
         wait_until(lambda: source.status.num_reconnects == 1)
         while (frame := source.read(PATIENCE_S)).index < 3:
             pass

@@ -72,27 +72,27 @@ def test_a_stream_that_is_cut_off_comes_back(make_server: Callable[[], StreamSer
         assert times == sorted(set(times))
 
 
-def bar_share(image) -> float:
-    """How far the red bar of `encode_pictures` reaches, which tells how far the stream has come."""
+def bar_fraction(image) -> float:
+    """How far the red bar of `encode_images` reaches, which tells how far the stream has come."""
     row = image[len(image) // 2].astype(int)
     return float((row[:, 0] - row[:, 2] > 80).mean())
 
 
-def test_the_first_picture_is_there_before_a_second_key_frame():
+def test_the_first_image_is_there_before_a_second_key_frame():
     # 2 seconds from one key frame to the next.
     with RtspServer(num_frames=100, key_every=100) as server, open_live(server.url) as source:
-        assert bar_share(source.wait_for_first().image) < 0.7
+        assert bar_fraction(source.wait_for_first().image) < 0.7
 
 
 def test_a_stream_entered_between_two_key_frames_starts_at_the_next():
     with RtspServer(num_frames=50, key_every=25, first=10) as server, open_live(server.url) as source:
-        assert bar_share(source.wait_for_first().image) == pytest.approx(0.5, abs=0.1)
+        assert bar_fraction(source.wait_for_first().image) == pytest.approx(0.5, abs=0.1)
         assert source.status.num_reconnects == 0
 
 
 def test_damaged_packets_are_skipped():
     server = RtspServer(num_frames=50, key_every=25)
-    for nals in server._pictures[20:25]:
+    for nals in server._images[20:25]:
         nals[:] = [bytes([nal[0]]) + b"\xff" * 40 for nal in nals]
     with server, open_live(server.url) as source:
         wait_until(lambda: source.status.num_captured > 100)

@@ -11,7 +11,7 @@ import pytest
 from posetrack.errors import VideoError
 from posetrack.video import writer as writer_module
 from posetrack.video.base import VideoInfo
-from posetrack.video.canvas import Yuv420pConverter, fit_picture
+from posetrack.video.canvas import Yuv420pConverter, fit_image
 from posetrack.video.source import open_video
 from posetrack.video.writer import VideoWriter
 
@@ -24,19 +24,19 @@ def write_all(path: Path, images: list[np.ndarray], info: VideoInfo = INFO) -> N
             writer.write(image, index / float(info.fps))
 
 
-def test_pictures_come_back(tmp_path: Path, make_picture, shade) -> None:
-    write_all(tmp_path / "o.mp4", [make_picture(i) for i in range(10)])
+def test_images_come_back(tmp_path: Path, make_image, shade) -> None:
+    write_all(tmp_path / "o.mp4", [make_image(i) for i in range(10)])
     assert os.listdir(tmp_path) == ["o.mp4"]
     with open_video(tmp_path / "o.mp4") as source:
         frames = list(source)
     assert source.warnings == []
     assert [shade(frame.image) for frame in frames] == list(range(10))
     assert [frame.time_s for frame in frames] == [i / 25 for i in range(10)]
-    assert np.abs(frames[3].image[2:8, 2:10].astype(int) - make_picture(3)[2:8, 2:10]).max() < 16
+    assert np.abs(frames[3].image[2:8, 2:10].astype(int) - make_image(3)[2:8, 2:10]).max() < 16
 
 
-def test_it_is_h264_for_every_player(tmp_path: Path, make_picture) -> None:
-    write_all(tmp_path / "o.mp4", [make_picture(i) for i in range(10)])
+def test_it_is_h264_for_every_player(tmp_path: Path, make_image) -> None:
+    write_all(tmp_path / "o.mp4", [make_image(i) for i in range(10)])
     with av.open(str(tmp_path / "o.mp4")) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
@@ -61,12 +61,12 @@ def test_it_is_h264_for_every_player(tmp_path: Path, make_picture) -> None:
     ],
 )
 def test_the_clock_of_the_source_is_kept(
-    tmp_path: Path, make_picture, packet_times, pts: list[int], time_base: Fraction, fps: Fraction
+    tmp_path: Path, make_image, packet_times, pts: list[int], time_base: Fraction, fps: Fraction
 ) -> None:
     info = replace(INFO, time_base=time_base, fps=fps)
     with VideoWriter(tmp_path / "o.mp4", info) as writer:
         for index, stamp in enumerate(pts):
-            writer.write(make_picture(index), 5.0 + float(stamp * time_base))
+            writer.write(make_image(index), 5.0 + float(stamp * time_base))
     assert packet_times(tmp_path / "o.mp4") == [stamp * time_base for stamp in pts]
 
 
@@ -75,12 +75,12 @@ def test_the_clock_of_the_source_is_kept(
     [([1] * 11, Fraction(12, 30)), ([1, 1, 2, 1, 1, 4, 1, 1], Fraction(13, 30)), ([], Fraction(1, 30))],
 )
 def test_the_last_frame_is_shown_as_long_as_the_others(
-    tmp_path: Path, make_picture, steps: list[int], total: Fraction
+    tmp_path: Path, make_image, steps: list[int], total: Fraction
 ) -> None:
     info = replace(INFO, time_base=Fraction(1, 15360), fps=Fraction(30))
     with VideoWriter(tmp_path / "o.mp4", info) as writer:
         for index, step in enumerate(np.cumsum([0, *steps])):
-            writer.write(make_picture(index), float(step) / 30)
+            writer.write(make_image(index), float(step) / 30)
     with av.open(str(tmp_path / "o.mp4")) as container:
         stream = container.streams.video[0]
         assert stream.duration * stream.time_base == total
@@ -88,18 +88,18 @@ def test_the_last_frame_is_shown_as_long_as_the_others(
         assert stream.start_time == 0
 
 
-def test_times_that_fall_on_one_tick_still_increase(tmp_path: Path, make_picture, packet_times) -> None:
+def test_times_that_fall_on_one_tick_still_increase(tmp_path: Path, make_image, packet_times) -> None:
     with VideoWriter(tmp_path / "o.mp4", INFO) as writer:
         for index, time_s in enumerate([0.0, 0.04, 0.045, 0.12]):
-            writer.write(make_picture(index), time_s)
+            writer.write(make_image(index), time_s)
     assert packet_times(tmp_path / "o.mp4") == [Fraction(i, 25) for i in range(4)]
 
 
 @pytest.mark.parametrize(("size_wh", "coded"), [((1, 1), (2, 2)), ((63, 47), (64, 48)), ((64, 47), (64, 48))])
 def test_odd_sizes_gain_a_pixel(
-    tmp_path: Path, make_picture, size_wh: tuple[int, int], coded: tuple[int, int]
+    tmp_path: Path, make_image, size_wh: tuple[int, int], coded: tuple[int, int]
 ) -> None:
-    write_all(tmp_path / "o.mp4", [make_picture(i, size_wh) for i in range(3)])
+    write_all(tmp_path / "o.mp4", [make_image(i, size_wh) for i in range(3)])
     with open_video(tmp_path / "o.mp4") as source:
         frames = list(source)
     assert [frame.size_wh for frame in frames] == [coded] * 3
@@ -107,19 +107,19 @@ def test_odd_sizes_gain_a_pixel(
     assert np.abs(last[-1, -1].astype(int) - last[-2, -2]).max() < 8  # the edge again, not black
 
 
-def test_fit_picture() -> None:
+def test_fit_image() -> None:
     image = np.full((10, 20, 3), 200, np.uint8)
-    boxed = fit_picture(image, (40, 40))
+    boxed = fit_image(image, (40, 40))
     assert boxed.shape == (40, 40, 3)
     assert (boxed[10:30] == 200).all()
     assert not boxed[:10].any()
     assert not boxed[30:].any()
-    assert (fit_picture(image, (20, 10)) == image).all()
-    assert fit_picture(np.zeros((1, 3000, 3), np.uint8), (4, 4)).shape == (4, 4, 3)
+    assert (fit_image(image, (20, 10)) == image).all()
+    assert fit_image(np.zeros((1, 3000, 3), np.uint8), (4, 4)).shape == (4, 4, 3)
 
 
-def test_another_size_is_fitted(tmp_path: Path, make_picture) -> None:
-    write_all(tmp_path / "o.mp4", [make_picture(0), make_picture(1, (96, 96)), make_picture(2)])
+def test_another_size_is_fitted(tmp_path: Path, make_image) -> None:
+    write_all(tmp_path / "o.mp4", [make_image(0), make_image(1, (96, 96)), make_image(2)])
     with open_video(tmp_path / "o.mp4") as source:
         frames = list(source)
     assert [frame.size_wh for frame in frames] == [(64, 48)] * 3
@@ -140,15 +140,15 @@ def test_conversion_is_bt709_in_limited_range(colour: tuple[int, int, int]) -> N
     assert got == pytest.approx(expected, abs=1.5)
 
 
-def test_a_picture_that_is_none_is_refused(tmp_path: Path, make_picture) -> None:
+def test_a_image_that_is_none_is_refused(tmp_path: Path, make_image) -> None:
     writer = VideoWriter(tmp_path / "o.mp4", INFO)
     for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(ValueError, match="uint8"):
             writer.write(wrong, 0.0)
-    writer.write(np.ascontiguousarray(make_picture(0))[:, ::-1], 0.0)  # a view with negative strides
+    writer.write(np.ascontiguousarray(make_image(0))[:, ::-1], 0.0)  # a view with negative strides
     writer.close()
     with pytest.raises(ValueError, match="closed"):
-        writer.write(make_picture(0), 1.0)
+        writer.write(make_image(0), 1.0)
 
 
 def test_nothing_is_left_where_nothing_was_written(tmp_path: Path) -> None:
@@ -157,12 +157,12 @@ def test_nothing_is_left_where_nothing_was_written(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_an_exception_leaves_the_old_file_alone(tmp_path: Path, make_picture) -> None:
+def test_an_exception_leaves_the_old_file_alone(tmp_path: Path, make_image) -> None:
     (tmp_path / "o.mp4").write_bytes(b"old")
 
     def fail() -> None:
         with VideoWriter(tmp_path / "o.mp4", INFO) as writer:
-            writer.write(make_picture(0), 0.0)
+            writer.write(make_image(0), 0.0)
             raise KeyError("stop")
 
     with pytest.raises(KeyError):
@@ -171,11 +171,11 @@ def test_an_exception_leaves_the_old_file_alone(tmp_path: Path, make_picture) ->
     assert (tmp_path / "o.mp4").read_bytes() == b"old"
 
 
-def test_ctrl_c_leaves_a_playable_video(tmp_path: Path, make_picture, packet_times) -> None:
+def test_ctrl_c_leaves_a_playable_video(tmp_path: Path, make_image, packet_times) -> None:
     def interrupt() -> None:
         with VideoWriter(tmp_path / "o.mp4", INFO) as writer:
             for index in range(7):
-                writer.write(make_picture(index), index / 25)
+                writer.write(make_image(index), index / 25)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -184,28 +184,28 @@ def test_ctrl_c_leaves_a_playable_video(tmp_path: Path, make_picture, packet_tim
     assert len(packet_times(tmp_path / "o.mp4")) == 7
 
 
-def test_close_and_abort_twice(tmp_path: Path, make_picture) -> None:
+def test_close_and_abort_twice(tmp_path: Path, make_image) -> None:
     writer = VideoWriter(tmp_path / "o.mp4", INFO)
-    writer.write(make_picture(0), 0.0)
+    writer.write(make_image(0), 0.0)
     writer.close()
     writer.close()
     assert os.listdir(tmp_path) == ["o.mp4"]
     other = VideoWriter(tmp_path / "p.mp4", INFO)
-    other.write(make_picture(0), 0.0)
+    other.write(make_image(0), 0.0)
     other.abort()
     other.abort()
     assert os.listdir(tmp_path) == ["o.mp4"]
 
 
 @pytest.mark.parametrize("when", ["write", "close", "rename"])
-def test_a_full_disk_is_one_line(tmp_path: Path, make_picture, monkeypatch, when: str) -> None:
+def test_a_full_disk_is_one_line(tmp_path: Path, make_image, monkeypatch, when: str) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
 
     def fail(*args: object, **kwargs: object) -> None:
         raise full
 
     writer = VideoWriter(tmp_path / "o.mp4", INFO)
-    writer.write(make_picture(0), 0.0)
+    writer.write(make_image(0), 0.0)
     if when == "rename":
         monkeypatch.setattr(writer_module.Path, "replace", fail)
     else:
@@ -213,13 +213,13 @@ def test_a_full_disk_is_one_line(tmp_path: Path, make_picture, monkeypatch, when
     with pytest.raises(
         VideoError, match=r"o\.mp4: the video cannot be written: No space left.*free some space"
     ):
-        writer.write(make_picture(1), 0.04) if when == "write" else writer.close()
+        writer.write(make_image(1), 0.04) if when == "write" else writer.close()
     assert os.listdir(tmp_path) == []
     writer.close()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-def test_a_device_that_is_full(tmp_path: Path, make_picture) -> None:
+def test_a_device_that_is_full(tmp_path: Path, make_image) -> None:
     (tmp_path / ".o.part.mp4").symlink_to("/dev/full")
 
     def write() -> None:
@@ -240,10 +240,10 @@ def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
         VideoWriter(tmp_path / "file" / "o.mp4", INFO)
 
 
-def test_a_folder_of_that_name(tmp_path: Path, make_picture) -> None:
+def test_a_folder_of_that_name(tmp_path: Path, make_image) -> None:
     (tmp_path / "o.mp4").mkdir()
     writer = VideoWriter(tmp_path / "o.mp4", INFO)
-    writer.write(make_picture(0), 0.0)
+    writer.write(make_image(0), 0.0)
     with pytest.raises(VideoError, match="remove the folder of that name"):
         writer.close()
     assert os.listdir(tmp_path) == ["o.mp4"]

@@ -104,7 +104,7 @@ def test_a_pose_has_one_wish_only(evaluate):
     assert metrics["ap_precision"][:2] == [50, 50]
 
 
-def test_the_share_is_of_the_annotated_joints(evaluate):
+def test_the_fraction_is_of_the_annotated_joints(evaluate):
     """One of one joint beats two of four."""
     many = make_person(1, {0: (100, 100), 1: (110, 100), 2: (900, 900), 3: (950, 900)})
     few = make_person(2, {4: (300, 300)})
@@ -113,7 +113,7 @@ def test_the_share_is_of_the_annotated_joints(evaluate):
     assert metrics["ap_recall"][:5] == [0, 0, 0, 0, 100]
 
 
-def test_equal_shares_go_to_the_first(evaluate):
+def test_equal_fractions_go_to_the_first(evaluate):
     twin = make_person(2, {0: (100, 100), 2: (200, 200)})
     pose = make_person(1, {0: (100, 100), 1: (200, 200), 2: (200, 200)})
     assert evaluate([make_frame(PERSON, twin)], [make_frame(pose)])["ap_recall"][:3] == [50, 100, 0]

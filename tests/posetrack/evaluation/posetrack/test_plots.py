@@ -41,7 +41,7 @@ ASSIGNMENT = make_assignment(
     (2, 1, 6),  # the same as before it was missed: none
     (3, 1, -1),
     (4, 1, 5),  # another than before it was missed: a switch
-    (6, 0, 7),  # back after two frames outside the picture: none
+    (6, 0, 7),  # back after two frames outside the image: none
     (7, 0, 5),  # back to its first track: a switch
 )
 
@@ -112,7 +112,7 @@ def test_neighbouring_tracks_differ_in_colour_and_from_missed():
     assert np.ptp(grey) == 0
 
 
-def test_every_picture_is_drawn(tmp_path):
+def test_every_image_is_drawn(tmp_path):
     evaluation = collect([make_sequence("b"), make_sequence("a$x$")])
     paths = draw_plots(evaluation, tmp_path / "new" / "plots")
     assert [path.name for path in paths] == [
@@ -173,7 +173,7 @@ def test_bars_are_sorted_and_undefined_ones_last():
     assert axes.lines[0].get_xdata()[0] == 33.3
 
 
-def test_200_bars_have_room_and_one_has_a_picture():
+def test_200_bars_have_room_and_one_has_a_image():
     many = draw_mota({f"{number:06d}_mpii_test": 50.0 for number in range(200)}, 50.0)
     assert many.get_size_inches()[1] > 200 * 0.15
     assert len(many.axes[0].patches) == 200

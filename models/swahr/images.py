@@ -1,7 +1,7 @@
-"""Whole pictures as the network's input, and points of maps back in the picture.
+"""Whole images as the network's input, and points of maps back in the image.
 
 The sizes are those of HigherHRNet's public code: the shorter side becomes the input size, both sides multiples
-of 64, the picture keeps its proportions and is centred.
+of 64, the image keeps its proportions and is centred.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _MULTIPLE_PX = 64
 
 
 @dataclass(frozen=True, eq=False)
-class PictureView:
-    """A picture at one scale.
+class ImageView:
+    """An image at one scale.
 
     Attributes:
         scale: Of the input size.
         size_wh: Width and height of the network's input.
-        matrix: (2, 3), picture to input, for `models.data.crop.crop_image`.
+        matrix: (2, 3), image to input, for `models.data.crop.crop_image`.
     """
 
     scale: float
@@ -31,11 +31,11 @@ class PictureView:
 
 def plan_views(
     image_wh: tuple[int, int], input_px: int, scales: tuple[float, ...] = (1.0,)
-) -> tuple[PictureView, ...]:
-    """Plan at which sizes the network looks at a picture.
+) -> tuple[ImageView, ...]:
+    """Plan at which sizes the network looks at an image.
 
     Args:
-        image_wh: Width and height of the picture.
+        image_wh: Width and height of the image.
         input_px: Length of the shorter side at scale 1.
         scales: One or more.
 
@@ -45,7 +45,7 @@ def plan_views(
     views = []
     for scale in sorted(scales, reverse=True):
         size_wh = compute_view_size(image_wh, input_px, scale, min(scales))
-        views.append(PictureView(scale, size_wh, _make_matrix(image_wh, size_wh)))
+        views.append(ImageView(scale, size_wh, _make_matrix(image_wh, size_wh)))
     return tuple(views)
 
 
@@ -55,10 +55,10 @@ def compute_view_size(
     """Compute the size of the network's input: multiples of 64 at the smallest scale, and enlarged from there.
 
     Args:
-        image_wh: Width and height of the picture.
+        image_wh: Width and height of the image.
         input_px: Length of the shorter side at scale 1.
         scale: To look at.
-        smallest_scale: Of all that the picture is looked at.
+        smallest_scale: Of all that the image is looked at.
 
     Returns:
         Width and height in pixels.
@@ -70,13 +70,13 @@ def compute_view_size(
     return sides if w < h else (sides[1], sides[0])
 
 
-def map_to_picture(points_xy: FloatArray, map_wh: tuple[int, int], image_wh: tuple[int, int]) -> FloatArray:
-    """Map decoded keypoints to the picture.
+def map_to_image(points_xy: FloatArray, map_wh: tuple[int, int], image_wh: tuple[int, int]) -> FloatArray:
+    """Map decoded keypoints to the image.
 
     Args:
         points_xy: (N, K, 2) in cells of a map.
         map_wh: Width and height of the map.
-        image_wh: Width and height of the picture.
+        image_wh: Width and height of the image.
 
     Returns:
         (N, K, 2), pixels.
@@ -86,7 +86,7 @@ def map_to_picture(points_xy: FloatArray, map_wh: tuple[int, int], image_wh: tup
 
 
 def _make_matrix(image_wh: tuple[int, int], size_wh: tuple[int, int]) -> DoubleArray:
-    """Picture to input or map, (2, 3): the shorter side fills its side; centres lie on one another."""
+    """Image to input or map, (2, 3): the shorter side fills its side; centres lie on one another."""
     w, h = image_wh
     centre = (int(w / 2 + 0.5), int(h / 2 + 0.5))
     shown_px = w if w < h else h * size_wh[0] / size_wh[1]

@@ -1,4 +1,4 @@
-"""Decoded video pictures to upright RGB arrays."""
+"""Decoded video images to upright RGB arrays."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from posetrack.frame import ImageArray
 _UNSPECIFIED_COLORSPACE = 2  # AVCOL_SPC_UNSPECIFIED: swscale then takes BT.601
 
 DisplayMatrix = tuple[int, int, int, int]
-"""a, b, c, d: the point (x, y) of the stored picture is shown at (ax + cy, bx + dy), but for a shift."""
+"""a, b, c, d: the point (x, y) of the stored image is shown at (ax + cy, bx + dy), but for a shift."""
 
 # The matrix of each quarter turn counter-clockwise.
 _MATRICES = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 
 
 def to_upright_rgb(frame: av.VideoFrame, matrix: DisplayMatrix) -> ImageArray:
-    """Convert a decoded picture of any pixel format.
+    """Convert a decoded image of any pixel format.
 
     Matrix (BT.601, 709, 2020) and range are those of the frame; where it names none, BT.601 in limited
     range, as in FFmpeg and OpenCV. Transparency is dropped.
 
     Args:
-        frame: The picture.
+        frame: The image.
         matrix: How it is turned and mirrored, from `read_display_matrix`.
 
     Returns:
@@ -39,14 +39,14 @@ def to_upright_rgb(frame: av.VideoFrame, matrix: DisplayMatrix) -> ImageArray:
     try:
         image = frame.to_ndarray(format="rgb24")
     except av.FFmpegError:
-        # swscale knows no such matrix (YCgCo, ICtCp): a picture in wrong colours beats none.
+        # swscale knows no such matrix (YCgCo, ICtCp): an image in wrong colours beats none.
         frame.colorspace = _UNSPECIFIED_COLORSPACE
         image = frame.to_ndarray(format="rgb24")
     return turn_upright(np.asarray(image, np.uint8), matrix)
 
 
 def turn_upright(image: ImageArray, matrix: DisplayMatrix) -> ImageArray:
-    """Turn a picture in steps of 90 degrees, and mirror it, as a display matrix says.
+    """Turn an image in steps of 90 degrees, and mirror it, as a display matrix says.
 
     Args:
         image: (H, W, 3).
@@ -67,10 +67,10 @@ def turn_upright(image: ImageArray, matrix: DisplayMatrix) -> ImageArray:
 
 
 def read_display_matrix(frame: av.VideoFrame) -> DisplayMatrix:
-    """How a decoded picture is to be turned and mirrored.
+    """How a decoded image is to be turned and mirrored.
 
     Not for each frame of a long video: asking PyAV for side data makes a reference cycle, so that the
-    picture stays in memory until the garbage collector comes by.
+    image stays in memory until the garbage collector comes by.
     """
     try:
         data = cast("SideData | None", frame.side_data.get("DISPLAYMATRIX"))

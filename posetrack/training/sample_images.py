@@ -1,4 +1,4 @@
-"""Sample pictures of a training: crops, what is true in them and what the network says."""
+"""Sample images of a training: crops, what is true in them and what the network says."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from posetrack.skeleton import Skeleton
 _COLUMNS = 6
 
 
-def write_sample_pictures(
+def write_sample_images(
     dataset: PoseDataset, keypoints_xy: FloatArray, scores: FloatArray, skeleton: Skeleton, path: Path
 ) -> None:
     """Draw people side by side: on the left of each pair the true keypoints, on the right the predicted ones.
 
     Args:
         dataset: N people, without augmentation.
-        keypoints_xy: (N, K, 2) predicted, pixels of the pictures.
+        keypoints_xy: (N, K, 2) predicted, pixels of the images.
         scores: (N, K).
         skeleton: What to draw.
         path: A JPEG or PNG file; its folder is made.

@@ -1,4 +1,4 @@
-"""What all families share when a training is judged."""
+"""What all families share when a training is evaluated."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Metrics = dict[str, float | None]
 """Numbers by name, the one that counts most first; None is undefined."""
 
 
-def judge_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
-    """Stands where only the main process judges."""
-    raise AssertionError("only the main process judges")
+def evaluate_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
+    """Stands where only the main process evaluates."""
+    raise AssertionError("only the main process evaluates")
 
 
 def spread_positions(count: int, most: int) -> IntArray:

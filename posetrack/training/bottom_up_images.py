@@ -1,4 +1,4 @@
-"""Sample pictures of a bottom-up training: everyone who is true in them, and whom the network finds."""
+"""Sample images of a bottom-up training: everyone who is true in them, and whom the network finds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from models.data.crop import read_image
-from models.data.letterbox import fit_picture, make_canvas, paste_picture
+from models.data.letterbox import fit_image, make_canvas, paste_image
 from models.data.samples import FloatArray, IntArray, PoseSamples
 from models.swahr.train import FoundPeople
 from posetrack.errors import ResultsError
@@ -21,15 +21,15 @@ _TILE_WH = (384, 384)
 _STYLE = RenderStyle(boxes=False, ids=False, trails=False, min_keypoint_score=0.1)
 
 
-def write_people_pictures(
-    truth: PoseSamples, found: FoundPeople, pictures: IntArray, skeleton: Skeleton, path: Path
+def write_people_images(
+    truth: PoseSamples, found: FoundPeople, images: IntArray, skeleton: Skeleton, path: Path
 ) -> None:
-    """Draw pictures side by side: on the left of each pair the true people, on the right the found ones.
+    """Draw images side by side: on the left of each pair the true people, on the right the found ones.
 
     Args:
-        truth: Pictures, and who is in them.
-        found: People of all these pictures; keypoints of a score below 0.1 are not drawn.
-        pictures: (P,) which to draw, positions in the samples.
+        truth: Images, and who is in them.
+        found: People of all these images; keypoints of a score below 0.1 are not drawn.
+        images: (P,) which to draw, positions in the samples.
         skeleton: What to draw.
         path: A JPEG or PNG file; its folder is made.
 
@@ -38,9 +38,9 @@ def write_people_pictures(
     """
     render = Renderer(skeleton, _STYLE)
     pairs = []
-    for picture in pictures.tolist():
-        image = read_image(truth.image_paths[picture])
-        true, seen = truth.image_index == picture, found.image_index == picture
+    for image_index in images.tolist():
+        image = read_image(truth.image_paths[image_index])
+        true, seen = truth.image_index == image_index, found.image_index == image_index
         pairs.append(
             np.hstack(
                 [
@@ -66,5 +66,5 @@ def _draw(render: Renderer, image: ImageArray, keypoints_xy: FloatArray, scores:
     )
     drawn = render(Frame(0, 0.0, image, people))
     tile = make_canvas(_TILE_WH)
-    paste_picture(tile, drawn, fit_picture((image.shape[1], image.shape[0]), _TILE_WH), (0, 0, *_TILE_WH))
+    paste_image(tile, drawn, fit_image((image.shape[1], image.shape[0]), _TILE_WH), (0, 0, *_TILE_WH))
     return tile

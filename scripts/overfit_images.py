@@ -1,12 +1,12 @@
-"""Let each variant of the multitask network learn four made pictures by heart, and say how well it does.
+"""Let each variant of the multitask network learn four made images by heart, and say how well it does.
 
-    python scripts/overfit_pictures.py [VARIANT ...] [--steps 400] [--out FOLDER]
+    python scripts/overfit_images.py [VARIANT ...] [--steps 400] [--out FOLDER]
 
 A network that cannot is wrong somewhere. Bodies are ResNet-18 with random weights and heads are thin: 400 steps
 took three minutes on one core, and brought "multitask-regular" to 1.00 on boxes, 0.86 on masks and 1.00 on
 keypoints. Deformable convolutions take many times as long on a CPU. People are drawn from capsules; their masks
 and keypoints are exact.
-With --out, for each variant the pictures with what was found, and for those with offsets where they lead.
+With --out, for each variant the images with what was found, and for those with offsets where they lead.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from models.training.optim import (
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import read_coco_annotations
 from posetrack.skeleton import COCO_17
-from posetrack.training.detection_pictures import write_detection_pictures
+from posetrack.training.detection_images import write_detection_images
 
 VARIANTS: dict[str, MultitaskConfig] = {
     name: config for name, config in NETWORKS.items() if isinstance(config, MultitaskConfig)
@@ -58,25 +58,25 @@ _UPRIGHT = {
     "right_hip": (-0.07, 0.52), "left_knee": (0.08, 0.73), "right_knee": (-0.08, 0.73),
     "left_ankle": (0.09, 0.95), "right_ankle": (-0.09, 0.95),
 }  # fmt: skip
-_PEOPLE_OF_PICTURES = (1, 2, 3, 2)
+_PEOPLE_OF_IMAGES = (1, 2, 3, 2)
 
 
 def main() -> None:
-    """Draw the pictures, then train and judge one variant after another."""
+    """Draw the images, then train and evaluate one variant after another."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"of {', '.join(VARIANTS)}; all")
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--out", type=Path, help="folder for pictures")
+    parser.add_argument("--out", type=Path, help="folder for images")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.variants if name not in VARIANTS]
     if unknown:
         parser.error(f"unknown variant {unknown[0]}: {', '.join(VARIANTS)}")
     with tempfile.TemporaryDirectory() as folder:
-        annotations = draw_pictures(Path(folder))
-        print(f"{'variant':30} {'boxes':>6} {'masks':>6} {'keypoints':>9}   AP on the pictures it learnt from")
+        annotations = draw_images(Path(folder))
+        print(f"{'variant':30} {'boxes':>6} {'masks':>6} {'keypoints':>9}   AP on the images it learnt from")
         for name in arguments.variants or VARIANTS:
             start = time.perf_counter()
-            numbers = learn_pictures(name, annotations, arguments.steps, arguments.out)
+            numbers = learn_images(name, annotations, arguments.steps, arguments.out)
             boxes, masks, keypoints = (
                 f"{numbers[kind]:.2f}" if kind in numbers else "-" for kind in ("bbox", "segm", "keypoints")
             )
@@ -84,24 +84,24 @@ def main() -> None:
             print(f"{name:30} {boxes:>6} {masks:>6} {keypoints:>9}   {took:.0f} s", flush=True)
 
 
-def draw_pictures(folder: Path) -> Path:
-    """Write four pictures of people and COCO's annotations of them.
+def draw_images(folder: Path) -> Path:
+    """Write four images of people and COCO's annotations of them.
 
     Returns:
-        The annotation file; pictures lie beside it.
+        The annotation file; images lie beside it.
     """
     random = np.random.default_rng(0)
     names = list(COCO_17.names)
     images, people = [], []
-    for i, count in enumerate(_PEOPLE_OF_PICTURES):
+    for i, count in enumerate(_PEOPLE_OF_IMAGES):
         image = random.integers(40, 110, (_SIDE, _SIDE, 3)).astype(np.uint8)
         columns = (np.arange(count) + 0.5) / count * _SIDE
         for x in columns:
             height = random.uniform(0.45, 0.85) * _SIDE
             top = random.uniform(0.03, 0.97) * (_SIDE - height - 8) + 4
             swing = random.normal(0, 0.015, (len(names), 2))
-            shares = np.array([_UPRIGHT[name] for name in names]) + swing
-            joints = np.array([x, top]) + shares * height
+            fractions = np.array([_UPRIGHT[name] for name in names]) + swing
+            joints = np.array([x, top]) + fractions * height
             mask = draw_person(joints, height)
             image[mask > 0] = random.integers(120, 255, 3) * random.uniform(0.8, 1, (int(mask.sum()), 1))
             run_lengths = mask_api.encode(np.asfortranarray(mask))
@@ -135,8 +135,8 @@ def draw_person(joints: Any, height: float) -> Any:
     return mask
 
 
-def learn_pictures(name: str, annotations: Path, steps: int, out: Path | None) -> dict[str, float]:
-    """Train a variant on the pictures, and judge it on them.
+def learn_images(name: str, annotations: Path, steps: int, out: Path | None) -> dict[str, float]:
+    """Train a variant on the images, and evaluate it on them.
 
     Returns:
         AP of `bbox`, and of `segm` and `keypoints` where the variant has them.
@@ -164,10 +164,10 @@ def learn_pictures(name: str, annotations: Path, steps: int, out: Path | None) -
     results, truth = encode_results(found, samples.image_ids), read_coco_annotations(annotations)
     kinds = ["bbox"] + ["segm"] * config.has_masks + ["keypoints"] * config.has_keypoints
     if out is not None:
-        shown: IntArray = np.arange(samples.num_pictures)
-        write_detection_pictures(samples, found, shown, out / f"{name}.jpg")
+        shown: IntArray = np.arange(samples.num_images)
+        write_detection_images(samples, found, shown, out / f"{name}.jpg")
         if has_offsets(config):
-            canvas, _ = dataset.letterbox_picture(2)
+            canvas, _ = dataset.letterbox_image(2)
             drawn = draw_offsets(canvas, *find_offsets(network, canvas))
             path = out / f"{name}-offsets.png"
             if not cv2.imwrite(str(path), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):

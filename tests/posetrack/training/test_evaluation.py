@@ -1,6 +1,6 @@
 import pytest
 
-from posetrack.training.judging import spread_positions
+from posetrack.training.evaluation import spread_positions
 
 
 @pytest.mark.parametrize(
