@@ -18,8 +18,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.backbones.hrnet import HRNET_W18, HRNET_W24, HRNET_W32, HRNET_W48
-from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152
+from models.backbones.variants import (
+    HRNET_W18,
+    HRNET_W24,
+    HRNET_W32,
+    HRNET_W48,
+    RESNET_50,
+    RESNET_101,
+    RESNET_152,
+)
 from models.hrnet.network import ClassificationHRNet, ClassificationResNet, PoseHRNet, SimpleBaseline
 from models.swahr.network import HigherHRNet
 

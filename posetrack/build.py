@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from models.hrnet.codec import HeatmapCoding
 from models.hrnet.network import HEATMAP_STRIDE
-from models.hrnet.recipe import NETWORKS as TOP_DOWN_NETWORKS
+from models.hrnet.variants import NETWORKS as TOP_DOWN_NETWORKS
 from models.settings import suggest
 from models.swahr.codec import DecodeConfig
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS

@@ -19,10 +19,11 @@ import cv2
 import numpy as np
 import torch
 
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER
 from models.checkpoints import load_embedded
 from models.engines.choice import is_installed, list_precisions
 from models.engines.make import ENGINES, make_engine
-from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
+from models.movenet.network import MoveNet
 from posetrack.runtime import tune_process
 
 CPU = torch.device("cpu")

@@ -21,8 +21,8 @@ from models.data.crop import ImageArray, crop_image, invert_matrices, read_image
 from models.data.samples import FloatArray
 from models.swahr.images import plan_views
 from models.swahr.losses import STAGE_NAMES, compute_alpha
-from models.swahr.network import HigherHRNet, split_outputs
-from models.swahr.variants import NETWORKS, make_swahr_network
+from models.swahr.network import HigherHRNet, make_swahr_network, split_outputs
+from models.swahr.variants import NETWORKS
 from posetrack.weights.store import load_weights
 
 # How much of the image stays visible under the colours.

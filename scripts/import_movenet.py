@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNetConfig
 from models.checkpoints import compute_sha256
-from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet, MoveNetConfig
+from models.movenet.network import MoveNet
 
 VARIANTS = {"movenet-multipose": MOVENET_MULTIPOSE, "movenet-thunder": MOVENET_THUNDER}
 

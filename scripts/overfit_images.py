@@ -25,7 +25,7 @@ import torch
 from draw_offsets import draw_offsets, find_offsets, has_offsets
 from pycocotools import mask as mask_api
 
-from models.backbones.resnet_fpn import ResNetFPNConfig
+from models.backbones.variants import ResNetFPNConfig
 from models.data.instances import read_coco_instances
 from models.data.samples import IntArray
 from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples

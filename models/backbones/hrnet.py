@@ -8,8 +8,6 @@ of the published weights (github.com/leoxiaobin/deep-high-resolution-net.pytorch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor, nn
@@ -20,58 +18,7 @@ from models.backbones.resnet import (
     init_convolutions,
     make_bottlenecks,
 )
-
-NUM_BRANCHES = 4
-"""Resolutions of HRNet."""
-
-
-@dataclass(frozen=True)
-class HRNetConfig:
-    """One variant of HRNet.
-
-    Attributes:
-        width: C, channels of the finest branch; branch i has `C * 2 ** i`.
-        exchange: Which exchange units there are (Table 6): `all` of them (c), only those `across` stages, at
-            the end of each (b), or only the `final` one (a).
-        starts_with_all: Whether all four branches begin at stage 2 rather than one more each stage (section
-            4.4, "Resolution maintenance"). Stage 1, which makes what they begin from, stays as it is.
-        modules: Exchange blocks in stages 2, 3 and 4.
-        blocks: Residual units in each branch of an exchange block.
-        stem_channels: Channels of the stem and inside the bottlenecks of stage 1.
-        bottlenecks: Residual units of stage 1.
-    """
-
-    width: int
-    exchange: Literal["all", "across", "final"] = "all"
-    starts_with_all: bool = False
-    modules: tuple[int, int, int] = (1, 4, 3)
-    blocks: int = 4
-    stem_channels: int = 64
-    bottlenecks: int = 4
-
-    @property
-    def channels(self) -> tuple[int, ...]:
-        """Channels of each branch, finest first."""
-        return tuple(self.width << i for i in range(NUM_BRANCHES))
-
-    @property
-    def branches(self) -> tuple[int, int, int]:
-        """Number of branches in stages 2, 3 and 4."""
-        return (4, 4, 4) if self.starts_with_all else (2, 3, 4)
-
-
-HRNET_W18 = HRNetConfig(width=18)
-HRNET_W24 = HRNetConfig(width=24)
-HRNET_W32 = HRNetConfig(width=32)
-HRNET_W48 = HRNetConfig(width=48)
-
-HRNET_W32_FINAL_EXCHANGE = HRNetConfig(width=32, exchange="final")
-"""Table 6 (a): one fusion."""
-HRNET_W32_ACROSS_EXCHANGE = HRNetConfig(width=32, exchange="across")
-"""Table 6 (b): three fusions."""
-HRNET_W24_FROM_START = HRNetConfig(width=24, starts_with_all=True)
-"""Section 4.4, "Resolution maintenance". The paper gives no width, only that it costs about what W32 does; 24
-has 34.3 M parameters and 6.3 GFLOPs, W32 28.5 M and 7.1."""
+from models.backbones.variants import NUM_BRANCHES, HRNetConfig
 
 
 class HRNet(nn.Module):

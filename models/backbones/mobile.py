@@ -7,78 +7,23 @@ section 4.3 ("features before point-wise linear 1x1 convolutions").
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor, nn
 
+from models.backbones.variants import MobileConfig
+
 MOBILE_STRIDES = (4, 8, 16, 32)
 """Input pixels per cell of a body's maps, finest first."""
-
-TABLE_2_BODIES = {
-    "EfficientNet-B3": "efficientnet_b3",
-    "EfficientNet-EdgeTPU-L": "efficientnet_el",
-    "MixNet-XL": "mixnet_xl",
-    "EfficientNet-B2": "efficientnet_b2",
-    "MixNet-L": "mixnet_l",
-    "EfficientNet-EdgeTPU-M": "efficientnet_em",
-    "EfficientNet-B1": "efficientnet_b1",
-    "CondConv-EfficientNet-B0": "tf_efficientnet_cc_b0_8e",
-    "EfficientNet-EdgeTPU-S": "efficientnet_es",
-    "MixNet-M": "mixnet_m",
-    "EfficientNet-B0": "efficientnet_b0",
-    "MixNet-S": "mixnet_s",
-    "MobileNetV3-Large-1.0": "tf_mobilenetv3_large_100",
-    "MnasNet-A1": "semnasnet_100",
-    "FBNet-C": "fbnetc_100",
-    "MnasNet-B1": "mnasnet_100",
-    "Single-Path": "spnasnet_100",
-    "MobileNetV3-Large-0.75": "tf_mobilenetv3_large_075",
-    "MobileNetV3-Large-1.0 (minimal)": "tf_mobilenetv3_large_minimal_100",
-    "MobileNetV3-Small-1.0": "tf_mobilenetv3_small_100",
-    "MobileNetV3-Small-0.75": "tf_mobilenetv3_small_075",
-    "MobileNetV3-Small-1.0 (minimal)": "tf_mobilenetv3_small_minimal_100",
-}
-"""The mobile bodies of Table 2, as the paper calls them, and timm's names."""
-
-MOBILE_BODIES = frozenset(TABLE_2_BODIES.values()) | {"tf_efficientnet_lite0"}
-"""timm's names of the bodies that there are."""
 
 
 _LINEAR = ".conv_pwl"
 # Of the blocks that do not expand first.
 _SEPARABLE_LINEAR = ".conv_pw"
-
-
-@dataclass(frozen=True)
-class MobileConfig:
-    """One mobile body.
-
-    Attributes:
-        name: timm's name, one of `MOBILE_BODIES`.
-        features: Where the maps are taken: behind the last block of each resolution (`bottleneck`), or in that
-            block, before its linear 1x1 convolution (`expansion`), where there are more channels.
-    """
-
-    name: str
-    features: Literal["bottleneck", "expansion"] = "bottleneck"
-
-    def __post_init__(self) -> None:
-        if self.name not in MOBILE_BODIES:
-            raise ValueError(f"mobile body '{self.name}': known: {', '.join(sorted(MOBILE_BODIES))}")
-        if self.features not in ("bottleneck", "expansion"):
-            raise ValueError(f"features '{self.features}': known: bottleneck, expansion")
-
-
-EFFICIENTNET_LITE0 = MobileConfig("tf_efficientnet_lite0")
-SINGLE_PATH = MobileConfig("spnasnet_100")
-"""The body of Mobile Parsing R-CNN (A)."""
-SINGLE_PATH_EXPANDED = MobileConfig("spnasnet_100", features="expansion")
-"""The body of Mobile Parsing R-CNN (B)."""
 
 
 class MobileBody(nn.Module):

@@ -6,13 +6,12 @@ with batch norms folded, so convolutions carry biases.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor, nn
 
 from models.backbones.imagenet import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from models.backbones.variants import MoveNetConfig
 
 # Expansion, channels before the width multiplier, repeats, stride (MobileNetV2, Table 2).
 _STAGES = (
@@ -33,25 +32,6 @@ MERGED_CHANNELS = (PYRAMID_CHANNELS[0], *PYRAMID_CHANNELS[:-1])
 _LAST_CHANNELS = 1280
 _HEAD_CHANNELS = 96
 _NECK_CHANNELS = 48
-
-
-@dataclass(frozen=True)
-class MoveNetConfig:
-    """One variant of MoveNet.
-
-    Attributes:
-        width: Width multiplier of MobileNetV2.
-        num_keypoints: K.
-        has_boxes: Whether there are box heads, for several people.
-    """
-
-    width: float
-    num_keypoints: int
-    has_boxes: bool
-
-
-MOVENET_THUNDER = MoveNetConfig(width=1.75, num_keypoints=17, has_boxes=False)
-MOVENET_MULTIPOSE = MoveNetConfig(width=1.5, num_keypoints=17, has_boxes=True)
 
 
 class _MoveNetTrunk(nn.Module):

@@ -7,31 +7,13 @@ torchvision and of the HRNet releases, so their weights load.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor, nn
 
+from models.backbones.variants import ResNetConfig
+
 BOTTLENECK_EXPANSION = 4
 """Output channels of a `Bottleneck` per channel of its 3x3 convolution."""
-
-
-@dataclass(frozen=True)
-class ResNetConfig:
-    """One depth of ResNet.
-
-    Attributes:
-        depths: Bottlenecks in each of the four stages.
-        width: Channels of the stem; stage i has `width * 2 ** i * 4` at its end.
-    """
-
-    depths: tuple[int, int, int, int]
-    width: int = 64
-
-
-RESNET_50 = ResNetConfig(depths=(3, 4, 6, 3))
-RESNET_101 = ResNetConfig(depths=(3, 4, 23, 3))
-RESNET_152 = ResNetConfig(depths=(3, 8, 36, 3))
 
 
 class BasicBlock(nn.Module):

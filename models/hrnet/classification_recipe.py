@@ -15,26 +15,17 @@ from pathlib import Path
 
 from torch import nn
 
-from models.backbones.hrnet import HRNET_W18, HRNET_W24, HRNET_W32, HRNET_W48, HRNetConfig
-from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152, ResNetConfig
+from models.backbones.variants import (
+    ResNetConfig,
+)
 from models.data.classification import CropConfig
 from models.hrnet.network import ClassificationHRNet, ClassificationResNet
 from models.hrnet.recipe import IMAGENET_PREFIX
+from models.hrnet.variants import CLASS_NETWORKS
 from models.settings import check_choice
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import list_recipes, read_recipe
-
-CLASS_NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
-    "hrnet-w18-imagenet": HRNET_W18,
-    "hrnet-w24-imagenet": HRNET_W24,
-    "hrnet-w32-imagenet": HRNET_W32,
-    "hrnet-w48-imagenet": HRNET_W48,
-    "resnet-50-imagenet": RESNET_50,
-    "resnet-101-imagenet": RESNET_101,
-    "resnet-152-imagenet": RESNET_152,
-}
-"""Classification networks by name."""
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.backbones.hrnet import NUM_BRANCHES, HRNet, HRNetConfig
-from models.backbones.movenet import MoveNetBody, MoveNetConfig, start_as_movenet
-from models.backbones.resnet import (
-    BOTTLENECK_EXPANSION,
-    ResNet,
-    ResNetConfig,
-    init_convolutions,
-    make_bottlenecks,
-)
+from models.backbones.hrnet import HRNet
+from models.backbones.movenet import MoveNetBody, start_as_movenet
+from models.backbones.resnet import BOTTLENECK_EXPANSION, ResNet, init_convolutions, make_bottlenecks
+from models.backbones.variants import NUM_BRANCHES, HRNetConfig, MoveNetConfig, ResNetConfig
 
 HEATMAP_STRIDE = 4
 """Input pixels per cell of the finest heatmaps."""

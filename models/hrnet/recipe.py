@@ -16,46 +16,24 @@ from pathlib import Path
 
 from torch import nn
 
-from models.backbones.hrnet import (
-    HRNET_W18,
-    HRNET_W24,
-    HRNET_W24_FROM_START,
-    HRNET_W32,
-    HRNET_W32_ACROSS_EXCHANGE,
-    HRNET_W32_FINAL_EXCHANGE,
-    HRNET_W48,
+from models.backbones.variants import (
     HRNetConfig,
+    MoveNetConfig,
+    ResNetConfig,
 )
-from models.backbones.movenet import MOVENET_THUNDER, MoveNetConfig
-from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152, ResNetConfig
 from models.data.augment import AugmentConfig
 from models.hrnet.network import PoseHRNet, PoseMoveNet, SimpleBaseline
+from models.hrnet.variants import CODINGS, NETWORKS
 from models.settings import check_choice, check_range, check_sides
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import list_recipes, read_recipe
-
-NETWORKS: dict[str, HRNetConfig | ResNetConfig | MoveNetConfig] = {
-    "hrnet-w18": HRNET_W18,
-    "hrnet-w24": HRNET_W24,
-    "hrnet-w32": HRNET_W32,
-    "hrnet-w48": HRNET_W48,
-    "hrnet-w24-from-start": HRNET_W24_FROM_START,
-    "hrnet-w32-final-exchange": HRNET_W32_FINAL_EXCHANGE,
-    "hrnet-w32-across-exchange": HRNET_W32_ACROSS_EXCHANGE,
-    "resnet-50": RESNET_50,
-    "resnet-101": RESNET_101,
-    "resnet-152": RESNET_152,
-    "thunder-heatmaps": MOVENET_THUNDER,
-}
-"""Networks by name; those of ResNet are SimpleBaseline, the last is MoveNet's body with heatmaps."""
 
 IMAGENET_PREFIX = "imagenet-"
 """How the names of the recipes of classification begin, which lie in the same folder."""
 
 FORMATS = ("coco", "mpii", "posetrack")
 BOXES = ("annotated", "keypoints")
-CODINGS = ("offset", "dark", "udp")
 LOSSES = ("mse", "ohkm")
 
 

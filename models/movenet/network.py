@@ -8,17 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.backbones.movenet import (
-    MOVENET_MULTIPOSE,
-    MOVENET_THUNDER,
-    PYRAMID_CHANNELS,
-    MobileNetV2,
-    MoveNetConfig,
-    MoveNetHead,
-    MoveNetPyramid,
-)
-
-__all__ = ["MOVENET_MULTIPOSE", "MOVENET_THUNDER", "OUTPUT_STRIDE", "MoveNet", "MoveNetConfig"]
+from models.backbones.movenet import PYRAMID_CHANNELS, MobileNetV2, MoveNetHead, MoveNetPyramid
+from models.backbones.variants import MoveNetConfig
 
 OUTPUT_STRIDE = 4
 """Input pixels per cell of every head."""

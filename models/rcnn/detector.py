@@ -15,8 +15,9 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.ops import MultiScaleRoIAlign
 
 from models.backbones.fpn import PyramidBackbone
-from models.backbones.mobile import EFFICIENTNET_LITE0, MobileBody, MobileConfig
-from models.backbones.movenet import MOVENET_MULTIPOSE, MoveNetConfig, MoveNetMaps
+from models.backbones.mobile import MobileBody
+from models.backbones.movenet import MoveNetMaps
+from models.backbones.variants import EFFICIENTNET_LITE0, MOVENET_MULTIPOSE, MobileConfig, MoveNetConfig
 from models.rcnn.heads import (
     KEYPOINT_CELLS,
     KeypointLoss,

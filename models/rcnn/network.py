@@ -21,7 +21,8 @@ from torchvision.models.detection.mask_rcnn import (
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
-from models.backbones.resnet_fpn import MULTI_SCALE, SINGLE_SCALE, ResNetFPNConfig, make_resnet_fpn
+from models.backbones.resnet_fpn import make_resnet_fpn
+from models.backbones.variants import MULTI_SCALE, SINGLE_SCALE, ResNetFPNConfig
 from models.rcnn.deform import deform_convolutions
 from models.rcnn.heads import KEYPOINT_CELLS, KeypointLoss, MultitaskRoIHeads, make_keypoint_parts
 from models.rcnn.ignore import IgnoringRPN

@@ -15,9 +15,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.backbones.hrnet import HRNet, HRNetConfig
-from models.backbones.movenet import MoveNetBody, MoveNetConfig, start_as_movenet
+from models.backbones.hrnet import HRNet
+from models.backbones.movenet import MoveNetBody, start_as_movenet
 from models.backbones.resnet import BasicBlock, init_convolutions
+from models.backbones.variants import HRNetConfig, MoveNetConfig
+from models.swahr.variants import SwahrConfig
 
 STAGE_STRIDES = (4, 2)
 """Input pixels per cell of each stage's maps."""
@@ -242,3 +244,15 @@ def _make_scale_branch(channels: int, num_keypoints: int) -> nn.Sequential:
     init_convolutions(branch)
     nn.init.zeros_(last.weight)
     return branch
+
+
+def make_swahr_network(config: SwahrConfig, num_keypoints: int) -> BottomUpNetwork:
+    """Make a network with random weights.
+
+    Args:
+        config: Which, such as `NETWORKS["swahr-w32"]`.
+        num_keypoints: K.
+    """
+    if isinstance(config.body, MoveNetConfig):
+        return HigherMoveNet(config.body, num_keypoints, config.has_scale_maps, config.dilations)
+    return HigherHRNet(config.body, num_keypoints, config.has_scale_maps, config.dilations)

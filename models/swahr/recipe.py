@@ -16,13 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.backbones.movenet import MoveNetConfig
+from models.backbones.variants import MoveNetConfig
 from models.settings import check_choice, check_range, check_sides
 from models.swahr.codec import SIGMA_CELLS
 from models.swahr.dataset import ImageAugmentConfig
 from models.swahr.losses import SwahrLossConfig
-from models.swahr.network import BottomUpNetwork
-from models.swahr.variants import NETWORKS, make_swahr_network
+from models.swahr.network import BottomUpNetwork, make_swahr_network
+from models.swahr.variants import NETWORKS
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import list_recipes, read_recipe

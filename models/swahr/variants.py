@@ -1,12 +1,17 @@
-"""The networks of bottom-up pose by name."""
+"""The networks of bottom-up pose by name; nothing here imports torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.backbones.hrnet import HRNET_W18, HRNET_W32, HRNET_W48, HRNetConfig
-from models.backbones.movenet import MOVENET_MULTIPOSE, MoveNetConfig
-from models.swahr.network import BottomUpNetwork, HigherHRNet, HigherMoveNet
+from models.backbones.variants import (
+    HRNET_W18,
+    HRNET_W32,
+    HRNET_W48,
+    MOVENET_MULTIPOSE,
+    HRNetConfig,
+    MoveNetConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,3 @@ NETWORKS: dict[str, SwahrConfig] = {
     "higher-hrnet-w32-2222": SwahrConfig(HRNET_W32, has_scale_maps=False, dilations=(2, 2, 2, 2)),
 }
 """Networks by name; digits at the end are the dilations of Table 7."""
-
-
-def make_swahr_network(config: SwahrConfig, num_keypoints: int) -> BottomUpNetwork:
-    """Make a network with random weights.
-
-    Args:
-        config: Which, such as `NETWORKS["swahr-w32"]`.
-        num_keypoints: K.
-    """
-    if isinstance(config.body, MoveNetConfig):
-        return HigherMoveNet(config.body, num_keypoints, config.has_scale_maps, config.dilations)
-    return HigherHRNet(config.body, num_keypoints, config.has_scale_maps, config.dilations)

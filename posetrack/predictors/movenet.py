@@ -9,10 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNetConfig
 from models.checkpoints import CheckpointError, load_embedded
 from models.engines.engine import Engine
 from models.movenet.codec import decode_multiple, decode_single
-from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet, MoveNetConfig
+from models.movenet.network import MoveNet
 from posetrack.compute import Compute
 from posetrack.errors import WeightsError
 from posetrack.frame import FloatArray, ImageArray, Instances

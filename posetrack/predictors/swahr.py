@@ -14,7 +14,8 @@ from models.data.crop import crop_image
 from models.swahr.aggregate import predict_maps
 from models.swahr.codec import DecodeConfig, decode_people
 from models.swahr.images import ImageView, map_to_image, plan_views
-from models.swahr.variants import NETWORKS, make_swahr_network
+from models.swahr.network import make_swahr_network
+from models.swahr.variants import NETWORKS
 from posetrack.compute import Compute
 from posetrack.frame import ImageArray, Instances
 from posetrack.predictors.crops import predict_by_size, to_batch

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.hrnet.classification_recipe import CLASS_NETWORKS, list_class_recipes, read_class_recipe
-from models.hrnet.recipe import NETWORKS as TOP_DOWN_NETWORKS
+from models.hrnet.classification_recipe import list_class_recipes, read_class_recipe
 from models.hrnet.recipe import list_pose_recipes, read_pose_recipe
+from models.hrnet.variants import CLASS_NETWORKS
+from models.hrnet.variants import NETWORKS as TOP_DOWN_NETWORKS
 from models.rcnn.recipe import NETWORKS as DETECTION_NETWORKS
 from models.rcnn.recipe import list_detection_recipes, read_detection_recipe
 from models.settings import SettingsError, read_toml, suggest

@@ -11,12 +11,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER
 from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256, count_outputs
 from models.hrnet.network import PoseMoveNet
-from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
+from models.movenet.network import MoveNet
 from models.settings import suggest
+from models.swahr.network import make_swahr_network
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
-from models.swahr.variants import make_swahr_network
 from posetrack.errors import WeightsError
 from posetrack.skeleton import COCO_17
 from posetrack.weights.published import PUBLISHED

@@ -3,8 +3,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER
 from models.checkpoints import EMBEDDED_SHA256, CheckpointError, load_checkpoint, load_embedded
-from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
+from models.movenet.network import MoveNet
 
 
 def test_weights_load_whatever_their_precision(tmp_path):

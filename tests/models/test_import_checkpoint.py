@@ -9,8 +9,7 @@ import torch
 from safetensors import safe_open
 
 from models import checkpoints
-from models.backbones.hrnet import HRNetConfig
-from models.backbones.resnet import ResNetConfig
+from models.backbones.variants import HRNetConfig, ResNetConfig
 from models.checkpoints import IMPORTABLE, CheckpointError, import_checkpoint, load_checkpoint, write_weights
 from models.hrnet.network import ClassificationHRNet, PoseHRNet, SimpleBaseline
 from models.swahr.network import HigherHRNet

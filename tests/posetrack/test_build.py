@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.backbones.hrnet import HRNetConfig
-from models.backbones.resnet_fpn import ResNetFPNConfig
+from models.backbones.variants import HRNetConfig, ResNetFPNConfig
 from models.rcnn.network import MultitaskConfig
 from models.rcnn.recipe import NETWORKS, make_rcnn
 from models.swahr.network import HigherHRNet

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from models.backbones.fpn import PyramidBackbone
-from models.backbones.mobile import MobileBody, MobileConfig
-from models.backbones.resnet_fpn import ResNetFPNConfig, make_resnet_fpn
+from models.backbones.mobile import MobileBody
+from models.backbones.resnet_fpn import make_resnet_fpn
+from models.backbones.variants import MobileConfig, ResNetFPNConfig
 
 SMALL = MobileConfig("tf_mobilenetv3_small_minimal_100")
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from models.backbones.hrnet import (
+from models.backbones.hrnet import HRNet
+from models.backbones.variants import (
     HRNET_W24_FROM_START,
     HRNET_W32,
     HRNET_W32_ACROSS_EXCHANGE,
     HRNET_W32_FINAL_EXCHANGE,
-    HRNet,
     HRNetConfig,
 )
 

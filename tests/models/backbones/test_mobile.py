@@ -7,15 +7,8 @@ from timm.layers.cond_conv2d import CondConv2d
 from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
-from models.backbones.mobile import (
-    EFFICIENTNET_LITE0,
-    MOBILE_BODIES,
-    MOBILE_STRIDES,
-    TABLE_2_BODIES,
-    MobileBody,
-    MobileConfig,
-    load_lite0_weights,
-)
+from models.backbones.mobile import MOBILE_STRIDES, MobileBody, load_lite0_weights
+from models.backbones.variants import EFFICIENTNET_LITE0, MOBILE_BODIES, TABLE_2_BODIES, MobileConfig
 
 SMALL = "tf_mobilenetv3_small_minimal_100"
 

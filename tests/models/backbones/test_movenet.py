@@ -5,9 +5,10 @@ import torch
 
 from models.backbones.imagenet import normalize_images
 from models.backbones.movenet import MoveNetMaps
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER
 from models.checkpoints import load_embedded
 from models.hrnet.network import PoseMoveNet
-from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
+from models.movenet.network import MoveNet
 from models.swahr.network import HigherMoveNet
 from models.training.errors import TrainingError
 from models.training.freeze import freeze_movenet

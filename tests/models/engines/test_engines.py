@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from models.backbones.imagenet import ImageNetwork
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER
 from models.checkpoints import load_embedded
 from models.engines.engine import EngineError
 from models.engines.make import ENGINES, make_engine
 from models.hrnet.network import PoseMoveNet
-from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet
+from models.movenet.network import MoveNet
 
 CPU = torch.device("cpu")
 TOLERANCE = 1e-3

@@ -6,9 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from models.backbones.hrnet import HRNET_W18, HRNET_W32, HRNET_W48, HRNetConfig
 from models.backbones.imagenet import normalize_images
-from models.backbones.resnet import RESNET_50, RESNET_101, RESNET_152, ResNetConfig
+from models.backbones.variants import (
+    HRNET_W18,
+    HRNET_W32,
+    HRNET_W48,
+    RESNET_50,
+    RESNET_101,
+    RESNET_152,
+    HRNetConfig,
+    ResNetConfig,
+)
 from models.engines.make import make_engine
 from models.hrnet.codec import HeatmapCoding, decode_heatmaps, encode_heatmaps
 from models.hrnet.losses import compute_heatmap_loss

@@ -4,8 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from models.backbones.hrnet import HRNetConfig
-from models.backbones.resnet import ResNetConfig
+from models.backbones.variants import HRNetConfig, ResNetConfig
 from models.hrnet.network import ClassificationHRNet, ClassificationResNet, PoseHRNet, SimpleBaseline
 from models.hrnet.recipe import NetworkRecipe
 from models.hrnet.start import load_body, load_whole

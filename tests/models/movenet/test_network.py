@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet, MoveNetConfig
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNetConfig
+from models.movenet.network import MoveNet
 
 TINY = MoveNetConfig(width=0.25, num_keypoints=5, has_boxes=True)
 

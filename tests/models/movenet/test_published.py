@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNetConfig
 from models.checkpoints import load_embedded
 from models.movenet.codec import decode_multiple, decode_single
-from models.movenet.network import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNet, MoveNetConfig
+from models.movenet.network import MoveNet
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 TOLERANCE = 1e-3

@@ -5,7 +5,7 @@ import torch
 from torchvision.models.detection.image_list import ImageList
 
 from models.backbones.imagenet import normalize_images
-from models.backbones.mobile import MobileConfig
+from models.backbones.variants import MobileConfig
 from models.engines.make import make_engine
 from models.rcnn.detector import (
     LITE0_DETECTOR,

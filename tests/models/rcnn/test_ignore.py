@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.rcnn_ignore import is_ignored, label_box
 
-from models.backbones.mobile import MobileConfig
+from models.backbones.variants import MobileConfig
 from models.rcnn.detector import DetectorConfig, make_person_detector
 from models.rcnn.ignore import find_ignored
 

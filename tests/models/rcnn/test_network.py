@@ -11,7 +11,7 @@ from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, Keypoi
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
-from models.backbones.resnet_fpn import ResNetFPNConfig
+from models.backbones.variants import ResNetFPNConfig
 from models.rcnn.deform import DeformableConv2d
 from models.rcnn.network import (
     FASTER_RCNN,

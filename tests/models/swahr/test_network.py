@@ -6,11 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.backbones.hrnet import HRNET_W18, HRNET_W32, HRNET_W48, HRNetConfig
+from models.backbones.variants import HRNET_W18, HRNET_W32, HRNET_W48, HRNetConfig
 from models.hrnet.network import PoseHRNet
 from models.swahr.losses import compute_swahr_losses
-from models.swahr.network import HigherHRNet, split_outputs
-from models.swahr.variants import NETWORKS, make_swahr_network
+from models.swahr.network import HigherHRNet, make_swahr_network, split_outputs
+from models.swahr.variants import NETWORKS
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
 NORM_TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")

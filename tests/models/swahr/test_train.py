@@ -11,16 +11,16 @@ from reference.swahr_seer import Seer, paint, place_keypoints
 from safetensors.torch import save_file
 from torch.utils.data import default_collate
 
-from models.backbones.hrnet import HRNetConfig
+from models.backbones.variants import MOVENET_MULTIPOSE, HRNetConfig
 from models.data.people_crops import read_image_samples
 from models.hrnet.network import ClassificationHRNet, PoseHRNet
-from models.movenet.network import MOVENET_MULTIPOSE, MoveNet
+from models.movenet.network import MoveNet
 from models.swahr.dataset import CrowdDataset
 from models.swahr.losses import SWAHR_LOSS, SwahrLossConfig
-from models.swahr.network import HigherHRNet
+from models.swahr.network import HigherHRNet, make_swahr_network
 from models.swahr.recipe import EvaluationRecipe, TargetRecipe
 from models.swahr.train import encode_results, find_people, load_body, make_bottom_up_losses
-from models.swahr.variants import NETWORKS, make_swahr_network
+from models.swahr.variants import NETWORKS
 from models.training.config import LoopConfig
 from models.training.distributed import World
 from models.training.errors import TrainingError

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 import posetrack
-from models.backbones.resnet_fpn import ResNetFPNConfig
+from models.backbones.variants import ResNetFPNConfig
 from models.data.run_lengths import decode_run_lengths
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from posetrack.cli.doctor import _PACKAGES

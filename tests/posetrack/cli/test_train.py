@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 from typer.testing import CliRunner
 
-from models.backbones.hrnet import HRNetConfig
+from models.backbones.variants import HRNetConfig
 from models.hrnet import recipe as hrnet_recipe
 from posetrack.cli.main import app
 from posetrack.errors import PoseTrackError

@@ -4,7 +4,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from models import checkpoints
-from models.backbones.hrnet import HRNetConfig
+from models.backbones.variants import HRNetConfig
 from models.hrnet.network import PoseHRNet
 from posetrack.cli.main import app
 from posetrack.errors import PoseTrackError, WeightsError

@@ -4,7 +4,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from models.backbones.hrnet import HRNetConfig
+from models.backbones.variants import HRNetConfig
 from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256
 from models.hrnet.network import PoseHRNet
 from posetrack.cli.main import app

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.backbones.resnet_fpn import ResNetFPNConfig
+from models.backbones.variants import ResNetFPNConfig
 from models.rcnn.network import MultitaskConfig
 from posetrack.compute import Compute
 from posetrack.predictors import rcnn

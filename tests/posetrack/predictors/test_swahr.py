@@ -6,8 +6,9 @@ import torch
 from reference.swahr_seer import Seer, paint, place_keypoints
 from safetensors.torch import save_file
 
-from models.backbones.hrnet import HRNetConfig
-from models.swahr.variants import SwahrConfig, make_swahr_network
+from models.backbones.variants import HRNetConfig
+from models.swahr.network import make_swahr_network
+from models.swahr.variants import SwahrConfig
 from posetrack.compute import Compute
 from posetrack.errors import WeightsError
 from posetrack.predictors import swahr

@@ -9,7 +9,7 @@ import pytest
 import torch
 from reference.swahr_seer import Seer, paint, place_keypoints
 
-from models.backbones.hrnet import HRNetConfig
+from models.backbones.variants import HRNetConfig
 from models.swahr import variants
 from models.swahr.recipe import read_bottom_up_recipe
 from models.training.distributed import World

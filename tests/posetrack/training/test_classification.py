@@ -8,10 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from models.backbones.hrnet import HRNetConfig
-from models.backbones.resnet import ResNetConfig
+from models.backbones.variants import HRNetConfig, ResNetConfig
 from models.hrnet import classification_recipe
-from models.hrnet.recipe import NETWORKS
+from models.hrnet.variants import NETWORKS
 from posetrack.cli.main import app
 from posetrack.errors import PoseTrackError
 from posetrack.training.families import FAMILIES

@@ -15,10 +15,10 @@ import pytest
 import torch
 from torch import nn
 
-from models.backbones.hrnet import HRNetConfig
+from models.backbones.variants import MOVENET_THUNDER, HRNetConfig
 from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256
 from models.hrnet.network import PoseHRNet
-from models.movenet.network import MOVENET_THUNDER, MoveNet
+from models.movenet.network import MoveNet
 from posetrack.errors import WeightsError
 from posetrack.weights import describe, published
 from posetrack.weights.fetch import MIRROR_VARIABLE, fetch_weights, list_addresses

@@ -1,0 +1,221 @@
+"""The bodies that networks stand on, as plain values.
+
+Nothing here imports torch, so that names of networks can be looked up without waiting for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+NUM_BRANCHES = 4
+"""Resolutions of HRNet."""
+
+
+@dataclass(frozen=True)
+class HRNetConfig:
+    """One variant of HRNet.
+
+    Attributes:
+        width: C, channels of the finest branch; branch i has `C * 2 ** i`.
+        exchange: Which exchange units there are (Table 6): `all` of them (c), only those `across` stages, at
+            the end of each (b), or only the `final` one (a).
+        starts_with_all: Whether all four branches begin at stage 2 rather than one more each stage (section
+            4.4, "Resolution maintenance"). Stage 1, which makes what they begin from, stays as it is.
+        modules: Exchange blocks in stages 2, 3 and 4.
+        blocks: Residual units in each branch of an exchange block.
+        stem_channels: Channels of the stem and inside the bottlenecks of stage 1.
+        bottlenecks: Residual units of stage 1.
+    """
+
+    width: int
+    exchange: Literal["all", "across", "final"] = "all"
+    starts_with_all: bool = False
+    modules: tuple[int, int, int] = (1, 4, 3)
+    blocks: int = 4
+    stem_channels: int = 64
+    bottlenecks: int = 4
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each branch, finest first."""
+        return tuple(self.width << i for i in range(NUM_BRANCHES))
+
+    @property
+    def branches(self) -> tuple[int, int, int]:
+        """Number of branches in stages 2, 3 and 4."""
+        return (4, 4, 4) if self.starts_with_all else (2, 3, 4)
+
+
+HRNET_W18 = HRNetConfig(width=18)
+
+HRNET_W24 = HRNetConfig(width=24)
+
+HRNET_W32 = HRNetConfig(width=32)
+
+HRNET_W48 = HRNetConfig(width=48)
+
+HRNET_W32_FINAL_EXCHANGE = HRNetConfig(width=32, exchange="final")
+"""Table 6 (a): one fusion."""
+
+HRNET_W32_ACROSS_EXCHANGE = HRNetConfig(width=32, exchange="across")
+"""Table 6 (b): three fusions."""
+
+HRNET_W24_FROM_START = HRNetConfig(width=24, starts_with_all=True)
+"""Section 4.4, "Resolution maintenance". The paper gives no width, only that it costs about what W32 does; 24
+has 34.3 M parameters and 6.3 GFLOPs, W32 28.5 M and 7.1."""
+
+
+@dataclass(frozen=True)
+class ResNetConfig:
+    """One depth of ResNet.
+
+    Attributes:
+        depths: Bottlenecks in each of the four stages.
+        width: Channels of the stem; stage i has `width * 2 ** i * 4` at its end.
+    """
+
+    depths: tuple[int, int, int, int]
+    width: int = 64
+
+
+RESNET_50 = ResNetConfig(depths=(3, 4, 6, 3))
+
+RESNET_101 = ResNetConfig(depths=(3, 4, 23, 3))
+
+RESNET_152 = ResNetConfig(depths=(3, 8, 36, 3))
+
+
+RESNETS = ("resnet18", "resnet50", "resnet101", "resnext101_32x8d")
+"""Bodies with a pyramid, by torchvision's names."""
+
+SCALES = {
+    "all": ("layer1", "layer2", "layer3", "layer4"),
+    "multi": ("layer2", "layer3", "layer4"),
+    "single": ("layer4",),
+}
+"""The stages that the pyramid stands on: conv2 to conv5, as published; conv3 to conv5; conv5 alone."""
+
+
+STAGE_STRIDES = {"layer1": 4, "layer2": 8, "layer3": 16, "layer4": 32}
+"""Input pixels per cell of a ResNet's stages."""
+
+
+@dataclass(frozen=True)
+class ResNetFPNConfig:
+    """One ResNet with a pyramid.
+
+    Attributes:
+        name: One of `RESNETS`.
+        scales: One of `SCALES`.
+        channels: Of the pyramid.
+        norm_epsilon: Of the frozen batch norms; 0 in torchvision's published detectors, version 1.
+    """
+
+    name: str = "resnet50"
+    scales: Literal["all", "multi", "single"] = "all"
+    channels: int = 256
+    norm_epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.name not in RESNETS:
+            raise ValueError(f"body '{self.name}': known: {', '.join(RESNETS)}")
+        if self.scales not in SCALES:
+            raise ValueError(f"scales '{self.scales}': known: {', '.join(SCALES)}")
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Input pixels per cell of the pyramid's maps, of which the last is `pool`."""
+        strides = tuple(STAGE_STRIDES[stage] for stage in SCALES[self.scales])
+        return (*strides, strides[-1] * 2)
+
+    @property
+    def map_names(self) -> tuple[str, ...]:
+        """The maps that regions are cut from, finest first: all but `pool`."""
+        return tuple(str(i) for i in range(len(SCALES[self.scales])))
+
+
+MULTI_SCALE = ResNetFPNConfig(scales="multi")
+"""The multi-scale pyramid of the multitask paper: conv3 to conv5."""
+
+SINGLE_SCALE = ResNetFPNConfig(scales="single")
+"""The single-scale one: conv5."""
+
+
+TABLE_2_BODIES = {
+    "EfficientNet-B3": "efficientnet_b3",
+    "EfficientNet-EdgeTPU-L": "efficientnet_el",
+    "MixNet-XL": "mixnet_xl",
+    "EfficientNet-B2": "efficientnet_b2",
+    "MixNet-L": "mixnet_l",
+    "EfficientNet-EdgeTPU-M": "efficientnet_em",
+    "EfficientNet-B1": "efficientnet_b1",
+    "CondConv-EfficientNet-B0": "tf_efficientnet_cc_b0_8e",
+    "EfficientNet-EdgeTPU-S": "efficientnet_es",
+    "MixNet-M": "mixnet_m",
+    "EfficientNet-B0": "efficientnet_b0",
+    "MixNet-S": "mixnet_s",
+    "MobileNetV3-Large-1.0": "tf_mobilenetv3_large_100",
+    "MnasNet-A1": "semnasnet_100",
+    "FBNet-C": "fbnetc_100",
+    "MnasNet-B1": "mnasnet_100",
+    "Single-Path": "spnasnet_100",
+    "MobileNetV3-Large-0.75": "tf_mobilenetv3_large_075",
+    "MobileNetV3-Large-1.0 (minimal)": "tf_mobilenetv3_large_minimal_100",
+    "MobileNetV3-Small-1.0": "tf_mobilenetv3_small_100",
+    "MobileNetV3-Small-0.75": "tf_mobilenetv3_small_075",
+    "MobileNetV3-Small-1.0 (minimal)": "tf_mobilenetv3_small_minimal_100",
+}
+"""The mobile bodies of Table 2, as the paper calls them, and timm's names."""
+
+MOBILE_BODIES = frozenset(TABLE_2_BODIES.values()) | {"tf_efficientnet_lite0"}
+"""timm's names of the bodies that there are."""
+
+
+@dataclass(frozen=True)
+class MobileConfig:
+    """One mobile body.
+
+    Attributes:
+        name: timm's name, one of `MOBILE_BODIES`.
+        features: Where the maps are taken: behind the last block of each resolution (`bottleneck`), or in that
+            block, before its linear 1x1 convolution (`expansion`), where there are more channels.
+    """
+
+    name: str
+    features: Literal["bottleneck", "expansion"] = "bottleneck"
+
+    def __post_init__(self) -> None:
+        if self.name not in MOBILE_BODIES:
+            raise ValueError(f"mobile body '{self.name}': known: {', '.join(sorted(MOBILE_BODIES))}")
+        if self.features not in ("bottleneck", "expansion"):
+            raise ValueError(f"features '{self.features}': known: bottleneck, expansion")
+
+
+EFFICIENTNET_LITE0 = MobileConfig("tf_efficientnet_lite0")
+
+SINGLE_PATH = MobileConfig("spnasnet_100")
+"""The body of Mobile Parsing R-CNN (A)."""
+
+SINGLE_PATH_EXPANDED = MobileConfig("spnasnet_100", features="expansion")
+"""The body of Mobile Parsing R-CNN (B)."""
+
+
+@dataclass(frozen=True)
+class MoveNetConfig:
+    """One variant of MoveNet.
+
+    Attributes:
+        width: Width multiplier of MobileNetV2.
+        num_keypoints: K.
+        has_boxes: Whether there are box heads, for several people.
+    """
+
+    width: float
+    num_keypoints: int
+    has_boxes: bool
+
+
+MOVENET_THUNDER = MoveNetConfig(width=1.75, num_keypoints=17, has_boxes=False)
+
+MOVENET_MULTIPOSE = MoveNetConfig(width=1.5, num_keypoints=17, has_boxes=True)
