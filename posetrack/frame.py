@@ -4,6 +4,12 @@ Coordinates
     Continuous pixels of the original image, x to the right and y down. (0, 0) is the top-left
     corner of the top-left pixel, whose centre is (0.5, 0.5); an image W pixels wide ends at x = W.
     Scaling an image by s scales every coordinate by s, with no half-pixel terms.
+Pixel indices
+    OpenCV's, and the keypoints of COCO, PoseTrack and OpenPose: (0, 0) is the centre of the top-left
+    pixel, so that an index is a continuous coordinate less 0.5. MATLAB's, and so MPII's, begin at (1, 1).
+    `to_pixel_indices` and its like below are the only places that convert. Boxes, masks and polygons are
+    continuous in every format, `poses.jsonl` and CSV are throughout. detectron2 reads COCO alike:
+    https://detectron2.readthedocs.io/en/latest/modules/data_transforms.html, "Coordinates".
 Boxes
     `xyxy` = left, top, right, bottom. A name says when it is another order (`xywh`).
 Scores
@@ -14,8 +20,9 @@ Columns
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +31,13 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 ImageArray = npt.NDArray[np.uint8]
+Points = TypeVar("Points", npt.NDArray[np.float32], npt.NDArray[np.float64])
 
 UNTRACKED = -1
 """The track id of a person whom no tracker has seen yet."""
 
 _KEYPOINT_SCORE_FLOOR = 0.2
+_CENTRE_OF_FIRST_PIXEL = np.float32(0.5)
 
 # Column -> (dtype, shape behind N); a letter must be the same size wherever it stands.
 _COLUMNS: dict[str, tuple[type, tuple[str | int, ...]]] = {
@@ -40,6 +49,9 @@ _COLUMNS: dict[str, tuple[type, tuple[str | int, ...]]] = {
     "track_ids": (np.int64, ()),
     "masks": (np.bool_, ("H", "W")),
 }
+# What a column has in the rows of people for whom it was not computed; 0 and False where nothing is said here.
+_BLANKS = {"track_ids": UNTRACKED}
+_BLANK_DENSE = np.zeros((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +126,49 @@ class Instances:
         }
         return Instances(**selected)
 
+    @classmethod
+    def empty(cls, num_keypoints: int | None = None) -> Instances:
+        """Nobody: no rows of boxes and box scores, nor of keypoints where there is a K.
+
+        Args:
+            num_keypoints: K; None where no poses are estimated.
+        """
+        boxes = cls(boxes_xyxy=np.zeros((0, 4), np.float32), box_scores=np.zeros(0, np.float32))
+        if num_keypoints is None:
+            return boxes
+        K = num_keypoints
+        return boxes.with_columns(
+            keypoints_xy=np.zeros((0, K, 2), np.float32), keypoint_scores=np.zeros((0, K), np.float32)
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Instances]) -> Instances:
+        """Put the people of several parts behind one another.
+
+        The result has every column that one of the parts has. People of a part without it get blank rows:
+        boxes, keypoints and scores are 0, masks False, `dense` arrays empty (0, 0, 3), track ids `UNTRACKED`.
+        Only `smoothed_xy` is not blank where there are keypoints: it repeats them, since `drawn_xy` shows it.
+
+        Args:
+            parts: Any number of people each; none at all gives `Instances()`.
+
+        Raises:
+            ValueError: The parts have different numbers of keypoints, or masks of different sizes.
+        """
+        names = [
+            field.name for field in fields(cls) if any(getattr(part, field.name) is not None for part in parts)
+        ]
+        return cls(**{name: _join_column(name, parts) for name in names})
+
+    def with_columns(self, **columns: Any) -> Instances:
+        """The same people with these columns in place of their own, and the others as they are.
+
+        Raises:
+            TypeError: There is no such column.
+            ValueError: A column does not fit the others.
+        """
+        return replace(self, **columns)
+
     def _columns(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
@@ -160,6 +215,63 @@ class Frame:
     def size_wh(self) -> tuple[int, int]:
         """Width and height of the image in pixels."""
         return self.image.shape[1], self.image.shape[0]
+
+
+def to_pixel_indices(points_xy: Points) -> Points:
+    """Convert continuous pixels to indices of pixels, which count from the centre of the first one.
+
+    Args:
+        points_xy: (..., 2), or boxes (..., 4).
+
+    Returns:
+        The same shape and type, less 0.5.
+    """
+    return points_xy - _CENTRE_OF_FIRST_PIXEL
+
+
+def from_pixel_indices(indices_xy: Points) -> Points:
+    """Convert indices of pixels to continuous pixels; the inverse of `to_pixel_indices`."""
+    return indices_xy + _CENTRE_OF_FIRST_PIXEL
+
+
+def to_matlab_indices(indices_xy: Points) -> Points:
+    """Convert indices of pixels, which count from 0, to those of MATLAB and MPII, which count from 1."""
+    return indices_xy + 1
+
+
+def to_xywh(boxes_xyxy: Points) -> Points:
+    """Convert boxes (..., 4) from left, top, right, bottom to left, top, width, height."""
+    return np.concatenate([boxes_xyxy[..., :2], boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]], axis=-1)
+
+
+def from_xywh(boxes_xywh: Points) -> Points:
+    """Convert boxes (..., 4) from left, top, width, height to left, top, right, bottom."""
+    return np.concatenate([boxes_xywh[..., :2], boxes_xywh[..., :2] + boxes_xywh[..., 2:]], axis=-1)
+
+
+def _join_column(name: str, parts: Sequence[Instances]) -> Any:
+    """One column of all parts, blank where a part lacks it; at least one part has it."""
+    columns = [getattr(part, name) for part in parts]
+    if name == "dense":
+        return tuple(
+            row
+            for part, column in zip(parts, columns, strict=True)
+            for row in ([_BLANK_DENSE] * len(part) if column is None else column)
+        )
+    dtype, _ = _COLUMNS[name]
+    shapes = {column.shape[1:] for column in columns if column is not None}
+    if len(shapes) > 1:
+        found = " and ".join(_show(("N", *shape)) for shape in sorted(shapes))
+        raise ValueError(f"Instances.{name}: parts of different shapes cannot be concatenated: {found}")
+    (shape,) = shapes
+    if name == "smoothed_xy":
+        columns = [part.drawn_xy for part in parts]
+    return np.concatenate(
+        [
+            np.full((len(part), *shape), _BLANKS.get(name, 0), dtype) if column is None else column
+            for part, column in zip(parts, columns, strict=True)
+        ]
+    )
 
 
 def _show(shape: tuple[str | int, ...]) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from posetrack.frame import Frame, ImageArray, Instances
 from posetrack.pipeline import FrameProcessor
 
@@ -46,7 +44,4 @@ def _detect_frames(detector: Detector, frames: list[Frame], wanted: list[bool]) 
     images = [frame.image for frame, is_wanted in zip(frames, wanted, strict=True) if is_wanted]
     people = iter(detector(images) if images else ())
     for frame, is_wanted in zip(frames, wanted, strict=True):
-        yield replace(frame, instances=next(people) if is_wanted else _NOBODY)
-
-
-_NOBODY = Instances(boxes_xyxy=np.zeros((0, 4), np.float32), box_scores=np.zeros(0, np.float32))
+        yield replace(frame, instances=next(people) if is_wanted else Instances.empty())
