@@ -154,7 +154,7 @@ class BottomUpRecipe:
     target: TargetRecipe
     augment: ImageAugmentConfig
     loss: SwahrLossConfig
-    evaluate: EvaluationRecipe
+    evaluation: EvaluationRecipe
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     loop: LoopConfig

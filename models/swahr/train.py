@@ -118,7 +118,7 @@ def find_people(
     network: nn.Module,
     image_paths: Sequence[Path],
     *,
-    evaluate: EvaluationRecipe,
+    evaluation: EvaluationRecipe,
     flip_index: tuple[int, ...],
     keypoint_order: tuple[int, ...],
     num_workers: int = 0,
@@ -129,30 +129,30 @@ def find_people(
     Args:
         network: In evaluation mode.
         image_paths: The images.
-        evaluate: How.
+        evaluation: How.
         flip_index: K positions, each keypoint's mirror image.
         keypoint_order: All K keypoints, in the order in which people grow.
         num_workers: Processes that read images.
         precision: `f32`, or `bf16` for autocast.
     """
     device, K = next(network.parameters()).device, len(flip_index)
-    look = _make_look(network, K, evaluate.stages, precision)
-    decode = DecodeConfig(min_score=evaluate.min_peak)
+    look = _make_look(network, K, evaluation.stages, precision)
+    decode = DecodeConfig(min_score=evaluation.min_peak)
     index = [np.zeros(0, np.int64)]
     points: list[FloatArray] = [np.zeros((0, K, 2), np.float32)]
     scores: list[FloatArray] = [np.zeros((0, K), np.float32)]
     totals: list[FloatArray] = [np.zeros(0, np.float32)]
-    views = _Views(image_paths, evaluate)
+    views = _Views(image_paths, evaluation)
     for i, view in enumerate(read_in_order(views, len(views), batch_size=1, num_workers=num_workers)):
         image_wh = int(view["image_wh"][0, 0]), int(view["image_wh"][0, 1])
-        base_wh = compute_view_size(image_wh, evaluate.shorter_side_px, 1.0, min(evaluate.scales))
+        base_wh = compute_view_size(image_wh, evaluation.shorter_side_px, 1.0, min(evaluation.scales))
         maps = predict_maps(
             look,
             [_to_input(view.to(device)) for view in view["views"]],
-            evaluate.scales,
+            evaluation.scales,
             num_keypoints=K,
-            flip_index=flip_index if evaluate.is_flip_tested else None,
-            projected_wh=base_wh if evaluate.is_projected else None,
+            flip_index=flip_index if evaluation.is_flip_tested else None,
+            projected_wh=base_wh if evaluation.is_projected else None,
         )
         (found,) = decode_people(maps.heatmaps, maps.tags, keypoint_order, decode)
         map_wh = (maps.heatmaps.shape[3], maps.heatmaps.shape[2])
@@ -209,9 +209,9 @@ def _make_look(
 class _Views(Dataset[dict[str, Any]]):
     """Images at the sizes at which the network looks at them."""
 
-    def __init__(self, image_paths: Sequence[Path], evaluate: EvaluationRecipe) -> None:
+    def __init__(self, image_paths: Sequence[Path], evaluation: EvaluationRecipe) -> None:
         self._image_paths = image_paths
-        self._evaluate = evaluate
+        self._evaluation = evaluation
 
     def __len__(self) -> int:
         return len(self._image_paths)
@@ -219,7 +219,7 @@ class _Views(Dataset[dict[str, Any]]):
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
         image = read_image(self._image_paths[key[1]])
         image_wh = (image.shape[1], image.shape[0])
-        views = plan_views(image_wh, self._evaluate.shorter_side_px, self._evaluate.scales)
+        views = plan_views(image_wh, self._evaluation.shorter_side_px, self._evaluation.scales)
         return {
             "image_wh": np.array(image_wh),
             "views": [crop_image(image, view.matrix, view.size_wh) for view in views],

@@ -93,7 +93,7 @@ def make_evaluation(
         found = find_people(
             network,
             truth.image_paths,
-            evaluate=recipe.evaluate,
+            evaluation=recipe.evaluation,
             flip_index=skeleton.flip_index,
             keypoint_order=skeleton.grouping_order,
             num_workers=num_workers,

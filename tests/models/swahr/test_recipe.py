@@ -82,9 +82,9 @@ def test_the_papers_recipes_are_its_training(recipes):
         assert (recipe.schedule.name, recipe.loop.epochs) == ("linear", 300)
         augment = recipe.augment
         assert (augment.rotation_deg, augment.scale_range, augment.shift) == (30.0, (0.75, 1.25), 40.0)
-        assert recipe.evaluate.is_flip_tested
-        assert recipe.evaluate.scales == ((1.5, 1.0, 0.5) if "multi-scale" in name else (1.0,))
-        assert recipe.target.size_px == recipe.evaluate.shorter_side_px == (640 if "w48" in name else 512)
+        assert recipe.evaluation.is_flip_tested
+        assert recipe.evaluation.scales == ((1.5, 1.0, 0.5) if "multi-scale" in name else (1.0,))
+        assert recipe.target.size_px == recipe.evaluation.shorter_side_px == (640 if "w48" in name else 512)
         assert recipe.target.unknown_keypoints == "background"
 
 
@@ -98,7 +98,7 @@ def test_rows_of_the_tables(recipes, name):
     expected = {"is_sigma_scaled": False, "sigma_cells": 2.0, "stages": "both"} | more
     target = recipe.target
     found = {"is_sigma_scaled": target.is_sigma_scaled, "sigma_cells": target.sigma_cells}
-    assert {**found, "stages": recipe.evaluate.stages} == expected
+    assert {**found, "stages": recipe.evaluation.stages} == expected
     dilations = next((part for part in ("1122", "2222") if part in name), "1111")
     assert NETWORKS[recipe.network.name].dilations == tuple(map(int, dilations))
 
@@ -108,7 +108,7 @@ def test_the_four_short_runs_differ_in_the_loss_alone(recipes):
     assert sorted(names) == [f"ablation-movenet-192-{word}" for word in ("both", "fixed", "sahr", "wahr")]
     losses = [(recipes[name].loss.adaptive_scale, recipes[name].loss.adaptive_weight) for name in sorted(names)]
     assert losses == [(True, True), (False, False), (True, False), (False, True)]
-    parts = ("data", "target", "augment", "evaluate", "optimizer", "schedule", "loop")
+    parts = ("data", "target", "augment", "evaluation", "optimizer", "schedule", "loop")
     assert len({tuple(getattr(recipes[name], part) for part in parts) for name in names}) == 1
 
 
@@ -130,12 +130,12 @@ def read(tmp_path, network="swahr-w18", scale="true", more="", start=""):
         ({"network": "higher-hrnet-w18"}, r"r\.toml: loss\.adaptive_scale: higher-hrnet-w18 has no scale maps"),
         ({"scale": "false"}, r"loss\.adaptive_scale: without it, nothing teaches the scale maps of swahr-w18"),
         ({"more": "gama = 1.0"}, r"r\.toml: loss: unknown key 'gama'; did you mean 'gamma'\?"),
-        ({"more": "[juge]"}, r"unknown table 'juge'; did you mean 'evaluate'\?"),
+        ({"more": "[evalution]"}, r"unknown table 'evalution'; did you mean 'evaluation'\?"),
         ({"more": "[target]\nsize_px = 500"}, r"target\.size_px: expected a multiple of 32, got 500"),
         ({"more": '[target]\nunknown_keypoints = "mask"'}, r"target\.unknown_keypoints: unknown 'mask'"),
-        ({"more": "[evaluation]\nscales = [0.5, 1.0]"}, r"evaluate\.scales: expected falling numbers"),
-        ({"more": "[evaluation]\nscales = [1.0, -1.0]"}, r"evaluate\.scales: expected numbers above 0"),
-        ({"more": '[evaluation]\nstages = "quarter"'}, r"evaluate\.stages: unknown 'quarter'"),
+        ({"more": "[evaluation]\nscales = [0.5, 1.0]"}, r"evaluation\.scales: expected falling numbers"),
+        ({"more": "[evaluation]\nscales = [1.0, -1.0]"}, r"evaluation\.scales: expected numbers above 0"),
+        ({"more": '[evaluation]\nstages = "quarter"'}, r"evaluation\.stages: unknown 'quarter'"),
         ({"start": 'body = "a"\nweights = "b"'}, r"network\.weights: stands beside body"),
         ({"start": "frozen_stages = 2"}, r"network\.frozen_stages: swahr-w18 learns as a whole"),
         ({"start": "frozen_stages = 19", "network": "swahr-movenet"}, r"network\.frozen_stages: expected .*18"),
@@ -150,7 +150,7 @@ def test_mistakes_are_named(tmp_path, options, message):
 def test_a_short_recipe_has_the_papers_defaults(tmp_path):
     recipe = read(tmp_path)
     assert isinstance(recipe, BottomUpRecipe)
-    assert recipe.evaluate == EvaluationRecipe()
+    assert recipe.evaluation == EvaluationRecipe()
     assert recipe.network == NetworkRecipe("swahr-w18")
     with pytest.raises(ValueError, match="sigma_cells: is_sigma_scaled goes by 2"):
         TargetRecipe(sigma_cells=3.0, is_sigma_scaled=True)

@@ -202,22 +202,22 @@ def test_another_body_is_refused(tmp_path):
         load_body(HigherHRNet(TINY, K), tmp_path / "b.safetensors")
 
 
-JUDGE = EvaluationRecipe(shorter_side_px=256)
+EVALUATION = EvaluationRecipe(shorter_side_px=256)
 
 
 @pytest.mark.parametrize(
-    "evaluate",
+    "evaluation",
     [
-        JUDGE,
-        replace(JUDGE, is_flip_tested=False, is_projected=False),
-        replace(JUDGE, scales=(1.5, 1.0, 0.5)),
+        EVALUATION,
+        replace(EVALUATION, is_flip_tested=False, is_projected=False),
+        replace(EVALUATION, scales=(1.5, 1.0, 0.5)),
     ],
 )
-def test_people_are_found_where_they_are(samples, evaluate):
+def test_people_are_found_where_they_are(samples, evaluation):
     found = find_people(
         Seer(SIDES),
         samples.people.image_paths,
-        evaluate=evaluate,
+        evaluation=evaluation,
         flip_index=FLIP_INDEX,
         keypoint_order=(0, 1, 2),
     )
@@ -243,7 +243,9 @@ def test_half_alone_leaves_the_coarser_heatmaps_out(samples):
 
     options = {"flip_index": FLIP_INDEX, "keypoint_order": (0, 1, 2)}
     both, half = (
-        find_people(Blind(SIDES), samples.people.image_paths, evaluate=replace(JUDGE, stages=stages), **options)
+        find_people(
+            Blind(SIDES), samples.people.image_paths, evaluation=replace(EVALUATION, stages=stages), **options
+        )
         for stages in ("both", "half")
     )
     np.testing.assert_allclose(half.scores, 2 * both.scores, rtol=1e-5)
@@ -253,7 +255,11 @@ def test_half_alone_leaves_the_coarser_heatmaps_out(samples):
 def test_nobody_is_no_results(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 60, 3), np.uint8))
     found = find_people(
-        Seer(SIDES), [tmp_path / "a.png"], evaluate=JUDGE, flip_index=FLIP_INDEX, keypoint_order=(0, 1, 2)
+        Seer(SIDES),
+        [tmp_path / "a.png"],
+        evaluation=EVALUATION,
+        flip_index=FLIP_INDEX,
+        keypoint_order=(0, 1, 2),
     )
     assert found.keypoints_xy.shape == (0, K, 2)
     assert encode_results(found, np.array([5])) == []
