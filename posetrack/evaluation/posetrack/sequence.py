@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from shapely import Polygon, contains_xy
 
 from posetrack.annotations.fields import show_name
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, DoubleArray
 from posetrack.errors import ResultsError
+from posetrack.evaluation.posetrack.regions import find_strictly_inside
 from posetrack.frame import BoolArray, IntArray
 
 MATCH_DISTANCE = 0.5
@@ -165,7 +165,8 @@ def pair_sequence(
             f"has {len(truth.frames)}; predict every frame of the sequence, be it empty"
         )
     counted = np.unique(truth.people.frame_index)
-    regions = _make_regions(truth.frames, truth_file or truth.name)
+    _check_regions(truth.frames, truth_file or truth.name)
+    regions = [frame.ignore_regions for frame in truth.frames]
     truth_poses, truth_is_tracked = _clean(truth, regions, counted, corrected=corrected)
     predicted_poses, is_tracked = _clean(predictions, regions, counted, corrected=corrected)
     _check_head_sizes(truth, counted, truth_poses, predicted_poses, truth_file or truth.name)
@@ -174,8 +175,7 @@ def pair_sequence(
     )
 
 
-def _make_regions(frames: tuple[AnnotatedFrame, ...], where: str) -> list[list[Polygon]]:
-    """The ignore regions of each frame as polygons."""
+def _check_regions(frames: tuple[AnnotatedFrame, ...], where: str) -> None:
     for index, frame in enumerate(frames):
         for number, corners in enumerate(frame.ignore_regions):
             if 0 < len(corners) < 3:
@@ -183,11 +183,10 @@ def _make_regions(frames: tuple[AnnotatedFrame, ...], where: str) -> list[list[P
                     f"{where}: frame {index}: ignore_regions[{number}]: {len(corners)} corners; a region has "
                     "3 or more"
                 )
-    return [[Polygon(corners) for corners in frame.ignore_regions] for frame in frames]
 
 
 def _clean(
-    video: AnnotatedVideo, regions: list[list[Polygon]], counted: IntArray, *, corrected: bool
+    video: AnnotatedVideo, regions: list[tuple[DoubleArray, ...]], counted: IntArray, *, corrected: bool
 ) -> tuple[Poses, bool]:
     """The poses of one side that count, and whether they have track ids."""
     people = video.people
@@ -219,14 +218,14 @@ def _clean(
     return poses, bool(people.has_track_id[rows].all())
 
 
-def _find_ignored(regions: list[list[Polygon]], frame_index: IntArray, xy: DoubleArray) -> BoolArray:
+def _find_ignored(regions: list[tuple[DoubleArray, ...]], frame_index: IntArray, xy: DoubleArray) -> BoolArray:
     """Which keypoints lie strictly inside an ignore region of their frame, (N, K)."""
     ignored = np.zeros(xy.shape[:2], bool)
     for index, polygons in enumerate(regions):
         if polygons:
             rows = np.flatnonzero(frame_index == index)
             for polygon in polygons:
-                ignored[rows] |= contains_xy(polygon, xy[rows, :, 0], xy[rows, :, 1])
+                ignored[rows] |= find_strictly_inside(polygon, xy[rows])
     return ignored
 
 
