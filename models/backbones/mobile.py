@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812, the name that torch's own documen
 from torch import Tensor, nn
 
 from models.backbones.variants import MobileConfig
+from models.extras import MissingPackageError
 
 MOBILE_STRIDES = (4, 8, 16, 32)
 """Input pixels per cell of a body's maps, finest first."""
@@ -34,6 +35,9 @@ class MobileBody(nn.Module):
 
     Attributes:
         channels: Of each map, finest first.
+
+    Raises:
+        MissingPackageError: timm is not installed.
     """
 
     def __init__(self, config: MobileConfig) -> None:
@@ -93,8 +97,11 @@ class _CentredConv2d(nn.Conv2d):
 
 
 def _create_model(name: str, **settings: Any) -> Any:
-    """Make a body of timm, which takes long to import; other bodies do not need it."""
-    import timm
+    """Make a body of timm, an optional package that takes long to import."""
+    try:
+        import timm
+    except ImportError as error:
+        raise MissingPackageError(f"mobile backbone {name}", "timm", "mobile") from error
 
     return timm.create_model(name, pretrained=False, features_only=True, out_indices=(1, 2, 3, 4), **settings)
 

@@ -20,7 +20,6 @@ from posetrack.errors import PoseTrackError
 _PACKAGES = (
     "torch",
     "torchvision",
-    "timm",
     "openvino",
     "numpy",
     "scipy",
@@ -28,12 +27,18 @@ _PACKAGES = (
     "av",
     "safetensors",
     "pycocotools",
-    "shapely",
-    "matplotlib",
     "aiohttp",
     "rich",
     "typer",
 )
+"""Every package that PoseTrack requires."""
+
+_EXTRAS = {
+    "onnx": ("onnxruntime", "onnx", "onnxscript"),
+    "plots": ("matplotlib",),
+    "mobile": ("timm",),
+}
+"""The packages of each extra."""
 
 Check = tuple[str, bool | None, str]
 """What was looked at, whether it is well (None: not here, needed by few), and what was found or what to do."""
@@ -63,7 +68,7 @@ def _check_all() -> Iterator[Check]:
             yield name, True, version(name)
         except PackageNotFoundError:
             yield name, False, f"pip install {name}"
-    yield _check_onnx()
+    yield from _check_extras()
     yield _check_torch()
     yield _check_engine()
     yield from _check_codecs()
@@ -81,11 +86,13 @@ def _check_torch() -> Check:
     return "device", True, ", ".join(f"cuda:{i} {name}" for i, name in enumerate(names))
 
 
-def _check_onnx() -> Check:
-    try:
-        return "onnxruntime (extra)", True, f"{version('onnxruntime')}; onnx {version('onnx')}"
-    except PackageNotFoundError:
-        return "onnxruntime (extra)", True, "not installed; pip install 'posetrack[onnx]' brings it"
+def _check_extras() -> Iterator[Check]:
+    for extra, packages in _EXTRAS.items():
+        for name in packages:
+            try:
+                yield f"{name} (extra)", True, version(name)
+            except PackageNotFoundError:
+                yield f"{name} (extra)", True, f"not installed; pip install 'posetrack[{extra}]' brings it"
 
 
 def _check_engine() -> Check:

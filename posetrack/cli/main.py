@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import posetrack
+from models.extras import MissingPackageError
 from posetrack.cli.bench import bench_command
 from posetrack.cli.convert import convert_command
 from posetrack.cli.doctor import doctor_command
@@ -61,7 +62,7 @@ def main() -> None:
     """
     try:
         app()
-    except PoseTrackError as error:
+    except (PoseTrackError, MissingPackageError) as error:
         print(f"posetrack: {error}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:

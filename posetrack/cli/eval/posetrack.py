@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from models.extras import MissingPackageError
 from posetrack.cli.eval.metrics import write_metrics
 from posetrack.evaluation.posetrack.evaluate import (
     PoseTrackEvaluation,
@@ -37,7 +38,10 @@ def posetrack_command(
         bool, typer.Option("--corrected", help="Repair the reference tool's quirks (docs/evaluation.md).")
     ] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX rows after the tables.")] = False,
-    plots: Annotated[Path | None, typer.Option(help="Draw curves, bars and id timelines here.")] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(help="Draw curves, bars and id timelines here; needs pip install 'posetrack[plots]'."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes.", show_default="one a core where it pays")
     ] = None,
@@ -46,6 +50,8 @@ def posetrack_command(
 
     The numbers are those of the reference tool, poseval.
     """
+    if plots is not None:
+        _check_matplotlib()
     workers = workers or choose_num_workers(truth_dir, predictions_dir)
     if corrected:
         reference, shown = evaluate_posetrack_twice(truth_dir, predictions_dir, num_workers=workers)
@@ -65,6 +71,14 @@ def posetrack_command(
 
         for path in draw_plots(shown, plots, corrected=corrected):
             print(path)
+
+
+def _check_matplotlib() -> None:
+    """Raise the error of a missing package before the evaluation, not after it."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError("--plots", "matplotlib", "plots") from error
 
 
 def describe(evaluation: PoseTrackEvaluation) -> dict[str, object]:

@@ -1,9 +1,9 @@
 """Point-in-polygon test for the ignore regions of the ground truth.
 
 Source: Hormann and Agathos, "The point in polygon problem for arbitrary polygons", Computational Geometry 20
-(2001): the even-odd rule by counting the edges that a ray to the right crosses. The filter of the orientation
-test is Shewchuk's, "Adaptive precision floating-point arithmetic and fast robust geometric predicates", Discrete
-& Computational Geometry 18 (1997).
+(2001): the even-odd rule by counting the edges that a ray to the right crosses. Shewchuk, "Adaptive precision
+floating-point arithmetic and fast robust geometric predicates", Discrete & Computational Geometry 18 (1997): a
+bound on the rounding error of a determinant.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _ERROR_BOUND = 3.3306690738754716e-16
 def find_strictly_inside(polygon_xy: DoubleArray, points_xy: DoubleArray) -> BoolArray:
     """Find the points that lie strictly inside a polygon, by the even-odd rule.
 
-    Exact: a point on an edge or a corner is outside, whatever the rounding. On valid polygons this is `contains`
-    of GEOS, which the reference tool calls through Shapely.
+    Exact: a point on an edge or a corner is outside, whatever the rounding. On valid polygons this is
+    `contains` of GEOS, which the reference tool calls through Shapely.
 
-    Differs from GEOS on invalid polygons: one that doubles back over the edges of its bounding box has no inside
-    here, and GEOS takes it for the box; where edges cross, GEOS may decide otherwise on points within rounding of
-    an edge.
+    Differs from GEOS on invalid polygons: one that doubles back over the edges of its bounding box has no
+    inside here, and GEOS takes it for the box; where edges cross, GEOS may decide otherwise on points within
+    rounding of an edge.
 
     Args:
         polygon_xy: (C, 2) corners in order; the last one may repeat the first. No corners: nothing is inside.

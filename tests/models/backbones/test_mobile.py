@@ -1,4 +1,5 @@
 import copy
+import sys
 
 import pytest
 import timm
@@ -9,6 +10,7 @@ from torch import nn
 
 from models.backbones.mobile import MOBILE_STRIDES, MobileBody, load_lite0_weights
 from models.backbones.variants import EFFICIENTNET_LITE0, MOBILE_BODIES, TABLE_2_BODIES, MobileConfig
+from models.extras import MissingPackageError
 
 SMALL = "tf_mobilenetv3_small_minimal_100"
 
@@ -20,6 +22,15 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def test_without_timm_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(MissingPackageError) as caught:
+        MobileBody(MobileConfig(SMALL))
+    assert str(caught.value) == (
+        f"mobile backbone {SMALL}: needs timm, which is not installed; pip install 'posetrack[mobile]'"
+    )
 
 
 @pytest.mark.parametrize("features", ["bottleneck", "expansion"])

@@ -79,7 +79,7 @@ def knowing(monkeypatch, data):
 
 
 def evaluate(data, *options):
-    base = ["eval", "images", "--gt", str(data / "gt.json"), "--images", str(data)]
+    base = ["eval", "pictures", "--gt", str(data / "gt.json"), "--images", str(data)]
     result = CliRunner().invoke(app, [*base, "--out", str(data / "numbers.json"), *options])
     if isinstance(result.exception, PoseTrackError):
         raise result.exception

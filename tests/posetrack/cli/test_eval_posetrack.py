@@ -123,6 +123,19 @@ def test_per_sequence_latex_and_plots(tmp_path, capsys):
         assert str(path) in printed.replace("\n", "")
 
 
+def test_plots_without_matplotlib_are_refused_at_once(tmp_path, capsys, monkeypatch):
+    gt, pred = write_perfect(tmp_path)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert run_cli("--gt", gt, "--pred", pred) == 0
+    capsys.readouterr()
+    assert run_cli("--gt", gt, "--pred", pred, "--plots", tmp_path / "plots") == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        "posetrack: --plots: needs matplotlib, which is not installed; pip install 'posetrack[plots]'\n"
+    )
+
+
 def test_undefined_is_null(tmp_path):
     """No track ids: no MOT and no HOTA, and no NaN in the file."""
     frames = [make_frame(make_person(None, {0: (100, 100)}))] * 2
