@@ -1,6 +1,7 @@
-"""Imports run one way: posetrack -> models, posetrack -> trackers, and model families stay apart."""
+"""Imports run one way: from posetrack to models and trackers, downwards inside each, never between families."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,53 @@ FORBIDDEN = {
     "trackers": {"posetrack", "models", "torch", "torchvision", "av", "typer", "rich"},
     "posetrack": {"tests", "scripts"},
 }
-SHARED_MODEL_FOLDERS = {"backbones", "data", "training", "engines", "weights"}
+LAYERS = {
+    "posetrack": (
+        ("errors", "frame", "skeleton"),
+        ("compute", "pipeline", "render", "runtime", "video"),
+        ("images",),
+        ("annotations", "predictors", "results", "weights"),
+        ("processors",),
+        ("evaluation",),
+        ("training",),
+        ("families",),
+        ("recipe",),
+        ("build", "weights.describe", "weights.needs"),
+        ("benchmark", "live", "run"),
+        ("", "api"),
+        ("cli",),
+    ),
+    "models": (
+        ("", "extras", "settings"),
+        ("backbones", "engines", "weights"),
+        ("checkpoints", "training"),
+        ("data",),
+        ("detection",),
+        ("densepose", "hrnet", "movenet", "rcnn", "swahr"),
+    ),
+}
+"""Modules and folders, lowest first; the empty name is the package itself. A module imports from its own layer
+and from lower ones, inside functions and for type checking too."""
+FAMILIES = LAYERS["models"][-1]
+
+
+def list_modules(package: str) -> dict[str, Path]:
+    """Every module of a package by its dotted name."""
+    paths = sorted((ROOT / package).rglob("*.py"))
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths
+    }
 
 
 def find_imports(path: Path) -> set[str]:
+    """What a file imports anywhere, as dotted names; of `from a import b` both `a` and `a.b`."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names.add(node.module or "")
+            names |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
@@ -38,16 +75,24 @@ def test_imports_run_one_way(package):
     assert wrong == []
 
 
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_no_import_circles(package):
+    modules = list_modules(package)
+    graph = {module: find_imports(path) & modules.keys() - {module} for module, path in modules.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
 def test_model_families_do_not_import_one_another():
-    folders = [path for path in (ROOT / "models").iterdir() if path.is_dir()]
-    families = {path.name for path in folders if (path / "__init__.py").exists()} - SHARED_MODEL_FOLDERS
-    assert "movenet" in families
+    assert "movenet" in FAMILIES
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
-        for family in families
+        for family in FAMILIES
         for path in (ROOT / "models" / family).rglob("*.py")
         for name in find_imports(path)
-        if name.startswith("models.") and name.split(".")[1] in families - {family}
+        if name.startswith("models.") and name.split(".")[1] in set(FAMILIES) - {family}
     ]
     assert wrong == []
 
