@@ -15,9 +15,9 @@ from trackers.flow import FLOWS, estimate_flow_after_pan, reduce_to_gray
 from trackers.matching import MATCHERS
 from trackers.nms import box_nms, oks_nms
 from trackers.oks import box_around_keypoints
-from trackers.people import People, TrackedPeople, join_people
+from trackers.people import People, TrackedPeople
 from trackers.scene_cut import compute_scene_similarity, is_blank
-from trackers.tracks import PoseQueue, Poses, find_poses
+from trackers.tracks import PoseQueue
 
 __all__ = ["EstimateBoxes", "FlowTracker", "FlowTrackerConfig", "People", "TrackedPeople"]
 
@@ -45,14 +45,14 @@ class FlowTrackerConfig:
         min_keypoint_score: From this score on a keypoint counts as visible.
         new_track_min_score: Least person score (`People.person_scores`) that starts a track; others who
             match no track are left out.
-        box_nms_iou: Of two detections whose boxes overlap more than this, the higher-scoring one stays. Not
-            the 0.5 of the paper: people who embrace overlap more than that; `oks_nms` tells them from one
-            found twice.
-        oks_nms: Of two detections whose poses are more alike than this, the higher-scoring one stays.
-        propagation_margin: Fraction by which the box around a moved pose is made wider and higher.
-        propagation_min_score: Least mean keypoint score of a person found by propagation.
-        propagation_max_oks: Nobody is found by propagation whose pose is more alike to another person's.
-        propagation_max_frames: How many frames in a row a person may be found by propagation alone.
+        nms_iou: Of two detections whose boxes overlap more than this, the higher-scoring one stays. Not the
+            0.5 of the paper: people who embrace overlap more than that; `nms_oks` tells them from one found
+            twice.
+        nms_oks: Of two detections whose poses are more alike than this, the higher-scoring one stays.
+        propagation_padding: Factor by which the box around a moved pose is made wider and higher.
+        propagation_min_score: Least mean keypoint score of a propagated person.
+        propagation_max_oks: A propagated pose that is more alike than this to another person's is left out.
+        propagation_max_frames: How many frames in a row a person may be propagated.
         scene_cut_similarity: Images less alike than this (`compute_scene_similarity`) are a cut; -1: never.
             Measured with DIS at 256 pixels on nine clips: 0.62 and more within shots, 0.50 and more when two
             frames of three are left out; across 5 cuts of one clip 0.25 at most, across 576 joins of
@@ -69,9 +69,9 @@ class FlowTrackerConfig:
     min_oks: float = 0.2
     min_keypoint_score: float = 0.2
     new_track_min_score: float = 0.1
-    box_nms_iou: float = 0.9
-    oks_nms: float = 0.7
-    propagation_margin: float = 0.15
+    nms_iou: float = 0.9
+    nms_oks: float = 0.7
+    propagation_padding: float = 1.15
     propagation_min_score: float = 0.7
     propagation_max_oks: float = 0.5
     propagation_max_frames: int = 10
@@ -88,9 +88,9 @@ class FlowTrackerConfig:
             "min_oks": (0.01, 1),
             "min_keypoint_score": (0, 1),
             "new_track_min_score": (0, 1),
-            "box_nms_iou": (0, 1),
-            "oks_nms": (0, 1),
-            "propagation_margin": (0, 4),
+            "nms_iou": (0, 1),
+            "nms_oks": (0, 1),
+            "propagation_padding": (1, 5),
             "propagation_min_score": (0, 1),
             "propagation_max_oks": (0, 1),
             "propagation_max_frames": (0, 10_000),
@@ -106,9 +106,9 @@ class FlowTracker:
     """Follow people through one video; one tracker a video.
 
     Differs from the paper: detections win. They come with their poses and are matched first; only people of
-    the last frame whom none of them matches are looked for where flow has moved them. Which detection stands
-    for whom is decided by the matching, not by overlap of boxes, for of two people who embrace the
-    one that is found must not hide the other.
+    the last frame whom none of them matches are propagated: their poses are estimated where flow has moved
+    them. Which detection stands for whom is decided by the matching, not by overlap of boxes, for of two
+    people who embrace the one that is detected must not hide the other.
 
     Args:
         sigmas: (K,), OKS sigmas of the keypoints.
@@ -138,11 +138,11 @@ class FlowTracker:
             image: (H, W, 3) uint8 RGB. `None`: there is no image; poses are taken to stand still. When its
                 size changes, poses are scaled along and no flow is estimated for this frame.
             people: The people detected in it.
-            estimate_boxes: Estimates the poses in given boxes; without it nobody is found by propagation.
+            estimate_boxes: Estimates the poses in given boxes; without it nobody is propagated.
 
         Returns:
-            The detections that are no duplicates and match or start a track, in the order given, then the
-            people found by propagation; with their ids.
+            The detections that are no duplicates and match or start a track, and the propagated people, with
+            their ids.
 
         Raises:
             ValueError: The image is not (H, W, 3) uint8, or the people have another number of keypoints
@@ -152,20 +152,17 @@ class FlowTracker:
         self._queue.start_frame()
         self._follow_image(image)
 
+        people = people.hide_keypoints(self._config.min_keypoint_score)
         rows = self._drop_duplicates(people)
-        poses = find_poses(people[rows], self._config.min_keypoint_score)
-        track_ids = self._associate(poses, people.person_scores[rows])
+        track_ids = self._associate(people[rows])
         kept = track_ids > 0
-        rows, poses, track_ids = rows[kept], poses[kept], track_ids[kept]
+        rows, track_ids = rows[kept], track_ids[kept]
+        self._queue.add(people[rows], track_ids, np.zeros(len(rows), np.int64))
 
-        found, found_ids, found_frames = self._propagate(image, poses, track_ids, estimate_boxes)
-        self._queue.add(poses, track_ids, np.zeros(len(rows), np.int64))
-        self._queue.add(find_poses(found, self._config.min_keypoint_score), found_ids, found_frames)
-        return TrackedPeople(
-            people=join_people(people[rows], found),
-            track_ids=np.concatenate([track_ids, found_ids]),
-            rows=np.concatenate([rows, np.full(len(found), -1, np.int64)]),
-        )
+        propagated, propagated_ids = People.empty(len(self._sigmas)), np.zeros(0, np.int64)
+        if image is not None and estimate_boxes is not None:
+            propagated, propagated_ids = self._propagate(image, people[rows], track_ids, estimate_boxes)
+        return TrackedPeople(rows, propagated, np.concatenate([track_ids, propagated_ids]))
 
     def adopt(self, image: ImageArray | None, people: People, track_ids: IntArray) -> None:
         """Take over a frame that was tracked before: who was whom in it is known.
@@ -184,8 +181,8 @@ class FlowTracker:
         self._follow_image(image)
         rows = np.flatnonzero(track_ids > 0)
         self._queue.reserve_ids(track_ids[rows])
-        poses = find_poses(people[rows], self._config.min_keypoint_score)
-        self._queue.add(poses, track_ids[rows], np.zeros(len(rows), np.int64))
+        people = people[rows].hide_keypoints(self._config.min_keypoint_score)
+        self._queue.add(people, track_ids[rows], np.zeros(len(rows), np.int64))
 
     def _check(self, image: ImageArray | None, people: People) -> None:
         K = len(self._sigmas)
@@ -230,27 +227,26 @@ class FlowTracker:
 
     def _drop_duplicates(self, people: People) -> IntArray:
         """Rows of the detections that are not another one found again, ascending."""
-        scores = people.person_scores
-        rows = np.sort(box_nms(people.boxes_xyxy, scores, self._config.box_nms_iou))
-        poses = find_poses(people[rows], self._config.min_keypoint_score)
-        return rows[np.sort(self._nms(poses, scores[rows], self._config.oks_nms))]
+        rows = np.sort(box_nms(people.boxes_xyxy, people.person_scores, self._config.nms_iou))
+        return rows[np.sort(self._nms(people[rows], people.person_scores[rows], self._config.nms_oks))]
 
-    def _nms(self, poses: Poses, scores: FloatArray, max_oks: float) -> IntArray:
+    def _nms(self, people: People, scores: FloatArray, max_oks: float) -> IntArray:
         return oks_nms(
-            poses.keypoints_xy,
-            poses.visible,
+            people.keypoints_xy,
+            people.visible,
             scores,
-            areas_px2=poses.areas_px2,
+            areas_px2=people.areas_px2,
             sigmas=self._sigmas,
             max_oks=max_oks,
         )
 
-    def _associate(self, poses: Poses, scores: FloatArray) -> IntArray:
+    def _associate(self, people: People) -> IntArray:
         """Ids of the detections (N,): a track's, a new one, or 0 for one too weak to start a track."""
-        similarity, ids = self._queue.compare(poses, self._sigmas)
+        similarity, ids = self._queue.compare(people, self._sigmas)
         rows, cols = self._match(similarity, self._config.min_oks)
-        track_ids = np.zeros(len(poses), np.int64)
+        track_ids = np.zeros(len(people), np.int64)
         track_ids[rows] = ids[cols]
+        scores = people.person_scores
         new = np.flatnonzero((track_ids == 0) & (scores >= self._config.new_track_min_score))
         # The highest-scoring first, whatever the order of the rows.
         new = new[np.argsort(-scores[new], kind="stable")]
@@ -258,40 +254,44 @@ class FlowTracker:
         return track_ids
 
     def _propagate(
-        self,
-        image: ImageArray | None,
-        poses: Poses,
-        track_ids: IntArray,
-        estimate_boxes: EstimateBoxes | None,
-    ) -> tuple[People, IntArray, IntArray]:
-        """Look for people of the last frame whom no detection matches, where flow has moved them.
+        self, image: ImageArray, people: People, track_ids: IntArray, estimate_boxes: EstimateBoxes
+    ) -> tuple[People, IntArray]:
+        """Propagate people of the last frame whom no detection matches, and remember them.
+
+        Args:
+            image: The frame's.
+            people: The detections of this frame that were kept.
+            track_ids: Theirs.
+            estimate_boxes: Estimates the poses in the boxes that flow has moved.
 
         Returns:
-            P people, their ids (P,), and for how many frames in a row they were found so (P,).
+            P people and their ids (P,).
         """
         config, queue = self._config, self._queue
-        lost = (queue.ages == 1) & (queue.propagated < config.propagation_max_frames)
-        lost &= ~np.isin(queue.track_ids, track_ids)
-        boxes = box_around_keypoints(queue.poses.keypoints_xy, queue.poses.visible, config.propagation_margin)
-        if image is not None:
-            lost &= _are_centres_inside(boxes, size_wh=(image.shape[1], image.shape[0]))
-        if image is None or estimate_boxes is None or not lost.any():
-            none = np.zeros(0, np.int64)
-            return _make_nobody(len(self._sigmas)), none, none
-        keypoints_xy, keypoint_scores = estimate_boxes(image, boxes[lost])
-        found = self._box_people(keypoints_xy, keypoint_scores)
-        found_poses = find_poses(found, config.min_keypoint_score)
-        alike = found_poses.compare(poses, self._sigmas).max(axis=1, initial=0)
-        sure = found.box_scores >= config.propagation_min_score
-        rows = np.flatnonzero(sure & (alike <= config.propagation_max_oks))
-        rows = rows[self._nms(found_poses[rows], found.box_scores[rows], config.propagation_max_oks)]
-        return found[rows], queue.track_ids[lost][rows], queue.propagated[lost][rows] + 1
+        missing = (queue.ages == 1) & (queue.propagated_frames < config.propagation_max_frames)
+        missing &= ~np.isin(queue.track_ids, track_ids)
+        boxes = box_around_keypoints(
+            queue.people.keypoints_xy, queue.people.visible, config.propagation_padding
+        )
+        missing &= _are_centres_inside(boxes, size_wh=(image.shape[1], image.shape[0]))
+        if not missing.any():
+            return People.empty(len(self._sigmas)), np.zeros(0, np.int64)
+        propagated = self._make_people(*estimate_boxes(image, boxes[missing]))
+        compared = propagated.hide_keypoints(config.min_keypoint_score)
+        similarity = compared.compare(people, self._sigmas).max(axis=1, initial=0)
+        is_scored = propagated.box_scores >= config.propagation_min_score
+        rows = np.flatnonzero(is_scored & (similarity <= config.propagation_max_oks))
+        rows = rows[self._nms(compared[rows], propagated.box_scores[rows], config.propagation_max_oks)]
+        queued = np.flatnonzero(missing)[rows]
+        ids = queue.track_ids[queued]
+        queue.add(compared[rows], ids, queue.propagated_frames[queued] + 1)
+        return propagated[rows], ids
 
-    def _box_people(self, keypoints_xy: FloatArray, keypoint_scores: FloatArray) -> People:
+    def _make_people(self, keypoints_xy: FloatArray, keypoint_scores: FloatArray) -> People:
         """Give estimated poses a box around their keypoints, and their mean keypoint score as its score."""
         visible = np.asarray(keypoint_scores) >= self._config.min_keypoint_score
         return People(
-            boxes_xyxy=box_around_keypoints(keypoints_xy, visible, self._config.propagation_margin),
+            boxes_xyxy=box_around_keypoints(keypoints_xy, visible, self._config.propagation_padding),
             box_scores=np.mean(keypoint_scores, axis=1),
             keypoints_xy=keypoints_xy,
             keypoint_scores=keypoint_scores,
@@ -304,9 +304,3 @@ def _are_centres_inside(boxes_xyxy: FloatArray, size_wh: tuple[int, int]) -> npt
     has_extent = (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)
     inside = ((centres >= 0) & (centres <= np.array(size_wh))).all(axis=1)
     return np.asarray(inside & has_extent)
-
-
-def _make_nobody(num_keypoints: int) -> People:
-    K = num_keypoints
-    columns = [np.zeros(shape, np.float32) for shape in ((0, 4), (0,), (0, K, 2), (0, K))]
-    return People(*columns)

@@ -56,31 +56,48 @@ def compute_oks(
     others_areas = np.maximum(np.asarray(others_areas_px2, np.float32), 1)
 
     oks = np.empty((len(areas), len(others_areas)), np.float32)
-    # Some people and some keypoints at a time, so that the buffers stay in a core's cache, and few people are
-    # compared in few calls. The common keypoints are counted here too: as a matrix product, BLAS would wake a
-    # thread per core for it.
+    # A few people at a time, so that the buffers stay in a core's cache.
     for start in range(0, len(areas), _BLOCK_PEOPLE):
-        rows = slice(start, min(start + _BLOCK_PEOPLE, len(areas)))
-        minus_one_by_area = -2 / (areas[rows, None] + others_areas)
-        total, common = np.zeros((2, *minus_one_by_area.shape), np.float32)
-        step = min(len(unit), max(1, _BLOCK_NUMBERS // max(1, total.size)))
-        dx_buffer, dy_buffer = np.empty((2, step, *total.shape), np.float32)
-        for k in range(0, len(unit), step):
-            some = slice(k, min(k + step, len(unit)))
-            dx, dy = dx_buffer[: some.stop - k], dy_buffer[: some.stop - k]
-            np.subtract(points[0, some, rows, None], others[0, some, None], out=dx)
-            np.subtract(points[1, some, rows, None], others[1, some, None], out=dy)
-            dx *= dx
-            dy *= dy
-            dx += dy
-            dx *= minus_one_by_area
-            np.exp(dx, out=dx)
-            np.multiply(weights[some, rows, None], others_weights[some, None], out=dy)
-            for similarity, both in zip(dx, dy, strict=True):
-                total += similarity
-                common += both
+        rows = slice(start, start + _BLOCK_PEOPLE)
+        minus_one_by_area = np.asarray(-2 / (areas[rows, None] + others_areas), np.float32)
+        total, common = _sum_similarities(
+            points[:, :, rows], weights[:, rows], others, others_weights, minus_one_by_area
+        )
         np.divide(total, np.maximum(common, 1), out=oks[rows])
     return oks
+
+
+def _sum_similarities(
+    points: FloatArray,
+    weights: FloatArray,
+    others: FloatArray,
+    others_weights: FloatArray,
+    minus_one_by_area: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """The sum of exp(-d^2 / area) over the keypoints, and the number of those visible in both, (n, M) each.
+
+    Some keypoints at a time, and few people are compared in few calls. The common keypoints are counted here
+    too: as a matrix product, BLAS would wake a thread per core for it.
+    """
+    K = len(weights)
+    total, common = np.zeros((2, *minus_one_by_area.shape), np.float32)
+    step = min(K, max(1, _BLOCK_NUMBERS // max(1, total.size)))
+    dx_buffer, dy_buffer = np.empty((2, step, *total.shape), np.float32)
+    for k in range(0, K, step):
+        some = slice(k, min(k + step, K))
+        dx, dy = dx_buffer[: some.stop - k], dy_buffer[: some.stop - k]
+        np.subtract(points[0, some, :, None], others[0, some, None], out=dx)
+        np.subtract(points[1, some, :, None], others[1, some, None], out=dy)
+        dx *= dx
+        dy *= dy
+        dx += dy
+        dx *= minus_one_by_area
+        np.exp(dx, out=dx)
+        np.multiply(weights[some, :, None], others_weights[some, None], out=dy)
+        for similarity, both in zip(dx, dy, strict=True):
+            total += similarity
+            common += both
+    return total, common
 
 
 def compute_pose_areas(boxes_xyxy: FloatArray, keypoints_xy: FloatArray, visible: BoolArray) -> FloatArray:
@@ -99,20 +116,20 @@ def compute_pose_areas(boxes_xyxy: FloatArray, keypoints_xy: FloatArray, visible
         (N,) float32, square pixels, at least 1.
     """
     sizes = np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0)
-    around = box_around_keypoints(keypoints_xy, visible, margin=0)
+    around = box_around_keypoints(keypoints_xy, visible, padding=1)
     around_sizes = around[:, 2:] - around[:, :2]
     box_areas = np.maximum(sizes[:, 0] * sizes[:, 1], around_sizes[:, 0] * around_sizes[:, 1])
     areas: FloatArray = np.clip(_SEGMENT_FRACTION * box_areas, 1, _FARTHEST_PX**2).astype(np.float32)
     return areas
 
 
-def box_around_keypoints(keypoints_xy: FloatArray, visible: BoolArray, margin: float) -> FloatArray:
+def box_around_keypoints(keypoints_xy: FloatArray, visible: BoolArray, padding: float) -> FloatArray:
     """Draw a box around the visible keypoints of each person.
 
     Args:
         keypoints_xy: (N, K, 2), pixels.
         visible: (N, K).
-        margin: Fraction of width and height added in all: 0.15 makes the box 1.15 times as wide and high.
+        padding: Factor by which width and height grow, about the centre.
 
     Returns:
         (N, 4) float32; all zeros where no keypoint is visible.
@@ -121,7 +138,7 @@ def box_around_keypoints(keypoints_xy: FloatArray, visible: BoolArray, margin: f
     low, high = _find_extents(points, seen)
     nobody = ~seen.any(axis=0)
     low, high = np.where(nobody, 0, low), np.where(nobody, 0, high)
-    grow = (high - low) * (margin / 2)
+    grow = (high - low) * ((padding - 1) / 2)
     return np.concatenate([low - grow, high + grow]).T.astype(np.float32)
 
 

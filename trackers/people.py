@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from trackers.oks import compute_oks, compute_pose_areas
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 _SCORED_KEYPOINT = 0.2
 
@@ -52,40 +56,67 @@ class People:
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
 
-    def __getitem__(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> People:
+    def __getitem__(self, rows: IntArray | BoolArray) -> People:
         """Select rows of every column by indices (M,) or a mask (N,)."""
         return People(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @classmethod
+    def empty(cls, num_keypoints: int) -> People:
+        """Nobody, with K keypoints each."""
+        K = num_keypoints
+        return cls(*(np.zeros(shape, np.float32) for shape in ((0, 4), (0,), (0, K, 2), (0, K))))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[People]) -> People:
+        """Put the rows of one or more parts behind one another."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     @property
     def person_scores(self) -> FloatArray:
         """Box score times the mean of the keypoint scores above 0.2 (HRNet, its public evaluation), (N,)."""
-        sure = self.keypoint_scores > _SCORED_KEYPOINT
-        sums = np.where(sure, self.keypoint_scores, 0).sum(axis=1)
-        scores: FloatArray = (self.box_scores * sums / np.maximum(sure.sum(axis=1), 1)).astype(np.float32)
+        is_scored = self.keypoint_scores > _SCORED_KEYPOINT
+        sums = np.where(is_scored, self.keypoint_scores, 0).sum(axis=1)
+        scores: FloatArray = (self.box_scores * sums / np.maximum(is_scored.sum(axis=1), 1)).astype(np.float32)
         return scores
 
-    def find_visible(self, min_keypoint_score: float) -> npt.NDArray[np.bool_]:
-        """Keypoints that are finite and score at least so much, (N, K)."""
-        finite = np.isfinite(self.keypoints_xy).all(axis=2)
-        visible: npt.NDArray[np.bool_] = finite & (self.keypoint_scores >= min_keypoint_score)
-        return visible
+    @property
+    def visible(self) -> BoolArray:
+        """Keypoints that are finite, (N, K)."""
+        return np.asarray(np.isfinite(self.keypoints_xy).all(axis=2), np.bool_)
+
+    @property
+    def areas_px2(self) -> FloatArray:
+        """The scale of each person in OKS, (N,); see `trackers.oks.compute_pose_areas`."""
+        return compute_pose_areas(self.boxes_xyxy, self.keypoints_xy, self.visible)
+
+    def hide_keypoints(self, min_score: float) -> People:
+        """The same people with NaN for keypoints that score less, so that these are not visible."""
+        is_weak = self.keypoint_scores < min_score
+        return replace(self, keypoints_xy=np.where(is_weak[..., None], np.float32(np.nan), self.keypoints_xy))
+
+    def compare(self, others: People, sigmas: FloatArray) -> FloatArray:
+        """OKS of the visible keypoints with every other person, (N, M)."""
+        return compute_oks(
+            self.keypoints_xy,
+            self.visible,
+            others.keypoints_xy,
+            others.visible,
+            areas_px2=self.areas_px2,
+            others_areas_px2=others.areas_px2,
+            sigmas=sigmas,
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class TrackedPeople:
-    """The people of one frame with their ids.
+    """The people of one frame with their ids: R detections that were kept, then P propagated people.
 
     Attributes:
-        people: N people: detections that were kept, in the order given, then people found by propagation.
-        track_ids: (N,) int64 from 1 up, each once.
-        rows: (N,) int64, row of each in the people given; -1 for a propagated one.
+        rows: (R,) int64, rows of the detections that were kept, ascending.
+        propagated: P people whom no detection matched, estimated where flow has moved them.
+        track_ids: (R + P,) int64 from 1 up, each once.
     """
 
-    people: People
-    track_ids: IntArray
     rows: IntArray
-
-
-def join_people(first: People, second: People) -> People:
-    """Put the rows of `second` behind those of `first`."""
-    return People(*(np.concatenate([getattr(first, f.name), getattr(second, f.name)]) for f in fields(People)))
+    propagated: People
+    track_ids: IntArray

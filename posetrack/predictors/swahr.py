@@ -27,8 +27,8 @@ from trackers.oks import box_around_keypoints
 
 # Stands for every size that the networks take.
 _EXAMPLE = torch.zeros(1, 3, 64, 128, dtype=torch.uint8)
-# How far a person reaches beyond their outer keypoints, as a fraction of these keypoints' extent.
-_BOX_MARGIN = 0.2
+# A person reaches so much farther than their outer keypoints.
+_BOX_PADDING = 1.2
 # Networks learn pixels as COCO counts them, from the middle of the first; frames count from its corner.
 _HALF_PIXEL = np.float32(0.5)
 
@@ -121,7 +121,7 @@ class BottomUpPredictor:
             scores = decoded.keypoint_scores[rows]
             people.append(
                 Instances(
-                    boxes_xyxy=box_around_keypoints(points, scores > 0, margin=_BOX_MARGIN),
+                    boxes_xyxy=box_around_keypoints(points, scores > 0, padding=_BOX_PADDING),
                     box_scores=np.clip(decoded.scores[rows], 0, 1).astype(np.float32),
                     keypoints_xy=points,
                     keypoint_scores=np.clip(scores, 0, 1),

@@ -134,7 +134,7 @@ def complete_boxes(instances: Instances) -> FloatArray:
     scores = instances.keypoint_scores
     seen = np.ones(xy.shape[:2], bool) if scores is None else scores > 0
     # A person with no sure keypoint is bound by all of them.
-    return box_around_keypoints(xy, seen | ~seen.any(axis=1, keepdims=True), margin=0)
+    return box_around_keypoints(xy, seen | ~seen.any(axis=1, keepdims=True), padding=1)
 
 
 def flatten_keypoints(people: People, visibility: int) -> list[list[float]]:

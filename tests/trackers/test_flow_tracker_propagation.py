@@ -1,22 +1,22 @@
-"""People whom the detector loses are looked for where flow has moved them."""
+"""People whom no detection matches are propagated: their poses are estimated where flow has moved them."""
 
 import numpy as np
 import pytest
 from reference.trackers_people import Estimator, ids, make_image, make_people, make_tracker
 
 
-def test_a_lost_person_is_found_where_flow_moved_them():
+def test_a_missed_person_is_propagated_to_where_flow_moved_them():
     tracker = make_tracker()
     tracker.update(make_image(shift=0), make_people((100, 20), (200, 20)))
     estimator = Estimator((120, 20), (220, 20), score=0.75)
     tracked = tracker.update(make_image(shift=20), make_people((220, 20)), estimator)
     assert ids(tracked) == [2, 1]
-    assert tracked.rows.tolist() == [0, -1]
+    assert (tracked.rows.tolist(), len(tracked.propagated)) == ([0], 1)
     # The tight box around the moved pose, 15 % wider and higher.
     np.testing.assert_allclose(estimator.boxes[0], [[120 - 2.25, 14, 150 + 2.25, 106]], atol=1)
-    np.testing.assert_allclose(tracked.people.keypoints_xy[1], estimator.people.keypoints_xy[0])
-    np.testing.assert_allclose(tracked.people.boxes_xyxy[1], [117.75, 14, 152.25, 106], atol=0.01)
-    assert tracked.people.box_scores[1] == pytest.approx(0.75)
+    np.testing.assert_allclose(tracked.propagated.keypoints_xy[0], estimator.people.keypoints_xy[0])
+    np.testing.assert_allclose(tracked.propagated.boxes_xyxy[0], [117.75, 14, 152.25, 106], atol=0.01)
+    assert tracked.propagated.box_scores[0] == pytest.approx(0.75)
 
 
 def test_nobody_is_estimated_when_all_are_detected():
@@ -27,21 +27,21 @@ def test_nobody_is_estimated_when_all_are_detected():
     assert estimator.boxes == []
 
 
-def test_a_detection_that_hides_the_other_of_an_embrace_does_not_stop_the_rescue():
+def test_a_detection_that_hides_the_other_of_an_embrace_does_not_stop_propagation():
     tracker = make_tracker()
     tracker.update(make_image(), make_people((100, 20), (112, 26)))
     tracked = tracker.update(make_image(), make_people((112, 26)), Estimator((100, 20), (112, 26)))
-    assert dict(zip(ids(tracked), tracked.rows.tolist(), strict=True)) == {2: 0, 1: -1}
+    assert (ids(tracked), tracked.rows.tolist(), len(tracked.propagated)) == ([2, 1], [0], 1)
 
 
 @pytest.mark.parametrize(
     ("estimator", "why"),
     [
-        (Estimator((100, 20), score=0.6), "the network is not sure"),
+        (Estimator((100, 20), score=0.6), "the network gives a low score"),
         (Estimator((200, 20)), "the network found the person who is there already"),
     ],
 )
-def test_a_lost_person_is_left_out_when(estimator, why):
+def test_a_missed_person_is_not_propagated_when(estimator, why):
     tracker = make_tracker()
     tracker.update(make_image(), make_people((100, 20), (200, 20)))
     tracked = tracker.update(make_image(), make_people((200, 20)), estimator)
@@ -49,14 +49,14 @@ def test_a_lost_person_is_left_out_when(estimator, why):
     assert ids(tracked) == [2], why
 
 
-def test_two_lost_people_are_not_found_as_the_same_one():
+def test_two_missed_people_are_not_propagated_to_the_same_pose():
     tracker = make_tracker()
     tracker.update(make_image(), make_people((100, 20), (112, 26)))
     tracked = tracker.update(make_image(), make_people(), Estimator((104, 22)))
     assert len(ids(tracked)) == 1
 
 
-def test_a_ghost_dies_and_its_id_comes_back_only_from_a_detection_in_time():
+def test_propagation_ends_and_the_id_comes_back_only_from_a_detection_in_time():
     tracker = make_tracker(propagation_max_frames=3, queue_frames=2)
     tracker.update(make_image(), make_people((100, 20)))
     estimator = Estimator((100, 20))

@@ -94,12 +94,12 @@ def test_wild_coordinates_do_no_harm(bad):
     assert similarity[0, 1] == pytest.approx(2 / 3 if np.isfinite(bad) else 1)
 
 
-def test_box_around_keypoints_takes_visible_ones_and_the_margin():
+def test_box_around_keypoints_takes_visible_ones_and_the_padding():
     keypoints = np.array([[[10, 20], [30, 60], [900, 900]], [[1, 2], [np.nan, 5], [3, 4]]], np.float32)
     visible = np.array([[True, True, False], [True, True, False]])
-    boxes = box_around_keypoints(keypoints, visible, margin=0.5)
+    boxes = box_around_keypoints(keypoints, visible, padding=1.5)
     np.testing.assert_allclose(boxes, [[5, 10, 35, 70], [1, 2, 1, 2]])
-    np.testing.assert_array_equal(box_around_keypoints(keypoints, ~visible[:1] & False, 0.1), np.zeros((2, 4)))
+    np.testing.assert_array_equal(box_around_keypoints(keypoints, ~visible[:1] & False, 1.1), np.zeros((2, 4)))
 
 
 def test_area_is_the_larger_box_of_detector_and_keypoints():

@@ -98,7 +98,7 @@ def test_tracking_gives_ids_and_carries_the_other_columns():
     assert all(frame.instances.masks.all() and len(frame.instances.dense) == 1 for frame in out)
 
 
-def test_a_lost_person_is_rescued_by_the_estimator_with_blank_masks():
+def test_a_missed_person_is_propagated_by_the_estimator_with_blank_masks():
     asked: list[np.ndarray] = []
 
     def estimator(images, boxes):
@@ -111,11 +111,11 @@ def test_a_lost_person_is_rescued_by_the_estimator_with_blank_masks():
         Frame(1, 0.04, TEXTURE, make_person(40)[[]]),
     ]
     out = list(track(FlowTrackerConfig(), COCO_17, estimator=estimator)(iter(frames)))
-    rescued = out[1].instances
-    assert rescued.track_ids.tolist() == [1]
+    propagated = out[1].instances
+    assert propagated.track_ids.tolist() == [1]
     assert len(asked) == 1
-    assert not rescued.masks.any()
-    assert rescued.dense[0].size == 0
+    assert not propagated.masks.any()
+    assert propagated.dense[0].size == 0
     without = list(track(FlowTrackerConfig(), COCO_17)(iter(frames)))
     assert len(without[1].instances) == 0
 

@@ -21,7 +21,7 @@ from posetrack.results.record import Record
 
 @pytest.fixture
 def masked(people):
-    """Person 0 covers 30 x 40 px, person 1 nothing, as somebody whom flow rescued."""
+    """Person 0 covers 30 x 40 px, person 1 nothing, as a propagated person."""
     masks = np.zeros((2, 360, 640), bool)
     masks[0, 195:235, 95:125] = True
     return replace(people, masks=masks)
