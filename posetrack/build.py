@@ -6,32 +6,46 @@ A new network family is one line in `DETECTORS` or `ESTIMATORS` and one recipe i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
+from torch import nn
+
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER
 from models.hrnet.codec import HeatmapCoding
 from models.hrnet.network import HEATMAP_STRIDE
+from models.hrnet.recipe import NetworkRecipe, make_network
 from models.hrnet.variants import NETWORKS as TOP_DOWN_NETWORKS
+from models.movenet.network import MoveNet
 from models.settings import suggest
 from models.swahr.codec import DecodeConfig
+from models.swahr.network import make_swahr_network
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError
 from posetrack.pipeline import FrameProcessor, run_ahead
 from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
-from posetrack.predictors.movenet import MultiposePredictor, ThunderPredictor
+from posetrack.predictors.movenet import (
+    MultiposeConfig,
+    MultiposePredictor,
+    ThunderConfig,
+    ThunderPredictor,
+)
+from posetrack.predictors.networks import Detector, Networks, PoseEstimator
 from posetrack.predictors.swahr import BottomUpConfig, BottomUpPredictor
-from posetrack.processors.detect import Detector, detect
-from posetrack.processors.estimate import PoseEstimator, estimate
+from posetrack.processors.detect import detect
+from posetrack.processors.estimate import estimate
 from posetrack.processors.resume import skip_tracked
 from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
 from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe
 from posetrack.runtime import tune_process
 from posetrack.skeleton import COCO_17, SKELETONS, Skeleton
+from posetrack.weights.store import load_weights
 
 V = TypeVar("V")
+N = TypeVar("N", bound=nn.Module)
 
 # The networks of `models.rcnn.recipe`, by name alone: that module brings torchvision and timm along, which take
 # longer to import than torch itself, and most recipes need neither.
@@ -62,9 +76,9 @@ def _make_thunder(
             "skeleton and flip_test, or take another network, such as hrnet-w32"
         )
     _check_unused(recipe, "estimator", "width_px", "height_px", "coding", "sigma_cells")
-    return ThunderPredictor(
-        compute, margin=recipe.margin, batch_crops=recipe.batch_crops, device_images=device_images
-    )
+    network = _load(MoveNet(MOVENET_THUNDER), recipe.network)
+    config = ThunderConfig(1 + recipe.margin, recipe.batch_crops)
+    return ThunderPredictor(network, config, compute, device_images)
 
 
 def _make_top_down(
@@ -78,14 +92,22 @@ def _make_top_down(
         stride=HEATMAP_STRIDE,
     )
     config = TopDownConfig(
-        network=recipe.network,
-        weights=recipe.weights,
-        coding=coding,
-        margin=recipe.margin,
-        is_flip_tested=recipe.flip_test,
+        recipe.network,
+        coding,
+        padding=1 + recipe.margin,
+        flip_test=recipe.flip_test,
         batch_crops=recipe.batch_crops,
     )
-    return HRNetPredictor(compute, config, SKELETONS[recipe.skeleton], device_images)
+    skeleton = SKELETONS[recipe.skeleton]
+    network = make_network(NetworkRecipe(recipe.network), skeleton.num_keypoints)
+    return HRNetPredictor(_load(network, recipe.weights), config, skeleton, compute, device_images)
+
+
+def _load(network: N, weights: str) -> N:
+    """Fill a network with weights, by name or file, and set it to evaluation."""
+    load_weights(network, weights)
+    network.eval()
+    return network
 
 
 def _check_weights(recipe: DetectorRecipe | EstimatorRecipe, table: str) -> None:
@@ -109,14 +131,14 @@ def _make_multipose(recipe: DetectorRecipe, compute: Compute, device_images: Dev
     if recipe.weights:
         raise RecipeError("detector.weights: movenet-multipose has weights of its own; leave this out")
     _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "skeleton")
-    return MultiposePredictor(
-        compute,
+    network = _load(MoveNet(MOVENET_MULTIPOSE), recipe.network)
+    config = MultiposeConfig(
         longest_side_px=recipe.longest_side_px,
         score_threshold=recipe.score_threshold,
         nms_iou=recipe.nms_iou,
         nms_oks=recipe.nms_oks,
-        device_images=device_images,
     )
+    return MultiposePredictor(network, config, compute, device_images)
 
 
 def _make_rcnn(recipe: DetectorRecipe, compute: Compute, device_images: DeviceImages | None) -> Detector:
@@ -124,33 +146,34 @@ def _make_rcnn(recipe: DetectorRecipe, compute: Compute, device_images: DeviceIm
     _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "nms_oks")
     if recipe.network in _BOX_NETWORKS:
         _check_unused(recipe, "detector", "skeleton")
-    from posetrack.predictors.rcnn import RCNNPredictor
+    from models.rcnn.recipe import NETWORKS, make_rcnn
+    from posetrack.predictors.rcnn import RCNNPredictor, TwoStageConfig
 
-    return RCNNPredictor(
-        compute,
-        network=recipe.network,
-        weights=recipe.weights,
-        skeleton=SKELETONS[recipe.skeleton],
+    num_keypoints = SKELETONS[recipe.skeleton].num_keypoints
+    network = make_rcnn(replace(NETWORKS[recipe.network], num_keypoints=num_keypoints))
+    config = TwoStageConfig(
+        recipe.network,
         longest_side_px=recipe.longest_side_px,
         score_threshold=recipe.score_threshold,
         nms_iou=recipe.nms_iou,
-        device_images=device_images,
     )
+    return RCNNPredictor(_load(network, recipe.weights), config, compute, device_images)
 
 
 def _make_bottom_up(recipe: DetectorRecipe, compute: Compute, device_images: DeviceImages | None) -> Detector:
     _check_weights(recipe, "detector")
     _check_unused(recipe, "detector", "longest_side_px", "nms_iou", "nms_oks")
     config = BottomUpConfig(
-        network=recipe.network,
-        weights=recipe.weights,
+        recipe.network,
         shorter_side_px=recipe.shorter_side_px,
         scales=recipe.scales,
-        is_flip_tested=recipe.flip_test,
+        flip_test=recipe.flip_test,
         score_threshold=recipe.score_threshold,
         decode=DecodeConfig(min_score=recipe.min_peak),
     )
-    return BottomUpPredictor(compute, config, SKELETONS[recipe.skeleton], device_images)
+    skeleton = SKELETONS[recipe.skeleton]
+    network = make_swahr_network(BOTTOM_UP_NETWORKS[recipe.network], skeleton.num_keypoints)
+    return BottomUpPredictor(_load(network, recipe.weights), config, skeleton, compute, device_images)
 
 
 DETECTORS: dict[str, Callable[[DetectorRecipe, Compute, DeviceImages | None], Detector]] = {
@@ -177,21 +200,6 @@ class Pipeline:
     """
 
     processors: tuple[FrameProcessor, ...]
-    skeleton: Skeleton
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The networks of a recipe, ready to be called.
-
-    Attributes:
-        detector: Finds people in images.
-        estimator: Estimates poses in their boxes; None where the detector gives the poses.
-        skeleton: The keypoints that come out.
-    """
-
-    detector: Detector
-    estimator: PoseEstimator | None
     skeleton: Skeleton
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from models.data.crop import read_image
-from posetrack.build import Networks
 from posetrack.errors import ResultsError
 from posetrack.evaluation.alike import suppress_alike
 from posetrack.frame import FloatArray, Instances
 from posetrack.predictors.hrnet import HRNetPredictor
+from posetrack.predictors.networks import Networks
 from posetrack.results.masks import encode_masks
 from posetrack.results.people import complete_boxes
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.backbones.imagenet import ImageNetwork
 from models.data.crop import (
@@ -20,14 +20,12 @@ from models.data.crop import (
     transform_points,
 )
 from models.hrnet.codec import HeatmapCoding, average_flipped, decode_heatmaps
-from models.hrnet.recipe import NetworkRecipe, make_network
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray
 from posetrack.predictors.crops import join_poses, split_batches, split_by_image, to_batch
 from posetrack.predictors.device_images import DeviceImages, take_images
 from posetrack.predictors.device_warp import warp_crops
 from posetrack.skeleton import Skeleton
-from posetrack.weights.store import load_weights
 
 # Boxes and keypoints count from the edge of the first pixel; crops, as in training, from its centre.
 _HALF_PIXEL = np.float32(0.5)
@@ -38,19 +36,17 @@ class TopDownConfig:
     """What a top-down network was trained for, and how it is asked.
 
     Attributes:
-        network: A key of `models.hrnet.recipe.NETWORKS`.
-        weights: Name of weights, or the path of a file.
+        name: What to call the network in messages and in the cache of engines.
         coding: Size of the crops, and how keypoints were coded in heatmaps.
-        margin: Share by which boxes grow before they are cut out.
-        is_flip_tested: Whether to average over the mirrored crop, which takes twice as long.
+        padding: Factor by which boxes grow before they are cut out.
+        flip_test: Whether to average over the mirrored crop, which takes twice as long.
         batch_crops: Most crops in one call of the network.
     """
 
-    network: str
-    weights: str
+    name: str
     coding: HeatmapCoding
-    margin: float = 0.25
-    is_flip_tested: bool = False
+    padding: float = 1.25
+    flip_test: bool = False
     batch_crops: int = 8
 
 
@@ -58,30 +54,29 @@ class HRNetPredictor:
     """The pose of one person a box, from heatmaps.
 
     Args:
-        compute: What the network runs on.
-        config: Which network, and how it is asked.
+        network: From crops to heatmaps, in evaluation mode and with its weights; it is copied.
+        config: What the network was trained for, and how it is asked.
         skeleton: The keypoints that it was trained for.
+        compute: What it runs on.
         device_images: Takes images to the device, for crops to be cut there; predictors may share it. Without,
             a GPU gets one of its own, and on a CPU OpenCV cuts.
 
     Raises:
         PoseTrackError: The engine cannot take the network.
-        WeightsError: The weights are missing or damaged, or of another network.
     """
 
     def __init__(
         self,
-        compute: Compute,
+        network: nn.Module,
         config: TopDownConfig,
         skeleton: Skeleton,
+        compute: Compute,
         device_images: DeviceImages | None = None,
     ) -> None:
-        network = make_network(NetworkRecipe(config.network), skeleton.num_keypoints).eval()
-        load_weights(network, config.weights)
         width, height = config.coding.input_wh
         # Sides that differ stand for any size.
         example = torch.zeros(1, 3, height, width, dtype=torch.uint8)
-        self._network = compute.make_engine(ImageNetwork(network), name=config.network, example=example)
+        self._network = compute.make_engine(ImageNetwork(network), name=config.name, example=example)
         self._device = compute.device
         self._config = config
         self._skeleton = skeleton
@@ -109,12 +104,12 @@ class HRNetPredictor:
 
     def measure_regions(self, boxes_xyxy: FloatArray) -> FloatArray:
         """The areas (N,) in px^2 of the parts of an image that are cut out for boxes (N, 4)."""
-        return compute_region_areas(boxes_xyxy, self._config.coding.input_wh, 1 + self._config.margin)
+        return compute_region_areas(boxes_xyxy, self._config.coding.input_wh, self._config.padding)
 
     def _place(self, boxes_xyxy: FloatArray) -> DoubleArray:
         """The maps (N, 2, 3) from image to crop, both counted from the centre of their first pixel."""
         size_wh = self._config.coding.input_wh
-        centres, widths = fit_boxes(boxes_xyxy - _HALF_PIXEL, size_wh, 1 + self._config.margin)
+        centres, widths = fit_boxes(boxes_xyxy - _HALF_PIXEL, size_wh, self._config.padding)
         return make_crop_matrices(centres, widths, size_wh, is_unbiased=self._config.coding.kind == "udp")
 
     def _cut(self, images: Sequence[ImageArray], matrices: Sequence[DoubleArray]) -> list[Tensor]:
@@ -137,7 +132,7 @@ class HRNetPredictor:
     @torch.inference_mode()
     def _predict(self, crops: Tensor) -> tuple[FloatArray, FloatArray]:
         coding = self._config.coding
-        if self._config.is_flip_tested:
+        if self._config.flip_test:
             heatmaps, flipped = self._network(torch.cat([crops, crops.flip(3)]))["output"].chunk(2)
             heatmaps = average_flipped(heatmaps, flipped, self._skeleton.flip_index, coding)
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -15,67 +16,67 @@ from models.engines.engine import Engine
 from models.rcnn.codec import decode_masks
 from models.rcnn.network import PERSON_LABEL
 from models.rcnn.parts import RunPart
-from models.rcnn.recipe import NETWORKS, make_rcnn
+from models.rcnn.stages import TwoStageNetwork
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.predictors.crops import predict_by_size
 from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.resize import make_resizer
-from posetrack.skeleton import Skeleton
-from posetrack.weights.store import load_weights
 
 # Stands for every size that the dense part takes.
 _EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
+
+
+@dataclass(frozen=True)
+class TwoStageConfig:
+    """How a two-stage network is asked.
+
+    Attributes:
+        name: What to call the network in messages and in the cache of engines.
+        longest_side_px: Longest side of the network's input, a multiple of 32.
+        score_threshold: People below this score are left out.
+        nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
+    """
+
+    name: str
+    longest_side_px: int
+    score_threshold: float = 0.05
+    nms_iou: float = 0.5
 
 
 class RCNNPredictor:
     """People of whole images: boxes from a two-stage network, and masks and keypoints if it has them.
 
     Args:
-        compute: What the network runs on.
-        network: A key of `models.rcnn.recipe.NETWORKS`.
-        weights: Name of weights, or the path of a file.
-        skeleton: The keypoints that it was trained for, if it has them.
-        longest_side_px: Longest side of the network's input, a multiple of 32.
-        score_threshold: People below this score are left out.
-        nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
+        network: In evaluation mode and with its weights; it is copied.
+        config: How it is asked.
+        compute: What it runs on.
         device_images: Takes images to the device, to be resized there; predictors may share it. Without, a GPU
             gets one of its own, and on a CPU OpenCV resizes.
 
     Raises:
         PoseTrackError: The engine cannot take the network.
-        WeightsError: The weights are missing or damaged, or of another network.
     """
 
     def __init__(
         self,
+        network: TwoStageNetwork,
+        config: TwoStageConfig,
         compute: Compute,
-        *,
-        network: str,
-        weights: str,
-        skeleton: Skeleton,
-        longest_side_px: int,
-        score_threshold: float,
-        nms_iou: float,
         device_images: DeviceImages | None = None,
     ) -> None:
-        config = replace(
-            NETWORKS[network],
-            num_keypoints=skeleton.num_keypoints,
-            score_threshold=score_threshold,
-            nms=nms_iou,
-        )
-        self._network = make_rcnn(config).eval()
-        load_weights(self._network, weights)
-        self._dense = compute.make_engine(self._network.dense_part(), name=network, example=_EXAMPLE)
+        self._network = copy.deepcopy(network)
+        self._network.roi_heads.score_thresh = config.score_threshold
+        self._network.roi_heads.nms_thresh = config.nms_iou
+        self._dense = compute.make_engine(self._network.dense_part(), name=config.name, example=_EXAMPLE)
         heads, channels = self._network.roi_heads, self._network.backbone.out_channels
         self._parts: dict[str, RunPart] = {}
         for name, part in heads.region_parts().items():
             regions = torch.zeros(1, channels, heads.count_cells(name), heads.count_cells(name))
-            engine = compute.make_engine(part, name=f"{network}-{name}", example=regions)
+            engine = compute.make_engine(part, name=f"{config.name}-{name}", example=regions)
             self._parts[name] = partial(_run, engine)
         self._network.to(compute.device)
-        self._resize = make_resizer(compute.device, longest_side_px, device_images, fill=CANVAS_COLOR)
+        self._resize = make_resizer(compute.device, config.longest_side_px, device_images, fill=CANVAS_COLOR)
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
         """Find the people in each image.

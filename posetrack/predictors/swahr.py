@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,15 +15,13 @@ from models.data.crop import crop_image
 from models.swahr.aggregate import predict_maps
 from models.swahr.codec import DecodeConfig, decode_people
 from models.swahr.images import ImageView, map_to_image, plan_views
-from models.swahr.network import make_swahr_network
-from models.swahr.variants import NETWORKS
+from models.swahr.network import BottomUpNetwork
 from posetrack.compute import Compute
 from posetrack.frame import ImageArray, Instances
 from posetrack.predictors.crops import predict_by_size, to_batch
 from posetrack.predictors.device_images import DeviceImages, take_images
 from posetrack.predictors.device_warp import warp_crops
 from posetrack.skeleton import Skeleton
-from posetrack.weights.store import load_weights
 from trackers.oks import box_around_keypoints
 
 # Stands for every size that the networks take.
@@ -38,20 +37,18 @@ class BottomUpConfig:
     """How a bottom-up network is asked.
 
     Attributes:
-        network: A key of `models.swahr.variants.NETWORKS`.
-        weights: Name of weights, or the path of a file.
+        name: What to call the network in messages and in the cache of engines.
         shorter_side_px: Length of the images' shorter side in the network's input.
         scales: Of the input, at which maps are averaged; 1 is among them.
-        is_flip_tested: Whether to average over the mirrored image, which takes twice as long.
+        flip_test: Whether to average over the mirrored image, which takes twice as long.
         score_threshold: People whose mean keypoint score is lower are left out.
         decode: How maps become people.
     """
 
-    network: str
-    weights: str
+    name: str
     shorter_side_px: int = 512
     scales: tuple[float, ...] = (1.0,)
-    is_flip_tested: bool = False
+    flip_test: bool = False
     score_threshold: float = 0.1
     decode: DecodeConfig = field(default_factory=DecodeConfig)
 
@@ -60,28 +57,28 @@ class BottomUpPredictor:
     """People of whole images: keypoints from one network, and boxes around them.
 
     Args:
-        compute: What the network runs on.
-        config: Which network, and how it is asked.
+        network: In evaluation mode and with its weights; it is copied.
+        config: How it is asked.
         skeleton: The keypoints that it was trained for.
+        compute: What it runs on.
         device_images: Takes images to the device, to be resized there; predictors may share it. Without, a GPU
             gets one of its own, and on a CPU OpenCV resizes.
 
     Raises:
         PoseTrackError: The engine cannot take the network.
-        WeightsError: The weights are missing or damaged, or of another network.
     """
 
     def __init__(
         self,
-        compute: Compute,
+        network: BottomUpNetwork,
         config: BottomUpConfig,
         skeleton: Skeleton,
+        compute: Compute,
         device_images: DeviceImages | None = None,
     ) -> None:
-        network = make_swahr_network(NETWORKS[config.network], skeleton.num_keypoints).eval()
-        load_weights(network, config.weights)
+        network = copy.deepcopy(network)
         network.remove_scale_maps()
-        self._network = compute.make_engine(ImageNetwork(network), name=config.network, example=_EXAMPLE)
+        self._network = compute.make_engine(ImageNetwork(network), name=config.name, example=_EXAMPLE)
         self._device = compute.device
         self._device_images = take_images(compute.device, device_images)
         self._config = config
@@ -109,7 +106,7 @@ class BottomUpPredictor:
             [self._view(images, view) for view in views],
             [view.scale for view in views],
             num_keypoints=self._skeleton.num_keypoints,
-            flip_index=self._skeleton.flip_index if config.is_flip_tested else None,
+            flip_index=self._skeleton.flip_index if config.flip_test else None,
         )
         map_wh = (maps.heatmaps.shape[3], maps.heatmaps.shape[2])
         found = decode_people(maps.heatmaps, maps.tags, self._skeleton.grouping_order, config.decode)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
-from posetrack.frame import Frame, ImageArray, Instances
+from posetrack.frame import Frame, Instances
 from posetrack.pipeline import FrameProcessor
-
-Detector = Callable[[Sequence[ImageArray]], list[Instances]]
-"""Images in; for each the people in it, with `boxes_xyxy` and `box_scores` at least."""
+from posetrack.predictors.networks import Detector
 
 
 def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> FrameProcessor:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from posetrack.frame import FloatArray, Frame, ImageArray
+from posetrack.frame import Frame
 from posetrack.pipeline import FrameProcessor
-
-PoseEstimator = Callable[[Sequence[ImageArray], Sequence[FloatArray]], list[tuple[FloatArray, FloatArray]]]
-"""Images and the boxes (N, 4) of each in; for each image keypoints (N, K, 2) and scores (N, K)."""
+from posetrack.predictors.networks import PoseEstimator
 
 
 def estimate(estimator: PoseEstimator, *, batch_crops: int, batch_frames: int) -> FrameProcessor:

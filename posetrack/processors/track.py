@@ -9,7 +9,7 @@ import numpy as np
 
 from posetrack.frame import FloatArray, Frame, ImageArray, Instances
 from posetrack.pipeline import FrameProcessor
-from posetrack.processors.estimate import PoseEstimator
+from posetrack.predictors.networks import PoseEstimator
 from posetrack.skeleton import Skeleton
 from trackers.flow_tracker import FlowTracker, FlowTrackerConfig, People
 

@@ -6,17 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from models.backbones.variants import HRNetConfig, ResNetFPNConfig
+from models.hrnet.codec import HeatmapCoding
+from models.hrnet.recipe import NetworkRecipe, make_network
 from models.rcnn.network import MultitaskConfig
 from models.rcnn.recipe import NETWORKS, make_rcnn
 from models.swahr.network import HigherHRNet
-from posetrack.build import DETECTORS, build_networks, build_pipeline
+from posetrack import build
+from posetrack.build import DETECTORS, ESTIMATORS, build_networks, build_pipeline
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError, WeightsError
-from posetrack.predictors import hrnet, rcnn, swahr
+from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
 from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe, list_recipes, read_recipe, use_weights
+from posetrack.skeleton import COCO_17
 
 COMPUTE = Compute(torch.device("cpu"))
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
@@ -40,13 +45,12 @@ def make_small_rcnn(config):
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_shipped_recipe_builds(name, monkeypatch):
     # Published weights are not here. Random ones give too much to compare engines by.
-    for module in (hrnet, rcnn, swahr):
-        monkeypatch.setattr(module, "load_weights", silence)
+    monkeypatch.setattr(build, "load_weights", silence)
     # What engines make of networks of this size is tested beside them, and takes long.
     monkeypatch.setattr(
-        swahr, "make_swahr_network", lambda config, count: HigherHRNet(TINY, count, config.has_scale_maps)
+        build, "make_swahr_network", lambda config, count: HigherHRNet(TINY, count, config.has_scale_maps)
     )
-    monkeypatch.setattr(rcnn, "make_rcnn", make_small_rcnn)
+    monkeypatch.setattr("models.rcnn.recipe.make_rcnn", make_small_rcnn)
     recipe = read_recipe(name)
     if not recipe.detector.weights and not recipe.detector.network.startswith("movenet"):
         recipe = use_weights(recipe, Path("any.safetensors"))
@@ -57,6 +61,23 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     # Frames that come one by one are not held back by a queue.
     assert len(build_pipeline(recipe, COMPUTE, batch_frames=1).processors) == len(stages) - len(ahead)
     assert len(build_pipeline(recipe, COMPUTE, smoothed=True).processors) == len(plain.processors) + 1
+
+
+def test_weights_of_a_file_fill_the_network(tmp_path):
+    network = make_network(NetworkRecipe("hrnet-w18"), 17).eval()
+    path = tmp_path / "mine.safetensors"
+    save_file(network.state_dict(), path)
+    recipe = EstimatorRecipe("hrnet-w18", weights=str(path), width_px=96, height_px=128)
+    compute = Compute(torch.device("cpu"), engine="torch", precision="f32")
+    image = np.random.default_rng(0).integers(0, 256, (80, 60, 3)).astype(np.uint8)
+    box = np.array([[5, 5, 50, 70]], np.float32)
+    coding = HeatmapCoding(input_wh=(96, 128), sigma_cells=recipe.sigma_cells, kind=recipe.coding)
+    predict = HRNetPredictor(network, TopDownConfig("mine", coding), COCO_17, compute)
+    ((wanted, _),) = predict([image], [box])
+    ((found, _),) = ESTIMATORS["hrnet-w18"](recipe, compute, None)([image], [box])
+    np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(WeightsError, match="does not fit the network"):
+        ESTIMATORS["hrnet-w32"](replace(recipe, network="hrnet-w32"), compute, None)
 
 
 @pytest.mark.parametrize("name", ["bottomup", "default"])

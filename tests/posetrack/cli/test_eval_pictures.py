@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from posetrack import build
-from posetrack.build import Networks
 from posetrack.cli.main import app
 from posetrack.errors import PoseTrackError
 from posetrack.frame import Instances
+from posetrack.predictors.networks import Networks
 from posetrack.skeleton import COCO_17
 
 

@@ -21,11 +21,11 @@ import torch
 import posetrack
 from models.backbones.variants import ResNetFPNConfig
 from models.data.run_lengths import decode_run_lengths
+from models.rcnn.recipe import NETWORKS
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from posetrack.cli.doctor import _PACKAGES
 from posetrack.cli.main import main
 from posetrack.cli.recipes import BOTTOM_UP
-from posetrack.predictors import rcnn
 from posetrack.results.export import FORMATS
 
 CLIP = Path(__file__).parents[3] / "docs" / "media" / "street.mp4"
@@ -396,8 +396,8 @@ def test_masks_reach_the_poses_and_other_formats(tmp_path, monkeypatch):
 
     thin = {"backbone": ResNetFPNConfig("resnet18", "multi", channels=16), "box_width": 32}
     thin |= {"keypoint_layers": (8,), "mask_layers": (8,), "proposals": (50, 50)}
-    monkeypatch.setitem(rcnn.NETWORKS, "multitask-rb-h", replace(rcnn.NETWORKS["multitask-rb-h"], **thin))
-    monkeypatch.setattr(rcnn, "load_weights", set_weights)
+    monkeypatch.setitem(NETWORKS, "multitask-rb-h", replace(NETWORKS["multitask-rb-h"], **thin))
+    monkeypatch.setattr("posetrack.build.load_weights", set_weights)
     recipe = tmp_path / "masks.toml"
     recipe.write_text(
         '[detector]\nnetwork = "multitask-rb-h"\nweights = "any"\nlongest_side_px = 160\n'

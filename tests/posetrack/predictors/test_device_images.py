@@ -11,10 +11,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER
+from models.checkpoints import load_embedded
+from models.movenet.network import MoveNet
 from posetrack.compute import Compute
 from posetrack.geometry import crop_boxes, resize_to_multiple
 from posetrack.predictors.device_images import DeviceImages, cut_crops, resize_images
-from posetrack.predictors.movenet import MultiposePredictor, ThunderPredictor
+from posetrack.predictors.movenet import (
+    MultiposeConfig,
+    MultiposePredictor,
+    ThunderConfig,
+    ThunderPredictor,
+)
 from posetrack.video.source import open_video
 
 STREET = Path(__file__).parents[3] / "docs" / "media" / "street.mp4"
@@ -222,9 +230,10 @@ def test_people_are_the_same_on_either_path(device):
     device_images = DeviceImages(device, remembered=4)
     images = read_street()
     # 320 halves the frames exactly; in other reduced images there is no difference at all.
-    settings = {"longest_side_px": 320, "score_threshold": 0.2, "nms_iou": 0.6, "nms_oks": 0.8}
-    wanted = MultiposePredictor(compute, **settings)(images)
-    found = MultiposePredictor(on_device, **settings, device_images=device_images)(images)
+    config = MultiposeConfig(longest_side_px=320, score_threshold=0.2, nms_iou=0.6, nms_oks=0.8)
+    multipose = load_movenet(MOVENET_MULTIPOSE, "movenet-multipose")
+    wanted = MultiposePredictor(multipose, config, compute)(images)
+    found = MultiposePredictor(multipose, config, on_device, device_images)(images)
     assert sum(map(len, wanted)) >= 2
     for ours, theirs in zip(found, wanted, strict=True):
         np.testing.assert_allclose(ours.boxes_xyxy, theirs.boxes_xyxy, atol=0.5)
@@ -232,14 +241,20 @@ def test_people_are_the_same_on_either_path(device):
         found_pose = (ours.keypoints_xy, ours.keypoint_scores)
         assert_keypoints_alike(found_pose, (theirs.keypoints_xy, theirs.keypoint_scores), most_px=1.5)
     boxes = [people.boxes_xyxy for people in wanted]
-    settings = {"margin": 0.25, "batch_crops": 2}
-    wanted_poses = ThunderPredictor(compute, **settings)([*images, images[0]], [*boxes, boxes[0][:0]])
-    found_poses = ThunderPredictor(on_device, **settings, device_images=device_images)(
+    thunder, config = load_movenet(MOVENET_THUNDER, "movenet-thunder"), ThunderConfig(batch_crops=2)
+    wanted_poses = ThunderPredictor(thunder, config, compute)([*images, images[0]], [*boxes, boxes[0][:0]])
+    found_poses = ThunderPredictor(thunder, config, on_device, device_images)(
         [*images, images[0]], [*boxes, boxes[0][:0]]
     )
     assert [len(xy) for xy, _ in found_poses] == [*map(len, boxes), 0]
     for ours, theirs in zip(found_poses, wanted_poses, strict=True):
         assert_keypoints_alike(ours, theirs, most_px=0.1 if EXACT else 1.0)
+
+
+def load_movenet(config, name):
+    network = MoveNet(config).eval()
+    load_embedded(network, name)
+    return network
 
 
 def assert_keypoints_alike(found, wanted, *, most_px):

@@ -3,21 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from models.data.crop import crop_image, make_crop_matrices
 from models.hrnet.codec import HeatmapCoding
-from models.hrnet.recipe import NetworkRecipe, make_network
 from posetrack.compute import Compute
-from posetrack.errors import WeightsError
-from posetrack.predictors import hrnet
 from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.device_warp import warp_crops
 from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
 from posetrack.skeleton import COCO_17
 
-EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
 DEVICES = [torch.device(name) for name in ("cpu", *(["cuda"] if torch.cuda.is_available() else []))]
 
 
@@ -39,17 +34,11 @@ class BlobFinder(nn.Module):
         return (bright + 3).expand(-1, COCO_17.num_keypoints, -1, -1) / 6
 
 
-@pytest.fixture
-def make_predictor(monkeypatch):
-    def make(network, *, kind="dark", device_images=None, device=DEVICES[0], **settings):
-        monkeypatch.setattr(hrnet, "make_network", lambda recipe, num_keypoints: network)
-        monkeypatch.setattr(hrnet, "load_weights", lambda module, weights: None)
-        coding = HeatmapCoding(input_wh=(96, 128), sigma_cells=1.5, kind=kind)
-        config = TopDownConfig("hrnet-w18", "any", coding, **settings)
-        compute = Compute(device, engine="torch", precision="f32")
-        return HRNetPredictor(compute, config, COCO_17, device_images)
-
-    return make
+def make_predictor(network, *, kind="dark", device_images=None, device=DEVICES[0], **settings):
+    coding = HeatmapCoding(input_wh=(96, 128), sigma_cells=1.5, kind=kind)
+    config = TopDownConfig("blobs", coding, **settings)
+    compute = Compute(device, engine="torch", precision="f32")
+    return HRNetPredictor(network.eval(), config, COCO_17, compute, device_images)
 
 
 def draw_blob(width, height, x, y, sigma=6.0):
@@ -59,15 +48,15 @@ def draw_blob(width, height, x, y, sigma=6.0):
     return np.repeat((255 * blob).astype(np.uint8)[..., None], 3, axis=2)
 
 
-@pytest.mark.parametrize("is_flip_tested", [False, True])
+@pytest.mark.parametrize("flip_test", [False, True])
 @pytest.mark.parametrize("kind", ["offset", "dark", "udp"])
-def test_keypoints_come_back_where_they_are(make_predictor, kind, is_flip_tested):
+def test_keypoints_come_back_where_they_are(kind, flip_test):
     places = [(60.0, 40.0), (131.3, 92.7), (83.6, 120.2)]
     images = [draw_blob(200, 160, x, y) for x, y in places]
     boxes = [np.array([[x - 40, y - 60, x + 30, y + 50]], np.float32) for x, y in places]
-    predict = make_predictor(BlobFinder(kind), kind=kind, is_flip_tested=is_flip_tested)
+    predict = make_predictor(BlobFinder(kind), kind=kind, flip_test=flip_test)
     # A cell is 5.7 px of the image here. The flip test moves maps by a whole cell where 3/4 would be right.
-    most = 5.7 * (0.5 if kind == "offset" else 0.14 if is_flip_tested and kind == "dark" else 0.05)
+    most = 5.7 * (0.5 if kind == "offset" else 0.14 if flip_test and kind == "dark" else 0.05)
     for (points, scores), place in zip(predict(images, boxes), places, strict=True):
         assert points.shape == (1, 17, 2)
         assert points.dtype == scores.dtype == np.float32
@@ -76,7 +65,7 @@ def test_keypoints_come_back_where_they_are(make_predictor, kind, is_flip_tested
         assert (scores <= 1).all()
 
 
-def test_images_fraction_batches_and_get_their_own_people(make_predictor):
+def test_images_fraction_batches_and_get_their_own_people():
     sizes = []
 
     class Counting(BlobFinder):
@@ -104,7 +93,7 @@ def test_images_fraction_batches_and_get_their_own_people(make_predictor):
             np.testing.assert_allclose(scores[i], one_scores[0], atol=1e-5)
 
 
-def test_nobody_is_no_call(make_predictor, monkeypatch):
+def test_nobody_is_no_call(monkeypatch):
     predict = make_predictor(BlobFinder())
     monkeypatch.setattr(predict, "_predict", lambda crops: pytest.fail("nobody is here"))
     none = np.zeros((0, 4), np.float32)
@@ -138,7 +127,7 @@ def test_crops_cut_on_the_device_are_those_of_opencv(device):
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=str)
-def test_device_path_finds_the_same(make_predictor, device):
+def test_device_path_finds_the_same(device):
     images = [draw_blob(200, 160, 60, 40), draw_blob(90, 200, 50, 120)]
     boxes = [
         np.array([[20, 0, 100, 90], [30, 10, 90, 80]], np.float32),
@@ -149,19 +138,3 @@ def test_device_path_finds_the_same(make_predictor, device):
     for (points, scores), (device_points, device_scores) in zip(on_cpu, there(images, boxes), strict=True):
         np.testing.assert_allclose(device_points, points, atol=0.2)
         np.testing.assert_allclose(device_scores, scores, atol=0.02)
-
-
-def test_weights_of_a_file_fill_the_network(tmp_path):
-    network = make_network(NetworkRecipe("hrnet-w18"), 17)
-    path = tmp_path / "mine.safetensors"
-    save_file(network.state_dict(), path)
-    coding = HeatmapCoding(input_wh=(96, 128), sigma_cells=1.5)
-    predict = HRNetPredictor(EAGER, TopDownConfig("hrnet-w18", str(path), coding), COCO_17)
-    image = np.random.default_rng(0).integers(0, 256, (80, 60, 3)).astype(np.uint8)
-    box = np.array([[5, 5, 50, 70]], np.float32)
-    ((points, _),) = predict([image], [box])
-    assert np.isfinite(points).all()
-    with pytest.raises(WeightsError, match="does not fit the network"):
-        HRNetPredictor(EAGER, TopDownConfig("hrnet-w32", str(path), coding), COCO_17)
-    with pytest.raises(WeightsError, match="fetch"):
-        HRNetPredictor(EAGER, TopDownConfig("hrnet-w32", "hrnet-w32-256x192", coding), COCO_17)

@@ -6,30 +6,25 @@ import torch
 from torch import nn
 
 from models.rcnn.detector import make_person_detector
+from models.rcnn.recipe import NETWORKS
 from posetrack.compute import Compute
-from posetrack.predictors import rcnn
-from posetrack.predictors.rcnn import RCNNPredictor
-from posetrack.skeleton import COCO_17
+from posetrack.predictors.rcnn import RCNNPredictor, TwoStageConfig
 
 EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
 
 
-@pytest.fixture
-def make_predictor(monkeypatch):
+@pytest.fixture(scope="module")
+def make_predictor():
     torch.manual_seed(0)
-    donors = {}
+    networks = {}
     for name in ("lite0-person", "movenet-multitask"):
-        donors[name] = make_person_detector(rcnn.NETWORKS[name]).eval()
+        networks[name] = make_person_detector(NETWORKS[name]).eval()
         # So that random weights find boxes of all kinds of scores.
-        nn.init.normal_(donors[name].roi_heads.box_predictor.cls_score.weight, std=0.5)
+        nn.init.normal_(networks[name].roi_heads.box_predictor.cls_score.weight, std=0.5)
 
     def make(compute=EAGER, network="lite0-person", **settings):
-        donor = donors[network]
-        monkeypatch.setattr(
-            rcnn, "load_weights", lambda module, weights: module.load_state_dict(donor.state_dict())
-        )
-        settings = {"longest_side_px": 96, "score_threshold": 0.05, "nms_iou": 0.5, **settings}
-        return RCNNPredictor(compute, network=network, weights="any", skeleton=COCO_17, **settings), donor
+        config = TwoStageConfig(network, **{"longest_side_px": 96, **settings})
+        return RCNNPredictor(networks[network], config, compute), networks[network]
 
     return make
 
@@ -97,10 +92,13 @@ def test_batch_is_single_and_sizes_mix(make_predictor):
     assert predict([]) == []
 
 
-def test_threshold_and_nms_are_the_recipes(make_predictor):
+def test_threshold_and_nms_are_as_configured(make_predictor):
     image = draw(96, 96)
     (everyone,) = make_predictor(score_threshold=0.05, nms_iou=0.9)[0]([image])
-    (sure,) = make_predictor(score_threshold=0.6, nms_iou=0.9)[0]([image])
+    predict, network = make_predictor(score_threshold=0.6, nms_iou=0.9)
+    (sure,) = predict([image])
+    # The network in hand keeps its own.
+    assert (network.roi_heads.score_thresh, network.roi_heads.nms_thresh) == (0.05, 0.5)
     (apart,) = make_predictor(score_threshold=0.05, nms_iou=0.2)[0]([image])
     assert (sure.box_scores >= 0.6).all()
     assert len(sure) < len(everyone)

@@ -7,11 +7,9 @@ import pytest
 import torch
 
 from models.backbones.variants import ResNetFPNConfig
-from models.rcnn.network import MultitaskConfig
+from models.rcnn.network import MultitaskConfig, MultitaskRCNN
 from posetrack.compute import Compute
-from posetrack.predictors import rcnn
-from posetrack.predictors.rcnn import RCNNPredictor
-from posetrack.skeleton import COCO_17
+from posetrack.predictors.rcnn import RCNNPredictor, TwoStageConfig
 
 EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
 OPENVINO = Compute(torch.device("cpu"), engine="openvino", precision="f32")
@@ -25,26 +23,17 @@ SMALL = MultitaskConfig(
 )
 
 
-@pytest.fixture
-def make_predictor(monkeypatch):
-    def set_weights(network, weights):
-        # So that random weights find boxes of all kinds of scores.
-        torch.manual_seed(0)
-        torch.nn.init.normal_(network.roi_heads.box_predictor.cls_score.weight, std=0.5)
-
-    monkeypatch.setattr(rcnn, "load_weights", set_weights)
-
-    def make(config=SMALL, compute=EAGER, **settings):
-        torch.manual_seed(0)
-        monkeypatch.setitem(rcnn.NETWORKS, "small", config)
-        settings = {"longest_side_px": 128, "score_threshold": 0.05, "nms_iou": 0.5, **settings}
-        return RCNNPredictor(compute, network="small", weights="any", skeleton=COCO_17, **settings)
-
-    return make
+def make_predictor(config=SMALL, compute=EAGER, **settings):
+    torch.manual_seed(0)
+    network = MultitaskRCNN(config).eval()
+    # So that random weights find boxes of all kinds of scores.
+    torch.manual_seed(0)
+    torch.nn.init.normal_(network.roi_heads.box_predictor.cls_score.weight, std=0.5)
+    return RCNNPredictor(network, TwoStageConfig("small", **{"longest_side_px": 128, **settings}), compute)
 
 
 @pytest.fixture
-def planted(monkeypatch, make_predictor):
+def planted(monkeypatch):
     """A predictor whose network finds the left half of each image, and something that is nobody."""
 
     def plant(**settings):
@@ -83,7 +72,7 @@ def test_everything_comes_back_in_the_image(planted):
 
 
 @pytest.mark.parametrize("deformed", ["none", "backbone+head"])
-def test_openvino_finds_the_same(make_predictor, deformed):
+def test_openvino_finds_the_same(deformed):
     config = replace(SMALL, deformed=deformed)
     images = [np.random.default_rng(i).integers(0, 256, (90, 120, 3)).astype(np.uint8) for i in range(2)]
     wanted = make_predictor(config)(images)
@@ -96,7 +85,7 @@ def test_openvino_finds_the_same(make_predictor, deformed):
 
 
 @pytest.mark.parametrize(("has_masks", "has_keypoints"), [(True, True), (False, True), (True, False)])
-def test_network_runs_with_each_head(make_predictor, has_masks, has_keypoints):
+def test_network_runs_with_each_head(has_masks, has_keypoints):
     config = replace(SMALL, has_masks=has_masks, has_keypoints=has_keypoints)
     predict = make_predictor(config, score_threshold=0.0)
     images = [np.random.default_rng(i).integers(0, 256, (90, 120, 3)).astype(np.uint8) for i in range(2)]
@@ -110,7 +99,7 @@ def test_network_runs_with_each_head(make_predictor, has_masks, has_keypoints):
         np.testing.assert_allclose(people.boxes_xyxy, alone.boxes_xyxy, atol=0.05)
 
 
-def test_no_images_and_nobody(make_predictor):
+def test_no_images_and_nobody():
     predict = make_predictor(score_threshold=1.0)
     assert predict([]) == []
     (people,) = predict([np.zeros((64, 96, 3), np.uint8)])

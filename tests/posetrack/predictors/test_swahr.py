@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 import torch
 from reference.swahr_seer import Seer, paint, place_keypoints
-from safetensors.torch import save_file
 
 from models.backbones.variants import HRNetConfig
 from models.swahr.network import make_swahr_network
 from models.swahr.variants import SwahrConfig
 from posetrack.compute import Compute
-from posetrack.errors import WeightsError
-from posetrack.predictors import swahr
 from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.swahr import BottomUpConfig, BottomUpPredictor
 from posetrack.skeleton import COCO_17
@@ -23,16 +20,10 @@ PEOPLE = [((31.3, 12.7), (19.8, 14.1), False), ((50.2, 33.6), (39.9, 47.2), True
 TINY = SwahrConfig(HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1))
 
 
-@pytest.fixture
-def make_predictor(monkeypatch):
-    def make(network=None, *, device_images=None, device=DEVICES[0], **settings):
-        monkeypatch.setattr(swahr, "make_swahr_network", lambda config, count: network or Seer(SIDES))
-        monkeypatch.setattr(swahr, "load_weights", lambda module, weights: None)
-        config = BottomUpConfig("swahr-w18", "any", **{"shorter_side_px": 256, **settings})
-        compute = Compute(device, engine="torch", precision="f32")
-        return BottomUpPredictor(compute, config, COCO_17, device_images)
-
-    return make
+def make_predictor(network=None, *, device_images=None, device=DEVICES[0], **settings):
+    config = BottomUpConfig("seer", **{"shorter_side_px": 256, **settings})
+    compute = Compute(device, engine="torch", precision="f32")
+    return BottomUpPredictor((network or Seer(SIDES)).eval(), config, COCO_17, compute, device_images)
 
 
 def check_people(instances, people, most_px):
@@ -47,17 +38,17 @@ def check_people(instances, people, most_px):
 
 
 @pytest.mark.parametrize("size_wh", [(64, 64), (97, 61), (63, 120)])
-@pytest.mark.parametrize("is_flip_tested", [False, True])
+@pytest.mark.parametrize("flip_test", [False, True])
 @pytest.mark.parametrize("scales", [(1.0,), (1.5, 1.0, 0.5)])
-def test_keypoints_come_back_where_they_are(make_predictor, size_wh, is_flip_tested, scales):
-    predict = make_predictor(is_flip_tested=is_flip_tested, scales=scales)
+def test_keypoints_come_back_where_they_are(size_wh, flip_test, scales):
+    predict = make_predictor(flip_test=flip_test, scales=scales)
     (found,) = predict([paint(size_wh, PEOPLE, sigma=1.8)])
     # The input is four times as large, a cell half a pixel: less than the half pixel between the conventions.
     check_people(found, PEOPLE, most_px=0.3)
     assert (np.diff(found.box_scores) <= 0).all()
 
 
-def test_no_side_is_preferred_in_the_mean(make_predictor):
+def test_no_side_is_preferred_in_the_mean():
     """Networks count pixels from their middles, frames from their corners: half a pixel is between them."""
     rng = np.random.default_rng(0)
     predict = make_predictor(shorter_side_px=128)
@@ -73,7 +64,7 @@ def test_no_side_is_preferred_in_the_mean(make_predictor):
     assert np.abs(errors.mean(axis=0)).max() < 0.3
 
 
-def test_a_batch_is_its_images_one_by_one(make_predictor):
+def test_a_batch_is_its_images_one_by_one():
     sizes = []
 
     class Counting(Seer):
@@ -96,7 +87,7 @@ def test_a_batch_is_its_images_one_by_one(make_predictor):
         np.testing.assert_allclose(found.box_scores, alone.box_scores, atol=1e-5)
 
 
-def test_nobody_is_no_people(make_predictor):
+def test_nobody_is_no_people():
     predict = make_predictor()
     (found,) = predict([np.zeros((50, 70, 3), np.uint8)])
     assert found.keypoints_xy.shape == (0, 17, 2)
@@ -105,16 +96,16 @@ def test_nobody_is_no_people(make_predictor):
     assert predict([]) == []
 
 
-def test_the_unsure_are_left_out(make_predictor):
+def test_the_unsure_are_left_out():
     image = paint((64, 64), PEOPLE[:1], sigma=1.8) // 3
     assert len(make_predictor(score_threshold=0.2)([image])[0]) == 1
     assert len(make_predictor(score_threshold=0.5)([image])[0]) == 0
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=str)
-def test_device_path_finds_the_same(make_predictor, device):
+def test_device_path_finds_the_same(device):
     images = [paint((64, 60), PEOPLE, sigma=1.8), paint((70, 90), PEOPLE[1:], sigma=1.8)]
-    settings = {"is_flip_tested": True, "scales": (1.0, 0.5)}
+    settings = {"flip_test": True, "scales": (1.0, 0.5)}
     on_cpu = make_predictor(**settings)(images)
     there = make_predictor(device=device, device_images=DeviceImages(device), **settings)(images)
     for one, other in zip(on_cpu, there, strict=True):
@@ -123,16 +114,12 @@ def test_device_path_finds_the_same(make_predictor, device):
         np.testing.assert_allclose(other.keypoint_scores, one.keypoint_scores, atol=0.02)
 
 
-def test_weights_of_a_file_fill_the_network(tmp_path, monkeypatch):
-    monkeypatch.setitem(swahr.NETWORKS, "swahr-w18", TINY)
-    path = tmp_path / "mine.safetensors"
-    save_file(make_swahr_network(TINY, 17).state_dict(), path)
-    eager = Compute(DEVICES[0], engine="torch", precision="f32")
-    predict = BottomUpPredictor(eager, BottomUpConfig("swahr-w18", str(path), 64), COCO_17)
-    # Random heatmaps are about 0: nobody is sure.
+def test_the_network_in_hand_is_not_changed():
+    network = make_swahr_network(TINY, 17).eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    compute = Compute(DEVICES[0], engine="torch", precision="f32")
+    predict = BottomUpPredictor(network, BottomUpConfig("tiny", 64), COCO_17, compute)
+    # Random heatmaps are about 0: nobody is found for certain.
     assert len(predict([np.zeros((40, 40, 3), np.uint8)])[0]) == 0
-    monkeypatch.setitem(swahr.NETWORKS, "swahr-w18", SwahrConfig(TINY.body, has_scale_maps=False))
-    with pytest.raises(WeightsError, match="does not fit the network"):
-        BottomUpPredictor(eager, BottomUpConfig("swahr-w18", str(path), 64), COCO_17)
-    with pytest.raises(WeightsError, match="swahr-w32-512: neither a file nor weights"):
-        BottomUpPredictor(eager, BottomUpConfig("swahr-w18", "swahr-w32-512"), COCO_17)
+    assert network.state_dict().keys() == before.keys()
+    assert all(torch.equal(network.state_dict()[name], value) for name, value in before.items())
