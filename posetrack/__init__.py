@@ -1,29 +1,36 @@
 """PoseTrack finds, follows and measures people in video.
 
-for frame in posetrack.track("video.mp4"):
-    print(frame.time_s, frame.instances.track_ids, frame.instances.keypoints_xy)
+>>> import posetrack
+>>> for frame in posetrack.track("docs/media/street.mp4", recipe="fast", start_s=3.2, end_s=3.25):
+...     print(frame.time_s, frame.instances.track_ids, frame.instances.keypoints_xy.shape)
+3.2 [1] (1, 17, 2)
+3.24 [1] (1, 17, 2)
+
+`Tracker` loads the networks once for many videos, and writes what `posetrack run` writes. Importing this
+package imports neither torch nor OpenCV: they come with the first tracker.
 """
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import version as _read_version
 
-if TYPE_CHECKING:
-    from posetrack.api import track
-    from posetrack.frame import Frame, Instances
+from posetrack.drawing import draw
+from posetrack.errors import PoseTrackError
+from posetrack.frame import Frame, Instances
+from posetrack.results.poses import read_poses
+from posetrack.run.tracker import Tracker, track
+from posetrack.skeleton import Skeleton
 
-__all__ = ["Frame", "Instances", "__version__", "track"]
+__all__ = [
+    "Frame",
+    "Instances",
+    "PoseTrackError",
+    "Skeleton",
+    "Tracker",
+    "__version__",
+    "draw",
+    "read_poses",
+    "track",
+]
 
-__version__ = version("posetrack")
-
-_HOMES = {"track": "posetrack.api", "Frame": "posetrack.frame", "Instances": "posetrack.frame"}
-
-
-def __getattr__(name: str) -> Any:
-    # Torch takes seconds to import: only whoever tracks people waits for it.
-    if name not in _HOMES:
-        raise AttributeError(f"module 'posetrack' has no attribute '{name}'")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+__version__ = _read_version("posetrack")

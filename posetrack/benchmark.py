@@ -8,15 +8,14 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -24,18 +23,14 @@ from models.engines.engine import Engine
 from posetrack.build import Pipeline, build_pipeline
 from posetrack.compute import Compute
 from posetrack.frame import Frame
-from posetrack.pipeline import FrameProcessor, FrameSink, run, run_ahead
+from posetrack.pipeline import RUN_AHEAD, Stage
 from posetrack.recipe import Recipe
-from posetrack.render import Renderer
-from posetrack.results.jsonl import JsonlWriter
-from posetrack.results.record import Header
+from posetrack.run.job import Output, run_job
+from posetrack.run.report import RunReport
 from posetrack.video.source import VideoSource, open_video
-from posetrack.video.writer import VideoWriter
 
 NETWORKS = "networks"
 """The stage of the engines' calls, wherever they are made from."""
-
-_WAIT = "wait"
 
 
 @dataclass(frozen=True)
@@ -111,15 +106,13 @@ class StageClock:
                 return
             yield item
 
-    def wrap(self, process: FrameProcessor) -> FrameProcessor:
-        """A processor that is timed; its own input is not its time."""
-        # This one does nothing but wait.
-        name = _WAIT if process is run_ahead else process.__module__.rpartition(".")[2]
+    def wrap(self, stage: Stage) -> Stage:
+        """The stage, timed; its own input is not its time."""
 
         def timed(frames: Iterator[Frame]) -> Iterator[Frame]:
-            return self.iterate(process(frames), name)
+            return self.iterate(stage(frames), stage.name)
 
-        return timed
+        return Stage(stage.name, timed)
 
 
 @dataclass
@@ -178,38 +171,48 @@ def benchmark(
     """
     clock = StageClock()
     observer = _Observer(clock)
-    observed = replace(compute, observe=observer.observe)
     start_s = time.perf_counter()
-    pipeline = build_pipeline(recipe, observed)
-    _run_once(clip, pipeline, recipe, folder, StageClock(), warm_up_frames)
+    pipeline = build_pipeline(recipe, replace(compute, observe=observer.observe))
+    bench = _Bench(clip, pipeline, recipe.name, folder)
+    bench.run(StageClock(), warm_up_frames)
     warm_up_s = time.perf_counter() - start_s
-    calls: list[tuple[Engine, Tensor]] = []
-    observer.calls = calls
-    _run_once(clip, pipeline, recipe, folder, StageClock(), max_frames)
-    observer.calls = None
+    observer.calls = []
+    bench.run(StageClock(), max_frames)
+    calls, observer.calls = observer.calls, None
     clock.busy_s.clear()
     runs = []
     bare_s = []
     for _ in range(repeats):
-        runs.append(_run_once(clip, pipeline, recipe, folder, clock, max_frames))
+        runs.append(bench.run(clock, max_frames))
         bare_s.append(_measure(partial(_run_networks, calls)))
+    return _summarize(runs, bare_s, clock, warm_up_s=warm_up_s, engine=_describe(compute))
+
+
+def _summarize(
+    runs: Sequence[_Run], bare_s: Sequence[float], clock: StageClock, *, warm_up_s: float, engine: str
+) -> BenchReport:
     whole_s = sum(one.seconds for one in runs)
-    latencies_s = np.concatenate([one.latencies_s for one in runs])
-    p50, p95 = np.percentile(latencies_s, (50, 95))
-    num_frames = runs[0].num_frames
+    p50, p95 = np.percentile(np.concatenate([one.latencies_s for one in runs]), (50, 95))
+    report = runs[0].report
+    # The stage that runs ahead does nothing but wait.
+    busy_s = {name: busy for name, busy in clock.busy_s.items() if name != RUN_AHEAD.name}
     return BenchReport(
-        num_frames=num_frames,
-        people_per_frame=runs[0].num_people / num_frames,
+        num_frames=report.num_frames,
+        people_per_frame=report.people_per_frame,
         warm_up_s=warm_up_s,
-        fps=num_frames / statistics.median(one.seconds for one in runs),
-        networks_fps=num_frames / statistics.median(bare_s),
+        fps=report.num_frames / statistics.median(one.seconds for one in runs),
+        networks_fps=report.num_frames / statistics.median(bare_s),
         ratio=statistics.median(bare / one.seconds for bare, one in zip(bare_s, runs, strict=True)),
-        stage_fractions={name: busy / whole_s for name, busy in clock.busy_s.items() if name != _WAIT},
+        stage_fractions={name: busy / whole_s for name, busy in busy_s.items()},
         latency_p50_ms=1000 * float(p50),
         latency_p95_ms=1000 * float(p95),
         peak_memory_mib=read_peak_memory_mib(),
-        engine=f"{compute.engine} {compute.precision} on {compute.device}",
+        engine=engine,
     )
+
+
+def _describe(compute: Compute) -> str:
+    return f"{compute.engine} {compute.precision} on {compute.device}"
 
 
 def read_peak_memory_mib() -> float:
@@ -219,62 +222,68 @@ def read_peak_memory_mib() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-@dataclass(frozen=True, eq=False)
-class _Run:
-    num_frames: int
-    num_people: int
-    seconds: float
-    latencies_s: npt.NDArray[np.float64]
+class _TimedVideo(VideoSource):
+    """The first frames of a clip; when each was decoded, and when it was done with.
 
+    Attributes:
+        latencies_s: From each frame's decoding to the end of its writing.
+    """
 
-def _run_once(
-    clip: Path, pipeline: Pipeline, recipe: Recipe, folder: Path, clock: StageClock, max_frames: int
-) -> _Run:
-    """Do what `posetrack run` does."""
-    decoded_s: dict[int, float] = {}
-    latencies_s: list[float] = []
-    num_people = 0
+    def __init__(self, clip: Path, max_frames: int, clock: StageClock) -> None:
+        super().__init__()
+        self._video = open_video(clip)
+        self._max_frames = max_frames
+        self._clock = clock
+        self._decoded_s: dict[int, float] = {}
+        self.latencies_s: list[float] = []
+        self.info = self._video.info
 
-    def decode(video: VideoSource) -> Iterator[Frame]:
-        for frame in clock.iterate(islice(video, max_frames), "decode"):
-            decoded_s[frame.index] = time.perf_counter()
+    def finish(self, frame: Frame) -> None:
+        """The last sink."""
+        self.latencies_s.append(time.perf_counter() - self._decoded_s.pop(frame.index))
+
+    def _read_frames(self) -> Iterator[Frame]:
+        for frame in self._clock.iterate(islice(self._video, self._max_frames), "decode"):
+            self._decoded_s[frame.index] = time.perf_counter()
             yield frame
 
-    def count(frame: Frame) -> None:
-        nonlocal num_people
-        num_people += len(frame.instances)
-        latencies_s.append(time.perf_counter() - decoded_s.pop(frame.index))
-
-    start_s = time.perf_counter()
-    with ExitStack() as stack:
-        video = stack.enter_context(open_video(clip))
-        sinks = _make_sinks(stack, video, pipeline, recipe, folder, clock)
-        run(decode(video), [clock.wrap(process) for process in pipeline.processors], [*sinks, count])
-    seconds = time.perf_counter() - start_s
-    return _Run(len(latencies_s), num_people, seconds, np.array(latencies_s))
+    def _release(self) -> None:
+        self._video.close()
 
 
-def _make_sinks(
-    stack: ExitStack, video: VideoSource, pipeline: Pipeline, recipe: Recipe, folder: Path, clock: StageClock
-) -> list[FrameSink]:
-    info = video.info
-    header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe.name)
-    poses = stack.enter_context(JsonlWriter(folder / "poses.jsonl", header))
-    audio = info.source if info.has_audio else None
-    writer = stack.enter_context(VideoWriter(folder / "overlay.mp4", info, audio_from=audio))
-    render = Renderer(pipeline.skeleton)
+@dataclass(frozen=True)
+class _Bench:
+    """What is run, over and over.
 
-    def write_poses(frame: Frame) -> None:
-        with clock.stage("write"):
-            poses.write(frame.index, frame.time_s, frame.instances)
+    Attributes:
+        clip: What `open_video` opens.
+        pipeline: Ready to run.
+        recipe_name: Of the recipe that it was built from.
+        folder: To write results into.
+    """
 
-    def write_overlay(frame: Frame) -> None:
-        with clock.stage("draw"):
-            image = render(frame)
-        with clock.stage("encode"):
-            writer.write(image, frame.time_s)
+    clip: Path
+    pipeline: Pipeline
+    recipe_name: str
+    folder: Path
 
-    return [write_poses, write_overlay]
+    def run(self, clock: StageClock, max_frames: int) -> _Run:
+        """Do what `posetrack run` does, by the clock."""
+        timed = replace(self.pipeline, processors=tuple(map(clock.wrap, self.pipeline.processors)))
+        output = Output(self.folder, existing="overwrite")
+        start_s = time.perf_counter()
+        with _TimedVideo(self.clip, max_frames, clock) as video:
+            report = run_job(
+                video, timed, self.recipe_name, output, sinks=[video.finish], time_stage=clock.stage
+            )
+        return _Run(report, time.perf_counter() - start_s, tuple(video.latencies_s))
+
+
+@dataclass(frozen=True)
+class _Run:
+    report: RunReport
+    seconds: float
+    latencies_s: tuple[float, ...]
 
 
 def _run_networks(calls: list[tuple[Engine, Tensor]]) -> None:

@@ -23,7 +23,7 @@ from models.swahr.network import make_swahr_network
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError
-from posetrack.pipeline import FrameProcessor, run_ahead
+from posetrack.pipeline import RUN_AHEAD, Stage
 from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
 from posetrack.predictors.movenet import (
@@ -36,7 +36,7 @@ from posetrack.predictors.networks import Detector, Networks, PoseEstimator
 from posetrack.predictors.swahr import BottomUpConfig, BottomUpPredictor
 from posetrack.processors.detect import detect
 from posetrack.processors.estimate import estimate
-from posetrack.processors.resume import skip_tracked
+from posetrack.processors.restored import skip_restored
 from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
 from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe
@@ -199,7 +199,7 @@ class Pipeline:
         skeleton: The keypoints that come out.
     """
 
-    processors: tuple[FrameProcessor, ...]
+    processors: tuple[Stage, ...]
     skeleton: Skeleton
 
 
@@ -249,25 +249,50 @@ def build_pipeline(
         WeightsError: A network's weights are missing or damaged.
         PoseTrackError: An engine cannot take a network.
     """
+    require_poses(recipe)
+    batch_frames = batch_frames or recipe.detector.batch_frames
+    networks = build_networks(recipe, compute, batch_frames=batch_frames)
+    return make_pipeline(recipe, networks, compute, batch_frames=batch_frames, smoothed=smoothed)
+
+
+def require_poses(recipe: Recipe) -> None:
+    """Check that a recipe can follow people.
+
+    Raises:
+        RecipeError: None of its networks gives poses.
+    """
     if recipe.estimator is None and recipe.detector.network in _BOX_NETWORKS:
         raise RecipeError(
             f"{recipe.name}: {recipe.detector.network} finds boxes without poses, and people are followed by "
             "their poses; add an [estimator]"
         )
-    batch_frames = batch_frames or recipe.detector.batch_frames
-    networks = build_networks(recipe, compute, batch_frames=batch_frames)
+
+
+def make_pipeline(
+    recipe: Recipe, networks: Networks, compute: Compute, *, batch_frames: int, smoothed: bool = False
+) -> Pipeline:
+    """Put the processors of a recipe around its networks.
+
+    Args:
+        recipe: What the networks were built from.
+        networks: May serve other pipelines, too.
+        compute: What the networks run on.
+        batch_frames: Frames in one call of the detector; 1 holds none back.
+        smoothed: Whether keypoints are smoothed over time.
+    """
     det_every = recipe.detector.det_every
-    processors = [skip_tracked(detect(networks.detector, batch_frames=batch_frames, det_every=det_every))]
+    find = detect(networks.detector, batch_frames=batch_frames, det_every=det_every)
+    processors = [Stage("detect", skip_restored(find))]
     if networks.estimator is not None and recipe.estimator is not None:
         crops = recipe.estimator.batch_crops
-        processors.append(
-            skip_tracked(estimate(networks.estimator, batch_crops=crops, batch_frames=batch_frames))
-        )
+        pose = estimate(networks.estimator, batch_crops=crops, batch_frames=batch_frames)
+        processors.append(Stage("estimate", skip_restored(pose)))
     if compute.engine != "torch" and batch_frames > 1:
-        processors.append(run_ahead)
-    processors.append(track(recipe.tracker, networks.skeleton, estimator=networks.estimator))
+        processors.append(RUN_AHEAD)
+    follow = track(recipe.tracker, networks.skeleton, estimator=networks.estimator)
+    processors.append(Stage("track", follow))
     if smoothed:
-        processors.append(smooth(recipe.smoother))
+        processors.append(Stage("smooth", smooth(recipe.smoother)))
     return Pipeline(tuple(processors), networks.skeleton)
 
 

@@ -11,7 +11,15 @@ Each message is one line that says what is wrong, where, and what to do about it
 
 
 class PoseTrackError(Exception):
-    """Base of every error that PoseTrack raises on purpose."""
+    """Base of every error that PoseTrack raises on purpose.
+
+    >>> from posetrack import Tracker
+    >>> try:
+    ...     Tracker("fasst")
+    ... except PoseTrackError as error:
+    ...     print(str(error).split(",")[0])
+    fasst: no such recipe; did you mean 'fast'?
+    """
 
 
 class VideoError(PoseTrackError):

@@ -27,6 +27,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from posetrack.skeleton import Skeleton
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -57,6 +59,12 @@ _BLANK_DENSE = np.zeros((0, 0, 3), np.uint8)
 @dataclass(frozen=True, eq=False)
 class Instances:
     """The people in one image: N rows, a closed set of columns.
+
+    >>> people = Instances(boxes_xyxy=[[10, 20, 50, 90], [60, 20, 99, 88]], box_scores=[0.9, 0.4])
+    >>> people
+    Instances(2 people: boxes_xyxy, box_scores)
+    >>> people[people.box_scores > 0.5].boxes_xyxy
+    array([[10., 20., 50., 90.]], dtype=float32)
 
     Attributes:
         boxes_xyxy: (N, 4) float32, pixels.
@@ -104,6 +112,9 @@ class Instances:
 
     def __len__(self) -> int:
         return next((len(column) for column in self._columns().values()), 0)
+
+    def __repr__(self) -> str:
+        return f"Instances({_count_people(self)}: {', '.join(self._columns()) or 'no columns'})"
 
     def __getitem__(self, rows: npt.ArrayLike | slice) -> Instances:
         """Select rows of every column.
@@ -199,22 +210,53 @@ class Instances:
 class Frame:
     """One image of a video and the people in it.
 
+    >>> import numpy as np
+    >>> Frame(index=3, time_s=0.12, image=np.zeros((480, 640, 3), np.uint8))
+    Frame(3 at 0.120 s, 640x480, Instances(0 people: no columns))
+
+    A tracker's frames say what their keypoints are:
+
+    >>> from posetrack import track
+    >>> frame = next(track("docs/media/street.mp4", recipe="fast", start_s=3.2))
+    >>> nose = frame.keypoint_names.index("nose")
+    >>> frame.instances.keypoints_xy[0, nose].round().tolist()
+    [425.0, 54.0]
+
     Attributes:
         index: Position in the source, from 0, counting every frame of the source.
         time_s: Presentation time in seconds from the first frame of the source.
         image: (H, W, 3) uint8, RGB, upright.
         instances: The people found so far.
+        skeleton: What the K keypoints of `instances` are; None before the tracker, which sets it.
+        is_restored: Whether the people come from saved results, ids included, so that no network and no
+            tracker changes them.
     """
 
     index: int
     time_s: float
     image: ImageArray
     instances: Instances = Instances()
+    skeleton: Skeleton | None = None
+    is_restored: bool = False
+
+    def __repr__(self) -> str:
+        width, height = self.size_wh
+        restored = ", restored" if self.is_restored else ""
+        return f"Frame({self.index} at {self.time_s:.3f} s, {width}x{height}{restored}, {self.instances!r})"
 
     @property
     def size_wh(self) -> tuple[int, int]:
         """Width and height of the image in pixels."""
         return self.image.shape[1], self.image.shape[0]
+
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        """Names of the K keypoints, in the order of `instances.keypoints_xy`; empty without a skeleton."""
+        return () if self.skeleton is None else self.skeleton.names
+
+
+def _count_people(instances: Instances) -> str:
+    return "1 person" if len(instances) == 1 else f"{len(instances)} people"
 
 
 def to_pixel_indices(points_xy: Points) -> Points:

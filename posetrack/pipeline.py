@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import TypeVar
@@ -20,6 +21,24 @@ from posetrack.frame import Frame
 
 FrameProcessor = Callable[[Iterator[Frame]], Iterator[Frame]]
 """Takes an iterator of frames, gives an iterator of the same frames, richer."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A processor with a name, and called like one.
+
+    Attributes:
+        name: What it does, in one word: `detect`, `track`. Benchmarks report under it.
+        process: The processor.
+    """
+
+    name: str
+    process: FrameProcessor
+
+    def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Apply the processor."""
+        return self.process(frames)
+
 
 FrameSink = Callable[[Frame], None]
 """Takes each finished frame: writes it, shows it, counts it."""
@@ -34,12 +53,16 @@ T = TypeVar("T")
 Q = TypeVar("Q")
 
 
-def stream(source: Iterable[Frame], processors: Sequence[FrameProcessor]) -> Generator[Frame]:
+def stream(
+    source: Iterable[Frame], processors: Sequence[FrameProcessor], *, is_live: bool = False
+) -> Generator[Frame]:
     """Send frames through processors, while the source runs ahead on its own thread.
 
     Args:
         source: Frames in order.
         processors: Applied first to last.
+        is_live: The source does not run ahead: for one that captures on its own thread and gives its newest
+            frame, which would grow old in a queue.
 
     Yields:
         The finished frames in order. Closing the generator stops the thread.
@@ -47,14 +70,20 @@ def stream(source: Iterable[Frame], processors: Sequence[FrameProcessor]) -> Gen
     Raises:
         BaseException: Whatever the source or a processor raised, as it was.
     """
-    with closing(prefetch(source)) as decoded:
+    with closing(_iterate(source) if is_live else prefetch(source)) as decoded:
         frames: Iterator[Frame] = decoded
         for process in processors:
             frames = process(frames)
         yield from frames
 
 
-def run(source: Iterable[Frame], processors: Sequence[FrameProcessor], sinks: Sequence[FrameSink]) -> None:
+def run(
+    source: Iterable[Frame],
+    processors: Sequence[FrameProcessor],
+    sinks: Sequence[FrameSink],
+    *,
+    is_live: bool = False,
+) -> None:
     """Send frames through processors into sinks, until the source ends.
 
     When anything fails, or Ctrl-C is pressed, the sinks still get every frame that was finished before.
@@ -63,6 +92,7 @@ def run(source: Iterable[Frame], processors: Sequence[FrameProcessor], sinks: Se
         source: Frames in order.
         processors: Applied first to last, on the caller's thread.
         sinks: Called with each finished frame in this order, on a thread of their own.
+        is_live: As for `stream`.
 
     Raises:
         BaseException: Whatever a stage or a sink raised; every thread has stopped by then.
@@ -73,7 +103,7 @@ def run(source: Iterable[Frame], processors: Sequence[FrameProcessor], sinks: Se
     thread = Thread(target=_consume, args=(finished, sinks, failures, failed), name=_THREAD_NAME, daemon=True)
     thread.start()
     try:
-        with closing(stream(source, processors)) as frames:
+        with closing(stream(source, processors, is_live=is_live)) as frames:
             for frame in frames:
                 if not _put(finished, frame, failed):
                     break
@@ -118,6 +148,14 @@ def run_ahead(frames: Iterator[Frame]) -> Iterator[Frame]:
     For networks whose engine brings its own threads (see the top of this file for those that do not).
     """
     return prefetch(frames)
+
+
+RUN_AHEAD = Stage("run ahead", run_ahead)
+"""The stage of `run_ahead`, which only waits."""
+
+
+def _iterate(source: Iterable[Frame]) -> Generator[Frame]:
+    yield from source
 
 
 class _End:

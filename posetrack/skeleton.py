@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from posetrack.frame import FloatArray
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
 class Skeleton:
     """The keypoints of one data set.
+
+    >>> from posetrack.skeleton import COCO_17
+    >>> COCO_17.num_keypoints, COCO_17.names[:3], COCO_17.edges[0]
+    (17, ('nose', 'left_eye', 'right_eye'), ('nose', 'left_eye'))
 
     Attributes:
         name: Short name, as it stands in results files.
@@ -276,8 +279,8 @@ SKELETONS = {skeleton.name: skeleton for skeleton in (COCO_17, POSETRACK_15, MPI
 
 
 def convert_coco17_to_posetrack15(
-    keypoints_xy: FloatArray, keypoint_scores: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+    keypoints_xy: npt.NDArray[np.float32], keypoint_scores: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Make PoseTrack's 15 joints from COCO's 17 keypoints.
 
     The neck is the middle of the shoulders and the head top the mirror image of the neck through the nose;

@@ -42,6 +42,7 @@ from posetrack.live.json_lines import JsonLines
 from posetrack.live.recorder import Recorder
 from posetrack.live.session import LiveFrame, LiveSession
 from posetrack.live.stats import LiveMeter
+from posetrack.pipeline import Stage
 from posetrack.processors.detect import detect
 from posetrack.processors.smooth import SmootherConfig, _State, smooth
 from posetrack.processors.track import track
@@ -230,9 +231,9 @@ def make_pipeline(recipe: str) -> Pipeline:
         return build_pipeline(read_recipe(recipe), Compute(choose_device()), batch_frames=1, smoothed=True)
     config = FlowTrackerConfig(flow_longest_side_px=64, scene_cut_similarity=-1)
     processors = (
-        detect(Passers(), batch_frames=1),
-        track(config, COCO_17),
-        smooth(replace(SmootherConfig(), forget_s=0.5)),
+        Stage("detect", detect(Passers(), batch_frames=1)),
+        Stage("track", track(config, COCO_17)),
+        Stage("smooth", smooth(replace(SmootherConfig(), forget_s=0.5))),
     )
     return Pipeline(processors, COCO_17)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from posetrack.cli.eval.metrics import write_metrics
-from posetrack.recipe import read_recipe, use_weights
+from posetrack.cli.options import ComputeOptions, RecipeOptions
 
 if TYPE_CHECKING:
     from posetrack.benchmark import BenchReport
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def bench_command(
     clip: Annotated[Path, typer.Argument(help="A video or a folder of images.", show_default=False)],
+    compute: ComputeOptions,
     recipe: Annotated[
         list[str] | None, typer.Option(help="Names or TOML files.", show_default="default")
     ] = None,
@@ -28,9 +29,6 @@ def bench_command(
         Path | None,
         typer.Option(help="Weights of the pose network, .safetensors or .pth.", show_default="the recipe's"),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or fp16.")] = "auto",
     frames: Annotated[int, typer.Option(min=1, help="Frames to run at most.")] = 300,
     repeats: Annotated[int, typer.Option(min=1, help="Runs; the middle one counts.")] = 3,
     out: Annotated[Path | None, typer.Option(help="Write every number to this JSON file.")] = None,
@@ -40,17 +38,14 @@ def bench_command(
     Compare ratios of one run: machines are noisy.
     """
     from posetrack.benchmark import benchmark
-    from posetrack.compute import Compute, choose_device
 
-    compute = Compute(choose_device(device), engine, precision)
+    chosen = compute.choose()
     console = Console(highlight=False)
     reports = {}
     for name in recipe or ["default"]:
-        settings = read_recipe(name)
-        if weights is not None:
-            settings = use_weights(settings, weights)
+        settings = RecipeOptions(name, weights).read()
         with tempfile.TemporaryDirectory(prefix="posetrack-bench-") as folder:
-            report = benchmark(clip, settings, compute, Path(folder), max_frames=frames, repeats=repeats)
+            report = benchmark(clip, settings, chosen, Path(folder), max_frames=frames, repeats=repeats)
         reports[settings.name] = asdict(report)
         console.print(f"{clip.name}, recipe {settings.name}, {report.engine}", markup=False)
         console.print(_make_table(report))

@@ -7,18 +7,20 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread, Timer
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from posetrack.cli.options import ComputeOptions, RecipeOptions
 from posetrack.errors import PoseTrackError
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
 from posetrack.live.recorder import Recorder
 from posetrack.live.session import LiveFrame, LiveOutput, LiveSession
-from posetrack.recipe import list_recipes, read_recipe, use_weights
+from posetrack.recipe import list_recipes, read_recipe
 from posetrack.skeleton import Skeleton
 from posetrack.video.live import LiveSource, open_live
 
@@ -31,19 +33,23 @@ _DEFAULT_ADDRESS = "127.0.0.1:8000"
 _PRINT_EVERY_S = 5.0
 
 
-def live_command(
-    source: Annotated[
-        str, typer.Argument(help="Camera number, /dev/video0, rtsp://..., http://... or a video file.")
-    ] = "0",
-    recipe: Annotated[str, typer.Option(help="Name (see `posetrack recipes`) or TOML file.")] = "default",
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="Weights of the pose network, .safetensors or .pth.", show_default="the recipe's"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or fp16.")] = "auto",
-    window: Annotated[bool, typer.Option("--window", help="Show a window on this machine.")] = False,
+@dataclass(frozen=True)
+class PlayOptions:
+    """How the source is played, and for how long."""
+
+    mirror: Annotated[bool, typer.Option("--mirror", help="Flip left and right, like a mirror.")] = False
+    loop: Annotated[bool, typer.Option("--loop", help="Play a file over and over.")] = False
+    speed: Annotated[float, typer.Option(min=0.01, help="How fast a file plays.")] = 1.0
+    duration: Annotated[
+        float | None, typer.Option(min=0, help="Seconds to run.", show_default="until the end or Ctrl-C")
+    ] = None
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Where people watch."""
+
+    window: Annotated[bool, typer.Option("--window", help="Show a window on this machine.")] = False
     serve: Annotated[
         str | None,
         typer.Option(
@@ -51,22 +57,46 @@ def live_command(
             help="Show a page in the browser; other hosts than 127.0.0.1 ask for a token.",
             show_default=f"{_DEFAULT_ADDRESS}, unless --window or --json is given",
         ),
-    ] = None,
-    token: Annotated[str | None, typer.Option(help="Token of the page.", show_default="a random one")] = None,
+    ] = None
+    token: Annotated[str | None, typer.Option(help="Token of the page.", show_default="a random one")] = None
+
+
+@dataclass(frozen=True)
+class SaveOptions:
+    """What is kept, and what is printed."""
+
     record: Annotated[
         Path | None, typer.Option(help="Record the annotated images from the start.", show_default=False)
-    ] = None,
+    ] = None
     json_to: Annotated[
         str | None, typer.Option("--json", metavar="-", help="Write poses as JSON lines to the output.")
-    ] = None,
-    mirror: Annotated[bool, typer.Option("--mirror", help="Flip left and right, like a mirror.")] = False,
-    loop: Annotated[bool, typer.Option("--loop", help="Play a file over and over.")] = False,
-    speed: Annotated[float, typer.Option(min=0.01, help="How fast a file plays.")] = 1.0,
+    ] = None
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")] = False
+
+    def check(self) -> None:
+        """Find mistakes before the networks are loaded.
+
+        Raises:
+            PoseTrackError: What is asked for cannot be written.
+        """
+        if self.json_to not in (None, "-"):
+            raise PoseTrackError(
+                f"--json {self.json_to}: only '-' is known, the standard output; use > for a file"
+            )
+        if self.record is not None:
+            _check_recording(self.record)
+
+
+def live_command(
+    recipe: RecipeOptions,
+    compute: ComputeOptions,
+    play: PlayOptions,
+    view: ViewOptions,
+    save: SaveOptions,
+    source: Annotated[
+        str, typer.Argument(help="Camera number, /dev/video0, rtsp://..., http://... or a video file.")
+    ] = "0",
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False,
-    duration: Annotated[
-        float | None, typer.Option(min=0, help="Seconds to run.", show_default="until the end or Ctrl-C")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")] = False,
 ) -> None:
     """Track people live: the newest frame only, so that the image never lags.
 
@@ -74,45 +104,50 @@ def live_command(
     r record, n next recipe, q quit (window).
     """
     logging.basicConfig(level=logging.WARNING, format="posetrack: %(message)s")
-    if json_to not in (None, "-"):
-        raise PoseTrackError(f"--json {json_to}: only '-' is known, the standard output; use > for a file")
-    if record is not None:
-        _check_recording(record)
+    save.check()
+    build = _make_builder(recipe, compute, smooth=smooth)
+    # Before the source is opened, so that nothing of it is missed meanwhile.
+    built = {recipe.recipe: build(recipe.recipe)}
+    controls = _make_controls(recipe.recipe, is_recording=save.record is not None)
+    outputs: list[LiveOutput] = []
+    with open_live(source, mirror=play.mirror, loop=play.loop, speed=play.speed) as live:
+        session = LiveSession(live, lambda name: built.pop(name, None) or build(name), controls, outputs)
+        window = _open_window(controls, source, session.stop) if view.window else None
+        if save.json_to is not None:
+            outputs.append(_write_json(source, session.pipeline.skeleton, read_recipe(recipe.recipe).name))
+        outputs.append(recorder := Recorder(save.record or _RECORDING, controls.stop_recording))
+        if view.serve is not None or not (view.window or save.json_to):
+            outputs.append(_serve(view, controls, live, recorder))
+        if not save.quiet:
+            outputs.append(_Printer())
+        if window is None:
+            _run(session, play.duration)
+        else:
+            outputs.append(window)
+            _run_beside(window, session, play.duration)
+
+
+def _make_builder(recipe: RecipeOptions, compute: ComputeOptions, *, smooth: bool) -> Callable[[str], Pipeline]:
+    """What makes the pipeline of a recipe by name; the weights given are for the first recipe only."""
     # Torch takes seconds to import: only whoever tracks people waits for it.
     from posetrack.build import build_pipeline
-    from posetrack.compute import Compute, choose_device
-    from posetrack.weights.needs import find_lack
 
-    compute = Compute(choose_device(device), engine, precision)
+    chosen = compute.choose()
 
     def build(name: str) -> Pipeline:
-        settings = read_recipe(name)
-        if weights is not None and name == recipe:
-            settings = use_weights(settings, weights)
-        return build_pipeline(settings, compute, batch_frames=1, smoothed=smooth)
+        settings = recipe.read() if name == recipe.recipe else read_recipe(name)
+        return build_pipeline(settings, chosen, batch_frames=1, smoothed=smooth)
 
-    # Before the source is opened, so that nothing of it is missed meanwhile.
-    built = {recipe: build(recipe)}
-    settings = LiveSettings(recipe, is_recording=record is not None)
+    return build
+
+
+def _make_controls(recipe: str, *, is_recording: bool) -> LiveControls:
+    from posetrack.weights.needs import find_lack
+
     # The others are those that can run here: nobody wants to wait for a key that does nothing.
     others = [name for name in list_recipes() if find_lack(read_recipe(name)) is None]
-    controls = LiveControls(settings, tuple(dict.fromkeys((recipe, *others))))
-    outputs: list[LiveOutput] = []
-    with open_live(source, mirror=mirror, loop=loop, speed=speed) as live:
-        session = LiveSession(live, lambda name: built.pop(name, None) or build(name), controls, outputs)
-        shown = _open_window(controls, source, session.stop) if window else None
-        if json_to is not None:
-            outputs.append(_write_json(source, session.pipeline.skeleton, read_recipe(recipe).name))
-        outputs.append(recorder := Recorder(record or _RECORDING, controls.stop_recording))
-        if serve is not None or not (window or json_to):
-            outputs.append(_serve(serve or _DEFAULT_ADDRESS, token, controls, live, recorder))
-        if not quiet:
-            outputs.append(_Printer())
-        if shown is None:
-            _run(session, duration)
-        else:
-            outputs.append(shown)
-            _run_beside(shown, session, duration)
+    settings = LiveSettings(recipe, is_recording=is_recording)
+    return LiveControls(settings, tuple(dict.fromkeys((recipe, *others))))
 
 
 def _run(session: LiveSession, duration_s: float | None) -> None:
@@ -174,23 +209,21 @@ def _catch(work: Callable[[], None], failures: list[BaseException]) -> None:
         failures.append(error)
 
 
-def _serve(
-    address: str, token: str | None, controls: LiveControls, live: LiveSource, recorder: Recorder
-) -> LiveOutput:
+def _serve(view: ViewOptions, controls: LiveControls, live: LiveSource, recorder: Recorder) -> LiveOutput:
     from posetrack.live.server import BrowserView
 
-    host, port = _read_address(address)
-    view = BrowserView(
+    host, port = _read_address(view.serve or _DEFAULT_ADDRESS)
+    page = BrowserView(
         controls,
         host=host,
         port=port,
-        token=token,
+        token=view.token,
         source=live.name,
         read_status=lambda: live.status,
         read_recording=lambda: recorder.path,
     )
-    print(f"posetrack: open {view.url} in a browser; Ctrl-C ends", file=sys.stderr)
-    return view
+    print(f"posetrack: open {page.url} in a browser; Ctrl-C ends", file=sys.stderr)
+    return page
 
 
 def _read_address(address: str) -> tuple[str, int]:

@@ -14,6 +14,7 @@ from posetrack.cli.convert import convert_command
 from posetrack.cli.doctor import doctor_command
 from posetrack.cli.eval.app import eval_app
 from posetrack.cli.live import live_command
+from posetrack.cli.options import make_command
 from posetrack.cli.recipes import recipes_command
 from posetrack.cli.retrack import retrack_command
 from posetrack.cli.run import run_command
@@ -28,12 +29,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("run")(run_command)
-app.command("live")(live_command)
+app.command("run")(make_command(run_command))
+app.command("live")(make_command(live_command))
 app.command("retrack")(retrack_command)
 app.command("train")(train_command)
 app.command("convert")(convert_command)
-app.command("bench")(bench_command)
+app.command("bench")(make_command(bench_command))
 app.command("recipes")(recipes_command)
 app.command("doctor")(doctor_command)
 app.add_typer(eval_app, name="eval")

@@ -14,19 +14,17 @@ _LINE_EVERY_S = 5.0
 
 
 class RunProgress:
-    """Counts frames, people and ids of one run, and shows them as they come.
+    """Shows the frames of one run as they are finished.
 
     Args:
         console: Where to show them.
         name: What the run is called.
         num_frames: Frames to expect, when known.
-        is_quiet: Count, but show nothing.
+        is_quiet: Show nothing.
     """
 
     def __init__(self, console: Console, name: str, num_frames: int | None, *, is_quiet: bool) -> None:
-        self.frames = 0
-        self.people = 0
-        self.ids: set[int] = set()
+        self._frames = 0
         self._console = console
         self._name = name
         self._num_frames = num_frames
@@ -36,7 +34,37 @@ class RunProgress:
         self._task = TaskID(0)
 
     def __enter__(self) -> RunProgress:
-        if self._console.is_terminal and not self._is_quiet:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, frame: Frame) -> None:
+        """Show one finished frame."""
+        here = len(frame.instances)
+        self._frames += 1
+        if self._is_quiet:
+            return
+        now_s = time.monotonic()
+        frames_per_s = self._frames / max(now_s - self._started_s, 1e-9)
+        if self._console.is_terminal:
+            self._open_bar().update(self._task, advance=1, rate=frames_per_s, people=here)
+        elif now_s - self._shown_s >= _LINE_EVERY_S:
+            self._shown_s = now_s
+            total = f" of {self._num_frames}" if self._num_frames else ""
+            self._console.print(
+                f"{self._name}: frame {self._frames}{total}, {frames_per_s:.1f} frames/s, {here} people",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def _open_bar(self) -> Progress:
+        """The bar; with the first frame only, so that a run which cannot start shows none."""
+        if self._bar is None:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -47,34 +75,4 @@ class RunProgress:
             )
             self._bar.start()
             self._task = self._bar.add_task(self._name, total=self._num_frames, rate=0.0, people=0)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def __call__(self, frame: Frame) -> None:
-        """Count one finished frame."""
-        here = len(frame.instances)
-        self.frames += 1
-        self.people += here
-        if frame.instances.track_ids is not None:
-            self.ids.update(frame.instances.track_ids.tolist())
-        if self._bar is not None:
-            self._bar.update(self._task, advance=1, rate=self.frames_per_s, people=here)
-        elif not self._is_quiet and time.monotonic() - self._shown_s >= _LINE_EVERY_S:
-            self._shown_s = time.monotonic()
-            total = f" of {self._num_frames}" if self._num_frames else ""
-            self._console.print(
-                f"{self._name}: frame {self.frames}{total}, {self.frames_per_s:.1f} frames/s, {here} people",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
-
-    @property
-    def frames_per_s(self) -> float:
-        """Finished frames a second since the start."""
-        return self.frames / max(time.monotonic() - self._started_s, 1e-9)
+        return self._bar

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import BinaryIO
 
 from posetrack.live.session import LiveFrame
 from posetrack.results.jsonl import make_header_line, make_record_line
 from posetrack.results.record import Header
 from posetrack.skeleton import Skeleton
+from posetrack.video.live import NOMINAL_FPS
 
-_NOMINAL_FPS = 25
 _NAME = "--json -"
 
 
@@ -46,7 +45,7 @@ class JsonLines:
         if not self._has_header:
             self._has_header = True
             width, height = frame.size_wh
-            header = Header(self._source, width, height, Fraction(_NOMINAL_FPS), self._skeleton, self._recipe)
+            header = Header(self._source, width, height, NOMINAL_FPS, self._skeleton, self._recipe)
             self._write(make_header_line(header, _NAME))
         self._write(make_record_line(frame.index, frame.time_s, frame.instances, _NAME))
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
 from threading import Lock
 
 from posetrack.errors import VideoError
 from posetrack.live.session import LiveFrame
 from posetrack.video.base import VideoInfo
+from posetrack.video.live import NOMINAL_FPS, TIME_BASE
 from posetrack.video.writer import VideoWriter
-
-_TICKS_PER_S = 1000
-_NOMINAL_FPS = 25
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +112,7 @@ def _describe(path: Path, shown: LiveFrame) -> VideoInfo:
         name=path.stem,
         width=width,
         height=height,
-        fps=Fraction(_NOMINAL_FPS),
-        time_base=Fraction(1, _TICKS_PER_S),
+        fps=NOMINAL_FPS,
+        time_base=TIME_BASE,
         num_frames=None,
     )

@@ -32,8 +32,8 @@ def track(
 
     Returns:
         A processor that keeps the tracked people of each frame with all their columns, and behind them the
-        propagated people, with `track_ids`. People who have ids already keep them, and others are matched with
-        them later.
+        propagated people, with `track_ids`, and sets the frame's skeleton. The people of a restored frame keep
+        their ids, and others are matched with them later.
     """
 
     def estimate_boxes(image: ImageArray, boxes_xyxy: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -46,16 +46,17 @@ def track(
             image = frame.image if look_at_images else None
             instances = _complete(frame.instances, skeleton)
             people = People(**{field.name: getattr(instances, field.name) for field in fields(People)})
-            if frame.instances.track_ids is not None:
+            if frame.is_restored and frame.instances.track_ids is not None:
                 tracker.adopt(image, people, frame.instances.track_ids)
-                yield frame
+                yield replace(frame, skeleton=skeleton)
                 continue
             tracked = tracker.update(
                 image, people, estimate_boxes=None if estimator is None else estimate_boxes
             )
             propagated = Instances(**vars(tracked.propagated))
             instances = Instances.concatenate([instances[tracked.rows], propagated])
-            yield replace(frame, instances=instances.with_columns(track_ids=tracked.track_ids))
+            instances = instances.with_columns(track_ids=tracked.track_ids)
+            yield replace(frame, instances=instances, skeleton=skeleton)
 
     return process
 

@@ -95,9 +95,11 @@ class VideoSource(ABC):
         info: What was known when the source was opened.
         warnings: One line for each thing that was wrong and survived; complete after the last frame.
         num_damaged: Packets or images that could not be decoded, and images decoded from damaged data.
+        is_live: Whether it captures on its own thread and gives its newest frame, so that nothing should queue.
     """
 
     info: VideoInfo
+    is_live = False
 
     def __init__(self) -> None:
         self.warnings: list[str] = []

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from threading import Condition, Event, Thread
 from types import TracebackType
 from typing import Literal, Self
@@ -20,6 +21,12 @@ from posetrack.video.capture import Capture, capture_camera, capture_file, captu
 
 OpenCapture = Callable[[Event], Capture]
 """Connects to a source; what it waits for, it stops waiting for once the event is set."""
+
+NOMINAL_FPS = Fraction(25)
+"""The rate that files of live sources declare; each frame has its own time."""
+
+TIME_BASE = Fraction(1, 1000)
+"""The clock of videos of live sources, in seconds."""
 
 _FIRST_RETRY_S = 0.5
 _LONGEST_RETRY_S = 10.0

@@ -8,6 +8,7 @@ from posetrack import benchmark
 from posetrack.benchmark import NETWORKS, StageClock
 from posetrack.cli.main import app
 from posetrack.frame import Frame
+from posetrack.pipeline import Stage
 
 CLIP = Path(__file__).parents[2] / "docs" / "media" / "street.mp4"
 
@@ -56,8 +57,7 @@ def test_a_processor_is_not_charged_for_its_input(hand):
             hand.now_s += 1
             yield item
 
-    process.__module__ = "posetrack.processors.detect"
-    for _ in clock.wrap(process)(clock.iterate(source(), "decode")):
+    for _ in clock.wrap(Stage("detect", process))(clock.iterate(source(), "decode")):
         hand.now_s += 1000
     assert clock.busy_s == {"decode": 15, "detect": 3}
 

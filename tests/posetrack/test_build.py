@@ -55,8 +55,8 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     if not recipe.detector.weights and not recipe.detector.network.startswith("movenet"):
         recipe = use_weights(recipe, Path("any.safetensors"))
     plain = build_pipeline(recipe, COMPUTE)
-    stages = [process.__module__.rpartition(".")[2] for process in plain.processors]
-    ahead = [] if COMPUTE.engine == "torch" else ["pipeline"]
+    stages = [stage.name for stage in plain.processors]
+    ahead = [] if COMPUTE.engine == "torch" else ["run ahead"]
     assert stages == ["detect", *(["estimate"] if recipe.estimator else []), *ahead, "track"]
     # Frames that come one by one are not held back by a queue.
     assert len(build_pipeline(recipe, COMPUTE, batch_frames=1).processors) == len(stages) - len(ahead)

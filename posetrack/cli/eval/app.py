@@ -9,10 +9,11 @@ from posetrack.cli.eval.crowdpose import crowdpose_command
 from posetrack.cli.eval.mpii import mpii_command
 from posetrack.cli.eval.pictures import pictures_command
 from posetrack.cli.eval.posetrack import posetrack_command
+from posetrack.cli.options import make_command
 
 eval_app = typer.Typer(no_args_is_help=True, help="Measure results as a benchmark does.")
 eval_app.command("posetrack")(posetrack_command)
 eval_app.command("coco")(coco_command)
 eval_app.command("crowdpose")(crowdpose_command)
 eval_app.command("mpii")(mpii_command)
-eval_app.command("pictures")(pictures_command)
+eval_app.command("pictures")(make_command(pictures_command))

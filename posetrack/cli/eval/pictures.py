@@ -11,33 +11,30 @@ from rich.console import Console
 from rich.progress import Progress
 
 from posetrack.cli.eval.metrics import print_metrics, write_metrics
+from posetrack.cli.options import ComputeOptions, RecipeOptions
 from posetrack.errors import PoseTrackError, ResultsError
-from posetrack.recipe import read_recipe, use_weights
 
 if TYPE_CHECKING:
+    from posetrack.build import Networks
     from posetrack.frame import Instances
 
 _RECIPE, _ANNOTATED = "recipe", "annotated"
+
+_Entries = dict[str, list[dict[str, object]]]
 
 
 def pictures_command(
     gt: Annotated[Path, typer.Option("--gt", help="COCO annotations (JSON).", show_default=False)],
     images: Annotated[Path, typer.Option(help="Folder that they name images from.", show_default=False)],
-    recipe: Annotated[str, typer.Option(help="Name (see `posetrack recipes`) or TOML file.")] = "default",
+    recipe: RecipeOptions,
+    compute: ComputeOptions,
     boxes: Annotated[
         str,
         typer.Option(help="Whose poses: those the `recipe` finds, `annotated`, or COCO detections (JSON)."),
     ] = _RECIPE,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="Weights of the pose network, .safetensors or .pth.", show_default="the recipe's"),
-    ] = None,
     first: Annotated[
         int | None, typer.Option(min=1, help="Take so many images only.", show_default="all")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or fp16.")] = "auto",
     results: Annotated[
         Path | None,
         typer.Option(help="Also write COCO results, DIR/{keypoints,bbox,segm}.json.", show_default=False),
@@ -47,24 +44,37 @@ def pictures_command(
     ] = None,
 ) -> None:
     """Find the people of a data set's images, without tracking, and measure as COCO does."""
-    from models.training.errors import DataError
     from posetrack.build import build_networks
-    from posetrack.compute import Compute, choose_device
-    from posetrack.evaluation.coco import evaluate_coco
     from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
-    from posetrack.evaluation.pictures import encode_results, list_images, predict_images
+    from posetrack.evaluation.pictures import list_images
 
-    settings = read_recipe(recipe)
-    if weights is not None:
-        settings = use_weights(settings, weights)
+    settings = recipe.read()
     annotations = read_coco_annotations(gt)
     image_paths = dict(list(list_images(annotations, images).items())[:first])
     given = _read_boxes(boxes, annotations)
-    networks = build_networks(settings, Compute(choose_device(device), engine, precision), batch_frames=8)
-    found: dict[str, list[dict[str, object]]] = {"bbox": [], "keypoints": [], "segm": []}
+    networks = build_networks(settings, compute.choose(), batch_frames=8)
+    found = _find_people(settings.name, image_paths, networks, given)
+    if results is not None:
+        _write_results(found, results)
+    measured = keep_images(annotations, image_paths)
+    numbers = _measure(measured, found, name=settings.name, annotations_name=str(gt))
+    if not numbers:
+        print(f"{settings.name}: nobody found in {len(image_paths)} images")
+    if out is not None:
+        write_metrics(numbers, out)
+
+
+def _find_people(
+    name: str, image_paths: dict[int, Path], networks: Networks, given: dict[int, Instances] | None
+) -> _Entries:
+    """COCO results of every kind that the networks give; boxes that were given are no results of theirs."""
+    from models.training.errors import DataError
+    from posetrack.evaluation.pictures import encode_results, predict_images
+
+    found: _Entries = {"bbox": [], "keypoints": [], "segm": []}
     try:
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            bar = progress.add_task(settings.name, total=len(image_paths))
+            bar = progress.add_task(name, total=len(image_paths))
             for number, people in predict_images(
                 image_paths, networks, boxes=given, report=lambda done: progress.update(bar, completed=done)
             ):
@@ -74,20 +84,22 @@ def pictures_command(
         raise PoseTrackError(str(error)) from error
     if given is not None:
         del found["bbox"]
-    if results is not None:
-        _write_results(found, results)
-    measured = keep_images(annotations, image_paths)
+    return found
+
+
+def _measure(
+    annotations: dict[str, Any], found: _Entries, *, name: str, annotations_name: str
+) -> dict[str, float | None]:
+    """Print what COCO says of each kind of results; returns all of it."""
+    from posetrack.evaluation.coco import evaluate_coco
+
     numbers: dict[str, float | None] = {}
     for kind, entries in found.items():
-        if not entries:
-            continue
-        metrics = evaluate_coco(measured, entries, iou_type=kind, annotations_name=str(gt))
-        print_metrics(f"{settings.name}, {kind}, {len(image_paths)} images", metrics)
-        numbers |= {f"{kind}_{name}": value for name, value in metrics.items()}
-    if not numbers:
-        print(f"{settings.name}: nobody found in {len(image_paths)} images")
-    if out is not None:
-        write_metrics(numbers, out)
+        if entries:
+            metrics = evaluate_coco(annotations, entries, iou_type=kind, annotations_name=annotations_name)
+            print_metrics(f"{name}, {kind}, {len(annotations['images'])} images", metrics)
+            numbers |= {f"{kind}_{metric}": value for metric, value in metrics.items()}
+    return numbers
 
 
 def _read_boxes(source: str, annotations: dict[str, Any]) -> dict[int, Instances] | None:
@@ -103,7 +115,7 @@ def _read_boxes(source: str, annotations: dict[str, Any]) -> dict[int, Instances
         raise ResultsError(f"--boxes {source}: an entry without image_id or bbox ({error})") from error
 
 
-def _write_results(found: dict[str, list[dict[str, object]]], folder: Path) -> None:
+def _write_results(found: _Entries, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for kind, entries in found.items():

@@ -18,6 +18,7 @@ from posetrack.frame import UNTRACKED, Frame, Instances
 from posetrack.live import session as session_module
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.session import LiveFrame, LiveSession
+from posetrack.pipeline import Stage
 from posetrack.recipe import read_recipe
 from posetrack.skeleton import COCO_17, MPII_16, Skeleton
 from posetrack.video.live import LiveSource
@@ -67,7 +68,7 @@ def number_people(frames: Iterator[Frame]) -> Iterator[Frame]:
 def build(name: str) -> Pipeline:
     if name == "broken":
         raise RecipeError("broken: no such network")
-    return Pipeline((number_people,), COCO_17)
+    return Pipeline((Stage("track", number_people),), COCO_17)
 
 
 class Output:
@@ -279,7 +280,7 @@ def test_images_are_drawn_with_the_skeleton_that_they_were_made_with():
                 )
                 yield replace(frame, instances=people)
 
-        return Pipeline((pose,), skeleton)
+        return Pipeline((Stage("detect", pose),), skeleton)
 
     controls = make_controls("coco", "mpii")
     output = Output(lambda shown: time.sleep(0.01))
@@ -327,7 +328,9 @@ def test_a_processor_that_raises_ends_the_session():
         raise ZeroDivisionError("a bug")
 
     output = Output()
-    session = LiveSession(open_source(), lambda name: Pipeline((fail,), COCO_17), make_controls(), [output])
+    session = LiveSession(
+        open_source(), lambda name: Pipeline((Stage("detect", fail),), COCO_17), make_controls(), [output]
+    )
     with pytest.raises(ZeroDivisionError, match="a bug"):
         session.run()
     assert output.num_closed == 1

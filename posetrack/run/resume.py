@@ -4,13 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import wraps
 from itertools import chain
+from pathlib import Path
 
 from posetrack.errors import ResultsError
 from posetrack.frame import Frame
 from posetrack.pipeline import FrameProcessor
-from posetrack.results.record import Record
+from posetrack.results.jsonl import read_jsonl
+from posetrack.results.record import Header, Record
+from posetrack.skeleton import Skeleton
+
+_SAME = ("source", "width", "height", "fps", "skeleton", "recipe")
+
+
+def open_saved(path: Path, header: Header) -> Iterator[Record]:
+    """Open the results of a run to go on with.
+
+    Args:
+        path: Its `poses.jsonl`.
+        header: What this run would write into it.
+
+    Returns:
+        The saved frames, in order.
+
+    Raises:
+        ResultsError: The file cannot be read, or its header says that it is of another run.
+    """
+    saved, records = read_jsonl(path)
+    for name in _SAME:
+        before, now = (getattr(each, name) for each in (saved, header))
+        if before != now:
+            before, now = (each.name if isinstance(each, Skeleton) else each for each in (before, now))
+            raise ResultsError(
+                f"{path}: {name}: {before}, but this run has {now}; resume with the same, or use --overwrite"
+            )
+    return records
 
 
 def restore(records: Iterable[Record], where: str) -> FrameProcessor:
@@ -21,7 +49,8 @@ def restore(records: Iterable[Record], where: str) -> FrameProcessor:
         where: What errors call them: the file.
 
     Returns:
-        A processor; it raises ResultsError where the frames that were saved are not those that come.
+        A processor that marks those frames as restored; it raises ResultsError where the frames that were saved
+        are not those that come.
     """
 
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -36,20 +65,6 @@ def restore(records: Iterable[Record], where: str) -> FrameProcessor:
                     f"{where}: goes on with frame {record.frame}, where this run has frame {frame.index}; "
                     "give --start, --end and --every as before, or --overwrite"
                 )
-            yield replace(frame, instances=record.instances)
+            yield replace(frame, instances=record.instances, is_restored=True)
 
     return process
-
-
-def skip_tracked(process: FrameProcessor) -> FrameProcessor:
-    """Let a processor see only the frames behind those whose people have ids already, at the start of a run."""
-
-    @wraps(process)
-    def process_rest(frames: Iterator[Frame]) -> Iterator[Frame]:
-        for frame in frames:
-            if frame.instances.track_ids is None:
-                yield from process(chain([frame], frames))
-                return
-            yield frame
-
-    return process_rest

@@ -1,0 +1,137 @@
+"""Options that several commands share, each written down once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from fractions import Fraction
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from posetrack.errors import VideoError
+from posetrack.recipe import Recipe, read_recipe, use_weights
+
+if TYPE_CHECKING:
+    from posetrack.compute import Compute
+    from posetrack.run.sources import Part
+
+
+@dataclass(frozen=True)
+class RecipeOptions:
+    """What is run."""
+
+    recipe: Annotated[str, typer.Option(help="Name (see `posetrack recipes`) or TOML file.")] = "default"
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Weights of the pose network, .safetensors or .pth.", show_default="the recipe's"),
+    ] = None
+
+    def read(self) -> Recipe:
+        """The recipe, with the weights that were given.
+
+        Raises:
+            RecipeError: There is no such recipe, it is not valid, or it takes no weights.
+        """
+        settings = read_recipe(self.recipe)
+        return settings if self.weights is None else use_weights(settings, self.weights)
+
+
+@dataclass(frozen=True)
+class ComputeOptions:
+    """What networks run on."""
+
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto"
+    engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto"
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or fp16.")] = "auto"
+
+    def choose(self) -> Compute:
+        """The device and engine that are meant.
+
+        Raises:
+            PoseTrackError: They are not there.
+        """
+        # Torch takes seconds to import: only whoever runs networks waits for it.
+        from posetrack.compute import Compute, choose_device
+
+        return Compute(choose_device(self.device), self.engine, self.precision)
+
+
+@dataclass(frozen=True)
+class PartOptions:
+    """Which frames of a source are wanted."""
+
+    start: Annotated[float, typer.Option(min=0, help="Seconds into the source to start at.")] = 0.0
+    end: Annotated[float | None, typer.Option(min=0, help="Seconds to end at.", show_default=False)] = None
+    every: Annotated[int, typer.Option(min=1, help="Take every so many-th frame.")] = 1
+    image_fps: Annotated[str, typer.Option(help="Frames a second of images, e.g. 25 or 30000/1001.")] = "25"
+
+    def read(self) -> Part:
+        """The part.
+
+        Raises:
+            VideoError: The rate is not a number above 0.
+        """
+        return {
+            "start_s": self.start,
+            "end_s": self.end,
+            "every": self.every,
+            "image_fps": _read_fps(self.image_fps),
+        }
+
+
+def _read_fps(text: str) -> Fraction:
+    try:
+        fps = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        fps = Fraction(0)
+    if fps <= 0:
+        raise VideoError(f"--image-fps {text}: expected frames a second, such as 25 or 30000/1001")
+    return fps
+
+
+def make_command(function: Callable[..., None]) -> Callable[..., None]:
+    """Make what Typer takes for a command from a function some of whose parameters are dataclasses of options.
+
+    Typer makes an option of each parameter in a function's signature. The command that comes out has the fields
+    of each dataclass there instead of the dataclass, and puts them together when it is called.
+
+    Args:
+        function: Its options are annotated as Typer has it, and so are the fields of its dataclasses.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    options: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+    parameters: list[Parameter] = []
+    for name, parameter in signature(function).parameters.items():
+        if name in options:
+            parameters += _list_parameters(options[name])
+        else:
+            parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
+
+    def command(**values: Any) -> None:
+        built = {
+            name: kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            for name, kind in options.items()
+        }
+        function(**built, **values)
+
+    command.__doc__ = function.__doc__
+    command.__name__ = function.__name__
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def _list_parameters(kind: type[Any]) -> list[Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        Parameter(
+            field.name,
+            Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(kind)
+    ]

@@ -1,0 +1,88 @@
+"""Saved poses as frames: what `poses.jsonl` holds, in the form in which it was tracked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from posetrack.frame import Frame, ImageArray
+
+if TYPE_CHECKING:
+    from posetrack.results.record import Header
+
+
+class SavedPoses:
+    """A `poses.jsonl`: its header, and its frames each time it is iterated.
+
+    Frames are read as they are asked for, so a long file takes no more memory than a short one. The file holds
+    no images: those of its frames are black, of the video's size, and take no memory either.
+
+    Attributes:
+        path: The file.
+        header: The source, its `width`, `height` and `fps`, the `skeleton` and the `recipe`.
+    """
+
+    path: Path
+    header: Header
+
+    def __init__(self, path: str | Path) -> None:
+        """Read the header.
+
+        Raises:
+            ResultsError: The file cannot be read, or is none of poses.
+        """
+        from posetrack.results.jsonl import read_jsonl
+
+        self.path = Path(path)
+        self.header, _ = read_jsonl(self.path)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Read the frames.
+
+        Yields:
+            Frames with their people, in order, marked as restored.
+
+        Raises:
+            ResultsError: A line is not what it should be; it names the line and the field.
+        """
+        from posetrack.results.jsonl import read_jsonl
+
+        header, records = read_jsonl(self.path)
+        black: ImageArray = np.broadcast_to(np.zeros(3, np.uint8), (header.height, header.width, 3))
+        for record in records:
+            yield Frame(record.frame, record.time_s, black, record.instances, header.skeleton, is_restored=True)
+
+    def __repr__(self) -> str:
+        header = self.header
+        return f"SavedPoses({str(self.path)!r}: {header.skeleton.name} of {header.source!r})"
+
+
+def read_poses(path: str | Path) -> SavedPoses:
+    """Read poses that a run has saved.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from posetrack import Tracker
+    >>> with TemporaryDirectory() as folder:
+    ...     report = Tracker("fast").run("docs/media/street.mp4", folder, start_s=3.2, end_s=3.3)
+    ...     poses = read_poses(f"{folder}/poses.jsonl")
+    ...     for frame in poses:
+    ...         print(frame.index, frame.time_s, frame.instances.track_ids, frame.keypoint_names[0])
+    80 3.2 [1] nose
+    81 3.24 [1] nose
+    82 3.28 [1] nose
+    >>> poses.header.fps, poses.header.recipe
+    (Fraction(25, 1), 'fast')
+
+    Args:
+        path: A `poses.jsonl`.
+
+    Returns:
+        Its header, and its frames each time it is iterated.
+
+    Raises:
+        ResultsError: The file cannot be read, or is none of poses; for its later lines, while it is iterated.
+    """
+    return SavedPoses(path)

@@ -1,0 +1,144 @@
+"""One source into one folder of results: what is asked, and the order of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from posetrack.errors import ResultsError
+from posetrack.pipeline import FrameSink, run
+from posetrack.render import Renderer
+from posetrack.results.convert import convert
+from posetrack.results.export import find_exporter
+from posetrack.results.jsonl import JsonlWriter
+from posetrack.results.record import Header
+from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
+from posetrack.run.resume import open_saved, restore
+from posetrack.run.sinks import TimeStage, leave_untimed, make_overlay_sink, make_poses_sink
+from posetrack.video.base import VideoInfo, VideoSource
+from posetrack.video.writer import VideoWriter
+
+if TYPE_CHECKING:
+    from posetrack.build import Pipeline
+
+Existing = Literal["refuse", "overwrite", "resume"]
+"""What becomes of results that are in the folder already."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a run writes, and where.
+
+    Attributes:
+        folder: For the results; it is made.
+        formats: Keys of `posetrack.results.export.FORMATS`, to write beside `poses.jsonl`.
+        has_overlay: Whether to write `overlay.mp4`.
+        existing: `refuse` to replace results, `overwrite` them, or `resume` their run.
+
+    Raises:
+        ResultsError: `existing` is another word.
+    """
+
+    folder: Path
+    formats: tuple[str, ...] = ()
+    has_overlay: bool = True
+    existing: Existing = "refuse"
+
+    def __post_init__(self) -> None:
+        if self.existing not in ("refuse", "overwrite", "resume"):
+            raise ResultsError(f"existing: '{self.existing}'; expected refuse, overwrite or resume")
+
+    @property
+    def poses(self) -> Path:
+        """The file of poses."""
+        return self.folder / "poses.jsonl"
+
+    @property
+    def overlay(self) -> Path:
+        """The annotated video."""
+        return self.folder / "overlay.mp4"
+
+
+def run_job(
+    video: VideoSource,
+    pipeline: Pipeline,
+    recipe_name: str,
+    output: Output,
+    *,
+    sinks: Sequence[FrameSink] = (),
+    time_stage: TimeStage = leave_untimed,
+) -> RunReport:
+    """Track the people of a source into a folder.
+
+    Args:
+        video: Is read to its end, and left open.
+        pipeline: How frames become people.
+        recipe_name: For the header of the results.
+        output: What to write.
+        sinks: Called with each frame, too, once it is written.
+        time_stage: Told when poses are written, people drawn and images encoded.
+
+    Returns:
+        What was done.
+
+    Raises:
+        RunInterrupted: Ctrl-C; the results so far are whole, other formats included.
+        ResultsError: There are results already, a format cannot hold the skeleton, or they cannot be written.
+        VideoError: The source cannot be read on, or the video not written.
+    """
+    for name in output.formats:
+        find_exporter(name, pipeline.skeleton)
+    info = video.info
+    header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name)
+    is_resumed = output.existing == "resume" and output.poses.exists()
+    saved = open_saved(output.poses, header) if is_resumed else iter(())
+    if not is_resumed:
+        _prepare_folder(output)
+    interruption: KeyboardInterrupt | None = None
+    counter = FrameCounter()
+    with ExitStack() as stack:
+        poses = stack.enter_context(JsonlWriter(output.poses, header, is_resumed=is_resumed))
+        # The file grows while it is read.
+        restore_saved = restore(islice(saved, poses.num_records), str(output.poses))
+        all_sinks = [make_poses_sink(poses, time_stage)]
+        if output.has_overlay:
+            writer = stack.enter_context(_open_overlay(output.overlay, info))
+            all_sinks.append(make_overlay_sink(writer, Renderer(pipeline.skeleton), time_stage))
+        all_sinks += [counter, *sinks]
+        try:
+            run(video, [restore_saved, *pipeline.processors], all_sinks, is_live=video.is_live)
+        except KeyboardInterrupt as error:
+            # What was tracked so far is finished like any other result, then the interruption goes on.
+            interruption = error
+    report = counter.make_report(video, _finish(output))
+    if interruption is not None:
+        raise RunInterrupted(report) from interruption
+    return report
+
+
+def _open_overlay(path: Path, info: VideoInfo) -> VideoWriter:
+    return VideoWriter(path, info, audio_from=info.source if info.has_audio else None)
+
+
+def _prepare_folder(output: Output) -> None:
+    there = [path for path in (output.poses, output.overlay) if path.exists()]
+    if there and output.existing != "overwrite":
+        raise ResultsError(f"{there[0]}: is there already; use --overwrite, or another --out")
+    try:
+        output.folder.mkdir(parents=True, exist_ok=True)
+        for path in there:
+            path.unlink()
+    except OSError as error:
+        raise ResultsError(
+            f"{output.folder}: cannot be written ({error.strerror}); use another --out"
+        ) from error
+
+
+def _finish(output: Output) -> tuple[Path, ...]:
+    """Write the other formats; returns all that was written."""
+    written = [path for path in (output.poses, output.overlay) if path.exists()]
+    return (*written, *(convert(output.poses, name, output.folder) for name in output.formats))

@@ -1,0 +1,47 @@
+"""The sinks of a run: poses into a file, people drawn into a video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from itertools import count
+
+from posetrack.frame import Frame
+from posetrack.pipeline import FrameSink
+from posetrack.render import Renderer
+from posetrack.results.jsonl import JsonlWriter
+from posetrack.video.writer import VideoWriter
+
+TimeStage = Callable[[str], AbstractContextManager[None]]
+"""Given the name of a stage, a context in which that stage is at work: `write`, `draw` or `encode`."""
+
+
+def leave_untimed(name: str) -> AbstractContextManager[None]:
+    """The context of a stage whose time nobody wants to know."""
+    return nullcontext()
+
+
+def make_poses_sink(poses: JsonlWriter, time_stage: TimeStage = leave_untimed) -> FrameSink:
+    """Make the sink that writes poses, but for the frames that the file has already."""
+    positions = count()
+
+    def write(frame: Frame) -> None:
+        if next(positions) >= poses.num_records:
+            with time_stage("write"):
+                poses.write(frame.index, frame.time_s, frame.instances)
+
+    return write
+
+
+def make_overlay_sink(
+    writer: VideoWriter, render: Renderer, time_stage: TimeStage = leave_untimed
+) -> FrameSink:
+    """Make the sink that draws people over each image and writes it into a video."""
+
+    def write(frame: Frame) -> None:
+        with time_stage("draw"):
+            image = render(frame)
+        with time_stage("encode"):
+            writer.write(image, frame.time_s)
+
+    return write

@@ -1,0 +1,222 @@
+"""Tracker: a recipe's networks, loaded once, for any number of sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from posetrack.frame import Frame
+from posetrack.run.sources import DEFAULT_FPS, Part, Source, open_source
+from posetrack.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from posetrack.build import Pipeline
+    from posetrack.recipe import Recipe
+    from posetrack.run.job import Existing
+    from posetrack.run.report import RunReport
+    from posetrack.video.base import VideoSource
+
+# Torch, OpenCV and FFmpeg take seconds to import: whoever makes a tracker waits, not `import posetrack`.
+
+
+class Tracker:
+    """Finds and follows the people of videos; its networks are loaded once.
+
+    >>> tracker = Tracker("fast")
+    >>> for frame in tracker.track("docs/media/street.mp4", start_s=3.2, end_s=3.3):
+    ...     print(frame.index, frame.instances.track_ids, frame.instances.keypoints_xy.shape)
+    80 [1] (1, 17, 2)
+    81 [1] (1, 17, 2)
+    82 [1] (1, 17, 2)
+
+    Each source is a run of its own: ids begin again at 1. Sources may also be read in turns.
+
+    Attributes:
+        recipe: What is run.
+        skeleton: The keypoints that come out.
+    """
+
+    recipe: Recipe
+    skeleton: Skeleton
+
+    def __init__(
+        self,
+        recipe: str | Path | Recipe = "default",
+        *,
+        device: str = "auto",
+        engine: str = "auto",
+        precision: str = "auto",
+        weights: str | Path | None = None,
+        batch_frames: int | None = None,
+        smooth: bool = False,
+    ) -> None:
+        """Load the networks.
+
+        Args:
+            recipe: Name or TOML file of a recipe, or a recipe.
+            device: `auto`, `cpu`, `cuda` or `cuda:N`.
+            engine: `auto`, `torch`, `openvino` or `onnxruntime`.
+            precision: `auto`, `f32`, `bf16` or `fp16`.
+            weights: A file of weights for the network that gives the poses, instead of the recipe's.
+            batch_frames: Frames in one call of the detector, instead of the recipe's.
+            smooth: Whether to smooth keypoints over time, into `instances.smoothed_xy`.
+
+        Raises:
+            RecipeError: There is no such recipe, or it is not valid.
+            WeightsError: Weights are missing, damaged or of another network.
+            PoseTrackError: There is no such device or engine.
+        """
+        from posetrack.build import build_networks, require_poses
+        from posetrack.compute import Compute, choose_device
+        from posetrack.recipe import Recipe, read_recipe, use_weights
+
+        if not isinstance(recipe, Recipe):
+            recipe = read_recipe(recipe)
+        if weights is not None:
+            recipe = use_weights(recipe, Path(weights))
+        require_poses(recipe)
+        self.recipe = recipe
+        self._compute = Compute(choose_device(device), engine, precision)
+        self._batch_frames = batch_frames or recipe.detector.batch_frames
+        self._is_smoothed = smooth
+        self._networks = build_networks(recipe, self._compute, batch_frames=self._batch_frames)
+        self.skeleton = self._networks.skeleton
+
+    def __repr__(self) -> str:
+        compute = self._compute
+        return f"Tracker({self.recipe.name!r}: {compute.engine} {compute.precision} on {compute.device})"
+
+    def track(
+        self,
+        source: Source,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        every: int = 1,
+        image_fps: Fraction | float = DEFAULT_FPS,
+    ) -> Iterator[Frame]:
+        """Find and follow the people of a source.
+
+        Args:
+            source: A video file, a folder or glob of images, or an address that FFmpeg opens; the number of a
+                camera; or an iterable of images (H, W, 3) uint8 RGB, which are copied.
+            start_s: Where to start, in seconds.
+            end_s: Where to end, in seconds.
+            every: Take every so many-th frame.
+            image_fps: Frames a second of a folder, a glob, or arrays.
+
+        Yields:
+            The frames in order, with boxes, keypoints, scores and track ids in `frame.instances`; of a camera
+            the newest, as they come. Close the generator, or exhaust it, to stop its threads.
+
+        Raises:
+            VideoError: The source cannot be read, or holds something else than images.
+        """
+        from posetrack.pipeline import stream
+
+        with (
+            open_source(source, start_s=start_s, end_s=end_s, every=every, image_fps=image_fps) as video,
+            closing(stream(video, self._make_pipeline(video).processors, is_live=video.is_live)) as frames,
+        ):
+            yield from frames
+
+    def run(
+        self,
+        source: Source,
+        folder: str | Path,
+        *,
+        formats: Sequence[str] = (),
+        overlay: bool = True,
+        existing: Existing = "refuse",
+        progress: Callable[[Frame], None] | None = None,
+        **part: Unpack[Part],
+    ) -> RunReport:
+        """Track the people of a source into a folder, as `posetrack run` does.
+
+        Args:
+            source: As for `track`.
+            folder: For `poses.jsonl`, which grows frame by frame, and the rest; it is made.
+            formats: What to write besides: `posetrack18`, `posetrack17`, `coco`, `mot`, `csv`, `openpose`.
+            overlay: Whether to write `overlay.mp4`.
+            existing: What becomes of results that are there: `refuse` to touch them, `overwrite` them, or
+                `resume` their run where it was cut short.
+            progress: Called with each frame when it is finished, on another thread.
+            part: `start_s`, `end_s`, `every` and `image_fps`, as for `track`.
+
+        Returns:
+            What was done.
+
+        Raises:
+            RunInterrupted: Ctrl-C, a KeyboardInterrupt; the results so far are whole.
+            ResultsError: There are results already, or they cannot be written.
+            VideoError: The source cannot be read.
+        """
+        from posetrack.run.job import Output, run_job
+
+        output = Output(Path(folder), tuple(dict.fromkeys(formats)), overlay, existing)
+        with open_source(source, **part) as video:
+            sinks = () if progress is None else (progress,)
+            return run_job(video, self._make_pipeline(video), self.recipe.name, output, sinks=sinks)
+
+    def _make_pipeline(self, video: VideoSource) -> Pipeline:
+        """The processors of one run; frames of a camera are not held back for a batch."""
+        from posetrack.build import make_pipeline
+
+        return make_pipeline(
+            self.recipe,
+            self._networks,
+            self._compute,
+            batch_frames=1 if video.is_live else self._batch_frames,
+            smoothed=self._is_smoothed,
+        )
+
+
+class TrackerOptions(TypedDict, total=False):
+    """What `track` hands on to `Tracker`, under the same names."""
+
+    device: str
+    engine: str
+    precision: str
+    weights: str | Path | None
+    batch_frames: int | None
+    smooth: bool
+
+
+def track(
+    source: Source,
+    *,
+    recipe: str | Path | Recipe = "default",
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    every: int = 1,
+    image_fps: Fraction | float = DEFAULT_FPS,
+    **options: Unpack[TrackerOptions],
+) -> Iterator[Frame]:
+    """Find and follow the people of one source; for several, a `Tracker` loads the networks once.
+
+    >>> for frame in track("docs/media/street.mp4", recipe="fast", start_s=3.2, end_s=3.25):
+    ...     print(frame.time_s, frame.instances.track_ids, frame.keypoint_names[:2])
+    3.2 [1] ('nose', 'left_eye')
+    3.24 [1] ('nose', 'left_eye')
+
+    Args:
+        source: As for `Tracker.track`, like the next four.
+        recipe: Name or TOML file of a recipe, or a recipe.
+        start_s: Where to start, in seconds.
+        end_s: Where to end, in seconds.
+        every: Take every so many-th frame.
+        image_fps: Frames a second of a folder, a glob, or arrays.
+        options: `device`, `engine`, `precision`, `weights`, `batch_frames` and `smooth`, as for `Tracker`.
+
+    Yields:
+        The frames in order, with boxes, keypoints, scores and track ids in `frame.instances`. Close the
+        generator, or exhaust it, to stop its threads.
+
+    Raises:
+        PoseTrackError: The source cannot be read, or the recipe, device or engine does not exist.
+    """
+    tracker = Tracker(recipe, **options)
+    yield from tracker.track(source, start_s=start_s, end_s=end_s, every=every, image_fps=image_fps)

@@ -1,0 +1,85 @@
+"""What `import posetrack` gives: real names, examples that run, and no wait."""
+
+import doctest
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import posetrack
+from posetrack.frame import Frame, Instances
+from posetrack.skeleton import COCO_17
+
+ROOT = Path(__file__).parents[2]
+NAMES = {
+    "Frame",
+    "Instances",
+    "PoseTrackError",
+    "Skeleton",
+    "Tracker",
+    "draw",
+    "read_poses",
+    "track",
+}
+HEAVY = ("torch", "cv2", "av", "typer", "rich", "scipy", "openvino", "pycocotools")
+
+
+def find_example(name: str) -> doctest.DocTest:
+    documented = posetrack if name == "posetrack" else getattr(posetrack, name)
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(documented, name, globs=dict(vars(posetrack)))
+    return example
+
+
+@pytest.mark.parametrize("name", ["posetrack", *sorted(NAMES)])
+def test_the_example_in_each_docstring_runs(name, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    example = find_example(name)
+    assert example.examples, f"{name} has no example"
+    results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example)
+    assert results.failed == 0, capsys.readouterr().out
+    assert results.attempted == len(example.examples)
+
+
+def test_names_are_attributes_of_the_package():
+    assert set(posetrack.__all__) == NAMES | {"__version__"}
+    assert vars(posetrack).keys() >= NAMES
+    assert set(dir(posetrack)) >= NAMES
+
+
+def test_importing_it_takes_nothing_heavy_along():
+    code = f"import sys, posetrack; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_help_needs_no_torch():
+    code = (
+        "import sys\nfrom posetrack.cli.main import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit: pass\n"
+        "print('torch' in sys.modules)"
+    )
+    environment = os.environ | {"COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.endswith("False\n")
+
+
+def test_a_single_frame_is_drawn():
+    people = Instances(
+        boxes_xyxy=[[4, 4, 30, 44]],
+        box_scores=[0.9],
+        keypoints_xy=np.full((1, 17, 2), 20.0),
+        keypoint_scores=np.ones((1, 17)),
+    )
+    frame = Frame(3, 0.12, np.zeros((48, 64, 3), np.uint8), people, COCO_17)
+    drawn = posetrack.draw(frame)
+    assert drawn.shape == (48, 64, 3)
+    assert drawn.any()
+    assert not frame.image.any(), "the frame's own image stays as it is"
+    with pytest.raises(posetrack.PoseTrackError, match="frame 3: has no skeleton"):
+        posetrack.draw(Frame(3, 0.12, frame.image, people))
