@@ -15,7 +15,7 @@ FORBIDDEN = {
 LAYERS = {
     "posetrack": (
         ("errors", "frame", "skeleton"),
-        ("compute", "pipeline", "render", "runtime", "video"),
+        ("compute", "drawing", "pipeline", "render", "runtime", "video"),
         ("images",),
         ("annotations", "predictors", "results", "weights"),
         ("processors",),
@@ -25,7 +25,7 @@ LAYERS = {
         ("recipe",),
         ("build", "weights.describe", "weights.needs"),
         ("benchmark", "live", "run"),
-        ("", "api"),
+        ("",),
         ("cli",),
     ),
     "models": (

@@ -61,7 +61,7 @@ class FrameCounter:
     def __init__(self) -> None:
         self.frames = 0
         self.people = 0
-        self.ids: set[int] = set()
+        self._ids: set[int] = set()
         self._started_s = self._last_s = time.monotonic()
 
     def __call__(self, frame: Frame) -> None:
@@ -69,8 +69,13 @@ class FrameCounter:
         self.frames += 1
         self.people += len(frame.instances)
         if frame.instances.track_ids is not None:
-            self.ids.update(frame.instances.track_ids.tolist())
+            self._ids.update(frame.instances.track_ids.tolist())
         self._last_s = time.monotonic()
+
+    @property
+    def num_ids(self) -> int:
+        """Track ids so far."""
+        return len(self._ids - {UNTRACKED})
 
     def make_report(self, video: VideoSource, files: tuple[Path, ...]) -> RunReport:
         """What was counted until now.
@@ -83,7 +88,7 @@ class FrameCounter:
             name=video.info.name,
             num_frames=self.frames,
             num_people=self.people,
-            num_ids=len(self.ids - {UNTRACKED}),
+            num_ids=self.num_ids,
             seconds=self._last_s - self._started_s,
             num_damaged=video.num_damaged,
             files=files,

@@ -15,8 +15,8 @@ from posetrack.cli.options import ComputeOptions, RecipeOptions
 from posetrack.errors import PoseTrackError, ResultsError
 
 if TYPE_CHECKING:
-    from posetrack.build import Networks
     from posetrack.frame import Instances
+    from posetrack.predictors.networks import Networks
 
 _RECIPE, _ANNOTATED = "recipe", "annotated"
 
