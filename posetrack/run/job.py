@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
@@ -15,7 +15,7 @@ from posetrack.render import Renderer
 from posetrack.results.convert import convert
 from posetrack.results.export import find_exporter
 from posetrack.results.jsonl import JsonlWriter
-from posetrack.results.record import Header
+from posetrack.results.record import Header, Record
 from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
 from posetrack.run.resume import open_saved, restore
 from posetrack.run.sinks import TimeStage, leave_untimed, make_overlay_sink, make_poses_sink
@@ -94,16 +94,13 @@ def run_job(
         find_exporter(name, pipeline.skeleton)
     info = video.info
     header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name)
-    is_resumed = output.existing == "resume" and output.poses.exists()
-    saved = open_saved(output.poses, header) if is_resumed else iter(())
-    if not is_resumed:
-        _prepare_folder(output)
+    saved = _open_results(output, header)
     interruption: KeyboardInterrupt | None = None
     counter = FrameCounter()
     with ExitStack() as stack:
-        poses = stack.enter_context(JsonlWriter(output.poses, header, is_resumed=is_resumed))
+        poses = stack.enter_context(JsonlWriter(output.poses, header, is_resumed=saved is not None))
         # The file grows while it is read.
-        restore_saved = restore(islice(saved, poses.num_records), str(output.poses))
+        restore_saved = restore(islice(saved or (), poses.num_records), str(output.poses))
         all_sinks = [make_poses_sink(poses, time_stage)]
         if output.has_overlay:
             writer = stack.enter_context(_open_overlay(output.overlay, info))
@@ -124,7 +121,10 @@ def _open_overlay(path: Path, info: VideoInfo) -> VideoWriter:
     return VideoWriter(path, info, audio_from=info.source if info.has_audio else None)
 
 
-def _prepare_folder(output: Output) -> None:
+def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
+    """The saved frames of a run that goes on; None for one that begins, whose folder is ready then."""
+    if output.existing == "resume" and output.poses.exists():
+        return open_saved(output.poses, header)
     there = [path for path in (output.poses, output.overlay) if path.exists()]
     if there and output.existing != "overwrite":
         raise ResultsError(f"{there[0]}: is there already; use --overwrite, or another --out")
@@ -136,6 +136,7 @@ def _prepare_folder(output: Output) -> None:
         raise ResultsError(
             f"{output.folder}: cannot be written ({error.strerror}); use another --out"
         ) from error
+    return None
 
 
 def _finish(output: Output) -> tuple[Path, ...]:

@@ -1,0 +1,78 @@
+"""Saved poses followed again."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from posetrack import read_poses
+from posetrack.errors import ResultsError, VideoError
+from posetrack.frame import Instances
+from posetrack.recipe import read_recipe
+from posetrack.results.jsonl import JsonlWriter
+from posetrack.results.record import Header
+from posetrack.run.retrack import check_size, retrack
+from posetrack.skeleton import COCO_17
+from posetrack.video.arrays import ArraySequence
+from posetrack.video.base import Selection
+
+SIZE_WH = (160, 120)
+NUM_FRAMES = 5
+IMAGE = np.random.default_rng(0).integers(0, 255, (SIZE_WH[1], SIZE_WH[0], 3), np.uint8)
+
+
+def make_person(x: float, track_id: int) -> Instances:
+    points = np.stack([np.linspace(x, x + 30, 17), np.linspace(20, 100, 17)], axis=1)[None]
+    return Instances(
+        boxes_xyxy=[[x, 20, x + 30, 100]],
+        box_scores=[0.9],
+        keypoints_xy=points,
+        keypoint_scores=np.full((1, 17), 0.8),
+        track_ids=[track_id],
+    )
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """One person who stands still, with another id in each frame."""
+    header = Header("clip.mp4", *SIZE_WH, Fraction(25), COCO_17, "default")
+    with JsonlWriter(tmp_path / "poses.jsonl", header) as writer:
+        for i in range(NUM_FRAMES):
+            writer.write(i, i / 25, make_person(40, track_id=100 + i))
+    return read_poses(tmp_path / "poses.jsonl")
+
+
+def make_video(number: int, size_wh: tuple[int, int] = SIZE_WH) -> ArraySequence:
+    image = IMAGE[: size_wh[1], : size_wh[0]]
+    return ArraySequence([image] * number, Selection(), Fraction(25))
+
+
+@pytest.mark.parametrize("with_video", [False, True])
+def test_saved_ids_are_forgotten_and_new_ones_given(saved, tmp_path, with_video):
+    out = tmp_path / "again.jsonl"
+    video = make_video(NUM_FRAMES) if with_video else None
+    assert retrack(saved, out, read_recipe("default"), video=video) == 1
+    before, after = list(saved), list(read_poses(out))
+    assert [frame.instances.track_ids.tolist() for frame in after] == [[1]] * NUM_FRAMES
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old.instances.keypoints_xy, new.instances.keypoints_xy)
+    assert {path.name for path in tmp_path.iterdir()} == {"poses.jsonl", "again.jsonl"}
+
+
+def test_smoothing_is_added(saved, tmp_path):
+    retrack(saved, tmp_path / "again.jsonl", read_recipe("default"), video=None, smoothed=True)
+    assert all(frame.instances.smoothed_xy is not None for frame in read_poses(tmp_path / "again.jsonl"))
+
+
+def test_a_video_that_is_too_short_leaves_nothing(saved, tmp_path):
+    with pytest.raises(VideoError, match="arrays: ends before frame 3 of the saved poses"):
+        retrack(saved, tmp_path / "again.jsonl", read_recipe("default"), video=make_video(3))
+    assert {path.name for path in tmp_path.iterdir()} == {"poses.jsonl"}
+
+
+def test_a_video_of_another_size_and_the_file_itself_are_refused(saved):
+    check_size(saved, make_video(1))
+    with pytest.raises(VideoError, match="arrays: 80 x 60, but the poses are from 160 x 120"):
+        check_size(saved, make_video(1, (80, 60)))
+    with pytest.raises(ResultsError, match="is the file to read; use another --out"):
+        retrack(saved, saved.path, read_recipe("default"), video=None)
