@@ -1,4 +1,4 @@
-"""Weights on disk: strict loading, import of what others publish, the table of what ships with the package."""
+"""Weights on disk: strict loading, and the import of published checkpoints."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import re
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
-from functools import partial
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
@@ -18,69 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.backbones.variants import (
-    HRNET_W18,
-    HRNET_W24,
-    HRNET_W32,
-    HRNET_W48,
-    RESNET_50,
-    RESNET_101,
-    RESNET_152,
-)
-from models.hrnet.network import ClassificationHRNet, ClassificationResNet, PoseHRNet, SimpleBaseline
-from models.swahr.network import HigherHRNet
-
-EMBEDDED_SHA256 = {
-    "hrnet-w18-256x192": "8cea9211aaf3cb42f2d17e43b54dd37e950eecf2d9ecc10eafd3963052a0c983",
-    "movenet-multipose": "55ec63cb662c8dc9adada5541bee059d0e7e06841061442d879e6befdcbfd574",
-    "movenet-person": "0a1c3ca6ff8e5fb53abeaf7bc71968c355fce7a817dab775b222e2502fd364c2",
-    "movenet-thunder": "f7e64998dd5c62021bb1d17771b155eb8005ac70e247d61ad976af7d39484f08",
-    "swahr-movenet-256": "d1d4c944d82c581d6411cacc197b5c3e93605b089e4aed55acbaeb0b644984de",
-    "thunder-heatmaps-256x192": "c2b028489f57fefc43fa49316469b332cc0802bf06fb92dc1f9e97dafdc978e7",
-}
-"""Embedded weights by name, each `weights/<name>.safetensors` with a card `weights/<name>.md`."""
-
-_HRNETS = {"hrnet-w18": HRNET_W18, "hrnet-w24": HRNET_W24, "hrnet-w32": HRNET_W32, "hrnet-w48": HRNET_W48}
-_RESNETS = {"50": RESNET_50, "101": RESNET_101, "152": RESNET_152}
-_INPUT_SIZES = ("256x192", "384x288", "256x256")
-_BOTTOM_UP = {"w32": HRNET_W32, "w48": HRNET_W48}
-_BOTTOM_UP_SIZES = ("512", "640")
-_RCNNS = ("faster-rcnn", "mask-rcnn", "keypoint-rcnn")
-
-
-def _make_rcnn(name: str, num_outputs: int) -> nn.Module:
-    """One of torchvision's, whose numbers of classes and keypoints are its own."""
-    # These take longer to import than torch itself; whoever loads other weights does not wait for them.
-    from models.rcnn.network import MultitaskConfig, MultitaskRCNN
-    from models.rcnn.recipe import NETWORKS
-
-    config = NETWORKS[name]
-    assert isinstance(config, MultitaskConfig)
-    return MultitaskRCNN(config)
-
-
-IMPORTABLE: dict[str, Callable[[int], nn.Module]] = {
-    **{f"{name}-{size}": partial(PoseHRNet, c) for name, c in _HRNETS.items() for size in _INPUT_SIZES},
-    **{f"{name}-imagenet": partial(ClassificationHRNet, c) for name, c in _HRNETS.items()},
-    **{
-        f"simple-baseline-r{name}-{size}": partial(SimpleBaseline, c)
-        for name, c in _RESNETS.items()
-        for size in _INPUT_SIZES
-    },
-    **{f"{name}-r50": partial(_make_rcnn, name) for name in _RCNNS},
-    **{f"resnet-{name}-imagenet": partial(ClassificationResNet, c) for name, c in _RESNETS.items()},
-    **{
-        f"{family}-{name}-{size}": partial(HigherHRNet, c, has_scale_maps=family == "swahr")
-        for family in ("higher-hrnet", "swahr")
-        for name, c in _BOTTOM_UP.items()
-        for size in _BOTTOM_UP_SIZES
-    },
-}
-"""Kinds of published checkpoints, each with its network, given the number of keypoints or classes.
-
-The size says for what input, height by width or the shorter side, the weights were trained; the network is the
-same for each.
-"""
+from models.metadata import WeightsMetadata, encode_metadata, find_embedded
 
 # Where files keep the weights beside other things.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -112,22 +48,23 @@ class CheckpointError(Exception):
     """Weights are missing, damaged, or do not fit their network."""
 
 
-def load_embedded(module: nn.Module, name: str) -> None:
-    """Load weights that ship with the package, after checking their SHA-256.
+def load_embedded(module: nn.Module, name: str, sha256: str = "") -> None:
+    """Load weights that ship with the package.
 
     Args:
         module: The network to fill.
-        name: A key of `EMBEDDED_SHA256`.
+        name: That of the file, without its ending.
+        sha256: Digest that the file must have; empty does not check it.
 
     Raises:
         CheckpointError: The file is missing or damaged, or does not fit the network.
     """
-    with as_file(files("models") / "weights" / f"{name}.safetensors") as path:
-        if not path.is_file():
-            raise CheckpointError(f"{path}: embedded weights are missing; install the package again")
-        if compute_sha256(path) != EMBEDDED_SHA256[name]:
-            raise CheckpointError(f"{path}: embedded weights are damaged; install the package again")
-        load_checkpoint(module, path)
+    path = find_embedded(name)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: embedded weights are missing; install the package again")
+    if sha256 and compute_sha256(path) != sha256:
+        raise CheckpointError(f"{path}: embedded weights are damaged; install the package again")
+    load_checkpoint(module, path)
 
 
 def load_checkpoint(module: nn.Module, path: Path) -> None:
@@ -163,7 +100,7 @@ def load_published(module: nn.Module, path: Path) -> None:
         module.load_state_dict(state, strict=True)
 
 
-def import_checkpoint(path: Path, kind: str) -> dict[str, Tensor]:
+def import_checkpoint(path: Path, make_network: Callable[[int], nn.Module]) -> dict[str, Tensor]:
     """Read a published checkpoint, in the names of our networks.
 
     The releases of HRNet, SimpleBaseline, HigherHRNet, SWAHR and torchvision have them already; mmpose's, and
@@ -172,23 +109,44 @@ def import_checkpoint(path: Path, kind: str) -> dict[str, Tensor]:
 
     Args:
         path: A `.pth` file, or `.safetensors`.
-        kind: A key of `IMPORTABLE`.
+        make_network: From the number of keypoints, or of classes, to the network that the weights are for.
 
     Returns:
         The weights by name.
 
     Raises:
-        CheckpointError: There is no such kind, the file cannot be read so, or it does not fit the kind's
-            network.
+        CheckpointError: The file cannot be read so, or does not fit the network.
     """
-    if kind not in IMPORTABLE:
-        raise CheckpointError(f"kind '{kind}': not known; known: {', '.join(IMPORTABLE)}")
     state = _read_state(path)
     with torch.device("meta"):
-        module = IMPORTABLE[kind](max(count_outputs(state), 1))
+        module = make_network(max(count_outputs(state), 1))
     _fill_counters(state, module.state_dict())
     _check_fit(state, module, path)
     return state
+
+
+def find_fitting(path: Path, makers: Mapping[str, Callable[[int], nn.Module]]) -> str | None:
+    """Find the network that a checkpoint of either format is of.
+
+    Args:
+        path: A `.pth` or `.safetensors` file.
+        makers: Networks by name; see `import_checkpoint`.
+
+    Returns:
+        The first whose names and shapes are those of the checkpoint; None where there is none, or the file
+        cannot be read.
+    """
+    try:
+        state = _read_state(path)
+    except CheckpointError:
+        return None
+    for name, make_network in makers.items():
+        with torch.device("meta"):
+            module = make_network(max(count_outputs(state), 1))
+        _fill_counters(state, module.state_dict())
+        if not _find_problems(state, module):
+            return name
+    return None
 
 
 def count_outputs(state: Mapping[str, Tensor]) -> int:
@@ -199,13 +157,13 @@ def count_outputs(state: Mapping[str, Tensor]) -> int:
     return 0
 
 
-def write_weights(path: Path, state: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
+def write_weights(path: Path, state: Mapping[str, Tensor], metadata: WeightsMetadata) -> None:
     """Write weights as safetensors, whole or not at all.
 
     Args:
         path: The file to write.
         state: The weights by name.
-        about: What to note in the file's header.
+        metadata: What they say of themselves, in the file's header.
 
     Raises:
         OSError: It cannot be written.
@@ -214,7 +172,9 @@ def write_weights(path: Path, state: Mapping[str, Tensor], about: Mapping[str, s
     os.close(handle)
     part = Path(name)
     try:
-        save_file({key: tensor.contiguous().clone() for key, tensor in state.items()}, part, dict(about))
+        save_file(
+            {key: tensor.contiguous().clone() for key, tensor in state.items()}, part, encode_metadata(metadata)
+        )
         part.chmod(0o644)
         part.replace(path)
     except SafetensorError as error:
@@ -294,6 +254,14 @@ def _fill_counters(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> None:
 
 
 def _check_fit(state: Mapping[str, Tensor], module: nn.Module, path: Path) -> None:
+    problems = _find_problems(state, module)
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise CheckpointError(f"{path}: does not fit the network: {'; '.join(problems[:3])}{more}")
+
+
+def _find_problems(state: Mapping[str, Tensor], module: nn.Module) -> list[str]:
+    """What keeps weights from filling a network strictly."""
     own = module.state_dict()
     problems = [f"missing {key}" for key in own if key not in state]
     problems += [f"unexpected {key}" for key in state if key not in own]
@@ -302,9 +270,7 @@ def _check_fit(state: Mapping[str, Tensor], module: nn.Module, path: Path) -> No
         for key in own
         if key in state and state[key].shape != own[key].shape
     ]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise CheckpointError(f"{path}: does not fit the network: {'; '.join(problems[:3])}{more}")
+    return problems
 
 
 def _shorten(error: Exception) -> str:

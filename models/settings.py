@@ -48,12 +48,18 @@ def read_tables(path: Path, sections: dict[str, type[Any]]) -> dict[str, Any]:
         SettingsError: The file cannot be read or is not valid.
     """
     tables = read_toml(path)
-    for key, value in tables.items():
-        if key not in sections:
-            raise SettingsError(f"{path.name}: unknown table '{key}'; {suggest(key, sections)}")
-        if not isinstance(value, dict):
-            raise SettingsError(f"{path.name}: '{key}' is a table; write it as [{key}]")
+    check_tables(tables, sections, path.name)
     return {key: read_table(sections[key], table, f"{path.name}: {key}") for key, table in tables.items()}
+
+
+def check_tables(tables: dict[str, Any], known: Iterable[str], where: str) -> None:
+    """Raise SettingsError unless the top level of a TOML file is tables of known names."""
+    known = list(known)
+    for key, value in tables.items():
+        if key not in known:
+            raise SettingsError(f"{where}: unknown table '{key}'; {suggest(key, known)}")
+        if not isinstance(value, dict):
+            raise SettingsError(f"{where}: '{key}' is a table; write it as [{key}]")
 
 
 def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:
@@ -108,6 +114,29 @@ def check_range(settings: object, low: float, high: float, *names: str) -> None:
 def check_fraction(settings: object, *names: str) -> None:
     """Raise ValueError unless each named setting is from 0 to 1."""
     check_range(settings, 0, 1, *names)
+
+
+def check_positive(settings: object, *names: str) -> None:
+    """Raise ValueError unless each named setting is 1 or more."""
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name}: expected a whole number from 1 up, got {getattr(settings, name)}")
+
+
+def check_optional_choice(settings: object, name: str, known: tuple[str, ...]) -> None:
+    """Raise ValueError unless the named setting is empty or one of the known words."""
+    if getattr(settings, name):
+        check_choice(settings, name, known)
+
+
+def check_optional_range(settings: object, low: float, high: float, *names: str) -> None:
+    """Raise ValueError unless each named setting is 0 or from `low` to `high`."""
+    check_range(settings, low, high, *(name for name in names if getattr(settings, name)))
+
+
+def check_optional_sides(settings: object, *names: str) -> None:
+    """Raise ValueError unless each named setting is 0 or a positive multiple of 32."""
+    check_sides(settings, *(name for name in names if getattr(settings, name)))
 
 
 def check_sides(settings: object, *names: str) -> None:

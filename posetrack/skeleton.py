@@ -278,6 +278,12 @@ SKELETONS = {skeleton.name: skeleton for skeleton in (COCO_17, POSETRACK_15, MPI
 """Every skeleton by the name that results files carry."""
 
 
+def find_skeleton_name(num_keypoints: int) -> str:
+    """The name of the skeleton with so many keypoints; empty where there is none. No two have as many."""
+    names = (name for name, skeleton in SKELETONS.items() if skeleton.num_keypoints == num_keypoints)
+    return next(names, "")
+
+
 def convert_coco17_to_posetrack15(
     keypoints_xy: npt.NDArray[np.float32], keypoint_scores: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -16,9 +16,10 @@ from collections.abc import Callable
 import numpy as np
 
 from models.rcnn.recipe import NETWORKS
-from posetrack.build import DETECTORS, ESTIMATORS
+from posetrack.build import build_networks
 from posetrack.compute import Compute, choose_device
-from posetrack.recipe import DetectorRecipe, read_recipe
+from posetrack.predictors.settings import MultiposeSettings, TwoStageSettings
+from posetrack.recipe import Recipe, read_recipe
 from posetrack.runtime import tune_process
 
 _BATCH = 8
@@ -37,12 +38,14 @@ def main() -> None:
     if compute.device.type == "cpu":
         tune_process(torch_computes=compute.engine == "torch")
     name = arguments.network
-    recipe = DetectorRecipe(name, weights=arguments.weights or name, longest_side_px=arguments.side)
-    detect = DETECTORS[name](recipe, compute, None)
-    multipose = DETECTORS["movenet-multipose"](DetectorRecipe("movenet-multipose"), compute, None)
+    ours = TwoStageSettings(name, weights=arguments.weights or name, longest_side_px=arguments.side)
+    theirs = MultiposeSettings("movenet-multipose", weights="movenet-multipose")
     pose = read_recipe("default").estimator
     assert pose is not None
-    estimate = ESTIMATORS[pose.network](pose, compute, None)
+    networks = build_networks(Recipe("bench", ours, pose), compute, batch_frames=_BATCH)
+    detect, estimate = networks.detector, networks.estimator
+    assert estimate is not None
+    multipose = build_networks(Recipe("bench", theirs), compute, batch_frames=_BATCH).detector
     rng = np.random.default_rng(0)
     # Coarse noise: every network takes as long for it as for an image.
     noise = rng.integers(0, 256, (_BATCH, 45, 80, 3)).astype(np.uint8)

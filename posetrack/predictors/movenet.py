@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from posetrack.geometry import crop_boxes, expand_boxes, uncrop_points
 from posetrack.predictors.crops import join_poses, predict_by_size, split_batches, split_by_image, to_batch
 from posetrack.predictors.device_images import DeviceImages, cut_crops, take_images
 from posetrack.predictors.resize import make_resizer
+from posetrack.predictors.settings import MultiposeSettings, ThunderSettings
 from posetrack.skeleton import COCO_17
 from trackers.nms import box_nms, oks_nms
 from trackers.oks import compute_pose_areas
@@ -29,46 +29,12 @@ _VISIBLE_SCORE = 0.2
 _EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
 
 
-@dataclass(frozen=True)
-class MultiposeConfig:
-    """How MoveNet multipose is asked.
-
-    Attributes:
-        longest_side_px: Longest side of the network's input, a multiple of 32.
-        score_threshold: People below this score are left out.
-        nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
-        nms_oks: Of two poses more alike than this, the higher-scoring one stays.
-        name: What to call the network in messages and in the cache of engines.
-    """
-
-    longest_side_px: int
-    score_threshold: float
-    nms_iou: float
-    nms_oks: float
-    name: str = "movenet-multipose"
-
-
-@dataclass(frozen=True)
-class ThunderConfig:
-    """How MoveNet thunder is asked.
-
-    Attributes:
-        padding: Factor by which the longer side of each box grows before it is cut out as a square.
-        batch_crops: Most crops in one call of the network.
-        name: What to call the network in messages and in the cache of engines.
-    """
-
-    padding: float = 1.25
-    batch_crops: int = 8
-    name: str = "movenet-thunder"
-
-
 class MultiposePredictor:
     """People of whole images: boxes and keypoints from one network.
 
     Args:
         network: In evaluation mode and with its weights; it is copied.
-        config: How it is asked.
+        settings: How it is asked.
         compute: What it runs on.
         device_images: Takes images to the device, to be resized there; predictors may share it. Without, a GPU
             gets one of its own, and on a CPU OpenCV resizes.
@@ -80,13 +46,13 @@ class MultiposePredictor:
     def __init__(
         self,
         network: MoveNet,
-        config: MultiposeConfig,
+        settings: MultiposeSettings,
         compute: Compute,
         device_images: DeviceImages | None = None,
     ) -> None:
-        self._network = compute.make_engine(network, name=config.name, example=_EXAMPLE)
-        self._resize = make_resizer(compute.device, config.longest_side_px, device_images)
-        self._config = config
+        self._network = compute.make_engine(network, name=settings.network, example=_EXAMPLE)
+        self._resize = make_resizer(compute.device, settings.longest_side_px, device_images)
+        self._settings = settings
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
         """Find the people in each image.
@@ -102,7 +68,7 @@ class MultiposePredictor:
     @torch.inference_mode()
     def _predict(self, images: list[ImageArray]) -> list[Instances]:
         batch, inner_wh = self._resize(images)
-        decoded = decode_multiple(self._network(batch), self._config.score_threshold)
+        decoded = decode_multiple(self._network(batch), self._settings.score_threshold)
         height, width = images[0].shape[:2]
         # Relative to the padded input -> pixels of the image.
         scale_xy = np.array(
@@ -123,8 +89,8 @@ class MultiposePredictor:
     def _suppress(self, people: Instances) -> Instances:
         assert people.boxes_xyxy is not None
         assert people.box_scores is not None
-        people = people[box_nms(people.boxes_xyxy, people.box_scores, self._config.nms_iou)]
-        return people[_find_distinct_poses(people, self._config.nms_oks)]
+        people = people[box_nms(people.boxes_xyxy, people.box_scores, self._settings.nms_iou)]
+        return people[_find_distinct_poses(people, self._settings.nms_oks)]
 
 
 class ThunderPredictor:
@@ -132,7 +98,7 @@ class ThunderPredictor:
 
     Args:
         network: In evaluation mode and with its weights; it is copied.
-        config: How it is asked.
+        settings: How it is asked.
         compute: What it runs on.
         device_images: Takes images to the device, for crops to be cut there; predictors may share it. Without,
             a GPU gets one of its own, and on a CPU OpenCV cuts.
@@ -144,14 +110,14 @@ class ThunderPredictor:
     def __init__(
         self,
         network: MoveNet,
-        config: ThunderConfig,
+        settings: ThunderSettings,
         compute: Compute,
         device_images: DeviceImages | None = None,
     ) -> None:
-        self._network = compute.make_engine(network, name=config.name, example=_EXAMPLE)
+        self._network = compute.make_engine(network, name=settings.network, example=_EXAMPLE)
         self._device = compute.device
         self._device_images = take_images(compute.device, device_images)
-        self._config = config
+        self._settings = settings
 
     def __call__(
         self, images: Sequence[ImageArray], boxes_xyxy: Sequence[FloatArray]
@@ -165,7 +131,7 @@ class ThunderPredictor:
         Returns:
             For each image keypoints (N, K, 2) in its pixels, and their scores (N, K).
         """
-        squares = [expand_boxes(boxes, self._config.padding - 1, aspect_wh=1.0) for boxes in boxes_xyxy]
+        squares = [expand_boxes(boxes, self._settings.padding - 1, aspect_wh=1.0) for boxes in boxes_xyxy]
         poses = [self._predict(batch) for batch in self._cut(images, squares)]
         points, scores = join_poses(poses, MOVENET_THUNDER.num_keypoints)
         return [
@@ -180,14 +146,14 @@ class ThunderPredictor:
         size_wh = (_THUNDER_SIZE_PX, _THUNDER_SIZE_PX)
         if self._device_images is None:
             crops = [crop_boxes(image, boxes, size_wh) for image, boxes in zip(images, squares, strict=True)]
-            for batch in split_batches(crops, self._config.batch_crops):
+            for batch in split_batches(crops, self._settings.batch_crops):
                 yield to_batch(batch, self._device)
             return
         # An image without people stays where it is.
         seen = [(image, boxes) for image, boxes in zip(images, squares, strict=True) if len(boxes)]
         uploaded = self._device_images.upload([image for image, _ in seen])
         yield from cut_crops(
-            uploaded, [boxes for _, boxes in seen], size_wh, batch_crops=self._config.batch_crops
+            uploaded, [boxes for _, boxes in seen], size_wh, batch_crops=self._settings.batch_crops
         )
 
     @torch.inference_mode()

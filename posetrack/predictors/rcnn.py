@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -22,26 +21,10 @@ from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.predictors.crops import predict_by_size
 from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.resize import make_resizer
+from posetrack.predictors.settings import TwoStageSettings
 
 # Stands for every size that the dense part takes.
 _EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
-
-
-@dataclass(frozen=True)
-class TwoStageConfig:
-    """How a two-stage network is asked.
-
-    Attributes:
-        name: What to call the network in messages and in the cache of engines.
-        longest_side_px: Longest side of the network's input, a multiple of 32.
-        score_threshold: People below this score are left out.
-        nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
-    """
-
-    name: str
-    longest_side_px: int
-    score_threshold: float = 0.05
-    nms_iou: float = 0.5
 
 
 class RCNNPredictor:
@@ -49,7 +32,7 @@ class RCNNPredictor:
 
     Args:
         network: In evaluation mode and with its weights; it is copied.
-        config: How it is asked.
+        settings: How it is asked.
         compute: What it runs on.
         device_images: Takes images to the device, to be resized there; predictors may share it. Without, a GPU
             gets one of its own, and on a CPU OpenCV resizes.
@@ -61,22 +44,22 @@ class RCNNPredictor:
     def __init__(
         self,
         network: TwoStageNetwork,
-        config: TwoStageConfig,
+        settings: TwoStageSettings,
         compute: Compute,
         device_images: DeviceImages | None = None,
     ) -> None:
         self._network = copy.deepcopy(network)
-        self._network.roi_heads.score_thresh = config.score_threshold
-        self._network.roi_heads.nms_thresh = config.nms_iou
-        self._dense = compute.make_engine(self._network.dense_part(), name=config.name, example=_EXAMPLE)
+        self._network.roi_heads.score_thresh = settings.score_threshold
+        self._network.roi_heads.nms_thresh = settings.nms_iou
+        self._dense = compute.make_engine(self._network.dense_part(), name=settings.network, example=_EXAMPLE)
         heads, channels = self._network.roi_heads, self._network.backbone.out_channels
         self._parts: dict[str, RunPart] = {}
         for name, part in heads.region_parts().items():
             regions = torch.zeros(1, channels, heads.count_cells(name), heads.count_cells(name))
-            engine = compute.make_engine(part, name=f"{config.name}-{name}", example=regions)
+            engine = compute.make_engine(part, name=f"{settings.network}-{name}", example=regions)
             self._parts[name] = partial(_run, engine)
         self._network.to(compute.device)
-        self._resize = make_resizer(compute.device, config.longest_side_px, device_images, fill=CANVAS_COLOR)
+        self._resize = make_resizer(compute.device, settings.longest_side_px, device_images, fill=CANVAS_COLOR)
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
         """Find the people in each image.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from posetrack.frame import ImageArray, Instances
 from posetrack.predictors.crops import predict_by_size, to_batch
 from posetrack.predictors.device_images import DeviceImages, take_images
 from posetrack.predictors.device_warp import warp_crops
+from posetrack.predictors.settings import BottomUpSettings
 from posetrack.skeleton import Skeleton
 from trackers.oks import box_around_keypoints
 
@@ -32,33 +32,12 @@ _BOX_PADDING = 1.2
 _HALF_PIXEL = np.float32(0.5)
 
 
-@dataclass(frozen=True)
-class BottomUpConfig:
-    """How a bottom-up network is asked.
-
-    Attributes:
-        name: What to call the network in messages and in the cache of engines.
-        shorter_side_px: Length of the images' shorter side in the network's input.
-        scales: Of the input, at which maps are averaged; 1 is among them.
-        flip_test: Whether to average over the mirrored image, which takes twice as long.
-        score_threshold: People whose mean keypoint score is lower are left out.
-        decode: How maps become people.
-    """
-
-    name: str
-    shorter_side_px: int = 512
-    scales: tuple[float, ...] = (1.0,)
-    flip_test: bool = False
-    score_threshold: float = 0.1
-    decode: DecodeConfig = field(default_factory=DecodeConfig)
-
-
 class BottomUpPredictor:
     """People of whole images: keypoints from one network, and boxes around them.
 
     Args:
         network: In evaluation mode and with its weights; it is copied.
-        config: How it is asked.
+        settings: How it is asked.
         skeleton: The keypoints that it was trained for.
         compute: What it runs on.
         device_images: Takes images to the device, to be resized there; predictors may share it. Without, a GPU
@@ -71,17 +50,17 @@ class BottomUpPredictor:
     def __init__(
         self,
         network: BottomUpNetwork,
-        config: BottomUpConfig,
+        settings: BottomUpSettings,
         skeleton: Skeleton,
         compute: Compute,
         device_images: DeviceImages | None = None,
     ) -> None:
         network = copy.deepcopy(network)
         network.remove_scale_maps()
-        self._network = compute.make_engine(ImageNetwork(network), name=config.name, example=_EXAMPLE)
+        self._network = compute.make_engine(ImageNetwork(network), name=settings.network, example=_EXAMPLE)
         self._device = compute.device
         self._device_images = take_images(compute.device, device_images)
-        self._config = config
+        self._settings = settings
         self._skeleton = skeleton
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
@@ -98,22 +77,24 @@ class BottomUpPredictor:
 
     @torch.inference_mode()
     def _predict(self, images: list[ImageArray]) -> list[Instances]:
-        config = self._config
+        settings = self._settings
         image_wh = (images[0].shape[1], images[0].shape[0])
-        views = plan_views(image_wh, config.shorter_side_px, config.scales)
+        views = plan_views(image_wh, settings.shorter_side_px, settings.scales)
         maps = predict_maps(
             lambda batch: list(self._network(batch).values()),
             [self._view(images, view) for view in views],
             [view.scale for view in views],
             num_keypoints=self._skeleton.num_keypoints,
-            flip_index=self._skeleton.flip_index if config.flip_test else None,
+            flip_index=self._skeleton.flip_index if settings.flip_test else None,
         )
         map_wh = (maps.heatmaps.shape[3], maps.heatmaps.shape[2])
-        found = decode_people(maps.heatmaps, maps.tags, self._skeleton.grouping_order, config.decode)
+        found = decode_people(
+            maps.heatmaps, maps.tags, self._skeleton.grouping_order, DecodeConfig(min_score=settings.min_peak)
+        )
         people = []
         for decoded in found:
             rows = np.argsort(-decoded.scores, kind="stable")
-            rows = rows[decoded.scores[rows] >= config.score_threshold]
+            rows = rows[decoded.scores[rows] >= settings.score_threshold]
             points = map_to_image(decoded.keypoints_xy[rows], map_wh, image_wh) + _HALF_PIXEL
             scores = decoded.keypoint_scores[rows]
             people.append(

@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER
-from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256, count_outputs
-from models.hrnet.network import PoseMoveNet
-from models.movenet.network import MoveNet
+from models.checkpoints import compute_sha256, count_outputs
+from models.metadata import WeightsMetadata, find_embedded
 from models.settings import suggest
-from models.swahr.network import make_swahr_network
-from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from posetrack.errors import WeightsError
-from posetrack.skeleton import COCO_17
+from posetrack.families.table import list_embedded, list_importable, load_families
+from posetrack.weights.metadata import find_metadata
 from posetrack.weights.published import PUBLISHED
 from posetrack.weights.store import find_file, find_weights, load_weights, read_card
-
-
-def _make_movenet_person() -> nn.Module:
-    # torchvision takes as long to import as torch itself.
-    from models.rcnn.detector import MOVENET_DETECTOR, make_person_detector
-
-    return make_person_detector(MOVENET_DETECTOR)
-
-
-_EMBEDDED: dict[str, Callable[[], nn.Module]] = {
-    "movenet-multipose": lambda: MoveNet(MOVENET_MULTIPOSE),
-    "movenet-thunder": lambda: MoveNet(MOVENET_THUNDER),
-    "movenet-person": _make_movenet_person,
-    "swahr-movenet-256": lambda: make_swahr_network(BOTTOM_UP_NETWORKS["swahr-movenet"], COCO_17.num_keypoints),
-    "thunder-heatmaps-256x192": lambda: PoseMoveNet(MOVENET_THUNDER, COCO_17.num_keypoints),
-}
-"""The networks of embedded weights that are of no kind in `IMPORTABLE`."""
 
 
 def verify_weights(name: str) -> str:
     """Hash weights that ship with PoseTrack or were fetched, and load them into their network strictly.
 
     Args:
-        name: A key of `EMBEDDED_SHA256` or `PUBLISHED`.
+        name: That of embedded weights, or a key of `PUBLISHED`.
 
     Returns:
         SHA-256 of the file.
@@ -53,28 +31,15 @@ def verify_weights(name: str) -> str:
     Raises:
         WeightsError: There are no such weights, they are missing or damaged, or do not fit their network.
     """
-    if name in EMBEDDED_SHA256:
+    if name in list_embedded():
         path = find_embedded(name)
     elif name in PUBLISHED:
         path = find_weights(name, is_thorough=True)
     else:
-        known = suggest(name, [*EMBEDDED_SHA256, *PUBLISHED])
+        known = suggest(name, [*list_embedded(), *PUBLISHED])
         raise WeightsError(f"{name}: neither embedded nor published weights; {known}")
-    kind = PUBLISHED[name].kind if name in PUBLISHED else name
-    load_weights(_make_network(kind, path), name)
+    load_weights(_make_network(find_metadata(name), path), name)
     return compute_sha256(path)
-
-
-def find_embedded(name: str) -> Path:
-    """The file of embedded weights.
-
-    Raises:
-        WeightsError: It is missing.
-    """
-    with as_file(files("models") / "weights" / f"{name}.safetensors") as path:
-        if not path.is_file():
-            raise WeightsError(f"{path}: embedded weights are missing; install the package again")
-        return path
 
 
 def describe_weights(name_or_path: str) -> dict[str, str]:
@@ -89,19 +54,21 @@ def describe_weights(name_or_path: str) -> dict[str, str]:
     Raises:
         WeightsError: There are no such weights, or the file cannot be read.
     """
-    if name_or_path in EMBEDDED_SHA256:
+    if name_or_path in list_embedded():
         return _describe_embedded(name_or_path)
     if name_or_path in PUBLISHED:
         return _describe_published(name_or_path)
     path = Path(name_or_path)
     if path.is_file():
         return _describe_file(path)
-    known = suggest(name_or_path, [*EMBEDDED_SHA256, *PUBLISHED])
+    known = suggest(name_or_path, [*list_embedded(), *PUBLISHED])
     raise WeightsError(f"{name_or_path}: neither a file nor weights that PoseTrack knows; {known}")
 
 
 def _describe_embedded(name: str) -> dict[str, str]:
     path = find_embedded(name)
+    if not path.is_file():
+        raise WeightsError(f"{path}: embedded weights are missing; install the package again")
     card = path.with_suffix(".md")
     described = _describe_file(path)
     return {
@@ -114,7 +81,7 @@ def _describe_embedded(name: str) -> dict[str, str]:
 def _describe_published(name: str) -> dict[str, str]:
     entry = PUBLISHED[name]
     with torch.device("meta"):
-        network = IMPORTABLE[entry.kind](entry.num_keypoints)
+        network = list_importable()[entry.kind].make_network(entry.num_keypoints)
     parameters = sum(tensor.numel() for tensor in network.parameters())
     digits = "" if entry.is_whole_digest else "... (more digits are not published)"
     described = {
@@ -149,8 +116,6 @@ def _describe_file(path: Path) -> dict[str, str]:
         is_what = ", ".join(names) or "not known; see `posetrack weights import`"
         return {"file": str(path), "size": size, "sha256": digest, "published as": is_what}
     try:
-        with safe_open(path, "pt") as file:
-            header = dict(file.metadata() or {})
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: not readable as safetensors ({error})") from error
@@ -162,18 +127,34 @@ def _describe_file(path: Path) -> dict[str, str]:
         "sha256": digest,
         "numbers": f"{numbers / 1e6:.2f} M (parameters and running means)",
         **({"outputs": str(outputs)} if outputs else {}),
-        **header,
+        **_describe_metadata(find_metadata(path)),
     }
 
 
-def _make_network(kind: str, path: Path) -> nn.Module:
+def _describe_metadata(metadata: WeightsMetadata | None) -> dict[str, str]:
+    if metadata is None:
+        return {"network": "not said in the file"}
+    traits = {name: str(value) for name, value in metadata.traits.items()}
+    training = {"training": metadata.training} if metadata.training else {}
+    return {"network": metadata.network, **traits, **training, **metadata.notes}
+
+
+def _make_network(metadata: WeightsMetadata | None, path: Path) -> nn.Module:
     """The network that weights are for, on the CPU, its values not set."""
-    try:
-        outputs = max(count_outputs(load_file(path)), 1)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: not readable as safetensors ({error})") from error
-    if kind not in _EMBEDDED and kind not in IMPORTABLE:
-        raise WeightsError(f"{path}: PoseTrack knows no network called {kind}")
+    if metadata is None:
+        raise WeightsError(f"{path}: says nothing of its network")
     with torch.device("meta"):
-        network = _EMBEDDED[kind]() if kind in _EMBEDDED else IMPORTABLE[kind](outputs)
+        if "kind" in metadata.notes:
+            make = list_importable()[metadata.notes["kind"]].make_network
+            network = make(int(metadata.notes["outputs"]))
+        else:
+            network = _make_own(metadata)
     return network.to_empty(device="cpu")
+
+
+def _make_own(metadata: WeightsMetadata) -> nn.Module:
+    for family in load_families():
+        for name, role in family.roles.items():
+            if metadata.network in role.networks:
+                return role.make_network(role.complete(role.settings(), metadata, name))
+    raise WeightsError(f"{metadata.network}: PoseTrack knows no network of this name")

@@ -8,11 +8,14 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from models.checkpoints import CheckpointError, compute_sha256, import_checkpoint, write_weights
 from posetrack.errors import WeightsError
+from posetrack.families.table import list_importable
 from posetrack.weights.download import DownloadError, Progress, download, make_address, remove_part
+from posetrack.weights.metadata import describe_kind
 from posetrack.weights.published import PublishedWeights
 from posetrack.weights.store import (
     WeightsCard,
@@ -114,18 +117,15 @@ def _download(
 def _convert(entry: PublishedWeights, part: Path, url: str, digest: str) -> Path:
     """Write the file that came in our names and format, and its card."""
     try:
-        state = import_checkpoint(part, entry.kind)
+        state = import_checkpoint(part, list_importable()[entry.kind].make_network)
     except CheckpointError as error:
         raise WeightsError(f"{entry.name}: fetched, but not imported: {error}") from error
     path = find_file(entry.name)
-    about = {
-        "name": entry.name,
-        "kind": entry.kind,
-        "source": url or entry.source,
-        "source_sha256": digest,
-        "licence": entry.licence,
-    }
-    write_weights(path, state, about)
+    metadata = describe_kind(entry.kind, entry.num_keypoints)
+    notes = {"source": url or entry.source, "source_sha256": digest, "licence": entry.licence}
+    training = f"published as {entry.file_name}; stated: {entry.stated}"
+    metadata = replace(metadata, training=training, notes={"name": entry.name, **metadata.notes, **notes})
+    write_weights(path, state, metadata)
     status = path.stat()
     write_card(
         WeightsCard(

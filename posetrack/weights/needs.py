@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.checkpoints import EMBEDDED_SHA256
 from posetrack.errors import WeightsError
-from posetrack.recipe import OWN_WEIGHTS, DetectorRecipe, EstimatorRecipe, Recipe
+from posetrack.families.table import list_embedded
+from posetrack.predictors.settings import NetworkSettings
+from posetrack.recipe import Recipe
 from posetrack.weights.published import PUBLISHED
 from posetrack.weights.store import find_weights
 
@@ -22,16 +23,19 @@ def find_lack(recipe: Recipe) -> str | None:
     Returns:
         One line with what to do.
     """
-    # --weights are for the network that gives the poses.
-    if recipe.estimator is None:
-        return _find_lack_of_stage(recipe.detector, "give a file with --weights")
-    lack = _find_lack_of_stage(recipe.detector, "name a file in [detector]")
-    return lack or _find_lack_of_stage(recipe.estimator, "give a file with --weights")
+    # --weights are for the network that gives the poses, the last one.
+    tables = list(recipe.networks)
+    for table, settings in recipe.networks.items():
+        remedy = "give a file with --weights" if table == tables[-1] else f"name a file in [{table}]"
+        lack = _find_lack(settings, remedy)
+        if lack is not None:
+            return lack
+    return None
 
 
-def _find_lack_of_stage(settings: DetectorRecipe | EstimatorRecipe, remedy: str) -> str | None:
+def _find_lack(settings: NetworkSettings, remedy: str) -> str | None:
     weights = settings.weights
-    if settings.network in OWN_WEIGHTS or weights in EMBEDDED_SHA256:
+    if weights in list_embedded():
         return None
     if not weights:
         return f"{settings.network} needs weights of yours; {remedy}"

@@ -27,7 +27,7 @@ class PublishedWeights:
 
     Attributes:
         name: What PoseTrack calls it.
-        kind: A key of `models.checkpoints.IMPORTABLE`.
+        kind: A kind of `posetrack.families.table.list_importable`.
         file_name: What its publisher calls the file; a mirror is a folder that has it.
         urls: Where the file lies, tried in order. None where its publisher gives no plain address.
         sha256: Digest of the file in hex: the whole, or its first digits (eight or more) where only those are
@@ -223,4 +223,4 @@ _ENTRIES = (
 )
 
 PUBLISHED: dict[str, PublishedWeights] = {entry.name: entry for entry in _ENTRIES}
-"""Published weights by name. To add some, add an entry above whose kind `IMPORTABLE` has."""
+"""Published weights by name. To add some, add an entry above whose kind a family can import."""

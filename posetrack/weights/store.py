@@ -15,9 +15,9 @@ from pathlib import Path
 from torch import nn
 
 from models.checkpoints import (
-    EMBEDDED_SHA256,
     CheckpointError,
     compute_sha256,
+    find_fitting,
     load_checkpoint,
     load_embedded,
     load_published,
@@ -25,6 +25,7 @@ from models.checkpoints import (
 from models.engines.cache import find_cache_folder
 from models.settings import suggest
 from posetrack.errors import WeightsError
+from posetrack.families.table import list_embedded, list_importable
 from posetrack.weights.published import PUBLISHED, PublishedWeights
 
 
@@ -119,8 +120,9 @@ def load_weights(module: nn.Module, name_or_path: str | Path) -> None:
         WeightsError: They are missing or damaged, or do not fit the network.
     """
     try:
-        if isinstance(name_or_path, str) and name_or_path in EMBEDDED_SHA256:
-            load_embedded(module, name_or_path)
+        embedded = list_embedded()
+        if isinstance(name_or_path, str) and name_or_path in embedded:
+            load_embedded(module, name_or_path, embedded[name_or_path])
         elif isinstance(name_or_path, str) and name_or_path in PUBLISHED:
             load_checkpoint(module, find_weights(name_or_path))
         else:
@@ -132,12 +134,17 @@ def load_weights(module: nn.Module, name_or_path: str | Path) -> None:
 def _load_file(module: nn.Module, name_or_path: str | Path) -> None:
     path = Path(name_or_path)
     if not path.is_file():
-        known = suggest(str(name_or_path), [*EMBEDDED_SHA256, *PUBLISHED])
+        known = suggest(str(name_or_path), [*list_embedded(), *PUBLISHED])
         raise WeightsError(f"{name_or_path}: neither a file nor weights that PoseTrack knows; {known}")
-    if path.suffix == ".safetensors":
-        load_checkpoint(module, path)
-        return
-    load_published(module, path)
+    try:
+        if path.suffix == ".safetensors":
+            load_checkpoint(module, path)
+        else:
+            load_published(module, path)
+    except CheckpointError as error:
+        makers = {kind.network: kind.make_network for kind in list_importable().values()}
+        network = find_fitting(path, makers)
+        raise CheckpointError(f"{error}; they are those of {network}" if network else str(error)) from error
 
 
 def read_card(name: str) -> WeightsCard | None:

@@ -6,28 +6,28 @@ from collections import OrderedDict
 
 import pytest
 import torch
-from safetensors import safe_open
 
-from models import checkpoints
 from models.backbones.variants import HRNetConfig, ResNetConfig
-from models.checkpoints import IMPORTABLE, CheckpointError, import_checkpoint, load_checkpoint, write_weights
+from models.checkpoints import CheckpointError, import_checkpoint, load_checkpoint, write_weights
 from models.hrnet.network import ClassificationHRNet, PoseHRNet, SimpleBaseline
+from models.metadata import WeightsMetadata, read_metadata
+from models.rcnn.network import FASTER_RCNN, KEYPOINT_RCNN, MASK_RCNN, MultitaskRCNN
 from models.swahr.network import HigherHRNet
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
 TINY_RESNET = ResNetConfig(depths=(1, 1, 1, 1), width=4)
 
 
-@pytest.fixture(autouse=True)
-def tiny_kinds(monkeypatch):
-    for name, make in {
-        "tiny": lambda count: PoseHRNet(TINY, count),
-        "tiny-imagenet": lambda count: ClassificationHRNet(TINY, count),
-        "tiny-baseline": lambda count: SimpleBaseline(TINY_RESNET, count),
-        "tiny-higher": lambda count: HigherHRNet(TINY, count),
-        "tiny-swahr": lambda count: HigherHRNet(TINY, count, has_scale_maps=True),
-    }.items():
-        monkeypatch.setitem(checkpoints.IMPORTABLE, name, make)
+MAKERS = {
+    "tiny": lambda count: PoseHRNet(TINY, count),
+    "tiny-imagenet": lambda count: ClassificationHRNet(TINY, count),
+    "tiny-baseline": lambda count: SimpleBaseline(TINY_RESNET, count),
+    "tiny-higher": lambda count: HigherHRNet(TINY, count),
+    "tiny-swahr": lambda count: HigherHRNet(TINY, count, has_scale_maps=True),
+    "faster-rcnn": lambda count: MultitaskRCNN(FASTER_RCNN),
+    "mask-rcnn": lambda count: MultitaskRCNN(MASK_RCNN),
+    "keypoint-rcnn": lambda count: MultitaskRCNN(KEYPOINT_RCNN),
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +61,14 @@ def rename_as_mmpose(state, head):
     ids=["plain", "parallel", "training", "model", "mmpose", "mmpose-1", "old-pytorch"],
 )
 def test_wrapped_weights_are_found_and_renamed(tmp_path, state, wrap):
-    imported = import_checkpoint(save(wrap(state), tmp_path / "w.pth"), "tiny")
+    imported = import_checkpoint(save(wrap(state), tmp_path / "w.pth"), MAKERS["tiny"])
     assert imported.keys() == state.keys()
     assert all(torch.equal(imported[key], state[key]) for key in state)
 
 
 def test_the_format_before_zip_files_is_read(tmp_path, state):
     torch.save(state, tmp_path / "w.pth", _use_new_zipfile_serialization=False)
-    assert import_checkpoint(tmp_path / "w.pth", "tiny").keys() == state.keys()
+    assert import_checkpoint(tmp_path / "w.pth", MAKERS["tiny"]).keys() == state.keys()
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_format_before_zip_files_is_read(tmp_path, state):
 )
 def test_other_kinds_are_imported_for_any_number_of_outputs(tmp_path, kind, make):
     network = make()
-    state = import_checkpoint(save(network.state_dict(), tmp_path / "w.pth"), kind)
+    state = import_checkpoint(save(network.state_dict(), tmp_path / "w.pth"), MAKERS[kind])
     assert state.keys() == network.state_dict().keys()
 
 
@@ -99,34 +99,20 @@ def test_other_kinds_are_imported_for_any_number_of_outputs(tmp_path, kind, make
 def test_bottom_up_weights_are_found_and_renamed(tmp_path, has_scale_maps, wrap):
     state = HigherHRNet(TINY, 5, has_scale_maps).state_dict()
     kind = "tiny-swahr" if has_scale_maps else "tiny-higher"
-    imported = import_checkpoint(save(wrap(state), tmp_path / "w.pth"), kind)
+    imported = import_checkpoint(save(wrap(state), tmp_path / "w.pth"), MAKERS[kind])
     assert imported.keys() == state.keys()
     assert all(torch.equal(imported[key], state[key]) for key in state)
 
 
-@pytest.mark.parametrize(
-    ("kind", "has_scale_maps", "channels"),
-    [
-        ("higher-hrnet-w32-512", False, 32),
-        ("higher-hrnet-w48-640", False, 48),
-        ("swahr-w32-512", True, 32),
-        ("swahr-w48-640", True, 48),
-    ],
-)
-def test_published_bottom_up_networks_can_be_imported(kind, has_scale_maps, channels):
-    with torch.device("meta"):
-        state = checkpoints.IMPORTABLE[kind](17).state_dict()
-    assert state["deconv_layers.0.0.0.weight"].shape == (channels + 34, channels, 4, 4)
-    assert ("conv_scale_layers.1.3.weight" in state) == has_scale_maps
-
-
 def test_weights_written_load_strictly(tmp_path, state):
-    write_weights(tmp_path / "w.safetensors", state, {"kind": "tiny"})
+    metadata = WeightsMetadata(
+        "tiny", {"width_px": 64, "coding": "dark", "sigma_cells": 2.0}, "by a test", {"kind": "t"}
+    )
+    write_weights(tmp_path / "w.safetensors", state, metadata)
     network = PoseHRNet(TINY, 5)
     load_checkpoint(network, tmp_path / "w.safetensors")
     assert all(torch.equal(tensor, state[key]) for key, tensor in network.state_dict().items())
-    with safe_open(tmp_path / "w.safetensors", "pt") as file:
-        assert file.metadata() == {"kind": "tiny"}
+    assert read_metadata(tmp_path / "w.safetensors") == metadata
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
 
 
@@ -148,13 +134,13 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path, state, change, me
     state = dict(state)
     change(state)
     with pytest.raises(CheckpointError, match=message):
-        import_checkpoint(save(state, tmp_path / "w.pth"), "tiny")
+        import_checkpoint(save(state, tmp_path / "w.pth"), MAKERS["tiny"])
 
 
 def test_another_network_is_refused_with_the_first_keys(tmp_path):
     path = save(SimpleBaseline(TINY_RESNET, 5).state_dict(), tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match=r"missing conv2.weight; missing bn2.weight; .* and \d+ more"):
-        import_checkpoint(path, "tiny")
+        import_checkpoint(path, MAKERS["tiny"])
 
 
 class Trap:
@@ -176,7 +162,7 @@ def test_code_in_a_file_is_not_run(tmp_path, state, how):
     else:
         torch.save(content, path, _use_new_zipfile_serialization=how == "torch")
     with pytest.raises(CheckpointError, match="nothing else is read"):
-        import_checkpoint(path, "tiny")
+        import_checkpoint(path, MAKERS["tiny"])
     assert not (tmp_path / "sprung").exists()
 
 
@@ -184,22 +170,20 @@ def test_code_in_a_file_is_not_run(tmp_path, state, how):
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"w\.pth: no PyTorch file"):
-        import_checkpoint(tmp_path / "w.pth", "tiny")
+        import_checkpoint(tmp_path / "w.pth", MAKERS["tiny"])
 
 
-def test_a_missing_file_an_empty_one_and_an_unknown_kind_are_refused(tmp_path):
+def test_a_missing_file_and_an_empty_one_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"w\.pth: not readable \(No such file"):
-        import_checkpoint(tmp_path / "w.pth", "tiny")
+        import_checkpoint(tmp_path / "w.pth", MAKERS["tiny"])
     with pytest.raises(CheckpointError, match="holds no weights by name"):
-        import_checkpoint(save([torch.zeros(1)], tmp_path / "list.pth"), "tiny")
-    with pytest.raises(CheckpointError, match=r"kind 'hrnet-w99': not known; known: hrnet-w18-256x192"):
-        import_checkpoint(tmp_path / "w.pth", "hrnet-w99")
+        import_checkpoint(save([torch.zeros(1)], tmp_path / "list.pth"), MAKERS["tiny"])
 
 
-@pytest.mark.parametrize("kind", ["faster-rcnn-r50", "mask-rcnn-r50", "keypoint-rcnn-r50"])
+@pytest.mark.parametrize("kind", ["faster-rcnn", "mask-rcnn", "keypoint-rcnn"])
 def test_torchvision_files_have_names_of_before_convolutions_were_blocks(tmp_path, kind):
     with torch.device("meta"):
-        own = IMPORTABLE[kind](1).state_dict()
+        own = MAKERS[kind](1).state_dict()
     published = {}
     for number, name in enumerate(own):
         old = name.replace("rpn.head.conv.0.0.", "rpn.head.conv.")
@@ -209,10 +193,10 @@ def test_torchvision_files_have_names_of_before_convolutions_were_blocks(tmp_pat
         published[old] = torch.tensor(float(number)).expand(own[name].shape)
     path = tmp_path / "published.pth"
     torch.save(published, path)
-    state = import_checkpoint(path, kind)
+    state = import_checkpoint(path, MAKERS[kind])
     assert list(state) == list(own)
     assert [tensor.flatten()[0].item() for tensor in state.values()] == list(range(len(own)))
     del published["rpn.head.conv.weight"]
     torch.save(published, path)
     with pytest.raises(CheckpointError, match=r"missing rpn\.head\.conv\.0\.0\.weight"):
-        import_checkpoint(path, kind)
+        import_checkpoint(path, MAKERS[kind])

@@ -10,21 +10,27 @@ from safetensors.torch import save_file
 from torch import nn
 
 from models.backbones.variants import HRNetConfig, ResNetFPNConfig
-from models.hrnet.codec import HeatmapCoding
-from models.hrnet.recipe import NetworkRecipe, make_network
+from models.checkpoints import write_weights
+from models.hrnet.network import make_pose_network
+from models.hrnet.variants import NETWORKS
+from models.metadata import WeightsMetadata
 from models.rcnn.network import MultitaskConfig
-from models.rcnn.recipe import NETWORKS, make_rcnn
+from models.rcnn.recipe import make_rcnn
 from models.swahr.network import HigherHRNet
 from posetrack import build
-from posetrack.build import DETECTORS, ESTIMATORS, build_networks, build_pipeline
+from posetrack.build import build_networks, build_pipeline
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError, WeightsError
-from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
-from posetrack.recipe import DetectorRecipe, EstimatorRecipe, Recipe, list_recipes, read_recipe, use_weights
+from posetrack.families import movenet
+from posetrack.predictors.hrnet import HRNetPredictor
+from posetrack.predictors.settings import MultiposeSettings, TopDownSettings, TwoStageSettings
+from posetrack.recipe import Recipe, read_recipe, use_weights
+from posetrack.recipe_files import list_recipes
 from posetrack.skeleton import COCO_17
 
 COMPUTE = Compute(torch.device("cpu"))
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
+DETECTOR = MultiposeSettings("movenet-multipose", "movenet-multipose")
 
 
 def silence(network, weights):
@@ -42,17 +48,19 @@ def make_small_rcnn(config):
     return make_rcnn(config)
 
 
+def make_small_swahr(config, num_keypoints):
+    return HigherHRNet(TINY, num_keypoints, config.has_scale_maps)
+
+
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_shipped_recipe_builds(name, monkeypatch):
     # Published weights are not here. Random ones give too much to compare engines by.
     monkeypatch.setattr(build, "load_weights", silence)
     # What engines make of networks of this size is tested beside them, and takes long.
-    monkeypatch.setattr(
-        build, "make_swahr_network", lambda config, count: HigherHRNet(TINY, count, config.has_scale_maps)
-    )
+    monkeypatch.setattr("models.swahr.network.make_swahr_network", make_small_swahr)
     monkeypatch.setattr("models.rcnn.recipe.make_rcnn", make_small_rcnn)
     recipe = read_recipe(name)
-    if not recipe.detector.weights and not recipe.detector.network.startswith("movenet"):
+    if not recipe.detector.weights:
         recipe = use_weights(recipe, Path("any.safetensors"))
     plain = build_pipeline(recipe, COMPUTE)
     stages = [stage.name for stage in plain.processors]
@@ -63,21 +71,47 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     assert len(build_pipeline(recipe, COMPUTE, smoothed=True).processors) == len(plain.processors) + 1
 
 
-def test_weights_of_a_file_fill_the_network(tmp_path):
-    network = make_network(NetworkRecipe("hrnet-w18"), 17).eval()
+TRAITS = {
+    "skeleton": "coco17",
+    "width_px": 96,
+    "height_px": 128,
+    "coding": "dark",
+    "sigma_cells": 2.5,
+    "padding": 1.5,
+    "heatmap_branch": 0,
+}
+
+
+@pytest.mark.parametrize("has_metadata", [True, False])
+def test_weights_of_a_file_fill_the_network(tmp_path, has_metadata):
+    network = make_pose_network(NETWORKS["hrnet-w18"], 17).eval()
     path = tmp_path / "mine.safetensors"
-    save_file(network.state_dict(), path)
-    recipe = EstimatorRecipe("hrnet-w18", weights=str(path), width_px=96, height_px=128)
+    if has_metadata:
+        write_weights(path, network.state_dict(), WeightsMetadata("hrnet-w18", TRAITS))
+        settings = TopDownSettings("hrnet-w18", str(path))
+    else:
+        save_file(network.state_dict(), path)
+        settings = TopDownSettings("hrnet-w18", str(path), **TRAITS)
     compute = Compute(torch.device("cpu"), engine="torch", precision="f32")
+    recipe = Recipe("mine", DETECTOR, settings)
     image = np.random.default_rng(0).integers(0, 256, (80, 60, 3)).astype(np.uint8)
     box = np.array([[5, 5, 50, 70]], np.float32)
-    coding = HeatmapCoding(input_wh=(96, 128), sigma_cells=recipe.sigma_cells, kind=recipe.coding)
-    predict = HRNetPredictor(network, TopDownConfig("mine", coding), COCO_17, compute)
+    predict = HRNetPredictor(network, TopDownSettings("hrnet-w18", **TRAITS), COCO_17, compute)
     ((wanted, _),) = predict([image], [box])
-    ((found, _),) = ESTIMATORS["hrnet-w18"](recipe, compute, None)([image], [box])
+    ((found, _),) = build_networks(recipe, compute, batch_frames=1).estimator([image], [box])
     np.testing.assert_array_equal(found, wanted)
-    with pytest.raises(WeightsError, match="does not fit the network"):
-        ESTIMATORS["hrnet-w32"](replace(recipe, network="hrnet-w32"), compute, None)
+    wider = replace(settings, network="hrnet-w32")
+    message = "hrnet-w32, but the weights .* are for hrnet-w18" if has_metadata else "does not fit the network"
+    with pytest.raises((WeightsError, RecipeError), match=message):
+        build_networks(replace(recipe, estimator=wider), compute, batch_frames=1)
+
+
+def test_weights_that_say_nothing_and_do_not_fit_are_recognised(tmp_path):
+    path = tmp_path / "w32.safetensors"
+    save_file(make_pose_network(NETWORKS["hrnet-w32"], 17).state_dict(), path)
+    recipe = use_weights(read_recipe("hrnet-w18"), path)
+    with pytest.raises(WeightsError, match=r"w32\.safetensors: does not fit .* they are those of hrnet-w32"):
+        build_networks(recipe, COMPUTE, batch_frames=1)
 
 
 @pytest.mark.parametrize("name", ["bottomup", "default"])
@@ -88,83 +122,52 @@ def test_nobody_is_found_in_nothing(name):
 
 
 def test_unknown_networks_are_named():
-    recipe = Recipe("mine", DetectorRecipe("movenet-multipoze"))
-    with pytest.raises(RecipeError, match=r"mine: detector\.network: unknown network .* did you mean"):
+    recipe = Recipe("mine", replace(DETECTOR, network="movenet-multipoze"))
+    with pytest.raises(RecipeError, match=r"mine: unknown network .* did you mean"):
         build_pipeline(recipe, COMPUTE)
-    recipe = replace(
-        recipe, detector=DetectorRecipe("movenet-multipose"), estimator=EstimatorRecipe("movenet-thunda")
-    )
-    with pytest.raises(RecipeError, match=r"mine: estimator\.network: unknown network 'movenet-thunda'"):
+    recipe = Recipe("mine", DETECTOR, TopDownSettings("movenet-thunda"))
+    with pytest.raises(RecipeError, match=r"mine\.toml: estimator\.network: unknown network 'movenet-thunda'"):
         build_pipeline(recipe, COMPUTE)
 
 
 def test_damaged_weights_are_an_error_of_ours(monkeypatch):
-    monkeypatch.setitem(
-        __import__("models.checkpoints", fromlist=["x"]).EMBEDDED_SHA256, "movenet-multipose", ""
-    )
+    monkeypatch.setitem(movenet.FAMILY.embedded, "movenet-multipose", "0" * 64)
     with pytest.raises(WeightsError, match="damaged"):
         build_pipeline(read_recipe("fast"), COMPUTE)
 
 
-def test_weights_are_for_networks_that_take_them():
-    with pytest.raises(RecipeError, match=r"fast: has no \[estimator\] that takes --weights"):
-        use_weights(read_recipe("fast"), Path("mine.safetensors"))
-    for name in ("swahr-w32", "higher-hrnet-w32"):
+def test_weights_are_for_networks_that_take_them(tmp_path):
+    for name in ("fast", "swahr-w32", "higher-hrnet-w32"):
         recipe = use_weights(read_recipe(name), Path("no.safetensors"))
         assert recipe.detector.weights == "no.safetensors"
         with pytest.raises(WeightsError, match=r"no\.safetensors"):
             build_pipeline(recipe, COMPUTE)
-    with pytest.raises(RecipeError, match="movenet-thunder has weights, keypoints and crops of its own"):
-        build_pipeline(use_weights(read_recipe("movenet"), Path("mine.safetensors")), COMPUTE)
     recipe = use_weights(read_recipe("hrnet-w32"), Path("no.safetensors"))
     with pytest.raises(WeightsError, match=r"no\.safetensors"):
         build_pipeline(recipe, COMPUTE)
+    path = tmp_path / "other.safetensors"
+    write_weights(path, {"x": torch.zeros(1)}, WeightsMetadata("swahr-w32", {"skeleton": "coco17"}))
+    with pytest.raises(
+        RecipeError, match=r"weights of swahr-w32, but the \[estimator\] of recipe hrnet-w32 is"
+    ):
+        use_weights(read_recipe("hrnet-w32"), path)
     with pytest.raises(RecipeError, match=r"detector\.weights: multitask-rb-h needs weights"):
         build_pipeline(read_recipe("multitask"), COMPUTE)
-    nameless = replace(recipe, estimator=EstimatorRecipe("hrnet-w32"))
+    nameless = replace(recipe, estimator=TopDownSettings("hrnet-w32"))
     with pytest.raises(RecipeError, match=r"estimator\.weights: hrnet-w32 needs weights"):
         build_pipeline(nameless, COMPUTE)
 
 
-@pytest.mark.parametrize(
-    ("detector", "estimator", "message"),
-    [
-        ({"shorter_side_px": 640}, None, "detector.shorter_side_px: movenet-multipose does not use it"),
-        ({"flip_test": True}, None, "detector.flip_test: movenet-multipose does not use it; leave it out"),
-        ({"skeleton": "mpii16"}, None, "detector.skeleton: movenet-multipose does not use it"),
-        (
-            {"network": "swahr-w32", "weights": "w", "longest_side_px": 640},
-            None,
-            "detector.longest_side_px: swahr",
-        ),
-        ({"network": "keypoint-rcnn", "weights": "w", "nms_oks": 0.5}, None, "detector.nms_oks: keypoint-rcnn"),
-        ({}, {"width_px": 288}, "estimator.width_px: movenet-thunder does not use it"),
-        ({}, {"coding": "udp"}, "estimator.coding: movenet-thunder does not use it"),
-        ({"network": "faster-rcnn", "weights": "w"}, None, "mine: faster-rcnn finds boxes without poses"),
-    ],
-)
-def test_settings_that_would_do_nothing_are_errors(detector, estimator, message):
-    recipe = Recipe(
-        "mine",
-        DetectorRecipe(**{"network": "movenet-multipose", **detector}),
-        None if estimator is None else EstimatorRecipe("movenet-thunder", **estimator),
-    )
-    with pytest.raises(RecipeError) as caught:
-        build_pipeline(recipe, COMPUTE)
-    assert str(caught.value).startswith(message)
-
-
-def test_networks_that_are_known_by_name_alone_are_those_there_are():
-    assert {name for name, make in DETECTORS.items() if make.__name__ == "_make_rcnn"} == set(NETWORKS)
-    for name, config in NETWORKS.items():
-        is_multitask = isinstance(config, MultitaskConfig)
-        recipe = Recipe("mine", DetectorRecipe(name))
-        # Without weights nothing is built; those without poses are refused before that.
-        gives_poses = config.has_keypoints if is_multitask else bool(config.keypoint_layers)
-        with pytest.raises(RecipeError, match="needs weights" if gives_poses else "boxes without poses"):
-            build_pipeline(recipe, COMPUTE)
+def test_boxes_without_poses_are_not_tracked():
+    with pytest.raises(RecipeError, match="mine: faster-rcnn finds boxes without poses"):
+        build_pipeline(Recipe("mine", TwoStageSettings("faster-rcnn", "w")), COMPUTE)
 
 
 def test_what_few_recipes_need_is_not_imported_for_all():
-    code = "import sys, posetrack.build; sys.exit({'torchvision', 'timm'} & set(sys.modules) != set())"
+    code = (
+        "import sys, torch; from posetrack.build import build_pipeline; from posetrack.compute import Compute; "
+        "from posetrack.recipe import read_recipe; "
+        "build_pipeline(read_recipe('fast'), Compute(torch.device('cpu'), 'torch')); "
+        "sys.exit({'torchvision', 'timm'} & set(sys.modules) != set())"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

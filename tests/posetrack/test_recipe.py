@@ -1,11 +1,19 @@
 from pathlib import Path
 
 import pytest
+import torch
 
+from models.checkpoints import write_weights
+from models.metadata import WeightsMetadata
 from posetrack.errors import RecipeError
-from posetrack.recipe import list_recipes, read_recipe
+from posetrack.recipe import complete_settings, read_recipe
+from posetrack.recipe_files import list_recipes
 
 DETECTOR = '[detector]\nnetwork = "movenet-multipose"\n'
+SWAHR = '[detector]\nnetwork = "swahr-w32"\n'
+RCNN = '[detector]\nweights = "keypoint-rcnn-r50"\n'
+THUNDER = '[estimator]\nweights = "movenet-thunder"\n'
+OURS = '[estimator]\nweights = "thunder-heatmaps-256x192"\n'
 
 
 def write(folder: Path, text: str) -> Path:
@@ -25,7 +33,14 @@ def test_the_two_recipes_everybody_uses_are_there():
     default = read_recipe("default")
     assert default.estimator is not None
     assert default.estimator.network == "thunder-heatmaps"
-    assert default.estimator.margin == 0.25
+    assert default.detector.weights == default.detector.network == "movenet-person"
+    estimator = complete_settings(default, "estimator")
+    assert (estimator.width_px, estimator.height_px, estimator.coding, estimator.padding) == (
+        192,
+        256,
+        "dark",
+        1.25,
+    )
 
 
 def test_a_file_of_ones_own(tmp_path):
@@ -62,8 +77,36 @@ def test_weights_beside_the_recipe_are_found_from_anywhere(tmp_path, monkeypatch
         ("[detektor]\n", "unknown table 'detektor'; did you mean 'detector'?"),
         ("detector = 3\n", "'detector' is a table; write it as [detector]"),
         ("[detector]\n", "recipe.toml: detector: 'network' is missing"),
+        ('[detector]\nweights = "mine.safetensors"\n', "the weights mine.safetensors do not say theirs"),
+        ("[detector]\nnetwork = 5\n", "recipe.toml: detector.network: expected a text, got 5"),
+        ('[detector]\nnetwork = "multipoze"\n', "detector.network: unknown network 'multipoze'; did you mean"),
+        (
+            '[detector]\nnetwork = "hrnet-w32"\n',
+            "hrnet-w32 is an estimator; name it in [estimator]",
+        ),
+        (
+            DETECTOR + "shorter_side_px = 640\n",
+            "'shorter_side_px'; did you mean 'longest_side_px'?",
+        ),
+        (DETECTOR + "flip_test = true\n", "recipe.toml: detector: unknown key 'flip_test'"),
+        (
+            DETECTOR + 'skeleton = "mpii16"\n',
+            "mpii16, but the weights movenet-multipose are for coco17",
+        ),
+        (SWAHR + "longest_side_px = 640\n", "unknown key 'longest_side_px'; did you mean 'shorter_side_px'?"),
+        (RCNN + "nms_oks = 0.5\n", "detector: unknown key 'nms_oks'; did you mean 'nms_iou'?"),
+        (DETECTOR + THUNDER + "width_px = 288\n", "estimator: unknown key 'width_px'"),
+        (DETECTOR + OURS + "width_px = 256\nheight_px = 192\n", "estimator.width_px: 256, but the weights"),
+        (DETECTOR + OURS + 'coding = "udp"\n', "thunder-heatmaps-256x192 are for dark; leave coding out"),
+        (
+            DETECTOR + OURS + "padding = 1.5\n",
+            "estimator.padding: 1.5, but the weights",
+        ),
+        (DETECTOR + OURS + 'network = "hrnet-w18"\n', "estimator.network: hrnet-w18, but the weights"),
+        (DETECTOR + OURS + "margin = 0.25\n", "estimator: unknown key 'margin'"),
+        ("[network]\n[loop]\n", "a training recipe, for `posetrack train"),
         (DETECTOR + "netwrk = 1\n", "recipe.toml: detector: unknown key 'netwrk'; did you mean 'network'?"),
-        (DETECTOR + "zzz = 1\n", "unknown key 'zzz'; known: network, weights, longest_side_px"),
+        (DETECTOR + "zzz = 1\n", "unknown key 'zzz'; known: network, weights, skeleton"),
         (DETECTOR + 'nms_iou = "a"\n', "recipe.toml: detector.nms_iou: expected a number, got 'a'"),
         (DETECTOR + "nms_iou = true\n", "detector.nms_iou: expected a number, got True"),
         (DETECTOR + "batch_frames = 1.5\n", "detector.batch_frames: expected a whole number, got 1.5"),
@@ -99,3 +142,28 @@ def test_a_file_that_is_no_text(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RecipeError, match="not valid TOML"):
         read_recipe(path)
+
+
+def test_a_training_recipe_by_name_says_which_command_it_is_for():
+    with pytest.raises(RecipeError, match="a training recipe, for `posetrack train hrnet-w18-256x192`"):
+        read_recipe("hrnet-w18-256x192")
+
+
+def test_a_recipe_names_weights_and_nothing_that_they_know(tmp_path):
+    traits = {
+        "skeleton": "mpii16",
+        "width_px": 256,
+        "height_px": 256,
+        "coding": "udp",
+        "sigma_cells": 3.0,
+        "padding": 1.5,
+        "heatmap_branch": 0,
+    }
+    write_weights(tmp_path / "w.safetensors", {"x": torch.zeros(1)}, WeightsMetadata("hrnet-w32", traits))
+    recipe = read_recipe(
+        write(tmp_path, DETECTOR + '[estimator]\nweights = "w.safetensors"\nflip_test = true\n')
+    )
+    settings = complete_settings(recipe, "estimator")
+    assert settings.network == "hrnet-w32"
+    assert settings.flip_test
+    assert {name: getattr(settings, name) for name in traits} == traits

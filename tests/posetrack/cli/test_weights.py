@@ -1,20 +1,20 @@
 import pytest
 import torch
+from made_family import TINY
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from models import checkpoints
-from models.backbones.variants import HRNetConfig
 from models.hrnet.network import PoseHRNet
+from models.metadata import read_metadata
 from posetrack.cli.main import app
 from posetrack.errors import PoseTrackError, WeightsError
-
-TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
+from posetrack.families.table import FAMILIES, list_embedded, list_importable
 
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    monkeypatch.setitem(checkpoints.IMPORTABLE, "tiny", lambda count: PoseHRNet(TINY, count))
+    monkeypatch.setitem(FAMILIES, "made", "made_family")
     path = tmp_path / "published.pth"
     torch.save({"state_dict": PoseHRNet(TINY, 5).state_dict()}, path)
     return path
@@ -26,20 +26,26 @@ def run(*arguments):
 
 def test_published_weights_are_imported(tmp_path, published):
     out = tmp_path / "own.safetensors"
-    result = run("import", published, "--as", "tiny", "--out", out)
+    result = run("import", published, "--as", "tiny-kind", "--out", out)
     assert result.exit_code == 0
-    assert "tiny, 5 keypoints" in result.output
+    assert "tiny-kind, 5 keypoints" in result.output
     assert checkpoints.compute_sha256(out) in result.output
     assert load_file(out).keys() == PoseHRNet(TINY, 5).state_dict().keys()
+    assert read_metadata(out).network == "tiny"
+    assert read_metadata(out).notes["source"] == "published.pth"
+    with pytest.raises(
+        PoseTrackError, match="--as tiny-kint: not a kind that can be imported; did you mean 'tiny-kind'"
+    ):
+        run("import", published, "--as", "tiny-kint", "--out", tmp_path / "x.safetensors")
 
 
 def test_weights_that_are_there_are_kept_unless_told(tmp_path, published):
     out = tmp_path / "own.safetensors"
     out.write_text("mine")
     with pytest.raises(PoseTrackError, match="is there already; use --overwrite"):
-        run("import", published, "--as", "tiny", "--out", out)
+        run("import", published, "--as", "tiny-kind", "--out", out)
     assert out.read_text() == "mine"
-    assert run("import", published, "--as", "tiny", "--out", out, "--overwrite").exit_code == 0
+    assert run("import", published, "--as", "tiny-kind", "--out", out, "--overwrite").exit_code == 0
     assert "conv1.weight" in load_file(out)
 
 
@@ -48,11 +54,11 @@ def test_what_cannot_be_imported_leaves_no_file(tmp_path, published):
     with pytest.raises(WeightsError, match=r"does not fit the network: .* and \d+ more"):
         run("import", published, "--as", "hrnet-w18-256x192", "--out", out)
     with pytest.raises(PoseTrackError, match=r"ends in \.safetensors"):
-        run("import", published, "--as", "tiny", "--out", tmp_path / "own.pth")
+        run("import", published, "--as", "tiny-kind", "--out", tmp_path / "own.pth")
     assert [path.name for path in tmp_path.iterdir()] == ["published.pth"]
 
 
 def test_weights_are_listed():
     output = run("list").output
-    assert all(name in output for name in checkpoints.EMBEDDED_SHA256)
-    assert all(kind in output for kind in checkpoints.IMPORTABLE)
+    assert all(name in output for name in list_embedded())
+    assert all(kind in output for kind in list_importable())

@@ -2,16 +2,15 @@
 
 import pytest
 import torch
+from made_family import TINY
 from typer.testing import CliRunner
 
-from models.backbones.variants import HRNetConfig
-from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256
+from models.checkpoints import compute_sha256
 from models.hrnet.network import PoseHRNet
 from posetrack.cli.main import app
 from posetrack.errors import PoseTrackError, WeightsError
+from posetrack.families.table import FAMILIES, list_embedded
 from posetrack.weights.published import PUBLISHED, PublishedWeights
-
-TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
 
 NUM_PARAMETERS = sum(parameter.numel() for parameter in PoseHRNet(TINY, 5).parameters())
 
@@ -42,7 +41,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.delenv("POSETRACK_MIRROR", raising=False)
     for name in list(PUBLISHED):
         monkeypatch.delitem(PUBLISHED, name)
-    monkeypatch.setitem(IMPORTABLE, "tiny-kind", lambda count: PoseHRNet(TINY, count))
+    monkeypatch.setitem(FAMILIES, "made", "made_family")
     publish("tiny", tmp_path, monkeypatch)
     publish("other", tmp_path, monkeypatch)
     return tmp_path / "cache" / "weights"
@@ -84,7 +83,7 @@ def test_fetched_weights_are_listed_described_and_verified(cache, tmp_path):
     verified = run("verify")
     assert verified.exit_code == 0
     assert [line.split()[:2] for line in verified.output.splitlines()] == [
-        [name, "ok"] for name in [*EMBEDDED_SHA256, "tiny"]
+        [name, "ok"] for name in [*list_embedded(), "tiny"]
     ]
 
 
@@ -124,7 +123,7 @@ def test_what_is_damaged_or_named_and_missing_fails_verification(cache, tmp_path
 
 def test_embedded_weights_and_files_are_described(cache, tmp_path):
     output = run("info", "movenet-thunder").output
-    assert EMBEDDED_SHA256["movenet-thunder"] in output
+    assert list_embedded()["movenet-thunder"] in output
     assert "Apache-2.0" in output
     assert "**Meant for**" in output
     assert "published as     tiny" in run("info", tmp_path / "tiny.pth").output

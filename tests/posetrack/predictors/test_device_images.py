@@ -18,11 +18,10 @@ from posetrack.compute import Compute
 from posetrack.geometry import crop_boxes, resize_to_multiple
 from posetrack.predictors.device_images import DeviceImages, cut_crops, resize_images
 from posetrack.predictors.movenet import (
-    MultiposeConfig,
     MultiposePredictor,
-    ThunderConfig,
     ThunderPredictor,
 )
+from posetrack.predictors.settings import MultiposeSettings, ThunderSettings
 from posetrack.video.source import open_video
 
 STREET = Path(__file__).parents[3] / "docs" / "media" / "street.mp4"
@@ -230,7 +229,9 @@ def test_people_are_the_same_on_either_path(device):
     device_images = DeviceImages(device, remembered=4)
     images = read_street()
     # 320 halves the frames exactly; in other reduced images there is no difference at all.
-    config = MultiposeConfig(longest_side_px=320, score_threshold=0.2, nms_iou=0.6, nms_oks=0.8)
+    config = MultiposeSettings(
+        "movenet-multipose", longest_side_px=320, score_threshold=0.2, nms_iou=0.6, nms_oks=0.8
+    )
     multipose = load_movenet(MOVENET_MULTIPOSE, "movenet-multipose")
     wanted = MultiposePredictor(multipose, config, compute)(images)
     found = MultiposePredictor(multipose, config, on_device, device_images)(images)
@@ -241,7 +242,10 @@ def test_people_are_the_same_on_either_path(device):
         found_pose = (ours.keypoints_xy, ours.keypoint_scores)
         assert_keypoints_alike(found_pose, (theirs.keypoints_xy, theirs.keypoint_scores), most_px=1.5)
     boxes = [people.boxes_xyxy for people in wanted]
-    thunder, config = load_movenet(MOVENET_THUNDER, "movenet-thunder"), ThunderConfig(batch_crops=2)
+    thunder, config = (
+        load_movenet(MOVENET_THUNDER, "movenet-thunder"),
+        ThunderSettings("movenet-thunder", batch_crops=2),
+    )
     wanted_poses = ThunderPredictor(thunder, config, compute)([*images, images[0]], [*boxes, boxes[0][:0]])
     found_poses = ThunderPredictor(thunder, config, on_device, device_images)(
         [*images, images[0]], [*boxes, boxes[0][:0]]

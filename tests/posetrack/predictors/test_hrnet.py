@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from models.data.crop import crop_image, make_crop_matrices
-from models.hrnet.codec import HeatmapCoding
 from posetrack.compute import Compute
 from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.device_warp import warp_crops
-from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
+from posetrack.predictors.hrnet import HRNetPredictor
+from posetrack.predictors.settings import TopDownSettings
 from posetrack.skeleton import COCO_17
 
 DEVICES = [torch.device(name) for name in ("cpu", *(["cuda"] if torch.cuda.is_available() else []))]
@@ -35,8 +35,8 @@ class BlobFinder(nn.Module):
 
 
 def make_predictor(network, *, kind="dark", device_images=None, device=DEVICES[0], **settings):
-    coding = HeatmapCoding(input_wh=(96, 128), sigma_cells=1.5, kind=kind)
-    config = TopDownConfig("blobs", coding, **settings)
+    traits = {"width_px": 96, "height_px": 128, "coding": kind, "sigma_cells": 1.5, "padding": 1.25}
+    config = TopDownSettings("blobs", **{**traits, **settings})
     compute = Compute(device, engine="torch", precision="f32")
     return HRNetPredictor(network.eval(), config, COCO_17, compute, device_images)
 

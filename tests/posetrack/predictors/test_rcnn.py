@@ -8,7 +8,8 @@ from torch import nn
 from models.rcnn.detector import make_person_detector
 from models.rcnn.recipe import NETWORKS
 from posetrack.compute import Compute
-from posetrack.predictors.rcnn import RCNNPredictor, TwoStageConfig
+from posetrack.predictors.rcnn import RCNNPredictor
+from posetrack.predictors.settings import TwoStageSettings
 
 EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
 
@@ -23,7 +24,9 @@ def make_predictor():
         nn.init.normal_(networks[name].roi_heads.box_predictor.cls_score.weight, std=0.5)
 
     def make(compute=EAGER, network="lite0-person", **settings):
-        config = TwoStageConfig(network, **{"longest_side_px": 96, **settings})
+        config = TwoStageSettings(
+            network, **{"longest_side_px": 96, "score_threshold": 0.05, "nms_iou": 0.5, **settings}
+        )
         return RCNNPredictor(networks[network], config, compute), networks[network]
 
     return make

@@ -9,7 +9,8 @@ import torch
 from models.backbones.variants import ResNetFPNConfig
 from models.rcnn.network import MultitaskConfig, MultitaskRCNN
 from posetrack.compute import Compute
-from posetrack.predictors.rcnn import RCNNPredictor, TwoStageConfig
+from posetrack.predictors.rcnn import RCNNPredictor
+from posetrack.predictors.settings import TwoStageSettings
 
 EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
 OPENVINO = Compute(torch.device("cpu"), engine="openvino", precision="f32")
@@ -29,7 +30,8 @@ def make_predictor(config=SMALL, compute=EAGER, **settings):
     # So that random weights find boxes of all kinds of scores.
     torch.manual_seed(0)
     torch.nn.init.normal_(network.roi_heads.box_predictor.cls_score.weight, std=0.5)
-    return RCNNPredictor(network, TwoStageConfig("small", **{"longest_side_px": 128, **settings}), compute)
+    asked = {"longest_side_px": 128, "score_threshold": 0.05, "nms_iou": 0.5, **settings}
+    return RCNNPredictor(network, TwoStageSettings("small", **asked), compute)
 
 
 @pytest.fixture

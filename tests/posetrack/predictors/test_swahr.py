@@ -10,7 +10,8 @@ from models.swahr.network import make_swahr_network
 from models.swahr.variants import SwahrConfig
 from posetrack.compute import Compute
 from posetrack.predictors.device_images import DeviceImages
-from posetrack.predictors.swahr import BottomUpConfig, BottomUpPredictor
+from posetrack.predictors.settings import BottomUpSettings
+from posetrack.predictors.swahr import BottomUpPredictor
 from posetrack.skeleton import COCO_17
 
 DEVICES = [torch.device(name) for name in ("cpu", *(["cuda"] if torch.cuda.is_available() else []))]
@@ -21,7 +22,7 @@ TINY = SwahrConfig(HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channe
 
 
 def make_predictor(network=None, *, device_images=None, device=DEVICES[0], **settings):
-    config = BottomUpConfig("seer", **{"shorter_side_px": 256, **settings})
+    config = BottomUpSettings("seer", **{"shorter_side_px": 256, "score_threshold": 0.1, **settings})
     compute = Compute(device, engine="torch", precision="f32")
     return BottomUpPredictor((network or Seer(SIDES)).eval(), config, COCO_17, compute, device_images)
 
@@ -118,7 +119,7 @@ def test_the_network_in_hand_is_not_changed():
     network = make_swahr_network(TINY, 17).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     compute = Compute(DEVICES[0], engine="torch", precision="f32")
-    predict = BottomUpPredictor(network, BottomUpConfig("tiny", 64), COCO_17, compute)
+    predict = BottomUpPredictor(network, BottomUpSettings("tiny", shorter_side_px=64), COCO_17, compute)
     # Random heatmaps are about 0: nobody is found for certain.
     assert len(predict([np.zeros((40, 40, 3), np.uint8)])[0]) == 0
     assert network.state_dict().keys() == before.keys()

@@ -13,7 +13,6 @@ from models.hrnet import classification_recipe
 from models.hrnet.variants import NETWORKS
 from posetrack.cli.main import app
 from posetrack.errors import PoseTrackError
-from posetrack.training.families import FAMILIES
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
 TINY_RESNET = ResNetConfig(depths=(1, 1, 1, 1), width=4)
@@ -172,9 +171,3 @@ def test_classes_of_both_folders_must_agree(folder):
     (folder / "val" / "red").rename(folder / "val" / "purple")
     with pytest.raises(PoseTrackError, match=r"val: its classes are not those of training: purple, red"):
         train(folder)
-
-
-def test_no_two_families_fraction_a_network_or_a_recipe():
-    for what in ([f.networks for f in FAMILIES.values()], [f.list_recipes() for f in FAMILIES.values()]):
-        names = [name for part in what for name in part]
-        assert len(names) == len(set(names))

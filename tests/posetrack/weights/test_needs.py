@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from models.checkpoints import EMBEDDED_SHA256
-from posetrack.recipe import list_recipes, read_recipe, use_weights
+from posetrack.families.table import list_embedded
+from posetrack.predictors.settings import TwoStageSettings
+from posetrack.recipe import read_recipe, use_weights
+from posetrack.recipe_files import list_recipes
 from posetrack.weights.needs import find_lack
 from posetrack.weights.published import PUBLISHED
 
@@ -23,7 +25,7 @@ def test_with_nothing_fetched_every_recipe_runs_or_says_what_to_do():
         recipe = read_recipe(name)
         stage = recipe.estimator or recipe.detector
         lack = find_lack(recipe)
-        if stage.network.startswith("movenet") or stage.weights in EMBEDDED_SHA256:
+        if stage.weights in list_embedded():
             assert lack is None
         elif stage.weights in PUBLISHED:
             assert f"posetrack weights fetch {stage.weights}" in str(lack)
@@ -37,7 +39,7 @@ def test_a_file_will_do_if_it_is_there(tmp_path):
     assert find_lack(recipe) == f"{file}: no such file; give a file with --weights"
     file.touch()
     assert find_lack(recipe) is None
-    needy = replace(recipe.detector, network="lite0-person", weights="")
+    needy = TwoStageSettings("lite0-person")
     assert find_lack(replace(recipe, detector=needy)) == (
         "lite0-person needs weights of yours; name a file in [detector]"
     )

@@ -11,26 +11,26 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import made_family
 import pytest
 import torch
+from made_family import TINY, make_tiny
 from torch import nn
 
-from models.backbones.variants import MOVENET_THUNDER, HRNetConfig
-from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256
+from models.backbones.variants import MOVENET_THUNDER
+from models.checkpoints import compute_sha256
 from models.hrnet.network import PoseHRNet
 from models.movenet.network import MoveNet
 from posetrack.errors import WeightsError
+from posetrack.families import movenet
+from posetrack.families.family import Importable
+from posetrack.families.table import FAMILIES, list_embedded, list_importable
 from posetrack.weights import describe, published
 from posetrack.weights.fetch import MIRROR_VARIABLE, fetch_weights, list_addresses
 from posetrack.weights.published import PUBLISHED, PublishedWeights
 from posetrack.weights.store import find_weights, find_weights_folder, load_weights, read_card
 
-TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
 FILE = "tiny-coco.pth"
-
-
-def make_tiny(count):
-    return PoseHRNet(TINY, count)
 
 
 def save_as_mmpose(network, path):
@@ -70,9 +70,7 @@ def tiny(tmp_path, monkeypatch, mirror):
         stated="AP 0.1",
         num_keypoints=5,
     )
-    for kind in list(IMPORTABLE):
-        monkeypatch.delitem(IMPORTABLE, kind)
-    monkeypatch.setitem(IMPORTABLE, "tiny-kind", make_tiny)
+    monkeypatch.setitem(FAMILIES, "made", "made_family")
     monkeypatch.setitem(published.PUBLISHED, "tiny", entry)
     monkeypatch.setenv("POSETRACK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
@@ -92,7 +90,7 @@ def test_the_table_is_sound():
     assert {"hrnet-w32-256x192", "hrnet-w48-384x288"} <= PUBLISHED.keys()
     for name, entry in PUBLISHED.items():
         assert entry.name == name
-        assert entry.kind in IMPORTABLE
+        assert entry.kind in list_importable()
         assert all(url.endswith(f"/{entry.file_name}") and url.startswith("https://") for url in entry.urls)
         # Publishers that put digits into the name put the first of the digest there.
         if "_coco_" in entry.file_name:
@@ -206,7 +204,8 @@ def test_a_wrong_file_leaves_nothing(tiny, mirror):
 
 
 def test_the_right_file_of_another_network_is_not_imported(tiny, mirror, monkeypatch):
-    monkeypatch.setitem(IMPORTABLE, "tiny-kind", lambda count: PoseHRNet(replace(TINY, width=8), count))
+    wider = Importable("tiny", lambda count: PoseHRNet(replace(TINY, width=8), count))
+    monkeypatch.setitem(made_family.FAMILY.importable, "tiny-kind", wider)
     with pytest.raises(WeightsError, match=r"tiny: fetched, but not imported: .* does not fit the network"):
         fetch(mirror)
 
@@ -267,13 +266,13 @@ def test_embedded_weights_are_loaded_by_name():
         load_weights(filled, "movenet-multipose")
 
 
-@pytest.mark.parametrize("name", EMBEDDED_SHA256)
+@pytest.mark.parametrize("name", list_embedded())
 def test_embedded_weights_are_whole(name):
-    assert describe.verify_weights(name) == EMBEDDED_SHA256[name]
+    assert describe.verify_weights(name) == list_embedded()[name]
 
 
 def test_damaged_embedded_weights_are_found(monkeypatch):
-    monkeypatch.setitem(EMBEDDED_SHA256, "movenet-thunder", "0" * 64)
+    monkeypatch.setitem(movenet.FAMILY.embedded, "movenet-thunder", "0" * 64)
     with pytest.raises(WeightsError, match="embedded weights are damaged; install the package again"):
         describe.verify_weights("movenet-thunder")
 
@@ -282,13 +281,10 @@ _CHILD = """
 import signal, sys
 sys.path.insert(0, sys.argv[3])
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from models import checkpoints
-from models.backbones.hrnet import HRNetConfig
-from models.hrnet.network import PoseHRNet
+from posetrack.families.table import FAMILIES
 from posetrack.weights import published
 from posetrack.weights.fetch import fetch_weights
-TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
-checkpoints.IMPORTABLE["tiny-kind"] = lambda count: PoseHRNet(TINY, count)
+FAMILIES["made"] = "made_family"
 published.PUBLISHED["tiny"] = published.PublishedWeights(
     "tiny", "tiny-kind", "tiny-coco.pth", (), sys.argv[2], None, "Apache-2.0", "here", "AP 0.1", 5)
 print(fetch_weights("tiny", mirrors=[sys.argv[1]]), flush=True)
@@ -322,7 +318,7 @@ def slow_url(mirror):
 
 
 def start(url, entry):
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[2]
     return subprocess.Popen(
         [sys.executable, "-c", _CHILD, str(url), entry.sha256, str(root)],
         stdout=subprocess.PIPE,

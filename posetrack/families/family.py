@@ -1,0 +1,154 @@
+"""Family: everything that the application knows of one family of networks.
+
+A family is a folder in `models/` (its networks, codec, losses, data set and training recipes) and one module
+here with one literal record, `FAMILY`. All else is derived from the records: what a recipe's table may say,
+which networks there are, what can be trained, imported and shipped.
+
+Modules of families import no torch at their top, so that names and settings can be looked up at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from models.metadata import Trait, WeightsMetadata
+from posetrack.errors import RecipeError
+from posetrack.predictors.settings import NetworkSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.training.loop import Trainer
+    from posetrack.compute import Compute
+    from posetrack.predictors.device_images import DeviceImages
+    from posetrack.predictors.networks import Detector, PoseEstimator
+    from posetrack.training.run import TrainingRun
+
+S = TypeVar("S", bound="NetworkSettings")
+
+
+@dataclass(frozen=True)
+class Role:
+    """How a family's networks serve in a tracking recipe.
+
+    Attributes:
+        networks: Their names.
+        settings: The dataclass of the recipe's table; a `DetectorSettings` or `EstimatorSettings`.
+        traits: The settings that weights know, with the values that files without metadata are taken to have.
+            In the dataclass, 0 or an empty text stands for "as the weights say".
+        make_network: From complete settings to the network with random weights.
+        make_predictor: From the network with its weights, complete settings, the device and engine, and the
+            images on a GPU that predictors share (else None), to a `Detector` or a `PoseEstimator`.
+        without_poses: Names of detectors that find boxes alone.
+    """
+
+    networks: Collection[str]
+    settings: type[NetworkSettings]
+    traits: Mapping[str, Trait]
+    make_network: Callable[[Any], nn.Module]
+    make_predictor: Callable[[Any, Any, Compute, DeviceImages | None], Detector | PoseEstimator]
+    without_poses: Collection[str] = ()
+
+    def complete(self, settings: S, metadata: WeightsMetadata | None, where: str) -> S:
+        """Fill in what the weights know.
+
+        Args:
+            settings: As a recipe has them.
+            metadata: What the weights say; None where they say nothing, or are not here yet.
+            where: What errors call the table, such as `mine.toml: estimator`.
+
+        Returns:
+            Settings without gaps.
+
+        Raises:
+            RecipeError: The recipe says something else than the weights.
+        """
+        known = dict(self.traits) if metadata is None else {**self.traits, **metadata.traits}
+        if metadata is not None:
+            self._check(settings, {**metadata.traits, "network": metadata.network}, where)
+            settings = replace(settings, network=metadata.network)
+        gaps = {name: known[name] for name in self.traits if not getattr(settings, name)}
+        return replace(settings, **gaps)  # type: ignore[arg-type]
+
+    def _check(self, settings: NetworkSettings, known: Mapping[str, Trait], where: str) -> None:
+        for name, value in known.items():
+            said = getattr(settings, name, value)
+            if said and said != value:
+                raise RecipeError(
+                    f"{where}.{name}: {said}, but the weights {settings.weights} are for {value}; leave {name} "
+                    "out, or name other weights"
+                )
+
+    def describe(self, settings: NetworkSettings) -> WeightsMetadata:
+        """What weights of complete settings say of themselves."""
+        return WeightsMetadata(settings.network, {name: getattr(settings, name) for name in self.traits})
+
+
+@dataclass(frozen=True)
+class Training:
+    """How networks of a family are trained.
+
+    Attributes:
+        networks: What `network.name` may be in its recipes; no two trainings share a name.
+        read_recipe: From a TOML file to a frozen dataclass with a `loop` (`models.training.config.LoopConfig`).
+        make_trainer: From that and a run to what is ready to run.
+        describe: From a recipe to what the weights that it trains say of themselves.
+        counted: What its samples are, in the plural.
+    """
+
+    networks: Collection[str]
+    read_recipe: Callable[[Path], Any]
+    make_trainer: Callable[[Any, TrainingRun], Trainer]
+    describe: Callable[[Any], WeightsMetadata]
+    counted: str
+
+
+@dataclass(frozen=True)
+class Importable:
+    """A kind of published checkpoint.
+
+    Attributes:
+        network: Name of its network.
+        make_network: From the number of keypoints, or of classes, to the network with random weights.
+        traits: What these weights were trained for, but for the skeleton, which follows from the number of
+            keypoints.
+    """
+
+    network: str
+    make_network: Callable[[int], nn.Module]
+    traits: Mapping[str, Trait] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family of networks.
+
+    Attributes:
+        name: That of its folder in `models/`.
+        detector: How its networks find people in images; None where they do not.
+        estimator: How its networks estimate the poses in boxes; None where they do not.
+        trainings: How its networks are trained.
+        importable: Kinds of published checkpoints, by the name that `posetrack weights import --as` takes.
+        embedded: Weights that ship with PoseTrack (`models/weights/NAME.safetensors`) with their SHA-256.
+    """
+
+    name: str
+    detector: Role | None = None
+    estimator: Role | None = None
+    trainings: tuple[Training, ...] = ()
+    importable: Mapping[str, Importable] = field(default_factory=dict)
+    embedded: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """Its roles by the names of the tables of a recipe."""
+        both = {"detector": self.detector, "estimator": self.estimator}
+        return {name: role for name, role in both.items() if role is not None}
+
+
+def list_setting_names(role: Role) -> list[str]:
+    """Names of the settings that a recipe's table may have."""
+    return [entry.name for entry in fields(role.settings)]

@@ -1,0 +1,154 @@
+"""HRNet and SimpleBaseline: top-down pose, the keypoints of one person in each box; and classification."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.hrnet.variants import CLASS_NETWORKS, NETWORKS
+from models.metadata import Trait, WeightsMetadata
+from posetrack.families.family import Family, Importable, Role, Training
+from posetrack.predictors.settings import TopDownSettings
+from posetrack.skeleton import SKELETONS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.training.loop import Trainer
+    from posetrack.compute import Compute
+    from posetrack.predictors.device_images import DeviceImages
+    from posetrack.predictors.hrnet import HRNetPredictor
+    from posetrack.training.run import TrainingRun
+
+
+def _make_by_name(name: str, num_keypoints: int, heatmap_branch: int = 0) -> nn.Module:
+    from models.hrnet.network import make_pose_network
+
+    return make_pose_network(NETWORKS[name], num_keypoints, heatmap_branch)
+
+
+def _make_network(settings: TopDownSettings) -> nn.Module:
+    K = SKELETONS[settings.skeleton].num_keypoints
+    return _make_by_name(settings.network, K, settings.heatmap_branch)
+
+
+def _make_class_network(name: str, num_classes: int) -> nn.Module:
+    from models.hrnet.classification_recipe import make_class_network
+
+    return make_class_network(name, num_classes)
+
+
+def _make_predictor(
+    network: Any, settings: TopDownSettings, compute: Compute, device_images: DeviceImages | None
+) -> HRNetPredictor:
+    from posetrack.predictors.hrnet import HRNetPredictor
+
+    return HRNetPredictor(network, settings, SKELETONS[settings.skeleton], compute, device_images)
+
+
+def _read_pose_recipe(path: Path) -> Any:
+    from models.hrnet.recipe import read_pose_recipe
+
+    return read_pose_recipe(path)
+
+
+def _make_pose_trainer(recipe: Any, run: TrainingRun) -> Trainer:
+    from posetrack.training.top_down import make_top_down_trainer
+
+    return make_top_down_trainer(recipe, run)
+
+
+def _describe_pose(recipe: Any) -> WeightsMetadata:
+    crop = recipe.crop
+    traits: dict[str, Trait] = {
+        "skeleton": recipe.data.skeleton,
+        "width_px": crop.width_px,
+        "height_px": crop.height_px,
+        "coding": crop.coding,
+        "sigma_cells": crop.sigma_cells,
+        "padding": crop.padding,
+        "heatmap_branch": recipe.network.heatmap_branch,
+    }
+    return WeightsMetadata(recipe.network.name, traits)
+
+
+def _read_class_recipe(path: Path) -> Any:
+    from models.hrnet.classification_recipe import read_class_recipe
+
+    return read_class_recipe(path)
+
+
+def _make_class_trainer(recipe: Any, run: TrainingRun) -> Trainer:
+    from posetrack.training.classification import make_classification_trainer
+
+    return make_classification_trainer(recipe, run)
+
+
+def _describe_class(recipe: Any) -> WeightsMetadata:
+    return WeightsMetadata(recipe.network.name)
+
+
+def _list_traits(size: str) -> dict[str, Trait]:
+    """What the releases of HRNet, SimpleBaseline and mmpose were trained for at an input of HEIGHTxWIDTH."""
+    height, width = map(int, size.split("x"))
+    sigma_cells = 3.0 if height == 384 else 2.0
+    return {
+        "width_px": width,
+        "height_px": height,
+        "coding": "offset",
+        "sigma_cells": sigma_cells,
+        "padding": 1.25,
+        "heatmap_branch": 0,
+    }
+
+
+_SIZES = ("256x192", "384x288", "256x256")
+_PUBLISHED_POSE = {
+    "hrnet-w18": "hrnet-w18",
+    "hrnet-w24": "hrnet-w24",
+    "hrnet-w32": "hrnet-w32",
+    "hrnet-w48": "hrnet-w48",
+    "simple-baseline-r50": "resnet-50",
+    "simple-baseline-r101": "resnet-101",
+    "simple-baseline-r152": "resnet-152",
+}
+
+FAMILY = Family(
+    name="hrnet",
+    estimator=Role(
+        networks=tuple(NETWORKS),
+        settings=TopDownSettings,
+        traits={"skeleton": "coco17", **_list_traits("256x192")},
+        make_network=_make_network,
+        make_predictor=_make_predictor,
+    ),
+    trainings=(
+        Training(
+            networks=tuple(NETWORKS),
+            read_recipe=_read_pose_recipe,
+            make_trainer=_make_pose_trainer,
+            describe=_describe_pose,
+            counted="people",
+        ),
+        Training(
+            networks=tuple(CLASS_NETWORKS),
+            read_recipe=_read_class_recipe,
+            make_trainer=_make_class_trainer,
+            describe=_describe_class,
+            counted="images",
+        ),
+    ),
+    importable={
+        **{
+            f"{published}-{size}": Importable(name, partial(_make_by_name, name), _list_traits(size))
+            for published, name in _PUBLISHED_POSE.items()
+            for size in _SIZES
+        },
+        **{name: Importable(name, partial(_make_class_network, name)) for name in CLASS_NETWORKS},
+    },
+    embedded={
+        "hrnet-w18-256x192": "304ad113abf38399fe8e4887bdf9652231af117ffece3365a1605a5600547a59",
+        "thunder-heatmaps-256x192": "ba0edc30833a6fe6ba9434e11700f5ba313d5e36170c20c1570c4363dfe519db",
+    },
+)

@@ -1,0 +1,93 @@
+"""The R-CNN family: two-stage detectors of people, with heads for keypoints and masks or without."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.metadata import Trait, WeightsMetadata
+from models.rcnn.variants import NETWORKS
+from posetrack.families.family import Family, Importable, Role, Training
+from posetrack.predictors.settings import TwoStageSettings
+from posetrack.skeleton import SKELETONS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.training.loop import Trainer
+    from posetrack.compute import Compute
+    from posetrack.predictors.device_images import DeviceImages
+    from posetrack.predictors.rcnn import RCNNPredictor
+    from posetrack.training.run import TrainingRun
+
+
+def _make_by_name(name: str, num_keypoints: int) -> nn.Module:
+    from models.rcnn.recipe import NetworkRecipe, make_network
+
+    return make_network(NetworkRecipe(name), num_keypoints)
+
+
+def _make_network(settings: TwoStageSettings) -> nn.Module:
+    return _make_by_name(settings.network, SKELETONS[settings.skeleton].num_keypoints)
+
+
+def _make_published(name: str, num_outputs: int) -> nn.Module:
+    """One of torchvision's, whose numbers of classes and keypoints are its own."""
+    return _make_by_name(name, NETWORKS[name].num_keypoints)
+
+
+def _make_predictor(
+    network: Any, settings: TwoStageSettings, compute: Compute, device_images: DeviceImages | None
+) -> RCNNPredictor:
+    from posetrack.predictors.rcnn import RCNNPredictor
+
+    return RCNNPredictor(network, settings, compute, device_images)
+
+
+def _read_recipe(path: Path) -> Any:
+    from models.rcnn.recipe import read_detection_recipe
+
+    return read_detection_recipe(path)
+
+
+def _make_trainer(recipe: Any, run: TrainingRun) -> Trainer:
+    from posetrack.training.detection import make_detection_trainer
+
+    return make_detection_trainer(recipe, run)
+
+
+def _describe(recipe: Any) -> WeightsMetadata:
+    name = recipe.network.name
+    traits: dict[str, Trait] = {"skeleton": recipe.data.skeleton} if NETWORKS[name].keypoint_layers else {}
+    return WeightsMetadata(name, traits)
+
+
+FAMILY = Family(
+    name="rcnn",
+    detector=Role(
+        networks=tuple(NETWORKS),
+        settings=TwoStageSettings,
+        traits={"skeleton": "coco17"},
+        make_network=_make_network,
+        make_predictor=_make_predictor,
+        without_poses=tuple(name for name, config in NETWORKS.items() if not config.keypoint_layers),
+    ),
+    trainings=(
+        Training(
+            networks=tuple(NETWORKS),
+            read_recipe=_read_recipe,
+            make_trainer=_make_trainer,
+            describe=_describe,
+            counted="images",
+        ),
+    ),
+    importable={
+        "faster-rcnn-r50": Importable("faster-rcnn", partial(_make_published, "faster-rcnn")),
+        "mask-rcnn-r50": Importable("mask-rcnn", partial(_make_published, "mask-rcnn")),
+        "keypoint-rcnn-r50": Importable(
+            "keypoint-rcnn", partial(_make_published, "keypoint-rcnn"), {"skeleton": "coco17"}
+        ),
+    },
+    embedded={"movenet-person": "3d09fd4303502c987f08f61bcd558ac930cf760327131f7961a402ea7e9e4f10"},
+)

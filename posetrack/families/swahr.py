@@ -1,0 +1,83 @@
+"""HigherHRNet and SWAHR: bottom-up pose, everyone's keypoints from one pass over the image."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.metadata import WeightsMetadata
+from models.swahr.variants import NETWORKS
+from posetrack.families.family import Family, Importable, Role, Training
+from posetrack.predictors.settings import BottomUpSettings
+from posetrack.skeleton import SKELETONS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.training.loop import Trainer
+    from posetrack.compute import Compute
+    from posetrack.predictors.device_images import DeviceImages
+    from posetrack.predictors.swahr import BottomUpPredictor
+    from posetrack.training.run import TrainingRun
+
+
+def _make_by_name(name: str, num_keypoints: int) -> nn.Module:
+    from models.swahr.network import make_swahr_network
+
+    return make_swahr_network(NETWORKS[name], num_keypoints)
+
+
+def _make_network(settings: BottomUpSettings) -> nn.Module:
+    return _make_by_name(settings.network, SKELETONS[settings.skeleton].num_keypoints)
+
+
+def _make_predictor(
+    network: Any, settings: BottomUpSettings, compute: Compute, device_images: DeviceImages | None
+) -> BottomUpPredictor:
+    from posetrack.predictors.swahr import BottomUpPredictor
+
+    return BottomUpPredictor(network, settings, SKELETONS[settings.skeleton], compute, device_images)
+
+
+def _read_recipe(path: Path) -> Any:
+    from models.swahr.recipe import read_bottom_up_recipe
+
+    return read_bottom_up_recipe(path)
+
+
+def _make_trainer(recipe: Any, run: TrainingRun) -> Trainer:
+    from posetrack.training.bottom_up import make_bottom_up_trainer
+
+    return make_bottom_up_trainer(recipe, run)
+
+
+def _describe(recipe: Any) -> WeightsMetadata:
+    return WeightsMetadata(recipe.network.name, {"skeleton": recipe.data.skeleton})
+
+
+FAMILY = Family(
+    name="swahr",
+    detector=Role(
+        networks=tuple(NETWORKS),
+        settings=BottomUpSettings,
+        traits={"skeleton": "coco17"},
+        make_network=_make_network,
+        make_predictor=_make_predictor,
+    ),
+    trainings=(
+        Training(
+            networks=tuple(NETWORKS),
+            read_recipe=_read_recipe,
+            make_trainer=_make_trainer,
+            describe=_describe,
+            counted="images",
+        ),
+    ),
+    importable={
+        f"{name}-{side}": Importable(name, partial(_make_by_name, name))
+        for name in ("higher-hrnet-w32", "higher-hrnet-w48", "swahr-w32", "swahr-w48")
+        for side in ("512", "640")
+    },
+    embedded={"swahr-movenet-256": "34a7cd36f94fbc90ee0d693c107dbfd7e8a54727a4eac2f748e1a5795ffbcc09"},
+)

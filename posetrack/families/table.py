@@ -1,0 +1,76 @@
+"""The families by name, imported when somebody asks, and what can be looked up in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from models.settings import SettingsError, suggest
+from posetrack.errors import RecipeError
+from posetrack.families.family import Family, Importable, Role, Training
+
+FAMILIES: dict[str, str] = {
+    "movenet": "posetrack.families.movenet",
+    "hrnet": "posetrack.families.hrnet",
+    "swahr": "posetrack.families.swahr",
+    "rcnn": "posetrack.families.rcnn",
+}
+"""Families by the name of their folder in `models/`, each with the module that holds its record."""
+
+
+def load_families() -> Iterator[Family]:
+    """The records of all families, each imported when it is reached."""
+    for module in FAMILIES.values():
+        family: Family = import_module(module).FAMILY
+        yield family
+
+
+def find_role(network: str, table: str, where: str) -> Role:
+    """Find the role that a network has in a table of a recipe.
+
+    Args:
+        network: Its name.
+        table: `detector` or `estimator`.
+        where: What errors call the setting, such as `mine.toml: detector.network`.
+
+    Raises:
+        RecipeError: There is no such network, or it has another role.
+    """
+    known: list[str] = []
+    for family in load_families():
+        for name, role in family.roles.items():
+            if network in role.networks and name == table:
+                return role
+            if network in role.networks:
+                raise RecipeError(f"{where}: {network} is an {name}; name it in [{name}], and another one here")
+            known += role.networks if name == table else []
+    raise RecipeError(f"{where}: unknown network '{network}'; {suggest(network, known)}")
+
+
+def find_training(network: str, where: str) -> Training:
+    """Find how a network is trained.
+
+    Args:
+        network: Its name.
+        where: What errors call the setting, such as `mine.toml: network.name`.
+
+    Raises:
+        SettingsError: Nothing trains a network of this name.
+    """
+    known: list[str] = []
+    for family in load_families():
+        for training in family.trainings:
+            if network in training.networks:
+                return training
+            known += training.networks
+    raise SettingsError(f"{where}: unknown '{network}'; {suggest(network, known)}")
+
+
+def list_embedded() -> dict[str, str]:
+    """The weights that ship with PoseTrack, each with its SHA-256."""
+    return {name: sha256 for family in load_families() for name, sha256 in family.embedded.items()}
+
+
+def list_importable() -> dict[str, Importable]:
+    """The kinds of published checkpoints that can be imported."""
+    return {name: kind for family in load_families() for name, kind in family.importable.items()}

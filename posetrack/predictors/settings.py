@@ -1,0 +1,195 @@
+"""Settings of predictors: what the tables [detector] and [estimator] of a recipe may say.
+
+Nothing here imports torch. An empty text or a 0 in a setting that weights know stands for "as the weights say".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.hrnet.variants import CODINGS
+from models.settings import (
+    check_choice,
+    check_fraction,
+    check_optional_choice,
+    check_optional_range,
+    check_optional_sides,
+    check_positive,
+    check_range,
+    check_sides,
+)
+from posetrack.skeleton import SKELETONS
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What every table of a network says.
+
+    Attributes:
+        network: Name of the network; not needed where its weights say it.
+        weights: Name of weights (`posetrack weights list`) or the path of a file.
+        skeleton: Name of the keypoints that it was trained for, such as `coco17`; weights know it.
+    """
+
+    network: str = ""
+    weights: str = ""
+    skeleton: str = ""
+
+    def __post_init__(self) -> None:
+        check_optional_choice(self, "skeleton", tuple(SKELETONS))
+
+
+@dataclass(frozen=True)
+class DetectorSettings(NetworkSettings):
+    """What every [detector] table may say; families add their own settings.
+
+    Attributes:
+        batch_frames: Frames in one call of the network.
+        det_every: Detect people in every n-th frame only; between, they are propagated by optical flow and
+            their poses estimated again, which needs an [estimator].
+    """
+
+    batch_frames: int = 4
+    det_every: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "batch_frames", "det_every")
+
+
+@dataclass(frozen=True)
+class EstimatorSettings(NetworkSettings):
+    """What every [estimator] table may say; families add their own settings.
+
+    Attributes:
+        batch_crops: Boxes in one call of the network.
+    """
+
+    batch_crops: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "batch_crops")
+
+
+@dataclass(frozen=True)
+class MultiposeSettings(DetectorSettings):
+    """Settings of MoveNet multipose.
+
+    Attributes:
+        longest_side_px: Longest side of the network's input, a multiple of 32; the image keeps its proportions.
+        score_threshold: People below this score are left out.
+        nms_iou: Of two boxes with a larger IoU, the higher-scoring one stays.
+        nms_oks: Of two poses with a larger OKS, the higher-scoring one stays.
+    """
+
+    longest_side_px: int = 512
+    score_threshold: float = 0.2
+    nms_iou: float = 0.8
+    nms_oks: float = 0.6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sides(self, "longest_side_px")
+        check_fraction(self, "score_threshold", "nms_iou", "nms_oks")
+
+
+@dataclass(frozen=True)
+class ThunderSettings(EstimatorSettings):
+    """Settings of MoveNet thunder.
+
+    Attributes:
+        padding: Factor by which boxes grow before they are cut out.
+    """
+
+    padding: float = 1.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 1, 5, "padding")
+
+
+@dataclass(frozen=True)
+class TopDownSettings(EstimatorSettings):
+    """Settings of a top-down pose network. All but `flip_test` are what its weights were trained for, and know.
+
+    Attributes:
+        width_px: Of the crops, a multiple of 32.
+        height_px: Likewise.
+        coding: How heatmaps code keypoints, one of `CODINGS`.
+        sigma_cells: Width of the Gaussians.
+        padding: Factor by which boxes grow before they are cut out.
+        heatmap_branch: HRNet's branch that the heatmaps come from, 0 the finest.
+        flip_test: Whether to average over the mirrored crop: a little more accurate, twice the time.
+    """
+
+    width_px: int = 0
+    height_px: int = 0
+    coding: str = ""
+    sigma_cells: float = 0.0
+    padding: float = 0.0
+    heatmap_branch: int = 0
+    flip_test: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_optional_choice(self, "coding", CODINGS)
+        check_optional_sides(self, "width_px", "height_px")
+        check_optional_range(self, 0.1, 10, "sigma_cells")
+        check_optional_range(self, 1, 5, "padding")
+        check_optional_range(self, 0, 2, "heatmap_branch")
+
+
+@dataclass(frozen=True)
+class BottomUpSettings(DetectorSettings):
+    """Settings of a bottom-up pose network.
+
+    Attributes:
+        shorter_side_px: The image's shorter side in the network's input, a multiple of 32.
+        scales: Of the input, at which maps are averaged; 1 is among them.
+        flip_test: Whether to average over the mirrored image, which takes twice the time.
+        projected: Whether maps are enlarged to the input's size before peaks are looked for.
+        stages: `both` stages' heatmaps are averaged, or the `half` ones alone are taken.
+        min_peak: Peaks of heatmaps must be higher to be keypoints.
+        score_threshold: People below this mean keypoint score are left out.
+    """
+
+    shorter_side_px: int = 512
+    scales: tuple[float, ...] = (1.0,)
+    flip_test: bool = False
+    projected: bool = False
+    stages: str = "both"
+    min_peak: float = 0.1
+    score_threshold: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sides(self, "shorter_side_px")
+        check_choice(self, "stages", ("both", "half"))
+        check_fraction(self, "min_peak", "score_threshold")
+        if 1.0 not in self.scales or min(self.scales) <= 0:
+            raise ValueError(f"scales: expected numbers above 0, 1 among them, got {list(self.scales)}")
+
+
+@dataclass(frozen=True)
+class TwoStageSettings(DetectorSettings):
+    """Settings of a two-stage detector.
+
+    Attributes:
+        longest_side_px: Longest side of the network's input; the image keeps its proportions.
+        shorter_side_px: Where above 0, the image's shorter side has this length, unless the longer one would
+            pass `longest_side_px`.
+        score_threshold: People below this score are left out.
+        nms_iou: Of two boxes with a larger IoU, the higher-scoring one stays.
+    """
+
+    longest_side_px: int = 512
+    shorter_side_px: int = 0
+    score_threshold: float = 0.2
+    nms_iou: float = 0.8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 32, 8192, "longest_side_px")
+        check_range(self, 0, 8192, "shorter_side_px")
+        check_fraction(self, "score_threshold", "nms_iou")

@@ -1,0 +1,48 @@
+"""Metadata of weights by their name or path, wherever the facts are noted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.metadata import WeightsMetadata, find_embedded, read_header, read_metadata
+from posetrack.families.table import list_embedded, list_importable
+from posetrack.skeleton import find_skeleton_name
+from posetrack.weights.published import PUBLISHED
+
+
+def find_metadata(name_or_path: str | Path) -> WeightsMetadata | None:
+    """Find what weights say of themselves.
+
+    Args:
+        name_or_path: The name of embedded or published weights, which need not be on this machine; or a file,
+            which a `Path` always is.
+
+    Returns:
+        Their metadata; None where nothing says, as in a `.pth` file or a `.safetensors` file of others.
+    """
+    if isinstance(name_or_path, str) and name_or_path in list_embedded():
+        return read_metadata(find_embedded(name_or_path))
+    if isinstance(name_or_path, str) and name_or_path in PUBLISHED:
+        entry = PUBLISHED[name_or_path]
+        return describe_kind(entry.kind, entry.num_keypoints)
+    path = Path(name_or_path)
+    return read_metadata(path) or _read_old_import(path)
+
+
+def describe_kind(kind: str, num_outputs: int) -> WeightsMetadata:
+    """What published weights say of themselves once they are imported.
+
+    Args:
+        kind: A kind of `posetrack.families.table.list_importable`.
+        num_outputs: Their number of keypoints, or of classes.
+    """
+    importable = list_importable()[kind]
+    skeleton = find_skeleton_name(num_outputs)
+    traits = {**importable.traits, **({"skeleton": skeleton} if skeleton else {})}
+    return WeightsMetadata(importable.network, traits, notes={"kind": kind, "outputs": str(num_outputs)})
+
+
+def _read_old_import(path: Path) -> WeightsMetadata | None:
+    """Imports of version 0.1 noted their kind alone; all their keypoints are COCO's."""
+    kind = read_header(path).get("kind", "")
+    return describe_kind(kind, 17) if kind in list_importable() else None
