@@ -28,6 +28,7 @@ from models.backbones.variants import (
     RESNET_152,
 )
 from models.hrnet.network import ClassificationHRNet, ClassificationResNet, PoseHRNet, SimpleBaseline
+from models.rcnn.variants import NETWORKS
 from models.swahr.network import HigherHRNet
 
 EMBEDDED_SHA256 = {
@@ -51,12 +52,9 @@ _RCNNS = ("faster-rcnn", "mask-rcnn", "keypoint-rcnn")
 def _make_rcnn(name: str, num_outputs: int) -> nn.Module:
     """One of torchvision's, whose numbers of classes and keypoints are its own."""
     # These take longer to import than torch itself; whoever loads other weights does not wait for them.
-    from models.rcnn.network import MultitaskConfig, MultitaskRCNN
-    from models.rcnn.recipe import NETWORKS
+    from models.rcnn.network import make_rcnn
 
-    config = NETWORKS[name]
-    assert isinstance(config, MultitaskConfig)
-    return MultitaskRCNN(config)
+    return make_rcnn(NETWORKS[name])
 
 
 IMPORTABLE: dict[str, Callable[[int], nn.Module]] = {

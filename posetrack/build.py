@@ -17,6 +17,7 @@ from models.hrnet.network import HEATMAP_STRIDE
 from models.hrnet.recipe import NetworkRecipe, make_network
 from models.hrnet.variants import NETWORKS as TOP_DOWN_NETWORKS
 from models.movenet.network import MoveNet
+from models.rcnn.variants import NETWORKS as RCNN_NETWORKS
 from models.settings import suggest
 from models.swahr.codec import DecodeConfig
 from models.swahr.network import make_swahr_network
@@ -47,21 +48,7 @@ from posetrack.weights.store import load_weights
 V = TypeVar("V")
 N = TypeVar("N", bound=nn.Module)
 
-# The networks of `models.rcnn.recipe`, by name alone: that module brings torchvision and timm along, which take
-# longer to import than torch itself, and most recipes need neither.
-_BOX_NETWORKS = ("lite0-person", "movenet-person", "faster-rcnn", "mask-rcnn")
-_RCNN_WITH_POSES = (
-    "movenet-multitask",
-    "multitask-regular",
-    "multitask-rb",
-    "multitask-rb-h",
-    "multitask-rb-h-single-scale",
-    "multitask-rb-h-keypoints-only",
-    "multitask-unrefined",
-    "multitask-rb-h-modulated",
-    "multitask-rb-h-cross-entropy",
-    "keypoint-rcnn",
-)
+_BOX_NETWORKS = tuple(name for name, config in RCNN_NETWORKS.items() if not config.has_keypoints)
 
 # Settings that only bottom-up networks use.
 _OF_BOTTOM_UP = ("shorter_side_px", "scales", "flip_test", "min_peak")
@@ -146,11 +133,11 @@ def _make_rcnn(recipe: DetectorRecipe, compute: Compute, device_images: DeviceIm
     _check_unused(recipe, "detector", *_OF_BOTTOM_UP, "nms_oks")
     if recipe.network in _BOX_NETWORKS:
         _check_unused(recipe, "detector", "skeleton")
-    from models.rcnn.recipe import NETWORKS, make_rcnn
+    from models.rcnn.network import make_rcnn
     from posetrack.predictors.rcnn import RCNNPredictor, TwoStageConfig
 
     num_keypoints = SKELETONS[recipe.skeleton].num_keypoints
-    network = make_rcnn(replace(NETWORKS[recipe.network], num_keypoints=num_keypoints))
+    network = make_rcnn(replace(RCNN_NETWORKS[recipe.network], num_keypoints=num_keypoints))
     config = TwoStageConfig(
         recipe.network,
         longest_side_px=recipe.longest_side_px,
@@ -178,7 +165,7 @@ def _make_bottom_up(recipe: DetectorRecipe, compute: Compute, device_images: Dev
 
 DETECTORS: dict[str, Callable[[DetectorRecipe, Compute, DeviceImages | None], Detector]] = {
     "movenet-multipose": _make_multipose,
-    **dict.fromkeys((*_BOX_NETWORKS, *_RCNN_WITH_POSES), _make_rcnn),
+    **dict.fromkeys(RCNN_NETWORKS, _make_rcnn),
     **dict.fromkeys(BOTTOM_UP_NETWORKS, _make_bottom_up),
 }
 """Who finds people, by the name that recipes use."""

@@ -131,7 +131,7 @@ class ResNetFPNConfig:
 
     @property
     def map_names(self) -> tuple[str, ...]:
-        """The maps that regions are cut from, finest first: all but `pool`."""
+        """The maps that regions are pooled from, finest first: all but `pool`."""
         return tuple(str(i) for i in range(len(SCALES[self.scales])))
 
 
@@ -219,3 +219,30 @@ class MoveNetConfig:
 MOVENET_THUNDER = MoveNetConfig(width=1.75, num_keypoints=17, has_boxes=False)
 
 MOVENET_MULTIPOSE = MoveNetConfig(width=1.5, num_keypoints=17, has_boxes=True)
+
+
+@dataclass(frozen=True)
+class PyramidConfig:
+    """A mobile or MoveNet body with a feature pyramid on its maps of strides 4 to 32.
+
+    Attributes:
+        body: Its variant.
+        kind: `fpn` or `bifpn`.
+        channels: Channels of the pyramid.
+        layers: Layers of BiFPN; FPN has one.
+    """
+
+    body: MobileConfig | MoveNetConfig
+    kind: Literal["fpn", "bifpn"] = "bifpn"
+    channels: int = 64
+    layers: int = 2
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Input pixels per cell of the pyramid's maps, of which the last is `pool`."""
+        return (4, 8, 16, 32, 64)
+
+    @property
+    def map_names(self) -> tuple[str, ...]:
+        """The maps that regions are pooled from, finest first: all but `pool`."""
+        return ("0", "1", "2", "3")

@@ -14,8 +14,8 @@ from models.hrnet.classification_recipe import list_class_recipes, read_class_re
 from models.hrnet.recipe import list_pose_recipes, read_pose_recipe
 from models.hrnet.variants import CLASS_NETWORKS
 from models.hrnet.variants import NETWORKS as TOP_DOWN_NETWORKS
-from models.rcnn.recipe import NETWORKS as DETECTION_NETWORKS
 from models.rcnn.recipe import list_detection_recipes, read_detection_recipe
+from models.rcnn.variants import NETWORKS as DETECTION_NETWORKS
 from models.settings import SettingsError, read_toml, suggest
 from models.swahr.recipe import list_bottom_up_recipes, read_bottom_up_recipe
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS

@@ -15,6 +15,7 @@ from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER
 from models.checkpoints import EMBEDDED_SHA256, IMPORTABLE, compute_sha256, count_outputs
 from models.hrnet.network import PoseMoveNet
 from models.movenet.network import MoveNet
+from models.rcnn.variants import MOVENET_DETECTOR
 from models.settings import suggest
 from models.swahr.network import make_swahr_network
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
@@ -26,9 +27,9 @@ from posetrack.weights.store import find_file, find_weights, load_weights, read_
 
 def _make_movenet_person() -> nn.Module:
     # torchvision takes as long to import as torch itself.
-    from models.rcnn.detector import MOVENET_DETECTOR, make_person_detector
+    from models.rcnn.network import make_rcnn
 
-    return make_person_detector(MOVENET_DETECTOR)
+    return make_rcnn(MOVENET_DETECTOR)
 
 
 _EMBEDDED: dict[str, Callable[[], nn.Module]] = {

@@ -12,8 +12,8 @@ from torch import nn
 from models.backbones.variants import HRNetConfig, ResNetFPNConfig
 from models.hrnet.codec import HeatmapCoding
 from models.hrnet.recipe import NetworkRecipe, make_network
-from models.rcnn.network import MultitaskConfig
-from models.rcnn.recipe import NETWORKS, make_rcnn
+from models.rcnn.network import make_rcnn
+from models.rcnn.variants import NETWORKS
 from models.swahr.network import HigherHRNet
 from posetrack import build
 from posetrack.build import DETECTORS, ESTIMATORS, build_networks, build_pipeline
@@ -36,9 +36,14 @@ def silence(network, weights):
 
 def make_small_rcnn(config):
     """In place of `make_rcnn`: bodies of torchvision and their heads are thin."""
-    if isinstance(config, MultitaskConfig):
-        thin = {"keypoint_layers": (8,), "mask_layers": (8,), "deformed": "none"}
-        config = replace(config, backbone=ResNetFPNConfig("resnet18", channels=16), **thin)
+    if isinstance(config.backbone, ResNetFPNConfig):
+        config = replace(
+            config, backbone=replace(config.backbone, name="resnet18", channels=16), deformed="none"
+        )
+    if config.has_masks:
+        config = replace(config, mask_layers=(8,))
+    if config.has_keypoints:
+        config = replace(config, keypoint_layers=(8,))
     return make_rcnn(config)
 
 
@@ -50,7 +55,7 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     monkeypatch.setattr(
         build, "make_swahr_network", lambda config, count: HigherHRNet(TINY, count, config.has_scale_maps)
     )
-    monkeypatch.setattr("models.rcnn.recipe.make_rcnn", make_small_rcnn)
+    monkeypatch.setattr("models.rcnn.network.make_rcnn", make_small_rcnn)
     recipe = read_recipe(name)
     if not recipe.detector.weights and not recipe.detector.network.startswith("movenet"):
         recipe = use_weights(recipe, Path("any.safetensors"))
@@ -157,11 +162,11 @@ def test_settings_that_would_do_nothing_are_errors(detector, estimator, message)
 def test_networks_that_are_known_by_name_alone_are_those_there_are():
     assert {name for name, make in DETECTORS.items() if make.__name__ == "_make_rcnn"} == set(NETWORKS)
     for name, config in NETWORKS.items():
-        is_multitask = isinstance(config, MultitaskConfig)
         recipe = Recipe("mine", DetectorRecipe(name))
         # Without weights nothing is built; those without poses are refused before that.
-        gives_poses = config.has_keypoints if is_multitask else bool(config.keypoint_layers)
-        with pytest.raises(RecipeError, match="needs weights" if gives_poses else "boxes without poses"):
+        with pytest.raises(
+            RecipeError, match="needs weights" if config.has_keypoints else "boxes without poses"
+        ):
             build_pipeline(recipe, COMPUTE)
 
 

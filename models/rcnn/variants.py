@@ -1,0 +1,208 @@
+"""The networks of the R-CNN family by name, each as one configuration; nothing here imports torch.
+
+Source: Ren et al., "Faster R-CNN", NeurIPS 2015; He et al., "Mask R-CNN", ICCV 2017; Ye and Ma, "Offset Allows
+for Extra Flexibility: Multitask System for Pose Estimation and Instance Segmentation", 2021; Rakhimov et al.,
+"Making DensePose fast and light", WACV 2021, section 3 (mobile body, BiFPN).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from models.backbones.variants import (
+    EFFICIENTNET_LITE0,
+    MOVENET_MULTIPOSE,
+    MULTI_SCALE,
+    SINGLE_SCALE,
+    PyramidConfig,
+    ResNetFPNConfig,
+)
+
+PERSON_LABEL = 1
+"""The class of people, which is COCO's category number; 0 is the background."""
+
+KeypointLoss = Literal["mse", "cross_entropy"]
+Deformed = Literal["none", "backbone", "backbone+head"]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each loss in the sum that is minimised; all are 1 in Eq. 1 of the multitask paper.
+
+    Attributes:
+        objectness: Of the region proposal network's classification.
+        proposal_box: Of its box regression.
+        person: Of the box head's classification.
+        box: Of its box regression.
+        mask: Of the mask head.
+        keypoint: Of the keypoint head.
+    """
+
+    objectness: float = 1.0
+    proposal_box: float = 1.0
+    person: float = 1.0
+    box: float = 1.0
+    mask: float = 1.0
+    keypoint: float = 1.0
+
+
+@dataclass(frozen=True)
+class RCNNConfig:
+    """One network of the R-CNN family; the defaults are torchvision's Faster R-CNN with two classes.
+
+    Attributes:
+        backbone: Body and feature pyramid.
+        num_classes: Number of classes, with the background; see `PERSON_LABEL`.
+        mask_layers: Channels of the convolutions of the mask head; () is no mask head.
+        keypoint_layers: Channels of the convolutions of the keypoint head; () is no keypoint head.
+        num_keypoints: K.
+        keypoint_loss: `mse` against Gaussians (Eq. 9), or `cross_entropy` over the cells, as in Mask R-CNN.
+        has_offsets: Whether keypoint heatmaps are refined by learnt offsets (Eq. 6), which takes 3K channels
+            for K.
+        deformed: Where convolutions are deformable: nowhere, in conv3 to conv5 of a ResNet (`backbone`, RB in
+            the tables), or there and in the keypoint head (`backbone+head`, RB+H).
+        is_modulated: Whether deformable convolutions also learn a weight per sampled cell (version 2).
+        anchor_sizes_px: For each level of the pyramid, square roots of the areas of its anchors.
+        anchor_ratios: Heights of the anchors divided by their widths.
+        has_exact_strides: Whether anchors lie at the pyramid's strides. Otherwise their spacing is the input's
+            side divided by the map's, as in torchvision, which differs where the side is not a multiple of
+            the stride.
+        is_rpn_separable: Whether the head of the region proposal network is depthwise separable.
+        proposals_per_level: Highest-scoring anchors of each level that enter non-maximum suppression, in
+            training and in inference.
+        proposals: Proposals of an image that the heads get, likewise.
+        proposal_nms_iou: Of two proposals that overlap more than this, the lower-scoring one is dropped.
+        sampled_anchors: Anchors of each image that the losses of proposals are computed on.
+        sampled_proposals: Proposals of each image that the losses of the heads are computed on.
+        box_cells: Regions are pooled to so many cells each way for the box head.
+        box_width: Hidden features of the box head.
+        roi_canonical_px: Regions of this size are pooled from the map of stride 16.
+        loss_weights: Weights of the losses.
+        score_threshold: Boxes with a lower score are dropped, unless `find_people` is given another.
+        nms_iou: Of two boxes that overlap more than this, the lower-scoring one is dropped; likewise.
+        max_people: Most boxes of an image, of all classes.
+
+    Raises:
+        ValueError: An option is unknown, or the options do not fit together.
+    """
+
+    backbone: ResNetFPNConfig | PyramidConfig
+    num_classes: int = 2
+    mask_layers: tuple[int, ...] = ()
+    keypoint_layers: tuple[int, ...] = ()
+    num_keypoints: int = 17
+    keypoint_loss: KeypointLoss = "cross_entropy"
+    has_offsets: bool = False
+    deformed: Deformed = "none"
+    is_modulated: bool = False
+    anchor_sizes_px: tuple[tuple[int, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    has_exact_strides: bool = False
+    is_rpn_separable: bool = False
+    proposals_per_level: tuple[int, int] = (2000, 1000)
+    proposals: tuple[int, int] = (2000, 1000)
+    proposal_nms_iou: float = 0.7
+    sampled_anchors: int = 256
+    sampled_proposals: int = 512
+    box_cells: int = 7
+    box_width: int = 1024
+    roi_canonical_px: int = 224
+    loss_weights: LossWeights = LossWeights()
+    score_threshold: float = 0.05
+    nms_iou: float = 0.5
+    max_people: int = 100
+
+    def __post_init__(self) -> None:
+        if self.keypoint_loss not in ("mse", "cross_entropy"):
+            raise ValueError(f"keypoint_loss '{self.keypoint_loss}': known: mse, cross_entropy")
+        if self.deformed not in ("none", "backbone", "backbone+head"):
+            raise ValueError(f"deformed '{self.deformed}': known: none, backbone, backbone+head")
+        if self.deformed != "none" and isinstance(self.backbone, PyramidConfig):
+            raise ValueError(f"deformed '{self.deformed}': only a ResNet has deformable stages")
+        levels = len(self.backbone.strides)
+        if len(self.anchor_sizes_px) != levels:
+            raise ValueError(f"anchor_sizes_px: {len(self.anchor_sizes_px)} levels, the pyramid has {levels}")
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether there is a mask head."""
+        return bool(self.mask_layers)
+
+    @property
+    def has_keypoints(self) -> bool:
+        """Whether there is a keypoint head."""
+        return bool(self.keypoint_layers)
+
+
+FASTER_RCNN = RCNNConfig(ResNetFPNConfig(norm_epsilon=0.0), num_classes=91)
+"""torchvision's `fasterrcnn_resnet50_fpn`, weights COCO_V1."""
+MASK_RCNN = replace(FASTER_RCNN, mask_layers=(256,) * 4)
+"""torchvision's `maskrcnn_resnet50_fpn`, weights COCO_V1."""
+KEYPOINT_RCNN = replace(FASTER_RCNN, num_classes=2, keypoint_layers=(512,) * 8)
+"""torchvision's `keypointrcnn_resnet50_fpn`, weights COCO_V1."""
+
+FULL = RCNNConfig(
+    MULTI_SCALE,
+    mask_layers=(256,) * 4,
+    keypoint_layers=(512,) * 8,
+    keypoint_loss="mse",
+    has_offsets=True,
+    deformed="backbone+head",
+    anchor_sizes_px=((32, 48), (64, 96), (128, 192), (256, 512)),
+)
+"""The multitask paper's full model; Tables 1 and 2, multi-scale; Tables 3 to 5, "RB+H"; Table 6, "kps & mask".
+With fewer maps in the pyramid, each has more anchors."""
+FULL_SINGLE_SCALE = replace(FULL, backbone=SINGLE_SCALE, anchor_sizes_px=((32, 64, 128), (192, 256, 512)))
+"""Table 2, single-scale."""
+REGULAR = replace(FULL, deformed="none")
+"""Tables 3 to 5, "Regular": plain convolutions. The tables change the convolutions alone, so heatmaps are
+refined."""
+REFINED_BACKBONE = replace(FULL, deformed="backbone")
+"""Tables 3 to 5, "RB"."""
+KEYPOINTS_ONLY = replace(FULL, mask_layers=())
+"""Table 6, "kps-only"."""
+UNREFINED = replace(FULL, deformed="none", has_offsets=False)
+"""No refinement at all; Table 7 says so of the model whose numbers are those of "Regular"."""
+MODULATED = replace(FULL, is_modulated=True)
+"""The full model with modulated deformable convolutions; not in the paper's tables."""
+CROSS_ENTROPY = replace(FULL, keypoint_loss="cross_entropy")
+"""The full model with Mask R-CNN's loss of keypoints; not in the paper's tables."""
+
+LITE0_DETECTOR = RCNNConfig(
+    PyramidConfig(EFFICIENTNET_LITE0, channels=80),
+    anchor_sizes_px=((16,), (32,), (64,), (128,), (256,)),
+    anchor_ratios=(0.7, 1.5, 3.0),
+    has_exact_strides=True,
+    is_rpn_separable=True,
+    proposals_per_level=(1000, 300),
+    proposals=(1000, 150),
+    sampled_proposals=256,
+    box_width=256,
+    roi_canonical_px=112,
+)
+"""A detector of people on a body pretrained for classification: 4.2 M parameters, in fp16 8.4 MB."""
+MOVENET_DETECTOR = replace(LITE0_DETECTOR, backbone=PyramidConfig(MOVENET_MULTIPOSE, channels=72))
+"""The same on a body pretrained for keypoints: 5.9 M parameters, in fp16 11.8 MB."""
+MOVENET_MULTITASK = replace(
+    MOVENET_DETECTOR, keypoint_layers=(64,) * 4, has_offsets=True, loss_weights=LossWeights(keypoint=0.2)
+)
+"""The same with a keypoint head, whose heatmaps are refined by offsets."""
+
+NETWORKS: dict[str, RCNNConfig] = {
+    "lite0-person": LITE0_DETECTOR,
+    "movenet-person": MOVENET_DETECTOR,
+    "movenet-multitask": MOVENET_MULTITASK,
+    "multitask-regular": REGULAR,
+    "multitask-rb": REFINED_BACKBONE,
+    "multitask-rb-h": FULL,
+    "multitask-rb-h-single-scale": FULL_SINGLE_SCALE,
+    "multitask-rb-h-keypoints-only": KEYPOINTS_ONLY,
+    "multitask-unrefined": UNREFINED,
+    "multitask-rb-h-modulated": MODULATED,
+    "multitask-rb-h-cross-entropy": CROSS_ENTROPY,
+    "faster-rcnn": FASTER_RCNN,
+    "mask-rcnn": MASK_RCNN,
+    "keypoint-rcnn": KEYPOINT_RCNN,
+}
+"""Networks by name; the last three are torchvision's."""
