@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.rcnn.recipe import NETWORKS
+from models.rcnn.variants import NETWORKS
 from posetrack.build import build_networks
 from posetrack.compute import Compute, choose_device
 from posetrack.predictors.settings import MultiposeSettings, TwoStageSettings

@@ -1,4 +1,4 @@
-"""Draw the learnt offsets of the multitask network: where each heatmap looks (Ye and Ma, 2021, Eq. 6).
+"""Draw the learnt offsets of the multitask network, which refine heatmaps (Ye and Ma, 2021, Eq. 6).
 
     python scripts/draw_offsets.py WEIGHTS IMAGE OUT [--network multitask-rb-h] [--side 1056]
 
@@ -14,18 +14,15 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.data.crop import ImageArray, read_image
 from models.data.letterbox import CANVAS_COLOR
 from models.rcnn.codec import score_peaks
-from models.rcnn.detector import DetectorConfig, PersonDetector
-from models.rcnn.network import MultitaskConfig, MultitaskRCNN
-from models.rcnn.offsets import refine_heatmaps
-from models.rcnn.recipe import NETWORKS, NetworkRecipe, make_network
+from models.rcnn.network import RCNN, make_rcnn
+from models.rcnn.variants import NETWORKS
 from posetrack.geometry import resize_to_multiple
 from posetrack.render import color_of
-from posetrack.skeleton import COCO_17
 from posetrack.weights.store import load_weights
 
 _LEAST_PERSON_SCORE = 0.5
@@ -35,7 +32,7 @@ _DRAWN_SIDE_PX = 1600
 
 def main() -> None:
     """Read an image, find its people, draw their offsets, write it."""
-    refined = [name for name, config in NETWORKS.items() if has_offsets(config)]
+    refined = [name for name, config in NETWORKS.items() if config.has_keypoints and config.has_offsets]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=Path)
     parser.add_argument("image", type=Path)
@@ -43,7 +40,7 @@ def main() -> None:
     parser.add_argument("--network", choices=refined, default="multitask-rb-h")
     parser.add_argument("--side", type=int, default=1056, help="longest side of the network's input")
     arguments = parser.parse_args()
-    network = make_network(NetworkRecipe(arguments.network), COCO_17.num_keypoints).eval()
+    network = make_rcnn(NETWORKS[arguments.network]).eval()
     load_weights(network, arguments.weights)
     canvas, inner_wh = resize_to_multiple(read_image(arguments.image), arguments.side, 32, fill=CANVAS_COLOR)
     starts_xy, ends_xy, rows = find_offsets(network, canvas)
@@ -56,15 +53,8 @@ def main() -> None:
     print(f"{arguments.out}: {len(lengths)} offsets of {len(np.unique(rows))} people{mean}")
 
 
-def has_offsets(config: DetectorConfig | MultitaskConfig) -> bool:
-    """Whether a network refines heatmaps by offsets."""
-    if isinstance(config, DetectorConfig):
-        return bool(config.keypoint_layers)
-    return config.has_keypoints and config.has_offsets
-
-
 @torch.inference_mode()
-def find_offsets(network: PersonDetector | MultitaskRCNN, canvas: ImageArray) -> tuple[Any, Any, Any]:
+def find_offsets(network: RCNN, canvas: ImageArray) -> tuple[Any, Any, Any]:
     """The offsets at the peaks of the refined heatmaps.
 
     Args:
@@ -75,25 +65,21 @@ def find_offsets(network: PersonDetector | MultitaskRCNN, canvas: ImageArray) ->
         Where keypoints were found (P, 2) and where the offsets lead (P, 2), in pixels, and whose they are (P,).
     """
     seen: list[tuple[Tensor, Tensor]] = []
-
-    def keep(head: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        seen.append(network.roi_heads.keypoint_predictor.predict(output))
-
-    handle = network.roi_heads.keypoint_head.register_forward_hook(keep)
+    predictor = network.roi_heads.keypoint_predictor
+    handle = predictor.register_forward_hook(lambda part, inputs, outputs: seen.append(outputs))
     batch = torch.from_numpy(np.ascontiguousarray(canvas)).permute(2, 0, 1)[None]
     (people,) = network(batch)
     handle.remove()
     is_sure = people["scores"] >= _LEAST_PERSON_SCORE
-    (heatmaps, offsets_xy), boxes = seen[0], people["boxes"][is_sure]
-    heatmaps, offsets_xy = heatmaps[is_sure], offsets_xy[is_sure]
+    heatmaps, offsets = (maps[is_sure] for maps in seen[0])
+    boxes = people["boxes"][is_sure]
     N, K, S, _ = heatmaps.shape
-    are_logits = network.config.keypoint_loss == "cross_entropy"
-    refined = refine_heatmaps(heatmaps, offsets_xy, are_logits=are_logits)
+    refined, offsets_xy = predictor.refine(heatmaps, offsets), offsets.reshape(N, K, 2, S * S)
     heats, cells = refined.reshape(N, K, S * S).max(dim=2)
-    if are_logits:
+    if predictor.are_logits:
         heats = score_peaks(refined)
     at = cells[:, :, None, None].expand(-1, -1, 2, 1)
-    moved = offsets_xy.reshape(N, K, 2, S * S).gather(3, at)[..., 0]
+    moved = offsets_xy.gather(3, at)[..., 0]
     starts = torch.stack([cells % S, cells // S], dim=2) + 0.5
     cell_px = (boxes[:, 2:] - boxes[:, :2])[:, None] / S
     origin = boxes[:, None, :2]

@@ -22,16 +22,16 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from draw_offsets import draw_offsets, find_offsets, has_offsets
+from draw_offsets import draw_offsets, find_offsets
 from pycocotools import mask as mask_api
 
 from models.backbones.variants import ResNetFPNConfig
 from models.data.instances import read_coco_instances
 from models.data.samples import IntArray
 from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
-from models.rcnn.network import MultitaskConfig, MultitaskRCNN
-from models.rcnn.recipe import NETWORKS
+from models.rcnn.network import make_rcnn
 from models.rcnn.train import encode_results, find_people, make_detection_losses
+from models.rcnn.variants import NETWORKS, RCNNConfig
 from models.training.optim import (
     OptimizerConfig,
     ScheduleConfig,
@@ -44,8 +44,8 @@ from posetrack.evaluation.coco_files import read_coco_annotations
 from posetrack.skeleton import COCO_17
 from posetrack.training.detection_images import write_detection_images
 
-VARIANTS: dict[str, MultitaskConfig] = {
-    name: config for name, config in NETWORKS.items() if isinstance(config, MultitaskConfig)
+VARIANTS: dict[str, RCNNConfig] = {
+    name: config for name, config in NETWORKS.items() if isinstance(config.backbone, ResNetFPNConfig)
 }
 _SIDE = 160
 _RATE = 1e-3
@@ -143,7 +143,7 @@ def learn_images(name: str, annotations: Path, steps: int, out: Path | None) -> 
     """
     torch.manual_seed(0)
     config = shrink(VARIANTS[name])
-    network = MultitaskRCNN(config).train()
+    network = make_rcnn(config).train()
     samples = read_coco_instances(annotations, annotations.parent, COCO_17.num_keypoints)
     dataset = DetectionDataset(
         samples, canvas=Canvas((_SIDE, _SIDE)), flip_index=COCO_17.flip_index, with_masks=config.has_masks
@@ -166,7 +166,7 @@ def learn_images(name: str, annotations: Path, steps: int, out: Path | None) -> 
     if out is not None:
         shown: IntArray = np.arange(samples.num_images)
         write_detection_images(samples, found, shown, out / f"{name}.jpg")
-        if has_offsets(config):
+        if config.has_keypoints and config.has_offsets:
             canvas, _ = dataset.letterbox_image(2)
             drawn = draw_offsets(canvas, *find_offsets(network, canvas))
             path = out / f"{name}-offsets.png"
@@ -175,18 +175,19 @@ def learn_images(name: str, annotations: Path, steps: int, out: Path | None) -> 
     return {kind: evaluate_coco(truth, results, iou_type=kind)["AP"] or 0.0 for kind in kinds}
 
 
-def shrink(config: MultitaskConfig) -> MultitaskConfig:
+def shrink(config: RCNNConfig) -> RCNNConfig:
     """The same variant with a small body and thin heads."""
     return replace(
         config,
-        backbone=ResNetFPNConfig("resnet18", config.backbone.scales, channels=64),
+        backbone=replace(config.backbone, name="resnet18", channels=64),
         num_classes=2,
+        proposals_per_level=(200, 100),
         proposals=(200, 100),
         sampled_proposals=16,
         box_width=128,
-        mask_layers=(64, 64),
-        keypoint_layers=(64,) * 4,
-        most_people=10,
+        mask_layers=(64, 64) if config.has_masks else (),
+        keypoint_layers=(64,) * 4 if config.has_keypoints else (),
+        max_people=10,
     )
 
 

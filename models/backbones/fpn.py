@@ -15,6 +15,7 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastL
 from models.backbones.bifpn import BiFPN
 from models.backbones.mobile import MobileBody
 from models.backbones.movenet import MoveNetMaps
+from models.backbones.variants import MoveNetConfig, PyramidConfig
 
 
 class PyramidBackbone(nn.Module):
@@ -59,6 +60,12 @@ class PyramidBackbone(nn.Module):
         maps = OrderedDict((str(i), level) for i, level in enumerate(self.body(images)))
         pyramid: OrderedDict[str, Tensor] = self.fpn(maps)
         return pyramid
+
+
+def make_pyramid_backbone(config: PyramidConfig) -> PyramidBackbone:
+    """Make a mobile or MoveNet body with its pyramid, with random weights."""
+    body = MoveNetMaps(config.body) if isinstance(config.body, MoveNetConfig) else MobileBody(config.body)
+    return PyramidBackbone(body, config.channels, config.kind, config.layers)
 
 
 def _make_pyramid(kind: str, in_channels: Sequence[int], channels: int, layers: int) -> nn.Module:

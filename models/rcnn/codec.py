@@ -1,6 +1,6 @@
-"""Keypoints and masks of people as maps over their boxes, and back.
+"""Boxes chosen from class scores; keypoints and masks encoded as maps over people's boxes, and decoded.
 
-A map of S x S cells lies over a box: the middle of cell (c, r) is x0 + (c + 0.5) * width / S, y0 + (r + 0.5) *
+A map has S x S cells over a box: the middle of cell (c, r) is x0 + (c + 0.5) * width / S, y0 + (r + 0.5) *
 height / S, in pixels where the image's first pixel goes from 0 to 1.
 
 Error of decode(encode(x)) in each axis: 0.2 cells and half a pixel; 0.75 cells in the cell next to the border.
@@ -14,27 +14,63 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor
-from torchvision.models.detection.roi_heads import (
-    heatmaps_to_keypoints,
-    paste_masks_in_image,
-)
+from torchvision.models.detection.roi_heads import heatmaps_to_keypoints, paste_masks_in_image
+from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
 
 SIGMA_CELLS = 1.0
 """Standard deviation of the Gaussians."""
 _PEAK_CELLS = 5
+_MIN_SIDE_PX = 1e-2
+
+
+def promote(values: Tensor) -> Tensor:
+    """Convert to float32 what is less precise: bfloat16 has steps of 2 px from 256 px on."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def choose_boxes(
+    boxes_xyxy: Tensor,
+    scores: Tensor,
+    size_hw: tuple[int, int],
+    *,
+    score_threshold: float,
+    nms_iou: float,
+    max_boxes: int,
+) -> dict[str, Tensor]:
+    """Choose the boxes of one image: torchvision's `postprocess_detections` with settings as arguments.
+
+    Args:
+        boxes_xyxy: (N, C, 4): the box of each region and class; class 0 is the background.
+        scores: (N, C).
+        size_hw: Height and width of the image; boxes are clipped to it.
+        score_threshold: Boxes need a higher score.
+        nms_iou: Of two boxes of a class that overlap more than this, the lower-scoring one is dropped.
+        max_boxes: So many of the best are kept.
+
+    Returns:
+        `boxes` (M, 4), `labels` (M,), 1 to C - 1, and `scores` (M,), best first.
+    """
+    # Every class of a region is a box of its own.
+    labels = torch.arange(1, scores.shape[1], device=scores.device).expand(len(scores), -1).reshape(-1)
+    scores = scores[:, 1:].reshape(-1)
+    boxes = clip_boxes_to_image(boxes_xyxy[:, 1:], size_hw).reshape(-1, 4)
+    kept = torch.where(scores > score_threshold)[0]
+    kept = kept[remove_small_boxes(boxes[kept], _MIN_SIDE_PX)]
+    kept = kept[batched_nms(boxes[kept], scores[kept], labels[kept], nms_iou)[:max_boxes]]
+    return {"boxes": boxes[kept], "labels": labels[kept], "scores": scores[kept]}
 
 
 def encode_keypoints(keypoints_xyv: Tensor, boxes_xyxy: Tensor, side: int) -> Tensor:
-    """Draw keypoints as Gaussians over their people's boxes.
+    """Encode keypoints as Gaussian heatmaps over their people's boxes.
 
     Args:
-        keypoints_xyv: (N, K, 3): x and y in pixels; above 0 where the keypoint is seen or its place known.
+        keypoints_xyv: (N, K, 3): x and y in pixels; above 0 where the keypoint is annotated.
         boxes_xyxy: (N, 4), not empty.
         side: S.
 
     Returns:
         (N, K, S, S): exp(-d^2 / (2 sigma^2)), d the distance from a cell's middle to the keypoint in cells. All
-        0 for a keypoint that is not known or lies outside its box.
+        0 for a keypoint that is not annotated or lies outside its box.
     """
     origins, sizes = boxes_xyxy[:, None, :2], (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])[:, None]
     fractions = (keypoints_xyv[..., :2] - origins) / sizes
@@ -49,7 +85,7 @@ def encode_keypoints(keypoints_xyv: Tensor, boxes_xyxy: Tensor, side: int) -> Te
 
 
 def decode_keypoints(heatmaps: Tensor, boxes_xyxy: Tensor) -> tuple[Tensor, Tensor]:
-    """Find keypoints in maps over boxes.
+    """Decode keypoints from heatmaps over boxes.
 
     Args:
         heatmaps: (N, K, S, S).
@@ -64,13 +100,13 @@ def decode_keypoints(heatmaps: Tensor, boxes_xyxy: Tensor) -> tuple[Tensor, Tens
 
 
 def score_peaks(logits: Tensor) -> Tensor:
-    """How sure maps that were trained by cross-entropy are of their peaks.
+    """Score the peaks of heatmaps that were trained by cross-entropy over their cells.
 
     Args:
         logits: (N, K, S, S).
 
     Returns:
-        (N, K), in 0..1: the probability of the 5 x 5 cells that have most of it; that of all cells is 1.
+        (N, K), in 0..1: the highest probability of any 5 x 5 cells; that of all cells is 1.
     """
     fractions = logits.float().flatten(2).softmax(dim=2).reshape(logits.shape)
     windows = F.avg_pool2d(fractions, _PEAK_CELLS, stride=1, padding=_PEAK_CELLS // 2, divisor_override=1)
@@ -78,15 +114,15 @@ def score_peaks(logits: Tensor) -> Tensor:
 
 
 def decode_masks(masks: Tensor, boxes_xyxy: Tensor, size_wh: tuple[int, int]) -> Tensor:
-    """Lay masks from their boxes into the image.
+    """Paste masks over boxes into the image.
 
     Args:
-        masks: (N, S, S), how probable each cell is the person.
+        masks: (N, S, S), probabilities that cells are the person.
         boxes_xyxy: (N, 4).
         size_wh: Width and height of the image.
 
     Returns:
-        (N, H, W) bool: where it is more probable than not.
+        (N, H, W) bool: where the probability is above 0.5.
     """
     W, H = size_wh
     pasted: Tensor = paste_masks_in_image(masks[:, None], boxes_xyxy, (H, W))

@@ -1,26 +1,58 @@
-"""Losses of the heads; those of boxes are torchvision's.
+"""Losses of the heads on regions, and the weighted sum of all losses.
 
-Source: Ye and Ma, "Offset Allows for Extra Flexibility", 2021, section 3.3, Eq. 8 and 9; He et al., "Mask
-R-CNN", ICCV 2017, section 3 (the cross-entropy over cells).
+Source: Ye and Ma, "Offset Allows for Extra Flexibility", 2021, section 3.3, Eq. 1, 8 and 9; He et al., "Mask
+R-CNN", ICCV 2017, section 3 (the cross-entropy over cells), through torchvision.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torchvision.models.detection.roi_heads import (
-    keypointrcnn_loss,
-    maskrcnn_loss,
-)
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from torch import Tensor, arange
+from torchvision.models.detection.roi_heads import fastrcnn_loss, keypointrcnn_loss, maskrcnn_loss
 
 from models.rcnn.codec import encode_keypoints
+from models.rcnn.variants import LossWeights
+
+
+def weight_losses(losses: Mapping[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
+    """Multiply each loss by its weight.
+
+    Args:
+        losses: Scalars under the names of `LossWeights`.
+        weights: The weight of each.
+
+    Returns:
+        The products by name, whose sum is minimised.
+    """
+    factors = asdict(weights)
+    return {name: loss * factors[name] for name, loss in losses.items()}
+
+
+def compute_box_losses(
+    logits: Tensor, deltas: Tensor, labels: Sequence[Tensor], wanted: Sequence[Tensor]
+) -> dict[str, Tensor]:
+    """Cross-entropy of the classes, and smooth L1 of the box deltas of the true class.
+
+    Args:
+        logits: (N, classes), of the regions of all images.
+        deltas: (N, 4 classes).
+        labels: For each image (n,); 0 is the background.
+        wanted: For each image the true deltas (n, 4).
+
+    Returns:
+        `person` and `box`, scalars, means over all regions.
+    """
+    person, box = fastrcnn_loss(logits, deltas, list(labels), list(wanted))
+    return {"person": person, "box": box}
 
 
 def compute_keypoint_loss(heatmaps: Tensor, keypoints_xyv: Tensor, boxes_xyxy: Tensor) -> Tensor:
     """Squared error of heatmaps against Gaussians (Eq. 9).
 
     Differs from Eq. 9 in the mean over keypoints, where it has the sum, so that the loss is of the size of the
-    others. People none of whose keypoints are known are left out: nobody says where theirs are.
+    others. People none of whose keypoints are annotated are left out.
 
     Args:
         heatmaps: (N, K, S, S), in 0..1.
@@ -45,27 +77,30 @@ def compute_keypoint_entropy(logits: Tensor, keypoints_xyv: Tensor, boxes_xyxy: 
         boxes_xyxy: (N, 4), the regions.
 
     Returns:
-        A scalar: the mean over the keypoints that are known and inside; 0 without any.
+        A scalar: the mean over the annotated keypoints inside their regions; 0 without any.
     """
-    rows = torch.arange(len(boxes_xyxy), device=boxes_xyxy.device)
+    rows = arange(len(boxes_xyxy), device=boxes_xyxy.device)
     loss: Tensor = keypointrcnn_loss(logits.float(), [boxes_xyxy], [keypoints_xyv], [rows])
     return loss
 
 
 def compute_mask_loss(
-    logits: Tensor, masks: Tensor, labels: Tensor, matched: Tensor, boxes_xyxy: Tensor
+    logits: Tensor,
+    boxes_xyxy: Sequence[Tensor],
+    rows: Sequence[Tensor],
+    targets: Sequence[Mapping[str, Tensor]],
 ) -> Tensor:
     """Binary cross-entropy of masks, of the true class alone (Eq. 8).
 
     Args:
-        logits: (N, classes, S, S).
-        masks: (P, H, W), of the image's people.
-        labels: (P,), their classes.
-        matched: (N,), which of them each region is.
-        boxes_xyxy: (N, 4), the regions.
+        logits: (N, classes, S, S), of the regions of all images.
+        boxes_xyxy: For each image its regions (n, 4).
+        rows: For each image the person of each region (n,).
+        targets: For each image `masks` (P, H, W) and `labels` (P,) of its people; sizes may differ.
 
     Returns:
         A scalar: the mean over regions and cells; 0 without any.
     """
-    loss: Tensor = maskrcnn_loss(logits.float(), [boxes_xyxy], [masks], [labels], [matched])
+    masks, labels = ([target[name] for target in targets] for name in ("masks", "labels"))
+    loss: Tensor = maskrcnn_loss(logits.float(), list(boxes_xyxy), masks, labels, list(rows))
     return loss

@@ -1,201 +1,188 @@
-"""Multitask R-CNN: boxes, masks and keypoints of people in one pass, with refinement by learnt offsets.
+"""R-CNN: boxes of people from one pass over the image, and masks and keypoints if there are heads for them.
 
-Source: Ye and Ma, "Offset Allows for Extra Flexibility: Multitask System for Pose Estimation and Instance
-Segmentation", 2021. With all that is new in it switched off, it is torchvision's Faster, Mask or Keypoint
-R-CNN, whose weights load strictly.
+Source: Ren et al., "Faster R-CNN", NeurIPS 2015; Ye and Ma, "Offset Allows for Extra Flexibility: Multitask
+System for Pose Estimation and Instance Segmentation", 2021. Without what is new in the latter it is
+torchvision's Faster, Mask or Keypoint R-CNN, whose weights load strictly.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from torchvision.models.detection.faster_rcnn import (
-    FastRCNNPredictor,
-    TwoMLPHead,
-)
-from torchvision.models.detection.mask_rcnn import (
-    MaskRCNNHeads,
-    MaskRCNNPredictor,
-)
-from torchvision.models.detection.rpn import RPNHead
-from torchvision.ops import MultiScaleRoIAlign
+from torch import Tensor, nn
 
+from models.backbones.fpn import make_pyramid_backbone
+from models.backbones.imagenet import normalize_images
 from models.backbones.resnet_fpn import make_resnet_fpn
-from models.backbones.variants import MULTI_SCALE, SINGLE_SCALE, ResNetFPNConfig
-from models.rcnn.deform import deform_convolutions
-from models.rcnn.heads import KEYPOINT_CELLS, KeypointLoss, MultitaskRoIHeads, make_keypoint_parts
-from models.rcnn.ignore import IgnoringRPN
-from models.rcnn.precise import PreciseAnchors
-from models.rcnn.stages import TwoStageNetwork
+from models.backbones.variants import PyramidConfig
+from models.rcnn.losses import weight_losses
+from models.rcnn.offsets import deform_convolutions
+from models.rcnn.roi_heads import MultitaskRoIHeads, RunPart
+from models.rcnn.rpn import ProposalNetwork, Targets
+from models.rcnn.variants import RCNNConfig
 
-ANCHOR_SIZES_PX = {
-    "all": ((32,), (64,), (128,), (256,), (512,)),
-    "multi": ((32, 48), (64, 96), (128, 192), (256, 512)),
-    "single": ((32, 64, 128), (192, 256, 512)),
-}
-"""Of each map, the last being `pool`. `all` is as published; where finer maps are missing, the others have
-more."""
-
-PERSON_LABEL = 1
-"""The class of people, as COCO's number of them; 0 is the background."""
-
-# Stages of the body that are deformed: conv3 to conv5.
+# conv3 to conv5.
 _DEFORMED_STAGES = ("layer2", "layer3", "layer4")
 
 
-@dataclass(frozen=True)
-class MultitaskConfig:
-    """One network of the family.
+class DensePart(nn.Module):
+    """Backbone and head of the region proposal network as one module, which shares their parameters.
 
-    Attributes:
-        backbone: Body and pyramid.
-        num_classes: With the background; see `PERSON_LABEL`.
-        has_masks: Whether there is a mask head.
-        has_keypoints: Whether there is a keypoint head.
-        num_keypoints: K.
-        has_offsets: Whether heatmaps are refined by learnt offsets (Eq. 6): 3K channels for K.
-        keypoint_loss: `mse`, with Gaussians (Eq. 9), or `cross_entropy`, as Mask R-CNN has it.
-        deformed: Where convolutions are deformable: nowhere (`none`), in conv3 to conv5 (`backbone`, RB in the
-            tables), or there and in the keypoint head (`backbone+head`, RB+H).
-        is_modulated: Whether these also weigh each cell (version 2).
-        anchor_ratios: Height by width.
-        proposals: How many go on to the heads in training and in use, of each level and in all.
-        sampled_proposals: Proposals of each image that are trained on.
-        box_width: Hidden features of the box head.
-        mask_layers: Channels of the convolutions of the mask head.
-        keypoint_layers: Channels of the convolutions of the keypoint head.
-        score_threshold: People with a lower score are left out.
-        nms: Of two people with a larger IoU one goes.
-        most_people: In one image.
+    It maps batches to tensors of fixed shapes, which engines can take. What follows depends on the proposals.
+
+    Args:
+        backbone: From images to a pyramid of maps by name.
+        head: From the maps to the objectness and the box deltas of their anchors.
+        map_names: The maps that regions are pooled from.
     """
 
-    backbone: ResNetFPNConfig = MULTI_SCALE
-    num_classes: int = 2
-    has_masks: bool = True
-    has_keypoints: bool = True
-    num_keypoints: int = 17
-    has_offsets: bool = True
-    keypoint_loss: KeypointLoss = "mse"
-    deformed: Literal["none", "backbone", "backbone+head"] = "backbone+head"
-    is_modulated: bool = False
-    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    proposals: tuple[int, int] = (2000, 1000)
-    sampled_proposals: int = 512
-    box_width: int = 1024
-    mask_layers: tuple[int, ...] = (256,) * 4
-    keypoint_layers: tuple[int, ...] = (512,) * 8
-    score_threshold: float = 0.05
-    nms: float = 0.5
-    most_people: int = 100
+    def __init__(self, backbone: nn.Module, head: nn.Module, map_names: Sequence[str]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.map_names = tuple(map_names)
+        self.train(backbone.training)
 
-    def __post_init__(self) -> None:
-        if self.keypoint_loss not in ("mse", "cross_entropy"):
-            raise ValueError(f"keypoint_loss '{self.keypoint_loss}': known: mse, cross_entropy")
-        if self.deformed not in ("none", "backbone", "backbone+head"):
-            raise ValueError(f"deformed '{self.deformed}': known: none, backbone, backbone+head")
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Compute the pyramid, and objectness and box deltas of all anchors.
+
+        Args:
+            images: (B, 3, H, W): normalised floats, or uint8 RGB, which is normalised here.
+
+        Returns:
+            The maps that regions are pooled from, (B, C, H / s, W / s); the objectness of each level of the
+            pyramid, (B, A, H / s, W / s), of which there may be more; the box deltas of each, (B, 4 A, ...).
+        """
+        pyramid = self.backbone(normalize_bytes(images))
+        objectness, deltas = self.head(list(pyramid.values()))
+        return (*(pyramid[name] for name in self.map_names), *objectness, *deltas)
 
 
-FULL = MultitaskConfig()
-"""The paper's full model; Tables 1 and 2, multi-scale; Tables 3 to 5, "RB+H"; Table 6, "kps & mask"."""
-FULL_SINGLE_SCALE = replace(FULL, backbone=SINGLE_SCALE)
-"""Table 2, single-scale."""
-REGULAR = replace(FULL, deformed="none")
-"""Tables 3 to 5, "Regular": plain convolutions. The tables change the convolutions alone, so heatmaps are
-refined."""
-REFINED_BACKBONE = replace(FULL, deformed="backbone")
-"""Tables 3 to 5, "RB"."""
-KEYPOINTS_ONLY = replace(FULL, has_masks=False)
-"""Table 6, "kps-only"."""
-UNREFINED = replace(FULL, deformed="none", has_offsets=False)
-"""No refinement at all; Table 7 says so of the model whose numbers are those of "Regular"."""
-MODULATED = replace(FULL, is_modulated=True)
-"""The full model with modulated deformable convolutions; not in the paper's tables."""
-CROSS_ENTROPY = replace(FULL, keypoint_loss="cross_entropy")
-"""The full model with Mask R-CNN's loss of keypoints; not in the paper's tables."""
+class RCNN(nn.Module):
+    """A two-stage network: proposals from the whole image, then heads for boxes, masks and keypoints.
 
-FASTER_RCNN = MultitaskConfig(
-    backbone=ResNetFPNConfig(norm_epsilon=0.0),
-    num_classes=91,
-    has_masks=False,
-    has_keypoints=False,
-    has_offsets=False,
-    keypoint_loss="cross_entropy",
-    deformed="none",
-    proposals=(2000, 1000),
-)
-"""torchvision's `fasterrcnn_resnet50_fpn`, weights COCO_V1."""
-MASK_RCNN = replace(FASTER_RCNN, has_masks=True)
-"""torchvision's `maskrcnn_resnet50_fpn`, weights COCO_V1."""
-KEYPOINT_RCNN = replace(FASTER_RCNN, num_classes=2, has_keypoints=True)
-"""torchvision's `keypointrcnn_resnet50_fpn`, weights COCO_V1."""
-
-
-class MultitaskRCNN(TwoStageNetwork):
-    """Boxes, masks and keypoints of people.
+    Images come letterboxed, all of one size, with sides that are multiples of 32.
 
     Args:
         config: Which one.
     """
 
-    def __init__(self, config: MultitaskConfig) -> None:
-        backbone = make_resnet_fpn(config.backbone)
-        if config.deformed != "none":
-            for stage in _DEFORMED_STAGES:
-                deform_convolutions(backbone.body[stage], is_modulated=config.is_modulated)
-        super().__init__(backbone, _make_rpn(config), _make_roi_heads(config))
+    def __init__(self, config: RCNNConfig) -> None:
+        super().__init__()
         self.config = config
+        self.backbone = _make_backbone(config)
+        self.rpn = ProposalNetwork(config)
+        self.roi_heads = MultitaskRoIHeads(config)
 
+    def forward(
+        self,
+        images: Tensor,
+        targets: Targets | None = None,
+        sizes_wh: Sequence[tuple[int, int]] | None = None,
+    ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+        """Compute the losses in training, whose sum is Eq. 1 of the multitask paper; find people in inference.
 
-def _make_rpn(config: MultitaskConfig) -> IgnoringRPN:
-    sizes = ANCHOR_SIZES_PX[config.backbone.scales]
-    anchors = PreciseAnchors(sizes, (config.anchor_ratios,) * len(sizes))
-    return IgnoringRPN(
-        anchors,
-        RPNHead(config.backbone.channels, anchors.num_anchors_per_location()[0]),
-        sampled_anchors=256,
-        proposals_a_level=config.proposals,
-        proposals=config.proposals,
-        nms=0.7,
-    )
+        Args:
+            images: (B, 3, H, W): normalised floats, or uint8 RGB, which is normalised here.
+            targets: For each image `boxes` (N, 4) xyxy in pixels of the batch and `labels` (N,), int64, 1 for
+                people; `ignored_boxes` (G, 4) where regions are to be left out. With a mask head `masks` (N, H,
+                W), and `has_masks` (N,) bool where some lack one; with a keypoint head `keypoints` (N, K, 3),
+                x, y and above 0 if known, and `has_keypoints` (N,) bool likewise. Needed in training only.
+            sizes_wh: Width and height of each image within the batch, from the top left; boxes are clipped to
+                it. None takes all of it.
 
+        Returns:
+            In training, scalars by name: `objectness`, `proposal_box`, `person` and `box`; with heads for them
+            `mask` and `keypoint`. In inference, for each image, what `find_people` returns.
 
-def _make_roi_heads(config: MultitaskConfig) -> MultitaskRoIHeads:
-    channels = config.backbone.channels
-    pools: dict[str, Any] = {}
-    if config.has_masks:
-        layers = config.mask_layers
-        pools |= {
-            "mask_roi_pool": _make_pool(config, 14),
-            "mask_head": MaskRCNNHeads(channels, layers, dilation=1),
-            "mask_predictor": MaskRCNNPredictor(layers[-1], layers[-1], config.num_classes),
-        }
-    if config.has_keypoints:
-        pools |= make_keypoint_parts(
-            _make_pool(config, KEYPOINT_CELLS),
-            channels,
-            config.keypoint_layers,
-            config.num_keypoints,
-            has_offsets=config.has_offsets,
-            loss=config.keypoint_loss,
+        Raises:
+            ValueError: There are no targets in training, the number of `sizes_wh` is not that of the images, or
+                the backbone cannot take the sides.
+        """
+        if self.training and targets is None:
+            raise ValueError("an R-CNN needs targets in training; call eval() to find people")
+        input_hw, sizes_hw = _list_sizes_hw(images.shape, sizes_wh)
+        pyramid = self.backbone(normalize_bytes(images))
+        proposals, proposal_losses = self.rpn(pyramid, input_hw, sizes_hw, targets)
+        people, head_losses = self.roi_heads(pyramid, proposals, sizes_hw, targets)
+        if not self.training:
+            return people  # type: ignore[no-any-return]
+        return weight_losses(proposal_losses | head_losses, self.config.loss_weights)
+
+    def dense_part(self) -> DensePart:
+        """The part that runs once per batch, such as in an engine; `find_people` does the rest."""
+        return DensePart(self.backbone, self.rpn.head, self.roi_heads.map_names)
+
+    def find_people(
+        self,
+        outputs: Sequence[Tensor],
+        input_hw: tuple[int, int],
+        sizes_wh: Sequence[tuple[int, int]] | None = None,
+        parts: Mapping[str, RunPart] | None = None,
+        *,
+        score_threshold: float | None = None,
+        nms_iou: float | None = None,
+    ) -> list[dict[str, Tensor]]:
+        """Find people from the outputs of the dense part.
+
+        Args:
+            outputs: As `DensePart` returns them.
+            input_hw: Height and width of the batch.
+            sizes_wh: As for `forward`.
+            parts: Engines that run `roi_heads.region_parts()`; None runs the parts themselves.
+            score_threshold: Boxes with a lower score are dropped; None takes the configuration's.
+            nms_iou: Of two boxes that overlap more than this, the lower-scoring one is dropped; likewise.
+
+        Returns:
+            For each image, best first, `boxes` (N, 4) xyxy, `labels` (N,) and `scores` (N,). With a mask head
+            `masks` (N, 28, 28), probabilities over the boxes, which `models.rcnn.codec.decode_masks` pastes
+            into the image. With a keypoint head `keypoints` (N, K, 2) xy; `keypoint_values` (N, K), the
+            heatmaps' values there; and `keypoint_scores` (N, K) in 0..1, `models.rcnn.codec.score_peaks` of
+            logits, otherwise the values.
+        """
+        names = self.roi_heads.map_names
+        maps, rest = outputs[: len(names)], list(outputs[len(names) :])
+        objectness, deltas = rest[: len(rest) // 2], rest[len(rest) // 2 :]
+        _, sizes_hw = _list_sizes_hw((len(maps[0]), 3, *input_hw), sizes_wh)
+        proposals = self.rpn.propose(objectness, deltas, input_hw, sizes_hw)
+        pyramid = dict(zip(names, maps, strict=True))
+        return self.roi_heads.find_people(
+            pyramid, proposals, sizes_hw, parts, score_threshold=score_threshold, nms_iou=nms_iou
         )
-        if config.deformed == "backbone+head":
-            deform_convolutions(pools["keypoint_head"], is_modulated=config.is_modulated)
-    return MultitaskRoIHeads(
-        _make_pool(config, 7),
-        TwoMLPHead(channels * 7**2, config.box_width),
-        FastRCNNPredictor(config.box_width, config.num_classes),
-        fg_iou_thresh=0.5,
-        bg_iou_thresh=0.5,
-        batch_size_per_image=config.sampled_proposals,
-        positive_fraction=0.25,
-        bbox_reg_weights=None,
-        score_thresh=config.score_threshold,
-        nms_thresh=config.nms,
-        detections_per_img=config.most_people,
-        **pools,
-    )
 
 
-def _make_pool(config: MultitaskConfig, cells: int) -> MultiScaleRoIAlign:
-    return MultiScaleRoIAlign(list(config.backbone.map_names), cells, sampling_ratio=2)
+def make_rcnn(config: RCNNConfig) -> RCNN:
+    """Make a network with random weights; `models.rcnn.start.load_start` loads what training starts from.
+
+    Args:
+        config: Which one, such as `models.rcnn.variants.LITE0_DETECTOR`.
+    """
+    return RCNN(config)
+
+
+def normalize_bytes(images: Tensor) -> Tensor:
+    """Normalise (B, 3, H, W) uint8 RGB as for ImageNet's networks; floats are normalised already."""
+    return images if images.is_floating_point() else normalize_images(images)
+
+
+def _make_backbone(config: RCNNConfig) -> Any:
+    if isinstance(config.backbone, PyramidConfig):
+        return make_pyramid_backbone(config.backbone)
+    backbone = make_resnet_fpn(config.backbone)
+    if config.deformed != "none":
+        for stage in _DEFORMED_STAGES:
+            deform_convolutions(backbone.body[stage], is_modulated=config.is_modulated)
+    return backbone
+
+
+def _list_sizes_hw(
+    shape: Sequence[int], sizes_wh: Sequence[tuple[int, int]] | None
+) -> tuple[tuple[int, int], list[tuple[int, int]]]:
+    """Height and width of a batch (B, C, H, W), and of each image in it; without `sizes_wh`, all of it."""
+    B, _, H, W = shape
+    if sizes_wh is None:
+        return (H, W), [(H, W)] * B
+    if len(sizes_wh) != B:
+        raise ValueError(f"sizes_wh: {len(sizes_wh)} sizes for {B} images")
+    return (H, W), [(height, width) for width, height in sizes_wh]

@@ -16,51 +16,12 @@ from pathlib import Path
 
 from models.rcnn.augment import DetectionAugment
 from models.rcnn.dataset import Canvas
-from models.rcnn.detector import (
-    LITE0_DETECTOR,
-    MOVENET_DETECTOR,
-    MOVENET_MULTITASK,
-    DetectorConfig,
-    PersonDetector,
-    make_person_detector,
-)
-from models.rcnn.network import (
-    CROSS_ENTROPY,
-    FASTER_RCNN,
-    FULL,
-    FULL_SINGLE_SCALE,
-    KEYPOINT_RCNN,
-    KEYPOINTS_ONLY,
-    MASK_RCNN,
-    MODULATED,
-    REFINED_BACKBONE,
-    REGULAR,
-    UNREFINED,
-    MultitaskConfig,
-    MultitaskRCNN,
-)
+from models.rcnn.network import RCNN, make_rcnn
+from models.rcnn.variants import NETWORKS
 from models.settings import check_choice, check_range
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import list_recipes, read_recipe
-
-NETWORKS: dict[str, DetectorConfig | MultitaskConfig] = {
-    "lite0-person": LITE0_DETECTOR,
-    "movenet-person": MOVENET_DETECTOR,
-    "movenet-multitask": MOVENET_MULTITASK,
-    "multitask-regular": REGULAR,
-    "multitask-rb": REFINED_BACKBONE,
-    "multitask-rb-h": FULL,
-    "multitask-rb-h-single-scale": FULL_SINGLE_SCALE,
-    "multitask-rb-h-keypoints-only": KEYPOINTS_ONLY,
-    "multitask-unrefined": UNREFINED,
-    "multitask-rb-h-modulated": MODULATED,
-    "multitask-rb-h-cross-entropy": CROSS_ENTROPY,
-    "faster-rcnn": FASTER_RCNN,
-    "mask-rcnn": MASK_RCNN,
-    "keypoint-rcnn": KEYPOINT_RCNN,
-}
-"""Networks by name; the last three are torchvision's."""
 
 _COARSEST_STRIDE = 32
 
@@ -197,24 +158,15 @@ def read_detection_recipe(path: Path) -> DetectionRecipe:
     return read_recipe(path, DetectionRecipe)
 
 
-def has_masks(recipe: NetworkRecipe) -> bool:
-    """Whether a recipe's network learns masks."""
-    config = NETWORKS[recipe.name]
-    return isinstance(config, MultitaskConfig) and config.has_masks
-
-
-def make_network(recipe: NetworkRecipe, num_keypoints: int) -> PersonDetector | MultitaskRCNN:
+def make_network(recipe: NetworkRecipe, num_keypoints: int) -> RCNN:
     """Make a recipe's network with random weights."""
-    config = NETWORKS[recipe.name]
+    config = replace(NETWORKS[recipe.name], num_keypoints=num_keypoints)
     if recipe.sampled_proposals:
         config = replace(config, sampled_proposals=recipe.sampled_proposals)
     if recipe.proposals:
-        config = replace(config, proposals=(recipe.proposals, config.proposals[1]))
-    if recipe.proposals and isinstance(config, DetectorConfig):
-        config = replace(config, proposals_a_level=(recipe.proposals, config.proposals_a_level[1]))
-    return make_rcnn(replace(config, num_keypoints=num_keypoints))
-
-
-def make_rcnn(config: DetectorConfig | MultitaskConfig) -> PersonDetector | MultitaskRCNN:
-    """Make a network of the family with random weights."""
-    return MultitaskRCNN(config) if isinstance(config, MultitaskConfig) else make_person_detector(config)
+        config = replace(
+            config,
+            proposals=(recipe.proposals, config.proposals[1]),
+            proposals_per_level=(recipe.proposals, config.proposals_per_level[1]),
+        )
+    return make_rcnn(config)

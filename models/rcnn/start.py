@@ -1,4 +1,4 @@
-"""What a network of the R-CNN family starts from."""
+"""Loading of the weights that the training of an R-CNN starts from."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from torch import Tensor
 
 from models.backbones.mobile import MobileBody, load_lite0_weights
 from models.backbones.movenet import MoveNetMaps
-from models.rcnn.detector import PersonDetector
-from models.rcnn.network import MultitaskRCNN
+from models.rcnn.network import RCNN
 from models.training.errors import TrainingError
 from models.training.start import load_body
 
-# Parts of ImageNet's networks that bodies do not have: the classifier, and counters that frozen norms lack.
+# Parts of ImageNet's networks that bodies lack: the classifier, and the counters of batch norms.
 _UNUSED = ("fc.",)
 _COUNTER = "num_batches_tracked"
-# What deformable convolutions have besides their kernels.
+# Parameters of deformable convolutions besides their kernels.
 _OFFSETS = ".offset."
 _KEYPOINT_HEAD = ("roi_heads.keypoint_head.", "roi_heads.keypoint_predictor.")
 
 
-def load_start(network: PersonDetector | MultitaskRCNN, path: Path) -> None:
-    """Fill a network with what it starts from.
+def load_start(network: RCNN, path: Path) -> None:
+    """Load pretrained weights into a network, or into its body.
 
     Args:
-        network: To fill.
+        network: The network, which is changed.
         path: A `.safetensors` file of the whole network, whose keypoint head may be missing, or of its body:
-            ImageNet's ResNet by torchvision's names, of which deformable convolutions take the kernels, or
-            MoveNet. A mobile body takes the `.pth` file that `models.backbones.mobile.load_lite0_weights` does.
+            ImageNet's ResNet under torchvision's names, whose kernels deformable convolutions take over, or
+            MoveNet. A mobile body takes the `.pth` file of `models.backbones.mobile.load_lite0_weights`.
 
     Raises:
         TrainingError: It is missing, unreadable, or of another network.
@@ -65,14 +64,14 @@ def load_start(network: PersonDetector | MultitaskRCNN, path: Path) -> None:
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainingError(f"{path}: does not fit the network: {reason}") from error
-    # Offsets start at 0, which ImageNet's networks do not have.
+    # ImageNet's networks have no offsets, which start at 0.
     wrong = [name for name in missing if _OFFSETS not in name and not name.endswith(_COUNTER)] + unknown
     if wrong:
         raise TrainingError(f"{path}: does not fit the network's body: {', '.join(wrong[:3])}")
 
 
-def _load_whole(network: PersonDetector | MultitaskRCNN, state: dict[str, Tensor]) -> None:
-    """Load the weights of one like it; a keypoint head that the other lacks keeps its own."""
+def _load_whole(network: RCNN, state: dict[str, Tensor]) -> None:
+    """Load the weights of the whole network; a keypoint head that they lack keeps its own."""
     own = network.state_dict()
     if not any(name.startswith(_KEYPOINT_HEAD) for name in state):
         state = state | {name: value for name, value in own.items() if name.startswith(_KEYPOINT_HEAD)}

@@ -19,8 +19,8 @@ from models.data.letterbox import Placement, unplace_boxes, unplace_points
 from models.data.samples import FloatArray, IntArray
 from models.rcnn.codec import decode_masks
 from models.rcnn.dataset import KEYPOINT_SHIFT_PX, DetectionDataset, collate_samples
-from models.rcnn.network import PERSON_LABEL
-from models.rcnn.recipe import DetectionRecipe, has_masks
+from models.rcnn.recipe import DetectionRecipe
+from models.rcnn.variants import NETWORKS, PERSON_LABEL
 from models.training.depthwise import fast_depthwise
 from models.training.loop import ComputeLosses
 from models.training.workers import WORKER_START, start_worker
@@ -55,7 +55,7 @@ def make_dataset(
         canvas=recipe.canvas.make_canvas(is_training=is_training),
         flip_index=flip_index,
         augment=recipe.augment if is_training else None,
-        with_masks=is_training and has_masks(recipe.network),
+        with_masks=is_training and NETWORKS[recipe.network.name].has_masks,
         seed=recipe.loop.seed,
     )
 

@@ -121,12 +121,12 @@ class Trainer:
             keep_freed_memory()
         memory_format = torch.channels_last if loop.channels_last else torch.preserve_format
         self.network = task.network.to(world.device, memory_format=memory_format)  # type: ignore[call-overload]
-        self._fractiond = share_network(self.network, world, sync_batch_norm=loop.sync_batch_norm)
+        self._shared = share_network(self.network, world, sync_batch_norm=loop.sync_batch_norm)
         self._optimizer = make_optimizer(self.network, optimizer, task.body)
         self._ema = Ema(self.network, loop.ema_decay) if loop.ema_decay else None
         if loop.compile:
             _check_compiler(world.device)
-            self._fractiond.compile()
+            self._shared.compile()
         self._folder = folder if world.is_main else None
         self._checkpoints = None if folder is None else CheckpointFolder(folder, loop.keep_checkpoints)
         self._report = report if world.is_main else None
@@ -145,7 +145,7 @@ class Trainer:
         """
         end = self.plan.num_steps if max_steps is None else min(self.step + max_steps, self.plan.num_steps)
         logs = self._open_logs()
-        self._fractiond.train()
+        self._shared.train()
         for batch in self._make_loader(end):
             self._take_step(batch)
             is_last = self.step == end
@@ -224,7 +224,7 @@ class Trainer:
         set_learning_rate(self._optimizer, rate)
         device = self._world.device
         with torch.autocast(device.type, torch.bfloat16, enabled=self._loop.precision == "bf16"):
-            losses = self.task.compute_losses(self._fractiond, _move(batch, device))
+            losses = self.task.compute_losses(self._shared, _move(batch, device))
         # Fractions of a batch may differ by one sample; the mean over processes shall be that over samples.
         own_count = len(range(self._world.rank, count, self._world.size))
         total = torch.stack([loss.float() for loss in losses.values()]).sum()

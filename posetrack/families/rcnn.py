@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def _make_by_name(name: str, num_keypoints: int) -> nn.Module:
-    from models.rcnn.recipe import NetworkRecipe, make_network
+    from models.rcnn.network import make_rcnn
 
-    return make_network(NetworkRecipe(name), num_keypoints)
+    return make_rcnn(replace(NETWORKS[name], num_keypoints=num_keypoints))
 
 
 def _make_network(settings: TwoStageSettings) -> nn.Module:
@@ -59,7 +60,7 @@ def _make_trainer(recipe: Any, run: TrainingRun) -> Trainer:
 
 def _describe(recipe: Any) -> WeightsMetadata:
     name = recipe.network.name
-    traits: dict[str, Trait] = {"skeleton": recipe.data.skeleton} if NETWORKS[name].keypoint_layers else {}
+    traits: dict[str, Trait] = {"skeleton": recipe.data.skeleton} if NETWORKS[name].has_keypoints else {}
     return WeightsMetadata(name, traits)
 
 
@@ -71,7 +72,7 @@ FAMILY = Family(
         traits={"skeleton": "coco17"},
         make_network=_make_network,
         make_predictor=_make_predictor,
-        without_poses=tuple(name for name, config in NETWORKS.items() if not config.keypoint_layers),
+        without_poses=tuple(name for name, config in NETWORKS.items() if not config.has_keypoints),
     ),
     trainings=(
         Training(

@@ -13,9 +13,9 @@ from torch import Tensor
 from models.data.letterbox import CANVAS_COLOR
 from models.engines.engine import Engine
 from models.rcnn.codec import decode_masks
-from models.rcnn.network import PERSON_LABEL
-from models.rcnn.parts import RunPart
-from models.rcnn.stages import TwoStageNetwork
+from models.rcnn.network import RCNN
+from models.rcnn.roi_heads import RunPart
+from models.rcnn.variants import PERSON_LABEL
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.predictors.crops import predict_by_size
@@ -43,14 +43,13 @@ class RCNNPredictor:
 
     def __init__(
         self,
-        network: TwoStageNetwork,
+        network: RCNN,
         settings: TwoStageSettings,
         compute: Compute,
         device_images: DeviceImages | None = None,
     ) -> None:
         self._network = copy.deepcopy(network)
-        self._network.roi_heads.score_thresh = settings.score_threshold
-        self._network.roi_heads.nms_thresh = settings.nms_iou
+        self._settings = settings
         self._dense = compute.make_engine(self._network.dense_part(), name=settings.network, example=_EXAMPLE)
         heads, channels = self._network.roi_heads, self._network.backbone.out_channels
         self._parts: dict[str, RunPart] = {}
@@ -79,7 +78,14 @@ class RCNNPredictor:
         outputs = list(self._dense(batch).values())
         inner = round(inner_wh[0]), round(inner_wh[1])
         input_hw = batch.shape[2], batch.shape[3]
-        found = self._network.find_people(outputs, input_hw, [inner] * len(images), self._parts)
+        found = self._network.find_people(
+            outputs,
+            input_hw,
+            [inner] * len(images),
+            self._parts,
+            score_threshold=self._settings.score_threshold,
+            nms_iou=self._settings.nms_iou,
+        )
         image_wh = images[0].shape[1], images[0].shape[0]
         scale_xy = torch.tensor([image_wh[0] / inner_wh[0], image_wh[1] / inner_wh[1]], device=batch.device)
         return [_convert(people, scale_xy, image_wh) for people in found]

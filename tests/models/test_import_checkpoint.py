@@ -11,7 +11,8 @@ from models.backbones.variants import HRNetConfig, ResNetConfig
 from models.checkpoints import CheckpointError, import_checkpoint, load_checkpoint, write_weights
 from models.hrnet.network import ClassificationHRNet, PoseHRNet, SimpleBaseline
 from models.metadata import WeightsMetadata, read_metadata
-from models.rcnn.network import FASTER_RCNN, KEYPOINT_RCNN, MASK_RCNN, MultitaskRCNN
+from models.rcnn.network import make_rcnn
+from models.rcnn.variants import FASTER_RCNN, KEYPOINT_RCNN, MASK_RCNN
 from models.swahr.network import HigherHRNet
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
@@ -24,9 +25,9 @@ MAKERS = {
     "tiny-baseline": lambda count: SimpleBaseline(TINY_RESNET, count),
     "tiny-higher": lambda count: HigherHRNet(TINY, count),
     "tiny-swahr": lambda count: HigherHRNet(TINY, count, has_scale_maps=True),
-    "faster-rcnn": lambda count: MultitaskRCNN(FASTER_RCNN),
-    "mask-rcnn": lambda count: MultitaskRCNN(MASK_RCNN),
-    "keypoint-rcnn": lambda count: MultitaskRCNN(KEYPOINT_RCNN),
+    "faster-rcnn": lambda count: make_rcnn(FASTER_RCNN),
+    "mask-rcnn": lambda count: make_rcnn(MASK_RCNN),
+    "keypoint-rcnn": lambda count: make_rcnn(KEYPOINT_RCNN),
 }
 
 

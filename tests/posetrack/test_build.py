@@ -14,8 +14,7 @@ from models.checkpoints import write_weights
 from models.hrnet.network import make_pose_network
 from models.hrnet.variants import NETWORKS
 from models.metadata import WeightsMetadata
-from models.rcnn.network import MultitaskConfig
-from models.rcnn.recipe import make_rcnn
+from models.rcnn.network import make_rcnn
 from models.swahr.network import HigherHRNet
 from posetrack import build
 from posetrack.build import build_networks, build_pipeline
@@ -42,9 +41,14 @@ def silence(network, weights):
 
 def make_small_rcnn(config):
     """In place of `make_rcnn`: bodies of torchvision and their heads are thin."""
-    if isinstance(config, MultitaskConfig):
-        thin = {"keypoint_layers": (8,), "mask_layers": (8,), "deformed": "none"}
-        config = replace(config, backbone=ResNetFPNConfig("resnet18", channels=16), **thin)
+    if isinstance(config.backbone, ResNetFPNConfig):
+        config = replace(
+            config, backbone=replace(config.backbone, name="resnet18", channels=16), deformed="none"
+        )
+    if config.has_masks:
+        config = replace(config, mask_layers=(8,))
+    if config.has_keypoints:
+        config = replace(config, keypoint_layers=(8,))
     return make_rcnn(config)
 
 
@@ -58,7 +62,7 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     monkeypatch.setattr(build, "load_weights", silence)
     # What engines make of networks of this size is tested beside them, and takes long.
     monkeypatch.setattr("models.swahr.network.make_swahr_network", make_small_swahr)
-    monkeypatch.setattr("models.rcnn.recipe.make_rcnn", make_small_rcnn)
+    monkeypatch.setattr("models.rcnn.network.make_rcnn", make_small_rcnn)
     recipe = read_recipe(name)
     if not recipe.detector.weights:
         recipe = use_weights(recipe, Path("any.safetensors"))

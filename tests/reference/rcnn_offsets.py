@@ -6,6 +6,17 @@ import math
 
 import numpy as np
 
+BOX = (10.0, 20.0, 42.0, 84.0)
+KEYPOINTS = [
+    (12.3, 30.0, 1.0),
+    (42.0, 84.0, 1.0),
+    (10.0, 20.0, 0.4),
+    (25.0, 50.0, 0.0),
+    (9.9, 50.0, 1.0),
+    (25.0, 84.1, 1.0),
+]
+"""In the box, on its border, uncertain, not annotated, and outside it twice."""
+
 
 def sample(x: np.ndarray, px: float, py: float) -> float:
     """Eq. 2 and 3: the sum over all cells q of x(q) g(q_x, p_x) g(q_y, p_y)."""

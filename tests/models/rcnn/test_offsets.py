@@ -4,8 +4,9 @@ import torch
 from reference.rcnn_offsets import convolve_deformed, refine_heatmap
 from torch import nn
 
-from models.rcnn.deform import DeformableConv2d, deform_convolutions
-from models.rcnn.offsets import refine_heatmaps
+from models.rcnn.codec import decode_keypoints, encode_keypoints
+from models.rcnn.losses import compute_keypoint_loss
+from models.rcnn.offsets import DeformableConv2d, KeypointPredictor, deform_convolutions, refine_heatmaps
 
 
 def draw(*shape: int, scale: float = 1.0, seed: int = 0) -> torch.Tensor:
@@ -65,6 +66,75 @@ def test_places_are_as_precise_in_bfloat16():
 
 def test_nobody_has_no_heatmaps():
     assert refine_heatmaps(torch.zeros(0, 3, 4, 4), torch.zeros(0, 3, 2, 4, 4)).shape == (0, 3, 4, 4)
+
+
+@pytest.mark.parametrize(("has_offsets", "shapes"), [(False, [3]), (True, [3, 6])])
+def test_there_are_three_channels_a_keypoint_with_offsets(has_offsets, shapes):
+    predictor = KeypointPredictor(8, 3, has_offsets=has_offsets, loss="mse")
+    assert predictor.kps_score_lowres.out_channels == sum(shapes)
+    outputs = predictor(torch.randn(2, 8, 4, 4))
+    assert [tuple(maps.shape) for maps in outputs] == [(2, count, 16, 16) for count in shapes]
+    assert predictor.refine(*outputs).shape == (2, 3, 16, 16)
+    if not has_offsets:
+        assert predictor.refine(*outputs) is outputs[0]
+
+
+def test_offsets_start_at_zero_and_the_heatmaps_are_refined_by_them():
+    torch.manual_seed(0)
+    predictor = KeypointPredictor(8, 3, has_offsets=True, loss="mse")
+    features = torch.randn(2, 8, 4, 4)
+    heatmaps, offsets = predictor(features)
+    assert offsets.eq(0).all()
+    torch.testing.assert_close(predictor.refine(heatmaps, offsets), heatmaps)
+    with torch.no_grad():
+        predictor.kps_score_lowres.bias[3:] = torch.tensor([1.0, 0, 0, 2, 0, 0])
+    heatmaps, offsets = predictor(features)
+    # x and y of each keypoint in turn.
+    assert offsets[0, :, 5, 5].tolist() == [1, 0, 0, 2, 0, 0]
+    refined = predictor.refine(heatmaps, offsets)
+    torch.testing.assert_close(refined[:, 0, :, :-1], heatmaps[:, 0, :, 1:])
+    torch.testing.assert_close(refined[:, 1, :-2], heatmaps[:, 1, 2:])
+    assert refined[:, 0, :, -1].eq(0).all(), "outside there is no keypoint"
+
+
+def test_heatmaps_are_probabilities_for_squared_errors_and_logits_for_cross_entropy():
+    torch.manual_seed(0)
+    features = torch.randn(4, 8, 4, 4) * 20
+    squared = KeypointPredictor(8, 3, has_offsets=False, loss="mse")
+    entropy = KeypointPredictor(8, 3, has_offsets=False, loss="cross_entropy")
+    entropy.load_state_dict(squared.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(squared(features)[0], entropy(features)[0].sigmoid())
+        assert entropy(features)[0].max() > 1
+
+
+def test_peaks_rise_within_a_hundred_steps():
+    torch.manual_seed(0)
+    # Two people, each with three keypoints at places of their own; the predictor alone learns.
+    features = torch.randn(2, 64, 14, 14).relu()
+    boxes = torch.tensor([[0.0, 0, 56, 56]]).expand(2, 4)
+    places = torch.tensor([[[10.0, 8], [30, 40], [50, 21]], [[44, 9], [12, 33], [27, 50]]])
+    keypoints = torch.cat([places, torch.ones(2, 3, 1)], dim=2)
+    predictor = KeypointPredictor(64, 3, has_offsets=True, loss="mse")
+    # Before anything is learnt the heatmaps already add up to what the targets do.
+    targets = encode_keypoints(keypoints, boxes, 56)
+    assert predictor(features)[0].mean().item() == pytest.approx(targets.mean().item(), rel=0.5)
+    optimizer = torch.optim.Adam(predictor.parameters(), lr=3e-3)
+    for _ in range(100):
+        loss = compute_keypoint_loss(predictor.refine(*predictor(features)), keypoints, boxes)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    found, scores = decode_keypoints(predictor.refine(*predictor(features)).detach(), boxes)
+    assert (found - places).abs().max() < 1
+    assert scores.min() > 0.5
+
+
+def test_offsets_get_a_gradient_although_they_start_at_zero():
+    torch.manual_seed(0)
+    predictor = KeypointPredictor(8, 3, has_offsets=True, loss="mse")
+    predictor.refine(*predictor(torch.randn(2, 8, 4, 4))).square().sum().backward()
+    assert predictor.kps_score_lowres.weight.grad[:, 3:].flatten(2).any(dim=2).all()
 
 
 @pytest.mark.parametrize("is_modulated", [False, True])

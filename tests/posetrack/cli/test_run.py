@@ -21,7 +21,7 @@ import torch
 import posetrack
 from models.backbones.variants import ResNetFPNConfig
 from models.data.run_lengths import decode_run_lengths
-from models.rcnn.recipe import NETWORKS
+from models.rcnn.variants import NETWORKS
 from posetrack.cli.doctor import _PACKAGES
 from posetrack.cli.main import main
 from posetrack.results.export import FORMATS
@@ -392,7 +392,8 @@ def test_masks_reach_the_poses_and_other_formats(tmp_path, monkeypatch):
         torch.nn.init.normal_(network.roi_heads.box_predictor.cls_score.weight, std=0.5)
 
     thin = {"backbone": ResNetFPNConfig("resnet18", "multi", channels=16), "box_width": 32}
-    thin |= {"keypoint_layers": (8,), "mask_layers": (8,), "proposals": (50, 50)}
+    thin |= {"keypoint_layers": (8,), "mask_layers": (8,)}
+    thin |= {"proposals_per_level": (50, 50), "proposals": (50, 50)}
     monkeypatch.setitem(NETWORKS, "multitask-rb-h", replace(NETWORKS["multitask-rb-h"], **thin))
     monkeypatch.setattr("posetrack.build.load_weights", set_weights)
     recipe = tmp_path / "masks.toml"

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.rcnn.detector import make_person_detector
-from models.rcnn.recipe import NETWORKS
+from models.rcnn.network import make_rcnn
+from models.rcnn.variants import NETWORKS
 from posetrack.compute import Compute
 from posetrack.predictors.rcnn import RCNNPredictor
 from posetrack.predictors.settings import TwoStageSettings
@@ -19,7 +19,7 @@ def make_predictor():
     torch.manual_seed(0)
     networks = {}
     for name in ("lite0-person", "movenet-multitask"):
-        networks[name] = make_person_detector(NETWORKS[name]).eval()
+        networks[name] = make_rcnn(NETWORKS[name]).eval()
         # So that random weights find boxes of all kinds of scores.
         nn.init.normal_(networks[name].roi_heads.box_predictor.cls_score.weight, std=0.5)
 
@@ -73,7 +73,7 @@ def test_boxes_come_back_in_the_image(make_predictor, monkeypatch):
     predict, _ = make_predictor()
     seen = []
 
-    def find_people(outputs, input_hw, sizes_wh, parts):
+    def find_people(outputs, input_hw, sizes_wh, parts, **settings):
         seen.append((input_hw, sizes_wh))
         box = torch.tensor([[0.0, 0.0, sizes_wh[0][0] / 2, sizes_wh[0][1]]])
         return [{"boxes": box, "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}] * len(sizes_wh)

@@ -7,16 +7,19 @@ import pytest
 import torch
 
 from models.backbones.variants import ResNetFPNConfig
-from models.rcnn.network import MultitaskConfig, MultitaskRCNN
+from models.rcnn.network import make_rcnn
+from models.rcnn.variants import FULL
 from posetrack.compute import Compute
 from posetrack.predictors.rcnn import RCNNPredictor
 from posetrack.predictors.settings import TwoStageSettings
 
 EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
 OPENVINO = Compute(torch.device("cpu"), engine="openvino", precision="f32")
-SMALL = MultitaskConfig(
+SMALL = replace(
+    FULL,
     backbone=ResNetFPNConfig(name="resnet18", scales="multi", channels=16),
     deformed="none",
+    proposals_per_level=(64, 32),
     proposals=(64, 32),
     box_width=32,
     mask_layers=(8,) * 4,
@@ -26,7 +29,7 @@ SMALL = MultitaskConfig(
 
 def make_predictor(config=SMALL, compute=EAGER, **settings):
     torch.manual_seed(0)
-    network = MultitaskRCNN(config).eval()
+    network = make_rcnn(config).eval()
     # So that random weights find boxes of all kinds of scores.
     torch.manual_seed(0)
     torch.nn.init.normal_(network.roi_heads.box_predictor.cls_score.weight, std=0.5)
@@ -41,7 +44,7 @@ def planted(monkeypatch):
     def plant(**settings):
         predict = make_predictor(**settings)
 
-        def find(outputs, input_hw, sizes_wh, parts):
+        def find(outputs, input_hw, sizes_wh, parts, **settings):
             w, h = sizes_wh[0]
             people = {
                 "boxes": torch.tensor([[0.0, 0.0, w / 2, h], [0.0, 0.0, 9.0, 9.0]]),
@@ -88,7 +91,8 @@ def test_openvino_finds_the_same(deformed):
 
 @pytest.mark.parametrize(("has_masks", "has_keypoints"), [(True, True), (False, True), (True, False)])
 def test_network_runs_with_each_head(has_masks, has_keypoints):
-    config = replace(SMALL, has_masks=has_masks, has_keypoints=has_keypoints)
+    layers = {"mask_layers": (8,) * 4 * has_masks, "keypoint_layers": (8,) * 2 * has_keypoints}
+    config = replace(SMALL, **layers)
     predict = make_predictor(config, score_threshold=0.0)
     images = [np.random.default_rng(i).integers(0, 256, (90, 120, 3)).astype(np.uint8) for i in range(2)]
     together = predict(images)

@@ -1,0 +1,219 @@
+"""The region proposal network: anchors at every cell of the pyramid, of which the likely ones become proposals.
+
+Training leaves out ignored regions: crowds, and people whose boxes are uncertain. The annotations do not say
+who is there, so what lies there and matches no annotated person is neither a person nor background.
+
+Source: Ren et al., "Faster R-CNN", NeurIPS 2015, through torchvision; Rakhimov et al., "Making DensePose fast
+and light", WACV 2021, section 3 (separable convolutions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
+
+from models.rcnn.codec import promote
+from models.rcnn.variants import RCNNConfig
+
+IGNORED_OVERLAP = 0.5
+"""A box lies in an ignored region if more than this fraction of its own area does."""
+
+Pyramid = dict[str, Tensor]
+"""Maps by name, (B, C, H / s, W / s)."""
+
+Targets = list[dict[str, Tensor]]
+"""One dict an image; see `models.rcnn.network.RCNN.forward`."""
+
+
+def find_ignored(boxes_xyxy: Tensor, ignored_xyxy: Tensor) -> Tensor:
+    """Find the boxes that lie in an ignored region.
+
+    Args:
+        boxes_xyxy: (N, 4).
+        ignored_xyxy: (G, 4).
+
+    Returns:
+        (N,) bool: whether more than `IGNORED_OVERLAP` of the box's own area lies in one of the regions. A box
+        without area does not.
+    """
+    top_left = torch.maximum(boxes_xyxy[:, None, :2], ignored_xyxy[None, :, :2])
+    bottom_right = torch.minimum(boxes_xyxy[:, None, 2:], ignored_xyxy[None, :, 2:])
+    shared = (bottom_right - top_left).clamp(min=0).prod(dim=2)
+    areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).clamp(min=0).prod(dim=1)
+    return (shared > IGNORED_OVERLAP * areas[:, None]).any(dim=1)
+
+
+class Anchors(AnchorGenerator):  # type: ignore[misc]
+    """torchvision's anchors in float32 at least, optionally at exact strides.
+
+    torchvision computes boxes in the maps' type, and bfloat16 has steps of 2 px from 256 px on. It also spaces
+    anchors by the input's side divided by the map's, which is wrong where the side is not a multiple of the
+    stride: 416 px have 7 cells of 64 px.
+
+    Args:
+        sizes_px: For each level, square roots of the areas.
+        ratios: Heights divided by widths.
+        strides: Of each level, in pixels; None computes them as torchvision does.
+    """
+
+    def __init__(
+        self,
+        sizes_px: Sequence[tuple[int, ...]],
+        ratios: tuple[float, ...],
+        strides: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__(tuple(sizes_px), (ratios,) * len(sizes_px))
+        self.strides = strides
+
+    def set_cell_anchors(self, dtype: torch.dtype, device: torch.device) -> None:
+        """Move the anchors of one cell to the maps' device, but not to a less precise type."""
+        super().set_cell_anchors(torch.promote_types(dtype, torch.float32), device)
+
+    def grid_anchors(self, grid_sizes: list[list[int]], strides: list[list[Tensor]]) -> list[Tensor]:
+        """Place the anchors in every cell, at the strides given to the constructor if any."""
+        if self.strides is not None:
+            device = strides[0][0].device
+            strides = [[torch.tensor(stride, device=device)] * 2 for stride in self.strides]
+        anchors: list[Tensor] = super().grid_anchors(grid_sizes, strides)
+        return anchors
+
+
+class SeparableRPNHead(nn.Module):
+    """The head of a region proposal network with one depthwise separable convolution, shared by all levels.
+
+    Args:
+        channels: Channels of the pyramid.
+        anchors: Number of anchors in each cell.
+    """
+
+    def __init__(self, channels: int, anchors: int) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
+            nn.Conv2d(channels, channels, 1),
+            nn.ReLU(),
+        )
+        self.cls_logits = nn.Conv2d(channels, anchors, 1)
+        self.bbox_pred = nn.Conv2d(channels, anchors * 4, 1)
+        for layer in (self.cls_logits, self.bbox_pred):
+            nn.init.normal_(layer.weight, std=0.01)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, pyramid: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Map each level (B, C, H, W) to objectness (B, A, H, W) and box deltas (B, 4 A, H, W)."""
+        hidden = [self.conv(level) for level in pyramid]
+        return [self.cls_logits(level) for level in hidden], [self.bbox_pred(level) for level in hidden]
+
+
+class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
+    """torchvision's region proposal network with ignored regions, and with boxes in float32 under autocast.
+
+    Args:
+        config: The network's configuration.
+    """
+
+    def __init__(self, config: RCNNConfig) -> None:
+        strides = config.backbone.strides if config.has_exact_strides else None
+        anchors = Anchors(config.anchor_sizes_px, config.anchor_ratios, strides)
+        make_head = SeparableRPNHead if config.is_rpn_separable else RPNHead
+        super().__init__(
+            anchors,
+            make_head(config.backbone.channels, anchors.num_anchors_per_location()[0]),
+            fg_iou_thresh=0.7,
+            bg_iou_thresh=0.3,
+            batch_size_per_image=config.sampled_anchors,
+            positive_fraction=0.5,
+            pre_nms_top_n=dict(zip(("training", "testing"), config.proposals_per_level, strict=True)),
+            post_nms_top_n=dict(zip(("training", "testing"), config.proposals, strict=True)),
+            nms_thresh=config.proposal_nms_iou,
+        )
+
+    def forward(
+        self,
+        pyramid: Pyramid,
+        input_hw: tuple[int, int],
+        sizes_hw: list[tuple[int, int]],
+        targets: Targets | None = None,
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Propose regions, and compute the losses in training.
+
+        Args:
+            pyramid: All maps, finest first.
+            input_hw: Height and width of the batch.
+            sizes_hw: Height and width of each image in it; proposals are clipped to them.
+            targets: For each image, in training.
+
+        Returns:
+            For each image proposals (N, 4) xyxy; and `objectness` and `proposal_box`, scalars, in training.
+        """
+        objectness, deltas = self.head(list(pyramid.values()))
+        proposals = self.propose(objectness, deltas, input_hw, sizes_hw)
+        if not self.training:
+            return proposals, {}
+        assert targets is not None
+        anchors = self._place_anchors(objectness, input_hw, sizes_hw)
+        labels, boxes = self.assign_targets_to_anchors(anchors, targets)
+        wanted = self.box_coder.encode(boxes, anchors)
+        flat_objectness, flat_deltas = concat_box_prediction_layers(objectness, deltas)
+        objectness_loss, box_loss = self.compute_loss(flat_objectness, flat_deltas, labels, wanted)
+        return proposals, {"objectness": objectness_loss, "proposal_box": box_loss}
+
+    def propose(
+        self,
+        objectness: list[Tensor],
+        deltas: list[Tensor],
+        input_hw: tuple[int, int],
+        sizes_hw: list[tuple[int, int]],
+    ) -> list[Tensor]:
+        """Choose proposals by what the head computed, here or in an engine.
+
+        Args:
+            objectness: For each level (B, A, H, W).
+            deltas: For each level (B, 4 A, H, W).
+            input_hw: Height and width of the batch.
+            sizes_hw: Height and width of each image in it.
+
+        Returns:
+            For each image (N, 4) xyxy.
+        """
+        anchors = self._place_anchors(objectness, input_hw, sizes_hw)
+        counts = [level[0].numel() for level in objectness]
+        flat_objectness, flat_deltas = concat_box_prediction_layers(objectness, deltas)
+        boxes = self.box_coder.decode(promote(flat_deltas.detach()), anchors).view(len(sizes_hw), -1, 4)
+        proposals, _ = self.filter_proposals(boxes, promote(flat_objectness), sizes_hw, counts)
+        kept: list[Tensor] = proposals
+        return kept
+
+    def assign_targets_to_anchors(
+        self, anchors: list[Tensor], targets: Targets
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Match anchors and people.
+
+        Args:
+            anchors: For each image (A, 4) xyxy.
+            targets: For each image.
+
+        Returns:
+            For each image the labels (A,): 1 person, 0 background, -1 neither, which background in an ignored
+            region becomes too; and the matched person's box of each anchor (A, 4).
+        """
+        labels, boxes = super().assign_targets_to_anchors(anchors, targets)
+        for i, target in enumerate(targets):
+            if "ignored_boxes" in target:
+                is_ignored = find_ignored(anchors[i], target["ignored_boxes"].to(anchors[i]))
+                labels[i] = torch.where(is_ignored & (labels[i] == 0), -1.0, labels[i])
+        return labels, boxes
+
+    def _place_anchors(
+        self, levels: list[Tensor], input_hw: tuple[int, int], sizes_hw: list[tuple[int, int]]
+    ) -> list[Tensor]:
+        # Only the batch's shape matters.
+        batch = torch.empty((len(sizes_hw), 3, *input_hw), device="meta")
+        anchors: list[Tensor] = self.anchor_generator(ImageList(batch, sizes_hw), levels)
+        return anchors
