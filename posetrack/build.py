@@ -18,7 +18,6 @@ from models.hrnet.recipe import NetworkRecipe, make_network
 from models.hrnet.variants import NETWORKS as TOP_DOWN_NETWORKS
 from models.movenet.network import MoveNet
 from models.settings import suggest
-from models.swahr.codec import DecodeConfig
 from models.swahr.network import make_swahr_network
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from posetrack.compute import Compute
@@ -64,7 +63,7 @@ _RCNN_WITH_POSES = (
 )
 
 # Settings that only bottom-up networks use.
-_OF_BOTTOM_UP = ("shorter_side_px", "scales", "flip_test", "min_peak")
+_OF_BOTTOM_UP = ("shorter_side_px", "scales", "flip_test", "min_peak", "projected", "stages")
 
 
 def _make_thunder(
@@ -169,7 +168,9 @@ def _make_bottom_up(recipe: DetectorRecipe, compute: Compute, device_images: Dev
         scales=recipe.scales,
         flip_test=recipe.flip_test,
         score_threshold=recipe.score_threshold,
-        decode=DecodeConfig(min_score=recipe.min_peak),
+        projected=recipe.projected,
+        stages=recipe.stages,  # type: ignore[arg-type]
+        min_peak=recipe.min_peak,
     )
     skeleton = SKELETONS[recipe.skeleton]
     network = make_swahr_network(BOTTOM_UP_NETWORKS[recipe.network], skeleton.num_keypoints)

@@ -44,6 +44,9 @@ class DetectorRecipe:
         scales: At which bottom-up networks look at the image; 1 is among them.
         flip_test: Average over the mirrored image, for bottom-up networks: twice the time.
         min_peak: Peaks of a bottom-up network's heatmaps must be higher to be keypoints.
+        projected: Enlarge a bottom-up network's maps to the input's size before peaks are looked for, as papers
+            do: slower, a little more accurate.
+        stages: `both` stages' heatmaps of a bottom-up network are averaged, or the `half` ones alone are taken.
         skeleton: The keypoints that a network that gives poses was trained for.
         score_threshold: People below this score are left out.
         nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
@@ -60,6 +63,8 @@ class DetectorRecipe:
     scales: tuple[float, ...] = (1.0,)
     flip_test: bool = False
     min_peak: float = 0.1
+    projected: bool = False
+    stages: str = "both"
     skeleton: str = "coco17"
     score_threshold: float = 0.2
     nms_iou: float = 0.8
@@ -71,6 +76,7 @@ class DetectorRecipe:
         check_sides(self, "longest_side_px", "shorter_side_px")
         check_fraction(self, "score_threshold", "nms_iou", "nms_oks", "min_peak")
         check_choice(self, "skeleton", tuple(SKELETONS))
+        check_choice(self, "stages", ("both", "half"))
         if 1.0 not in self.scales or min(self.scales) <= 0:
             raise ValueError(f"scales: expected numbers above 0, 1 among them, got {list(self.scales)}")
         check_positive(self, "batch_frames", "det_every")

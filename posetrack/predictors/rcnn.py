@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -33,15 +33,24 @@ class TwoStageConfig:
 
     Attributes:
         name: What to call the network in messages and in the cache of engines.
-        longest_side_px: Longest side of the network's input, a multiple of 32.
+        longest_side_px: Longest side of the network's input, but for padding to multiples of 32.
+        shorter_side_px: Shorter side where the longest allows it, as in Faster R-CNN (800 and 1333); 0 goes by
+            the longest side alone.
         score_threshold: People below this score are left out.
         nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
     """
 
     name: str
     longest_side_px: int
+    shorter_side_px: int = 0
     score_threshold: float = 0.05
     nms_iou: float = 0.5
+
+    def find_longest_side(self, image_wh: tuple[int, int]) -> int:
+        """Longest side of an image of this width and height in the network's input, px."""
+        if not self.shorter_side_px:
+            return self.longest_side_px
+        return min(self.longest_side_px, round(self.shorter_side_px * max(image_wh) / min(image_wh)))
 
 
 class RCNNPredictor:
@@ -76,6 +85,7 @@ class RCNNPredictor:
             engine = compute.make_engine(part, name=f"{config.name}-{name}", example=regions)
             self._parts[name] = partial(_run, engine)
         self._network.to(compute.device)
+        self._config = config
         self._resize = make_resizer(compute.device, config.longest_side_px, device_images, fill=CANVAS_COLOR)
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
@@ -92,12 +102,13 @@ class RCNNPredictor:
 
     @torch.inference_mode()
     def _predict(self, images: list[ImageArray]) -> list[Instances]:
-        batch, inner_wh = self._resize(images)
+        image_wh = images[0].shape[1], images[0].shape[0]
+        resize = replace(self._resize, longest_side_px=self._config.find_longest_side(image_wh))
+        batch, inner_wh = resize(images)
         outputs = list(self._dense(batch).values())
         inner = round(inner_wh[0]), round(inner_wh[1])
         input_hw = batch.shape[2], batch.shape[3]
         found = self._network.find_people(outputs, input_hw, [inner] * len(images), self._parts)
-        image_wh = images[0].shape[1], images[0].shape[0]
         scale_xy = torch.tensor([image_wh[0] / inner_wh[0], image_wh[1] / inner_wh[1]], device=batch.device)
         return [_convert(people, scale_xy, image_wh) for people in found]
 

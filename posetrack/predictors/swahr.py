@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from models.backbones.imagenet import ImageNetwork
 from models.data.crop import crop_image
-from models.swahr.aggregate import predict_maps
+from models.swahr.aggregate import Stages, predict_maps
 from models.swahr.codec import DecodeConfig, decode_people
-from models.swahr.images import ImageView, map_to_image, plan_views
+from models.swahr.images import ImageView, compute_view_size, map_to_image, plan_views
 from models.swahr.network import BottomUpNetwork
 from posetrack.compute import Compute
 from posetrack.frame import ImageArray, Instances
@@ -41,16 +41,21 @@ class BottomUpConfig:
         shorter_side_px: Length of the images' shorter side in the network's input.
         scales: Of the input, at which maps are averaged; 1 is among them.
         flip_test: Whether to average over the mirrored image, which takes twice as long.
+        projected: Whether maps are enlarged to the input's size before peaks are looked for, which takes
+            longer.
+        stages: `both` stages' heatmaps are averaged, or the `half` ones alone are taken.
+        min_peak: Peaks of heatmaps must be higher to be keypoints.
         score_threshold: People whose mean keypoint score is lower are left out.
-        decode: How maps become people.
     """
 
     name: str
     shorter_side_px: int = 512
     scales: tuple[float, ...] = (1.0,)
     flip_test: bool = False
+    projected: bool = False
+    stages: Stages = "both"
+    min_peak: float = 0.1
     score_threshold: float = 0.1
-    decode: DecodeConfig = field(default_factory=DecodeConfig)
 
 
 class BottomUpPredictor:
@@ -101,15 +106,19 @@ class BottomUpPredictor:
         config = self._config
         image_wh = (images[0].shape[1], images[0].shape[0])
         views = plan_views(image_wh, config.shorter_side_px, config.scales)
+        input_wh = compute_view_size(image_wh, config.shorter_side_px, 1.0, min(config.scales))
         maps = predict_maps(
             lambda batch: list(self._network(batch).values()),
             [self._view(images, view) for view in views],
             [view.scale for view in views],
             num_keypoints=self._skeleton.num_keypoints,
             flip_index=self._skeleton.flip_index if config.flip_test else None,
+            projected_wh=input_wh if config.projected else None,
+            stages=config.stages,
         )
         map_wh = (maps.heatmaps.shape[3], maps.heatmaps.shape[2])
-        found = decode_people(maps.heatmaps, maps.tags, self._skeleton.grouping_order, config.decode)
+        decode = DecodeConfig(min_score=config.min_peak)
+        found = decode_people(maps.heatmaps, maps.tags, self._skeleton.grouping_order, decode)
         people = []
         for decoded in found:
             rows = np.argsort(-decoded.scores, kind="stable")
