@@ -27,10 +27,9 @@ from pycocotools import mask as mask_api
 
 from models.backbones.variants import ResNetFPNConfig
 from models.data.instances import read_coco_instances
-from models.data.samples import IntArray
 from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
 from models.rcnn.network import make_rcnn
-from models.rcnn.train import encode_results, find_people, make_detection_losses
+from models.rcnn.train import make_detection_losses
 from models.rcnn.variants import NETWORKS, RCNNConfig
 from models.training.optim import (
     OptimizerConfig,
@@ -41,8 +40,14 @@ from models.training.optim import (
 )
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import read_coco_annotations
+from posetrack.evaluation.pictures import collect_results, predict_images
+from posetrack.predictors.networks import Networks
+from posetrack.predictors.rcnn import RCNNPredictor
+from posetrack.predictors.settings import TwoStageSettings
 from posetrack.skeleton import COCO_17
-from posetrack.training.detection_images import write_detection_images
+from posetrack.training.detection import collect_instances
+from posetrack.training.evaluation import find_compute
+from posetrack.training.sample_images import SampleImage, write_sample_images
 
 VARIANTS: dict[str, RCNNConfig] = {
     name: config for name, config in NETWORKS.items() if isinstance(config.backbone, ResNetFPNConfig)
@@ -159,20 +164,27 @@ def learn_images(name: str, annotations: Path, steps: int, out: Path | None) -> 
         torch.stack(list(losses.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
-    network.eval()
-    found = find_people(network, dataset)
-    results, truth = encode_results(found, samples.image_ids), read_coco_annotations(annotations)
-    kinds = ["bbox"] + ["segm"] * config.has_masks + ["keypoints"] * config.has_keypoints
+    settings = TwoStageSettings(name, longest_side_px=_SIDE, score_threshold=0.05, nms_iou=0.5)
+    predict = RCNNPredictor(network.eval(), settings, find_compute(network, "f32"))
+    image_paths = dict(zip(samples.image_ids.tolist(), samples.image_paths, strict=True))
+    found = dict(predict_images(image_paths, Networks(predict, None, COCO_17)))
+    results, truth = collect_results(found.items()), read_coco_annotations(annotations)
     if out is not None:
-        shown: IntArray = np.arange(samples.num_images)
-        write_detection_images(samples, found, shown, out / f"{name}.jpg")
+        annotated = collect_instances(samples, np.arange(samples.num_images))
+        write_sample_images(
+            [SampleImage(image_paths[i], annotated[i], people) for i, people in found.items()],
+            COCO_17,
+            out / f"{name}.jpg",
+        )
         if config.has_keypoints and config.has_offsets:
-            canvas, _ = dataset.letterbox_image(2)
+            canvas = dataset[(0, 2)]["image"]
             drawn = draw_offsets(canvas, *find_offsets(network, canvas))
             path = out / f"{name}-offsets.png"
             if not cv2.imwrite(str(path), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):
                 raise SystemExit(f"{path}: cannot be written")
-    return {kind: evaluate_coco(truth, results, iou_type=kind)["AP"] or 0.0 for kind in kinds}
+    return {
+        kind: evaluate_coco(truth, entries, iou_type=kind)["AP"] or 0.0 for kind, entries in results.items()
+    }
 
 
 def shrink(config: RCNNConfig) -> RCNNConfig:

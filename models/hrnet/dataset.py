@@ -9,7 +9,6 @@ from torch.utils.data import Dataset
 
 from models.data.augment import AugmentConfig, Region, augment_region
 from models.data.crop import (
-    DoubleArray,
     crop_image,
     fit_boxes,
     make_crop_matrices,
@@ -89,12 +88,6 @@ class PoseDataset(Dataset[dict[str, Any]]):
             "keypoints_xy": keypoints,
             "weights": weights,
         }
-
-    def crop_matrices(self) -> DoubleArray:
-        """The maps (N, 2, 3) from image to crop of every person, without augmentation."""
-        return make_crop_matrices(
-            self._centres_xy, self._widths_px, self.size_wh, is_unbiased=self._is_unbiased
-        )
 
     def _choose_region(self, epoch: int, index: int) -> Region:
         region = Region(self._centres_xy[index], float(self._widths_px[index]))

@@ -4,6 +4,7 @@
 [data]          annotations and images                            DataRecipe
 [crop]          size, padding, heatmaps                             CropRecipe
 [augment]       how samples vary                                    models.data.augment.AugmentConfig
+[evaluation]    how poses are estimated when it is evaluated        EvaluationRecipe
 [optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
 [schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
 [loop]          length, speed and book-keeping                      models.training.config.LoopConfig
@@ -108,7 +109,6 @@ class CropRecipe:
         sigma_cells: Width of the Gaussians in cells of the heatmap.
         coding: How keypoints become heatmaps and back, one of `CODINGS`.
         loss: `mse`, or `ohkm` for online hard keypoint mining.
-        is_flip_tested: Whether evaluation averages over the mirrored crop.
     """
 
     width_px: int = 192
@@ -117,13 +117,23 @@ class CropRecipe:
     sigma_cells: float = 2.0
     coding: str = "offset"
     loss: str = "mse"
-    is_flip_tested: bool = True
 
     def __post_init__(self) -> None:
         check_sides(self, "width_px", "height_px")
         check_range(self, 0.1, 10, "padding", "sigma_cells")
         check_choice(self, "coding", CODINGS)
         check_choice(self, "loss", LOSSES)
+
+
+@dataclass(frozen=True)
+class EvaluationRecipe:
+    """How poses are estimated when a network is evaluated.
+
+    Attributes:
+        flip_test: Whether to average over the mirrored crop (section 4.1, "Testing").
+    """
+
+    flip_test: bool = True
 
 
 @dataclass(frozen=True)
@@ -134,6 +144,7 @@ class PoseRecipe:
     data: DataRecipe
     crop: CropRecipe
     augment: AugmentConfig
+    evaluation: EvaluationRecipe
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     loop: LoopConfig

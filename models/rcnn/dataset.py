@@ -123,15 +123,7 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         joined = {name: np.concatenate([target[name] for target in targets]) for name in targets[0]}
         return {"image": image, **joined}
 
-    def letterbox_image(self, index: int) -> tuple[ImageArray, Placement]:
-        """An image without augmentation, (H, W, 3) uint8 RGB, and where it lies on this canvas."""
-        image = read_image(self.samples.image_paths[index])
-        placement, canvas_wh = self.place_image((image.shape[1], image.shape[0]))
-        canvas = make_canvas(canvas_wh)
-        paste_image(canvas, image, placement, (0, 0, *canvas_wh))
-        return canvas, placement
-
-    def place_image(self, image_wh: tuple[int, int]) -> tuple[Placement, tuple[int, int]]:
+    def _place_image(self, image_wh: tuple[int, int]) -> tuple[Placement, tuple[int, int]]:
         """Where an image lies without augmentation, and the size of its canvas."""
         if self._canvas.size_wh != (0, 0):
             return fit_image(image_wh, self._canvas.size_wh), self._canvas.size_wh
@@ -141,7 +133,7 @@ class DetectionDataset(Dataset[dict[str, Any]]):
     def _choose_parts(self, epoch: int, index: int) -> tuple[list[_Part], tuple[int, int]]:
         if self._augment is None:
             image = read_image(self.samples.image_paths[index])
-            placement, canvas_wh = self.place_image((image.shape[1], image.shape[0]))
+            placement, canvas_wh = self._place_image((image.shape[1], image.shape[0]))
             return [_Part(index, image, placement, (0, 0, *canvas_wh))], canvas_wh
         rng = np.random.default_rng((self._seed, epoch, index, _IMAGES))
         if self._canvas.size_wh == (0, 0):

@@ -4,6 +4,7 @@
 [data]          annotations and images                            DetectionData
 [canvas]        how large images are shown                        CanvasRecipe
 [augment]       how samples vary                                    models.rcnn.augment.DetectionAugment
+[evaluation]    how people are found when it is evaluated           EvaluationRecipe
 [optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
 [schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
 [loop]          length, speed and book-keeping                      models.training.config.LoopConfig
@@ -90,41 +91,52 @@ class CanvasRecipe:
     Attributes:
         width_px: Of the canvas; 0 has none.
         height_px: Likewise.
-        dev_width_px: Of the canvas to evaluate on; 0 takes that of training.
-        dev_height_px: Likewise.
-        short_sides_px: Without a canvas: lengths of an image's shorter side; evaluation takes the last.
+        short_sides_px: Without a canvas: lengths of an image's shorter side.
         max_side_px: Without a canvas: the longer side is no longer.
     """
 
     width_px: int = 0
     height_px: int = 0
-    dev_width_px: int = 0
-    dev_height_px: int = 0
     short_sides_px: tuple[int, ...] = ()
     max_side_px: int = 1333
 
     def __post_init__(self) -> None:
-        for name in ("width_px", "height_px", "dev_width_px", "dev_height_px"):
+        for name in ("width_px", "height_px"):
             if getattr(self, name) < 0 or getattr(self, name) % _COARSEST_STRIDE:
                 raise ValueError(
                     f"{name}: expected a multiple of {_COARSEST_STRIDE}, got {getattr(self, name)}"
                 )
-        for one, other in (("width_px", "height_px"), ("dev_width_px", "dev_height_px")):
-            if bool(getattr(self, one)) != bool(getattr(self, other)):
-                raise ValueError(
-                    f"{one}: is {getattr(self, one)}, but {other} {getattr(self, other)}; give both"
-                )
+        if bool(self.width_px) != bool(self.height_px):
+            raise ValueError(f"width_px: is {self.width_px}, but height_px {self.height_px}; give both")
         if bool(self.width_px) == bool(self.short_sides_px):
             raise ValueError("width_px: give width_px and height_px, or short_sides_px")
         if any(side < _COARSEST_STRIDE for side in (*self.short_sides_px, self.max_side_px)):
             raise ValueError(f"short_sides_px: expected {_COARSEST_STRIDE} pixels or more")
 
-    def make_canvas(self, *, is_training: bool) -> Canvas:
+    def make_canvas(self) -> Canvas:
         """What a data set takes."""
-        size_wh = (self.width_px, self.height_px)
-        if not is_training and self.dev_width_px:
-            size_wh = (self.dev_width_px, self.dev_height_px)
-        return Canvas(size_wh, self.short_sides_px, self.max_side_px)
+        return Canvas((self.width_px, self.height_px), self.short_sides_px, self.max_side_px)
+
+
+@dataclass(frozen=True)
+class EvaluationRecipe:
+    """How people are found when a network is evaluated.
+
+    Attributes:
+        longest_side_px: Of images in the network's input; 0 where nothing is evaluated.
+        shorter_side_px: Likewise, where the longest side allows it; 0 goes by the longest alone.
+        score_threshold: People of a lower box score are left out.
+        nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
+    """
+
+    longest_side_px: int = 0
+    shorter_side_px: int = 0
+    score_threshold: float = 0.05
+    nms_iou: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_range(self, 0, 1e5, "longest_side_px", "shorter_side_px")
+        check_range(self, 0, 1, "score_threshold", "nms_iou")
 
 
 @dataclass(frozen=True)
@@ -139,9 +151,14 @@ class DetectionRecipe:
     data: DetectionData
     canvas: CanvasRecipe
     augment: DetectionAugment
+    evaluation: EvaluationRecipe
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     loop: LoopConfig
+
+    def __post_init__(self) -> None:
+        if self.data.dev and not self.evaluation.longest_side_px:
+            raise ValueError("evaluation.longest_side_px: missing; data.dev is evaluated at this size")
 
 
 def list_detection_recipes() -> dict[str, Path]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch.nn.functional import interpolate
 from models.swahr.network import split_outputs
 
 Network = Callable[[Tensor], Sequence[Tensor]]
+Stages = Literal["both", "half"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +32,16 @@ class PoseMaps:
     tags: tuple[Tensor, ...]
 
 
-def merge_stages(outputs: Sequence[Tensor], num_keypoints: int) -> tuple[Tensor, Tensor]:
-    """Average the stages' heatmaps at the finer resolution, and enlarge the tags of the first to it.
+def merge_stages(
+    outputs: Sequence[Tensor], num_keypoints: int, stages: Stages = "both"
+) -> tuple[Tensor, Tensor]:
+    """Merge the stages' heatmaps at the finer resolution, and enlarge the tags of the first to it.
 
     Args:
         outputs: Of the network.
         num_keypoints: K.
+        stages: `both` stages' heatmaps are averaged, or the `half` ones alone are taken (SWAHR, Tables 7
+            and 8).
 
     Returns:
         Heatmaps and tags, (B, K, H, W) each.
@@ -43,7 +49,9 @@ def merge_stages(outputs: Sequence[Tensor], num_keypoints: int) -> tuple[Tensor,
     first, second = split_outputs(outputs, num_keypoints)
     assert first.tags is not None
     H, W = second.heatmaps.shape[2:]
-    heatmaps = (_resize(first.heatmaps, (W, H)) + second.heatmaps) / 2
+    heatmaps = second.heatmaps
+    if stages == "both":
+        heatmaps = (_resize(first.heatmaps, (W, H)) + heatmaps) / 2
     return heatmaps, _resize(first.tags, (W, H))
 
 
@@ -56,6 +64,7 @@ def predict_maps(
     num_keypoints: int,
     flip_index: Sequence[int] | None = None,
     projected_wh: tuple[int, int] | None = None,
+    stages: Stages = "both",
 ) -> PoseMaps:
     """Look at images at one or several scales, and in the mirror.
 
@@ -67,6 +76,7 @@ def predict_maps(
         flip_index: For each keypoint its mirror image; None does without the mirror.
         projected_wh: Width and height that all maps are resized to, that of the image at scale 1; None leaves
             them at the resolution of the largest scale's.
+        stages: As `merge_stages` takes it.
 
     Returns:
         The maps; with the mirror there are two of tags.
@@ -83,7 +93,7 @@ def predict_maps(
     total: Tensor | None = None
     tags: tuple[Tensor, ...] = ()
     for image, scale in zip(images, scales, strict=True):
-        found = _look(network, image, num_keypoints, flip_index)
+        found = _look(network, image, num_keypoints, flip_index, stages)
         H, W = found.heatmaps.shape[2:] if total is None else total.shape[2:]
         size_wh = projected_wh or (W, H)
         heatmaps = _resize(found.heatmaps, size_wh)
@@ -94,12 +104,14 @@ def predict_maps(
     return PoseMaps(total / len(scales), tags)
 
 
-def _look(network: Network, image: Tensor, num_keypoints: int, flip_index: Sequence[int] | None) -> PoseMaps:
+def _look(
+    network: Network, image: Tensor, num_keypoints: int, flip_index: Sequence[int] | None, stages: Stages
+) -> PoseMaps:
     """The maps of one scale."""
-    heatmaps, tags = merge_stages(network(image), num_keypoints)
+    heatmaps, tags = merge_stages(network(image), num_keypoints, stages)
     if flip_index is None:
         return PoseMaps(heatmaps, (tags,))
-    mirrored = merge_stages(network(image.flip(3)), num_keypoints)
+    mirrored = merge_stages(network(image.flip(3)), num_keypoints, stages)
     index = torch.as_tensor(flip_index, device=heatmaps.device)
     mirrored_heatmaps, mirrored_tags = (maps.flip(3).index_select(1, index) for maps in mirrored)
     return PoseMaps((heatmaps + mirrored_heatmaps) / 2, (tags, mirrored_tags))

@@ -5,7 +5,7 @@
 [target]        what the network is to answer                       TargetRecipe
 [augment]       how images vary                                   models.swahr.dataset.ImageAugmentConfig
 [loss]          which losses, and how much each counts              models.swahr.losses.SwahrLossConfig
-[evaluation]         how people are found when it is evaluated              EvaluationRecipe
+[evaluation]    how people are found when it is evaluated           EvaluationRecipe
 [optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
 [schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
 [loop]          length, speed and book-keeping                      models.training.config.LoopConfig
@@ -117,24 +117,26 @@ class EvaluationRecipe:
     Attributes:
         shorter_side_px: Of the images in the network's input.
         scales: At which maps are averaged, from large to small; 1 is among them.
-        is_flip_tested: Whether maps are averaged over the mirrored image.
-        is_projected: Whether maps are enlarged to the input's size before peaks are looked for, as in the
-            public code's test.
+        flip_test: Whether maps are averaged over the mirrored image.
+        projected: Whether maps are enlarged to the input's size before peaks are looked for, as in the public
+            code's test.
         stages: `both` stages' heatmaps are averaged, or the `half` ones alone are taken (Tables 7 and 8).
         min_peak: Peaks must be higher to be keypoints.
+        score_threshold: People whose mean keypoint score is lower are left out.
     """
 
     shorter_side_px: int = 512
     scales: tuple[float, ...] = (1.0,)
-    is_flip_tested: bool = True
-    is_projected: bool = True
+    flip_test: bool = True
+    projected: bool = True
     stages: str = "both"
     min_peak: float = 0.1
+    score_threshold: float = 0.0
 
     def __post_init__(self) -> None:
         check_sides(self, "shorter_side_px")
         check_choice(self, "stages", EVALUATED_STAGES)
-        check_range(self, 0, 1, "min_peak")
+        check_range(self, 0, 1, "min_peak", "score_threshold")
         if 1.0 not in self.scales or list(self.scales) != sorted(set(self.scales), reverse=True):
             raise ValueError(f"scales: expected falling numbers, 1 among them, got {list(self.scales)}")
         if min(self.scales) <= 0:

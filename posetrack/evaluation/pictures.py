@@ -6,8 +6,10 @@ tracking. Sources: Sun et al., CVPR 2019, section 4.1, "Testing", and its public
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,21 @@ import numpy as np
 from models.data.crop import read_image
 from posetrack.errors import ResultsError
 from posetrack.evaluation.alike import suppress_alike
-from posetrack.frame import FloatArray, Instances
+from posetrack.frame import (
+    FloatArray,
+    ImageArray,
+    Instances,
+    from_pixel_indices,
+    to_pixel_indices,
+    to_xywh,
+)
 from posetrack.predictors.hrnet import HRNetPredictor
 from posetrack.predictors.networks import Networks
 from posetrack.results.masks import encode_masks
 from posetrack.results.people import complete_boxes
 
-# COCO counts keypoints from the centre of the first pixel, frames from its corner.
-_HALF_PIXEL = np.float32(0.5)
+# Threads that read images ahead of the networks.
+_READERS = 4
 
 
 def list_images(annotations: Mapping[str, Any], folder: Path) -> dict[int, Path]:
@@ -42,25 +51,51 @@ def list_images(annotations: Mapping[str, Any], folder: Path) -> dict[int, Path]
         raise ResultsError(f"annotations: images: one without a number or file name ({error})") from error
 
 
-def collect_boxes(entries: Iterable[Mapping[str, Any]]) -> dict[int, Instances]:
-    """Boxes of annotations, or of COCO detections, by image; crowds and other categories are left out.
+def collect_boxes(entries: Iterable[Any], where: str) -> dict[int, Instances]:
+    """Boxes of annotations, or of COCO detections, by image.
+
+    As in the public code, crowds, other categories, boxes without an extent and annotated people of whom no
+    keypoint is known are left out.
 
     Args:
         entries: Each with `image_id` and `bbox` (xywh); `score` where they are detections.
+        where: What errors call them.
+
+    Raises:
+        ResultsError: An entry has no `image_id` or `bbox`.
     """
     by_image: dict[int, list[list[float]]] = {}
-    for entry in entries:
-        if entry.get("iscrowd", 0) or entry.get("category_id", 1) != 1:
-            continue
-        x, y, width, height = entry["bbox"]
-        row = [x, y, x + width, y + height, float(entry.get("score", 1.0))]
-        by_image.setdefault(int(entry["image_id"]), []).append(row)
-    found = {}
-    for number, rows in by_image.items():
-        table = np.array(rows, np.float32)
-        # The public code takes a box's numbers for those of pixels' centres, which it crops by.
-        found[number] = Instances(boxes_xyxy=table[:, :4] + _HALF_PIXEL, box_scores=table[:, 4])
-    return found
+    try:
+        for entry in filter(_is_person, entries):
+            x, y, width, height = entry["bbox"]
+            row = [x, y, x + width, y + height, float(entry.get("score", 1.0))]
+            if width > 0 and height > 0:
+                by_image.setdefault(int(entry["image_id"]), []).append(row)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ResultsError(f"{where}: an entry without image_id or bbox ({error})") from error
+    tables = {number: np.array(rows, np.float32) for number, rows in by_image.items()}
+    return {number: make_given_boxes(table[:, :4], table[:, 4]) for number, table in tables.items()}
+
+
+def make_given_boxes(boxes_xyxy: FloatArray, scores: FloatArray) -> Instances:
+    """Boxes (N, 4) of a data set or of a detections file, as estimators take them."""
+    # The public code takes a box's numbers for those of pixels' centres, which it crops by.
+    return Instances(boxes_xyxy=from_pixel_indices(boxes_xyxy), box_scores=scores)
+
+
+def _is_person(entry: Mapping[str, Any]) -> bool:
+    if entry.get("iscrowd", 0) or entry.get("ignore", 0) or entry.get("category_id", 1) != 1:
+        return False
+    return "keypoints" not in entry or any(entry["keypoints"][2::3])
+
+
+def group_by_size(image_paths: Mapping[int, Path], annotations: Mapping[str, Any]) -> dict[int, Path]:
+    """The same images in another order: those of one size, which share batches, behind one another."""
+    sizes = {
+        image.get("id"): (image.get("width") or 0, image.get("height") or 0)
+        for image in annotations.get("images", ())
+    }
+    return dict(sorted(image_paths.items(), key=lambda item: sizes.get(item[0], (0, 0))))
 
 
 def predict_images(
@@ -68,6 +103,7 @@ def predict_images(
     networks: Networks,
     *,
     boxes: Mapping[int, Instances] | None = None,
+    keeps_alike: bool = False,
     batch: int = 8,
     report: Callable[[int], None] = lambda count: None,
 ) -> Iterator[tuple[int, Instances]]:
@@ -77,6 +113,7 @@ def predict_images(
         image_paths: Number -> file.
         networks: The recipe's.
         boxes: People to estimate the poses of, in place of those whom the detector finds.
+        keeps_alike: Whether poses that are alike stay, too: for metrics that compare person by person.
         batch: Images at once.
         report: Called with how many images are done.
 
@@ -89,22 +126,37 @@ def predict_images(
     """
     if boxes is not None and networks.estimator is None:
         raise ResultsError("boxes: the recipe has no [estimator] to look at them; leave them out")
-    waiting, done = iter(image_paths.items()), 0
-    while chunk := list(islice(waiting, batch)):
-        images = [read_image(path) for _, path in chunk]
-        if boxes is None:
-            found = networks.detector(images)
-        else:
-            found = [boxes.get(number, _NOBODY) for number, _ in chunk]
-        if networks.estimator is not None:
-            poses = networks.estimator(images, [complete_boxes(people) for people in found])
-            found = [
-                _keep_unlike(replace(people, keypoints_xy=points, keypoint_scores=scores), networks)
-                for people, (points, scores) in zip(found, poses, strict=True)
-            ]
-        yield from zip((number for number, _ in chunk), found, strict=True)
-        done += len(chunk)
-        report(done)
+    waiting, done = iter(image_paths), 0
+    with closing(_read_ahead(image_paths.values(), 2 * batch)) as read:
+        while numbers := list(islice(waiting, batch)):
+            images = list(islice(read, len(numbers)))
+            if boxes is None:
+                found = networks.detector(images)
+            else:
+                found = [boxes.get(number, Instances.empty()) for number in numbers]
+            if networks.estimator is not None:
+                poses = networks.estimator(images, [complete_boxes(people) for people in found])
+                found = [
+                    people.with_columns(keypoints_xy=points, keypoint_scores=scores)
+                    for people, (points, scores) in zip(found, poses, strict=True)
+                ]
+                if not keeps_alike:
+                    found = [_keep_unlike(people, networks) for people in found]
+            yield from zip(numbers, found, strict=True)
+            done += len(numbers)
+            report(done)
+
+
+def _read_ahead(paths: Iterable[Path], capacity: int) -> Generator[ImageArray]:
+    """Images in order, so many of which are read on threads before they are asked for."""
+    waiting: deque[Future[ImageArray]] = deque()
+    with ThreadPoolExecutor(_READERS) as readers:
+        for path in paths:
+            waiting.append(readers.submit(read_image, path))
+            if len(waiting) == capacity:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _keep_unlike(people: Instances, networks: Networks) -> Instances:
@@ -119,6 +171,22 @@ def _keep_unlike(people: Instances, networks: Networks) -> Instances:
     return people[rows]
 
 
+def collect_results(predicted: Iterable[tuple[int, Instances]]) -> dict[str, list[dict[str, object]]]:
+    """The people of all images as COCO's results, by what is compared.
+
+    Args:
+        predicted: As `predict_images` yields them.
+
+    Returns:
+        As `encode_results`, of all images together.
+    """
+    results: dict[str, list[dict[str, object]]] = {}
+    for number, people in predicted:
+        for kind, entries in encode_results(number, people).items():
+            results.setdefault(kind, []).extend(entries)
+    return results
+
+
 def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, object]]]:
     """The people of one image as COCO's results, by what is compared.
 
@@ -128,18 +196,18 @@ def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, o
 
     Returns:
         `bbox`, with the detector's scores; `keypoints`, with `Instances.person_scores`, box score times mean
-        keypoint score; and `segm`. Lists are empty where there is nothing of the kind.
+        keypoint score; and `segm`; the last two where the networks give them.
     """
     head = {"image_id": number, "category_id": 1}
-    boxes = complete_boxes(people)
-    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    xywh = to_xywh(complete_boxes(people))
     scores = people.person_scores if people.box_scores is None else people.box_scores
-    results: dict[str, list[dict[str, object]]] = {"bbox": [], "keypoints": [], "segm": []}
+    results: dict[str, list[dict[str, object]]] = {}
     results["bbox"] = [
         {**head, "bbox": box, "score": score} for box, score in zip(xywh.tolist(), scores.tolist(), strict=True)
     ]
     if people.keypoints_xy is not None and people.keypoint_scores is not None:
-        triples = np.concatenate([people.keypoints_xy - _HALF_PIXEL, people.keypoint_scores[..., None]], axis=2)
+        indices = to_pixel_indices(people.keypoints_xy)
+        triples = np.concatenate([indices, people.keypoint_scores[..., None]], axis=2)
         results["keypoints"] = [
             {**head, "keypoints": row, "score": score}
             for row, score in zip(
@@ -154,7 +222,3 @@ def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, o
             for mask, score in zip(encode_masks(people.masks), scores.tolist(), strict=True)
         ]
     return results
-
-
-_NO_BOXES: FloatArray = np.zeros((0, 4), np.float32)
-_NOBODY = Instances(boxes_xyxy=_NO_BOXES, box_scores=np.zeros(0, np.float32))

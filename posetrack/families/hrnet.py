@@ -60,17 +60,9 @@ def _make_pose_trainer(recipe: Any, run: TrainingRun) -> Trainer:
 
 
 def _describe_pose(recipe: Any) -> WeightsMetadata:
-    crop = recipe.crop
-    traits: dict[str, Trait] = {
-        "skeleton": recipe.data.skeleton,
-        "width_px": crop.width_px,
-        "height_px": crop.height_px,
-        "coding": crop.coding,
-        "sigma_cells": crop.sigma_cells,
-        "padding": crop.padding,
-        "heatmap_branch": recipe.network.heatmap_branch,
-    }
-    return WeightsMetadata(recipe.network.name, traits)
+    from posetrack.training.top_down import make_settings
+
+    return _ROLE.describe(make_settings(recipe))
 
 
 def _read_class_recipe(path: Path) -> Any:
@@ -114,15 +106,17 @@ _PUBLISHED_POSE = {
     "simple-baseline-r152": "resnet-152",
 }
 
+_ROLE = Role(
+    networks=tuple(NETWORKS),
+    settings=TopDownSettings,
+    traits={"skeleton": "coco17", **_list_traits("256x192")},
+    make_network=_make_network,
+    make_predictor=_make_predictor,
+)
+
 FAMILY = Family(
     name="hrnet",
-    estimator=Role(
-        networks=tuple(NETWORKS),
-        settings=TopDownSettings,
-        traits={"skeleton": "coco17", **_list_traits("256x192")},
-        make_network=_make_network,
-        make_predictor=_make_predictor,
-    ),
+    estimator=_ROLE,
     trainings=(
         Training(
             networks=tuple(NETWORKS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -74,7 +75,9 @@ class RCNNPredictor:
 
     @torch.inference_mode()
     def _predict(self, images: list[ImageArray]) -> list[Instances]:
-        batch, inner_wh = self._resize(images)
+        image_wh = images[0].shape[1], images[0].shape[0]
+        resize = replace(self._resize, longest_side_px=self._settings.find_longest_side(image_wh))
+        batch, inner_wh = resize(images)
         outputs = list(self._dense(batch).values())
         inner = round(inner_wh[0]), round(inner_wh[1])
         input_hw = batch.shape[2], batch.shape[3]
@@ -86,7 +89,6 @@ class RCNNPredictor:
             score_threshold=self._settings.score_threshold,
             nms_iou=self._settings.nms_iou,
         )
-        image_wh = images[0].shape[1], images[0].shape[0]
         scale_xy = torch.tensor([image_wh[0] / inner_wh[0], image_wh[1] / inner_wh[1]], device=batch.device)
         return [_convert(people, scale_xy, image_wh) for people in found]
 

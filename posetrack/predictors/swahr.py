@@ -13,7 +13,7 @@ from models.backbones.imagenet import ImageNetwork
 from models.data.crop import crop_image
 from models.swahr.aggregate import predict_maps
 from models.swahr.codec import DecodeConfig, decode_people
-from models.swahr.images import ImageView, map_to_image, plan_views
+from models.swahr.images import ImageView, compute_view_size, map_to_image, plan_views
 from models.swahr.network import BottomUpNetwork
 from posetrack.compute import Compute
 from posetrack.frame import ImageArray, Instances
@@ -80,17 +80,19 @@ class BottomUpPredictor:
         settings = self._settings
         image_wh = (images[0].shape[1], images[0].shape[0])
         views = plan_views(image_wh, settings.shorter_side_px, settings.scales)
+        input_wh = compute_view_size(image_wh, settings.shorter_side_px, 1.0, min(settings.scales))
         maps = predict_maps(
             lambda batch: list(self._network(batch).values()),
             [self._view(images, view) for view in views],
             [view.scale for view in views],
             num_keypoints=self._skeleton.num_keypoints,
             flip_index=self._skeleton.flip_index if settings.flip_test else None,
+            projected_wh=input_wh if settings.projected else None,
+            stages=settings.stages,  # type: ignore[arg-type]
         )
         map_wh = (maps.heatmaps.shape[3], maps.heatmaps.shape[2])
-        found = decode_people(
-            maps.heatmaps, maps.tags, self._skeleton.grouping_order, DecodeConfig(min_score=settings.min_peak)
-        )
+        decode = DecodeConfig(min_score=settings.min_peak)
+        found = decode_people(maps.heatmaps, maps.tags, self._skeleton.grouping_order, decode)
         people = []
         for decoded in found:
             rows = np.argsort(-decoded.scores, kind="stable")

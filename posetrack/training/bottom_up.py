@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import nn
 
 from models.data.coco import read_coco_samples
 from models.data.people_crops import read_image_samples
+from models.swahr.network import BottomUpNetwork
 from models.swahr.recipe import BottomUpRecipe, make_network
-from models.swahr.train import (
-    encode_results,
-    find_people,
-    load_body,
-    make_bottom_up_losses,
-    make_dataset,
-)
+from models.swahr.train import load_body, make_bottom_up_losses, make_dataset
 from models.training.freeze import freeze_movenet
 from models.training.loop import Evaluate, Task, Trainer
 from models.training.start import load_whole
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
 from posetrack.evaluation.crowdpose import evaluate_crowdpose
+from posetrack.evaluation.pictures import collect_results, group_by_size
+from posetrack.predictors.networks import Networks
+from posetrack.predictors.settings import BottomUpSettings
+from posetrack.predictors.swahr import BottomUpPredictor
 from posetrack.skeleton import CROWDPOSE_14, Skeleton
-from posetrack.training.bottom_up_images import write_people_images
-from posetrack.training.evaluation import Metrics, evaluate_nothing, spread_positions
+from posetrack.training.evaluation import (
+    DevImages,
+    Metrics,
+    collect_annotated,
+    evaluate_nothing,
+    find_compute,
+    list_image_paths,
+    predict_dev_images,
+    spread_positions,
+)
 from posetrack.training.run import TrainingRun, make_trainer
 from posetrack.training.skeletons import find_skeleton
 
 _SHOWN_IMAGES = 8
-# A few images are not worth the start of processes that read them.
-_FEW_IMAGES = 64
 
 
 def make_bottom_up_trainer(recipe: BottomUpRecipe, run: TrainingRun) -> Trainer:
@@ -85,26 +91,37 @@ def make_evaluation(
     path = run.data_folder / recipe.data.dev
     everyone = read_coco_samples(path, run.data_folder / recipe.data.dev_images, skeleton.num_keypoints)
     most = recipe.data.max_dev_images or len(everyone.image_paths)
-    truth = everyone.select_images(spread_positions(len(everyone.image_paths), most))
-    annotations = keep_images(read_coco_annotations(path), truth.image_ids.tolist())
-    num_workers = recipe.loop.num_workers if len(truth.image_paths) > _FEW_IMAGES else 0
+    samples = everyone.select_images(spread_positions(len(everyone.image_paths), most))
+    annotations = keep_images(read_coco_annotations(path), samples.image_ids.tolist())
+    shown = samples.image_ids[spread_positions(len(samples.image_ids), _SHOWN_IMAGES)]
+    dev = DevImages(
+        group_by_size(list_image_paths(samples), annotations), shown=collect_annotated(samples, shown)
+    )
+    settings = make_settings(recipe)
 
     def evaluate(network: nn.Module, epoch: int) -> Metrics:
-        found = find_people(
-            network,
-            truth.image_paths,
-            evaluation=recipe.evaluation,
-            flip_index=skeleton.flip_index,
-            keypoint_order=skeleton.grouping_order,
-            num_workers=num_workers,
-            precision=recipe.loop.precision,
-        )
-        shown = spread_positions(len(truth.image_paths), _SHOWN_IMAGES)
-        images = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
-        write_people_images(truth, found, shown, skeleton, images)
-        results = encode_results(found, truth.image_ids)
+        compute = find_compute(network, recipe.loop.precision)
+        predict = BottomUpPredictor(cast(BottomUpNetwork, network), settings, skeleton, compute)
+        predicted = predict_dev_images(dev, Networks(predict, None, skeleton), run.find_samples(epoch))
+        results = collect_results(predicted)["keypoints"]
         if skeleton is CROWDPOSE_14:
             return evaluate_crowdpose(annotations, results, annotations_name=str(path))
         return evaluate_coco(annotations, results, sigmas=skeleton.sigmas, annotations_name=str(path))
 
     return evaluate
+
+
+def make_settings(recipe: BottomUpRecipe) -> BottomUpSettings:
+    """The settings of the predictor that evaluates a recipe's network."""
+    evaluation = recipe.evaluation
+    return BottomUpSettings(
+        recipe.network.name,
+        skeleton=recipe.data.skeleton,
+        shorter_side_px=evaluation.shorter_side_px,
+        scales=evaluation.scales,
+        flip_test=evaluation.flip_test,
+        projected=evaluation.projected,
+        stages=evaluation.stages,
+        min_peak=evaluation.min_peak,
+        score_threshold=evaluation.score_threshold,
+    )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,21 +17,35 @@ from models.data.instances import (
     read_coco_instances,
     select_images,
 )
+from models.data.samples import IntArray
 from models.rcnn.dataset import collate_samples
+from models.rcnn.network import RCNN
 from models.rcnn.recipe import DetectionRecipe, make_network
 from models.rcnn.start import load_start
-from models.rcnn.train import encode_results, find_people, make_dataset, make_detection_losses
+from models.rcnn.train import make_dataset, make_detection_losses
 from models.training.freeze import freeze_body
 from models.training.loop import Evaluate, Task, Trainer
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
+from posetrack.evaluation.pictures import collect_results, group_by_size
+from posetrack.frame import Instances, from_pixel_indices
+from posetrack.predictors.networks import Networks
+from posetrack.predictors.rcnn import RCNNPredictor
+from posetrack.predictors.settings import TwoStageSettings
 from posetrack.skeleton import Skeleton
-from posetrack.training.detection_images import write_detection_images
-from posetrack.training.evaluation import Metrics, evaluate_nothing, spread_positions
+from posetrack.training.evaluation import (
+    DevImages,
+    Metrics,
+    evaluate_nothing,
+    find_compute,
+    predict_dev_images,
+    spread_positions,
+)
 from posetrack.training.run import TrainingRun, make_trainer
 from posetrack.training.skeletons import find_skeleton
 
 _SHOWN_IMAGES = 12
+_MIN_SHOWN_SCORE = 0.3
 # How the names of the weights begin that may learn at a rate of their own.
 _BODY = ("backbone.body.",)
 
@@ -64,7 +79,7 @@ def make_detection_trainer(recipe: DetectionRecipe, run: TrainingRun) -> Trainer
         evaluate = make_evaluation(recipe, skeleton, run) if is_evaluator else evaluate_nothing
     task = Task(
         network,
-        make_dataset(recipe, samples, skeleton.flip_index, is_training=True),
+        make_dataset(recipe, samples, skeleton.flip_index),
         samples.num_images,
         make_detection_losses(frozen),
         evaluate,
@@ -87,36 +102,67 @@ def make_evaluation(
     path = run.data_folder / recipe.data.dev
     samples = _read_samples(recipe, skeleton, run.data_folder, is_training=False)
     annotations = keep_images(_keep_people(read_coco_annotations(path)), samples.image_ids.tolist())
-    dataset = make_dataset(recipe, samples, skeleton.flip_index, is_training=False)
+    image_paths = dict(zip(samples.image_ids.tolist(), samples.image_paths, strict=True))
     shown = spread_positions(samples.num_images, _SHOWN_IMAGES)
+    dev = DevImages(
+        group_by_size(image_paths, annotations), collect_instances(samples, shown), _MIN_SHOWN_SCORE
+    )
     has_outlines = None not in samples.outlines
     has_keypoints = bool((samples.keypoints_xyw[..., 2] > 0).any())
+    settings = make_settings(recipe)
 
     def evaluate(network: nn.Module, epoch: int) -> Metrics:
-        found = find_people(
-            network,
-            dataset,
-            batch_size=recipe.loop.batch_size,
-            num_workers=recipe.loop.num_workers if len(dataset) > 64 else 0,
-            precision=recipe.loop.precision,
-        )
-        images = run.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
-        write_detection_images(samples, found, shown, images)
-        results = encode_results(found, samples.image_ids)
-        numbers = evaluate_coco(annotations, results, iou_type="bbox", annotations_name=str(path))
+        compute = find_compute(network, recipe.loop.precision)
+        predict = RCNNPredictor(cast(RCNN, network), settings, compute)
+        predicted = predict_dev_images(dev, Networks(predict, None, skeleton), run.find_samples(epoch))
+        results = collect_results(predicted)
+        numbers = evaluate_coco(annotations, results["bbox"], iou_type="bbox", annotations_name=str(path))
         others: dict[str, dict[str, Any]] = {}
-        if found.masks is not None and has_outlines:
+        if "segm" in results and has_outlines:
             others["segm"] = {}
-        if found.keypoints_xyw is not None and has_keypoints:
+        if "keypoints" in results and has_keypoints:
             others["keypoints"] = {"sigmas": skeleton.sigmas}
         for iou_type, options in others.items():
-            found_numbers = evaluate_coco(
-                annotations, results, iou_type=iou_type, annotations_name=str(path), **options
+            found = evaluate_coco(
+                annotations, results[iou_type], iou_type=iou_type, annotations_name=str(path), **options
             )
-            numbers |= {f"{iou_type}_{name}": number for name, number in found_numbers.items()}
+            numbers |= {f"{iou_type}_{name}": number for name, number in found.items()}
         return numbers
 
     return evaluate
+
+
+def make_settings(recipe: DetectionRecipe) -> TwoStageSettings:
+    """The settings of the predictor that evaluates a recipe's network."""
+    evaluation = recipe.evaluation
+    return TwoStageSettings(
+        recipe.network.name,
+        skeleton=recipe.data.skeleton,
+        longest_side_px=evaluation.longest_side_px,
+        shorter_side_px=evaluation.shorter_side_px,
+        score_threshold=evaluation.score_threshold,
+        nms_iou=evaluation.nms_iou,
+    )
+
+
+def collect_instances(samples: InstanceSamples, images: IntArray) -> dict[int, Instances]:
+    """The annotated people of some images, by the images' numbers; regions to ignore are left out.
+
+    Args:
+        samples: N people.
+        images: Positions of the images.
+    """
+    shown = {}
+    for i in images.tolist():
+        rows = np.arange(len(samples.is_ignored))[samples.find_rows(i)]
+        rows = rows[~samples.is_ignored[rows]]
+        shown[int(samples.image_ids[i])] = Instances(
+            boxes_xyxy=samples.boxes_xyxy[rows],
+            box_scores=np.ones(len(rows), np.float32),
+            keypoints_xy=from_pixel_indices(samples.keypoints_xyw[rows, :, :2]),
+            keypoint_scores=np.clip(samples.keypoints_xyw[rows, :, 2], 0, 1),
+        )
+    return shown
 
 
 def _read_samples(

@@ -1,16 +1,38 @@
-"""What all families share when a training is evaluated."""
+"""What all families share when a training is evaluated: the family's predictor over the dev set's images."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from torch import nn
 
-from models.data.samples import IntArray
+from models.data.samples import IntArray, PoseSamples
+from posetrack.compute import Compute
+from posetrack.evaluation.pictures import predict_images
+from posetrack.frame import Instances, from_pixel_indices
+from posetrack.predictors.networks import Networks
+from posetrack.training.sample_images import SampleImage, write_sample_images
 
 Metrics = dict[str, float | None]
 """Numbers by name, the one that counts most first; None is undefined."""
+
+
+@dataclass(frozen=True, eq=False)
+class DevImages:
+    """The images that a training is evaluated on.
+
+    Attributes:
+        image_paths: Number -> file.
+        shown: The annotated people of the images to draw, by the numbers of these.
+        min_shown_score: Predicted people of a lower box score are not drawn.
+    """
+
+    image_paths: Mapping[int, Path]
+    shown: Mapping[int, Instances]
+    min_shown_score: float = 0.0
 
 
 def evaluate_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
@@ -21,3 +43,94 @@ def evaluate_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | Non
 def spread_positions(count: int, most: int) -> IntArray:
     """At most so many rising positions of `count`, spread over all."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+def find_compute(network: nn.Module, precision: str) -> Compute:
+    """What a network in training is evaluated on: torch, on the device where it is.
+
+    Args:
+        network: On one device.
+        precision: Of the training, `f32` or `bf16`.
+
+    Raises:
+        PoseTrackError: The device does not have this precision.
+    """
+    return Compute(next(network.parameters()).device, "torch", precision)
+
+
+def predict_dev_images(
+    dev: DevImages,
+    networks: Networks,
+    samples_path: Path,
+    *,
+    boxes: Mapping[int, Instances] | None = None,
+    keeps_alike: bool = False,
+    batch: int = 8,
+) -> Iterator[tuple[int, Instances]]:
+    """Find the people of all images, then draw some of these.
+
+    Args:
+        dev: The images.
+        networks: The network in training as its family's predictor.
+        samples_path: Where the drawn ones go, a JPEG.
+        boxes: As `posetrack.evaluation.pictures.predict_images` takes them, and the following.
+        keeps_alike: Likewise.
+        batch: Likewise.
+
+    Yields:
+        The number of each image and its people.
+
+    Raises:
+        DataError: An image cannot be read.
+        ResultsError: The drawn ones cannot be written.
+    """
+    predicted = {}
+    for number, people in predict_images(
+        dev.image_paths, networks, boxes=boxes, keeps_alike=keeps_alike, batch=batch
+    ):
+        if number in dev.shown:
+            predicted[number] = people
+        yield number, people
+    samples = []
+    for number, annotated in dev.shown.items():
+        people = predicted[number]
+        if people.box_scores is not None:
+            people = people[people.box_scores >= dev.min_shown_score]
+        samples.append(SampleImage(dev.image_paths[number], annotated, people))
+    if samples:
+        write_sample_images(samples, networks.skeleton, samples_path)
+
+
+def list_image_paths(samples: PoseSamples) -> dict[int, Path]:
+    """The images of samples: number -> file."""
+    return dict(zip(samples.image_ids.tolist(), samples.image_paths, strict=True))
+
+
+def list_rows(samples: PoseSamples) -> dict[int, IntArray]:
+    """The rows of the people of each image, by its number."""
+    return {
+        number: np.flatnonzero(samples.image_index == i) for i, number in enumerate(samples.image_ids.tolist())
+    }
+
+
+def collect_annotated(samples: PoseSamples, numbers: IntArray) -> dict[int, Instances]:
+    """The annotated people of some images, by the images' numbers.
+
+    Args:
+        samples: N people.
+        numbers: Of the images.
+
+    Returns:
+        Boxes and keypoints in continuous pixels; scores of unknown keypoints are 0.
+    """
+    rows_by_image = list_rows(samples)
+    annotated = {}
+    for number in numbers.tolist():
+        rows = rows_by_image[number]
+        annotated[number] = Instances(
+            boxes_xyxy=samples.boxes_xyxy[rows],
+            box_scores=samples.scores[rows],
+            keypoints_xy=from_pixel_indices(samples.keypoints_xy[rows]),
+            keypoint_scores=np.clip(samples.weights[rows], 0, 1),
+        )
+    return annotated

@@ -34,6 +34,10 @@ class TrainingRun:
     weights: Path | None = None
     report: Callable[[StepReport], None] | None = None
 
+    def find_samples(self, epoch: int) -> Path:
+        """Where the sample images of an epoch's evaluation go."""
+        return self.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
+
     def check_data_folder(self) -> None:
         """Raise TrainingError unless there is a data folder."""
         if not self.data_folder.is_dir():

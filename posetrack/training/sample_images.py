@@ -1,44 +1,62 @@
-"""Sample images of a training: crops, what is true in them and what the network says."""
+"""Sample images of a training: who is annotated in them, and who is predicted."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from models.data.crop import transform_points
-from models.data.samples import FloatArray
-from models.hrnet.dataset import PoseDataset
+from models.data.crop import read_image
+from models.data.letterbox import fit_image, make_canvas, paste_image
 from posetrack.errors import ResultsError
 from posetrack.frame import Frame, ImageArray, Instances
 from posetrack.render import Renderer, RenderStyle
 from posetrack.skeleton import Skeleton
 
-_COLUMNS = 6
+_COLUMNS = 2
+_TILE_WH = (384, 384)
+_STYLE = RenderStyle(ids=False, trails=False, min_keypoint_score=0.1)
 
 
-def write_sample_images(
-    dataset: PoseDataset, keypoints_xy: FloatArray, scores: FloatArray, skeleton: Skeleton, path: Path
-) -> None:
-    """Draw people side by side: on the left of each pair the true keypoints, on the right the predicted ones.
+@dataclass(frozen=True, eq=False)
+class SampleImage:
+    """One image.
+
+    Attributes:
+        path: Its file.
+        annotated: Who is in it.
+        predicted: Who the network finds.
+    """
+
+    path: Path
+    annotated: Instances
+    predicted: Instances
+
+
+def write_sample_images(samples: Sequence[SampleImage], skeleton: Skeleton, path: Path) -> None:
+    """Draw images side by side: on the left of each pair the annotated people, on the right the predicted ones.
+
+    Keypoints of a score below 0.1 are not drawn.
 
     Args:
-        dataset: N people, without augmentation.
-        keypoints_xy: (N, K, 2) predicted, pixels of the images.
-        scores: (N, K).
-        skeleton: What to draw.
+        samples: One or more.
+        skeleton: The keypoints.
         path: A JPEG or PNG file; its folder is made.
 
     Raises:
+        DataError: An image cannot be read.
         ResultsError: The file cannot be written.
     """
-    predicted = transform_points(keypoints_xy, dataset.crop_matrices())
+    render = Renderer(skeleton, _STYLE)
     pairs = []
-    for i in range(len(dataset)):
-        sample = dataset[(0, i)]
-        truth = _draw(sample["image"], sample["keypoints_xy"], sample["weights"], skeleton)
-        pairs.append(np.hstack([truth, _draw(sample["image"], predicted[i], scores[i], skeleton)]))
+    for sample in samples:
+        image = read_image(sample.path)
+        pairs.append(
+            np.hstack([_draw(render, image, people) for people in (sample.annotated, sample.predicted)])
+        )
     pairs += [np.zeros_like(pairs[0])] * (-len(pairs) % _COLUMNS)
     rows = [np.hstack(pairs[i : i + _COLUMNS]) for i in range(0, len(pairs), _COLUMNS)]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,13 +64,8 @@ def write_sample_images(
         raise ResultsError(f"{path}: cannot be written; is the disk full?")
 
 
-def _draw(crop: ImageArray, keypoints_xy: FloatArray, scores: FloatArray, skeleton: Skeleton) -> ImageArray:
-    # Crops count from the middle of the first pixel, frames from its corner.
-    people = Instances(
-        boxes_xyxy=np.array([[0, 0, crop.shape[1], crop.shape[0]]], np.float32),
-        box_scores=np.ones(1, np.float32),
-        keypoints_xy=(keypoints_xy + 0.5)[None].astype(np.float32),
-        keypoint_scores=np.clip(scores, 0, 1)[None].astype(np.float32),
-    )
-    style = RenderStyle(boxes=False, ids=False, trails=False)
-    return Renderer(skeleton, style)(Frame(0, 0.0, crop, people))
+def _draw(render: Renderer, image: ImageArray, people: Instances) -> ImageArray:
+    drawn = render(Frame(0, 0.0, image, people))
+    tile = make_canvas(_TILE_WH)
+    paste_image(tile, drawn, fit_image((image.shape[1], image.shape[0]), _TILE_WH), (0, 0, *_TILE_WH))
+    return tile

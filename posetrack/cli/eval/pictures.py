@@ -46,14 +46,14 @@ def pictures_command(
     """Find the people of a data set's images, without tracking, and measure as COCO does."""
     from posetrack.build import build_networks
     from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
-    from posetrack.evaluation.pictures import list_images
+    from posetrack.evaluation.pictures import group_by_size, list_images
 
     settings = recipe.read()
     annotations = read_coco_annotations(gt)
     image_paths = dict(list(list_images(annotations, images).items())[:first])
     given = _read_boxes(boxes, annotations)
     networks = build_networks(settings, compute.choose(), batch_frames=8)
-    found = _find_people(settings.name, image_paths, networks, given)
+    found = _find_people(settings.name, group_by_size(image_paths, annotations), networks, given)
     if results is not None:
         _write_results(found, results)
     measured = keep_images(annotations, image_paths)
@@ -69,21 +69,19 @@ def _find_people(
 ) -> _Entries:
     """COCO results of every kind that the networks give; boxes that were given are no results of theirs."""
     from models.training.errors import DataError
-    from posetrack.evaluation.pictures import encode_results, predict_images
+    from posetrack.evaluation.pictures import collect_results, predict_images
 
-    found: _Entries = {"bbox": [], "keypoints": [], "segm": []}
     try:
         with Progress(console=Console(stderr=True), transient=True) as progress:
             bar = progress.add_task(name, total=len(image_paths))
-            for number, people in predict_images(
+            predicted = predict_images(
                 image_paths, networks, boxes=given, report=lambda done: progress.update(bar, completed=done)
-            ):
-                for kind, entries in encode_results(number, people).items():
-                    found[kind] += entries
+            )
+            found = collect_results(predicted)
     except DataError as error:
         raise PoseTrackError(str(error)) from error
     if given is not None:
-        del found["bbox"]
+        found.pop("bbox", None)
     return found
 
 
@@ -109,10 +107,7 @@ def _read_boxes(source: str, annotations: dict[str, Any]) -> dict[int, Instances
     if source == _RECIPE:
         return None
     entries = annotations.get("annotations", []) if source == _ANNOTATED else read_coco_results(Path(source))
-    try:
-        return collect_boxes(entries)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"--boxes {source}: an entry without image_id or bbox ({error})") from error
+    return collect_boxes(entries, f"--boxes {source}")
 
 
 def _write_results(found: _Entries, folder: Path) -> None:

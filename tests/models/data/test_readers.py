@@ -1,10 +1,9 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from models.data.coco import decode_coco_samples, encode_coco_results, read_coco_detections, read_coco_samples
+from models.data.coco import decode_coco_samples, read_coco_samples
 from models.data.mpii import read_mpii_samples
 from models.data.samples import enclose_keypoints, join_samples, keep_trainable
 from models.training.errors import DataError
@@ -96,33 +95,6 @@ def test_wrong_files_are_named(tmp_path):
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(DataError, match=r"list.json: no list `images`"):
         read_coco_samples(tmp_path / "list.json", tmp_path, K)
-
-
-def test_detections_take_the_place_of_annotated_people(tmp_path):
-    found = [
-        {"image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.9},
-        {"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.9},
-        {"image_id": 5, "category_id": 1, "bbox": [5, 6, 7, 8], "score": 0.1},
-        {"image_id": 1234, "category_id": 1, "bbox": [5, 6, 7, 8], "score": 0.9},
-    ]
-    (tmp_path / "d.json").write_text(json.dumps(found))
-    samples = read_coco_detections(tmp_path / "d.json", decode(person(1)), min_score=0.2)
-    assert samples.boxes_xyxy.tolist() == [[1, 2, 4, 6]]
-    assert samples.image_index.tolist() == [1]
-    assert not samples.weights.any()
-
-
-def test_results_carry_image_ids_and_scores():
-    samples = decode(person(1))
-    points = np.arange(6, dtype=np.float32).reshape(1, K, 2)
-    scores = np.full((1, K), 0.5, np.float32)
-    (result,) = encode_coco_results(samples, points, scores, np.array([0.25], np.float32))
-    assert result == {
-        "image_id": 7,
-        "category_id": 1,
-        "keypoints": [0, 1, 0.5, 2, 3, 0.5, 4, 5, 0.5],
-        "score": 0.25,
-    }
 
 
 def test_mpii_boxes_are_squares_about_the_shifted_centre(tmp_path):

@@ -7,11 +7,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from models.data.augment import AugmentConfig
-from models.data.crop import invert_matrices, transform_points
+from models.data.crop import crop_image, fit_boxes, make_crop_matrices, read_image, transform_points
 from models.data.samples import PoseSamples
 from models.hrnet.codec import HeatmapCoding
 from models.hrnet.dataset import PoseDataset
-from models.hrnet.train import make_pose_losses, predict_poses
+from models.hrnet.train import make_pose_losses
 from models.training.batches import BatchPlan, BatchSampler
 from models.training.workers import WORKER_START
 
@@ -71,20 +71,22 @@ def test_keypoints_lie_where_the_image_shows_them(samples, is_unbiased):
     assert 0 < flipped < 10
 
 
-def test_training_without_augmentation_is_inference(samples):
+@pytest.mark.parametrize("is_unbiased", [False, True])
+def test_without_augmentation_crops_are_those_of_inference(samples, is_unbiased):
     nothing = AugmentConfig(rotation_deg=0, scale_range=(1.0, 1.0), flip_fraction=0, half_body_fraction=0)
-    training, inference = make_dataset(samples, nothing), make_dataset(samples)
+    training = make_dataset(samples, nothing, is_unbiased=is_unbiased)
+    plain = make_dataset(samples, is_unbiased=is_unbiased)
+    matrices = make_crop_matrices(
+        *fit_boxes(samples.boxes_xyxy, SIZE_WH, 1.25), SIZE_WH, is_unbiased=is_unbiased
+    )
     for index in range(4):
-        a, b = training[(3, index)], inference[(0, index)]
+        a, b = training[(3, index)], plain[(0, index)]
         for name in a:
             np.testing.assert_array_equal(a[name], b[name])
-        points = transform_points(samples.keypoints_xy[index][None], inference.crop_matrices()[index][None])[0]
-        np.testing.assert_array_equal(points, b["keypoints_xy"])
-    back = transform_points(
-        np.stack([inference[(0, i)]["keypoints_xy"] for i in range(4)]),
-        invert_matrices(inference.crop_matrices()),
-    )
-    np.testing.assert_allclose(back, samples.keypoints_xy, atol=1e-3)
+        points = transform_points(samples.keypoints_xy[index][None], matrices[index][None])[0]
+        np.testing.assert_array_equal(points, a["keypoints_xy"])
+        crop = crop_image(read_image(samples.image_paths[index]), matrices[index], SIZE_WH)
+        np.testing.assert_array_equal(crop, a["image"])
 
 
 def test_samples_depend_on_seed_epoch_and_index_alone(samples):
@@ -128,24 +130,3 @@ def test_unknown_keypoints_do_not_count_and_scores_weigh(samples):
     assert losses[0] > 0
     assert losses[1] == pytest.approx(0.25 * losses[0])
     assert losses[2] == 0
-
-
-class Seer(torch.nn.Module):
-    """Answers with the colours of the crop, a heatmap each."""
-
-    def __init__(self):
-        super().__init__()
-        self.scale = torch.nn.Parameter(torch.ones(1))
-
-    def forward(self, images):
-        bright = (images - images.amin(dim=(2, 3), keepdim=True)) * self.scale
-        return torch.nn.functional.avg_pool2d(bright, 4)
-
-
-def test_predictions_come_back_to_the_image(samples):
-    dataset = make_dataset(samples)
-    coding = HeatmapCoding(SIZE_WH, 2.0)
-    points, scores = predict_poses(Seer(), dataset, coding, is_flip_tested=False, batch_size=3)
-    # A cell is 4 of 64 px, the region about 84 px wide: 5 px a cell.
-    assert np.abs(points - samples.keypoints_xy).max() < 6
-    assert (scores > 0).all()

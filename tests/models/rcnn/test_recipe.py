@@ -34,6 +34,7 @@ def test_the_papers_recipes_are_its_tables(name):
     config = NETWORKS[recipe.network.name]
     assert (config.deformed, config.has_masks, config.backbone.scales) == PAPER[name]
     assert config.has_offsets == (name != "coco-multitask-unrefined")
+    assert (recipe.evaluation.shorter_side_px, recipe.evaluation.longest_side_px) == (800, 1333)
     # Section 4.1.
     assert (recipe.loop.steps, recipe.loop.batch_size) == (90_000, 12)
     assert (recipe.schedule.name, recipe.schedule.milestones_steps) == ("multi_step", (60_000, 80_000))
@@ -71,11 +72,18 @@ def test_canvases_are_one_or_the_other(fields, message):
         CanvasRecipe(**fields)
 
 
-def test_evaluation_may_have_a_canvas_of_its_own():
-    recipe = CanvasRecipe(64, 96, 128, 160)
-    assert recipe.make_canvas(is_training=True).size_wh == (64, 96)
-    assert recipe.make_canvas(is_training=False).size_wh == (128, 160)
-    assert CanvasRecipe(64, 96).make_canvas(is_training=False).size_wh == (64, 96)
+def test_evaluation_needs_a_size(tmp_path):
+    path = tmp_path / "r.toml"
+    data = 'train = "a"\ntrain_images = "b"\n'
+    text = f'[network]\nname = "lite0-person"\n[canvas]\nwidth_px = 64\nheight_px = 96\n[data]\n{data}'
+    path.write_text(text)
+    assert read_detection_recipe(path).canvas.make_canvas().size_wh == (64, 96)
+    path.write_text(text + 'dev = "c"\n')
+    with pytest.raises(SettingsError, match=r"r\.toml: evaluation\.longest_side_px: missing"):
+        read_detection_recipe(path)
+    path.write_text(text + 'dev = "c"\n[evaluation]\nlongest_side_px = 128\nnms_iou = 0.4\n')
+    evaluation = read_detection_recipe(path).evaluation
+    assert (evaluation.longest_side_px, evaluation.score_threshold, evaluation.nms_iou) == (128, 0.05, 0.4)
 
 
 def test_unknown_networks_are_named(tmp_path):

@@ -4,16 +4,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from pycocotools import mask as mask_api
 from reference.rcnn_scene import DETECTOR
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.data.instances import InstanceSamples
 from models.rcnn.augment import DetectionAugment
 from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
 from models.rcnn.network import make_rcnn
-from models.rcnn.train import FoundPeople, encode_results, find_people, make_detection_losses
+from models.rcnn.train import make_detection_losses
 from models.training.errors import TrainingError
 from models.training.freeze import freeze_body
 
@@ -44,75 +42,6 @@ def samples(tmp_path):
 
 def make_dataset(samples, augment=None, size_wh=(96, 96)):
     return DetectionDataset(samples, canvas=Canvas(size_wh), flip_index=(1, 0), augment=augment)
-
-
-class Seer(nn.Module):
-    """Finds what is white on the canvas, with masks and keypoints at the corners of the box."""
-
-    def __init__(self, is_multitask):
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(1))
-        self.is_multitask = is_multitask
-
-    def forward(self, images):
-        return [self.find(image) for image in images]
-
-    def find(self, image):
-        count, _, stats, _ = cv2.connectedComponentsWithStats((image[0] > 2).numpy().astype(np.uint8))
-        rows = stats[1:count, :4].astype(np.float32)
-        boxes = torch.from_numpy(np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1))
-        people = {"boxes": boxes, "scores": torch.linspace(0.9, 0.8, len(boxes))}
-        if self.is_multitask:
-            people["masks"] = torch.ones(len(boxes), 28, 28)
-            people["keypoints"] = boxes.reshape(-1, 2, 2)
-            people["keypoint_scores"] = torch.ones(len(boxes), 2)
-        return people
-
-
-@pytest.mark.parametrize("is_multitask", [False, True])
-def test_found_people_come_back_to_their_images(samples, is_multitask):
-    found = find_people(Seer(is_multitask).eval(), make_dataset(samples), batch_size=2)
-    order = np.lexsort((found.boxes_xyxy[:, 0], found.image_index))
-    assert found.image_index.tolist() == [0, 0, 1]
-    np.testing.assert_allclose(found.boxes_xyxy[order], [*BOXES, BOXES[0]], atol=1.5)
-    results = encode_results(found, samples.image_ids)
-    assert [result["image_id"] for result in results] == [30, 30, 10]
-    left, top, width, height = results[-1]["bbox"]
-    np.testing.assert_allclose([left, top, width, height], [20, 30, 40, 40], atol=1.5)
-    assert ("keypoints" in results[0]) == ("segmentation" in results[0]) == is_multitask
-    if is_multitask:
-        # COCO counts keypoints from the middle of the first pixel, boxes from its corner.
-        np.testing.assert_allclose(
-            results[-1]["keypoints"],
-            [left - 0.5, top - 0.5, 1, left + width - 0.5, top + height - 0.5, 1],
-            atol=1e-3,
-        )
-        assert results[-1]["segmentation"]["size"] == [100, 140]
-        np.testing.assert_allclose(
-            mask_api.toBbox(results[-1]["segmentation"]), [left, top, width, height], atol=2
-        )
-
-
-class ManyClasses(Seer):
-    """Says of each first one that it is of another class."""
-
-    def find(self, image):
-        people = super().find(image)
-        labels = torch.ones(len(people["boxes"]), dtype=torch.int64)
-        labels[:1] = 18
-        return people | {"labels": labels}
-
-
-def test_only_people_count(samples):
-    found = find_people(ManyClasses(True).eval(), make_dataset(samples))
-    assert found.image_index.tolist() == [0]
-    np.testing.assert_allclose(found.scores, 0.8)
-    assert len(found.masks) == len(found.keypoints_xyw) == 1
-
-
-def test_nobody_found_is_no_results(samples):
-    nobody = FoundPeople(np.empty(0, np.int64), np.empty((0, 4), np.float32), np.empty(0, np.float32))
-    assert encode_results(nobody, samples.image_ids) == []
 
 
 def test_a_detector_learns_four_images(samples):

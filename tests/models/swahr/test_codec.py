@@ -198,6 +198,9 @@ def test_stages_are_averaged_at_the_finer(has_scale_maps):
     second = torch.nn.functional.avg_pool2d(image[:, :2], 2).numpy()
     np.testing.assert_allclose(heatmaps, (enlarge(first, 8, 12) + second) / 2, atol=1e-6)
     np.testing.assert_allclose(tags, enlarge(10 * first, 8, 12), atol=1e-5)
+    half, same_tags = merge_stages(outputs, 2, "half")
+    np.testing.assert_allclose(half, second, atol=1e-6)
+    np.testing.assert_array_equal(same_tags, tags)
 
 
 def test_the_mirror_is_turned_back_and_its_keypoints_swapped():

@@ -82,7 +82,7 @@ def test_the_papers_recipes_are_its_training(recipes):
         assert (recipe.schedule.name, recipe.loop.epochs) == ("linear", 300)
         augment = recipe.augment
         assert (augment.rotation_deg, augment.scale_range, augment.shift) == (30.0, (0.75, 1.25), 40.0)
-        assert recipe.evaluation.is_flip_tested
+        assert recipe.evaluation.flip_test
         assert recipe.evaluation.scales == ((1.5, 1.0, 0.5) if "multi-scale" in name else (1.0,))
         assert recipe.target.size_px == recipe.evaluation.shorter_side_px == (640 if "w48" in name else 512)
         assert recipe.target.unknown_keypoints == "background"

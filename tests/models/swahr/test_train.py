@@ -1,4 +1,4 @@
-"""Training of bottom-up pose: it learns, goes on after a stop, starts from bodies, and finds people."""
+"""Training of bottom-up pose: it learns, goes on after a stop, and starts from bodies."""
 
 import json
 from dataclasses import replace
@@ -18,8 +18,8 @@ from models.movenet.network import MoveNet
 from models.swahr.dataset import CrowdDataset
 from models.swahr.losses import SWAHR_LOSS, SwahrLossConfig
 from models.swahr.network import HigherHRNet, make_swahr_network
-from models.swahr.recipe import EvaluationRecipe, TargetRecipe
-from models.swahr.train import encode_results, find_people, load_body, make_bottom_up_losses
+from models.swahr.recipe import TargetRecipe
+from models.swahr.train import load_body, make_bottom_up_losses
 from models.swahr.variants import NETWORKS
 from models.training.config import LoopConfig
 from models.training.distributed import World
@@ -200,66 +200,3 @@ def test_another_body_is_refused(tmp_path):
     save_file(PoseHRNet(replace(TINY, width=8), K).state_dict(), tmp_path / "b.safetensors")
     with pytest.raises(TrainingError, match=r"b\.safetensors: does not fit the network's body"):
         load_body(HigherHRNet(TINY, K), tmp_path / "b.safetensors")
-
-
-EVALUATION = EvaluationRecipe(shorter_side_px=256)
-
-
-@pytest.mark.parametrize(
-    "evaluation",
-    [
-        EVALUATION,
-        replace(EVALUATION, is_flip_tested=False, is_projected=False),
-        replace(EVALUATION, scales=(1.5, 1.0, 0.5)),
-    ],
-)
-def test_people_are_found_where_they_are(samples, evaluation):
-    found = find_people(
-        Seer(SIDES),
-        samples.people.image_paths,
-        evaluation=evaluation,
-        flip_index=FLIP_INDEX,
-        keypoint_order=(0, 1, 2),
-    )
-    order = np.lexsort((found.keypoints_xy[:, 1, 0], found.image_index))
-    assert found.image_index.tolist() == [0, 0, 1]
-    # Annotations count pixels from the middle of the first.
-    wanted = place_keypoints([*PEOPLE, PEOPLE[1]], SIDES) - 0.5
-    np.testing.assert_allclose(found.keypoints_xy[order], wanted, atol=0.3)
-    results = encode_results(found, np.array([30, 10]))
-    assert [result["image_id"] for result in results] == [30, 30, 10]
-    np.testing.assert_allclose(
-        np.array(results[2]["keypoints"]).reshape(K, 3)[:, :2], found.keypoints_xy[2], rtol=1e-6
-    )
-
-
-def test_half_alone_leaves_the_coarser_heatmaps_out(samples):
-    class Blind(Seer):
-        """Sees nothing at 1/4 but tags."""
-
-        def forward(self, images):
-            first, second = super().forward(images)
-            return torch.cat([torch.zeros_like(second[:, :, ::2, ::2]), first[:, K:]], dim=1), second
-
-    options = {"flip_index": FLIP_INDEX, "keypoint_order": (0, 1, 2)}
-    both, half = (
-        find_people(
-            Blind(SIDES), samples.people.image_paths, evaluation=replace(EVALUATION, stages=stages), **options
-        )
-        for stages in ("both", "half")
-    )
-    np.testing.assert_allclose(half.scores, 2 * both.scores, rtol=1e-5)
-    np.testing.assert_array_equal(half.keypoints_xy, both.keypoints_xy)
-
-
-def test_nobody_is_no_results(tmp_path):
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 60, 3), np.uint8))
-    found = find_people(
-        Seer(SIDES),
-        [tmp_path / "a.png"],
-        evaluation=EVALUATION,
-        flip_index=FLIP_INDEX,
-        keypoint_order=(0, 1, 2),
-    )
-    assert found.keypoints_xy.shape == (0, K, 2)
-    assert encode_results(found, np.array([5])) == []

@@ -36,13 +36,15 @@ boxes = "{boxes}"
 width_px = 64
 height_px = 64
 sigma_cells = 1.5
-is_flip_tested = false
 
 [augment]
 rotation_deg = 10.0
 scale_range = [0.9, 1.1]
 flip_fraction = 0.0
 half_body_fraction = 0.0
+
+[evaluation]
+flip_test = false
 
 [optimizer]
 learning_rate = {rate}
@@ -245,7 +247,7 @@ def test_stick_figures_are_learnt(tmp_path, stand_in):
     (ap,) = read_column(tmp_path / "out" / "evaluation.csv", "AP")
     assert ap > 0.2
     image = cv2.imread(str(tmp_path / "out" / "samples" / "epoch-050.jpg"))
-    assert image.shape == (64, 6 * 128, 3)
+    assert image.shape == (3 * 384, 4 * 384, 3)
     weights = load_file(tmp_path / "out" / "weights.safetensors")
     assert all(value.isfinite().all() for value in weights.values())
     assert f"best score {ap:.4f}" in output

@@ -85,6 +85,28 @@ def test_boxes_come_back_in_the_image(make_predictor, monkeypatch):
         np.testing.assert_allclose(found.boxes_xyxy, [[0, 0, width / 2, height]], rtol=1e-6)
 
 
+def test_shorter_side_is_as_long_as_the_longest_allows():
+    config = TwoStageSettings("any", longest_side_px=1333, shorter_side_px=800)
+    assert config.find_longest_side((640, 480)) == 1067
+    assert config.find_longest_side((480, 640)) == 1067
+    assert config.find_longest_side((640, 360)) == 1333
+    assert TwoStageSettings("any", longest_side_px=416).find_longest_side((640, 480)) == 416
+
+
+def test_input_has_the_shorter_side(make_predictor, monkeypatch):
+    predict, _ = make_predictor(longest_side_px=128, shorter_side_px=48)
+    seen = []
+
+    def find_people(outputs, input_hw, sizes_wh, parts):
+        seen.append((input_hw, sizes_wh))
+        columns = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0), "scores": torch.zeros(0)}
+        return [columns] * len(sizes_wh)
+
+    monkeypatch.setattr(predict._network, "find_people", find_people)
+    predict([draw(100, 80), draw(500, 100)])
+    assert seen == [((64, 64), [(60, 48)]), ((32, 128), [(128, 26)])]
+
+
 def test_batch_is_single_and_sizes_mix(make_predictor):
     predict, _ = make_predictor()
     images = [draw(120, 90, 1), draw(120, 90, 2), draw(64, 130, 3)]

@@ -49,6 +49,40 @@ def test_keypoints_come_back_where_they_are(size_wh, flip_test, scales):
     assert (np.diff(found.box_scores) <= 0).all()
 
 
+def test_projected_maps_have_finer_places():
+    errors = {}
+    for projected in (False, True):
+        predict = make_predictor(shorter_side_px=64, projected=projected)
+        (found,) = predict([paint((64, 64), PEOPLE, sigma=1.8)])
+        order = np.argsort(found.keypoints_xy[:, 0, 0])
+        errors[projected] = np.abs(found.keypoints_xy[order] - place_keypoints(PEOPLE, SIDES)).mean()
+    # A cell of the maps is two pixels, one of the enlarged maps is one.
+    assert errors[True] < errors[False] < 1
+
+
+def test_half_stage_alone_leaves_the_coarser_heatmaps_out():
+    class Blind(Seer):
+        """Has tags alone at 1/4."""
+
+        def forward(self, images):
+            first, second = super().forward(images)
+            blank = torch.zeros_like(second[:, :, ::2, ::2])
+            return torch.cat([blank, first[:, blank.shape[1] :]], dim=1), second
+
+    image = paint((64, 64), PEOPLE[:1], sigma=1.8)
+    (both,), (half,) = (
+        make_predictor(Blind(SIDES), stages=stages, min_peak=0.05)([image]) for stages in ("both", "half")
+    )
+    np.testing.assert_allclose(half.keypoint_scores, 2 * both.keypoint_scores, rtol=1e-4)
+    np.testing.assert_array_equal(half.keypoints_xy, both.keypoints_xy)
+
+
+def test_low_peaks_are_no_keypoints():
+    image = paint((64, 64), PEOPLE[:1], sigma=1.8) // 4
+    assert len(make_predictor(min_peak=0.1)([image])[0]) == 1
+    assert len(make_predictor(min_peak=0.5)([image])[0]) == 0
+
+
 def test_no_side_is_preferred_in_the_mean():
     """Networks count pixels from their middles, frames from their corners: half a pixel is between them."""
     rng = np.random.default_rng(0)

@@ -1,0 +1,97 @@
+"""The people that top-down pose is trained and evaluated on, from COCO, MPII or PoseTrack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.data.coco import read_coco_samples
+from models.data.mpii import read_mpii_samples
+from models.data.samples import PoseSamples, enclose_keypoints, join_samples
+from models.hrnet.recipe import PoseRecipe
+from models.settings import SettingsError
+from models.training.errors import TrainingError
+from posetrack.annotations.read import read_annotations
+from posetrack.annotations.video import AnnotatedVideo
+from posetrack.skeleton import Skeleton
+
+
+def read_samples(
+    recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path, *, is_training: bool
+) -> PoseSamples:
+    """Read the annotated people that a recipe trains on, or those that it evaluates on.
+
+    Raises:
+        TrainingError: Files are missing or not what they should be.
+        ResultsError: The same of PoseTrack's files.
+    """
+    data = recipe.data
+    path = data_folder / (data.train if is_training else data.dev)
+    images = data_folder / (data.train_images if is_training else data.dev_images)
+    if data.format == "mpii":
+        samples = read_mpii_samples(path, images)
+    elif data.format == "posetrack":
+        files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        if not files:
+            raise TrainingError(f"{path}: no annotation files (*.json) in this folder")
+        samples = join_samples([convert_annotated_video(read_annotations(file), images) for file in files])
+        # Numbers of one file may stand in another, and PoseTrack17 has none at all.
+        samples = replace(samples, image_ids=np.arange(len(samples.image_paths)))
+    else:
+        samples = read_coco_samples(path, images, skeleton.num_keypoints)
+    if samples.num_keypoints != skeleton.num_keypoints:
+        raise SettingsError(
+            f"data.skeleton: {skeleton.name} has {skeleton.num_keypoints} keypoints, but {path} has "
+            f"{samples.num_keypoints}"
+        )
+    return enclose_keypoints(samples) if data.boxes == "keypoints" else samples
+
+
+def convert_annotated_video(video: AnnotatedVideo, image_folder: Path) -> PoseSamples:
+    """The people of a PoseTrack sequence as samples; those without a box get the one around their keypoints."""
+    people = video.people
+    known = people.present & people.has_points[:, None]
+    frames = video.frames
+    samples = PoseSamples(
+        image_paths=tuple(image_folder / frame.file_name for frame in frames),
+        image_ids=np.arange(len(frames)),
+        image_index=people.frame_index,
+        boxes_xyxy=people.boxes_xyxy.astype(np.float32),
+        scores=np.ones(len(people), np.float32),
+        keypoints_xy=np.nan_to_num(people.keypoints_xy).astype(np.float32),
+        weights=known.astype(np.float32),
+    )
+    has_box = np.isfinite(samples.boxes_xyxy).all(axis=1, keepdims=True)
+    boxes = np.where(has_box, samples.boxes_xyxy, enclose_keypoints(samples).boxes_xyxy)
+    # Whoever has neither has an empty box, and is left out with those of whom nothing is known.
+    return replace(samples, boxes_xyxy=np.nan_to_num(boxes).astype(np.float32))
+
+
+def make_annotations(truth: PoseSamples, skeleton: Skeleton) -> dict[str, Any]:
+    """Samples as COCO annotations, for formats that have no such file; areas are those of boxes."""
+    sizes = truth.boxes_xyxy[:, 2:] - truth.boxes_xyxy[:, :2]
+    triples = np.concatenate([truth.keypoints_xy, np.where(truth.weights > 0, 2.0, 0.0)[..., None]], axis=2)
+    boxes = np.concatenate([truth.boxes_xyxy[:, :2], sizes], axis=1)
+    ids = truth.image_ids[truth.image_index].tolist()
+    return {
+        "images": [{"id": number} for number in truth.image_ids.tolist()],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(skeleton.names)}],
+        "annotations": [
+            {
+                "id": i,
+                "image_id": number,
+                "category_id": 1,
+                "iscrowd": 0,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "keypoints": row,
+                "num_keypoints": int((np.array(row[2::3]) > 0).sum()),
+            }
+            for i, (number, box, row) in enumerate(
+                zip(ids, boxes.tolist(), triples.reshape(len(truth), -1).tolist(), strict=True), start=1
+            )
+        ],
+    }
