@@ -17,14 +17,11 @@ import numpy as np
 from models.data.crop import read_image
 from posetrack.errors import ResultsError
 from posetrack.evaluation.alike import suppress_alike
-from posetrack.frame import FloatArray, Instances
+from posetrack.frame import Instances, from_pixel_indices, from_xywh, to_pixel_indices, to_xywh
 from posetrack.predictors.hrnet import HRNetPredictor
 from posetrack.predictors.networks import Networks
-from posetrack.results.masks import encode_masks
+from posetrack.results.coco_entries import encode_entries
 from posetrack.results.people import complete_boxes
-
-# COCO counts keypoints from the centre of the first pixel, frames from its corner.
-_HALF_PIXEL = np.float32(0.5)
 
 
 def list_images(annotations: Mapping[str, Any], folder: Path) -> dict[int, Path]:
@@ -47,20 +44,24 @@ def collect_boxes(entries: Iterable[Mapping[str, Any]]) -> dict[int, Instances]:
 
     Args:
         entries: Each with `image_id` and `bbox` (xywh); `score` where they are detections.
+
+    Returns:
+        Image -> its people, with boxes and box scores.
     """
     by_image: dict[int, list[list[float]]] = {}
     for entry in entries:
         if entry.get("iscrowd", 0) or entry.get("category_id", 1) != 1:
             continue
-        x, y, width, height = entry["bbox"]
-        row = [x, y, x + width, y + height, float(entry.get("score", 1.0))]
+        left, top, width, height = entry["bbox"]
+        row = [left, top, width, height, float(entry.get("score", 1.0))]
         by_image.setdefault(int(entry["image_id"]), []).append(row)
-    found = {}
-    for number, rows in by_image.items():
-        table = np.array(rows, np.float32)
-        # The public code takes a box's numbers for those of pixels' centres, which it crops by.
-        found[number] = Instances(boxes_xyxy=table[:, :4] + _HALF_PIXEL, box_scores=table[:, 4])
-    return found
+    tables = {number: np.array(rows, np.float64) for number, rows in by_image.items()}
+    return {
+        number: Instances(
+            boxes_xyxy=from_xywh(table[:, :4]).astype(np.float32), box_scores=table[:, 4].astype(np.float32)
+        )
+        for number, table in tables.items()
+    }
 
 
 def predict_images(
@@ -76,7 +77,11 @@ def predict_images(
     Args:
         image_paths: Number -> file.
         networks: The recipe's.
-        boxes: People to estimate the poses of, in place of those whom the detector finds.
+        boxes: People to estimate the poses of, in place of those whom the detector finds: annotated ones, or
+            those of a file of COCO detections. They are cut out as HRNet's public code does it, which takes a
+            box's numbers for indices of pixels and so is half a pixel to the right of the box and below it:
+            published weights were trained and measured like that. Boxes of our detectors are cut out where
+            they are.
         batch: Images at once.
         report: Called with how many images are done.
 
@@ -95,9 +100,12 @@ def predict_images(
         if boxes is None:
             found = networks.detector(images)
         else:
-            found = [boxes.get(number, _NOBODY) for number, _ in chunk]
+            found = [boxes.get(number, Instances.empty()) for number, _ in chunk]
         if networks.estimator is not None:
-            poses = networks.estimator(images, [complete_boxes(people) for people in found])
+            regions = [complete_boxes(people) for people in found]
+            if boxes is not None:
+                regions = [from_pixel_indices(region) for region in regions]
+            poses = networks.estimator(images, regions)
             found = [
                 _keep_unlike(replace(people, keypoints_xy=points, keypoint_scores=scores), networks)
                 for people, (points, scores) in zip(found, poses, strict=True)
@@ -119,7 +127,7 @@ def _keep_unlike(people: Instances, networks: Networks) -> Instances:
     return people[rows]
 
 
-def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, object]]]:
+def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, Any]]]:
     """The people of one image as COCO's results, by what is compared.
 
     Args:
@@ -130,31 +138,13 @@ def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, o
         `bbox`, with the detector's scores; `keypoints`, with `Instances.person_scores`, box score times mean
         keypoint score; and `segm`. Lists are empty where there is nothing of the kind.
     """
-    head = {"image_id": number, "category_id": 1}
-    boxes = complete_boxes(people)
-    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     scores = people.person_scores if people.box_scores is None else people.box_scores
-    results: dict[str, list[dict[str, object]]] = {"bbox": [], "keypoints": [], "segm": []}
-    results["bbox"] = [
-        {**head, "bbox": box, "score": score} for box, score in zip(xywh.tolist(), scores.tolist(), strict=True)
-    ]
+    results: dict[str, list[dict[str, Any]]] = {"keypoints": [], "segm": []}
     if people.keypoints_xy is not None and people.keypoint_scores is not None:
-        triples = np.concatenate([people.keypoints_xy - _HALF_PIXEL, people.keypoint_scores[..., None]], axis=2)
-        results["keypoints"] = [
-            {**head, "keypoints": row, "score": score}
-            for row, score in zip(
-                triples.reshape(len(people), 3 * triples.shape[1]).tolist(),
-                people.person_scores.tolist(),
-                strict=True,
-            )
-        ]
+        xy = to_pixel_indices(people.keypoints_xy)
+        triples = np.concatenate([xy, people.keypoint_scores[..., None]], axis=2)
+        rows = triples.reshape(len(people), 3 * triples.shape[1]).tolist()
+        results["keypoints"] = encode_entries(number, people.person_scores, keypoints=rows)
     if people.masks is not None:
-        results["segm"] = [
-            {**head, "segmentation": mask, "score": score}
-            for mask, score in zip(encode_masks(people.masks), scores.tolist(), strict=True)
-        ]
-    return results
-
-
-_NO_BOXES: FloatArray = np.zeros((0, 4), np.float32)
-_NOBODY = Instances(boxes_xyxy=_NO_BOXES, box_scores=np.zeros(0, np.float32))
+        results["segm"] = encode_entries(number, scores, masks=people.masks)
+    return {"bbox": encode_entries(number, scores, boxes_xywh=to_xywh(complete_boxes(people))), **results}
