@@ -10,7 +10,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posetrack.frame import UNTRACKED, BoolArray, FloatArray, Frame, ImageArray, Instances, IntArray
+from posetrack.frame import (
+    UNTRACKED,
+    BoolArray,
+    FloatArray,
+    Frame,
+    ImageArray,
+    Instances,
+    IntArray,
+    to_pixel_indices,
+)
 from posetrack.skeleton import Skeleton
 
 Color = tuple[int, int, int]
@@ -177,7 +186,7 @@ def _draw_path(image: ImageArray, points: npt.NDArray[np.int32], color: Color, w
 
 
 def _fix(points_xy: FloatArray) -> npt.NDArray[np.int32]:
-    """Continuous pixels -> OpenCV's fixed point, whose whole numbers are pixel centres."""
+    """Continuous pixels -> indices of pixels in OpenCV's fixed point."""
     inside = np.clip(points_xy, -_FARTHEST_PX, _FARTHEST_PX)
-    fixed: npt.NDArray[np.int32] = np.rint((inside - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
+    fixed: npt.NDArray[np.int32] = np.rint(to_pixel_indices(inside) * 2**_SUBPIXEL_BITS).astype(np.int32)
     return fixed

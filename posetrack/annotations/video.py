@@ -1,4 +1,9 @@
-"""AnnotatedVideo: one annotated sequence of PoseTrack, whatever file it came from."""
+"""AnnotatedVideo: one annotated sequence of PoseTrack, whatever file it came from.
+
+Coordinates are the files' own: keypoints are indices of pixels, in PoseTrack's formats as in COCO's, so that
+nothing is converted from one to another; boxes are continuous. Our own `poses.jsonl` comes in converted
+(`posetrack.annotations.tracked_poses`).
+"""
 
 from __future__ import annotations
 
@@ -48,7 +53,7 @@ class AnnotatedPeople:
         head_boxes_xyxy: (N, 4), pixels.
         boxes_xyxy: (N, 4), pixels.
         has_points: (N,) bool, whether the file has a list of points for the person, be it empty.
-        keypoints_xy: (N, K, 2), pixels, in the order of `POSETRACK_15`; NaN where absent.
+        keypoints_xy: (N, K, 2), indices of pixels, in the order of `POSETRACK_15`; NaN where absent.
         keypoint_scores: (N, K).
         visibility: (N, K), the file's flag of each point: 0 is an occluded point.
     """

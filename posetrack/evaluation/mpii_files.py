@@ -13,6 +13,7 @@ import numpy.typing as npt
 from posetrack.annotations.fields import read_json
 from posetrack.errors import ResultsError
 from posetrack.evaluation.mat_files import read_mat
+from posetrack.frame import to_matlab_indices
 from posetrack.skeleton import MPII_16
 
 DoubleArray = npt.NDArray[np.float64]
@@ -119,7 +120,8 @@ def read_mpii_predictions(path: Path | str, num_people: int, *, is_zero_based: b
         raise ResultsError(
             f"{path}: preds[{person}][{joint}] ({MPII_16.names[joint]}): NaN or infinity; give it a place"
         )
-    return poses[..., :2] + (1.0 if is_zero_based else 0.0)
+    xy = poses[..., :2]
+    return to_matlab_indices(xy) if is_zero_based else xy
 
 
 def _make_truth(fields: Mapping[str, Any], where: str) -> MpiiTruth:

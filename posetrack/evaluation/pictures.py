@@ -24,12 +24,13 @@ from posetrack.frame import (
     ImageArray,
     Instances,
     from_pixel_indices,
+    from_xywh,
     to_pixel_indices,
     to_xywh,
 )
 from posetrack.predictors.hrnet import HRNetPredictor
 from posetrack.predictors.networks import Networks
-from posetrack.results.masks import encode_masks
+from posetrack.results.coco_entries import encode_entries
 from posetrack.results.people import complete_boxes
 
 # Threads that read images ahead of the networks.
@@ -61,26 +62,28 @@ def collect_boxes(entries: Iterable[Any], where: str) -> dict[int, Instances]:
         entries: Each with `image_id` and `bbox` (xywh); `score` where they are detections.
         where: What errors call them.
 
+    Returns:
+        Image -> its people, with boxes and box scores.
+
     Raises:
         ResultsError: An entry has no `image_id` or `bbox`.
     """
     by_image: dict[int, list[list[float]]] = {}
     try:
         for entry in filter(_is_person, entries):
-            x, y, width, height = entry["bbox"]
-            row = [x, y, x + width, y + height, float(entry.get("score", 1.0))]
+            left, top, width, height = entry["bbox"]
+            row = [left, top, width, height, float(entry.get("score", 1.0))]
             if width > 0 and height > 0:
                 by_image.setdefault(int(entry["image_id"]), []).append(row)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ResultsError(f"{where}: an entry without image_id or bbox ({error})") from error
-    tables = {number: np.array(rows, np.float32) for number, rows in by_image.items()}
-    return {number: make_given_boxes(table[:, :4], table[:, 4]) for number, table in tables.items()}
-
-
-def make_given_boxes(boxes_xyxy: FloatArray, scores: FloatArray) -> Instances:
-    """Boxes (N, 4) of a data set or of a detections file, as estimators take them."""
-    # The public code takes a box's numbers for those of pixels' centres, which it crops by.
-    return Instances(boxes_xyxy=from_pixel_indices(boxes_xyxy), box_scores=scores)
+    tables = {number: np.array(rows, np.float64) for number, rows in by_image.items()}
+    return {
+        number: Instances(
+            boxes_xyxy=from_xywh(table[:, :4]).astype(np.float32), box_scores=table[:, 4].astype(np.float32)
+        )
+        for number, table in tables.items()
+    }
 
 
 def _is_person(entry: Mapping[str, Any]) -> bool:
@@ -112,7 +115,11 @@ def predict_images(
     Args:
         image_paths: Number -> file.
         networks: The recipe's.
-        boxes: People to estimate the poses of, in place of those whom the detector finds.
+        boxes: People to estimate the poses of, in place of those that the detector finds: annotated ones, or
+            those of a file of COCO detections. They are cut out as HRNet's public code does it, which takes a
+            box's numbers for indices of pixels and so is half a pixel to the right of the box and below it:
+            published weights were trained and measured like that. Boxes of our detectors are cut out where
+            they are.
         keeps_alike: Whether poses that are alike stay, too: for metrics that compare person by person.
         batch: Images at once.
         report: Called with how many images are done.
@@ -135,7 +142,7 @@ def predict_images(
             else:
                 found = [boxes.get(number, Instances.empty()) for number in numbers]
             if networks.estimator is not None:
-                poses = networks.estimator(images, [complete_boxes(people) for people in found])
+                poses = networks.estimator(images, _find_regions(found, is_given=boxes is not None))
                 found = [
                     people.with_columns(keypoints_xy=points, keypoint_scores=scores)
                     for people, (points, scores) in zip(found, poses, strict=True)
@@ -159,6 +166,12 @@ def _read_ahead(paths: Iterable[Path], capacity: int) -> Generator[ImageArray]:
             yield waiting.popleft().result()
 
 
+def _find_regions(people: list[Instances], *, is_given: bool) -> list[FloatArray]:
+    """The boxes of each image that are cut out; see `predict_images` for those that are given."""
+    boxes = [complete_boxes(here) for here in people]
+    return [from_pixel_indices(rows) for rows in boxes] if is_given else boxes
+
+
 def _keep_unlike(people: Instances, networks: Networks) -> Instances:
     """Those whose poses are not too much like a higher-scoring one's."""
     assert people.keypoints_xy is not None
@@ -171,7 +184,7 @@ def _keep_unlike(people: Instances, networks: Networks) -> Instances:
     return people[rows]
 
 
-def collect_results(predicted: Iterable[tuple[int, Instances]]) -> dict[str, list[dict[str, object]]]:
+def collect_results(predicted: Iterable[tuple[int, Instances]]) -> dict[str, list[dict[str, Any]]]:
     """The people of all images as COCO's results, by what is compared.
 
     Args:
@@ -180,14 +193,14 @@ def collect_results(predicted: Iterable[tuple[int, Instances]]) -> dict[str, lis
     Returns:
         As `encode_results`, of all images together.
     """
-    results: dict[str, list[dict[str, object]]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     for number, people in predicted:
         for kind, entries in encode_results(number, people).items():
             results.setdefault(kind, []).extend(entries)
     return results
 
 
-def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, object]]]:
+def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, Any]]]:
     """The people of one image as COCO's results, by what is compared.
 
     Args:
@@ -198,27 +211,13 @@ def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, o
         `bbox`, with the detector's scores; `keypoints`, with `Instances.person_scores`, box score times mean
         keypoint score; and `segm`; the last two where the networks give them.
     """
-    head = {"image_id": number, "category_id": 1}
-    xywh = to_xywh(complete_boxes(people))
     scores = people.person_scores if people.box_scores is None else people.box_scores
-    results: dict[str, list[dict[str, object]]] = {}
-    results["bbox"] = [
-        {**head, "bbox": box, "score": score} for box, score in zip(xywh.tolist(), scores.tolist(), strict=True)
-    ]
+    results = {"bbox": encode_entries(number, scores, boxes_xywh=to_xywh(complete_boxes(people)))}
     if people.keypoints_xy is not None and people.keypoint_scores is not None:
-        indices = to_pixel_indices(people.keypoints_xy)
-        triples = np.concatenate([indices, people.keypoint_scores[..., None]], axis=2)
-        results["keypoints"] = [
-            {**head, "keypoints": row, "score": score}
-            for row, score in zip(
-                triples.reshape(len(people), 3 * triples.shape[1]).tolist(),
-                people.person_scores.tolist(),
-                strict=True,
-            )
-        ]
+        xy = to_pixel_indices(people.keypoints_xy)
+        triples = np.concatenate([xy, people.keypoint_scores[..., None]], axis=2)
+        rows = triples.reshape(len(people), 3 * triples.shape[1]).tolist()
+        results["keypoints"] = encode_entries(number, people.person_scores, keypoints=rows)
     if people.masks is not None:
-        results["segm"] = [
-            {**head, "segmentation": mask, "score": score}
-            for mask, score in zip(encode_masks(people.masks), scores.tolist(), strict=True)
-        ]
+        results["segm"] = encode_entries(number, scores, masks=people.masks)
     return results

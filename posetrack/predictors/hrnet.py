@@ -21,15 +21,12 @@ from models.data.crop import (
 from models.hrnet.codec import HeatmapCoding, average_flipped, decode_heatmaps
 from models.hrnet.network import HEATMAP_STRIDE
 from posetrack.compute import Compute
-from posetrack.frame import FloatArray, ImageArray
+from posetrack.frame import FloatArray, ImageArray, from_pixel_indices, to_pixel_indices
 from posetrack.predictors.crops import join_poses, split_batches, split_by_image, to_batch
 from posetrack.predictors.device_images import DeviceImages, take_images
 from posetrack.predictors.device_warp import warp_crops
 from posetrack.predictors.settings import TopDownSettings
 from posetrack.skeleton import Skeleton
-
-# Boxes and keypoints count from the edge of the first pixel; crops, as in training, from its centre.
-_HALF_PIXEL = np.float32(0.5)
 
 
 class HRNetPredictor:
@@ -87,7 +84,7 @@ class HRNetPredictor:
         poses = [self._predict(batch) for batch in self._cut(images, matrices)]
         points, scores = join_poses(poses, self._skeleton.num_keypoints)
         inverse = invert_matrices(np.concatenate([np.zeros((0, 2, 3)), *matrices]))
-        found = transform_points(points, inverse) + _HALF_PIXEL
+        found = from_pixel_indices(transform_points(points, inverse))
         return list(zip(split_by_image(found, boxes_xyxy), split_by_image(scores, boxes_xyxy), strict=True))
 
     def measure_regions(self, boxes_xyxy: FloatArray) -> FloatArray:
@@ -95,9 +92,9 @@ class HRNetPredictor:
         return compute_region_areas(boxes_xyxy, self._coding.input_wh, self._settings.padding)
 
     def _place(self, boxes_xyxy: FloatArray) -> DoubleArray:
-        """The maps (N, 2, 3) from image to crop, both counted from the centre of their first pixel."""
+        """The maps (N, 2, 3) from image to crop, both in indices of pixels, as in training."""
         size_wh = self._coding.input_wh
-        centres, widths = fit_boxes(boxes_xyxy - _HALF_PIXEL, size_wh, self._settings.padding)
+        centres, widths = fit_boxes(to_pixel_indices(boxes_xyxy), size_wh, self._settings.padding)
         return make_crop_matrices(centres, widths, size_wh, is_unbiased=self._coding.kind == "udp")
 
     def _cut(self, images: Sequence[ImageArray], matrices: Sequence[DoubleArray]) -> list[Tensor]:

@@ -16,7 +16,7 @@ from models.swahr.codec import DecodeConfig, decode_people
 from models.swahr.images import ImageView, compute_view_size, map_to_image, plan_views
 from models.swahr.network import BottomUpNetwork
 from posetrack.compute import Compute
-from posetrack.frame import ImageArray, Instances
+from posetrack.frame import ImageArray, Instances, from_pixel_indices
 from posetrack.predictors.crops import predict_by_size, to_batch
 from posetrack.predictors.device_images import DeviceImages, take_images
 from posetrack.predictors.device_warp import warp_crops
@@ -28,8 +28,6 @@ from trackers.oks import box_around_keypoints
 _EXAMPLE = torch.zeros(1, 3, 64, 128, dtype=torch.uint8)
 # A person reaches so much farther than their outer keypoints.
 _BOX_PADDING = 1.2
-# Networks learn pixels as COCO counts them, from the middle of the first; frames count from its corner.
-_HALF_PIXEL = np.float32(0.5)
 
 
 class BottomUpPredictor:
@@ -97,7 +95,7 @@ class BottomUpPredictor:
         for decoded in found:
             rows = np.argsort(-decoded.scores, kind="stable")
             rows = rows[decoded.scores[rows] >= settings.score_threshold]
-            points = map_to_image(decoded.keypoints_xy[rows], map_wh, image_wh) + _HALF_PIXEL
+            points = from_pixel_indices(map_to_image(decoded.keypoints_xy[rows], map_wh, image_wh))
             scores = decoded.keypoint_scores[rows]
             people.append(
                 Instances(

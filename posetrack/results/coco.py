@@ -7,9 +7,10 @@ from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from posetrack.results.coco_entries import PERSON_CATEGORY_ID, encode_entries
 from posetrack.results.files import open_whole_file, write_json_array
-from posetrack.results.masks import compute_mask_areas, encode_masks
-from posetrack.results.people import ExportOptions, People, flatten_keypoints, select_people
+from posetrack.results.masks import compute_mask_areas
+from posetrack.results.people import ExportedPeople, ExportOptions, flatten_keypoints, select_people
 from posetrack.results.record import Header, Record
 from posetrack.results.rounding import round_pixels, round_time
 from posetrack.skeleton import Skeleton
@@ -21,7 +22,8 @@ def write_coco(records: Iterable[Record], header: Header, out_dir: Path, options
     """Write `coco.json`.
 
     It loads with `COCO(path)`, and its list of annotations as results with `loadRes`. An image's id is the
-    frame's index and it carries its time in seconds. A keypoint that is present has v = 2. People with a mask
+    frame's index and it carries its time in seconds. Keypoints are indices of pixels; one that is present has
+    v = 2. People with a mask
     have it as `segmentation` (RLE) and its area; the others have the area of their box. Beside COCO's own
     fields an annotation has `score` (`Instances.person_scores`), `track_id` (-1: none) and `keypoint_scores`.
 
@@ -61,41 +63,39 @@ def _make_annotations(
     for record in records:
         frames.append(record.frame)
         times_s.append(record.time_s)
-        people = select_people(record.instances, header.skeleton, options)
-        masks, areas = _measure_masks(people)
-        for track_id, box, keypoints, keypoint_scores, score, mask, area in zip(
+        people = select_people(record.instances, header.skeleton, options, keypoints_as_indices=True)
+        entries = encode_entries(
+            record.frame,
+            people.person_scores,
+            boxes_xywh=people.boxes_xywh,
+            keypoints=flatten_keypoints(people, _VISIBLE),
+            masks=people.masks,
+        )
+        for entry, track_id, keypoint_scores, area in zip(
+            entries,
             people.track_ids.tolist(),
-            people.boxes_xywh.tolist(),
-            flatten_keypoints(people, _VISIBLE),
             (people.keypoint_scores * people.present).tolist(),
-            people.person_scores.tolist(),
-            masks,
-            areas,
+            _measure_areas(people),
             strict=True,
         ):
             annotation_id += 1  # From 1: COCO's evaluation takes 0 for "no annotation".
             yield {
                 "id": annotation_id,
-                "image_id": record.frame,
-                "category_id": 1,
-                "bbox": box,
+                **entry,
                 "area": area,
-                **mask,
                 "iscrowd": 0,
-                "keypoints": keypoints,
-                "num_keypoints": keypoints[2::3].count(_VISIBLE),
-                "score": score,
+                "num_keypoints": entry["keypoints"][2::3].count(_VISIBLE),
                 "track_id": track_id,
                 "keypoint_scores": keypoint_scores,
             }
 
 
-def _measure_masks(people: People) -> tuple[list[dict[str, object]], list[float]]:
-    """For each person the field of their mask, if there is one, and their area in pixels."""
-    if people.masks is None:
-        return [{}] * len(people), round_pixels(people.boxes_xywh[:, 2:].prod(axis=1)).tolist()
-    fields: list[dict[str, object]] = [{"segmentation": mask} for mask in encode_masks(people.masks)]
-    return fields, compute_mask_areas(people.masks)
+def _measure_areas(people: ExportedPeople) -> list[float]:
+    """Areas of the masks, or else of the boxes, in square pixels, one a person."""
+    if people.masks is not None:
+        return compute_mask_areas(people.masks)
+    areas: list[float] = round_pixels(people.boxes_xywh[:, 2:].prod(axis=1)).tolist()
+    return areas
 
 
 def _make_images(header: Header, frames: array[int], times_s: array[float]) -> Iterator[dict[str, object]]:
@@ -111,7 +111,7 @@ def _make_images(header: Header, frames: array[int], times_s: array[float]) -> I
 
 def _make_category(skeleton: Skeleton) -> dict[str, object]:
     return {
-        "id": 1,
+        "id": PERSON_CATEGORY_ID,
         "name": "person",
         "supercategory": "person",
         "keypoints": skeleton.names,

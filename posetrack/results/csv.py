@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from posetrack.results.files import open_whole_file
-from posetrack.results.people import ExportOptions, People, select_people
+from posetrack.results.people import ExportedPeople, ExportOptions, select_people
 from posetrack.results.record import Header, Record
 from posetrack.results.rounding import round_time
 
@@ -17,7 +17,7 @@ def write_csv(records: Iterable[Record], header: Header, out_dir: Path, options:
 
     The columns are `frame`, `time`, `track_id`, `x1`, `y1`, `x2`, `y2`, `score` (of the box), then
     `<keypoint>_x`, `<keypoint>_y`, `<keypoint>_score` for each keypoint; an absent keypoint leaves its cells
-    empty. A frame with nobody has no row.
+    empty. Everything is in continuous pixels, as in `poses.jsonl`. A frame with nobody has no row.
 
     Args:
         records: Frames in order, one at a time in memory.
@@ -44,7 +44,7 @@ def write_csv(records: Iterable[Record], header: Header, out_dir: Path, options:
     return path
 
 
-def _make_rows(people: People) -> list[list[object]]:
+def _make_rows(people: ExportedPeople) -> list[list[object]]:
     cells = [
         [
             cell

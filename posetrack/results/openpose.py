@@ -10,7 +10,7 @@ import numpy as np
 
 from posetrack.frame import FloatArray
 from posetrack.results.files import make_whole_folder
-from posetrack.results.people import ExportOptions, People, select_people
+from posetrack.results.people import ExportedPeople, ExportOptions, select_people
 from posetrack.results.record import Header, Record
 from posetrack.skeleton import COCO_17
 
@@ -51,7 +51,8 @@ _OTHER_PARTS = (
 def write_openpose(records: Iterable[Record], header: Header, out_dir: Path, options: ExportOptions) -> Path:
     """Write `openpose/<video>_000000000000_keypoints.json` and so on, numbered by the frame's index.
 
-    `pose_keypoints_2d` has 18 keypoints x, y, score in the order `OPENPOSE_18_NAMES`; an absent one is zeros.
+    `pose_keypoints_2d` has 18 keypoints x, y, score in the order `OPENPOSE_18_NAMES`, x and y as indices of
+    pixels; an absent one is zeros.
     `person_id` is the track id, -1 where there is none. People without any keypoint are left out.
 
     Args:
@@ -75,6 +76,7 @@ def write_openpose(records: Iterable[Record], header: Header, out_dir: Path, opt
                 options,
                 convert_keypoints=convert_coco17_to_openpose18,
                 posed_only=True,
+                keypoints_as_indices=True,
             )
             file = folder / f"{header.video_name}_{record.frame:012d}_keypoints.json"
             text = json.dumps({"version": 1.3, "people": _make_people(people)}, allow_nan=False)
@@ -104,7 +106,7 @@ def convert_coco17_to_openpose18(
     )
 
 
-def _make_people(people: People) -> list[dict[str, object]]:
+def _make_people(people: ExportedPeople) -> list[dict[str, object]]:
     triples = np.concatenate([people.keypoints_xy, people.keypoint_scores[..., None]], axis=2)
     triples = np.where(people.present[..., None], triples, 0.0)
     return [

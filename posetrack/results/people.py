@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posetrack.frame import UNTRACKED, BoolArray, FloatArray, Instances, IntArray
+from posetrack.frame import (
+    UNTRACKED,
+    BoolArray,
+    FloatArray,
+    Instances,
+    IntArray,
+    to_pixel_indices,
+    to_xywh,
+)
 from posetrack.results.rounding import RoundedArray, round_pixels, round_scores
 from posetrack.skeleton import Skeleton
 from trackers.oks import box_around_keypoints
@@ -35,7 +43,7 @@ KEEP_ALL = ExportOptions()
 
 
 @dataclass(frozen=True, eq=False)
-class People:
+class ExportedPeople:
     """N people with K keypoints each, rounded, no column missing.
 
     Attributes:
@@ -43,7 +51,7 @@ class People:
         boxes_xyxy: (N, 4), pixels.
         box_scores: (N,).
         person_scores: (N,), `Instances.person_scores`.
-        keypoints_xy: (N, K, 2), pixels: `Instances.drawn_xy`.
+        keypoints_xy: (N, K, 2), `Instances.drawn_xy` in continuous pixels or as indices of pixels.
         keypoint_scores: (N, K).
         present: (N, K) bool, False where a keypoint is below the threshold or was never estimated.
         masks: (N, H, W) bool, or None where no network gave any.
@@ -64,9 +72,7 @@ class People:
     @property
     def boxes_xywh(self) -> RoundedArray:
         """Left, top, width and height in pixels, (N, 4)."""
-        return round_pixels(
-            np.concatenate([self.boxes_xyxy[:, :2], self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2]], axis=1)
-        )
+        return round_pixels(to_xywh(self.boxes_xyxy))
 
 
 def select_people(
@@ -76,7 +82,8 @@ def select_people(
     *,
     convert_keypoints: ConvertKeypoints | None = None,
     posed_only: bool = False,
-) -> People:
+    keypoints_as_indices: bool = False,
+) -> ExportedPeople:
     """Take the people to export from one frame.
 
     Args:
@@ -85,6 +92,7 @@ def select_people(
         options: Who and what is left out.
         convert_keypoints: Applied before the keypoint threshold.
         posed_only: Leave out people with no keypoint present.
+        keypoints_as_indices: Whether the format counts keypoints from the centre of the first pixel.
 
     Returns:
         The people that remain, in order.
@@ -98,6 +106,8 @@ def select_people(
         scores = np.ones(xy.shape[:2], np.float32)
     if convert_keypoints is not None:
         xy, scores = convert_keypoints(xy, scores)
+    if keypoints_as_indices:
+        xy = to_pixel_indices(xy)
     present = (scores >= options.min_keypoint_score) & estimated
     person_scores = instances.person_scores
     chosen = person_scores >= options.min_person_score
@@ -105,7 +115,7 @@ def select_people(
         chosen &= present.any(axis=1)
     ids = np.full(N, UNTRACKED) if instances.track_ids is None else instances.track_ids
     box_scores = person_scores if instances.box_scores is None else instances.box_scores
-    return People(
+    return ExportedPeople(
         track_ids=ids[chosen],
         boxes_xyxy=round_pixels(complete_boxes(instances)[chosen]),
         box_scores=round_scores(box_scores[chosen]),
@@ -133,11 +143,11 @@ def complete_boxes(instances: Instances) -> FloatArray:
         return np.zeros((len(instances), 4), np.float32)
     scores = instances.keypoint_scores
     seen = np.ones(xy.shape[:2], bool) if scores is None else scores > 0
-    # A person with no sure keypoint is bound by all of them.
+    # A person with no keypoint that scores is bound by all of them.
     return box_around_keypoints(xy, seen | ~seen.any(axis=1, keepdims=True), padding=1)
 
 
-def flatten_keypoints(people: People, visibility: int) -> list[list[float]]:
+def flatten_keypoints(people: ExportedPeople, visibility: int) -> list[list[float]]:
     """Lay keypoints out as COCO does: x, y, v, x, y, v, ... with zeros for an absent one.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from posetrack.results.files import open_whole_file, write_json_array
-from posetrack.results.people import ExportOptions, People
+from posetrack.results.people import ExportedPeople, ExportOptions
 from posetrack.results.posetrack_people import TrackNumbers, raise_zero_scores, select_posetrack_people
 from posetrack.results.record import Header, Record
 
@@ -67,7 +67,7 @@ def _make_frames(
         }
 
 
-def _make_points(people: People) -> list[list[dict[str, object]]]:
+def _make_points(people: ExportedPeople) -> list[list[dict[str, object]]]:
     return [
         [
             {"id": [joint], "x": [x], "y": [y], "score": [score]}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from posetrack.results.files import open_whole_file, write_json_array
-from posetrack.results.people import ExportOptions, People, flatten_keypoints
+from posetrack.results.people import ExportedPeople, ExportOptions, flatten_keypoints
 from posetrack.results.posetrack_people import TrackNumbers, raise_zero_scores, select_posetrack_people
 from posetrack.results.record import Header, Record
 from posetrack.results.rounding import RoundedArray
@@ -107,7 +107,7 @@ def _make_annotations(
             }
 
 
-def _order_keypoints(people: People) -> tuple[list[list[float]], RoundedArray]:
+def _order_keypoints(people: ExportedPeople) -> tuple[list[list[float]], RoundedArray]:
     """Lay out the 15 joints as 17 triples with v = 1, and their scores as (N, 17); zeros where absent."""
     keypoints: list[list[float]] = [[] for _ in range(len(people))]
     scores = np.zeros((len(people), len(POSETRACK18_NAMES)))

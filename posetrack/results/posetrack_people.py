@@ -8,7 +8,7 @@ import numpy as np
 
 from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED, Instances, IntArray
-from posetrack.results.people import ConvertKeypoints, ExportOptions, People, select_people
+from posetrack.results.people import ConvertKeypoints, ExportedPeople, ExportOptions, select_people
 from posetrack.results.rounding import RoundedArray
 from posetrack.skeleton import Skeleton, convert_coco17_to_posetrack15
 
@@ -26,7 +26,7 @@ _LEAST_SCORE = 0.0001
 _log = logging.getLogger(__name__)
 
 
-def select_posetrack_people(instances: Instances, skeleton: Skeleton, options: ExportOptions) -> People:
+def select_posetrack_people(instances: Instances, skeleton: Skeleton, options: ExportOptions) -> ExportedPeople:
     """Take the people with at least one joint from one frame, as `POSETRACK_15`.
 
     The evaluation counts a person without joints differently in its two formats, so nobody goes out so.
@@ -37,7 +37,7 @@ def select_posetrack_people(instances: Instances, skeleton: Skeleton, options: E
         options: Who and what is left out.
 
     Returns:
-        The people, with K = 15.
+        The people, with K = 15; their keypoints are indices of pixels, as PoseTrack's are.
     """
     return select_people(
         instances,
@@ -45,6 +45,7 @@ def select_posetrack_people(instances: Instances, skeleton: Skeleton, options: E
         options,
         convert_keypoints=POSETRACK_CONVERSIONS[skeleton.name],
         posed_only=True,
+        keypoints_as_indices=True,
     )
 
 

@@ -21,7 +21,7 @@ from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_res
 from posetrack.evaluation.crowdpose import evaluate_crowdpose
 from posetrack.evaluation.mpii import evaluate_mpii
 from posetrack.evaluation.mpii_files import read_mpii_truth
-from posetrack.evaluation.pictures import collect_boxes, collect_results, make_given_boxes
+from posetrack.evaluation.pictures import collect_boxes, collect_results
 from posetrack.frame import ImageArray, Instances, to_matlab_indices, to_pixel_indices
 from posetrack.predictors.hrnet import HRNetPredictor
 from posetrack.predictors.networks import Networks
@@ -167,7 +167,7 @@ def _find_boxes(
         return collect_boxes(annotations["annotations"], str(data_folder / data.dev))
     people = samples if data.format == "mpii" else keep_trainable(samples)
     return {
-        number: make_given_boxes(people.boxes_xyxy[rows], people.scores[rows])
+        number: Instances(boxes_xyxy=people.boxes_xyxy[rows], box_scores=people.scores[rows])
         for number, rows in list_rows(people).items()
         if len(rows)
     }

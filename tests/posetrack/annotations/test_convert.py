@@ -7,7 +7,7 @@ from posetrack.annotations.convert import choose_out_dir, convert_annotations, r
 from posetrack.annotations.posetrack17 import encode_posetrack17
 from posetrack.annotations.posetrack18 import encode_posetrack18
 from posetrack.errors import ResultsError
-from posetrack.frame import Instances
+from posetrack.frame import Instances, to_pixel_indices
 from posetrack.results.export import export
 from posetrack.results.record import Header, Record
 from posetrack.skeleton import COCO_17, POSETRACK_15
@@ -68,7 +68,8 @@ def test_our_own_coco_export(tmp_path, skeleton):
     assert video.people.present.all()
     assert (video.people.keypoint_scores == 0.5).all()
     nose = POSETRACK_15.names.index("nose")
-    np.testing.assert_array_equal(video.people.keypoints_xy[0, nose], xy[skeleton.names.index("nose")])
+    indices = to_pixel_indices(xy)
+    np.testing.assert_array_equal(video.people.keypoints_xy[0, nose], indices[skeleton.names.index("nose")])
 
 
 def test_an_input_is_never_overwritten(tmp_path, folder):

@@ -12,7 +12,7 @@ from reference.evaluation_posetrack import naive_evaluate
 
 from posetrack.cli.main import main
 from posetrack.evaluation.posetrack.evaluate import find_sequences
-from posetrack.frame import Instances
+from posetrack.frame import Instances, from_pixel_indices
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.record import Header
 from posetrack.skeleton import COCO_17, POSETRACK_15
@@ -153,7 +153,7 @@ def test_our_own_results(tmp_path):
     people = Instances(
         boxes_xyxy=np.array([[90, 190, 290, 210], [390, 190, 590, 210]]),
         box_scores=np.array([0.9, 0.8]),
-        keypoints_xy=poses,
+        keypoints_xy=from_pixel_indices(poses),
         keypoint_scores=np.full((2, 17), 0.7),
         track_ids=np.array([4, 5]),
     )

@@ -97,10 +97,9 @@ def test_boxes_are_those_of_people(image_paths):
         {"image_id": 8, "bbox": [5, 5, 5, 5], "score": 0.5},
     ]
     boxes = collect_boxes(entries, "some.json")
-    # The public code takes a box's numbers for those of pixels' centres.
-    assert boxes[7].boxes_xyxy.tolist() == [[1.5, 2.5, 4.5, 6.5]] * 2
+    assert boxes[7].boxes_xyxy.tolist() == [[1, 2, 4, 6]] * 2
     assert boxes[7].box_scores.tolist() == [1.0, 0.25]
-    assert boxes[8].boxes_xyxy.tolist() == [[5.5, 5.5, 10.5, 10.5]]
+    assert boxes[8].boxes_xyxy.tolist() == [[5, 5, 10, 10]]
     assert boxes.keys() == {7, 8}
     for wrong in ({"image_id": 7}, {**person, "bbox": [1, 2]}, "person"):
         with pytest.raises(ResultsError, match=r"some\.json: an entry without image_id or bbox"):

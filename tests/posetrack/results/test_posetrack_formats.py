@@ -13,24 +13,25 @@ from posetrack.results.posetrack_people import TrackNumbers
 from posetrack.results.record import Record
 from posetrack.skeleton import COCO_17, POSETRACK_15
 
-# The example's person 0 in PoseTrack's joints. Shoulders are at (105, 210) and (106, 212), so the neck is at
-# (105.5, 211), and the head top at 2 * nose (100, 200) - neck.
+# The example's person 0 in PoseTrack's joints, as indices of pixels: 0.5 less than in frames. There the
+# shoulders are at (105, 210) and (106, 212), so the neck is at (105.5, 211), and the head top at
+# 2 * nose (100, 200) - neck.
 _POSETRACK_POINTS = [
-    (116.0, 232.0, 0.1),  # right ankle
-    (114.0, 228.0, 0.9),
-    (112.0, 224.0, 0.9),
-    (111.0, 222.0, 0.9),  # left hip
-    (113.0, 226.0, 0.9),
-    (115.0, 230.0, 0.1),
-    (110.0, 220.0, 0.9),  # right wrist
-    (108.0, 216.0, 0.9),
-    (106.0, 212.0, 0.9),
-    (105.0, 210.0, 0.9),  # left shoulder
-    (107.0, 214.0, 0.9),
-    (109.0, 218.0, 0.9),
-    (105.5, 211.0, 0.9),  # neck
-    (100.0, 200.0, 0.9),
-    (94.5, 189.0, 0.9),  # head top
+    (115.5, 231.5, 0.1),  # right ankle
+    (113.5, 227.5, 0.9),
+    (111.5, 223.5, 0.9),
+    (110.5, 221.5, 0.9),  # left hip
+    (112.5, 225.5, 0.9),
+    (114.5, 229.5, 0.1),
+    (109.5, 219.5, 0.9),  # right wrist
+    (107.5, 215.5, 0.9),
+    (105.5, 211.5, 0.9),
+    (104.5, 209.5, 0.9),  # left shoulder
+    (106.5, 213.5, 0.9),
+    (108.5, 217.5, 0.9),
+    (105.0, 210.5, 0.9),  # neck
+    (99.5, 199.5, 0.9),
+    (94.0, 188.5, 0.9),  # head top
 ]
 
 
@@ -60,9 +61,9 @@ def test_posetrack18(tmp_path, header, records):
             "skeleton": [],
         }
     ]
-    head = [100.0, 200.0, 1, 105.5, 211.0, 1, 94.5, 189.0, 1]
+    head = [99.5, 199.5, 1, 105.0, 210.5, 1, 94.0, 188.5, 1]
     ears = [0, 0, 0, 0, 0, 0]
-    body = [number for k in range(5, 17) for number in (100.0 + k, 200.0 + 2 * k, 1)]
+    body = [number for k in range(5, 17) for number in (99.5 + k, 199.5 + 2 * k, 1)]
     assert data["annotations"][0] == {
         "id": 1,
         "image_id": 10003420000,
@@ -132,7 +133,7 @@ def test_posetrack15_keypoints_go_out_as_they_are(tmp_path, header, records):
     header = replace(header, skeleton=POSETRACK_15)
     data = export_json([Record(0, 0.0, person)], header, "posetrack17", tmp_path)
     points = data["annolist"][0]["annorect"][0]["annopoints"][0]["point"]
-    assert [(p["x"][0], p["y"][0]) for p in points] == [(2.0 * k, 2.0 * k + 1) for k in range(15)]
+    assert [(p["x"][0], p["y"][0]) for p in points] == [(2.0 * k - 0.5, 2.0 * k + 0.5) for k in range(15)]
 
 
 def test_posetrack_threshold_takes_keypoints_out(tmp_path, header, records):
@@ -142,7 +143,7 @@ def test_posetrack_threshold_takes_keypoints_out(tmp_path, header, records):
     new = export_json(records, header, "posetrack18", tmp_path, min_keypoint_score=0.4)
     person = new["annotations"][0]
     assert person["keypoints"][-6:] == [0, 0, 0, 0, 0, 0]
-    assert person["keypoints"][-9:-6] == [114.0, 228.0, 1]
+    assert person["keypoints"][-9:-6] == [113.5, 227.5, 1]
     assert person["scores"][-3:] == [0.9, 0.0, 0.0]
 
 
@@ -165,7 +166,7 @@ def test_track_numbers_keep_an_id_where_they_can(caplog):
     assert numbers.number(np.array([1, 123456])) == [4, 2]
 
 
-def test_people_without_a_track_never_fraction_a_number(caplog):
+def test_people_without_a_track_never_have_the_same_number(caplog):
     numbers = TrackNumbers()
     first = numbers.number(np.array([-1, 9998, -1]))
     assert first == [9999, 9998, 9997]

@@ -21,7 +21,7 @@ from reference.evaluation_posetrack import naive_evaluate
 from posetrack.errors import ResultsError
 from posetrack.evaluation.posetrack.evaluate import evaluate_posetrack, find_sequences
 from posetrack.evaluation.posetrack.metrics import NAMES, summarize
-from posetrack.frame import Instances
+from posetrack.frame import Instances, from_pixel_indices
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.record import Header
 from posetrack.skeleton import POSETRACK_15
@@ -279,7 +279,7 @@ def write_poses(path, frames):
             instances = Instances(
                 boxes_xyxy=boxes,
                 box_scores=np.full(N, 0.5),
-                keypoints_xy=xy,
+                keypoints_xy=from_pixel_indices(xy),
                 keypoint_scores=scores,
                 track_ids=tracks,
             )
