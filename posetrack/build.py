@@ -23,8 +23,8 @@ from models.swahr.network import make_swahr_network
 from models.swahr.variants import NETWORKS as BOTTOM_UP_NETWORKS
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError
+from posetrack.images.on_device import DeviceImages
 from posetrack.pipeline import RUN_AHEAD, Stage
-from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.hrnet import HRNetPredictor, TopDownConfig
 from posetrack.predictors.movenet import (
     MultiposeConfig,

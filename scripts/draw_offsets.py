@@ -17,13 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from models.data.crop import ImageArray, read_image
-from models.data.letterbox import CANVAS_COLOR
 from models.rcnn.codec import score_peaks
 from models.rcnn.detector import DetectorConfig, PersonDetector
 from models.rcnn.network import MultitaskConfig, MultitaskRCNN
 from models.rcnn.offsets import refine_heatmaps
 from models.rcnn.recipe import NETWORKS, NetworkRecipe, make_network
-from posetrack.geometry import resize_to_multiple
+from posetrack.images.letterbox import Letterbox
 from posetrack.render import color_of
 from posetrack.skeleton import COCO_17
 from posetrack.weights.store import load_weights
@@ -45,9 +44,10 @@ def main() -> None:
     arguments = parser.parse_args()
     network = make_network(NetworkRecipe(arguments.network), COCO_17.num_keypoints).eval()
     load_weights(network, arguments.weights)
-    canvas, inner_wh = resize_to_multiple(read_image(arguments.image), arguments.side, 32, fill=CANVAS_COLOR)
+    batch, placement = Letterbox(torch.device("cpu"), arguments.side)([read_image(arguments.image)])
+    canvas = batch[0].permute(1, 2, 0).numpy()
     starts_xy, ends_xy, rows = find_offsets(network, canvas)
-    inner = canvas[: round(inner_wh[1]), : round(inner_wh[0])]
+    inner = canvas[: placement.size_wh[1], : placement.size_wh[0]]
     drawn = draw_offsets(inner, starts_xy, ends_xy, rows)
     if not cv2.imwrite(str(arguments.out), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):
         raise SystemExit(f"{arguments.out}: cannot be written")

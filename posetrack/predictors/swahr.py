@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models.backbones.imagenet import ImageNetwork
-from models.data.crop import crop_image
 from models.swahr.aggregate import predict_maps
 from models.swahr.codec import DecodeConfig, decode_people
-from models.swahr.images import ImageView, map_to_image, plan_views
+from models.swahr.images import map_to_image, plan_views
 from models.swahr.network import BottomUpNetwork
 from posetrack.compute import Compute
-from posetrack.frame import ImageArray, Instances
-from posetrack.predictors.crops import predict_by_size, to_batch
-from posetrack.predictors.device_images import DeviceImages, take_images
-from posetrack.predictors.device_warp import warp_crops
+from posetrack.frame import ImageArray, Instances, from_pixel_indices
+from posetrack.images.batches import predict_by_size
+from posetrack.images.crops import CropCutter
+from posetrack.images.on_device import DeviceImages, choose_device_images
 from posetrack.skeleton import Skeleton
 from trackers.oks import box_around_keypoints
 
@@ -28,8 +26,6 @@ from trackers.oks import box_around_keypoints
 _EXAMPLE = torch.zeros(1, 3, 64, 128, dtype=torch.uint8)
 # A person reaches so much farther than their outer keypoints.
 _BOX_PADDING = 1.2
-# Networks learn pixels as COCO counts them, from the middle of the first; frames count from its corner.
-_HALF_PIXEL = np.float32(0.5)
 
 
 @dataclass(frozen=True)
@@ -79,8 +75,7 @@ class BottomUpPredictor:
         network = copy.deepcopy(network)
         network.remove_scale_maps()
         self._network = compute.make_engine(ImageNetwork(network), name=config.name, example=_EXAMPLE)
-        self._device = compute.device
-        self._device_images = take_images(compute.device, device_images)
+        self._cut = CropCutter(compute.device, choose_device_images(compute.device, device_images))
         self._config = config
         self._skeleton = skeleton
 
@@ -103,7 +98,7 @@ class BottomUpPredictor:
         views = plan_views(image_wh, config.shorter_side_px, config.scales)
         maps = predict_maps(
             lambda batch: list(self._network(batch).values()),
-            [self._view(images, view) for view in views],
+            [self._cut(images, [view.matrix[None]] * len(images), view.size_wh) for view in views],
             [view.scale for view in views],
             num_keypoints=self._skeleton.num_keypoints,
             flip_index=self._skeleton.flip_index if config.flip_test else None,
@@ -114,7 +109,7 @@ class BottomUpPredictor:
         for decoded in found:
             rows = np.argsort(-decoded.scores, kind="stable")
             rows = rows[decoded.scores[rows] >= config.score_threshold]
-            points = map_to_image(decoded.keypoints_xy[rows], map_wh, image_wh) + _HALF_PIXEL
+            points = from_pixel_indices(map_to_image(decoded.keypoints_xy[rows], map_wh, image_wh))
             scores = decoded.keypoint_scores[rows]
             people.append(
                 Instances(
@@ -125,11 +120,3 @@ class BottomUpPredictor:
                 )
             )
         return people
-
-    def _view(self, images: list[ImageArray], view: ImageView) -> Tensor:
-        """Images of one size at one scale, (B, 3, H, W) uint8."""
-        if self._device_images is None:
-            resized = [crop_image(image, view.matrix, view.size_wh) for image in images]
-            return to_batch(np.stack(resized), self._device)
-        matrices = [view.matrix[None]] * len(images)
-        return warp_crops(self._device_images.upload(images), matrices, view.size_wh)
