@@ -1,4 +1,8 @@
-"""Whole images on a canvas of one size, for detectors: where each is placed, and back.
+"""Whole images on a canvas, for detectors: where each is placed, and back.
+
+Inference, and so evaluation, places an image at the top left of the smallest canvas that its network takes
+(`fit_to_sides`): movenet-person has a box AP of 0.331 there, of 0.325 on images centred in that canvas and of
+0.330 centred in a square. Training varies the place.
 
 Coordinates count from the image's corner, so that pixel i reaches from i to i + 1, as those of boxes do.
 A placement moves and stretches; it never turns.

@@ -153,7 +153,10 @@ class ThunderPredictor:
     ) -> None:
         self._network = compute.make_engine(network, name=config.name, example=_EXAMPLE)
         self._cut = CropCutter(compute.device, choose_device_images(compute.device, device_images))
-        self._crops = BoxCrops(_THUNDER_WH, padding=config.padding, batch_crops=config.batch_crops)
+        # Centred to the half pixel: HRNet's centring, half a pixel off, costs 0.006 of AP.
+        self._crops = BoxCrops(
+            _THUNDER_WH, padding=config.padding, is_unbiased=True, batch_crops=config.batch_crops
+        )
 
     def __call__(
         self, images: Sequence[ImageArray], boxes_xyxy: Sequence[FloatArray]
