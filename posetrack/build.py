@@ -8,8 +8,8 @@ from typing import Any
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError
 from posetrack.families.table import find_role
+from posetrack.images.on_device import DeviceImages
 from posetrack.pipeline import RUN_AHEAD, Stage
-from posetrack.predictors.device_images import DeviceImages
 from posetrack.predictors.networks import Networks
 from posetrack.processors.detect import detect
 from posetrack.processors.estimate import estimate

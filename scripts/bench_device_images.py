@@ -17,35 +17,30 @@ from functools import partial
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
 
 from posetrack.compute import choose_device
 from posetrack.errors import PoseTrackError
 from posetrack.frame import FloatArray, ImageArray
-from posetrack.geometry import crop_boxes, resize_to_multiple
-from posetrack.predictors.device_images import DeviceImages, cut_crops, resize_images
+from posetrack.images.crops import BoxCrops, CropCutter
+from posetrack.images.letterbox import Letterbox
+from posetrack.images.on_device import DeviceImages
 
 LONGEST_SIDE_PX = 512
-CROP_WH = (256, 256)
-# Height of a person over the image's: enlarged or about as large as the crop, and reduced by an area average.
+CROPS = BoxCrops((256, 256))
+# Height of a person over the image's: enlarged or about as large as the crop, and reduced.
 BOXES = {"small": (0.1, 0.4), "large": (0.6, 1.2)}
 
 
-def make_boxes(images: list[ImageArray], num_crops: int, share: tuple[float, float]) -> list[FloatArray]:
+def make_boxes(images: list[ImageArray], num_crops: int, fractions: tuple[float, float]) -> list[FloatArray]:
     """Square boxes about the images, sides between two fractions of the height; each image (N, 4)."""
     rng = np.random.default_rng(0)
     boxes = []
     for image, rows in zip(images, np.array_split(np.arange(num_crops), len(images)), strict=True):
         height, width = image.shape[:2]
         centres = rng.uniform(0.2, 0.8, (len(rows), 2)) * (width, height)
-        half = rng.uniform(*share, (len(rows), 1)) * height / 2
+        half = rng.uniform(*fractions, (len(rows), 1)) * height / 2
         boxes.append(np.concatenate([centres - half, centres + half], axis=1).astype(np.float32))
     return boxes
-
-
-def to_device(images: ImageArray, device: torch.device) -> Tensor:
-    """(B, H, W, 3) -> (B, 3, H, W), as the predictors do on a CPU."""
-    return torch.from_numpy(images).to(device, non_blocking=True).permute(0, 3, 1, 2)
 
 
 def make_cases(
@@ -53,35 +48,17 @@ def make_cases(
 ) -> dict[str, dict[str, Callable[[], object]]]:
     """What is measured: for each case its contenders by name."""
     fresh, keeping = DeviceImages(device), DeviceImages(device, remembered=len(images))
-
-    def resize_opencv() -> Tensor:
-        resized = [resize_to_multiple(image, LONGEST_SIDE_PX, 32)[0] for image in images]
-        return to_device(np.stack(resized), device)
-
-    def resize_device(device_images: DeviceImages) -> Tensor:
-        return resize_images(device_images.upload(images), LONGEST_SIDE_PX, 32)[0]
-
-    def crop_opencv(boxes: list[FloatArray]) -> Tensor:
-        crops = [crop_boxes(image, rows, CROP_WH) for image, rows in zip(images, boxes, strict=True)]
-        return to_device(np.concatenate(crops), device)
-
-    def crop_device(device_images: DeviceImages, boxes: list[FloatArray]) -> list[Tensor]:
-        return list(cut_crops(device_images.upload(images), boxes, CROP_WH, batch_crops=num_crops))
-
+    ways = {"OpenCV": None, "device": fresh, "device, uploaded before": keeping}
+    letterboxes = {name: Letterbox(device, LONGEST_SIDE_PX, device_images=way) for name, way in ways.items()}
+    cutters = {name: CropCutter(device, way) for name, way in ways.items()}
     cases: dict[str, dict[str, Callable[[], object]]] = {
         "upload alone": {"device": partial(fresh.upload, images)},
-        "resize": {
-            "OpenCV": resize_opencv,
-            "device": partial(resize_device, fresh),
-            "device, uploaded before": partial(resize_device, keeping),
-        },
+        "resize": {name: partial(letterbox, images) for name, letterbox in letterboxes.items()},
     }
-    for name, share in BOXES.items():
-        boxes = make_boxes(images, num_crops, share)
+    for name, fractions in BOXES.items():
+        matrices = [CROPS.make_matrices(boxes) for boxes in make_boxes(images, num_crops, fractions)]
         cases[f"crop {name} boxes"] = {
-            "OpenCV": partial(crop_opencv, boxes),
-            "device": partial(crop_device, fresh, boxes),
-            "device, uploaded before": partial(crop_device, keeping, boxes),
+            way: partial(cut, images, matrices, CROPS.size_wh) for way, cut in cutters.items()
         }
     return cases
 
@@ -118,7 +95,7 @@ def main() -> None:
     width, height = map(int, arguments.size.split("x"))
     cv2.setNumThreads(1)
     rng = np.random.default_rng(0)
-    images = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(arguments.device_images)]
+    images = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(arguments.images)]
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     print(f"{arguments.images} images of {width} x {height}, {arguments.crops} crops, {where}, ms a call:")
     for case, contenders in make_cases(images, arguments.crops, device).items():

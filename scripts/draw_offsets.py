@@ -17,11 +17,10 @@ import torch
 from torch import Tensor
 
 from models.data.crop import ImageArray, read_image
-from models.data.letterbox import CANVAS_COLOR
 from models.rcnn.codec import score_peaks
 from models.rcnn.network import RCNN, make_rcnn
 from models.rcnn.variants import NETWORKS
-from posetrack.geometry import resize_to_multiple
+from posetrack.images.letterbox import Letterbox
 from posetrack.render import color_of
 from posetrack.weights.store import load_weights
 
@@ -42,9 +41,10 @@ def main() -> None:
     arguments = parser.parse_args()
     network = make_rcnn(NETWORKS[arguments.network]).eval()
     load_weights(network, arguments.weights)
-    canvas, inner_wh = resize_to_multiple(read_image(arguments.image), arguments.side, 32, fill=CANVAS_COLOR)
+    batch, placement = Letterbox(torch.device("cpu"), arguments.side)([read_image(arguments.image)])
+    canvas = batch[0].permute(1, 2, 0).numpy()
     starts_xy, ends_xy, rows = find_offsets(network, canvas)
-    inner = canvas[: round(inner_wh[1]), : round(inner_wh[0])]
+    inner = canvas[: placement.size_wh[1], : placement.size_wh[0]]
     drawn = draw_offsets(inner, starts_xy, ends_xy, rows)
     if not cv2.imwrite(str(arguments.out), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):
         raise SystemExit(f"{arguments.out}: cannot be written")

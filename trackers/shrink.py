@@ -22,11 +22,16 @@ def shrink_image(image: ImageArray, new_wh: tuple[int, int]) -> ImageArray:
     Returns:
         (new height, new width) or (new height, new width, 3) uint8.
     """
+    return np.asarray(cv2.resize(halve_image(image, new_wh), new_wh, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def halve_image(image: ImageArray, new_wh: tuple[int, int]) -> ImageArray:
+    """Halve an image as often as both sides can be halved evenly without falling below a new size."""
     height, width = image.shape[:2]
     for _ in range(count_halvings((width, height), new_wh)):
         width, height = width // 2, height // 2
         image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    return np.asarray(cv2.resize(image, new_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    return image
 
 
 def count_halvings(image_wh: tuple[int, int], new_wh: tuple[int, int]) -> int:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from posetrack.compute import Compute
-    from posetrack.predictors.device_images import DeviceImages
+    from posetrack.images.on_device import DeviceImages
     from posetrack.predictors.movenet import MultiposePredictor, ThunderPredictor
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from models.training.loop import Trainer
     from posetrack.compute import Compute
-    from posetrack.predictors.device_images import DeviceImages
+    from posetrack.images.on_device import DeviceImages
     from posetrack.predictors.rcnn import RCNNPredictor
     from posetrack.training.run import TrainingRun
 

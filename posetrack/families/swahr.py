@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from models.training.loop import Trainer
     from posetrack.compute import Compute
-    from posetrack.predictors.device_images import DeviceImages
+    from posetrack.images.on_device import DeviceImages
     from posetrack.predictors.swahr import BottomUpPredictor
     from posetrack.training.run import TrainingRun
 

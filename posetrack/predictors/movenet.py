@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,20 +10,21 @@ import torch
 from torch import Tensor
 
 from models.backbones.variants import MOVENET_THUNDER
+from models.data.letterbox import unplace_boxes, unplace_points
 from models.movenet.codec import decode_multiple, decode_single
 from models.movenet.network import MoveNet
 from posetrack.compute import Compute
-from posetrack.frame import FloatArray, ImageArray, Instances
-from posetrack.geometry import crop_boxes, expand_boxes, uncrop_points
-from posetrack.predictors.crops import join_poses, predict_by_size, split_batches, split_by_image, to_batch
-from posetrack.predictors.device_images import DeviceImages, cut_crops, take_images
-from posetrack.predictors.resize import make_resizer
+from posetrack.frame import FloatArray, ImageArray, Instances, to_pixel_indices
+from posetrack.images.batches import predict_by_size
+from posetrack.images.crops import BoxCrops, CropCutter, estimate_in_crops
+from posetrack.images.letterbox import Letterbox
+from posetrack.images.on_device import DeviceImages, choose_device_images
 from posetrack.predictors.settings import MultiposeSettings, ThunderSettings
 from posetrack.skeleton import COCO_17
 from trackers.nms import box_nms, oks_nms
 from trackers.oks import compute_pose_areas
 
-_THUNDER_SIZE_PX = 256
+_THUNDER_WH = (256, 256)
 _VISIBLE_SCORE = 0.2
 # Stands for every size that the networks take.
 _EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
@@ -51,7 +52,12 @@ class MultiposePredictor:
         device_images: DeviceImages | None = None,
     ) -> None:
         self._network = compute.make_engine(network, name=settings.network, example=_EXAMPLE)
-        self._resize = make_resizer(compute.device, settings.longest_side_px, device_images)
+        self._letterbox = Letterbox(
+            compute.device,
+            settings.longest_side_px,
+            fill=0,
+            device_images=choose_device_images(compute.device, device_images),
+        )
         self._settings = settings
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
@@ -67,20 +73,17 @@ class MultiposePredictor:
 
     @torch.inference_mode()
     def _predict(self, images: list[ImageArray]) -> list[Instances]:
-        batch, inner_wh = self._resize(images)
+        batch, placement = self._letterbox(images)
         decoded = decode_multiple(self._network(batch), self._settings.score_threshold)
-        height, width = images[0].shape[:2]
-        # Relative to the padded input -> pixels of the image.
-        scale_xy = np.array(
-            [batch.shape[3] / inner_wh[0] * width, batch.shape[2] / inner_wh[1] * height], np.float32
-        )
+        # Decoded places are fractions of the canvas.
+        canvas_wh = np.array([batch.shape[3], batch.shape[2]], np.float32)
         people = []
         for columns in decoded:
             boxes, box_scores, keypoints, keypoint_scores = (column.cpu().numpy() for column in columns)
             found = Instances(
-                boxes_xyxy=boxes * np.tile(scale_xy, 2),
+                boxes_xyxy=unplace_boxes(boxes * np.tile(canvas_wh, 2), placement, is_cut=False),
                 box_scores=box_scores,
-                keypoints_xy=keypoints * scale_xy,
+                keypoints_xy=unplace_points(keypoints * canvas_wh, placement),
                 keypoint_scores=keypoint_scores,
             )
             people.append(self._suppress(found))
@@ -115,9 +118,11 @@ class ThunderPredictor:
         device_images: DeviceImages | None = None,
     ) -> None:
         self._network = compute.make_engine(network, name=settings.network, example=_EXAMPLE)
-        self._device = compute.device
-        self._device_images = take_images(compute.device, device_images)
-        self._settings = settings
+        self._cut = CropCutter(compute.device, choose_device_images(compute.device, device_images))
+        # Centred to the half pixel: HRNet's centring, half a pixel off, costs 0.006 of AP.
+        self._crops = BoxCrops(
+            _THUNDER_WH, padding=settings.padding, is_unbiased=True, batch_crops=settings.batch_crops
+        )
 
     def __call__(
         self, images: Sequence[ImageArray], boxes_xyxy: Sequence[FloatArray]
@@ -131,35 +136,21 @@ class ThunderPredictor:
         Returns:
             For each image keypoints (N, K, 2) in its pixels, and their scores (N, K).
         """
-        squares = [expand_boxes(boxes, self._settings.padding - 1, aspect_wh=1.0) for boxes in boxes_xyxy]
-        poses = [self._predict(batch) for batch in self._cut(images, squares)]
-        points, scores = join_poses(poses, MOVENET_THUNDER.num_keypoints)
-        return [
-            (uncrop_points(xy, boxes), score)
-            for xy, score, boxes in zip(
-                split_by_image(points, squares), split_by_image(scores, squares), squares, strict=True
-            )
-        ]
-
-    def _cut(self, images: Sequence[ImageArray], squares: Sequence[FloatArray]) -> Iterator[Tensor]:
-        """The crops of all images, in batches for the network."""
-        size_wh = (_THUNDER_SIZE_PX, _THUNDER_SIZE_PX)
-        if self._device_images is None:
-            crops = [crop_boxes(image, boxes, size_wh) for image, boxes in zip(images, squares, strict=True)]
-            for batch in split_batches(crops, self._settings.batch_crops):
-                yield to_batch(batch, self._device)
-            return
-        # An image without people stays where it is.
-        seen = [(image, boxes) for image, boxes in zip(images, squares, strict=True) if len(boxes)]
-        uploaded = self._device_images.upload([image for image, _ in seen])
-        yield from cut_crops(
-            uploaded, [boxes for _, boxes in seen], size_wh, batch_crops=self._settings.batch_crops
+        return estimate_in_crops(
+            self._predict,
+            images,
+            boxes_xyxy,
+            crops=self._crops,
+            cut=self._cut,
+            num_keypoints=MOVENET_THUNDER.num_keypoints,
         )
 
     @torch.inference_mode()
     def _predict(self, crops: Tensor) -> tuple[FloatArray, FloatArray]:
         points, scores = decode_single(self._network(crops))
-        return points.cpu().numpy(), scores.cpu().numpy()
+        # Decoded points are fractions of the crop, from its left and upper edge.
+        points_px = points.cpu().numpy() * np.array(_THUNDER_WH, np.float32)
+        return to_pixel_indices(points_px), scores.cpu().numpy()
 
 
 def _find_distinct_poses(people: Instances, max_oks: float) -> npt.NDArray[np.int64]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.data.letterbox import CANVAS_COLOR
+from models.data.letterbox import Placement, unplace_boxes, unplace_points
 from models.engines.engine import Engine
 from models.rcnn.codec import decode_masks
 from models.rcnn.network import RCNN
@@ -19,9 +18,9 @@ from models.rcnn.roi_heads import RunPart
 from models.rcnn.variants import PERSON_LABEL
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray, Instances
-from posetrack.predictors.crops import predict_by_size
-from posetrack.predictors.device_images import DeviceImages
-from posetrack.predictors.resize import make_resizer
+from posetrack.images.batches import predict_by_size
+from posetrack.images.letterbox import Letterbox
+from posetrack.images.on_device import DeviceImages, choose_device_images
 from posetrack.predictors.settings import TwoStageSettings
 
 # Stands for every size that the dense part takes.
@@ -59,7 +58,12 @@ class RCNNPredictor:
             engine = compute.make_engine(part, name=f"{settings.network}-{name}", example=regions)
             self._parts[name] = partial(_run, engine)
         self._network.to(compute.device)
-        self._resize = make_resizer(compute.device, settings.longest_side_px, device_images, fill=CANVAS_COLOR)
+        self._letterbox = Letterbox(
+            compute.device,
+            settings.longest_side_px,
+            settings.shorter_side_px,
+            device_images=choose_device_images(compute.device, device_images),
+        )
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
         """Find the people in each image.
@@ -75,46 +79,48 @@ class RCNNPredictor:
 
     @torch.inference_mode()
     def _predict(self, images: list[ImageArray]) -> list[Instances]:
-        image_wh = images[0].shape[1], images[0].shape[0]
-        resize = replace(self._resize, longest_side_px=self._settings.find_longest_side(image_wh))
-        batch, inner_wh = resize(images)
+        batch, placement = self._letterbox(images)
         outputs = list(self._dense(batch).values())
-        inner = round(inner_wh[0]), round(inner_wh[1])
         input_hw = batch.shape[2], batch.shape[3]
+        sizes_wh = [placement.size_wh] * len(images)
         found = self._network.find_people(
             outputs,
             input_hw,
-            [inner] * len(images),
+            sizes_wh,
             self._parts,
             score_threshold=self._settings.score_threshold,
             nms_iou=self._settings.nms_iou,
         )
-        scale_xy = torch.tensor([image_wh[0] / inner_wh[0], image_wh[1] / inner_wh[1]], device=batch.device)
-        return [_convert(people, scale_xy, image_wh) for people in found]
+        return [_convert(people, placement) for people in found]
 
 
 def _run(engine: Engine, regions: Tensor) -> tuple[Tensor, ...]:
     return tuple(engine(regions).values())
 
 
-def _convert(people: dict[str, Tensor], scale_xy: Tensor, image_wh: tuple[int, int]) -> Instances:
-    """What was found in the network's input, in the image's pixels; of several classes people alone."""
+def _convert(people: dict[str, Tensor], placement: Placement) -> Instances:
+    """What was found on a canvas, in the image's pixels; of several classes people alone."""
     is_person = people["labels"] == PERSON_LABEL
     people = {name: column[is_person] for name, column in people.items()}
-    boxes = people["boxes"] * scale_xy.repeat(2)
+    boxes = unplace_boxes(_to_numpy(people["boxes"]), placement)
     masks = None
     if "masks" in people:
-        masks = np.zeros((len(boxes), image_wh[1], image_wh[0]), bool)
+        masks = np.zeros((len(boxes), *placement.image_wh[::-1]), bool)
+        on_device = torch.from_numpy(boxes).to(people["masks"].device)
         # One after another: a hundred of them at an image's size are much memory.
         for i, mask in enumerate(masks):
-            mask[:] = decode_masks(people["masks"][i : i + 1], boxes[i : i + 1], image_wh)[0].cpu().numpy()
-    has_keypoints = "keypoints" in people
+            drawn = decode_masks(people["masks"][i : i + 1], on_device[i : i + 1], placement.image_wh)
+            mask[:] = drawn[0].cpu().numpy()
+    keypoints = keypoint_scores = None
+    if "keypoints" in people:
+        keypoints = unplace_points(_to_numpy(people["keypoints"]), placement)
+        keypoint_scores = _to_numpy(people["keypoint_scores"])
     return Instances(
-        boxes_xyxy=_to_numpy(boxes),
+        boxes_xyxy=boxes,
         box_scores=_to_numpy(people["scores"]),
         masks=masks,
-        keypoints_xy=_to_numpy(people["keypoints"] * scale_xy) if has_keypoints else None,
-        keypoint_scores=_to_numpy(people["keypoint_scores"]) if has_keypoints else None,
+        keypoints_xy=keypoints,
+        keypoint_scores=keypoint_scores,
     )
 
 

@@ -193,9 +193,3 @@ class TwoStageSettings(DetectorSettings):
         check_range(self, 32, 8192, "longest_side_px")
         check_range(self, 0, 8192, "shorter_side_px")
         check_fraction(self, "score_threshold", "nms_iou")
-
-    def find_longest_side(self, image_wh: tuple[int, int]) -> int:
-        """Longest side of an image of this width and height in the network's input, px."""
-        if not self.shorter_side_px:
-            return self.longest_side_px
-        return min(self.longest_side_px, round(self.shorter_side_px * max(image_wh) / min(image_wh)))

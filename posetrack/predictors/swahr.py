@@ -7,19 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models.backbones.imagenet import ImageNetwork
-from models.data.crop import crop_image
 from models.swahr.aggregate import predict_maps
 from models.swahr.codec import DecodeConfig, decode_people
-from models.swahr.images import ImageView, compute_view_size, map_to_image, plan_views
+from models.swahr.images import compute_view_size, map_to_image, plan_views
 from models.swahr.network import BottomUpNetwork
 from posetrack.compute import Compute
 from posetrack.frame import ImageArray, Instances, from_pixel_indices
-from posetrack.predictors.crops import predict_by_size, to_batch
-from posetrack.predictors.device_images import DeviceImages, take_images
-from posetrack.predictors.device_warp import warp_crops
+from posetrack.images.batches import predict_by_size
+from posetrack.images.crops import CropCutter
+from posetrack.images.on_device import DeviceImages, choose_device_images
 from posetrack.predictors.settings import BottomUpSettings
 from posetrack.skeleton import Skeleton
 from trackers.oks import box_around_keypoints
@@ -56,8 +54,7 @@ class BottomUpPredictor:
         network = copy.deepcopy(network)
         network.remove_scale_maps()
         self._network = compute.make_engine(ImageNetwork(network), name=settings.network, example=_EXAMPLE)
-        self._device = compute.device
-        self._device_images = take_images(compute.device, device_images)
+        self._cut = CropCutter(compute.device, choose_device_images(compute.device, device_images))
         self._settings = settings
         self._skeleton = skeleton
 
@@ -81,7 +78,7 @@ class BottomUpPredictor:
         input_wh = compute_view_size(image_wh, settings.shorter_side_px, 1.0, min(settings.scales))
         maps = predict_maps(
             lambda batch: list(self._network(batch).values()),
-            [self._view(images, view) for view in views],
+            [self._cut(images, [view.matrix[None]] * len(images), view.size_wh) for view in views],
             [view.scale for view in views],
             num_keypoints=self._skeleton.num_keypoints,
             flip_index=self._skeleton.flip_index if settings.flip_test else None,
@@ -106,11 +103,3 @@ class BottomUpPredictor:
                 )
             )
         return people
-
-    def _view(self, images: list[ImageArray], view: ImageView) -> Tensor:
-        """Images of one size at one scale, (B, 3, H, W) uint8."""
-        if self._device_images is None:
-            resized = [crop_image(image, view.matrix, view.size_wh) for image in images]
-            return to_batch(np.stack(resized), self._device)
-        matrices = [view.matrix[None]] * len(images)
-        return warp_crops(self._device_images.upload(images), matrices, view.size_wh)

@@ -8,10 +8,12 @@ from models.data.letterbox import (
     Placement,
     cut_boxes,
     fit_image,
+    fit_to_sides,
     make_canvas,
     paste_image,
     place_boxes,
     place_points,
+    resize_image,
     unplace_boxes,
     unplace_points,
 )
@@ -32,6 +34,32 @@ def test_images_fit_the_canvas_unsquashed_in_its_middle(width, height, columns, 
     scale = min(canvas_wh[0] / width, canvas_wh[1] / height)
     assert (w, h) == (max(1, round(width * scale)), max(1, round(height * scale)))
     assert w == canvas_wh[0] or h == canvas_wh[1]
+
+
+@pytest.mark.parametrize(
+    ("image_wh", "sides", "size_wh", "canvas_wh"),
+    [
+        ((640, 360), (512,), (512, 288), (512, 288)),
+        ((360, 640), (416,), (234, 416), (256, 416)),
+        # Detectron2's: the shorter side, unless the longer one would be too long.
+        ((640, 480), (1333, 800), (1067, 800), (1088, 800)),
+        ((1920, 720), (1333, 800), (1333, 500), (1344, 512)),
+        ((900, 1), (64,), (64, 1), (64, 32)),
+    ],
+)
+def test_images_meet_their_sides_at_the_top_left(image_wh, sides, size_wh, canvas_wh):
+    placement, found_wh = fit_to_sides(image_wh, *sides)
+    assert placement == Placement(image_wh, size_wh, (0, 0))
+    assert found_wh == canvas_wh
+
+
+def test_reducing_averages_and_enlarging_is_linear():
+    board = (np.indices((40, 60)).sum(axis=0) % 2 * 250).astype(np.uint8)[..., None].repeat(3, axis=2)
+    grey = resize_image(board, (20, 10))
+    assert grey.shape == (10, 20, 3)
+    assert (grey == 125).all()
+    ramp = np.array([[0, 100]], np.uint8)[..., None].repeat(3, axis=2)
+    np.testing.assert_allclose(resize_image(ramp, (4, 1))[0, :, 0], [0, 25, 75, 100], atol=1)
 
 
 @given(

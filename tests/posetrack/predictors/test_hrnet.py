@@ -5,10 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.data.crop import crop_image, make_crop_matrices
 from posetrack.compute import Compute
-from posetrack.predictors.device_images import DeviceImages
-from posetrack.predictors.device_warp import warp_crops
+from posetrack.images.on_device import DeviceImages
 from posetrack.predictors.hrnet import HRNetPredictor
 from posetrack.predictors.settings import TopDownSettings
 from posetrack.skeleton import COCO_17
@@ -101,29 +99,6 @@ def test_nobody_is_no_call(monkeypatch):
     assert points.shape == (0, 17, 2)
     assert scores.shape == (0, 17)
     assert predict([], []) == []
-
-
-@pytest.mark.parametrize("device", DEVICES, ids=str)
-def test_crops_cut_on_the_device_are_those_of_opencv(device):
-    rng = np.random.default_rng(1)
-    images = [
-        np.clip(rng.normal(128, 20, (h, w, 3)) + 90 * np.sin(np.arange(w) / 9)[:, None], 0, 255).astype(
-            np.uint8
-        )
-        for w, h in ((160, 120), (97, 203))
-    ]
-    matrices = [
-        make_crop_matrices(rng.uniform(0, 160, (n, 2)), rng.uniform(30, 300, n), (48, 64), rotations_deg=turn)
-        for n, turn in ((3, 0.0), (2, 20.0))
-    ]
-    crops = warp_crops(DeviceImages(device).upload(images), matrices, (48, 64))
-    assert crops.is_contiguous(memory_format=torch.channels_last)
-    wanted = [crop_image(i, m, (48, 64)) for i, maps in zip(images, matrices, strict=True) for m in maps]
-    found = crops.permute(0, 2, 3, 1).cpu().numpy().astype(int)
-    difference = np.abs(found - np.stack(wanted))
-    # OpenCV may place samples on 1/32 px, and this is a noisy image.
-    assert difference.max() <= 8
-    assert difference.mean() < 0.6
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=str)

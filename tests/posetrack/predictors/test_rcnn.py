@@ -85,14 +85,6 @@ def test_boxes_come_back_in_the_image(make_predictor, monkeypatch):
         np.testing.assert_allclose(found.boxes_xyxy, [[0, 0, width / 2, height]], rtol=1e-6)
 
 
-def test_shorter_side_is_as_long_as_the_longest_allows():
-    config = TwoStageSettings("any", longest_side_px=1333, shorter_side_px=800)
-    assert config.find_longest_side((640, 480)) == 1067
-    assert config.find_longest_side((480, 640)) == 1067
-    assert config.find_longest_side((640, 360)) == 1333
-    assert TwoStageSettings("any", longest_side_px=416).find_longest_side((640, 480)) == 416
-
-
 def test_input_has_the_shorter_side(make_predictor, monkeypatch):
     predict, _ = make_predictor(longest_side_px=128, shorter_side_px=48)
     seen = []

@@ -9,7 +9,7 @@ from models.backbones.variants import HRNetConfig
 from models.swahr.network import make_swahr_network
 from models.swahr.variants import SwahrConfig
 from posetrack.compute import Compute
-from posetrack.predictors.device_images import DeviceImages
+from posetrack.images.on_device import DeviceImages
 from posetrack.predictors.settings import BottomUpSettings
 from posetrack.predictors.swahr import BottomUpPredictor
 from posetrack.skeleton import COCO_17
