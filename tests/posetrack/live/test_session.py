@@ -248,7 +248,7 @@ def test_a_recipe_that_cannot_be_built_leaves_the_old_one_and_its_ids(caplog):
     finish(thread)
     assert failures == []
     assert [record.getMessage() for record in caplog.records] == [
-        "recipe broken: broken: no such network; going on with one"
+        "recipe broken: broken: no such network; keeping one"
     ]
     check_ids_rise(output.images)
 
@@ -368,7 +368,7 @@ def test_an_output_that_is_stuck_does_not_hold_the_end(monkeypatch, caplog):
     session.stop()
     finish(thread)
     assert (failures, stuck.num_closed, other.num_closed) == ([], 1, 1)
-    assert "waits for somebody" in caplog.text
+    assert "is blocked by a reader" in caplog.text
     release.set()
     wait_until(lambda: not any(t.name == session_module._THREAD_NAME for t in threading.enumerate()))
     assert other.images == [], "nothing comes after the end"

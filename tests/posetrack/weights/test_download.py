@@ -241,7 +241,7 @@ def test_another_range_than_the_one_requested_is_refused(server, part):
 
 def test_a_server_that_sends_too_much_is_stopped(server, part):
     server.has_length, server.content = False, CONTENT * 9
-    with pytest.raises(DownloadError, match="sends more than the file has"):
+    with pytest.raises(DownloadError, match="sends more bytes than the file has"):
         download([server.url], part, sha256=SHA256, size_bytes=len(CONTENT))
 
 
