@@ -125,5 +125,5 @@ def test_the_folder_beside(tmp_path, folder, monkeypatch):
     (tmp_path / "coco" / "mine.txt").touch()
     with pytest.raises(ResultsError, match="coco: exists already; choose another folder with --out"):
         choose_out_dir(folder, "coco")
-    with pytest.raises(ResultsError, match="gt: is there already"):
+    with pytest.raises(ResultsError, match="gt: exists already"):
         choose_out_dir(folder, "gt")
