@@ -1,7 +1,7 @@
-"""COCO-style keypoint files: COCO, CrowdPose, and our own with teacher-made keypoints.
+"""COCO-style keypoint files: COCO, CrowdPose, and our own with a teacher's keypoints.
 
-Besides COCO's fields an annotation may have `keypoint_scores`, K numbers from 0 to 1: how much each keypoint is
-worth. A keypoint with v = 0 is unknown and counts nothing, whatever its score.
+Besides COCO's fields an annotation may have `keypoint_scores`, K numbers from 0 to 1, the weight of each
+keypoint in the loss. A keypoint with v = 0 is unknown and has weight 0, whatever its score.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ def read_json(path: Path) -> Any:
 
 
 def read_coco_samples(path: Path, image_folder: Path, num_keypoints: int) -> PoseSamples:
-    """Read the people of a COCO-style keypoint file, all but crowds.
+    """Read the people of a COCO-style keypoint file, except crowds.
 
     Args:
         path: The annotations.
-        image_folder: What `file_name` is relative to.
+        image_folder: Folder that `file_name` is relative to.
         num_keypoints: K, which the annotations must have.
 
     Returns:
-        Everyone, with known keypoints or without.
+        All people, with or without known keypoints.
 
     Raises:
-        DataError: The file cannot be read, or does not hold what it should.
+        DataError: The file cannot be read, or is not valid.
     """
     return decode_coco_samples(read_json(path), image_folder, num_keypoints, str(path))
 
 
 def decode_coco_samples(data: Any, image_folder: Path, num_keypoints: int, where: str) -> PoseSamples:
-    """The same for a file's parsed content; `where` is what messages call it."""
+    """Decode the parsed content of such a file; `where` is its name in messages."""
     images, positions = _decode_images(data, where)
     people = [
         person
@@ -89,19 +89,19 @@ def decode_coco_samples(data: Any, image_folder: Path, num_keypoints: int, where
 def read_coco_detections(
     path: Path, samples: PoseSamples, *, category_id: int = 1, min_score: float = 0.0
 ) -> PoseSamples:
-    """Read detected people in the images of annotated ones: what is evaluated without knowing the truth.
+    """Read detected boxes for the images of annotated people, for an evaluation on detections.
 
     Args:
         path: A COCO results file, a list with `image_id`, `category_id`, `bbox` and `score`.
-        samples: Read from the annotations of the same images.
-        category_id: Of people.
-        min_score: Boxes below it are left out.
+        samples: The annotated people of the same images.
+        category_id: Category of people.
+        min_score: Boxes with lower scores are left out.
 
     Returns:
         The boxes, with keypoints of weight 0.
 
     Raises:
-        DataError: The file cannot be read, or does not hold what it should.
+        DataError: The file cannot be read, or is not valid.
     """
     content = read_json(path)
     if not isinstance(content, list):
@@ -134,10 +134,10 @@ def read_coco_detections(
 def encode_coco_results(
     samples: PoseSamples, keypoints_xy: FloatArray, keypoint_scores: FloatArray, scores: FloatArray
 ) -> list[dict[str, Any]]:
-    """Write predicted poses as COCO results.
+    """Encode predicted poses as COCO results.
 
     Args:
-        samples: Whose people were predicted.
+        samples: The people whose poses were predicted.
         keypoints_xy: (N, K, 2), pixels.
         keypoint_scores: (N, K).
         scores: (N,) of each person.

@@ -1,4 +1,4 @@
-"""Which engine computes, in which precision, and why."""
+"""Choice of engine and precision for a device."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ INSTALL = {
     "openvino": "pip install openvino",
     "onnxruntime": "pip install 'posetrack[onnx]'",
 }
-"""Every engine, with what brings it."""
+"""All engines, with the command that installs each."""
 
 PRECISIONS = ("f32", "bf16", "fp16")
-"""Every precision; the outputs are float32 in each."""
+"""All precisions; outputs are float32 in each."""
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """What computes.
+    """The chosen engine and precision.
 
     Attributes:
         engine: A key of `INSTALL`.
         precision: One of `PRECISIONS`.
-        reason: Why, in a few words.
+        reason: The reason for the choice, in a few words.
     """
 
     engine: str
@@ -40,16 +40,16 @@ class EngineChoice:
 
 
 def choose_engine(engine: str, precision: str, device: torch.device) -> EngineChoice:
-    """Settle `auto`, and refuse what cannot be done here.
+    """Resolve `auto`, and check that engine and precision are available.
 
-    On a CPU, `auto` is openvino where it is installed, and f32: in bf16, MoveNet's keypoints move by a median
-    of 0.3 px on most clips, but on people who hug by 2.6 px, and by 25 px on average. On a GPU it is torch and
-    fp16, which moves them by less than 0.1 px on average (measured with torch's fp16 on a CPU).
+    On a CPU, `auto` is openvino if installed, and f32: in bf16, MoveNet's keypoints change by a median of 0.3
+    px on most clips, but on people who hug by a median of 2.6 px and a mean of 25 px. On a GPU it is torch and
+    fp16, which changes them by less than 0.1 px on average (measured with torch's fp16 on a CPU).
 
     Args:
         engine: A key of `INSTALL`, or `auto`.
         precision: One of `PRECISIONS`, or `auto`.
-        device: Where the network is to run.
+        device: Device of the network.
 
     Raises:
         EngineError: An unknown name, a package that is missing, or an engine or precision that this device does
@@ -95,11 +95,11 @@ def choose_engine(engine: str, precision: str, device: torch.device) -> EngineCh
 
 
 def list_precisions(engine: str, device: torch.device) -> tuple[str, ...]:
-    """The precisions of an engine that this machine computes in.
+    """List the precisions of an engine that this machine supports.
 
     Args:
         engine: A key of `INSTALL`.
-        device: Where.
+        device: Device of the network.
     """
     if device.type == "cuda":
         return ("f32", "fp16", "bf16") if torch.cuda.is_bf16_supported() else ("f32", "fp16")
@@ -113,11 +113,11 @@ def list_precisions(engine: str, device: torch.device) -> tuple[str, ...]:
 
 
 def is_installed(engine: str) -> bool:
-    """Whether the package behind an engine is there."""
+    """Whether the package of an engine is installed."""
     return importlib.util.find_spec(engine) is not None
 
 
 def _check_known(what: str, word: str, known: Iterable[str]) -> None:
     known = [AUTO, *known]
     if word not in known:
-        raise EngineError(f"{what} {word}: there is none of that name; {suggest(word, known)}")
+        raise EngineError(f"{what} {word}: unknown; {suggest(word, known)}")
