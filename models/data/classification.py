@@ -49,7 +49,9 @@ class CropConfig:
 
 
 class ClassDataset(Dataset[dict[str, Any]]):
-    """A data set of labelled images, indexed by (epoch, index). A sample is
+    """A data set of labelled images, indexed by (epoch, index).
+
+    A sample is
 
         image    (3, size, size) uint8 RGB
         label    index of its class in `classes`
