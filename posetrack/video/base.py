@@ -95,7 +95,8 @@ class VideoSource(ABC):
         info: Properties of the source, as known when it was opened.
         warnings: One line for each fault that was recovered from; complete after the last frame.
         num_damaged: Number of packets or images that could not be decoded, or were decoded from damaged data.
-        is_live: Whether it captures on its own thread and yields its newest frame, so that nothing should queue.
+        is_live: Whether it captures on its own thread and yields its newest frame, so that nothing should
+            queue.
     """
 
     info: VideoInfo
