@@ -1,8 +1,8 @@
-"""How long images take to become a network's input: OpenCV and a copy, against a copy and the device.
+"""Time the preparation of network inputs: by OpenCV and a copy to the device, or by a copy and on the device.
 
     python scripts/bench_device_images.py [--device cuda] [--size 1920x1080] [--images N] [--crops N]
 
-Prints milliseconds a call, the median over repeats in which both take turns: whole images resized to 512
+Prints milliseconds per call, the median over repeats in which both take turns: whole images resized to 512
 pixels, crops of 256 x 256 of small and of large boxes, and crops of images that are on the device already.
 """
 
@@ -27,12 +27,13 @@ from posetrack.predictors.device_images import DeviceImages, cut_crops, resize_i
 
 LONGEST_SIDE_PX = 512
 CROP_WH = (256, 256)
-# Height of a person over the image's: enlarged or about as large as the crop, and reduced by an area average.
+# Height of a person over the image's: crops are upscaled or about the same size, or downscaled by area
+# averaging.
 BOXES = {"small": (0.1, 0.4), "large": (0.6, 1.2)}
 
 
 def make_boxes(images: list[ImageArray], num_crops: int, share: tuple[float, float]) -> list[FloatArray]:
-    """Square boxes about the images, sides between two fractions of the height; each image (N, 4)."""
+    """Make square boxes in the images, with sides between two fractions of the height; (N, 4) each."""
     rng = np.random.default_rng(0)
     boxes = []
     for image, rows in zip(images, np.array_split(np.arange(num_crops), len(images)), strict=True):
@@ -44,14 +45,14 @@ def make_boxes(images: list[ImageArray], num_crops: int, share: tuple[float, flo
 
 
 def to_device(images: ImageArray, device: torch.device) -> Tensor:
-    """(B, H, W, 3) -> (B, 3, H, W), as the predictors do on a CPU."""
+    """Permute (B, H, W, 3) to (B, 3, H, W), as the predictors do on a CPU."""
     return torch.from_numpy(images).to(device, non_blocking=True).permute(0, 3, 1, 2)
 
 
 def make_cases(
     images: list[ImageArray], num_crops: int, device: torch.device
 ) -> dict[str, dict[str, Callable[[], object]]]:
-    """What is measured: for each case its contenders by name."""
+    """Make the contenders by name for each case."""
     fresh, keeping = DeviceImages(device), DeviceImages(device, remembered=len(images))
 
     def resize_opencv() -> Tensor:
@@ -89,7 +90,7 @@ def make_cases(
 def measure_ms(
     contenders: dict[str, Callable[[], object]], device: torch.device, repeats: int
 ) -> dict[str, float]:
-    """Median milliseconds until the result is there, the first two rounds not counted."""
+    """Measure the median milliseconds until the result is available, after two warm-up rounds."""
     times_s: dict[str, list[float]] = {name: [] for name in contenders}
     for i in range(repeats + 2):
         for name, run in contenders.items():

@@ -234,7 +234,7 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         return [r[c] for r, c in both], [r[~c] for r, c in both]
 
     def _place_people(self, tile: _Tile, rows: IntArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Map keypoints (N, K, 2) to the crop, far outside where the tile does not show them, and which are known."""
+        """Map keypoints (N, K, 2) to the crop, or far outside if the tile lacks them, and which are known."""
         people = self.samples.people.select(rows)
         points = transform_points(people.keypoints_xy, tile.matrix[None].repeat(len(rows), axis=0))
         known = people.weights > 0
