@@ -57,41 +57,42 @@ def choose_engine(engine: str, precision: str, device: torch.device) -> EngineCh
     """
     _check_known("engine", engine, INSTALL)
     _check_known("precision", precision, PRECISIONS)
+    engine, engine_reason = _choose_name(engine, device)
+    precision, precision_reason = _choose_precision(precision, engine, device)
+    return EngineChoice(engine, precision, f"{engine_reason}; {precision_reason}")
+
+
+def _choose_name(engine: str, device: torch.device) -> tuple[str, str]:
+    """Choose the engine; returns it with the reason."""
     is_cpu = device.type == "cpu"
-    reasons = []
-    if engine == AUTO:
-        engine = "openvino" if is_cpu and is_installed("openvino") else "torch"
-        reasons.append(
-            f"{engine} runs on {device.type}"
-            if not is_cpu
-            else "openvino is the fastest on CPUs"
-            if engine == "openvino"
-            else "openvino is not installed"
-        )
-    else:
-        reasons.append(f"{engine} as asked for")
+    if engine != AUTO:
         if not is_installed(engine):
             raise EngineError(f"engine {engine}: not installed; {INSTALL[engine]}, or use --engine torch")
         if engine != "torch" and not is_cpu:
             raise EngineError(
                 f"engine {engine}: runs on CPUs, not on {device}; use --engine torch or --device cpu"
             )
+        return engine, f"{engine} as asked for"
+    if not is_cpu:
+        return "torch", f"torch runs on {device.type}"
+    if is_installed("openvino"):
+        return "openvino", "openvino is the fastest on CPUs"
+    return "torch", "openvino is not installed"
+
+
+def _choose_precision(precision: str, engine: str, device: torch.device) -> tuple[str, str]:
+    """Choose the precision of an engine; returns it with the reason."""
     if precision == AUTO:
-        precision = "f32" if is_cpu else "fp16"
-        reasons.append(
-            "bf16 is twice as fast but moves keypoints by pixels"
-            if is_cpu
-            else "fp16 moves keypoints by 0.1 px"
+        if device.type == "cpu":
+            return "f32", "bf16 is twice as fast but moves keypoints by pixels"
+        return "fp16", "fp16 moves keypoints by 0.1 px"
+    known = list_precisions(engine, device)
+    if precision not in known:
+        raise EngineError(
+            f"precision {precision}: engine {engine} does not have it on this {device.type}; "
+            f"use --precision {' or '.join(known)}"
         )
-    else:
-        reasons.append(f"{precision} as asked for")
-        known = list_precisions(engine, device)
-        if precision not in known:
-            raise EngineError(
-                f"precision {precision}: engine {engine} does not have it on this {device.type}; "
-                f"use --precision {' or '.join(known)}"
-            )
-    return EngineChoice(engine, precision, "; ".join(reasons))
+    return precision, f"{precision} as asked for"
 
 
 def list_precisions(engine: str, device: torch.device) -> tuple[str, ...]:
