@@ -19,7 +19,7 @@ REPEATS = 30
 
 
 def main() -> None:
-    """Print the median time of the whole update, of OKS alone and of the two matchers."""
+    """Print the median times of the whole update, of OKS and of the two matchers."""
     rng = np.random.default_rng(0)
     sigmas = np.full(K, 0.07, np.float32)
     crowd = make_crowd(rng)
@@ -55,11 +55,11 @@ def main() -> None:
     for name, match in (("greedy", match_greedy), ("Hungarian", match_hungarian)):
         likely = measure_ms(lambda match=match: match(similarity, 0.25))
         worst = measure_ms(lambda match=match: match(dense, 0.25))
-        print(f"  {name + ' matching':<39} {likely:6.1f} ms  ({worst:.1f} when everybody resembles everybody)")
+        print(f"  {name + ' matching':<39} {likely:6.1f} ms  ({worst:.1f} when all people are similar)")
 
 
 def make_crowd(rng: np.random.Generator) -> People:
-    """People of about 60 x 160 pixels, anywhere in a 1920 x 1080 image."""
+    """Make people of about 60 x 160 pixels at random positions in a 1920 x 1080 image."""
     corners = rng.uniform((0, 0), (1860, 920), (PEOPLE, 2)).astype(np.float32)
     sizes = np.array([60, 160], np.float32) * rng.uniform(0.8, 1.2, (PEOPLE, 1)).astype(np.float32)
     shape = rng.random((PEOPLE, K, 2)).astype(np.float32)
@@ -72,13 +72,13 @@ def make_crowd(rng: np.random.Generator) -> People:
 
 
 def jitter(crowd: People, rng: np.random.Generator) -> People:
-    """The same people with their keypoints 2 pixels off."""
+    """Make the same people with keypoints displaced by 2 pixels."""
     noise = rng.normal(0, 2, crowd.keypoints_xy.shape).astype(np.float32)
     return People(crowd.boxes_xyxy, crowd.box_scores, crowd.keypoints_xy + noise, crowd.keypoint_scores)
 
 
 def measure_ms(work: Callable[[], object]) -> float:
-    """Median time of one call in milliseconds, after one to warm up."""
+    """Measure the median time of one call in milliseconds, after one warm-up call."""
     work()
     times_s = []
     for _ in range(REPEATS):

@@ -1,9 +1,9 @@
-"""How long our detector takes for a frame, beside the pose network of recipe `default`, and what batches bring.
+"""Time our detector on one frame and on batches, and the pose network of recipe `default` for comparison.
 
     python scripts/bench_detector.py [--network movenet-person] [--weights NAME_OR_FILE] [--side 416]
         [--repeats 15] [--engine auto]
 
-All take turns within each round; the medians are of these rounds. A frame is 1280 x 720, resized included.
+All take turns within each round; the medians are over rounds. A frame is 1280 x 720; resizing is included.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
     assert estimate is not None
     multipose = build_networks(Recipe("bench", theirs), compute, batch_frames=_BATCH).detector
     rng = np.random.default_rng(0)
-    # Coarse noise: every network takes as long for it as for an image.
+    # Coarse noise, for which the networks take as long as for a real image.
     noise = rng.integers(0, 256, (_BATCH, 45, 80, 3)).astype(np.uint8)
     images = [image.repeat(16, axis=0).repeat(16, axis=1) for image in noise]
     person = np.array([[500, 200, 700, 600]], np.float32)

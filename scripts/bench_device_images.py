@@ -1,8 +1,8 @@
-"""How long images take to become a network's input: OpenCV and a copy, against a copy and the device.
+"""Time the preparation of network inputs: by OpenCV and a copy to the device, or by a copy and on the device.
 
     python scripts/bench_device_images.py [--device cuda] [--size 1920x1080] [--images N] [--crops N]
 
-Prints milliseconds a call, the median over repeats in which both take turns: whole images resized to 512
+Prints milliseconds per call, the median over repeats in which both take turns: whole images resized to 512
 pixels, crops of 256 x 256 of small and of large boxes, and crops of images that are on the device already.
 """
 
@@ -46,7 +46,7 @@ def make_boxes(images: list[ImageArray], num_crops: int, fractions: tuple[float,
 def make_cases(
     images: list[ImageArray], num_crops: int, device: torch.device
 ) -> dict[str, dict[str, Callable[[], object]]]:
-    """What is measured: for each case its contenders by name."""
+    """Make the contenders by name for each case."""
     fresh, keeping = DeviceImages(device), DeviceImages(device, remembered=len(images))
     ways = {"OpenCV": None, "device": fresh, "device, uploaded before": keeping}
     letterboxes = {name: Letterbox(device, LONGEST_SIDE_PX, device_images=way) for name, way in ways.items()}
@@ -66,7 +66,7 @@ def make_cases(
 def measure_ms(
     contenders: dict[str, Callable[[], object]], device: torch.device, repeats: int
 ) -> dict[str, float]:
-    """Median milliseconds until the result is there, the first two rounds not counted."""
+    """Measure the median milliseconds until the result is available, after two warm-up rounds."""
     times_s: dict[str, list[float]] = {name: [] for name in contenders}
     for i in range(repeats + 2):
         for name, run in contenders.items():

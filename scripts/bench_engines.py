@@ -1,9 +1,9 @@
-"""How much faster each engine is than eager torch, on both MoveNets.
+"""Speed of each engine relative to eager torch, on both MoveNets.
 
     python scripts/bench_engines.py [--repeats N] [--busy]
 
 Prints ratios: eager seconds over the engine's, the median over rounds in which all take turns. With `--busy`,
-another thread keeps one core at work meanwhile, as decoding and encoding do in a run.
+another thread occupies one core meanwhile, as decoding and encoding do in a run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CASES = (
 
 
 def make_contenders(network: MoveNet, name: str) -> dict[str, Callable[[torch.Tensor], object]]:
-    """Eager torch first, then every engine in every precision that this machine has."""
+    """Make eager torch, and every engine in every precision that this machine supports."""
     contenders: dict[str, Callable[[torch.Tensor], object]] = {"eager f32": torch.inference_mode()(network)}
     example = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
     for engine in filter(is_installed, ENGINES):
@@ -48,7 +48,7 @@ def make_contenders(network: MoveNet, name: str) -> dict[str, Callable[[torch.Te
 def measure(
     contenders: dict[str, Callable[[torch.Tensor], object]], images: torch.Tensor, repeats: int
 ) -> dict[str, list[float]]:
-    """Seconds of each round of each contender, the first two rounds not counted."""
+    """Measure the seconds of each round of each contender, after two warm-up rounds."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for i in range(repeats + 2):
         for name, run in contenders.items():
@@ -61,7 +61,7 @@ def measure(
 
 @contextmanager
 def keep_a_core_busy(is_wanted: bool) -> Iterator[None]:
-    """Blur an image again and again on another thread."""
+    """Occupy a core by blurring an image repeatedly on another thread."""
     done = threading.Event()
 
     def work() -> None:

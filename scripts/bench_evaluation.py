@@ -39,7 +39,7 @@ Array = npt.NDArray[np.float64]
 
 
 def main() -> None:
-    """Print the seconds of the whole, and of its parts."""
+    """Print the seconds of the whole evaluation and of its parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("sequences", 50), ("frames", 100), ("people", 10)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def measure_parts(truth_dir: Path, predictions_dir: Path) -> None:
-    """Print what reading and measuring take of one processor, however busy it is."""
+    """Print the processor time of reading and evaluating."""
     reading_s = measuring_s = 0.0
     sequences = []
     for paths in find_sequences(truth_dir, predictions_dir):
@@ -81,14 +81,14 @@ def measure_parts(truth_dir: Path, predictions_dir: Path) -> None:
     collect(sequences)
     collecting_s = time.process_time() - start_s
     print(f"  processor time: reading the files           {reading_s:6.2f} s")
-    print(f"                  measuring the sequences     {measuring_s:6.2f} s")
+    print(f"                  evaluating the sequences     {measuring_s:6.2f} s")
     print(f"                  the numbers of all of them  {collecting_s:6.2f} s")
 
 
 def write_sequence(
     truth_dir: Path, predictions_dir: Path, number: int, num_frames: int, num_people: int, year: int
 ) -> None:
-    """Write people who walk about, and a tracker that is some pixels off and now and then wrong."""
+    """Write annotations of walking people, and predictions with displaced keypoints and occasional errors."""
     rng = np.random.default_rng(number)
     K = POSETRACK_15.num_keypoints
     starts = rng.uniform((0, 0), IMAGE_WH, (num_people, 1, 2))
@@ -113,7 +113,7 @@ def write_sequence(
 
 
 def make_video(name: str, xy: Array, tracks: IntArray, scores: Array | None = None) -> AnnotatedVideo:
-    """A sequence of keypoints (T, N, K, 2), NaN where absent, and tracks (T, N); heads if no scores."""
+    """Make a sequence of keypoints (T, N, K, 2), NaN where absent, and tracks (T, N); heads if no scores."""
     T, N, K, _ = xy.shape
     rows = xy.reshape(T * N, K, 2)
     centers = np.nan_to_num(rows[:, :1]).round()

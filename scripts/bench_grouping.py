@@ -1,11 +1,11 @@
-"""Time the decoding of bottom-up pose beside the public algorithm step by step: 30 people, 17 keypoints.
+"""Time the decoding of bottom-up poses and of the public algorithm: 30 people, 17 keypoints.
 
 Run: python scripts/bench_grouping.py
 
-Both get the same maps in the same run, and their results are compared. `clear` are people whose tags differ and
-of whom every keypoint has a peak; in `crowd` a fifth have none; `large` are maps of a
-whole image at 512 px. The slow side stands in for the public code, whose peaks and filled-in keypoints it
-takes by whole maps in torch and numpy as that does; its assignment is in plain Python, as there.
+Both get the same maps in the same run, and their results are compared. In `clear`, people's tags differ and
+every keypoint has a peak; in `crowd` a fifth of the keypoints have none; `large` are maps of a whole image at
+512 px. The slow side imitates the public code: it finds peaks and missing keypoints on whole maps in torch and
+numpy, and assigns in plain Python.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ PEOPLE, K = 30, 17
 # Face, shoulders, hips, elbows, wrists, knees, ankles, as in the public code.
 ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)
 REPEATS = 20
-# Name: side of the maps, fraction of keypoints without peak, spread of a person's tags, tags per person apart.
+# Name: side of the maps, fraction of keypoints without peak, spread of a person's tags, distance between
+# people's tags.
 CASES = {"clear": (256, 0.0, 0.05, 2.0), "crowd": (256, 0.2, 0.1, 2.0), "large": (512, 0.2, 0.1, 2.0)}
 
 
 def main() -> None:
-    """Print the times of all steps together and one by one, and whether the results agree."""
+    """Print the total time and that of each step, and whether the results agree."""
     threads = torch.get_num_threads()
     print(f"{PEOPLE} people, {K} keypoints, 2 tag maps, {threads} threads, median (least) of {REPEATS}:")
     for name, (size, missing, noise, apart) in CASES.items():
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def draw_maps(size: int, missing: float, noise: float, apart: float) -> tuple[FloatArray, list[FloatArray]]:
-    """Heatmaps and tags of people standing in a grid, with a smooth background of both."""
+    """Make heatmaps and tags of people standing in a grid, with a smooth background."""
     rng = np.random.default_rng(0)
     heatmaps = np.abs(rng.normal(0, 0.005, (K, size, size))).astype(np.float32)
     coarse = torch.from_numpy(rng.normal(0, 10, (2, K, size // 16, size // 16)).astype(np.float32))
@@ -80,7 +81,7 @@ def draw_maps(size: int, missing: float, noise: float, apart: float) -> tuple[Fl
 
 
 def decode_slowly(heatmaps: FloatArray, tags: FloatArray) -> tuple[FloatArray, list[float]]:
-    """The public algorithm: peaks by a maximum filter over whole maps, the rest in loops."""
+    """Run the public algorithm: peaks by a maximum filter over whole maps, the rest in loops."""
     maps = torch.from_numpy(heatmaps)
     kept = (maps * (torch.nn.functional.max_pool2d(maps[None], 5, 1, 2)[0] == maps)).flatten(1)
     cells = kept.topk(PEOPLE, dim=1).indices.numpy()
@@ -91,7 +92,7 @@ def decode_slowly(heatmaps: FloatArray, tags: FloatArray) -> tuple[FloatArray, l
 
 
 def measure_ms(work: Callable[[], object]) -> str:
-    """Median and least time of one call in milliseconds, after one to warm up."""
+    """Measure the median and least time of one call in milliseconds, after one warm-up call."""
     work()
     times_s = []
     for _ in range(REPEATS):

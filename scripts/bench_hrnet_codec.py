@@ -1,4 +1,4 @@
-"""Time the making and reading of heatmaps: 100 people, 17 keypoints, 64 x 48 cells.
+"""Time the encoding and decoding of heatmaps: 100 people, 17 keypoints, 64 x 48 cells.
 
 Run: python scripts/bench_hrnet_codec.py
 """
@@ -21,7 +21,7 @@ Kind = Literal["offset", "dark", "udp"]
 
 
 def main() -> None:
-    """Print the median times of encoding, decoding and averaging with the mirror, for each coding."""
+    """Print the median times of encoding, decoding and averaging with mirrored heatmaps, for each coding."""
     rng = torch.Generator().manual_seed(0)
     points = torch.rand(PEOPLE, K, 2, generator=rng) * torch.tensor([192.0, 256.0])
     weights = torch.ones(PEOPLE, K)
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def measure_ms(work: Callable[[], object]) -> str:
-    """Median and least time of one call in milliseconds, after one to warm up."""
+    """Measure the median and least time of one call in milliseconds, after one warm-up call."""
     work()
     times_s = []
     for _ in range(REPEATS):

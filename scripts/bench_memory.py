@@ -1,9 +1,9 @@
-"""Whether memory grows with the length of a video.
+"""Check that memory does not grow with the length of a video.
 
     python scripts/bench_memory.py [CLIP] [--recipe NAME] [--engine NAME]
 
-Prints the peak memory of `posetrack run` over a clip ten times over, against a run over the clip once, each in
-a process of its own. The ratio may be 1.1 at most; else the exit code is 1.
+Prints the peak memory of `posetrack run` on a clip repeated ten times and on the clip itself, each in a process
+of its own. If the ratio exceeds 1.1, the exit code is 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_GROWTH = 1.1
 
 
 def loop_video(clip: Path, times: int, out: Path) -> None:
-    """Write a video that plays a clip several times over, without encoding it again."""
+    """Write a video that repeats a clip, without encoding it again."""
     with av.open(str(out), "w") as target:
         stream = None
         for i in range(times):
@@ -41,7 +41,7 @@ def loop_video(clip: Path, times: int, out: Path) -> None:
 
 
 def measure_peak_mib(video: Path, out: Path, options: list[str]) -> float:
-    """Peak memory of one run, in MiB."""
+    """Measure the peak memory of one run, in MiB."""
     command = [
         sys.executable,
         "-m",

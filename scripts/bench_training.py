@@ -1,11 +1,11 @@
-"""Time the training of HRNet: our loop beside a plain one of the structure that HRNet's public code has.
+"""Time the training of HRNet by our loop and by a plain one with the structure of HRNet's public code.
 
-Ours: bfloat16 autocast, channels last, images normalised and heatmaps drawn on the device, a batch at once.
-Plain: float32, channels first, images normalised and heatmaps drawn on the CPU, one keypoint after another; a
-loss for each keypoint, the loss and the accuracy read after every step.
+Ours: bfloat16 autocast, channels last, images normalised and heatmaps drawn on the device for a whole batch.
+Plain: float32, channels first, images normalised and heatmaps drawn on the CPU, keypoint by keypoint; one loss
+per keypoint, loss and accuracy read after every step.
 
-Both read the same images and cut the same crops; blocks of steps of the two take turns, so that whatever else
-the machine does falls on both.
+Both read the same images and cut the same crops; blocks of steps alternate, so that other load on the machine
+affects both.
 
 Run: python scripts/bench_training.py [--network hrnet-w18] [--batch 8] [--steps 3] [--blocks 3] [--device cuda]
 """
@@ -49,7 +49,7 @@ STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 @dataclass(frozen=True)
 class Settings:
-    """What is timed: which network, samples a step, steps timed in a block, blocks, readers, and where."""
+    """Network, samples per step, timed steps per block, blocks, data loading processes, and device."""
 
     network: str
     batch: int
@@ -60,7 +60,7 @@ class Settings:
 
 
 class PlainDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """The same crops as numbers, with their heatmaps and weights, all made one by one on the CPU."""
+    """The same crops, normalised, with their heatmaps and weights, all made one by one on the CPU."""
 
     def __init__(self, crops: PoseDataset) -> None:
         self._crops = crops
@@ -76,7 +76,7 @@ class PlainDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 
 def draw_targets(keypoints_xy: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> tuple[Any, Tensor]:
-    """Heatmaps (K, H, W) and weights (K, 1), a loop over keypoints that pastes a patch each."""
+    """Make heatmaps (K, H, W) and weights (K, 1) in a loop over keypoints that pastes a patch each."""
     W, H = CODING_256X192.heatmap_wh
     sigma = CODING_256X192.sigma_cells
     reach = int(3 * sigma)
@@ -96,7 +96,7 @@ def draw_targets(keypoints_xy: np.ndarray[Any, Any], weights: np.ndarray[Any, An
 
 
 def write_people(folder: Path, count: int) -> PoseSamples:
-    """Noisy images of 640 x 480, each with one person somewhere."""
+    """Make noise images of 640 x 480, each with one person at a random position."""
     rng = np.random.default_rng(0)
     paths = []
     for i in range(IMAGES):
@@ -118,11 +118,11 @@ def write_people(folder: Path, count: int) -> PoseSamples:
 
 
 def run_ours(crops: PoseDataset, settings: Settings) -> Iterator[list[float]]:
-    """Seconds of each step of ours but a block's first, block after block."""
+    """Measure the seconds of each step of our loop except the first of each block."""
     marks: list[float] = []
 
     def report(step: StepReport) -> None:
-        # A GPU is behind by what it was told; the other loop waits for its losses after every step.
+        # A GPU computes asynchronously; the other loop waits for its losses after every step.
         if settings.device.type == "cuda" and len(marks) in (0, settings.steps):
             torch.cuda.synchronize()
         marks.append(time.perf_counter())
@@ -135,7 +135,7 @@ def run_ours(crops: PoseDataset, settings: Settings) -> Iterator[list[float]]:
 
 
 def make_trainer(crops: PoseDataset, settings: Settings, report: Callable[[StepReport], None]) -> Trainer:
-    """Our loop with the recipes' settings for speed."""
+    """Make our loop with the recipes' settings for speed."""
     network = make_network(NetworkRecipe(settings.network), K)
     return Trainer(
         Task(network, crops, len(crops), make_pose_losses(CODING_256X192, "mse")),
@@ -154,7 +154,7 @@ def make_trainer(crops: PoseDataset, settings: Settings, report: Callable[[StepR
 
 
 def run_plain(crops: PoseDataset, settings: Settings) -> Iterator[list[float]]:
-    """The same of the plain loop."""
+    """Measure the seconds of each step of the plain loop."""
     network = make_network(NetworkRecipe(settings.network), K).to(settings.device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     plan = BatchPlan(len(crops), settings.batch, 1)
@@ -178,7 +178,7 @@ def run_plain(crops: PoseDataset, settings: Settings) -> Iterator[list[float]]:
 def step_plain(
     network: nn.Module, optimizer: torch.optim.Optimizer, batch: list[Tensor]
 ) -> tuple[float, float]:
-    """One step: the mean over keypoints of each one's weighted loss; its loss and accuracy."""
+    """Take one step on the mean of the keypoints' weighted losses; returns loss and accuracy."""
     images, targets, weights = batch
     heatmaps = network(images)
     measure = nn.MSELoss()
@@ -212,7 +212,7 @@ def main() -> None:
         f"{settings.network} at {SIZE_WH[1]} x {SIZE_WH[0]}, batches of {settings.batch}, {settings.device}, "
         f"{torch.get_num_threads()} threads, {len(times_s['ours'])} steps each:"
     )
-    # The mean of a GPU's blocks, whose single steps are not waited for.
+    # The mean over blocks on a GPU, because single steps are not synchronised.
     middle = np.mean if settings.device.type == "cuda" else np.median
     medians = {name: float(middle(values)) for name, values in times_s.items()}
     for name, seconds in medians.items():
@@ -221,7 +221,7 @@ def main() -> None:
 
 
 def read_settings() -> Settings:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Time the training of HRNet beside a plain loop.")
     parser.add_argument("--network", default="hrnet-w32", help="a network of models.hrnet.recipe")
     parser.add_argument("--batch", type=int, default=8, help="samples a step")

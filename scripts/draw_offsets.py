@@ -2,7 +2,7 @@
 
     python scripts/draw_offsets.py WEIGHTS IMAGE OUT [--network multitask-rb-h] [--side 1056]
 
-An arrow begins where a keypoint was found and ends where its refined heatmap was read from.
+An arrow begins at a keypoint and ends at the position from which its refined heatmap was sampled.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
     if not cv2.imwrite(str(arguments.out), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):
         raise SystemExit(f"{arguments.out}: cannot be written")
     lengths = np.hypot(*(ends_xy - starts_xy).T)
-    mean = f", {lengths.mean():.1f} px long in the mean" if len(lengths) else ""
+    mean = f", {lengths.mean():.1f} px long on average" if len(lengths) else ""
     print(f"{arguments.out}: {len(lengths)} offsets of {len(np.unique(rows))} people{mean}")
 
 
@@ -58,11 +58,11 @@ def find_offsets(network: RCNN, canvas: ImageArray) -> tuple[Any, Any, Any]:
     """The offsets at the peaks of the refined heatmaps.
 
     Args:
-        network: In evaluation mode.
+        network: The network, in evaluation mode.
         canvas: (H, W, 3) RGB, sides multiples of 32.
 
     Returns:
-        Where keypoints were found (P, 2) and where the offsets lead (P, 2), in pixels, and whose they are (P,).
+        Keypoints (P, 2), end points of the offsets (P, 2), both in pixels, and indices of their people (P,).
     """
     seen: list[tuple[Tensor, Tensor]] = []
     predictor = network.roi_heads.keypoint_predictor
@@ -91,10 +91,10 @@ def find_offsets(network: RCNN, canvas: ImageArray) -> tuple[Any, Any, Any]:
 
 
 def draw_offsets(canvas: ImageArray, starts_xy: Any, ends_xy: Any, rows: Any) -> ImageArray:
-    """Draw an arrow for each offset, in its person's colour; a small image is enlarged first.
+    """Draw an arrow for each offset in the colour of its person; small images are upscaled first.
 
     Returns:
-        (H f, W f, 3) RGB, f a whole number.
+        (H f, W f, 3) RGB, f an integer.
     """
     factor = max(1, _DRAWN_SIDE_PX // max(canvas.shape[:2]))
     drawn = canvas.repeat(factor, axis=0).repeat(factor, axis=1)

@@ -1,9 +1,9 @@
-"""Draw the scale maps of SWAHR over an image: 1/s, red where it is large (Luo et al., CVPR 2021, Fig. 5).
+"""Draw SWAHR's scale maps over an image: 1/s, red for large values (Luo et al., CVPR 2021, Fig. 5).
 
 Run: python scripts/draw_scale_maps.py WEIGHTS IMAGE OUT [--network swahr-w32] [--shorter-side-px 512]
 
-As in the paper, maps are enlarged to the image, averaged over the keypoints, and stretched to the whole range
-of colours within the image.
+As in the paper, maps are resized to the image, averaged over the keypoints, and scaled to the full range of
+colours within the image.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from models.swahr.network import HigherHRNet, make_swahr_network, split_outputs
 from models.swahr.variants import NETWORKS
 from posetrack.weights.store import load_weights
 
-# How much of the image stays visible under the colours.
+# Opacity of the image under the colours.
 _IMAGE_FRACTION = 0.5
 
 
 def main() -> None:
-    """Read an image, draw its scale map, write it."""
+    """Read an image, draw its scale map, and write the image."""
     parser = argparse.ArgumentParser(description="Draw SWAHR's scale maps over an image.")
     parser.add_argument("weights", type=Path, help="weights of a SWAHR network, with scale maps")
     parser.add_argument("image", type=Path)
@@ -56,12 +56,12 @@ def main() -> None:
 def compute_inverse_scales(
     network: HigherHRNet, image: ImageArray, shorter_side_px: int, stage: str
 ) -> FloatArray:
-    """1/s at every pixel of an image, the mean over the keypoints.
+    """Compute 1/s at every pixel of an image, averaged over the keypoints.
 
     Args:
-        network: In evaluation mode; its scale branch puts out alpha = 1/s - 1.
+        network: The network, in evaluation mode; its scale branch returns alpha = 1/s - 1.
         image: (H, W, 3).
-        shorter_side_px: Of the network's input.
+        shorter_side_px: Shorter side of the network's input.
         stage: One of `STAGE_NAMES`.
 
     Returns:
@@ -83,7 +83,7 @@ def compute_inverse_scales(
 
 
 def draw_map(image: ImageArray, values: FloatArray) -> ImageArray:
-    """Colour an image by values (H, W): blue where they are lowest in it, red where highest."""
+    """Colour an image by values (H, W): blue for the lowest, red for the highest."""
     low, high = float(values.min()), float(values.max())
     levels = ((values - low) / max(high - low, 1e-9) * 255).astype(np.uint8)
     colors = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_JET), cv2.COLOR_BGR2RGB)

@@ -26,8 +26,8 @@ from models.movenet.network import MoveNet
 from models.movenet.variants import NETWORKS
 
 _BACKBONE = "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
-# Tensor names of the graph without their scope -> parameter names of ours. Head convolutions are numbered
-# differently in each graph, so their numbers are not looked at.
+# Tensor names of the graph without their scope -> our parameter names. Head convolutions are numbered
+# differently in each graph, so their numbers are ignored.
 _FOLDED = r"(?:depthwise|Conv2D|separable_conv2d)_(?:weights|bn_offset)"
 _PLAIN = r"(?:Conv2D|BiasAdd)/ReadVariableOp"
 _POINTWISE = r"(?:separable_conv2d/ReadVariableOp_1|BiasAdd/ReadVariableOp)"
@@ -59,7 +59,7 @@ def read_graph_tensors(path: Path) -> dict[str, np.ndarray]:
         path: The `.json` file, with its `.bin` shards beside it.
 
     Returns:
-        Tensors by name, in the type they are stored in.
+        Tensors by name, in the stored type.
     """
     groups = json.loads(path.read_text())["weightsManifest"]
     tensors: dict[str, np.ndarray] = {}
@@ -77,7 +77,7 @@ def read_graph_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def convert_tensors(tensors: dict[str, np.ndarray], config: MoveNetConfig) -> dict[str, torch.Tensor]:
-    """Rename and transpose a graph's tensors into a whole state dict of `MoveNet`."""
+    """Rename and transpose a graph's tensors to a complete state dict of `MoveNet`."""
     expected = MoveNet(config).state_dict()
     state: dict[str, torch.Tensor] = {}
     for name, value in tensors.items():

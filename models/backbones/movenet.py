@@ -1,4 +1,4 @@
-"""MoveNet's body, and what it has learnt to see for networks with other heads.
+"""MoveNet's backbone, and its feature maps and heatmaps for networks with other heads.
 
 Source: MoveNet's published graphs (Google, Apache-2.0); MobileNetV2, Sandler et al., CVPR 2018. The graphs ship
 with batch norms folded, so convolutions carry biases.
@@ -23,19 +23,19 @@ _STAGES = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-# The pyramid's lateral connections leave after these blocks, at strides 4, 8 and 16.
+# The pyramid's lateral connections start after these blocks, at strides 4, 8 and 16.
 _LATERAL_BLOCKS = (2, 5, 9)
 PYRAMID_CHANNELS = (24, 32, 64)
-"""Of the sums in the feature pyramid at strides 4, 8 and 16."""
+"""Channels of the sums in the feature pyramid at strides 4, 8 and 16."""
 MERGED_CHANNELS = (PYRAMID_CHANNELS[0], *PYRAMID_CHANNELS[:-1])
-"""Of the pyramid's maps at these strides."""
+"""Channels of the pyramid's maps at these strides."""
 _LAST_CHANNELS = 1280
 _HEAD_CHANNELS = 96
 _NECK_CHANNELS = 48
 
 
 class _MoveNetTrunk(nn.Module):
-    """What of MoveNet others stand on, with the names that `models.movenet.network.MoveNet` gives it."""
+    """MoveNet's pretrained layers for other networks, with the names in `models.movenet.network.MoveNet`."""
 
     input_gain: Tensor
     input_offset: Tensor
@@ -47,38 +47,38 @@ class _MoveNetTrunk(nn.Module):
         self.pyramid = MoveNetPyramid(self.backbone.lateral_channels)
         counts = {"kpt_heatmap": num_keypoints, "center": 1}
         self.heads = nn.ModuleDict({name: MoveNetHead(PYRAMID_CHANNELS[0], n) for name, n in counts.items()})
-        # From ImageNet's normalisation to MoveNet's, -1 to 1.
+        # Converts ImageNet's normalisation to MoveNet's, -1 to 1.
         mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (IMAGENET_MEAN_RGB, IMAGENET_STD_RGB))
         self.register_buffer("input_gain", 2 * std, persistent=False)
         self.register_buffer("input_offset", 2 * mean - 1, persistent=False)
 
     def compute_backbone(self, images: Tensor) -> list[Tensor]:
-        """Map images, as `normalize_images` gives them, to MobileNetV2's maps at strides 4, 8, 16 and 32."""
+        """Compute MobileNetV2's maps at strides 4, 8, 16 and 32 of images normalised by `normalize_images`."""
         x = images * self.input_gain + self.input_offset
         maps: list[Tensor] = self.backbone(x.contiguous(memory_format=torch.channels_last))
         return maps
 
     def guess(self, features: Tensor) -> list[Tensor]:
-        """MoveNet's heatmaps from the pyramid's finest map, in 0..1: of K keypoints and people's centres."""
+        """Compute MoveNet's heatmaps of K keypoints and people's centres, in 0..1, from the finest map."""
         return [self.heads[name](features).sigmoid() for name in ("kpt_heatmap", "center")]
 
 
 class MoveNetBody(_MoveNetTrunk):
-    """Features at 1/4 of the image from MoveNet: of its pyramid, and its own heatmaps.
+    """A backbone with features at 1/4 of the image's resolution: of MoveNet's pyramid, and its heatmaps.
 
-    What is MoveNet's has the names that `models.movenet.network.MoveNet` gives it, so that its weights are a
-    start; the neck is new.
+    Layers of MoveNet have the names of `models.movenet.network.MoveNet`, so that its weights can be loaded; the
+    neck is new.
 
     Args:
-        config: Which MoveNet.
+        config: The variant of MoveNet.
         num_keypoints: K, which MoveNet's weights must have, too.
 
     Attributes:
-        feature_channels: Of the features.
+        feature_channels: Channels of the features.
     """
 
     body_parts = ("backbone.", "pyramid.", "heads.")
-    """How the names of the weights begin that are MoveNet's, and may learn at a rate of their own."""
+    """Prefixes of the names of MoveNet's weights, which may have a learning rate of their own."""
 
     def __init__(self, config: MoveNetConfig, num_keypoints: int) -> None:
         super().__init__(config, num_keypoints)
@@ -93,11 +93,11 @@ class MoveNetBody(_MoveNetTrunk):
         """Compute the features.
 
         Args:
-            images: (B, 3, H, W) RGB, as `normalize_images` gives them; H and W are multiples of 32.
+            images: (B, 3, H, W) RGB, normalised by `normalize_images`; H and W are multiples of 32.
 
         Returns:
-            (B, feature_channels, H / 4, W / 4): the neck's, MoveNet's heatmaps of the K keypoints, and that of
-            people's centres, in 0..1.
+            (B, feature_channels, H / 4, W / 4): the neck's features, MoveNet's heatmaps of the K keypoints, and
+            that of people's centres, in 0..1.
 
         Raises:
             ValueError: H or W is not a multiple of 32.
@@ -107,13 +107,13 @@ class MoveNetBody(_MoveNetTrunk):
 
 
 class MoveNetMaps(_MoveNetTrunk):
-    """Maps of four resolutions from MoveNet, for another pyramid: of its body and of its own pyramid.
+    """A backbone with maps of four resolutions, of MoveNet's backbone and its pyramid, for another pyramid.
 
     Args:
-        config: Which MoveNet.
+        config: The variant of MoveNet.
 
     Attributes:
-        channels: Of each map, finest first.
+        channels: Channels of each map, finest first.
     """
 
     def __init__(self, config: MoveNetConfig) -> None:
@@ -131,12 +131,12 @@ class MoveNetMaps(_MoveNetTrunk):
         """Compute the maps.
 
         Args:
-            images: (B, 3, H, W) RGB, as `normalize_images` gives them; H and W are multiples of 32.
+            images: (B, 3, H, W) RGB, normalised by `normalize_images`; H and W are multiples of 32.
 
         Returns:
-            For each of the strides 4, 8, 16 and 32 (B, channels, H / stride, W / stride): what goes into the
-            pyramid and, but for the coarsest, what it makes of it; to the finest MoveNet's heatmaps, as
-            `MoveNetBody` has them.
+            For each of the strides 4, 8, 16 and 32 (B, channels, H / stride, W / stride): the pyramid's input
+            and, except for the coarsest, its output; the finest also has MoveNet's heatmaps, as in
+            `MoveNetBody`.
 
         Raises:
             ValueError: H or W is not a multiple of 32.
@@ -150,7 +150,7 @@ class MoveNetMaps(_MoveNetTrunk):
 
 @torch.no_grad()
 def start_as_movenet(layer: nn.Conv2d, num_keypoints: int) -> None:
-    """Let a last layer's first K maps start as MoveNet's heatmaps.
+    """Initialise a last layer so that its first K maps are MoveNet's heatmaps.
 
     Args:
         layer: A 1x1 convolution of `MoveNetBody`'s features, with small weights.
@@ -160,7 +160,7 @@ def start_as_movenet(layer: nn.Conv2d, num_keypoints: int) -> None:
 
 
 class MobileNetV2(nn.Module):
-    """MoveNet's body.
+    """MobileNetV2, the first part of MoveNet's backbone.
 
     Args:
         width: Width multiplier.
@@ -221,7 +221,7 @@ class MoveNetPyramid(nn.Module):
     """Top-down pyramid: lateral 1x1, bilinear x2, sum, separable 3x3, from stride 32 to stride 4.
 
     Args:
-        lateral_channels: Of the body's maps at strides 4, 8 and 16.
+        lateral_channels: Channels of the backbone's maps at strides 4, 8 and 16.
     """
 
     def __init__(self, lateral_channels: tuple[int, ...]) -> None:
@@ -235,11 +235,11 @@ class MoveNetPyramid(nn.Module):
         )
 
     def forward(self, *features: Tensor) -> Tensor:
-        """Map the body's four maps to the finest of `merge`."""
+        """Compute the finest map of `merge` from the backbone's four maps."""
         return self.merge(*features)[0]
 
     def merge(self, *features: Tensor) -> list[Tensor]:
-        """Map the body's four maps to one (B, c, H / s, W / s) for each c of MERGED_CHANNELS, s = 4, 8, 16."""
+        """Map the backbone's maps to one (B, c, H / s, W / s) for each c of MERGED_CHANNELS, s = 4, 8, 16."""
         *laterals, last = features
         x: Tensor = self.top(last)
         merged: list[Tensor] = []
@@ -266,8 +266,8 @@ class MoveNetHead(nn.Module):
     """One of MoveNet's heads: a separable 3x3, then 1x1.
 
     Args:
-        in_channels: Of the pyramid.
-        out_channels: What the head puts out in each cell.
+        in_channels: Channels of the pyramid's map.
+        out_channels: Number of outputs per cell.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -282,13 +282,13 @@ class MoveNetHead(nn.Module):
 
 
 def _same_stride_2(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """TensorFlow's SAME padding for a 3x3 of stride 2 on even sides: one row below, one column right."""
+    """Apply TensorFlow's SAME padding for a 3x3 of stride 2 on even sides: one row below, one column right."""
     out: Tensor = conv(F.pad(x, (0, 1, 0, 1)))
     return out
 
 
 def _scale_channels(channels: int, width: float) -> int:
-    """Channels times the width, rounded to a multiple of 8 but never by more than 10 % down."""
+    """Multiply channels by the width, rounded to a multiple of 8 but never down by more than 10 %."""
     scaled = channels * width
     rounded = max(8, int(scaled + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * scaled else rounded

@@ -1,8 +1,8 @@
-"""Residual units, and ResNet made of them.
+"""Residual units, and ResNet's backbone.
 
 Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, Fig. 5 and Table 1; the stride is
-in the 3x3 convolution, as in the weights that everybody publishes. The names of the parts are those of
-torchvision and of the HRNet releases, so their weights load.
+in the 3x3 convolution, as in the commonly published weights. Parameter names are those of torchvision and of
+the HRNet releases, so that their weights load.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ BOTTLENECK_EXPANSION = 4
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside an identity.
+    """Residual unit of two 3x3 convolutions and an identity.
 
     Args:
-        channels: Of input and output.
+        channels: Channels of input and output.
     """
 
     def __init__(self, channels: int) -> None:
@@ -38,12 +38,12 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions beside an identity, or beside a 1x1 convolution where the shape changes.
+    """Residual unit of 1x1, 3x3 and 1x1 convolutions; where the shape changes, a 1x1 replaces the identity.
 
     Args:
         in_channels: Channels of the input.
         channels: Channels between; the output has four times as many.
-        stride: Of the 3x3 convolution.
+        stride: Stride of the 3x3 convolution.
     """
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1) -> None:
@@ -73,11 +73,10 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """ResNet without its classifier.
 
-    Differs from torchvision's class in having no classifier to remove and none of torchvision to import, which
-    takes seconds.
+    Differs from torchvision's class in having no classifier and not importing torchvision, which takes seconds.
 
     Args:
-        config: Which depth.
+        config: The variant.
     """
 
     def __init__(self, config: ResNetConfig) -> None:
@@ -111,13 +110,13 @@ class ResNet(nn.Module):
 
 
 def make_bottlenecks(in_channels: int, channels: int, depth: int, stride: int = 1) -> nn.Sequential:
-    """A row of bottlenecks, of which the first has the stride.
+    """Make a sequence of bottlenecks, of which the first has the stride.
 
     Args:
         in_channels: Channels of the input.
         channels: Channels between; the output has four times as many.
-        depth: How many.
-        stride: Of the first.
+        depth: Number of bottlenecks.
+        stride: Stride of the first.
     """
     first = Bottleneck(in_channels, channels, stride)
     rest = (Bottleneck(channels * BOTTLENECK_EXPANSION, channels) for _ in range(depth - 1))
@@ -125,7 +124,7 @@ def make_bottlenecks(in_channels: int, channels: int, depth: int, stride: int = 
 
 
 def init_convolutions(module: nn.Module) -> None:
-    """Draw every convolution from He's normal distribution by fan-out, biases 0 ("Delving Deep", 2015)."""
+    """Initialise convolutions from He's normal distribution by fan-out, biases by 0 ("Delving Deep", 2015)."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")

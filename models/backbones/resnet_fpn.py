@@ -1,4 +1,4 @@
-"""ResNet and ResNeXt with a feature pyramid, under torchvision's names, so that its weights load.
+"""ResNet and ResNeXt with a feature pyramid, with torchvision's parameter names, so that its weights load.
 
 Source: Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017; the scales: Ye and Ma, "Offset
 Allows for Extra Flexibility", 2021, section 4.2.
@@ -30,13 +30,13 @@ _MAKERS: dict[str, Callable[..., Any]] = {
 
 
 def make_resnet_fpn(config: ResNetFPNConfig) -> BackboneWithFPN:
-    """Make torchvision's body and pyramid.
+    """Make torchvision's backbone with a pyramid.
 
-    The batch norms are frozen: detectors see too few images at a time. All else
-    learns; freeze stages outside.
+    The batch norms are frozen, because the batches of detectors are too small. All other parameters are
+    trainable; stages are to be frozen by the caller.
 
     Args:
-        config: Which one.
+        config: The variant.
 
     Returns:
         A module from (B, 3, H, W) to maps (B, channels, ceil(H / s), ceil(W / s)) by name, for each of
@@ -44,7 +44,7 @@ def make_resnet_fpn(config: ResNetFPNConfig) -> BackboneWithFPN:
     """
     body = _MAKERS[config.name](weights=None, norm_layer=partial(FrozenBatchNorm2d, eps=config.norm_epsilon))
     stages = SCALES[config.scales]
-    # The channels of stage i are a half of those of stage i + 1; torchvision keeps the last's.
+    # Stage i has half the channels of stage i + 1; torchvision knows those of the last.
     channels = [body.inplanes * STAGE_STRIDES[stage] // STAGE_STRIDES["layer4"] for stage in stages]
     names = {stage: str(i) for i, stage in enumerate(stages)}
     return BackboneWithFPN(body, names, channels, config.channels)

@@ -1,6 +1,6 @@
-"""The bodies that networks stand on, as plain values.
+"""Configurations of all backbones, as plain values.
 
-Nothing here imports torch, so that names of networks can be looked up without waiting for it.
+This module does not import torch, so that names of networks can be looked up quickly.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ class HRNetConfig:
 
     Attributes:
         width: C, channels of the finest branch; branch i has `C * 2 ** i`.
-        exchange: Which exchange units there are (Table 6): `all` of them (c), only those `across` stages, at
-            the end of each (b), or only the `final` one (a).
-        starts_with_all: Whether all four branches begin at stage 2 rather than one more each stage (section
-            4.4, "Resolution maintenance"). Stage 1, which makes what they begin from, stays as it is.
-        modules: Exchange blocks in stages 2, 3 and 4.
-        blocks: Residual units in each branch of an exchange block.
+        exchange: The exchange units (Table 6): `all` of them (c), only those `across` stages, at the end of
+            each (b), or only the `final` one (a).
+        starts_with_all: Whether all four branches begin at stage 2, instead of one more in each stage (section
+            4.4, "Resolution maintenance"). Stage 1 is the same.
+        modules: Number of exchange blocks in stages 2, 3 and 4.
+        blocks: Number of residual units in each branch of an exchange block.
         stem_channels: Channels of the stem and inside the bottlenecks of stage 1.
-        bottlenecks: Residual units of stage 1.
+        bottlenecks: Number of residual units in stage 1.
     """
 
     width: int
@@ -56,13 +56,13 @@ HRNET_W32 = HRNetConfig(width=32)
 HRNET_W48 = HRNetConfig(width=48)
 
 HRNET_W32_FINAL_EXCHANGE = HRNetConfig(width=32, exchange="final")
-"""Table 6 (a): one fusion."""
+"""Table 6 (a): only the final exchange unit."""
 
 HRNET_W32_ACROSS_EXCHANGE = HRNetConfig(width=32, exchange="across")
-"""Table 6 (b): three fusions."""
+"""Table 6 (b): exchange units across stages."""
 
 HRNET_W24_FROM_START = HRNetConfig(width=24, starts_with_all=True)
-"""Section 4.4, "Resolution maintenance". The paper gives no width, only that it costs about what W32 does; 24
+"""Section 4.4, "Resolution maintenance". The paper gives no width, only that the cost is similar to W32's; 24
 has 34.3 M parameters and 6.3 GFLOPs, W32 28.5 M and 7.1."""
 
 
@@ -71,7 +71,7 @@ class ResNetConfig:
     """One depth of ResNet.
 
     Attributes:
-        depths: Bottlenecks in each of the four stages.
+        depths: Number of bottlenecks in each of the four stages.
         width: Channels of the stem; stage i has `width * 2 ** i * 4` at its end.
     """
 
@@ -87,14 +87,14 @@ RESNET_152 = ResNetConfig(depths=(3, 8, 36, 3))
 
 
 RESNETS = ("resnet18", "resnet50", "resnet101", "resnext101_32x8d")
-"""Bodies with a pyramid, by torchvision's names."""
+"""Backbones with a pyramid, by torchvision's names."""
 
 SCALES = {
     "all": ("layer1", "layer2", "layer3", "layer4"),
     "multi": ("layer2", "layer3", "layer4"),
     "single": ("layer4",),
 }
-"""The stages that the pyramid stands on: conv2 to conv5, as published; conv3 to conv5; conv5 alone."""
+"""The stages used by the pyramid: conv2 to conv5, as published; conv3 to conv5; conv5 alone."""
 
 
 STAGE_STRIDES = {"layer1": 4, "layer2": 8, "layer3": 16, "layer4": 32}
@@ -108,8 +108,8 @@ class ResNetFPNConfig:
     Attributes:
         name: One of `RESNETS`.
         scales: One of `SCALES`.
-        channels: Of the pyramid.
-        norm_epsilon: Of the frozen batch norms; 0 in torchvision's published detectors, version 1.
+        channels: Channels of the pyramid.
+        norm_epsilon: Epsilon of the frozen batch norms; 0 in torchvision's published detectors, version 1.
     """
 
     name: str = "resnet50"
@@ -131,7 +131,7 @@ class ResNetFPNConfig:
 
     @property
     def map_names(self) -> tuple[str, ...]:
-        """The maps that regions are pooled from, finest first: all but `pool`."""
+        """The maps from which regions are pooled, finest first: all but `pool`."""
         return tuple(str(i) for i in range(len(SCALES[self.scales])))
 
 
@@ -166,20 +166,20 @@ TABLE_2_BODIES = {
     "MobileNetV3-Small-0.75": "tf_mobilenetv3_small_075",
     "MobileNetV3-Small-1.0 (minimal)": "tf_mobilenetv3_small_minimal_100",
 }
-"""The mobile bodies of Table 2, as the paper calls them, and timm's names."""
+"""The mobile backbones of Table 2: timm's names by the paper's names."""
 
 MOBILE_BODIES = frozenset(TABLE_2_BODIES.values()) | {"tf_efficientnet_lite0"}
-"""timm's names of the bodies that there are."""
+"""timm's names of all mobile backbones."""
 
 
 @dataclass(frozen=True)
 class MobileConfig:
-    """One mobile body.
+    """One mobile backbone.
 
     Attributes:
         name: timm's name, one of `MOBILE_BODIES`.
-        features: Where the maps are taken: behind the last block of each resolution (`bottleneck`), or in that
-            block, before its linear 1x1 convolution (`expansion`), where there are more channels.
+        features: Where the maps are taken: after the last block of each resolution (`bottleneck`), or inside
+            that block, before its linear 1x1 convolution (`expansion`), where there are more channels.
     """
 
     name: str
@@ -195,10 +195,10 @@ class MobileConfig:
 EFFICIENTNET_LITE0 = MobileConfig("tf_efficientnet_lite0")
 
 SINGLE_PATH = MobileConfig("spnasnet_100")
-"""The body of Mobile Parsing R-CNN (A)."""
+"""The backbone of Mobile Parsing R-CNN (A)."""
 
 SINGLE_PATH_EXPANDED = MobileConfig("spnasnet_100", features="expansion")
-"""The body of Mobile Parsing R-CNN (B)."""
+"""The backbone of Mobile Parsing R-CNN (B)."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class MoveNetConfig:
     Attributes:
         width: Width multiplier of MobileNetV2.
         num_keypoints: K.
-        has_boxes: Whether there are box heads, for several people.
+        has_boxes: Whether it has box heads, for several people.
     """
 
     width: float

@@ -1,1 +1,1 @@
-"""Training data: annotation files as columns of arrays, crops, and augmentation."""
+"""Training data: readers of annotation files into arrays, crops, and augmentation."""

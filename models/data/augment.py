@@ -1,4 +1,4 @@
-"""The augmentation of top-down pose: which region of the image a training sample shows."""
+"""Augmentation for top-down pose estimation: random regions about a person."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from models.settings import check_range
 
-# From the public code: half bodies are cut from people with more known keypoints than this, out of halves with
-# more than that, and shown 1.5 times as wide as they are.
+# From the public code: half bodies are cut from people with more known keypoints than the first number, if the
+# half has more than the second, and shown in a region 1.5 times as wide.
 _HALF_BODY_MIN_KEYPOINTS = 8
 _HALF_MIN_KEYPOINTS = 2
 _HALF_BODY_PADDING = 1.5
@@ -18,16 +18,17 @@ _HALF_BODY_PADDING = 1.5
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How samples vary. The defaults are HRNet's (section 4.1, "Training").
+    """Settings of the augmentation. The defaults are HRNet's (section 4.1, "Training").
 
     Attributes:
-        rotation_deg: Greatest angle to either side.
-        rotation_fraction: Fraction of the samples that are turned at all; the public code's 0.6.
-        scale_range: Smallest and greatest factor of the region's size.
-        flip_fraction: Share that is mirrored.
-        half_body_fraction: Share that shows only the upper or the lower half, where enough keypoints are known.
-        shift: Greatest shift of the centre in x and in y, as fraction of the region's size. 0 in the paper; the
-            boxes of a detector are not as well placed as drawn ones.
+        rotation_deg: Largest angle to either side.
+        rotation_fraction: Fraction of the samples that are rotated at all; 0.6 as in the public code.
+        scale_range: Smallest and largest factor of the region's size.
+        flip_fraction: Fraction of the samples that are mirrored.
+        half_body_fraction: Fraction of the samples that show only the upper or the lower half of the body, if
+            enough keypoints are known.
+        shift: Largest shift of the centre in x and in y, as a fraction of the region's size. 0 in the paper;
+            boxes of a detector are less accurate than annotated ones.
     """
 
     rotation_deg: float = 45.0
@@ -41,12 +42,12 @@ class AugmentConfig:
         check_range(self, 0, 180, "rotation_deg")
         check_range(self, 0, 1, "rotation_fraction", "flip_fraction", "half_body_fraction", "shift")
         if not 0 < self.scale_range[0] <= self.scale_range[1]:
-            raise ValueError(f"scale_range: expected two rising numbers above 0, got {list(self.scale_range)}")
+            raise ValueError(f"scale_range: expected ascending numbers above 0, got {list(self.scale_range)}")
 
 
 @dataclass(frozen=True)
 class Region:
-    """What a crop shows: centre (2,) and width in the image's pixels, the angle, whether it is mirrored."""
+    """The region of a crop: centre (2,) and width in the image's pixels, angle, whether it is mirrored."""
 
     centre_xy: npt.NDArray[np.float64]
     width_px: float
@@ -64,24 +65,24 @@ def augment_region(
     aspect_wh: float,
     rng: np.random.Generator,
 ) -> Region:
-    """Draw a region about a person at random (HRNet, section 4.1; half bodies: Wang et al., 2018).
+    """Draw a random region about a person (HRNet, section 4.1; half bodies: Wang et al., 2018).
 
-    Differs from the public code: angle and scale are uniform over the paper's ranges, not a normal distribution
-    that is cut off (at twice the paper's angle): the ranges are what the paper states.
+    Differs from the public code: angle and scale are uniform over the ranges that the paper states, not
+    normally distributed and clipped (at twice the paper's angle).
 
     Args:
-        region: About the whole person.
+        region: The region of the whole person.
         keypoints_xy: (K, 2), pixels of the image.
         weights: (K,), 0 where unknown.
-        config: How much.
-        upper_body: Positions of the upper body's keypoints; empty cuts no half bodies.
-        aspect_wh: The crop's width over its height.
-        rng: Of this sample.
+        config: Settings of the augmentation.
+        upper_body: Indices of the upper body's keypoints; empty for no half bodies.
+        aspect_wh: Width of the crop over its height.
+        rng: Random generator of this sample.
 
     Returns:
         The region to cut out.
     """
-    # All numbers are drawn whatever is made of them, so that one option does not change the draws of another.
+    # All numbers are always drawn, so that one setting does not change the random numbers of another.
     half, side, turn, angle, scale, flip, *shift_xy = rng.random(8)
     if upper_body and half < config.half_body_fraction:
         region = _cut_half_body(region, keypoints_xy, weights > 0, upper_body, aspect_wh, is_upper=side < 0.5)
@@ -105,7 +106,7 @@ def _cut_half_body(
     *,
     is_upper: bool,
 ) -> Region:
-    """About the upper or lower half where that can be told, else the region as it was."""
+    """Make the region of the upper or lower half, or return the whole region if too few are known."""
     if known.sum() <= _HALF_BODY_MIN_KEYPOINTS:
         return region
     in_upper = np.zeros_like(known)

@@ -1,4 +1,4 @@
-"""Images in folders, one folder a class, as ImageNet is laid out: `train/n01440764/n01440764_18.JPEG`."""
+"""Image classification data with one folder per class, like ImageNet: `train/n01440764/n01440764_18.JPEG`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from models.training.errors import DataError
 
 @dataclass(frozen=True)
 class CropConfig:
-    """What of an image is shown. The defaults are those that everybody reports ImageNet with.
+    """Crops of classification images. The defaults are the common ones for ImageNet.
 
     Attributes:
-        size_px: Side of the square that the network sees.
-        resized_px: For evaluation, the shorter side before the middle is cut out.
-        area_range: For training, smallest and greatest fraction of the image's area that is cut out.
-        aspect_range: Likewise its width over its height.
-        flip_fraction: Fraction of the training images that is mirrored.
+        size_px: Side of the square input.
+        resized_px: For evaluation, length of the shorter side before the centre crop.
+        area_range: For training, smallest and largest fraction of the image's area in the crop.
+        aspect_range: For training, smallest and largest ratio of the crop's width to its height.
+        flip_fraction: Fraction of the training images that are mirrored.
     """
 
     size_px: int = 224
@@ -44,29 +44,28 @@ class CropConfig:
         for name, high in (("area_range", 1.0), ("aspect_range", 100.0)):
             values = getattr(self, name)
             if not 0 < values[0] <= values[1] <= high:
-                expected = f"two rising numbers above 0, to {high:g}"
+                expected = f"two ascending numbers above 0, to {high:g}"
                 raise ValueError(f"{name}: expected {expected}, got {list(values)}")
 
 
 class ClassDataset(Dataset[dict[str, Any]]):
-    """The images of a folder of classes.
+    """A data set of labelled images, indexed by (epoch, index).
 
-    Asked for (epoch, index), it gives
+    A sample is
 
         image    (3, size, size) uint8 RGB
-        label    position of its class in `classes`
+        label    index of its class in `classes`
 
-    For training, what is shown of the image depends on the seed, the epoch and the index alone; for evaluation
-    it is the middle.
+    For training, the crop depends on the seed, the epoch and the index alone; for evaluation it is the centre.
 
     Args:
-        folder: Has one folder a class; classes are in the order of their names.
-        config: What of each image is shown.
-        is_training: Whether it varies.
-        seed: Of the variation.
+        folder: Folder with one folder per class; classes are sorted by name.
+        config: Settings of the crops.
+        is_training: Whether crops are random.
+        seed: Seed of the random crops.
 
     Raises:
-        DataError: No such folder, no classes, or one without images.
+        DataError: There is no such folder, no class, or a class without images.
     """
 
     def __init__(self, folder: Path, config: CropConfig, *, is_training: bool, seed: int = 0) -> None:
@@ -80,7 +79,7 @@ class ClassDataset(Dataset[dict[str, Any]]):
 
     @property
     def classes(self) -> list[str]:
-        """The names of the folders."""
+        """The names of the classes."""
         return list(self._images.classes)
 
     def __len__(self) -> int:
@@ -95,19 +94,19 @@ class ClassDataset(Dataset[dict[str, Any]]):
             raise DataError(f"{path}: not an image that can be read ({error})") from error
         if not self._is_training:
             return {"image": self._transform(image), "label": label}
-        # torchvision draws from torch's own generator: lend it the sample's seed, and put it back.
+        # torchvision draws from torch's global generator: it is seeded for the sample and restored afterwards.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(_make_sample_seed(self._seed, epoch, index))
             return {"image": self._transform(image), "label": label}
 
 
 def count_top(logits: Tensor, labels: Tensor, top: int) -> int:
-    """How many images have their class among the `top` most likely ones.
+    """Count the images whose class is among the `top` most likely ones.
 
     Args:
         logits: (B, classes).
         labels: (B,) int64.
-        top: Such as 1 or 5; all classes where there are fewer.
+        top: The number, such as 1 or 5; may exceed that of the classes.
     """
     likely = logits.topk(min(top, logits.shape[1]), dim=1).indices
     return int((likely == labels[:, None]).any(dim=1).sum())

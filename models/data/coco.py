@@ -1,7 +1,7 @@
-"""COCO-style keypoint files: COCO, CrowdPose, and our own with teacher-made keypoints.
+"""COCO-style keypoint files: COCO, CrowdPose, and our own with a teacher's keypoints.
 
-Besides COCO's fields an annotation may have `keypoint_scores`, K numbers from 0 to 1: how much each keypoint is
-worth. A keypoint with v = 0 is unknown and counts nothing, whatever its score.
+Besides COCO's fields an annotation may have `keypoint_scores`, K numbers from 0 to 1, the weight of each
+keypoint in the loss. A keypoint with v = 0 is unknown and has weight 0, whatever its score.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ def read_json(path: Path) -> Any:
 
 
 def read_coco_samples(path: Path, image_folder: Path, num_keypoints: int) -> PoseSamples:
-    """Read the people of a COCO-style keypoint file, all but crowds.
+    """Read the people of a COCO-style keypoint file, except crowds.
 
     Args:
         path: The annotations.
-        image_folder: What `file_name` is relative to.
+        image_folder: Folder that `file_name` is relative to.
         num_keypoints: K, which the annotations must have.
 
     Returns:
-        Everyone, with known keypoints or without.
+        All people, with or without known keypoints.
 
     Raises:
-        DataError: The file cannot be read, or does not hold what it should.
+        DataError: The file cannot be read, or is not valid.
     """
     return decode_coco_samples(read_json(path), image_folder, num_keypoints, str(path))
 
 
 def decode_coco_samples(data: Any, image_folder: Path, num_keypoints: int, where: str) -> PoseSamples:
-    """The same for a file's parsed content; `where` is what messages call it."""
+    """Decode the parsed content of such a file; `where` is its name in messages."""
     images, positions = _decode_images(data, where)
     people = [
         person

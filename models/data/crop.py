@@ -1,8 +1,8 @@
-"""Box to crop and back: the one transform of training and inference.
+"""The affine transform between images and crops of boxes, for training and inference.
 
-It is that of HRNet's public code. A box grows to the crop's aspect ratio and by the padding; its centre lands
-on the crop's (W / 2, H / 2). Coordinates serve as OpenCV's indices of pixels, so that the weights that were
-published see the images that they were trained on.
+It is that of HRNet's public code. A box is extended to the crop's aspect ratio and by the padding; its centre
+is mapped to the crop's (W / 2, H / 2). Coordinates are used as OpenCV's indices of pixels, as in the training
+of the published weights.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ DoubleArray = npt.NDArray[np.float64]
 def fit_boxes(
     boxes_xyxy: npt.ArrayLike, size_wh: tuple[int, int], padding: float = 1.25
 ) -> tuple[DoubleArray, DoubleArray]:
-    """Grow boxes to an aspect ratio, then by a factor (HRNet, section 4.1, "Training").
+    """Extend boxes to an aspect ratio, then by a factor (HRNet, section 4.1, "Training").
 
     Args:
         boxes_xyxy: (N, 4), pixels.
         size_wh: Width and height of the crop.
-        padding: By which both sides grow after that.
+        padding: Factor by which both sides are extended after that.
 
     Returns:
         Centres (N, 2) and widths (N,) of the regions to cut out, in pixels.
@@ -56,14 +56,14 @@ def make_crop_matrices(
     is_flipped: npt.ArrayLike = False,
     is_unbiased: bool = False,
 ) -> DoubleArray:
-    """The affine maps from image to crop, `crop = A @ (x, y, 1)`.
+    """Make the affine maps from image to crop, `crop = A @ (x, y, 1)`.
 
     Args:
-        centres_xy: (N, 2), pixels of the image.
-        widths_px: (N,) of the region in the image that the crop's width shows.
+        centres_xy: (N, 2), centres of the regions, pixels of the image.
+        widths_px: (N,), widths of the regions, pixels of the image.
         size_wh: Width and height of the crop.
-        rotations_deg: (N,) or one: the region is turned clockwise by it, and its content the other way.
-        is_flipped: (N,) or one: whether left and right swap, about the crop's middle.
+        rotations_deg: (N,) or one: clockwise rotation of the region; its content is rotated the other way.
+        is_flipped: (N,) or one: whether the crop is mirrored about its centre.
         is_unbiased: Measure the crop from its first pixel to its last, W - 1, instead of by their number W
             (UDP, Huang et al., CVPR 2020, section 3.2). Flipping then maps pixels onto pixels.
 
@@ -84,7 +84,7 @@ def make_crop_matrices(
 
 
 def invert_matrices(matrices: DoubleArray) -> DoubleArray:
-    """The affine maps back from crop to image, (N, 2, 3)."""
+    """Invert affine maps, from crop to image, (N, 2, 3)."""
     inverse = np.linalg.inv(matrices[:, :, :2])
     shift = -np.einsum("nij,nj->ni", inverse, matrices[:, :, 2])
     return np.concatenate([inverse, shift[:, :, None]], axis=2)
@@ -107,7 +107,7 @@ def transform_points(points_xy: npt.ArrayLike, matrices: DoubleArray) -> FloatAr
 
 
 def crop_image(image: ImageArray, matrix: DoubleArray, size_wh: tuple[int, int]) -> ImageArray:
-    """Cut a region out of an image, linear between pixels, black outside.
+    """Cut a region out of an image with bilinear interpolation, black outside of the image.
 
     Args:
         image: (H, W, 3).
@@ -121,10 +121,10 @@ def crop_image(image: ImageArray, matrix: DoubleArray, size_wh: tuple[int, int])
 
 
 def read_image(path: Path) -> ImageArray:
-    """Read an image as (H, W, 3) uint8 RGB, turned by nothing but what its pixels say.
+    """Read an image as (H, W, 3) uint8 RGB, ignoring its EXIF orientation.
 
     Raises:
-        DataError: It is missing, or no image.
+        DataError: It is missing, or not an image.
     """
     image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:

@@ -1,7 +1,7 @@
-"""COCO-style people in images, with boxes, masks, keypoints and regions to ignore: what detectors learn from.
+"""COCO-style annotations for detectors: people with boxes, masks and keypoints, and regions to ignore.
 
-Besides COCO's fields an annotation may have `score`, how sure its box is, and `keypoint_scores`, K numbers from
-0 to 1: how much each keypoint is worth. A keypoint with v = 0 is unknown, not absent.
+Besides COCO's fields an annotation may have `score`, that of its box, and `keypoint_scores`, K numbers from 0
+to 1, the weight of each keypoint. A keypoint with v = 0 is unknown, not absent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from models.training.errors import DataError
 
 BoolArray = npt.NDArray[np.bool_]
 Outline = list[list[float]] | Mapping[str, Any]
-"""A mask as COCO has it: polygons x1, y1, x2, y2, ... or run lengths."""
+"""A mask in COCO's encoding: polygons x1, y1, x2, y2, ... or run lengths."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +32,15 @@ class InstanceSamples:
 
     Attributes:
         image_paths: I files.
-        image_ids: (I,) the data set's own numbers of the images.
-        image_index: (N,) each person's image, a position in `image_paths`, rising.
+        image_ids: (I,) the data set's ids of the images.
+        image_index: (N,) index of each person's image in `image_paths`, ascending.
         boxes_xyxy: (N, 4), pixels.
-        is_ignored: (N,) whether it is a region of which nothing is known: neither a person nor background.
-        keypoints_xyw: (N, K, 3), x and y in pixels and what each counts, from 0, unknown, to 1.
+        is_ignored: (N,) whether it is a region to ignore: neither a person nor background.
+        keypoints_xyw: (N, K, 3), x and y in pixels and the weight in the loss, from 0, unknown, to 1.
         outlines: N masks; None where there is none.
 
     Raises:
-        ValueError: The columns do not fit each other.
+        ValueError: The shapes of the columns do not match.
     """
 
     image_paths: tuple[Path, ...]
@@ -64,14 +64,14 @@ class InstanceSamples:
         if len(self.outlines) != N:
             raise ValueError(f"outlines: expected {N}, got {len(self.outlines)}")
         if (np.diff(self.image_index) < 0).any():
-            raise ValueError("image_index: expected rising numbers")
+            raise ValueError("image_index: expected ascending numbers")
 
     def __len__(self) -> int:
         return len(self.image_index)
 
     @property
     def num_images(self) -> int:
-        """I."""
+        """The number of images, I."""
         return len(self.image_paths)
 
     def find_rows(self, image: int) -> slice:
@@ -87,12 +87,12 @@ def read_coco_instances(
 
     Args:
         path: The annotations; of several categories only `person` is read.
-        image_folder: What `file_name` is relative to.
+        image_folder: Folder that `file_name` is relative to.
         num_keypoints: K; people without keypoints get unknown ones.
-        min_box_score: Boxes that are less sure become regions to ignore, as crowds are.
+        min_box_score: Boxes with lower scores are regions to ignore, like crowds.
 
     Raises:
-        DataError: The file cannot be read, or does not hold what it should.
+        DataError: The file cannot be read, or is not valid.
     """
     return decode_coco_instances(read_json(path), image_folder, num_keypoints, min_box_score, str(path))
 
@@ -100,7 +100,7 @@ def read_coco_instances(
 def decode_coco_instances(
     data: Any, image_folder: Path, num_keypoints: int, min_box_score: float, where: str
 ) -> InstanceSamples:
-    """The same for a file's parsed content; `where` is what messages call it."""
+    """Decode the parsed content of such a file; `where` is its name in messages."""
     if not isinstance(data, Mapping) or not all(
         isinstance(data.get(key), list) for key in ("images", "annotations")
     ):
@@ -130,19 +130,19 @@ def decode_coco_instances(
 
 
 def find_person(categories: list[Mapping[str, Any]]) -> int | None:
-    """The number of the category that is read of a file; None reads all."""
+    """Find the id of the category to read; None for all."""
     if len(categories) < 2:
         return None
     return next((int(category["id"]) for category in categories if category["name"] == "person"), None)
 
 
 def keep_peopled(samples: InstanceSamples) -> InstanceSamples:
-    """Leave out images that show nobody for certain."""
+    """Select the images with at least one person who is not ignored."""
     return select_images(samples, np.unique(samples.image_index[~samples.is_ignored]))
 
 
 def select_images(samples: InstanceSamples, images: IntArray) -> InstanceSamples:
-    """Some of the images, by their rising positions, and the people in them."""
+    """Select images by their ascending positions, with the people in them."""
     rows = np.isin(samples.image_index, images)
     return replace(
         select_rows(samples, rows),
@@ -153,18 +153,18 @@ def select_images(samples: InstanceSamples, images: IntArray) -> InstanceSamples
 
 
 def draw_mask(outline: Outline, placement: Placement, canvas_wh: tuple[int, int]) -> BoolArray:
-    """Draw a person's mask on the canvas that its image is placed on.
+    """Draw a person's mask on the canvas on which its image is placed.
 
     Args:
-        outline: Of the image.
-        placement: Of the image on the canvas.
+        outline: The mask in the image.
+        placement: Placement of the image on the canvas.
         canvas_wh: Width and height of the canvas.
 
     Returns:
         (H, W).
 
     Raises:
-        DataError: The outline is not what COCO has.
+        DataError: The outline is not valid.
     """
     width, height = canvas_wh
     try:
@@ -211,7 +211,7 @@ def _decode_keypoints(people: list[Mapping[str, Any]], num_keypoints: int) -> Fl
 
 
 def select_rows(samples: InstanceSamples, rows: BoolArray) -> InstanceSamples:
-    """Some of the people, by a mask (N,); the images stay."""
+    """Select people by a mask (N,); all images remain."""
     columns = ("image_index", "boxes_xyxy", "is_ignored", "keypoints_xyw")
     return replace(
         samples,

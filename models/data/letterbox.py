@@ -1,11 +1,11 @@
-"""Whole images on a canvas, for detectors: where each is placed, and back.
+"""Placement of whole images on a canvas (letterboxing), for detectors, and back.
 
 Inference, and so evaluation, places an image at the top left of the smallest canvas that its network takes
 (`fit_to_sides`): movenet-person has a box AP of 0.331 there, of 0.325 on images centred in that canvas and of
 0.330 centred in a square. Training varies the place.
 
-Coordinates count from the image's corner, so that pixel i reaches from i to i + 1, as those of boxes do.
-A placement moves and stretches; it never turns.
+Coordinates are continuous, as for boxes: pixel i extends from i to i + 1. A placement scales and translates,
+and may mirror, but does not rotate.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from models.data.crop import DoubleArray, ImageArray
 from models.data.samples import FloatArray
 
 CANVAS_COLOR = 114
-"""What a canvas shows where there is no image: grey, near the mean of images."""
+"""Fill value of an empty canvas: grey, near the mean of images."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an image lies on a canvas.
+    """Size and position of an image on a canvas.
 
     Attributes:
         image_wh: Width and height of the image in pixels.
-        size_wh: Those that it has on the canvas.
-        corner_xy: Where its upper left corner lies, perhaps outside the canvas.
-        is_flipped: Whether its left and right are swapped.
+        size_wh: Its width and height on the canvas.
+        corner_xy: Position of its upper left corner, which may be outside the canvas.
+        is_flipped: Whether it is mirrored left to right.
     """
 
     image_wh: tuple[int, int]
@@ -41,7 +41,7 @@ class Placement:
 
     @property
     def matrix(self) -> DoubleArray:
-        """The affine map (2, 3) from the image to the canvas, both counted from corners."""
+        """The affine map (2, 3) from the image to the canvas, in continuous coordinates."""
         scale_x, scale_y = (self.size_wh[i] / self.image_wh[i] for i in (0, 1))
         x, y = self.corner_xy
         if self.is_flipped:
@@ -50,7 +50,7 @@ class Placement:
 
 
 def compute_fit(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> float:
-    """The scale at which an image is as large as it fits a canvas."""
+    """Compute the largest scale at which an image fits into a canvas."""
     return min(canvas_wh[0] / image_wh[0], canvas_wh[1] / image_wh[1])
 
 
@@ -77,7 +77,7 @@ def fit_to_sides(
 
 
 def fit_image(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Placement:
-    """Place an image in the middle of a canvas, as large as it fits, without squashing it.
+    """Place an image at the centre of a canvas, as large as possible, keeping its aspect ratio.
 
     Args:
         image_wh: Width and height in pixels.
@@ -90,7 +90,7 @@ def fit_image(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Placemen
 
 
 def make_canvas(canvas_wh: tuple[int, int]) -> ImageArray:
-    """An empty canvas, (H, W, 3) uint8."""
+    """Make an empty canvas, (H, W, 3) uint8."""
     return np.full((canvas_wh[1], canvas_wh[0], 3), CANVAS_COLOR, np.uint8)
 
 
@@ -117,8 +117,8 @@ def paste_image(
     Args:
         canvas: (H, W, 3), changed in place.
         image: (H', W', 3), resized to the placement's `size_wh`.
-        placement: Where.
-        window_xyxy: Nothing is drawn outside this part of the canvas.
+        placement: The placement of the image.
+        window_xyxy: The part of the canvas to draw on.
     """
     resized = resize_image(image, placement.size_wh)
     if placement.is_flipped:
@@ -140,7 +140,7 @@ def place_boxes(boxes_xyxy: npt.ArrayLike, placement: Placement) -> FloatArray:
 
 
 def unplace_boxes(boxes_xyxy: npt.ArrayLike, placement: Placement, *, is_cut: bool = True) -> FloatArray:
-    """Map boxes (N, 4) of a canvas back to the image, and cut them at its borders unless told not to."""
+    """Map boxes (N, 4) of a canvas back to the image, and clip them to it unless told not to."""
     matrix = placement.matrix
     corners = (np.asarray(boxes_xyxy, np.float64).reshape(-1, 2, 2) - matrix[:, 2]) / matrix.diagonal()
     if is_cut:
@@ -163,14 +163,14 @@ def unplace_points(points_xy: npt.ArrayLike, placement: Placement) -> FloatArray
 def cut_boxes(
     boxes_xyxy: FloatArray, window_xyxy: tuple[int, int, int, int]
 ) -> tuple[FloatArray, npt.NDArray[np.float64]]:
-    """Cut boxes at the borders of a window.
+    """Clip boxes to a window.
 
     Args:
         boxes_xyxy: (N, 4).
-        window_xyxy: Of the same canvas.
+        window_xyxy: The window, in the same coordinates.
 
     Returns:
-        The boxes (N, 4), and the fraction (N,) of each one's area that is left.
+        The boxes (N, 4), and the remaining fraction (N,) of each one's area.
     """
     low, high = np.array(window_xyxy[:2], np.float32), np.array(window_xyxy[2:], np.float32)
     corners = np.clip(boxes_xyxy.reshape(-1, 2, 2), low, high)

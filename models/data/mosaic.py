@@ -1,18 +1,18 @@
-"""Mosaics: several images side by side on one canvas, for more and smaller people a sample."""
+"""Mosaic augmentation: four images on one canvas, for more and smaller people per sample."""
 
 from __future__ import annotations
 
 import numpy as np
 
 Window = tuple[int, int, int, int]
-"""Part of a canvas: left, top, right, bottom."""
+"""A part of a canvas: left, top, right, bottom."""
 
-# The middle of a mosaic keeps this far from the canvas's borders, as fraction of its sides.
+# Smallest distance between the centre of a mosaic and the canvas's borders, as a fraction of its sides.
 _MOSAIC_MARGIN = 0.3
 
 
 def cut_mosaic(canvas_wh: tuple[int, int], rng: np.random.Generator) -> tuple[Window, ...]:
-    """Cut a canvas into four windows about a point that is not far from its middle."""
+    """Divide a canvas into four windows about a random point near its centre."""
     fractions = _MOSAIC_MARGIN + (1 - 2 * _MOSAIC_MARGIN) * rng.random(2)
     (width, height), (x, y) = (
         canvas_wh,

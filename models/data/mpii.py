@@ -1,4 +1,4 @@
-"""MPII's people from the JSON files that come with HRNet and SimpleBaseline (`annot/train.json`)."""
+"""Reader of MPII annotations in the JSON files of HRNet and SimpleBaseline (`annot/train.json`)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from models.training.errors import DataError
 
 NUM_JOINTS = 16
 _SCALE_PX = 200.0
-# The annotated centre is moved down by so many pixels of scale 1, to have the feet in the crop.
+# The annotated centre is moved down by this many pixels at scale 1, to include the feet in the crop.
 _SHIFT_DOWN_PX = 15.0
 
 
 def read_mpii_samples(path: Path, image_folder: Path) -> PoseSamples:
-    """Read MPII's people: `image`, `center`, `scale` (of 200 px), `joints` and `joints_vis` each.
+    """Read MPII's people: `image`, `center`, `scale` (in units of 200 px), `joints` and `joints_vis` each.
 
-    Pixels of the file are MATLAB's, from 1; those of the result are from 0. The box is the square of the
-    annotated scale about the centre, which is moved down by 15 px of scale 1, as HRNet's reader does; its
-    scale of 1.25 is the padding of the crop.
+    Pixels in the file are MATLAB's, from 1; those of the result are from 0. The box is the square of the
+    annotated scale about the centre, which is moved down by 15 px at scale 1, as in HRNet's reader; the
+    reader's scale of 1.25 is the padding of the crop.
 
     Args:
         path: JSON, a list of people. The test file, without `joints`, has only boxes.
-        image_folder: What `image` is relative to.
+        image_folder: Folder that `image` is relative to.
 
     Returns:
-        Everyone; image ids count the images from 0.
+        All people; image ids count the images from 0.
 
     Raises:
-        DataError: The file cannot be read, or does not hold what it should.
+        DataError: The file cannot be read, or is not valid.
     """
     people = read_json(path)
     if not isinstance(people, list):

@@ -1,7 +1,7 @@
-"""Images with everyone in them: people with known keypoints, and regions of which nothing is known.
+"""Annotations for bottom-up pose estimation: images, people with known keypoints, and regions to ignore.
 
-Such regions are crowds (`iscrowd`), people marked `ignore`, and people without a known keypoint: their
-segmentation where the file has one, else their box.
+Regions to ignore are crowds (`iscrowd`), people marked `ignore`, and people without a known keypoint: their
+segmentation if the file has one, else their box.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ IgnoredRegion = npt.NDArray[np.float32] | dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class ImageSamples:
-    """I images and their people.
+    """I images with their people and regions to ignore.
 
     Attributes:
-        people: Those with known keypoints; their images are all images.
-        ignored: For each image, the regions that must not be learned from.
-        rows: For each image, the positions of its people in `people`.
+        people: The people with known keypoints; their images are all images.
+        ignored: The regions to ignore of each image.
+        rows: The indices in `people` of each image's people.
     """
 
     people: PoseSamples
@@ -52,14 +52,14 @@ def read_image_samples(path: Path, image_folder: Path, num_keypoints: int) -> Im
 
     Args:
         path: The annotations.
-        image_folder: What `file_name` is relative to.
+        image_folder: Folder that `file_name` is relative to.
         num_keypoints: K, which the annotations must have.
 
     Returns:
         The images, with their people and ignored regions.
 
     Raises:
-        DataError: The file cannot be read, or does not hold what it should.
+        DataError: The file cannot be read, or is not valid.
     """
     where = str(path)
     content = read_json(path)
@@ -80,17 +80,17 @@ def read_image_samples(path: Path, image_folder: Path, num_keypoints: int) -> Im
 
 
 def draw_mask(regions: tuple[IgnoredRegion, ...], image_wh: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Draw where an image may be learned from.
+    """Draw the mask of the part of an image that is used in the loss.
 
     Args:
-        regions: To leave out.
+        regions: The regions to ignore.
         image_wh: Width and height of the image.
 
     Returns:
-        (H, W), 255, and 0 in the regions.
+        (H, W): 0 in the regions, 255 elsewhere.
 
     Raises:
-        DataError: A region was drawn on an image of another size.
+        DataError: The mask of a region belongs to an image of another size.
     """
     W, H = image_wh
     mask = np.full((H, W), 255, np.uint8)
@@ -110,7 +110,7 @@ def draw_mask(regions: tuple[IgnoredRegion, ...], image_wh: tuple[int, int]) -> 
 
 
 def _is_ignored(person: Mapping[str, Any]) -> bool:
-    """Whether `decode_coco_samples` or `keep_trainable` leave a person out."""
+    """Whether a person is left out by `decode_coco_samples` or `keep_trainable`."""
     if person.get("iscrowd", 0) or person.get("ignore", 0):
         return True
     worth = person.get("keypoint_scores") or [1.0] * (len(person["keypoints"]) // 3)
@@ -138,7 +138,7 @@ def _list_rows(people: PoseSamples) -> list[IntArray]:
 def _select(
     people: PoseSamples, regions: list[list[IgnoredRegion]], rows: list[IntArray], kept: list[int]
 ) -> ImageSamples:
-    """Some of the images."""
+    """Select images."""
     new_index = np.full(len(regions), -1, np.int64)
     new_index[kept] = np.arange(len(kept))
     chosen = PoseSamples(

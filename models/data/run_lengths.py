@@ -1,4 +1,4 @@
-"""Masks from COCO's compressed run lengths (RLE)."""
+"""Decoding of masks from COCO's compressed run lengths (RLE)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def decode_run_lengths(lengths: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
     """Decode one mask.
 
     Args:
-        lengths: `size` (height, width) and `counts`, as pycocotools has them.
+        lengths: `size` (height, width) and `counts`, as in pycocotools.
 
     Returns:
         (H, W), 0 and 1.
     """
     with warnings.catch_warnings():
-        # Of numpy 2, about the keyword `copy`, which pycocotools' arrays lack.
+        # numpy 2 warns about the keyword `copy`, which pycocotools' arrays lack.
         warnings.simplefilter("ignore", DeprecationWarning)
         return np.asarray(mask_api.decode(lengths), np.uint8)

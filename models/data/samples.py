@@ -1,4 +1,4 @@
-"""PoseSamples: the people of a data set as columns, whatever file they came from."""
+"""PoseSamples: the people of a data set as columns, independent of its file format."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class PoseSamples:
 
     Attributes:
         image_paths: I files.
-        image_ids: (I,) the data set's own numbers of the images.
-        image_index: (N,) each person's image, a position in `image_paths`.
+        image_ids: (I,) the data set's ids of the images.
+        image_index: (N,) index of each person's image in `image_paths`.
         boxes_xyxy: (N, 4), pixels.
-        scores: (N,) how sure each box is; 1 where a person drew it.
-        keypoints_xy: (N, K, 2), pixels; anything where the weight is 0.
-        weights: (N, K) from 0, unknown, to 1, certain: what each keypoint counts in the loss.
+        scores: (N,) score of each box; 1 for annotated ones.
+        keypoints_xy: (N, K, 2), pixels; undefined where the weight is 0.
+        weights: (N, K) weight of each keypoint in the loss, from 0, unknown, to 1, certain.
 
     Raises:
-        ValueError: The columns do not fit each other.
+        ValueError: The shapes of the columns do not match.
     """
 
     image_paths: tuple[Path, ...]
@@ -56,16 +56,16 @@ class PoseSamples:
 
     @property
     def num_keypoints(self) -> int:
-        """K."""
+        """The number of keypoints, K."""
         return int(self.weights.shape[1])
 
     def select(self, rows: npt.NDArray[np.bool_] | IntArray) -> PoseSamples:
-        """Some of the people; the images stay."""
+        """Select people; all images remain."""
         columns = ("image_index", "boxes_xyxy", "scores", "keypoints_xy", "weights")
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
     def select_images(self, images: IntArray) -> PoseSamples:
-        """Some of the images, by their rising positions, and the people in them."""
+        """Select images by their ascending positions, with the people in them."""
         people = self.select(np.isin(self.image_index, images))
         return replace(
             people,
@@ -84,10 +84,10 @@ def check_shapes(samples: object, expected: Mapping[str, tuple[int, ...]]) -> No
 
 
 def join_samples(parts: list[PoseSamples]) -> PoseSamples:
-    """The people of several files, one after another.
+    """Concatenate the people of several files.
 
     Raises:
-        DataError: There are none, or their keypoints differ in number.
+        DataError: There are no files, or their numbers of keypoints differ.
     """
     if not parts:
         raise DataError("training data: no annotation files")
@@ -108,7 +108,7 @@ def join_samples(parts: list[PoseSamples]) -> PoseSamples:
 
 
 def enclose_keypoints(samples: PoseSamples) -> PoseSamples:
-    """Replace each box by the one around the person's known keypoints (HRNet, section 4.3, before its 15 %)."""
+    """Replace each box by that of the person's known keypoints (HRNet, section 4.3, before its 15 %)."""
     known = (samples.weights > 0)[..., None]
     low = np.where(known, samples.keypoints_xy, np.inf).min(axis=1)
     high = np.where(known, samples.keypoints_xy, -np.inf).max(axis=1)
@@ -118,7 +118,7 @@ def enclose_keypoints(samples: PoseSamples) -> PoseSamples:
 
 
 def keep_trainable(samples: PoseSamples) -> PoseSamples:
-    """Leave out people of whom no keypoint is known, and boxes without an extent."""
+    """Remove people without known keypoints, and boxes without area."""
     sizes = samples.boxes_xyxy[:, 2:] - samples.boxes_xyxy[:, :2]
     is_known = np.asarray((samples.weights > 0).any(axis=1) & (sizes > 0).all(axis=1))
     return samples.select(is_known)

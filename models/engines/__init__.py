@@ -1,1 +1,1 @@
-"""Engines: one call, images in and named tensors out, whoever computes; the same numbers from each."""
+"""Inference engines (torch, OpenVINO, ONNX Runtime) with one interface: images in, named tensors out."""

@@ -1,4 +1,4 @@
-"""Converted networks on disk: found again by what they were made from, and never trusted unchecked.
+"""Disk cache of converted networks, keyed by a hash of their inputs and verified when read.
 
 A file is the SHA-256 of its payload, then the payload. The folder is `$POSETRACK_CACHE/engines` where that
 variable is set, else `$XDG_CACHE_HOME/posetrack/engines`, else `~/.cache/posetrack/engines`.
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def find_cache_folder() -> Path:
-    """The folder of converted networks; it need not exist."""
+    """The cache folder, which need not exist."""
     if own := os.environ.get("POSETRACK_CACHE"):
         return Path(own) / "engines"
     if shared := os.environ.get("XDG_CACHE_HOME"):
@@ -35,13 +35,13 @@ def find_cache_folder() -> Path:
 
 
 def compute_key(module: nn.Module, example: Tensor, converter: str) -> str:
-    """Hash all that a converted network depends on.
+    """Compute a hash of everything that a converted network depends on.
 
     Args:
-        module: Its weights and buffers, its structure, the plain values that its parts hold, and its source
-            code with what that imports from the same package.
-        example: Its shape and dtype.
-        converter: Who converts, with version.
+        module: The network: its weights and buffers, its structure, the plain attributes of its modules, and
+            their source code with what that imports from the same package.
+        example: An input; its shape and dtype.
+        converter: Name and version of the converter.
 
     Returns:
         32 hex digits.
@@ -61,10 +61,10 @@ def compute_key(module: nn.Module, example: Tensor, converter: str) -> str:
 
 
 def read_cached(file_name: str) -> bytes | None:
-    """Read a payload back.
+    """Read a payload from the cache.
 
     Returns:
-        The payload; None when it is not there, or damaged, or cannot be read.
+        The payload; None if it does not exist, is damaged, or cannot be read.
     """
     path = find_cache_folder() / file_name
     try:
@@ -76,16 +76,16 @@ def read_cached(file_name: str) -> bytes | None:
         os.utime(path)
     digest, payload = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(payload).digest() != digest:
-        _LOG.info("%s: damaged, made anew", path)
+        _LOG.info("%s: damaged, converting again", path)
         return None
     return payload
 
 
 def write_cached(file_name: str, payload: bytes) -> bool:
-    """Write a payload, whole or not at all, and remove what nobody has used for two months.
+    """Write a payload atomically, and remove those not used for two months.
 
     Returns:
-        Whether it was written; a full or read-only disk only costs the caching.
+        Whether it was written; on a full or read-only disk nothing is cached.
     """
     path = find_cache_folder() / file_name
     part: Path | None = None
@@ -115,7 +115,7 @@ def _remove_unused(folder: Path) -> None:
 
 
 def _describe(values: dict[str, object]) -> str:
-    """Plain values in words; of all else (functions, say) only the type, whose words hold no address."""
+    """Format plain values by repr, and others, whose repr may contain an address, by their type."""
     words = {
         key: repr(value) if isinstance(value, _PLAIN) or hasattr(value, "__dataclass_fields__") else type(value)
         for key, value in values.items()
@@ -124,7 +124,7 @@ def _describe(values: dict[str, object]) -> str:
 
 
 def _find_sources(module: nn.Module) -> list[Path]:
-    """The files of every part's class, and those of the same package that they import; torch has a version."""
+    """Find the source files of the modules' classes, and those that they import from the same package."""
     waiting = {cls.__module__ for part in module.modules() for cls in type(part).__mro__}
     seen: set[str] = set()
     paths: set[Path] = set()

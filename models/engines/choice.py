@@ -1,4 +1,4 @@
-"""Which engine computes, in which precision, and why."""
+"""Choice of engine and precision for a device."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ INSTALL = {
     "openvino": "pip install openvino",
     "onnxruntime": "pip install 'posetrack[onnx]'",
 }
-"""Every engine, with what brings it."""
+"""All engines, with the command that installs each."""
 
 PRECISIONS = ("f32", "bf16", "fp16")
-"""Every precision; the outputs are float32 in each."""
+"""All precisions; outputs are float32 in each."""
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """What computes.
+    """The chosen engine and precision.
 
     Attributes:
         engine: A key of `INSTALL`.
         precision: One of `PRECISIONS`.
-        reason: Why, in a few words.
+        reason: The reason for the choice, in a few words.
     """
 
     engine: str
@@ -40,16 +40,16 @@ class EngineChoice:
 
 
 def choose_engine(engine: str, precision: str, device: torch.device) -> EngineChoice:
-    """Settle `auto`, and refuse what cannot be done here.
+    """Resolve `auto`, and check that engine and precision are available.
 
-    On a CPU, `auto` is openvino where it is installed, and f32: in bf16, MoveNet's keypoints move by a median
-    of 0.3 px on most clips, but on people who hug by 2.6 px, and by 25 px on average. On a GPU it is torch and
-    fp16, which moves them by less than 0.1 px on average (measured with torch's fp16 on a CPU).
+    On a CPU, `auto` is openvino if installed, and f32: in bf16, MoveNet's keypoints change by a median of 0.3
+    px on most clips, but on people who hug by a median of 2.6 px and a mean of 25 px. On a GPU it is torch and
+    fp16, which changes them by less than 0.1 px on average (measured with torch's fp16 on a CPU).
 
     Args:
         engine: A key of `INSTALL`, or `auto`.
         precision: One of `PRECISIONS`, or `auto`.
-        device: Where the network is to run.
+        device: Device of the network.
 
     Raises:
         EngineError: An unknown name, a package that is missing, or an engine or precision that this device does
@@ -57,49 +57,50 @@ def choose_engine(engine: str, precision: str, device: torch.device) -> EngineCh
     """
     _check_known("engine", engine, INSTALL)
     _check_known("precision", precision, PRECISIONS)
+    engine, engine_reason = _choose_name(engine, device)
+    precision, precision_reason = _choose_precision(precision, engine, device)
+    return EngineChoice(engine, precision, f"{engine_reason}; {precision_reason}")
+
+
+def _choose_name(engine: str, device: torch.device) -> tuple[str, str]:
+    """Choose the engine; returns it with the reason."""
     is_cpu = device.type == "cpu"
-    reasons = []
-    if engine == AUTO:
-        engine = "openvino" if is_cpu and is_installed("openvino") else "torch"
-        reasons.append(
-            f"{engine} runs on {device.type}"
-            if not is_cpu
-            else "openvino is the fastest on CPUs"
-            if engine == "openvino"
-            else "openvino is not installed"
-        )
-    else:
-        reasons.append(f"{engine} as asked for")
+    if engine != AUTO:
         if not is_installed(engine):
             raise EngineError(f"engine {engine}: not installed; {INSTALL[engine]}, or use --engine torch")
         if engine != "torch" and not is_cpu:
             raise EngineError(
                 f"engine {engine}: runs on CPUs, not on {device}; use --engine torch or --device cpu"
             )
+        return engine, f"{engine} as asked for"
+    if not is_cpu:
+        return "torch", f"torch runs on {device.type}"
+    if is_installed("openvino"):
+        return "openvino", "openvino is the fastest on CPUs"
+    return "torch", "openvino is not installed"
+
+
+def _choose_precision(precision: str, engine: str, device: torch.device) -> tuple[str, str]:
+    """Choose the precision of an engine; returns it with the reason."""
     if precision == AUTO:
-        precision = "f32" if is_cpu else "fp16"
-        reasons.append(
-            "bf16 is twice as fast but moves keypoints by pixels"
-            if is_cpu
-            else "fp16 moves keypoints by 0.1 px"
+        if device.type == "cpu":
+            return "f32", "bf16 is twice as fast but moves keypoints by pixels"
+        return "fp16", "fp16 moves keypoints by 0.1 px"
+    known = list_precisions(engine, device)
+    if precision not in known:
+        raise EngineError(
+            f"precision {precision}: engine {engine} does not have it on this {device.type}; "
+            f"use --precision {' or '.join(known)}"
         )
-    else:
-        reasons.append(f"{precision} as asked for")
-        known = list_precisions(engine, device)
-        if precision not in known:
-            raise EngineError(
-                f"precision {precision}: engine {engine} does not have it on this {device.type}; "
-                f"use --precision {' or '.join(known)}"
-            )
-    return EngineChoice(engine, precision, "; ".join(reasons))
+    return precision, f"{precision} as asked for"
 
 
 def list_precisions(engine: str, device: torch.device) -> tuple[str, ...]:
-    """The precisions of an engine that this machine computes in.
+    """List the precisions of an engine that this machine supports.
 
     Args:
         engine: A key of `INSTALL`.
-        device: Where.
+        device: Device of the network.
     """
     if device.type == "cuda":
         return ("f32", "fp16", "bf16") if torch.cuda.is_bf16_supported() else ("f32", "fp16")
@@ -113,11 +114,11 @@ def list_precisions(engine: str, device: torch.device) -> tuple[str, ...]:
 
 
 def is_installed(engine: str) -> bool:
-    """Whether the package behind an engine is there."""
+    """Whether the package of an engine is installed."""
     return importlib.util.find_spec(engine) is not None
 
 
 def _check_known(what: str, word: str, known: Iterable[str]) -> None:
     known = [AUTO, *known]
     if word not in known:
-        raise EngineError(f"{what} {word}: there is none of that name; {suggest(word, known)}")
+        raise EngineError(f"{what} {word}: unknown; {suggest(word, known)}")

@@ -1,4 +1,4 @@
-"""What every engine is: a call from a batch of images to named float32 tensors."""
+"""The interface of engines: a callable from a batch of images to named float32 tensors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 class EngineError(Exception):
-    """An engine does not exist, cannot run here, or cannot take a network."""
+    """An engine does not exist, cannot run on this machine, or cannot convert a network."""
 
 
 class Engine(Protocol):
-    """A network made ready to compute.
+    """A network prepared for inference.
 
     Attributes:
-        device: Where the outputs are.
+        device: Device of the outputs.
     """
 
     device: torch.device
@@ -26,23 +26,23 @@ class Engine(Protocol):
         """Run the network.
 
         Args:
-            images: (B, C, H, W), B from 0 up, of the dtype that the engine was made for. Channels last in
-                memory saves a copy.
+            images: (B, C, H, W), B from 0 up, of the dtype that the engine was made for. Channels-last memory
+                format saves a copy.
 
         Returns:
-            By name, (B, ...) float32 on `device`: the keys of a network that returns a dict; `output` of one
-            that returns a tensor; `output_0`, `output_1`, ... of one that returns a tuple.
+            (B, ...) float32 on `device` by name: the keys of a network that returns a dict; `output` for one
+            that returns a tensor; `output_0`, `output_1`, ... for one that returns a tuple.
         """
 
 
 def name_outputs(outputs: object) -> dict[str, Tensor]:
-    """Name what a network returned.
+    """Name the outputs of a network.
 
     Args:
         outputs: A tensor, a tuple or list of tensors, or a dict of tensors.
 
     Raises:
-        EngineError: It is anything else.
+        EngineError: They have another type.
     """
     if isinstance(outputs, Tensor):
         return {"output": outputs}
@@ -59,7 +59,7 @@ def name_outputs(outputs: object) -> dict[str, Tensor]:
 
 
 class TupleNetwork(nn.Module):
-    """A network whose outputs come as a plain tuple of float32 tensors, as converters want them.
+    """Wrapper of a network that returns a plain tuple of float32 tensors, as converters need it.
 
     Args:
         module: The network.
@@ -79,13 +79,13 @@ class TupleNetwork(nn.Module):
 
 
 def make_examples(example: Tensor) -> tuple[Tensor, Tensor]:
-    """Two batches to try a network on: of one image, and of three images with the sides changed over.
+    """Make two random test batches: one image, and three images with height and width exchanged.
 
     Args:
-        example: (B, C, H, W); its sides and dtype count, not what is in it.
+        example: (B, C, H, W); only its sides and dtype are used.
 
     Returns:
-        (1, C, H, W) and (3, C, W, H) on the CPU: whole numbers of 0..255, or floats of a normal distribution.
+        (1, C, H, W) and (3, C, W, H) on the CPU: integers in 0..255, or normally distributed floats.
     """
     _, C, H, W = example.shape
     generator = torch.Generator().manual_seed(0)

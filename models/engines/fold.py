@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions before them."""
+"""Folding of batch norms into the convolutions before them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _TOLERANCE = 1e-3
 
 
 def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
-    """Copy a network for inference, with each batch norm inside the convolution that feeds it.
+    """Copy a network for inference, with each batch norm folded into the convolution before it.
 
-    The pairs are found by watching one run, not by reading the code, so control flow is no obstacle. A
-    convolution or batch norm that runs more than once is left as it is.
+    The pairs are found by hooks in one run, so any control flow is possible. Convolutions and batch norms that
+    run more than once are not folded.
 
     Args:
         module: The network; it is not changed.
-        example: (B, C, H, W) of the dtype that the network takes, as `make_examples` wants it.
+        example: (B, C, H, W) of the dtype that the network takes, for `make_examples`.
 
     Returns:
-        The copy, in evaluation mode. Where folding would change the outputs (a convolution's output is used
-        beside the batch norm too) it is a plain copy.
+        The copy, in evaluation mode; without folding if that would change the outputs (a convolution's output
+        has other uses besides the batch norm).
     """
     plain = copy.deepcopy(module).eval()
     images = make_examples(example)[0].to(example.device)
@@ -50,8 +50,8 @@ def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
 
 
 def _find_pairs(module: nn.Module, images: Tensor) -> list[tuple[str, str]]:
-    """Names of (convolution, batch norm) where the one's output is the other's input, each run once."""
-    # The tensors are held, so that no other can take their place in memory and be mistaken for them.
+    """Find the names of (convolution, batch norm) where one's output is the other's input, each run once."""
+    # The tensors are kept alive, so that no other tensor gets their id.
     made: dict[int, tuple[Tensor, int, str]] = {}
     runs: Counter[str] = Counter()
     pairs: list[tuple[str, str]] = []
@@ -62,7 +62,7 @@ def _find_pairs(module: nn.Module, images: Tensor) -> list[tuple[str, str]]:
             runs[name] += 1
             if isinstance(child, _NORMS):
                 tensor, version, conv_name = made.get(id(inputs[0]), (None, 0, ""))
-                # Written to in place since (a ReLU between the two): no pair.
+                # Modified in place since (a ReLU between the two): not a pair.
                 if tensor is not None and tensor._version == version:
                     pairs.append((conv_name, name))
             else:

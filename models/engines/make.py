@@ -1,4 +1,4 @@
-"""From a network to an engine."""
+"""Making of engines from networks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENGINES: dict[str, Callable[[nn.Module, str, Tensor, torch.device, str], Engine]
         module, name=name, example=example
     ),
 }
-"""Who computes, by name: from a network, its name, an example, a device and a precision."""
+"""Constructors by engine: from a network, its name, an example, a device and a precision."""
 
 
 def make_engine(
@@ -36,19 +36,19 @@ def make_engine(
     engine: str = "auto",
     precision: str = "auto",
 ) -> Engine:
-    """Make a network ready to compute.
+    """Make an engine from a network.
 
     Args:
-        module: The network, float32; it is not changed. Each image of a batch must count for itself.
-        name: What to call it in messages and in the cache of converted networks.
-        example: (B, C, H, W) such as the network will get: C and dtype are kept to, the sides may be small and
-            should differ. What is in it does not count.
-        device: Where the network runs.
+        module: The network, float32; it is not changed. The images of a batch must not affect one another.
+        name: Name of the network in messages and in the cache.
+        example: (B, C, H, W) like the inputs: C and dtype are fixed, the sides may be small and should differ.
+            The values are not used.
+        device: Device of the network.
         engine: A key of `ENGINES`, or `auto`.
         precision: `f32`, `bf16` or `fp16`, or `auto`.
 
     Raises:
-        EngineError: There is no such engine or precision here, or it cannot take this network.
+        EngineError: The engine or precision is not available, or cannot convert this network.
     """
     choice: EngineChoice = choose_engine(engine, precision, device)
     return ENGINES[choice.engine](module, name, example, device, choice.precision)

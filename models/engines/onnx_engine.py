@@ -1,4 +1,4 @@
-"""The ONNX Runtime engine: an extra, for where neither torch nor OpenVINO is wanted."""
+"""The ONNX Runtime engine for CPUs, whose packages are the extra `onnx`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ class OnnxEngine:
 
     Args:
         module: The network.
-        name: What to call it in messages and in the cache.
-        example: (B, C, H, W); its sides and dtype count. Let the sides differ where the network takes any.
-        threads: Cores to use; without, ONNX Runtime's own choice.
+        name: Name of the network in messages and in the cache.
+        example: (B, C, H, W); only its sides and dtype are used. The sides should differ if the network takes
+            any.
+        threads: Number of threads; None for ONNX Runtime's choice.
 
     Raises:
         EngineError: A package is missing, or the network cannot be converted.
@@ -38,9 +39,9 @@ class OnnxEngine:
         self._dtype = example.dtype
         runtime = _import_extra("onnxruntime")
         options = runtime.SessionOptions()
-        # Errors alone: what else it has to say goes to the terminal, past Python.
+        # Errors only: it writes its log to the terminal directly.
         options.log_severity_level = 3
-        # Its threads would go on spinning after a call, on the cores that the others need.
+        # Otherwise its threads keep spinning after a call, on cores that other threads need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads:
             options.intra_op_num_threads = threads
@@ -63,7 +64,7 @@ class OnnxEngine:
             raise EngineError(f"{self._name}: made for {self._dtype} images, got {images.dtype}")
         batch = images.detach().cpu().contiguous()
         if not len(batch):
-            # Its kernels do not all take an empty batch.
+            # Not all of its kernels support an empty batch.
             one = self(torch.zeros(1, *images.shape[1:], dtype=images.dtype))
             return {name: output[:0] for name, output in one.items()}
         arrays = self._session.run(self._outputs, {self._input: batch.numpy()})
@@ -75,8 +76,8 @@ def convert(module: nn.Module, name: str, example: Tensor) -> bytes:
 
     Args:
         module: The network.
-        name: What to call it in messages.
-        example: As `OnnxEngine` takes it.
+        name: Name of the network in messages.
+        example: As for `OnnxEngine`.
 
     Raises:
         EngineError: A package is missing, or the network cannot be converted.
@@ -93,7 +94,7 @@ def convert(module: nn.Module, name: str, example: Tensor) -> bytes:
             expected = name_outputs(plain(others))
             program = torch.onnx.export(
                 TupleNetwork(plain),
-                # A batch of one would be taken for the only size there is.
+                # A batch of one would be exported as a fixed size.
                 (images.expand(2, -1, -1, -1),),
                 dynamo=True,
                 dynamic_shapes=({0: free, 2: free, 3: free},),

@@ -1,4 +1,4 @@
-"""The torch engine: on GPUs, and wherever no other engine takes a network."""
+"""The torch engine, for GPUs and for networks that no other engine can convert."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchEngine:
-    """A network run by torch: channels last, batch norms folded, under autocast below f32.
+    """A network run by torch: channels last, batch norms folded, with autocast for bf16 and fp16.
 
     Args:
-        module: The network; a copy is kept.
-        example: (B, C, H, W); its sides and dtype count.
-        device: Where the network runs.
+        module: The network; it is copied.
+        example: (B, C, H, W); only its sides and dtype are used.
+        device: Device of the network.
         precision: `f32`, `bf16` or `fp16`.
-        compiled: Whether `torch.compile` makes kernels and CUDA graphs for each shape, on a GPU. It takes a
-            minute a shape at first. Never tried: there was no GPU to try it on.
+        compiled: Whether `torch.compile` makes kernels and CUDA graphs for each shape, on a GPU, which takes a
+            minute per shape. Not tested: no GPU was available.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class TorchEngine:
         with torch.autocast(self.device.type, self._dtype) if is_lower else nullcontext():
             outputs = name_outputs(self._module(images))
         if self._is_compiled:
-            # A CUDA graph writes its next outputs over these.
+            # The next run of a CUDA graph overwrites its outputs.
             outputs = {name: output.clone() for name, output in outputs.items()}
         return {name: output.float() for name, output in outputs.items()}
 
 
 def _split(images: Tensor) -> list[Tensor]:
-    """Batches of powers of two: on a CPU a network is prepared anew for every new size of batch."""
+    """Split a batch into powers of two: on a CPU every new batch size needs new preparations."""
     if images.device.type != "cpu" or not len(images):
         return [images]
     sizes = [1 << bit for bit in reversed(range(len(images).bit_length())) if len(images) >> bit & 1]

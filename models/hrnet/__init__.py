@@ -1,1 +1,1 @@
-"""HRNet and SimpleBaseline: the keypoints of one person in one crop."""
+"""Top-down pose estimation: HRNet and SimpleBaseline."""

@@ -1,11 +1,11 @@
-"""A training recipe of classification: the bodies of HRNet and SimpleBaseline learn ImageNet first.
+"""Training recipes of image classification, to pretrain the backbones of HRNet and SimpleBaseline on ImageNet.
 
-[network]       which, and the weights that it starts from          ClassNetworkRecipe
-[data]          folders of classes                                  ClassDataRecipe
-[crop]          what is shown of an image                          models.data.classification.CropConfig
-[optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
-[schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
-[loop]          length, speed and book-keeping                      models.training.config.LoopConfig
+[network]       the network and its initial weights     ClassNetworkRecipe
+[data]          folders of classes                      ClassDataRecipe
+[crop]          crops of the images                     models.data.classification.CropConfig
+[optimizer]     the optimiser                           models.training.optim.OptimizerConfig
+[schedule]      the learning rate                       models.training.optim.ScheduleConfig
+[loop]          length, speed, evaluation, checkpoints  models.training.config.LoopConfig
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class ClassNetworkRecipe:
 
     Attributes:
         name: A key of `CLASS_NETWORKS`.
-        weights: A safetensors file of the same network with as many classes, whose weights it starts from.
-            Relative to the data folder; empty starts at random.
+        weights: A safetensors file of the same network and number of classes with the initial weights, relative
+            to the data folder; empty for random weights.
     """
 
     name: str
@@ -47,11 +47,11 @@ class ClassNetworkRecipe:
 
 @dataclass(frozen=True)
 class ClassDataRecipe:
-    """Where the images are. Paths are relative to the data folder (`--data`).
+    """The image folders. Paths are relative to the data folder (`--data`).
 
     Attributes:
-        train: Folder to train on, which has one folder a class.
-        dev: Folder to evaluate on, which has the same; empty evaluates nothing.
+        train: Folder of the training images, with one folder per class.
+        dev: Folder of the images for evaluation, with the same classes; empty for no evaluation.
     """
 
     train: str = "train"
@@ -60,7 +60,7 @@ class ClassDataRecipe:
 
 @dataclass(frozen=True)
 class ClassRecipe:
-    """Everything that decides a training of classification; see the tables above."""
+    """A training recipe of classification; see the tables above."""
 
     network: ClassNetworkRecipe
     data: ClassDataRecipe

@@ -1,4 +1,4 @@
-"""Training of classification: the step's loss, and the fraction of right answers for evaluation.
+"""Training of image classification: loss and accuracy.
 
 Source: Sun et al., CVPR 2019, appendix, "Results on the ImageNet Validation Set".
 """
@@ -16,14 +16,14 @@ from models.data.classification import ClassDataset, count_top
 from models.training.workers import read_in_order
 
 TOPS = (1, 5)
-"""An image counts as right if its class is among so many most likely ones."""
+"""An image counts as correct if its class is among this many most likely ones."""
 
 
 def compute_class_losses(network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The loss of one batch of `ClassDataset`.
+    """Compute the loss of one batch of `ClassDataset`.
 
     Args:
-        network: From normalised images to logits.
+        network: Maps normalised images to logits.
         batch: `image` (B, 3, H, W) uint8 and `label` (B,).
 
     Returns:
@@ -42,13 +42,13 @@ def measure_accuracy(
     num_workers: int = 0,
     precision: str = "f32",
 ) -> dict[str, float]:
-    """Measure the fraction of images whose class a network finds.
+    """Compute the accuracy of a network.
 
     Args:
-        network: In evaluation mode.
-        dataset: Of middles; at least one image.
-        batch_size: Images in one call of the network.
-        num_workers: Processes that read images.
+        network: The network, in evaluation mode.
+        dataset: A data set of centre crops; at least one image.
+        batch_size: Images per call of the network.
+        num_workers: Number of data loading processes.
         precision: `f32`, or `bf16` for autocast.
 
     Returns:
@@ -66,5 +66,5 @@ def measure_accuracy(
 
 
 def _to_input(images: Tensor) -> Tensor:
-    """(B, 3, H, W) uint8 as the network takes it, channels last in memory as the crops of poses are."""
+    """Prepare (B, 3, H, W) uint8 for the network, in channels-last memory like the crops of poses."""
     return normalize_images(images.contiguous(memory_format=torch.channels_last))

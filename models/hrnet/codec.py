@@ -1,17 +1,17 @@
-"""Heatmaps from keypoints and keypoints from heatmaps.
+"""Encoding of keypoints as heatmaps, and decoding.
 
 Coordinates
-    Both sides count from the *centre* of their first pixel or cell: (0, 0) is the middle of the top-left pixel
-    of the crop, and its last pixel is (W - 1, H - 1), as `cv2.warpAffine` has it. Continuous pixels, in which
-    the middle of the first pixel is (0.5, 0.5), are 0.5 more.
-    Cell c of a heatmap stands for input pixel c * stride, or, coded as `udp`, c * (W_input - 1) / (W_heatmap -
-    1), which lays the last cell on the last pixel.
+    Both count from the *centre* of their first pixel or cell: (0, 0) is the centre of the top-left pixel of the
+    crop, and its last pixel is (W - 1, H - 1), as in `cv2.warpAffine`. Continuous pixel coordinates, in which
+    the centre of the first pixel is (0.5, 0.5), are 0.5 larger.
+    Cell c of a heatmap corresponds to input pixel c * stride or, with `udp`, c * (W_input - 1) / (W_heatmap -
+    1), which maps the last cell to the last pixel.
 
 Error of decode(encode(x)), in cells along each axis, for keypoints on the heatmap (0 to W - 1)
     `offset`: 0.5. The target's centre is rounded to a cell, also at the borders.
     `dark`: 0.01, but 0.5 in the two cells next to each border, where peaks are not refined.
     `udp`: 0.01, but 0.5 in the cell next to each border.
-A keypoint outside comes back on the border, if its Gaussian reaches the heatmap at all; else its weight is 0.
+A keypoint outside is decoded on the border if its Gaussian reaches the heatmap at all; else its weight is 0.
 
 Source: Sun et al., CVPR 2019, sections 3 and 4.1, with the constants of its public code (sigma 2 and 3 where
 the paper says 1); `dark`: Zhang et al., "Distribution-Aware Coordinate Representation for Human Pose
@@ -29,22 +29,23 @@ import torch
 from torch import Tensor
 
 _SIGMAS_DRAWN = 3
-# With `dark` and `udp` maps are smoothed this many sigmas about the peak: 11 cells for sigma 2, 17 for sigma 3.
+# With `dark` and `udp`, maps are smoothed this many sigmas about the peak: 11 cells for sigma 2, 17 for sigma
+# 3.
 _SIGMAS_SMOOTHED = 8 / 3
 _SMALLEST_HEAT = 1e-10
 _ROWS_A_BLOCK = 8
-# How far apart the second differences are taken, by coding.
+# Step of the second differences in cells, by coding.
 _REACH = {"dark": 2, "udp": 1}
 
 
 @dataclass(frozen=True)
 class HeatmapCoding:
-    """How keypoints and heatmaps are turned into one another.
+    """Parameters of the heatmap coding.
 
     Attributes:
         input_wh: Width and height of the network's input in pixels.
         sigma_cells: Standard deviation of the Gaussians, in cells.
-        kind: `offset`, as the paper; `dark`, distribution-aware; `udp`, unbiased.
+        kind: `offset`, the paper's; `dark`, distribution-aware; `udp`, unbiased.
         stride: Input pixels per cell.
     """
 
@@ -64,7 +65,7 @@ class HeatmapCoding:
 
     @property
     def step_xy_px(self) -> tuple[float, float]:
-        """Input pixels from one cell to the next, along x and y."""
+        """Distance between cells in input pixels, along x and y."""
         if self.kind != "udp":
             return float(self.stride), float(self.stride)
         (W, H), (cells_w, cells_h) = self.input_wh, self.heatmap_wh
@@ -79,15 +80,15 @@ def encode_heatmaps(keypoints_xy: Tensor, weights: Tensor, coding: HeatmapCoding
     """Draw a Gaussian with peak 1 for each keypoint.
 
     Differs from HRNet's public code in rounding down, not towards 0, left of and above the first cell; and in
-    giving no weight to a keypoint whose Gaussian ends just before the first cell.
+    giving weight 0 to a keypoint whose Gaussian ends just before the first cell.
 
     Args:
-        keypoints_xy: (N, K, 2) float, input pixels; anything where the weight is 0.
-        weights: (N, K), 0 for keypoints that are not labelled.
-        coding: How.
+        keypoints_xy: (N, K, 2) float, input pixels; undefined where the weight is 0.
+        weights: (N, K), 0 for keypoints that are not annotated.
+        coding: Parameters of the coding.
 
     Returns:
-        Heatmaps (N, K, H, W) float32, all 0 where there is no weight, and weights (N, K) float32: those given,
+        Heatmaps (N, K, H, W) float32, all 0 where the weight is 0, and weights (N, K) float32: the given ones,
         or 0 where the keypoint's Gaussian does not reach the heatmap.
     """
     step = _send(coding.step_xy_px, keypoints_xy.device)
@@ -98,7 +99,7 @@ def encode_heatmaps(keypoints_xy: Tensor, weights: Tensor, coding: HeatmapCoding
     is_there = ((rounded_xy >= -drawn) & (rounded_xy < limit + drawn)).all(dim=2)
     weights = weights.float() * is_there
     centers_xy = rounded_xy if coding.kind == "offset" else cells_xy
-    # Where there is nothing to draw the centre may be anything, not a number included.
+    # Without weight the centre is undefined and may be NaN.
     centers_xy = centers_xy.masked_fill((weights == 0)[..., None], 0.0)
     columns, rows = (
         _draw_axis(centers_xy[..., axis], rounded_xy[..., axis], size, drawn, coding)
@@ -108,12 +109,12 @@ def encode_heatmaps(keypoints_xy: Tensor, weights: Tensor, coding: HeatmapCoding
 
 
 def _send(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Numbers as float32 on a device, without the host's waiting for it."""
+    """Copy numbers to a device as float32, without blocking the host."""
     return torch.tensor(values, dtype=torch.float32).to(device, non_blocking=True)
 
 
 def _draw_axis(centers: Tensor, rounded: Tensor, size: int, drawn: int, coding: HeatmapCoding) -> Tensor:
-    """One axis of the Gaussians, (N, K, size), whose product they are. `offset` ends at 3 sigma."""
+    """Compute one factor of the separable Gaussians, (N, K, size). `offset` cuts them off at 3 sigma."""
     cells = torch.arange(size, device=centers.device, dtype=torch.float32)
     heights = torch.exp(-((cells - centers[..., None]) ** 2) / (2 * coding.sigma_cells**2))
     if coding.kind == "offset":
@@ -122,23 +123,23 @@ def _draw_axis(centers: Tensor, rounded: Tensor, size: int, drawn: int, coding: 
 
 
 def decode_heatmaps(heatmaps: Tensor, coding: HeatmapCoding) -> tuple[Tensor, Tensor]:
-    """Find each keypoint at the peak of its heatmap, refined to parts of a cell.
+    """Find each keypoint at the peak of its heatmap, with sub-cell refinement.
 
-    `offset` moves the peak a quarter of a cell towards its higher neighbour along each axis; not within two
-    cells of the left and top borders nor one of the others, as in HRNet's public code. `dark` and `udp` smooth
+    `offset` moves the peak a quarter of a cell towards its higher neighbour along each axis, except within two
+    cells of the left and top borders and one of the others, as in HRNet's public code. `dark` and `udp` smooth
     the map by the targets' Gaussian and take one Newton step on its logarithm; they differ from the papers'
-    public code in staying at the peak where the logarithm has no maximum, and in a step of at most a cell.
+    public code in keeping the peak where the logarithm has no maximum, and in a step of at most one cell.
 
     Args:
         heatmaps: (N, K, H, W), any floating-point type, on any device.
-        coding: How.
+        coding: Parameters of the coding.
 
     Returns:
         Keypoints (N, K, 2) float32 in input pixels, and their scores (N, K) float32, the heights of the peaks.
-        A heatmap with nothing above 0 has its keypoint at (0, 0).
+        For a heatmap without positive values the keypoint is (0, 0).
 
     Raises:
-        ValueError: The heatmaps have another size than the coding says.
+        ValueError: The size of the heatmaps differs from that of the coding.
     """
     W, H = coding.heatmap_wh
     if heatmaps.shape[2:] != (H, W):
@@ -157,15 +158,15 @@ def average_flipped(
 ) -> Tensor:
     """Average heatmaps with those of the mirrored crops (section 4.1, "Testing").
 
-    In the mirror a keypoint's cell is off by 3/4 of a cell, because the stride's remainder changes sides; so
-    the mirrored maps are moved right by one cell, the first column staying, as in HRNet's public code. With
-    `udp` first and last cells lie on first and last pixels, and nothing is off.
+    After mirroring, keypoints are displaced by 3/4 of a cell, because the stride's remainder is on the other
+    side; so the mirrored maps are shifted right by one cell, keeping the first column, as in HRNet's public
+    code. With `udp` the first and last cells are on the first and last pixels, and nothing is displaced.
 
     Args:
         heatmaps: (N, K, H, W).
-        flipped: (N, K, H, W) of the same crops mirrored left to right, as the network gave them.
-        flip_index: For each keypoint the index of its mirror image.
-        coding: How the heatmaps were made.
+        flipped: (N, K, H, W), the network's output for the same crops mirrored left to right.
+        flip_index: The index of each keypoint's mirror image.
+        coding: The coding of the heatmaps.
 
     Returns:
         (N, K, H, W).
@@ -181,10 +182,10 @@ def average_flipped(
 
 
 def _find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Height, x and y of each heatmap's first highest cell, each (N, K).
+    """Find height, x and y of each heatmap's first highest cell, each (N, K).
 
-    Looked for by blocks of rows, then in the highest block: a maximum over many cells without its place is ten
-    times as fast as one with it.
+    The highest block of rows is found first, then the cell in it: a maximum is ten times as fast without its
+    index.
     """
     N, K, H, W = heatmaps.shape
     rows = _ROWS_A_BLOCK if H % _ROWS_A_BLOCK == 0 else H
@@ -198,7 +199,7 @@ def _find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _refine_by_quarter(heatmaps: Tensor, x: Tensor, y: Tensor, coding: HeatmapCoding) -> Tensor:
     W, H = coding.heatmap_wh
     is_inside = (x > 1) & (x < W - 1) & (y > 1) & (y < H - 1)
-    # Anywhere inside will do for the rest.
+    # For the others any position inside will do.
     at = torch.where(is_inside, y * W + x, W + 1)[..., None]
     around = at + torch.tensor([-1, 1, -W, W], device=at.device)
     left, right, above, below = heatmaps.flatten(2).gather(2, around).unbind(2)
@@ -207,7 +208,7 @@ def _refine_by_quarter(heatmaps: Tensor, x: Tensor, y: Tensor, coding: HeatmapCo
 
 
 def _refine_by_newton(heatmaps: Tensor, x: Tensor, y: Tensor, coding: HeatmapCoding) -> Tensor:
-    """From the peak to the maximum of the parabola about it, on the log of the smoothed map (Zhang et al.)."""
+    """Move peaks to the maximum of a parabola fitted to the log of the smoothed map (Zhang et al.)."""
     W, H = coding.heatmap_wh
     reach = _REACH[coding.kind]
     log = _smooth_around(heatmaps, x, y, coding, reach).clamp(min=_SMALLEST_HEAT).log()
@@ -227,16 +228,16 @@ def _refine_by_newton(heatmaps: Tensor, x: Tensor, y: Tensor, coding: HeatmapCod
 
 
 def _smooth_around(heatmaps: Tensor, x: Tensor, y: Tensor, coding: HeatmapCoding, reach: int) -> Tensor:
-    """The map smoothed by the targets' Gaussian, only about the peak: (N, K, 2 * reach + 1, 2 * reach + 1).
+    """Smooth the map by the targets' Gaussian about the peak: (N, K, 2 * reach + 1, 2 * reach + 1).
 
-    The papers' code scales the smoothed map back to its former height; the logarithm's derivatives are the same
-    without. It pads the map with zeros, which drags peaks by up to 1.5 cells at the borders; here the Gaussian
-    is cut short there, on both sides alike.
+    The papers' code scales the smoothed map back to its original height, which does not change the derivatives
+    of the logarithm. It pads the map with zeros, which shifts peaks by up to 1.5 cells at the borders; here the
+    Gaussian is truncated there, symmetrically on both sides.
     """
     W, H = coding.heatmap_wh
     radius = int(_SIGMAS_SMOOTHED * coding.sigma_cells)
     offsets = torch.arange(-radius - reach, radius + reach + 1, device=heatmaps.device)
-    # How far each output gathers its inputs from.
+    # Distance from each output to the cells that it sums.
     away = (offsets - torch.arange(-reach, reach + 1, device=heatmaps.device)[:, None]).abs()
     heights = torch.exp(-(away.float() ** 2) / (2 * coding.sigma_cells**2))
     kernels, cells = [], []

@@ -1,4 +1,4 @@
-"""Samples of top-down pose: people in images to crops and where their keypoints are in them."""
+"""Training samples of top-down pose estimation: crops of people with their keypoints."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from models.training.batches import SampleKey
 
 
 class PoseDataset(Dataset[dict[str, Any]]):
-    """One crop for each person.
+    """A data set with one crop per person, indexed by (epoch, index).
 
-    Asked for (epoch, index), it gives
+    A sample is
 
         image          (H, W, 3) uint8 RGB
-        keypoints_xy   (K, 2) float32, pixels of the crop, perhaps outside it
+        keypoints_xy   (K, 2) float32, pixels of the crop, possibly outside of it
         weights        (K,) float32, 0 to 1
 
-    which depend on the seed, the epoch and the index alone: not on workers, nor on what was asked for before.
-    Images become numbers and keypoints become heatmaps on the network's device, where that is fast.
+    and depends on the seed, the epoch and the index only, not on workers or earlier samples. Images are
+    normalised and keypoints encoded as heatmaps on the network's device, where that is fast.
 
     Args:
         samples: The people.
         size_wh: Width and height of the crop.
-        flip_index: K positions, each keypoint's mirror image.
-        padding: By which boxes grow.
-        augment: How samples vary; None shows each box as it is, as inference does.
-        upper_body: Positions of the upper body's keypoints, for half bodies.
-        seed: Of the augmentation.
-        is_unbiased: As `make_crop_matrices` takes it.
+        flip_index: The index of each keypoint's mirror image, (K,).
+        padding: Factor by which boxes are extended.
+        augment: Settings of the augmentation; None for none, as in inference.
+        upper_body: Indices of the upper body's keypoints, for half bodies.
+        seed: Seed of the augmentation.
+        is_unbiased: As in `make_crop_matrices`.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""The networks of top-down pose: from a crop to heatmaps, or to the classes of ImageNet.
+"""Networks of top-down pose estimation, and their classification variants for pretraining on ImageNet.
 
 Source: Sun et al., "Deep High-Resolution Representation Learning for Human Pose Estimation", CVPR 2019,
 section 3 and appendix; Xiao et al., "Simple Baselines for Human Pose Estimation and Tracking", ECCV 2018,
-section 2. The names of the parts are those of the published weights, so these load strictly.
+section 2. Parameter names are those of the published weights, so these load strictly.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ HEATMAP_STRIDE = 4
 _HEAD_STD = 0.001
 _DECONV_CHANNELS = (256, 256, 256)
 _DECONV_KERNEL = 4
-# Channels inside the bottlenecks that widen each branch before the classes, and behind them all.
+# Channels inside the bottlenecks that widen each branch before the classifier, and after all of them.
 _CLASS_CHANNELS = (32, 64, 128, 256)
 _CLASS_FEATURES = 2048
 
 
 class PoseHRNet(HRNet):
-    """Heatmaps of one person's keypoints from HRNet.
+    """HRNet with a heatmap head, for the keypoints of one person.
 
     Args:
-        config: Which variant, such as `HRNET_W32`.
+        config: The variant, such as `HRNET_W32`.
         num_keypoints: K.
-        heatmap_branch: The branch whose map the heatmaps come from: 0 is the finest, as published; 1 and 2 have
-            half and a quarter of its resolution (Fig. 5).
+        heatmap_branch: The branch from which the heatmaps are computed: 0 is the finest, as published; 1 and 2
+            have half and a quarter of its resolution (Fig. 5).
     """
 
     def __init__(self, config: HRNetConfig, num_keypoints: int, heatmap_branch: int = 0) -> None:
@@ -45,12 +45,12 @@ class PoseHRNet(HRNet):
         """Compute heatmaps.
 
         Args:
-            images: (B, 3, H, W) RGB, as `normalize_images` gives them; any size, multiples of 32 are the
+            images: (B, 3, H, W) RGB, normalised by `normalize_images`; any size, multiples of 32 are the
                 fastest.
 
         Returns:
-            (B, K, ceil(H / stride), ceil(W / stride)), about 1 at a keypoint; stride is 4 unless a coarser
-            branch was asked for.
+            (B, K, ceil(H / stride), ceil(W / stride)), about 1 at a keypoint; the stride is 4 for the finest
+            branch.
         """
         (features,) = self.compute_features(images)
         heatmaps: Tensor = self.final_layer(features)
@@ -58,13 +58,13 @@ class PoseHRNet(HRNet):
 
 
 class ClassificationHRNet(HRNet):
-    """The classes of ImageNet from HRNet: to pre-train the body on (appendix, "Results on the ImageNet").
+    """HRNet with a classifier, to pretrain its backbone (appendix, "Results on the ImageNet").
 
-    Each branch is widened by a bottleneck, and the finer ones are added to the next coarser by strided 3x3
-    convolutions, down to one map, whose mean is classified.
+    Each branch is widened by a bottleneck, and each is added to the next coarser one by a strided 3x3
+    convolution, down to one map, whose mean is classified.
 
     Args:
-        config: Which variant.
+        config: The variant.
         num_classes: Number of classes.
     """
 
@@ -101,10 +101,10 @@ class ClassificationHRNet(HRNet):
 
 
 class SimpleBaseline(ResNet):
-    """Heatmaps of one person's keypoints from ResNet and three deconvolutions.
+    """SimpleBaseline: ResNet, three deconvolutions and a heatmap head, for the keypoints of one person.
 
     Args:
-        config: Which depth, such as `RESNET_50`.
+        config: The variant, such as `RESNET_50`.
         num_keypoints: K.
     """
 
@@ -131,7 +131,7 @@ class SimpleBaseline(ResNet):
         """Compute heatmaps.
 
         Args:
-            images: (B, 3, H, W) RGB, as `normalize_images` gives them; H and W are multiples of 32.
+            images: (B, 3, H, W) RGB, normalised by `normalize_images`; H and W are multiples of 32.
 
         Returns:
             (B, K, H / 4, W / 4), about 1 at a keypoint.
@@ -147,12 +147,12 @@ class SimpleBaseline(ResNet):
 
 
 class PoseMoveNet(MoveNetBody):
-    """Heatmaps of one person's keypoints from MoveNet, in place of its places and offsets.
+    """MoveNet's backbone with a heatmap head, instead of its regression and offsets.
 
-    The heatmaps start as MoveNet's.
+    The heatmaps are initialised as MoveNet's.
 
     Args:
-        config: Which MoveNet.
+        config: The variant of MoveNet.
         num_keypoints: K, which MoveNet's weights must have, too.
     """
 
@@ -166,7 +166,7 @@ class PoseMoveNet(MoveNetBody):
         """Compute heatmaps.
 
         Args:
-            images: (B, 3, H, W) RGB, as `normalize_images` gives them; H and W are multiples of 32.
+            images: (B, 3, H, W) RGB, normalised by `normalize_images`; H and W are multiples of 32.
 
         Returns:
             (B, K, H / 4, W / 4), about 1 at a keypoint.
@@ -179,10 +179,10 @@ class PoseMoveNet(MoveNetBody):
 
 
 class ClassificationResNet(ResNet):
-    """The classes of ImageNet from ResNet: what SimpleBaseline's body starts from.
+    """ResNet with a classifier, to pretrain SimpleBaseline's backbone.
 
     Args:
-        config: Which depth.
+        config: The variant.
         num_classes: Number of classes.
     """
 

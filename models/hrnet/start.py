@@ -1,4 +1,4 @@
-"""The weights that a training starts from: another network's body, or the whole of it."""
+"""Pretrained weights for the training of top-down networks."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from models.training.start import load_whole
 
 __all__ = ["load_body", "load_whole"]
 
-# The last layer: of the keypoints, or of ImageNet's classes; and what `PoseMoveNet` has before it.
+# The last layer, of keypoints or of ImageNet's classes, and `PoseMoveNet`'s layers before it.
 _HEADS = ("final_layer.", "neck.")
-# Of SimpleBaseline; weights of ImageNet do not have them.
+# SimpleBaseline's deconvolutions, which ImageNet's weights lack.
 _DECONVOLUTIONS = "deconv_layers."
 
 
 def load_body(network: nn.Module, path: Path) -> None:
-    """Fill a network with the weights of another's body: of ImageNet, or of other keypoints.
+    """Load the pretrained weights of a backbone: from ImageNet, or from a network of other keypoints.
 
-    The last layer keeps its random weights, and so do SimpleBaseline's deconvolutions where the file has none.
+    The last layer keeps its random weights, and so do SimpleBaseline's deconvolutions if the file has none.
 
     Args:
-        network: To fill; its last layer is `final_layer`.
-        path: A safetensors file of the same body.
+        network: The network; its last layer is `final_layer`.
+        path: A safetensors file with the same backbone.
 
     Raises:
-        TrainingError: It is missing, unreadable, or of another body.
+        TrainingError: The file is missing, unreadable, or of another backbone.
     """
     start.load_body(network, path, heads=_HEADS, optional=(_DECONVOLUTIONS,))

@@ -1,4 +1,4 @@
-"""The networks of top-down pose and of classification by name; nothing here imports torch."""
+"""Names and configurations of the top-down and classification networks, without importing torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NETWORKS: dict[str, HRNetConfig | ResNetConfig | MoveNetConfig] = {
     "resnet-152": RESNET_152,
     "thunder-heatmaps": MOVENET_THUNDER,
 }
-"""Networks by name; those of ResNet are SimpleBaseline, the last is MoveNet's body with heatmaps."""
+"""Networks by name; those of ResNet are SimpleBaseline, the last is MoveNet's backbone with heatmaps."""
 
 CLASS_NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
     "hrnet-w18-imagenet": HRNET_W18,
@@ -46,4 +46,4 @@ CLASS_NETWORKS: dict[str, HRNetConfig | ResNetConfig] = {
 """Classification networks by name."""
 
 CODINGS = ("offset", "dark", "udp")
-"""How `models.hrnet.codec` turns keypoints into heatmaps and back."""
+"""The heatmap codings of `models.hrnet.codec`."""

@@ -1,1 +1,1 @@
-"""HigherHRNet and SWAHR: the keypoints of everybody in an image, found at once and grouped by tags."""
+"""Bottom-up pose estimation: HigherHRNet and SWAHR, with keypoints grouped by tags."""

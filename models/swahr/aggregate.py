@@ -1,4 +1,4 @@
-"""One set of maps from a network's stages, mirrored images and several scales.
+"""Averaging of maps over a network's stages, mirrored images and several scales.
 
 Source: Cheng et al., CVPR 2020, section 3.4, and HigherHRNet's public code, whose maps these are.
 """
@@ -21,11 +21,11 @@ Stages = Literal["both", "half"]
 
 @dataclass(frozen=True, eq=False)
 class PoseMaps:
-    """What people are decoded from.
+    """Aggregated heatmaps and tag maps of a batch.
 
     Attributes:
         heatmaps: (B, K, H, W).
-        tags: Maps of the same shape: those of the image, and of its mirror image turned back.
+        tags: Maps of the same shape: those of the image, and those of the mirrored image, mirrored back.
     """
 
     heatmaps: Tensor
@@ -38,7 +38,7 @@ def merge_stages(
     """Merge the stages' heatmaps at the finer resolution, and enlarge the tags of the first to it.
 
     Args:
-        outputs: Of the network.
+        outputs: The network's outputs.
         num_keypoints: K.
         stages: `both` stages' heatmaps are averaged, or the `half` ones alone are taken (SWAHR, Tables 7
             and 8).
@@ -66,12 +66,12 @@ def predict_maps(
     projected_wh: tuple[int, int] | None = None,
     stages: Stages = "both",
 ) -> PoseMaps:
-    """Look at images at one or several scales, and in the mirror.
+    """Compute the maps of images at one or several scales, with or without flip test.
 
     Args:
-        network: Gives the outputs of both stages.
-        images: For each scale, (B, 3, H, W), normalised.
-        scales: From large to small; with several, tags are those at scale 1.
+        network: Returns the outputs of both stages.
+        images: (B, 3, H, W) for each scale, normalised.
+        scales: Scales in descending order; with several, tags are those at scale 1.
         num_keypoints: K.
         flip_index: For each keypoint its mirror image; None does without the mirror.
         projected_wh: Width and height that all maps are resized to, that of the image at scale 1; None leaves
@@ -79,10 +79,10 @@ def predict_maps(
         stages: As `merge_stages` takes it.
 
     Returns:
-        The maps; with the mirror there are two of tags.
+        The maps; with flip test there are two tag maps.
 
     Raises:
-        ValueError: The scales do not fit the images, do not fall, or have no 1 among several.
+        ValueError: The scales do not match the images, do not descend, or are several without 1.
     """
     if len(images) != len(scales) or not scales or list(scales) != sorted(scales, reverse=True):
         raise ValueError(

@@ -1,8 +1,8 @@
-"""The cheapest one-to-one assignment, chosen among equally cheap ones as Munkres' steps find it.
+"""Minimum cost assignment with the tie-breaking of the Python package munkres.
 
-Grouping by tags rounds distances, so many assignments cost the same, and which of them is taken decides who
-gets which keypoint. The public code takes that of the Python package munkres (1.0 and 1.1), which goes through
-rows and columns in a certain order; so does this, on sets of zeros held as the bits of integers.
+Grouping by tags rounds distances, so that many assignments have the same cost, and ties decide which person
+gets which keypoint. The public code uses the Python package munkres (1.0 and 1.1), which visits rows and
+columns in a certain order. This implementation uses the same order, with sets of zeros as the bits of integers.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import numpy.typing as npt
 DoubleArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-# What a row pays that gets no column; from the public code.
+# The cost of a row without a column; from the public code.
 _NO_COLUMN_COST = 1e10
 
 
 def assign_rows(costs: DoubleArray) -> IntArray:
-    """Give each row a column of its own, at least total cost (Munkres, 1957).
+    """Assign a column to each row with minimum total cost (Munkres, 1957).
 
     Args:
         costs: (N, M), finite and much below 1e10.
 
     Returns:
-        (N,), each row's column; -1 for rows that are left over where N > M.
+        (N,), each row's column; -1 for unassigned rows if N > M.
     """
     N, M = costs.shape
     if not costs.size:
@@ -40,7 +40,7 @@ def assign_rows(costs: DoubleArray) -> IntArray:
 
 
 def _solve(costs: DoubleArray) -> list[int]:
-    """The column of each row of a square table, which is used up."""
+    """Find the column of each row of a square table, which is modified."""
     n = len(costs)
     costs -= costs.min(axis=1, keepdims=True)
     zeros = _find_zeros(costs)
@@ -54,7 +54,7 @@ def _solve(costs: DoubleArray) -> list[int]:
             star_of_row[row], star_of_column[column] = column, row
     while starred != (1 << n) - 1:
         row, primes = _find_path(costs, zeros, star_of_row, starred)
-        # Along the path, each prime becomes a star and takes the place of the star in its column.
+        # Along the path, each prime becomes a star and replaces the star in its column.
         while row >= 0:
             column = primes[row]
             star_of_row[row], next_row = column, star_of_column[column]
@@ -67,7 +67,7 @@ def _solve(costs: DoubleArray) -> list[int]:
 def _find_path(
     costs: DoubleArray, zeros: list[int], star_of_row: list[int], starred: int
 ) -> tuple[int, list[int]]:
-    """Prime zeros until one lies in a row without a star; that row, and the prime of each row."""
+    """Prime zeros until one is in a row without a star; returns that row and the prime of each row."""
     n = len(costs)
     primes = [-1] * n
     free_columns = ((1 << n) - 1) & ~starred
@@ -80,7 +80,7 @@ def _find_path(
             continue
         bits = zeros[row] & free_columns
         before = bits & ((1 << column) - 1)
-        # The last one, counted from the column of before and around.
+        # The last one in cyclic order from the previous column.
         primes[row] = (before or bits).bit_length() - 1
         if star_of_row[row] < 0:
             return row, primes
@@ -89,7 +89,7 @@ def _find_path(
 
 
 def _find_row(zeros: list[int], primes: list[int], free_columns: int, start: int) -> int:
-    """The first row, from `start` and around, with a zero in a free column and no prime yet; else -1."""
+    """Find the first row, in cyclic order from `start`, with a zero in a free column and no prime; else -1."""
     n = len(zeros)
     for row in chain(range(start, n), range(start)):
         if primes[row] < 0 and zeros[row] & free_columns:
@@ -98,7 +98,7 @@ def _find_row(zeros: list[int], primes: list[int], free_columns: int, start: int
 
 
 def _make_zeros(costs: DoubleArray, zeros: list[int], primes: list[int], free_columns: int) -> None:
-    """Change rows and columns by the least free cost, so that it becomes 0 and what matters stays as it is."""
+    """Subtract the smallest uncovered cost from rows and add it to columns, so that it becomes 0."""
     n = len(costs)
     is_covered = np.array(primes) >= 0
     is_free = np.array([free_columns >> column & 1 for column in range(n)], np.bool_)
@@ -109,6 +109,6 @@ def _make_zeros(costs: DoubleArray, zeros: list[int], primes: list[int], free_co
 
 
 def _find_zeros(costs: DoubleArray) -> list[int]:
-    """Each row's zeros, column j as bit j."""
+    """Encode the zeros of each row, column j as bit j."""
     packed = np.packbits(costs == 0, axis=1, bitorder="little")
     return [int.from_bytes(row.tobytes(), "little") for row in packed]

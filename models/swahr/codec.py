@@ -1,15 +1,15 @@
-"""Heatmaps and masks from people's keypoints, and people from heatmaps and tags.
+"""Encoding of people's keypoints as heatmaps and masks, and decoding of people from heatmaps and tags.
 
 Coordinates
-    Keypoints to encode are in pixels of the network's input; cell c of a map of stride s holds those from
-    c * s up to (c + 1) * s. Decoded ones are in cells of the map they were found in, from the corner of its
-    first cell, so that the middle of a cell is its number and a half: times the stride, these are input pixels
-    again. `models.swahr.images` maps them to the image.
+    Keypoints to encode are in pixels of the network's input; cell c of a map of stride s contains those from
+    c * s up to (c + 1) * s. Decoded ones are in cells of their map, from the corner of its first cell, so that
+    the centre of cell c is c + 0.5: multiplied by the stride, these are input pixels again.
+    `models.swahr.images` maps them to the image.
 
 Error of decode(encode(x))
-    At most 0.75 cells along each axis, for keypoints on the map whose Gaussian no other covers: targets are
-    centred on whole cells, so that only the cell comes back, moved a quarter of a cell left or right, up or
-    down.
+    At most 0.75 cells along each axis, for keypoints on the map whose Gaussian is not covered by another:
+    targets are centred on cells, so that only the cell is decoded, shifted by a quarter of a cell along each
+    axis.
 
 Source: Luo et al., CVPR 2021, section 3.1 and Table 4 (SHR); Cheng et al., CVPR 2020, sections 3.3 and 3.4,
 with the constants of HigherHRNet's public code.
@@ -32,19 +32,19 @@ SIGMA_CELLS = 2.0
 """Standard deviation of the targets' Gaussians, at every resolution."""
 
 SHR_BASE_WIDTH_PX = 256.0
-"""The box width that has this sigma in scaled heatmap regression, W_base of section 4.2."""
+"""The box width to which this sigma belongs in scaled heatmap regression, W_base of section 4.2."""
 
 
 @dataclass(frozen=True)
 class DecodeConfig:
-    """How maps become people. The defaults are those of the public code's tests.
+    """Parameters of the decoding. The defaults are those of the public code's tests.
 
     Attributes:
-        min_score: Peaks must be higher; 0.12 in SWAHR's recipe for COCO with W32.
-        max_people: Peaks for each keypoint, and people that grow.
-        max_tag_distance: Of a peak to its person.
-        window_cells: A peak is the highest in a square of so many cells.
-        fills_missing: Whether keypoints without a peak are looked for by their tags.
+        min_score: Lower bound of the height of peaks, exclusive; 0.12 in SWAHR's recipe for COCO with W32.
+        max_people: Largest number of peaks per keypoint, and of people.
+        max_tag_distance: Largest distance between the tags of a peak and of its person.
+        window_cells: A peak is the maximum of a square with this side.
+        fills_missing: Whether keypoints without a peak are searched by their tags.
     """
 
     min_score: float = 0.1
@@ -67,7 +67,7 @@ class DecodedPeople:
     Attributes:
         keypoints_xy: (N, K, 2) in cells; 0 where the score is.
         keypoint_scores: (N, K); 0 where the keypoint was not found.
-        scores: (N,): the mean over K of the peaks' scores, before missing keypoints are filled in.
+        scores: (N,): the mean over K of the peaks' scores, before missing keypoints are added.
     """
 
     keypoints_xy: FloatArray
@@ -78,19 +78,19 @@ class DecodedPeople:
 def encode_cells(
     keypoints_xy: Tensor, is_known: Tensor, map_wh: tuple[int, int], stride: int
 ) -> tuple[Tensor, Tensor]:
-    """Find the cells of keypoints, as the losses of tags take them.
+    """Find the cells of keypoints, for the losses of tags.
 
     Args:
-        keypoints_xy: (..., 2) float, input pixels; anything where not known.
+        keypoints_xy: (..., 2) float, input pixels; undefined where not known.
         is_known: (...) bool.
         map_wh: Width and height of the map in cells.
         stride: Input pixels per cell.
 
     Returns:
-        Cells (..., 2) int64, and whether they are known and on the map (...); cell 0 where not.
+        Cells (..., 2) int64, and whether keypoints are known and on the map (...); cell 0 where not.
     """
     cells = keypoints_xy.where(is_known[..., None], keypoints_xy.new_tensor(-1.0)) / stride
-    # Towards 0, as in the public code: what is less than a cell left of the map or above it lies on it.
+    # Rounded towards 0, as in the public code: keypoints up to a cell left of or above the map are on it.
     limit = cells.new_tensor(map_wh)
     is_visible = is_known & ((cells > -1) & (cells < limit)).all(dim=-1)
     return (cells.where(is_visible[..., None], cells.new_tensor(0.0))).trunc().long(), is_visible
@@ -103,17 +103,17 @@ def encode_heatmaps(
     stride: int,
     sigmas_cells: Tensor | None = None,
 ) -> Tensor:
-    """Draw a Gaussian about the cell of each keypoint, the greater value where people overlap (Eq. 1 and 2).
+    """Draw a Gaussian about the cell of each keypoint, with the maximum where people overlap (Eq. 1 and 2).
 
-    Windows reach one cell farther than 3 sigma, as in the public code. With a sigma that is no whole number it
-    shifts Gaussians by up to half a cell; here they stay on their cells.
+    Windows extend one cell beyond 3 sigma, as in the public code. With a fractional sigma that code shifts
+    Gaussians by up to half a cell; here they are centred on their cells.
 
     Args:
-        keypoints_xy: (B, M, K, 2) float, input pixels; anything where not known.
+        keypoints_xy: (B, M, K, 2) float, input pixels; undefined where not known.
         is_known: (B, M, K) bool.
         map_wh: Width and height of the map in cells.
         stride: Input pixels per cell.
-        sigmas_cells: (B, M), for each person; by default `SIGMA_CELLS`.
+        sigmas_cells: (B, M), sigma of each person; by default `SIGMA_CELLS`.
 
     Returns:
         (B, K, H, W) float32, on the keypoints' device.
@@ -142,8 +142,8 @@ def encode_heatmaps(
 def compute_box_sigmas(box_widths_px: Tensor) -> Tensor:
     """Compute the sigmas of scaled heatmap regression from box widths (section 4.2, "Naive baseline").
 
-    Differs from HigherHRNet's public code, which has the option too, in taking the width, as the paper has it,
-    not the longer side; and it is the width in the network's input, where the heatmaps are.
+    Differs from HigherHRNet's public code, which has the option too, in using the width, as in the paper,
+    instead of the longer side, and the width in the network's input instead of the image.
 
     Args:
         box_widths_px: (B, M), input pixels.
@@ -157,14 +157,14 @@ def compute_box_sigmas(box_widths_px: Tensor) -> Tensor:
 def encode_keypoint_masks(
     masks: Tensor, heatmaps: Tensor, boxes_xyxy: Tensor, is_unknown: Tensor, matrices: Tensor, stride: int
 ) -> Tensor:
-    """Leave out, for each keypoint, the boxes of people of whom it is unknown, where no known one is drawn.
+    """Mask, for each keypoint, the boxes of people whose keypoint is unknown, except around known ones.
 
     Args:
-        masks: (B, H, W), 1 where the image counts for all keypoints.
+        masks: (B, H, W), 1 where all keypoints count.
         heatmaps: (B, K, H, W), the targets.
         boxes_xyxy: (B, M, 4), pixels of the image; empty for padding.
         is_unknown: (B, M, K) bool.
-        matrices: (B, M, 2, 3), from input to each one's image.
+        matrices: (B, M, 2, 3), from the input to each person's image.
         stride: Input pixels per cell.
 
     Returns:
@@ -193,19 +193,20 @@ def decode_people(
 ) -> list[DecodedPeople]:
     """Find the people of a batch of images.
 
-    The result is that of HigherHRNet's public code on the same maps, but for what `models.swahr.grouping` says.
+    The result equals that of HigherHRNet's public code on the same maps, except as `models.swahr.grouping`
+    says.
 
     Args:
         heatmaps: (B, K, H, W), any floating-point type, on any device.
-        tags: T maps of the same shape: those of the image, and of its mirror image turned back.
-        keypoint_order: All K keypoints, in the order in which people grow.
-        config: How.
+        tags: T maps of the same shape: those of the image, and those of the mirrored image, mirrored back.
+        keypoint_order: All K keypoints, in the order in which they are assigned.
+        config: Parameters of the decoding.
 
     Returns:
         The people of each image, B.
 
     Raises:
-        ValueError: Shapes or the order do not fit.
+        ValueError: The shapes or the order are not valid.
     """
     if sorted(keypoint_order) != list(range(heatmaps.shape[1])):
         raise ValueError(f"keypoint_order: expected each of 0 to {heatmaps.shape[1] - 1} once")
@@ -244,7 +245,7 @@ def _decode_image(
 
 
 def _average_tags(peaks: Peaks, members: IntArray) -> FloatArray:
-    """The mean tags (N, T) of people's keypoints."""
+    """Compute the mean tags (N, T) of people's keypoints."""
     means = [peaks.tags[row[row >= 0]].mean(axis=0) for row in members]
     return np.array(means, np.float32).reshape(len(members), peaks.tags.shape[1])
 
@@ -252,7 +253,7 @@ def _average_tags(peaks: Peaks, members: IntArray) -> FloatArray:
 def _fill_missing(
     points: FloatArray, scores: FloatArray, means: FloatArray, heatmaps: FloatArray, tags: list[FloatArray]
 ) -> None:
-    """Put in keypoints without a peak, where the heatmap is above 0 at all."""
+    """Add keypoints without a peak where the heatmap is positive."""
     persons, keypoints, cells = find_missing(heatmaps, tags, means, scores == 0)
     y, x = np.divmod(cells, heatmaps.shape[2])
     heights = heatmaps[keypoints, y, x]

@@ -1,4 +1,4 @@
-"""Samples of bottom-up pose: whole images, turned and scaled, and where everyone's keypoints are in them."""
+"""Training samples of bottom-up pose estimation: rotated and scaled images with the keypoints of all people."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ from models.swahr.codec import compute_box_sigmas, encode_cells, encode_heatmaps
 from models.swahr.network import STAGE_STRIDES
 from models.training.batches import SampleKey
 
-# What a mosaic is of, is drawn apart from how images vary.
+# The images of a mosaic have a random generator of their own.
 _MOSAIC = 1
-# Where keypoints are that a mosaic does not show.
+# Position of keypoints that a mosaic does not show.
 _AWAY_PX = np.float32(-1e4)
-# What a shift is measured by: the region's side is this many of its pixels.
+# The unit of a shift: the region's side divided by this.
 _SHIFT_BASE_PX = 200.0
 
 
 @dataclass(frozen=True)
 class ImageAugmentConfig:
-    """How images vary. The defaults are those of section 4.1; the published recipes go up to a scale of 1.5.
+    """Settings of the augmentation; by default those of section 4.1 (published recipes: scales up to 1.5).
 
     Attributes:
-        rotation_deg: Greatest angle to either side.
-        scale_range: Smallest and greatest factor of the region's size.
-        shift: Greatest shift of the centre in x and in y, where the region is 200 wide: 40 are a fifth of it.
-        flip_fraction: Share that is mirrored.
-        fitted_side: Which side of the image the square region is as wide as, `short` or `long`.
-        mosaic_fraction: Fraction of the samples that show four images, each in a part of it, with the same
-            scales: for data whose images show few and large people. None in the paper.
+        rotation_deg: Largest angle to either side.
+        scale_range: Smallest and largest factor of the region's size.
+        shift: Largest shift of the centre in x and in y, in units of 1/200 of the region's side.
+        flip_fraction: Fraction of the samples that are mirrored.
+        fitted_side: The side of the image that equals the square region's side, `short` or `long`.
+        mosaic_fraction: Fraction of the samples that are mosaics of four images, at the same scales: for data
+            whose images show few and large people. 0 in the paper.
     """
 
     rotation_deg: float = 30.0
@@ -66,22 +66,22 @@ class ImageAugmentConfig:
         check_range(self, 0, _SHIFT_BASE_PX, "shift")
         check_choice(self, "fitted_side", ("short", "long"))
         if not 0 < self.scale_range[0] <= self.scale_range[1]:
-            raise ValueError(f"scale_range: expected two rising numbers above 0, got {list(self.scale_range)}")
+            raise ValueError(f"scale_range: expected ascending numbers above 0, got {list(self.scale_range)}")
 
 
 _UPRIGHT = ImageAugmentConfig(0, (1.0, 1.0), 0, 0, "long")
 
 
 def augment_image(image_wh: tuple[int, int], config: ImageAugmentConfig, rng: np.random.Generator) -> Region:
-    """Draw a square region about the image's centre at random (section 4.1).
+    """Draw a random square region about the image's centre (section 4.1).
 
     Args:
         image_wh: Width and height of the image.
-        config: How much.
-        rng: Of this sample.
+        config: Settings of the augmentation.
+        rng: Random generator of this sample.
 
     Returns:
-        The region to cut out; as wide as it is high.
+        The square region to cut out.
     """
     scale, angle, flip, *shift_xy = rng.random(5)
     low, high = config.scale_range
@@ -98,13 +98,13 @@ def augment_image(image_wh: tuple[int, int], config: ImageAugmentConfig, rng: np
 
 @dataclass(frozen=True)
 class _Tile:
-    """An image in a part of a crop.
+    """One image of a crop, which fills the crop or a window of a mosaic.
 
     Attributes:
-        image_index: Which.
+        image_index: Index of the image.
         image: (H, W, 3), the image.
-        region: What of it fills the part; its width is that of a square as large as the part.
-        window: The part.
+        region: The region of the image that is shown in the window.
+        window: The window of the crop.
         matrix: (2, 3), image to crop.
     """
 
@@ -116,34 +116,33 @@ class _Tile:
 
 
 class CrowdDataset(Dataset[dict[str, Any]]):
-    """One square crop for each image.
+    """A data set with one square crop per image, indexed by (epoch, index).
 
-    Asked for (epoch, index), it gives
+    A sample is
 
         image           (H, W, 3) uint8 RGB
-        keypoints_xy    (M, K, 2) float32, pixels of the crop, perhaps outside it
+        keypoints_xy    (M, K, 2) float32, pixels of the crop, possibly outside of it
         is_known        (M, K) bool; False for padding
         boxes_xyxy      (M, 4) float32, pixels of the image; empty for padding
         box_widths_px   (M,) float32, pixels of the crop
         matrices        (M, 2, 3) float32, from crop to image
-        masks           two of (h, w) float32, at 1/4 and 1/2: 0 in ignored regions and outside the image
+        masks           two (h, w) float32, at 1/4 and 1/2: 0 in ignored regions and outside of the image
         tag_xy          (M, K, 2) int64, cells of the map at 1/4
         tag_is_visible  (M, K) bool, known and on that map
 
-    which depend on the seed, the epoch and the index alone. Heatmaps are made of a batch of these by
-    `encode_targets` on the network's device: they would be 5.6 MB an image on their way there, and the
-    keypoints are 4 kB.
+    and depends on the seed, the epoch and the index only. `encode_targets` makes the heatmaps of a batch on the
+    network's device, because heatmaps have 5.6 MB per image and keypoints 4 kB.
 
-    Differs from HigherHRNet's public code in mirroring keypoints and image by one map. That code mirrors
-    keypoints within each map of cells, which moves three in four by a cell against the image.
+    Differs from HigherHRNet's public code in mirroring keypoints and image by the same map. That code mirrors
+    keypoints within each map of cells, which shifts three in four of them by a cell relative to the image.
 
     Args:
         samples: The images and their people.
         size_px: Side of the crop, a multiple of 4.
-        flip_index: K positions, each keypoint's mirror image.
-        augment: How samples vary; None shows each image upright and centred.
-        max_people: M; of more, the largest by box are kept, and the others ignored.
-        seed: Of the augmentation.
+        flip_index: The index of each keypoint's mirror image, (K,).
+        augment: Settings of the augmentation; None for upright, centred images.
+        max_people: M; if there are more people, those with the largest boxes are used and the others ignored.
+        seed: Seed of the augmentation.
     """
 
     def __init__(
@@ -194,7 +193,7 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         whole = (0, 0, self.size_px, self.size_px)
         if config is None:
             return [self._make_tile(index, whole, _UPRIGHT, rng)]
-        # What makes a mosaic is drawn apart, so that it does not change how the first image varies.
+        # Drawn from a generator of its own, so that mosaics do not change the augmentation of the first image.
         mosaic_rng = np.random.default_rng((self._seed, epoch, index, _MOSAIC))
         if mosaic_rng.random() >= config.mosaic_fraction:
             return [self._make_tile(index, whole, config, rng)]
@@ -222,7 +221,7 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         return _Tile(image_index, image, region, window, matrix)
 
     def _choose_people(self, tiles: list[_Tile]) -> tuple[list[IntArray], list[IntArray]]:
-        """The people of each tile that count, and those that are too many."""
+        """Select the people of each tile that are used, and those that exceed `max_people`."""
         rows = [self.samples.rows[tile.image_index] for tile in tiles]
         boxes = self.samples.people.boxes_xyxy
         areas = [
@@ -235,7 +234,7 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         return [r[c] for r, c in both], [r[~c] for r, c in both]
 
     def _place_people(self, tile: _Tile, rows: IntArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Keypoints (N, K, 2) in the crop, far outside where the tile shows none, and which are known."""
+        """Map keypoints (N, K, 2) to the crop, or far outside if the tile lacks them, and which are known."""
         people = self.samples.people.select(rows)
         points = transform_points(people.keypoints_xy, tile.matrix[None].repeat(len(rows), axis=0))
         known = people.weights > 0
@@ -278,7 +277,7 @@ class CrowdDataset(Dataset[dict[str, Any]]):
 
 
 def warp_mask(mask: npt.NDArray[np.uint8], matrix: DoubleArray, size_px: int) -> list[FloatArray]:
-    """Show an image's mask as the stages' maps do.
+    """Map an image's mask to the stages' maps.
 
     Args:
         mask: (H, W), 255 where the image counts.
@@ -302,9 +301,9 @@ def encode_targets(
 
     Args:
         batch: Collated samples.
-        unknown_keypoints: `background`, as the public code trains them; or `masked`: where a person's keypoint
-            is unknown, the person's box does not count for that keypoint, save where another's is drawn.
-        is_sigma_scaled: Whether each person's Gaussians are as wide as its box says (SHR, Table 4).
+        unknown_keypoints: `background`, as in the public code; or `masked`: the box of a person whose keypoint
+            is unknown does not count for that keypoint, except where another person's is drawn.
+        is_sigma_scaled: Whether each person's sigma is proportional to its box width (SHR, Table 4).
 
     Returns:
         Heatmaps (B, K, h, w) at 1/4 and 1/2, and masks there, (B, h, w), or (B, K, h, w) if `masked`.

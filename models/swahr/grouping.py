@@ -1,8 +1,8 @@
-"""Peaks to people: keypoints whose tags are alike belong to one person.
+"""Grouping of peaks into people by their tags.
 
 Source: Newell et al., "Associative Embedding", NIPS 2017, section 3.2, with the constants and the order of
-steps of HigherHRNet's public code, whose result this is, but for keypoints with exactly
-the same first tag: that code keys people by this number and merges them; here they are two people.
+steps of HigherHRNet's public code. The result is the same, except for people whose first tags are exactly
+equal: that code keys people by this number and merges them; here they are two people.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ import numpy as np
 from models.swahr.assignment import DoubleArray, assign_rows
 from models.swahr.peaks import FloatArray, IntArray, Peaks
 
-# Rounded distances weigh so much against scores that a score decides only between equal ones.
+# Rounded distances have a large weight, so that scores decide between equal ones only.
 _DISTANCE_COST = 100.0
 
 
 def group_peaks(
     peaks: Peaks, keypoint_order: tuple[int, ...], *, max_people: int = 30, max_tag_distance: float = 1.0
 ) -> IntArray:
-    """Put peaks together to people, keypoint after keypoint.
+    """Group peaks into people, keypoint by keypoint.
 
-    A keypoint's peaks are assigned to the people so far, so that `round(|tag - mean tag|) * 100 - score` is
-    least in sum; those that are too far from theirs become new people.
+    The peaks of a keypoint are assigned to the people found so far with the minimum sum of
+    `round(|tag - mean tag|) * 100 - score`; peaks that are too far from their person start new people.
 
     Args:
-        peaks: Of one image.
-        keypoint_order: All K keypoints, the highest-scoring and most central first.
-        max_people: Only so many people, the first, are given more keypoints.
-        max_tag_distance: A peak must be nearer to its person.
+        peaks: Peaks of one image.
+        keypoint_order: All K keypoints, the most reliable and central first.
+        max_people: Only the first people, up to this number, get further keypoints.
+        max_tag_distance: Upper bound of the distance of a peak to its person, exclusive.
 
     Returns:
-        (N, K), each person's peaks as positions in `peaks`, or -1.
+        (N, K), each person's peaks as indices of `peaks`, or -1.
     """
     P, T = peaks.tags.shape
     members = np.full((P, len(keypoint_order)), -1, np.int64)
@@ -57,7 +57,7 @@ def group_peaks(
 def _choose_people(
     tags: FloatArray, scores: DoubleArray, means: FloatArray, max_tag_distance: float
 ) -> IntArray:
-    """The person (n,) of each of n peaks, -1 where it is a new one."""
+    """Find the person (n,) of each of n peaks, -1 for a new one."""
     differences = tags[:, None].astype(np.float64) - means[None]
     distances = np.sqrt((differences * differences).sum(axis=2))
     person = assign_rows(np.round(distances) * _DISTANCE_COST - scores[:, None])

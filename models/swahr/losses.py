@@ -1,19 +1,19 @@
-"""Losses of bottom-up pose: heatmaps whose targets and weights adapt, and tags that tell people apart.
+"""Losses of bottom-up pose: scale- and weight-adaptive heatmap regression, and associative embedding.
 
 Source: Luo et al., "Rethinking the Heatmap Regression for Bottom-up Human Pose Estimation", CVPR 2021, section
 3; tags after Newell et al., "Associative Embedding", NIPS 2017, section 3.2. The defaults are those of the
-public code (github.com/greatlog/SWAHR-HumanPose); where the paper reads otherwise, an option says so.
+public code (github.com/greatlog/SWAHR-HumanPose); where the paper differs, there is an option.
 
 A batch has, by name:
     `heatmaps`: at 1/4 and at 1/2, (B, K, H, W) float32: the targets of Eq. 2, for one fixed sigma.
-    `masks`: at 1/4 and at 1/2, (B, H, W), 1 where the image counts and 0 over crowds and unlabelled people;
-        or (B, K, H, W), where that differs from keypoint to keypoint.
+    `masks`: at 1/4 and at 1/2, (B, H, W), 1 where the image counts and 0 over crowds and people without
+        annotated keypoints; or (B, K, H, W), if they differ between keypoints.
     `tag_xy`: (B, M, K, 2) int, the cells of M people's keypoints at 1/4, x then y; any number of rows may be
         padding.
-    `tag_is_visible`: (B, M, K) bool, whether the keypoint is labelled and in the map; false for padding.
+    `tag_is_visible`: (B, M, K) bool, whether the keypoint is annotated and in the map; false for padding.
 
-The naive baseline of Table 4, SHR, is no loss of its own: its targets have sigma * (box width / 256) for each
-person, which encoding does, and the loss is that of Eq. 3, neither scale nor weight adaptive.
+The naive baseline of Table 4, SHR, has no loss of its own: its targets have sigma * (box width / 256) for each
+person, which the encoding does, and its loss is Eq. 3, neither scale- nor weight-adaptive.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ from models.settings import check_choice, check_range
 from models.swahr.network import StageMaps, split_outputs
 
 STAGE_NAMES = ("quarter", "half")
-"""The stages by their resolution, as the losses are named after them."""
+"""Names of the stages by their resolution, used in the names of the losses."""
 
 
 @dataclass(frozen=True)
 class SwahrLossConfig:
-    """Which losses there are, and how much each counts.
+    """Settings of the losses.
 
-    Both adaptive is SWAHR, one alone SAHR or WAHR, and neither is HigherHRNet's loss (Table 3).
+    SWAHR is adaptive in both, SAHR and WAHR in one, and HigherHRNet in neither (Table 3).
 
     Attributes:
-        adaptive_scale: Whether the network's scale maps change the targets (SAHR, Eq. 9). Without it scale maps
+        adaptive_scale: Whether the network's scale maps change the targets (SAHR, Eq. 9); otherwise scale maps
             are ignored.
         adaptive_weight: Whether pixels are weighted by their error (WAHR, Eq. 13).
-        gamma: Of Eq. 13, above 0.
+        gamma: Gamma of Eq. 13, above 0.
         regularizer_weight: Lambda of Eq. 9.
-        heatmap_weights: Of the heatmaps at 1/4 and at 1/2.
-        push_weight: Of the loss that drives people's tags apart.
-        pull_weight: Of the loss that draws one person's tags together.
-        scale_branch: What the scale maps are: `alpha`, 1/s - 1, as in the public code, or the paper's `scale`
-            itself, as ln s, so that s is positive and starts at 1.
-        target_scaling: `expansion` by Eq. 8, or `power` by Eq. 6, what it was expanded from. (Eq. 5 would give
-            1/s^2 where Eq. 6 has 1/s; this follows Eq. 6.)
+        heatmap_weights: Weights of the heatmap losses at 1/4 and at 1/2.
+        push_weight: Weight of the loss that separates the tags of different people.
+        pull_weight: Weight of the loss that pulls the tags of one person together.
+        scale_branch: Meaning of the scale maps: `alpha`, 1/s - 1, as in the public code, or `scale`, the
+            paper's scale as ln s, so that s is positive and starts at 1.
+        target_scaling: `expansion` by Eq. 8, or `power` by Eq. 6, of which Eq. 8 is the expansion. (Eq. 5 would
+            give 1/s^2 where Eq. 6 has 1/s; this follows Eq. 6.)
         weight_target: Whether H of Eq. 13 is the `unscaled` target, as in the public code, or the `scaled` one,
-            as the paper's words on using both may be read.
-        reduction: Over channels and pixels: `mean` as in the public code, or `sum` as the norms of Eq. 3, 7 and
-            9 are. It is the mean over images in either case.
+            which is a possible reading of the paper on using both.
+        reduction: Reduction over channels and pixels: `mean` as in the public code, or `sum` as in the norms of
+            Eq. 3, 7 and 9. Images are averaged in either case.
     """
 
     adaptive_scale: bool = True
@@ -80,7 +80,7 @@ class SwahrLossConfig:
 
 
 SWAHR_LOSS = SwahrLossConfig()
-"""As the public code has it."""
+"""The factor of the public code."""
 
 
 def compute_swahr_losses(
@@ -95,20 +95,20 @@ def compute_swahr_losses(
     """Compute the losses of a batch, whose sum is minimised.
 
     Args:
-        outputs: As `HigherHRNet` gives them, both stages.
-        heatmaps: See the head of this file, as for `masks`, `tag_xy` and `tag_is_visible`.
+        outputs: The outputs of `HigherHRNet`, both stages.
+        heatmaps: See the docstring of this module, also for `masks`, `tag_xy` and `tag_is_visible`.
         masks: See there.
         tag_xy: See there.
         tag_is_visible: See there.
-        config: Which losses, and their weights.
+        config: Settings of the losses.
 
     Returns:
         Scalars, weighted: `heatmap_quarter`, `heatmap_half`, `push`, `pull`, and with adaptive scale
         `scale_quarter` and `scale_half`, the regularisers.
 
     Raises:
-        ValueError: The outputs' channels are not those of the targets' keypoints, or adaptive scale is wanted
-            of a network without scale maps.
+        ValueError: The channels of the outputs do not match the targets' keypoints, or the loss is
+            scale-adaptive and the network has no scale maps.
     """
     stages = split_outputs(outputs, heatmaps[0].shape[1])
     losses: dict[str, Tensor] = {}
@@ -134,14 +134,14 @@ def compute_stage_losses(
         maps: The stage's maps.
         targets: (B, K, H, W) in 0..1.
         mask: (B, H, W) or (B, K, H, W), 1 where the image counts.
-        config: Which losses; the weights are not applied.
+        config: Settings of the losses; the weights are not applied.
 
     Returns:
-        The heatmaps' loss, and the regulariser of the scale maps or None without adaptive scale; float32
-        whatever the network computes in.
+        The loss of the heatmaps, and the regulariser of the scale maps, or None if not scale-adaptive; always
+        float32.
 
     Raises:
-        ValueError: Adaptive scale is wanted and there are no scale maps.
+        ValueError: The loss is scale-adaptive and there are no scale maps.
     """
     heatmaps, targets = maps.heatmaps.float(), targets.float()
     mask = mask.float() if mask.ndim == targets.ndim else mask.float()[:, None]
@@ -150,8 +150,8 @@ def compute_stage_losses(
         if maps.alpha is None:
             raise ValueError("adaptive_scale: the network has no scale maps; make it with has_scale_maps=True")
         alpha = compute_alpha(maps.alpha, config.scale_branch)
-        # Nothing is known of the scale where nobody is (Eq. 7); this also stops what is infinite in the slope
-        # of H^gamma there.
+        # The scale is undefined outside of people (Eq. 7); this also removes the infinite gradient of H^gamma
+        # there.
         alpha = torch.where(targets > 0, alpha, 0.0)
         scaled = scale_targets(targets, alpha, config.target_scaling)
         regularizer = _reduce(alpha.square() * mask, config.reduction)
@@ -163,7 +163,7 @@ def compute_stage_losses(
 
 
 def compute_alpha(scale_maps: Tensor, scale_branch: str = "alpha") -> Tensor:
-    """Compute alpha = 1/s - 1 from what the scale branch puts out, by `SwahrLossConfig.scale_branch`.
+    """Compute alpha = 1/s - 1 from the output of the scale branch, by `SwahrLossConfig.scale_branch`.
 
     Args:
         scale_maps: (B, K, H, W).
@@ -183,11 +183,11 @@ def compute_alpha(scale_maps: Tensor, scale_branch: str = "alpha") -> Tensor:
 
 
 def scale_targets(targets: Tensor, alpha: Tensor, target_scaling: str = "expansion") -> Tensor:
-    """Make the Gaussians of heatmaps wider or narrower, pixel by pixel (Eq. 6 and 8).
+    """Widen or narrow the Gaussians of heatmaps, pixel by pixel (Eq. 6 and 8).
 
     Args:
-        targets: H, (B, K, H, W) in 0..1, of one sigma.
-        alpha: (B, K, H, W), 1/s - 1; below 0 is wider, above 0 narrower.
+        targets: H, (B, K, H, W) in 0..1, with one sigma.
+        alpha: (B, K, H, W), 1/s - 1; negative values widen, positive ones narrow.
         target_scaling: `expansion`, or `power`.
 
     Returns:
@@ -198,7 +198,7 @@ def scale_targets(targets: Tensor, alpha: Tensor, target_scaling: str = "expansi
     """
     if target_scaling not in ("expansion", "power"):
         raise ValueError(f"target_scaling '{target_scaling}': known: expansion, power")
-    # ln 1 = 0 stands in where H is 0, so that no infinite value gets into a gradient.
+    # ln 1 = 0 replaces the logarithm where H is 0, so that gradients are finite.
     exponents = alpha * torch.where(targets > 0, targets, 1.0).log()
     if target_scaling == "power":
         return targets * exponents.exp()
@@ -206,12 +206,12 @@ def scale_targets(targets: Tensor, alpha: Tensor, target_scaling: str = "expansi
 
 
 def compute_pixel_weights(heatmaps: Tensor, targets: Tensor, gamma: float) -> Tensor:
-    """Compute the weights by which hard pixels count more than easy ones (Eq. 13).
+    """Compute the adaptive weights, which are larger for hard pixels (Eq. 13).
 
     Args:
-        heatmaps: P, (B, K, H, W), as the network gives them; gradients flow through the weights too.
-        targets: H, (B, K, H, W), not below 0.
-        gamma: Of the soft border between keypoint and background, where H = 2^(-1 / gamma).
+        heatmaps: P, (B, K, H, W), the network's output; gradients flow through the weights too.
+        targets: H, (B, K, H, W), not negative.
+        gamma: Parameter of the soft boundary between keypoint and background, where H = 2^(-1 / gamma).
 
     Returns:
         (B, K, H, W): H^gamma |1 - P| + (1 - H^gamma) |P|.
@@ -221,11 +221,11 @@ def compute_pixel_weights(heatmaps: Tensor, targets: Tensor, gamma: float) -> Te
 
 
 def compute_tag_losses(tags: Tensor, tag_xy: Tensor, tag_is_visible: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute associative embedding's losses: tags of one person alike, and of two people different.
+    """Compute the losses of associative embedding: similar tags within a person, different ones between people.
 
     With t the mean tag of each of n people, push is the sum over i != j of exp(-(t_i - t_j)^2), divided by
     2 n (n - 1), and 0 for one person or none; pull is the mean over people of the mean squared distance of
-    their tags from t. People of whom no keypoint is visible do not count.
+    their tags from t. People without visible keypoints do not count.
 
     Args:
         tags: (B, K, H, W).
@@ -233,8 +233,7 @@ def compute_tag_losses(tags: Tensor, tag_xy: Tensor, tag_is_visible: Tensor) -> 
         tag_is_visible: (B, M, K) bool; visible keypoints lie in the map.
 
     Returns:
-        Push and pull, scalars: means over the images, also over those with nobody; float32 whatever the
-        network computes in.
+        Push and pull, scalars: means over all images, also those without people; always float32.
     """
     W = tags.shape[3]
     is_visible = tag_is_visible.float()

@@ -1,7 +1,7 @@
-"""Keypoints that no peak gave: where the heatmap is high and the tags are those of the person.
+"""Search of a person's keypoints without a peak, by heatmap and tags.
 
-Source: the step `refine` of HigherHRNet's public code. It looks at every cell for every keypoint of every
-person; here most cells are never looked at, with the same result.
+Source: the step `refine` of HigherHRNet's public code, which visits every cell for every keypoint of every
+person; here most cells are skipped, with the same result.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import numpy as np
 
 from models.swahr.peaks import FloatArray, IntArray
 
-# First the cells above the first height are looked at, then those above the next, then all.
+# Cells above the first height are searched first, then those above the next, then all.
 _HEIGHTS = (0.05, 0.01)
-# A little more than 0.5, up to which distances round to 0.
+# A little more than 0.5, the largest distance that is rounded to 0.
 _NEAR = 0.5001
 
 
 def find_missing(
     heatmaps: FloatArray, tags: Sequence[FloatArray], means: FloatArray, is_missing: np.ndarray
 ) -> tuple[IntArray, IntArray, IntArray]:
-    """Find the best cell for each missing keypoint: where `height - round(|tag - mean tag|)` is greatest.
+    """Find the best cell for each missing keypoint: the maximum of `height - round(|tag - mean tag|)`.
 
     Args:
         heatmaps: (K, H, W).
@@ -30,8 +30,8 @@ def find_missing(
         is_missing: (N, K) bool.
 
     Returns:
-        Persons, keypoints and cells (row * W + column), all (M,), of the missing keypoints; the first cell
-        where several are best.
+        People, keypoints and cells (row * W + column), all (M,), of the missing keypoints; the first cell if
+        several are best.
     """
     persons, keypoints, cells = [], [], []
     for keypoint in np.flatnonzero(is_missing.any(axis=0)):
@@ -47,7 +47,7 @@ def find_missing(
 
 
 def _find_cells(heights: FloatArray, channels: list[FloatArray], means: FloatArray) -> IntArray:
-    """The best cell (M,) for each of M people in one keypoint's map."""
+    """Find the best cell (M,) for each of M people in one keypoint's map."""
     best = np.full(len(means), -1, np.int64)
     values = np.full(len(means), -np.inf, np.float32)
     open_rows = np.arange(len(means))
@@ -59,18 +59,18 @@ def _find_cells(heights: FloatArray, channels: list[FloatArray], means: FloatArr
         table = _rate(heights, channels, among, means[open_rows])
         chosen = table.argmax(axis=1)
         best[open_rows], values[open_rows] = among[chosen], table[np.arange(len(chosen)), chosen]
-        # No cell that was left out is worth more than its height.
+        # The value of a skipped cell is at most its height.
         open_rows = open_rows[values[open_rows] <= height]
         if not len(open_rows):
             return best
     top = heights.max()
     for row in open_rows:
         mean = means[row : row + 1]
-        # Tags of at most this distance in the first channel may round to 0 in all.
+        # Only tags with at most this distance in the first channel can be rounded to 0 in all.
         near = np.flatnonzero(np.abs(channels[0] - mean[0, 0]) <= _NEAR)
         near = near[heights[near] >= values[row]]
         ratings = _rate(heights, channels, near, mean)[0]
-        # What rounds to 1 or more is worth less than the highest cell less 1.
+        # If the distance is rounded to 1 or more, the value is at most that of the highest cell minus 1.
         if not len(near) or ratings.max() <= top - 1:
             near = np.arange(len(heights))
             ratings = _rate(heights, channels, near, mean)[0]
@@ -79,7 +79,7 @@ def _find_cells(heights: FloatArray, channels: list[FloatArray], means: FloatArr
 
 
 def _rate(heights: FloatArray, channels: list[FloatArray], among: IntArray, means: FloatArray) -> FloatArray:
-    """`height - round(distance)` of each mean to each cell, (M, C)."""
+    """Compute `height - round(distance)` for each mean and each cell, (M, C)."""
     squares: FloatArray = np.zeros((len(means), len(among)), np.float32)
     for i, channel in enumerate(channels):
         differences = channel[among][None] - means[:, i : i + 1]

@@ -1,8 +1,8 @@
-"""HigherHRNet and SWAHR's scale branch: from an image to the heatmaps and tags of everybody in it.
+"""HigherHRNet and SWAHR: networks with heatmaps, tags and scale maps of all people in an image.
 
 Source: Luo et al., "Rethinking the Heatmap Regression for Bottom-up Human Pose Estimation", CVPR 2021, section
 3.5 and Fig. 4; Cheng et al., "HigherHRNet: Scale-Aware Representation Learning for Bottom-Up Human Pose
-Estimation", CVPR 2020, section 3. The names of the parts are those of the published weights
+Estimation", CVPR 2020, section 3. Parameter names are those of the published weights
 (github.com/HRNet/HigherHRNet-Human-Pose-Estimation, MIT, and github.com/greatlog/SWAHR-HumanPose), so these
 load strictly.
 """
@@ -26,19 +26,19 @@ STAGE_STRIDES = (4, 2)
 
 _HEAD_STD = 0.001
 _DECONV_KERNEL = 4
-# The scale branch looks about itself, each keypoint for itself.
+# The scale branch is depthwise: one kernel per keypoint.
 _SCALE_KERNEL = 9
-# Of the features at 1/2 on MoveNet.
+# Channels of the features at 1/2 with MoveNet's backbone.
 _FINER_CHANNELS = 32
 
 
 class StageMaps(NamedTuple):
-    """One stage's maps by name.
+    """The maps of one stage.
 
     Attributes:
-        alpha: (B, K, H, W), 1/s - 1 of the scale s; None of a network without scale maps.
+        alpha: (B, K, H, W), 1/s - 1 of the scale s; None for a network without scale maps.
         heatmaps: (B, K, H, W), about 1 at a keypoint.
-        tags: (B, K, H, W), alike for the keypoints of one person; None at the second stage.
+        tags: (B, K, H, W), similar for the keypoints of one person; None at the second stage.
     """
 
     alpha: Tensor | None
@@ -47,9 +47,9 @@ class StageMaps(NamedTuple):
 
 
 class BottomUpNetwork(nn.Module):
-    """Heatmaps at 1/4 and 1/2 of the image and tags at 1/4, with SWAHR's scale maps where wanted.
+    """The heads: heatmaps at 1/4 and 1/2 of the image and tags at 1/4, optionally with SWAHR's scale maps.
 
-    A body's features at 1/4 go in; `HigherHRNet` and `HigherMoveNet` have the bodies.
+    Their input is a backbone's features at 1/4; `HigherHRNet` and `HigherMoveNet` have the backbones.
     """
 
     final_layers: nn.ModuleList
@@ -63,13 +63,13 @@ class BottomUpNetwork(nn.Module):
         has_scale_maps: bool,
         dilations: tuple[int, ...],
     ) -> None:
-        """Make all behind the body, with random weights.
+        """Make all layers after the backbone, with random weights.
 
         Args:
             num_keypoints: K.
             widths: Channels of the features at 1/4, and of those at 1/2.
-            has_scale_maps: Whether there is SWAHR's scale branch at each stage; HigherHRNet has none.
-            dilations: Of the convolutions in each residual unit behind the deconvolution (SWAHR, Table 7).
+            has_scale_maps: Whether each stage has SWAHR's scale branch; HigherHRNet has none.
+            dilations: Dilation of each residual unit after the deconvolution (SWAHR, Table 7).
         """
         self.num_keypoints = num_keypoints
         counts = 2 * num_keypoints, num_keypoints
@@ -89,7 +89,7 @@ class BottomUpNetwork(nn.Module):
 
         Returns:
             At 1/4, (B, 3K, h, w): alpha, heatmaps, tags. At 1/2, (B, 2K, 2h, 2w): alpha, heatmaps. Without
-            scale maps there is no alpha, and K channels less.
+            scale maps there is no alpha, and there are K channels less.
         """
         first = self.final_layers[0](features)
         finer = self.deconv_layers[0](torch.cat((features, first), dim=1))
@@ -100,15 +100,15 @@ class BottomUpNetwork(nn.Module):
         return torch.cat((alphas[0], first), dim=1), torch.cat((alphas[1], second), dim=1)
 
     def remove_scale_maps(self) -> None:
-        """Leave out the scale branch, which training needs and the finding of people does not."""
+        """Remove the scale branch, which only training needs."""
         self.conv_scale_layers = None
 
 
 class HigherHRNet(HRNet, BottomUpNetwork):
-    """HigherHRNet, and with scale maps SWAHR.
+    """HigherHRNet or, with scale maps, SWAHR.
 
     Args:
-        config: Which body, such as `HRNET_W32`; the deconvolution has as many channels as its finest branch.
+        config: The backbone, such as `HRNET_W32`; the deconvolution has as many channels as its finest branch.
         num_keypoints: K.
         has_scale_maps: As for `make_heads`.
         dilations: As for `make_heads`.
@@ -129,8 +129,8 @@ class HigherHRNet(HRNet, BottomUpNetwork):
         """Compute the maps of both stages.
 
         Args:
-            images: (B, 3, H, W) RGB of ImageNet's mean 0 and standard deviation 1; any size, multiples of 32
-                are the fastest.
+            images: (B, 3, H, W) RGB, normalised by `normalize_images`; any size, multiples of 32 are the
+                fastest.
 
         Returns:
             As `map_features`, with h = ceil(H / 4), w = ceil(W / 4).
@@ -140,12 +140,12 @@ class HigherHRNet(HRNet, BottomUpNetwork):
 
 
 class HigherMoveNet(MoveNetBody, BottomUpNetwork):
-    """HigherHRNet's heads, with or without SWAHR's, on MoveNet: bottom-up pose without an accelerator.
+    """HigherHRNet's or SWAHR's heads on MoveNet's backbone, for CPUs.
 
-    The heatmaps at 1/4 start as MoveNet's.
+    The heatmaps at 1/4 are initialised as MoveNet's.
 
     Args:
-        config: Which MoveNet.
+        config: The variant of MoveNet.
         num_keypoints: K, which MoveNet's weights must have, too.
         has_scale_maps: As for `make_heads`.
         dilations: As for `make_heads`.
@@ -168,7 +168,7 @@ class HigherMoveNet(MoveNetBody, BottomUpNetwork):
         """Compute the maps of both stages.
 
         Args:
-            images: (B, 3, H, W) RGB of ImageNet's mean 0 and standard deviation 1; H and W are multiples of 32.
+            images: (B, 3, H, W) RGB, normalised by `normalize_images`; H and W are multiples of 32.
 
         Returns:
             As `map_features`, with h = H / 4, w = W / 4.
@@ -177,10 +177,10 @@ class HigherMoveNet(MoveNetBody, BottomUpNetwork):
 
 
 def split_outputs(outputs: Sequence[Tensor], num_keypoints: int) -> tuple[StageMaps, StageMaps]:
-    """Name the maps that a `BottomUpNetwork` puts out.
+    """Split the outputs of a `BottomUpNetwork` into named maps.
 
     Args:
-        outputs: Of both stages, (B, C, H, W) each, with or without alpha.
+        outputs: Outputs of both stages, (B, C, H, W) each, with or without alpha.
         num_keypoints: K.
 
     Returns:
@@ -217,7 +217,7 @@ def _make_final_layer(channels: int, num_outputs: int) -> nn.Conv2d:
 
 
 def _make_deconvolution(in_channels: int, channels: int, dilations: tuple[int, ...]) -> nn.Sequential:
-    """Twice the resolution, then residual units."""
+    """Make the deconvolution, which doubles the resolution, and residual units."""
     deconv = nn.ConvTranspose2d(in_channels, channels, _DECONV_KERNEL, stride=2, padding=1, bias=False)
     nn.init.normal_(deconv.weight, std=_HEAD_STD)
     double = nn.Sequential(deconv, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
@@ -236,7 +236,7 @@ def _make_dilated(channels: int, dilation: int) -> BasicBlock:
 
 
 def _make_scale_branch(channels: int, num_keypoints: int) -> nn.Sequential:
-    """From features to alpha; it starts at 0, where targets are what they were."""
+    """Make the branch that computes alpha; it is initialised to 0, which leaves targets unchanged."""
     inner = nn.Conv2d(channels, num_keypoints, 1)
     padding = _SCALE_KERNEL // 2
     last = nn.Conv2d(num_keypoints, num_keypoints, _SCALE_KERNEL, padding=padding, groups=num_keypoints)
@@ -250,7 +250,7 @@ def make_swahr_network(config: SwahrConfig, num_keypoints: int) -> BottomUpNetwo
     """Make a network with random weights.
 
     Args:
-        config: Which, such as `NETWORKS["swahr-w32"]`.
+        config: The network, such as `NETWORKS["swahr-w32"]`.
         num_keypoints: K.
     """
     if isinstance(config.body, MoveNetConfig):

@@ -1,4 +1,4 @@
-"""Peaks of heatmaps: where keypoints may be, before anybody knows whose."""
+"""Peaks of heatmaps: candidates of keypoints before grouping."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Peaks:
-    """P peaks of one image: by keypoint, and from high to low within one.
+    """P peaks of one image, sorted by keypoint and then by descending height.
 
     Attributes:
         starts: (K + 1,): the peaks of keypoint k are those from starts[k] up to starts[k + 1].
-        points_xy: (P, 2) in cells, from the corner of the first: its middle is (0.5, 0.5).
+        points_xy: (P, 2) in cells, from the corner of the first, whose centre is (0.5, 0.5).
         scores: (P,), the heights.
         tags: (P, T).
     """
@@ -40,16 +40,16 @@ def find_peaks(
 ) -> Peaks:
     """Find the highest local maxima of each heatmap.
 
-    A peak is moved a quarter of a cell towards its higher neighbour along each axis, left or up where neither
-    is, as in HigherHRNet's public code. Peaks of the same height go by row, then by column; in that code chance
-    decides.
+    A peak is moved a quarter of a cell towards its higher neighbour along each axis, left or up if they are
+    equal, as in HigherHRNet's public code. Peaks of equal height are sorted by row, then by column; in that
+    code their order is undefined.
 
     Args:
         heatmaps: (K, H, W).
         tags: T maps, (K, H, W) each.
-        min_score: Peaks must be higher.
-        max_peaks: For each keypoint, the highest.
-        window_cells: A peak is as high as all in a square of so many cells about it; odd.
+        min_score: Lower bound of the height of peaks, exclusive.
+        max_peaks: Largest number of peaks per keypoint.
+        window_cells: A peak is the maximum of a square with this side about it; odd.
 
     Returns:
         The peaks.
@@ -62,7 +62,7 @@ def find_peaks(
         found = np.flatnonzero(is_peak)
         heights = heatmap.ravel()[found]
         found = found[np.argsort(-heights, kind="stable")[:max_peaks]]
-        # The score itself is compared exactly, above in float32 only.
+        # The score is compared exactly here, and above in float32 only.
         found = found[heatmap.ravel()[found].astype(np.float64) > min_score]
         cells.append(found)
         starts.append(starts[-1] + len(found))
@@ -77,11 +77,11 @@ def find_peaks(
 
 
 def refine_by_quarter(heatmaps: FloatArray, keypoints: IntArray, x: IntArray, y: IntArray) -> FloatArray:
-    """Move the middles of cells a quarter of a cell towards the higher neighbours.
+    """Move the centres of cells a quarter of a cell towards the higher neighbours.
 
     Args:
         heatmaps: (K, H, W).
-        keypoints: (P,), which heatmap.
+        keypoints: (P,), the index of the heatmap.
         x: (P,), the cells' columns.
         y: (P,), their rows.
 

@@ -1,4 +1,4 @@
-"""The networks of bottom-up pose by name; nothing here imports torch."""
+"""Names and configurations of the bottom-up networks, without importing torch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from models.backbones.variants import (
 
 @dataclass(frozen=True)
 class SwahrConfig:
-    """One network of bottom-up pose.
+    """One bottom-up network.
 
     Attributes:
-        body: Its HRNet, or its MoveNet.
-        has_scale_maps: Whether it learns scale maps (SAHR); HigherHRNet does not.
-        dilations: Of the residual units behind the deconvolution (Table 7).
+        body: The backbone: HRNet or MoveNet.
+        has_scale_maps: Whether it has scale maps (SAHR); HigherHRNet has none.
+        dilations: Dilations of the residual units after the deconvolution (Table 7).
     """
 
     body: HRNetConfig | MoveNetConfig
@@ -41,4 +41,4 @@ NETWORKS: dict[str, SwahrConfig] = {
     "higher-hrnet-w32-1122": SwahrConfig(HRNET_W32, has_scale_maps=False, dilations=(1, 1, 2, 2)),
     "higher-hrnet-w32-2222": SwahrConfig(HRNET_W32, has_scale_maps=False, dilations=(2, 2, 2, 2)),
 }
-"""Networks by name; digits at the end are the dilations of Table 7."""
+"""Networks by name; digits at the end are the dilations in Table 7."""

@@ -1,1 +1,1 @@
-"""Training, for every family: the loop, optimisers, several processes, checkpoints and logs."""
+"""Training for all families: the loop, optimisers, distributed training, checkpoints and logs."""

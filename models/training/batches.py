@@ -1,8 +1,8 @@
-"""Which samples each step takes: a pure function of seed and step, whatever the number of processes.
+"""Sampling of batches as a pure function of seed and step, independent of the number of processes.
 
-The samples of an epoch are shuffled and cut into ceil(N / batch size) batches of nearly equal size, so that
-every sample is seen once and no batch is a small rest; a batch is cut likewise over the processes. A step's
-samples thus depend on nothing that came before it, and a resumed run simply starts at its step.
+The samples of an epoch are shuffled and divided into ceil(N / batch size) batches of nearly equal size, so that
+every sample is used once and no batch is a small remainder; a batch is divided likewise among the processes.
+The samples of a step do not depend on earlier steps, so a resumed run simply starts at its step.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from torch.utils.data import Sampler
 from models.training.errors import TrainingError
 
 SampleKey = tuple[int, int]
-"""(epoch, index): what a training data set is asked for, so that its augmentation can depend on both."""
+"""(epoch, index), the key of a training data set, so that its augmentation can depend on both."""
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """How samples become batches.
+    """The division of samples into batches.
 
     Attributes:
-        num_samples: N, of one epoch.
-        batch_size: Samples a step at most, over all processes.
-        epochs: How often each sample is seen.
-        seed: Of the shuffling.
-        steps: Of the whole training, in place of `epochs`; 0 leaves it to them.
+        num_samples: N, number of samples in an epoch.
+        batch_size: Largest number of samples per step, over all processes.
+        epochs: Number of epochs.
+        seed: Seed of the shuffling.
+        steps: Number of steps of the whole training, instead of `epochs`; 0 to use these.
 
     Raises:
         TrainingError: There are no samples.
@@ -47,12 +47,12 @@ class BatchPlan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in one epoch."""
+        """Number of steps in one epoch."""
         return -(-self.num_samples // self.batch_size)
 
     @property
     def num_steps(self) -> int:
-        """Steps of the whole training."""
+        """Number of steps of the whole training."""
         return self.steps or self.epochs * self.steps_per_epoch
 
 
@@ -62,20 +62,20 @@ def shuffle_samples(num_samples: int, seed: int, epoch: int) -> npt.NDArray[np.i
 
 
 def count_batch(plan: BatchPlan, step: int) -> int:
-    """Samples in the batch of a step, over all processes."""
+    """The number of samples in the batch of a step, over all processes."""
     start, stop = _find_batch(plan, step)
     return stop - start
 
 
 class BatchSampler(Sampler[list[SampleKey]]):
-    """Gives this process's fraction of each batch, from one step to another, across epochs.
+    """Yields this process's part of each batch, for a range of steps across epochs.
 
     Args:
-        plan: All batches.
-        first_step: The first to give.
-        end_step: The first not to give.
-        rank: Of this process.
-        world_size: Processes.
+        plan: The division into batches.
+        first_step: The first step.
+        end_step: The step after the last.
+        rank: Rank of this process.
+        world_size: Number of processes.
 
     Raises:
         TrainingError: There are fewer samples in a batch than processes.

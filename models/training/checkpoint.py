@@ -1,8 +1,8 @@
-"""Checkpoints: everything a killed run needs to go on as if nothing had been.
+"""Checkpoints: the complete state of a training run, for an exact resume.
 
-A checkpoint is a file of `torch.save` of tensors and plain values, read with `weights_only=True`: it never
-runs code. It is written under another name, flushed to the disk and then renamed, so that a file of a
-checkpoint's name is whole.
+A checkpoint is a `torch.save` file of tensors and plain values, read with `weights_only=True`, so it never runs
+code. It is written under a temporary name, flushed to the disk and then renamed, so that a checkpoint that
+exists is complete.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BEST = "best.pt"
 
 
 def write_checkpoint(content: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint atomically: it is there whole, or as it was before."""
+    """Write a checkpoint atomically: after a crash the file is either complete or unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
@@ -38,7 +38,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint, all tensors on the CPU.
 
     Raises:
-        TrainingError: It is missing, damaged, or holds more than tensors and plain values.
+        TrainingError: It is missing, damaged, or contains more than tensors and plain values.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -56,8 +56,8 @@ class CheckpointFolder:
     """The checkpoints of one run: the last few by step, and the best.
 
     Args:
-        folder: Made when the first checkpoint is written.
-        keep: How many of the last to keep.
+        folder: The folder, created with the first checkpoint.
+        keep: Number of latest checkpoints to keep.
     """
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
@@ -65,7 +65,7 @@ class CheckpointFolder:
         self._keep = keep
 
     def save(self, content: dict[str, Any], step: int, *, is_best: bool = False) -> Path:
-        """Write the checkpoint of a step, and delete those that are too old."""
+        """Write the checkpoint of a step, and delete those that are not to be kept."""
         path = self.folder / f"{_PREFIX}{step:08d}{_SUFFIX}"
         write_checkpoint(content, path)
         if is_best:
@@ -78,13 +78,13 @@ class CheckpointFolder:
 
     @property
     def latest(self) -> Path | None:
-        """The checkpoint of the highest step, if there is one."""
+        """The checkpoint of the last step, if there is one."""
         found = self._find_all()
         return found[-1] if found else None
 
     @property
     def best(self) -> Path:
-        """Where the best one lies, if any was evaluated."""
+        """Path of the best checkpoint, which exists if any was evaluated."""
         return self.folder / _BEST
 
     def _find_all(self) -> list[Path]:
@@ -92,7 +92,7 @@ class CheckpointFolder:
 
 
 def get_rng_state() -> dict[str, Any]:
-    """The states of this process's random generators (python, numpy, torch, its GPU) as plain values."""
+    """The states of this process's random number generators (python, numpy, torch, its GPU) as plain values."""
     kind, words, position, has_gauss, gauss = np.random.get_state()
     state = {
         "python": random.getstate(),
@@ -105,7 +105,7 @@ def get_rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Put back what `get_rng_state` gave."""
+    """Restore the states that `get_rng_state` returned."""
     random.setstate(state["python"])
     kind, words, position, has_gauss, gauss = state["numpy"]
     np.random.set_state((kind, words.numpy().astype(np.uint32), position, has_gauss, gauss))

@@ -1,4 +1,4 @@
-"""How a training runs, whatever is trained."""
+"""Settings of the training loop that all families share."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ PRECISIONS = ("f32", "bf16")
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """Length, speed and book-keeping of a training.
+    """Length, speed, evaluation, checkpoints and logs of a training.
 
     Attributes:
-        epochs: How often each sample is seen.
-        steps: Of the whole training, in place of `epochs`; 0 leaves it to them.
-        batch_size: Samples a step at most, over all processes.
-        seed: Of the network's first weights, the order of samples and their augmentation.
-        num_workers: Processes that read samples, for each training process; 0 reads in the process itself.
+        epochs: Number of epochs.
+        steps: Number of steps of the whole training, instead of `epochs`; 0 to use these.
+        batch_size: Largest number of samples per step, over all processes.
+        seed: Seed of the initial weights, the order of samples and their augmentation.
+        num_workers: Number of data loading processes per training process; 0 to load in the process itself.
         precision: `f32`, or `bf16` for autocast to bfloat16.
         channels_last: Memory order of images and weights; faster on GPUs and with bf16.
-        compile: Whether `torch.compile` makes the network's kernels first: minutes of start, then faster steps.
-            A smaller last batch of an epoch costs such a start once more.
-        sync_batch_norm: Whether batch norms see all GPUs' samples.
-        max_grad_norm: Gradients longer than this are shortened to it; 0 leaves them.
-        ema_decay: Of the averaged copy that is evaluated and kept; 0 keeps none.
-        evaluate_every_epochs: Epochs between evaluations; there is one at the end in any case. 0 is never.
-        save_every_steps: Steps between checkpoints, besides one at each evaluation; 0 is once an epoch.
-        keep_checkpoints: How many of the last to keep, besides the best.
-        log_every_steps: Steps that one row of the log sums up.
+        compile: Whether to use `torch.compile`: minutes of compilation, then faster steps. A smaller last batch
+            of an epoch is compiled separately.
+        sync_batch_norm: Whether batch norms take their statistics over all GPUs.
+        max_grad_norm: The gradient's norm is clipped to this; 0 for no clipping.
+        ema_decay: Decay of the averaged copy of the weights that is evaluated and saved; 0 for none.
+        evaluate_every_epochs: Epochs between evaluations, besides the one at the end; 0 for no evaluation at
+            all.
+        save_every_steps: Steps between checkpoints, besides one at each evaluation; 0 for one per epoch.
+        keep_checkpoints: Number of latest checkpoints to keep, besides the best.
+        log_every_steps: Number of steps that each row of the log averages.
     """
 
     epochs: int = 210

@@ -1,7 +1,7 @@
-"""Depthwise convolutions in float32 while everything else is bfloat16.
+"""Depthwise convolutions in float32 within bfloat16 autocast.
 
-oneDNN has no fast gradients for depthwise convolutions of bfloat16 on CPUs: those of the weights of 5x5 kernels
-take five to eight times as long as in float32, those of the images at stride 2 up to sixty times.
+On CPUs, oneDNN's gradients of bfloat16 depthwise convolutions are slow: those of the weights of 5x5 kernels
+take five to eight times as long as in float32, those of the inputs at stride 2 up to sixty times.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch.overrides import TorchFunctionMode
 
 
 def fast_depthwise(device: torch.device) -> AbstractContextManager[Any]:
-    """What to run a network in whose depthwise convolutions are to learn: `Float32Depthwise` on a CPU."""
+    """The context in which to train a network with depthwise convolutions: `Float32Depthwise` on a CPU."""
     return Float32Depthwise() if device.type == "cpu" else nullcontext()
 
 
 class Float32Depthwise(TorchFunctionMode):
-    """Within it, depthwise 2D convolutions that need gradients compute in float32 whatever autocast says.
+    """A context in which depthwise 2D convolutions that need gradients use float32 despite autocast.
 
-    Their gradients do likewise, wherever these are computed.
+    Their gradients are computed in float32 too, also outside of the context.
     """
 
     def __torch_function__(
@@ -32,7 +32,7 @@ class Float32Depthwise(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Called by torch in place of each of its functions."""
+        """Called by torch instead of each of its functions."""
         if func is torch.conv2d and _is_depthwise(args) and (args[0].requires_grad or args[1].requires_grad):
             image, weight, bias, *rest = args
             with torch.autocast(image.device.type, enabled=False):
@@ -42,5 +42,5 @@ class Float32Depthwise(TorchFunctionMode):
 
 
 def _is_depthwise(args: tuple[Any, ...]) -> bool:
-    """Whether positional arguments of `torch.conv2d` (its seventh: groups) give each channel its own kernel."""
+    """Whether positional arguments of `torch.conv2d` (the seventh: groups) are of a depthwise convolution."""
     return len(args) == 7 and args[6] > 1 and args[1].shape[1] == 1

@@ -1,4 +1,4 @@
-"""Training in several processes: who am I, and what do we share. Started by `torchrun`."""
+"""Distributed training in several processes, started by `torchrun`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _TIMEOUT = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class World:
-    """The processes that train together.
+    """The processes of a distributed training, or a single one.
 
     Attributes:
-        rank: This process, from 0.
-        size: How many there are.
-        device: Where this process computes.
+        rank: Rank of this process, from 0.
+        size: Number of processes.
+        device: Device of this process.
     """
 
     rank: int
@@ -41,13 +41,13 @@ class World:
 
 @contextmanager
 def join_world(device: torch.device) -> Iterator[World]:
-    """Join the processes that `torchrun` started, with nccl on GPUs and gloo elsewhere; alone without it.
+    """Join the processes that `torchrun` started, with nccl on GPUs, else gloo; without it, a single process.
 
     Args:
         device: `cuda` without a number means the GPU of this process's local rank.
 
     Raises:
-        TrainingError: The environment is torchrun's in part only.
+        TrainingError: Some of torchrun's environment variables are missing.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -70,8 +70,8 @@ def share_network(network: nn.Module, world: World, *, sync_batch_norm: bool = F
     """Wrap a network so that its gradients are the mean over all processes.
 
     Args:
-        network: On its device already.
-        world: The processes; a single one gets the network as it is.
+        network: The network, on its device.
+        world: The processes; for a single one the network is returned unchanged.
         sync_batch_norm: Whether batch norms take their statistics over all processes; GPUs only.
 
     Raises:
@@ -87,7 +87,7 @@ def share_network(network: nn.Module, world: World, *, sync_batch_norm: bool = F
 
 
 def average_over_world(values: Tensor, world: World) -> Tensor:
-    """Mean of a tensor over all processes."""
+    """Average a tensor over all processes."""
     if world.size > 1:
         values = values.clone()
         dist.all_reduce(values)
@@ -96,7 +96,7 @@ def average_over_world(values: Tensor, world: World) -> Tensor:
 
 
 def gather_objects(value: Any, world: World) -> list[Any]:
-    """What every process gave, in the order of ranks, in every process."""
+    """Gather the objects of all processes, in the order of ranks, in every process."""
     if world.size == 1:
         return [value]
     gathered: list[Any] = [None] * world.size

@@ -1,4 +1,4 @@
-"""An exponential moving average of a network's weights."""
+"""Exponential moving average of a network's weights."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from torch import nn
 class Ema:
     """Keeps an averaged copy of a network: after each step, `average = decay * average + (1 - decay) * weight`.
 
-    The decay rises with the steps, min(decay, (1 + step) / (10 + step)), so that the start is soon forgotten.
+    The decay increases with the steps, min(decay, (1 + step) / (10 + step)), so that the initial weights are
+    soon forgotten.
     Buffers (running means of batch norm) are averaged likewise; counters are copied.
 
     Args:
-        network: What to average, on its device already; the copy is in evaluation mode.
-        decay: Such as 0.9998.
+        network: The network, on its device; the copy is in evaluation mode.
+        decay: The decay, such as 0.9998.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._decay = decay
-        # Listed once: a large network has thousands, and they stay where they are.
+        # Listed once: a large network has thousands of tensors, and they are updated in place.
         own, new = self.network.state_dict(), network.state_dict()
         averaged = [name for name, value in own.items() if value.is_floating_point()]
         counters = [name for name, value in own.items() if not value.is_floating_point()]
@@ -31,7 +32,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Move the average towards the network after the step of this number, from 0."""
+        """Update the average after a step, counted from 0."""
         decay = min(self._decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(*self._averages, 1 - decay)
         if self._counters[0]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 
 class TrainingError(Exception):
-    """Training cannot start or go on."""
+    """Training cannot start or continue."""
 
 
 class DataError(TrainingError):
-    """Training data cannot be read, or do not hold what they should."""
+    """Training data cannot be read, or are not valid."""
 
 
 class NonFiniteLossError(TrainingError):
@@ -18,14 +18,14 @@ class NonFiniteLossError(TrainingError):
 
     Attributes:
         step: The step, from 0.
-        components: Its losses by name.
+        components: The losses of the step by name.
     """
 
     def __init__(self, step: int, components: Mapping[str, float]) -> None:
         parts = ", ".join(f"{name} {value:g}" for name, value in components.items())
         super().__init__(
             f"step {step}: the loss is not finite ({parts}); lower optimizer.learning_rate, "
-            "set loop.max_grad_norm, or go on from the last checkpoint with --resume"
+            "set loop.max_grad_norm, or continue from the last checkpoint with --resume"
         )
         self.step = step
         self.components = dict(components)

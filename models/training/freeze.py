@@ -1,4 +1,4 @@
-"""What of a body stays as it is while the rest learns."""
+"""Freezing of parts of a pretrained backbone."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from models.training.errors import TrainingError
 
 
 def freeze_body(body: nn.Module, *, stages: int, is_batch_norm_frozen: bool = False) -> tuple[nn.Module, ...]:
-    """Keep parts of a body from learning.
+    """Freeze the first stages of a backbone.
 
     Args:
-        body: Of a network: a `MobileBody`, torchvision's ResNet, or MoveNet's, by blocks of its MobileNetV2.
-        stages: So many of its parts that have weights, from the stem on, get no gradients.
+        body: The backbone: a `MobileBody`, torchvision's ResNet, or MoveNet's, whose stages are the blocks of
+            its MobileNetV2.
+        stages: Number of stages, the stem included, that get no gradients.
         is_batch_norm_frozen: Whether all its batch norms keep their statistics, besides those of these stages.
 
     Returns:
-        The batch norms whose statistics are to be kept: see `make_detection_losses`.
+        The batch norms whose statistics are frozen: see `make_detection_losses`.
 
     Raises:
         TrainingError: It has fewer stages.
@@ -35,14 +36,14 @@ def freeze_body(body: nn.Module, *, stages: int, is_batch_norm_frozen: bool = Fa
 
 
 def freeze_movenet(network: nn.Module, *, stages: int) -> tuple[str, ...]:
-    """Keep the first blocks of a network on MoveNet from learning.
+    """Freeze the first blocks of a network with MoveNet's backbone.
 
     Args:
-        network: Any; of another kind nothing is done.
-        stages: So many blocks get no gradients, the stem counted.
+        network: The network; networks with other backbones are not changed.
+        stages: Number of blocks, the stem included, that get no gradients.
 
     Returns:
-        How the names of the weights begin that are MoveNet's; empty for other networks.
+        Prefixes of the names of MoveNet's weights; empty for other networks.
 
     Raises:
         TrainingError: It has fewer blocks.
@@ -54,7 +55,7 @@ def freeze_movenet(network: nn.Module, *, stages: int) -> tuple[str, ...]:
 
 
 def _list_stages(body: nn.Module) -> list[list[nn.Module]]:
-    """The stem, then the stages of blocks."""
+    """List the modules of each stage: the stem, then the stages of blocks."""
     if isinstance(body, MobileBody):
         parts = dict(body.network.named_children())
         blocks = parts.pop("blocks")

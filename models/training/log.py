@@ -1,4 +1,4 @@
-"""Logs of a training run: CSV always, TensorBoard where it is installed."""
+"""Logs of a training run: CSV, and TensorBoard if it is installed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _log = logging.getLogger(__name__)
 
 
 class CsvLog:
-    """Rows of numbers by name; the first row decides the columns, `step` first.
+    """A CSV file of numbers by name; the first row determines the columns, `step` first.
 
     Args:
         path: The file.
-        first_step: Rows of an earlier run after this step are dropped: a resumed run writes them again.
+        first_step: Existing rows after this step are dropped, because a resumed run writes them again.
     """
 
     def __init__(self, path: Path, first_step: int = 0) -> None:
@@ -28,7 +28,7 @@ class CsvLog:
             return
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            # A row that a crash cut off lacks its last fields, and its step may be cut as well.
+            # A row that a crash cut off lacks its last fields, and its step may be truncated too.
             rows = [row for row in reader if None not in row.values()]
             rows = [row for row in rows if row["step"].isdecimal() and int(row["step"]) <= first_step]
             self._columns = list(reader.fieldnames or [])
@@ -40,7 +40,7 @@ class CsvLog:
         part.replace(path)
 
     def write(self, step: int, values: Mapping[str, float | None]) -> None:
-        """Add a row; None leaves a field empty."""
+        """Append a row; None leaves a field empty."""
         is_new = not self._columns
         if is_new:
             self._columns = ["step", *values]
@@ -53,7 +53,7 @@ class CsvLog:
 
 
 class TensorBoardLog:
-    """The same numbers for TensorBoard, if its package is installed; else one note, and nothing is written."""
+    """A TensorBoard log of the same numbers; without the package it logs one note and writes nothing."""
 
     def __init__(self, folder: Path, first_step: int = 0) -> None:
         self._writer: Any = None

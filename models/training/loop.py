@@ -1,9 +1,8 @@
-"""The training loop of every family: samples in, weights, logs and checkpoints out.
+"""The training loop of all families.
 
-What is particular to a family comes in from outside: a data set that is asked for (epoch, index), a function
-from network and batch to named losses, and a function that evaluates the network. A run that was killed and
-resumed takes the same steps with the same losses as one that was not: see `models.training.batches` and
-`.checkpoint`.
+A family passes in its data set, which is indexed by (epoch, index), a function from network and batch to named
+losses, and a function that evaluates the network. A run that was killed and resumed takes the same steps with
+the same losses as an uninterrupted one: see `models.training.batches` and `.checkpoint`.
 """
 
 from __future__ import annotations
@@ -39,25 +38,25 @@ from models.training.optim import (
 from models.training.workers import WORKER_START, start_worker
 
 ComputeLosses = Callable[[nn.Module, Any], Mapping[str, Tensor]]
-"""Network and batch to losses by name, each a scalar mean over the batch; their sum is minimised."""
+"""Computes losses by name from network and batch, each a scalar mean over the batch; their sum is minimised."""
 
 Evaluate = Callable[[nn.Module, int], Mapping[str, float | None]]
-"""Network (in evaluation mode) and finished epochs to numbers by name; the first decides which is best."""
+"""Evaluates a network (in evaluation mode) after a number of epochs; the first metric decides which is best."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained.
+    """What to train: network, data, losses and evaluation.
 
     Attributes:
-        network: Anywhere, with its first weights.
-        dataset: Asked for (epoch, index); samples are what `DataLoader` can collate.
-        num_samples: Of the data set.
-        compute_losses: The training step's mathematics.
-        evaluate: Evaluates the network, in the main process only.
-        recipe_text: Kept in checkpoints.
-        collate: Samples to a batch; by default torch's.
-        body: How the names of the parameters begin that `OptimizerConfig.body_factor` is for.
+        network: The network with its initial weights, on any device.
+        dataset: The data set, indexed by (epoch, index); its samples can be collated by `DataLoader`.
+        num_samples: Number of samples in the data set.
+        compute_losses: Computes the losses of a batch.
+        evaluate: Evaluates the network; called in the main process only.
+        recipe_text: The recipe, which is stored in checkpoints.
+        collate: Makes a batch of samples; None for torch's default.
+        body: Prefixes of the names of the parameters to which `OptimizerConfig.body_factor` applies.
     """
 
     network: nn.Module
@@ -72,7 +71,7 @@ class Task:
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step that is done: its number from 1, of how many, its epoch from 0, and its losses."""
+    """A finished step: its number from 1, the number of all steps, its epoch from 0, and its losses."""
 
     step: int
     num_steps: int
@@ -83,15 +82,15 @@ class StepReport:
 
 
 class Trainer:
-    """One training: its state, and the loop that moves it on.
+    """A training run: its state and its loop.
 
     Args:
-        task: What is trained.
-        loop: How.
-        optimizer: How weights follow gradients.
-        schedule: How the learning rate changes.
-        world: The processes that train together.
-        folder: Where logs and checkpoints go; None writes nothing.
+        task: What to train.
+        loop: Settings of the loop.
+        optimizer: Settings of the optimiser.
+        schedule: Settings of the learning rate.
+        world: The processes of a distributed training.
+        folder: Folder for logs and checkpoints; None to write nothing.
         report: Called after each step, in the main process.
 
     Raises:
@@ -134,11 +133,11 @@ class Trainer:
 
     @property
     def evaluated_network(self) -> nn.Module:
-        """What is evaluated and worth keeping: the average if there is one, else the network."""
+        """The network that is evaluated and exported: the average if there is one, else the network itself."""
         return self.network if self._ema is None else self._ema.network
 
     def run(self, max_steps: int | None = None) -> None:
-        """Train to the end, or for so many steps more.
+        """Train to the end, or for a number of steps.
 
         Raises:
             NonFiniteLossError: A loss became NaN or infinite.
@@ -159,9 +158,9 @@ class Trainer:
                 self._save(is_best=is_best)
 
     def state(self) -> dict[str, Any]:
-        """Everything that a checkpoint holds. All processes must call it together.
+        """The content of a checkpoint. Must be called in all processes.
 
-        The step is also the position of the sampler and of the schedule: both are functions of it.
+        The state of the sampler and of the schedule is the step: both are functions of it.
         """
         return {
             "step": self.step,
@@ -176,10 +175,10 @@ class Trainer:
         }
 
     def resume(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave.
+        """Restore the content of a checkpoint.
 
         Raises:
-            TrainingError: It is of another recipe, data set or network.
+            TrainingError: It was made with another recipe, data set or network.
         """
         if state.get("recipe") != self.task.recipe_text:
             raise TrainingError(
@@ -189,7 +188,7 @@ class Trainer:
         if state["num_samples"] != self.plan.num_samples:
             raise TrainingError(
                 f"the checkpoint was made with {state['num_samples']} samples, but there are "
-                f"{self.plan.num_samples}; bring the data back, or start anew with another --out"
+                f"{self.plan.num_samples}; restore the data, or start again with another --out"
             )
         try:
             self.network.load_state_dict(state["network"])
@@ -212,7 +211,7 @@ class Trainer:
             pin_memory=self._world.device.type == "cuda",
             worker_init_fn=start_worker,
             multiprocessing_context=WORKER_START if self._loop.num_workers else None,
-            # Of its own: the loader draws a number when it starts, which a resumed run does once more.
+            # A generator of its own: the loader draws a number at its start, which a resumed run draws again.
             generator=torch.Generator(),
         )
 
@@ -274,7 +273,7 @@ class Trainer:
             logs.board.write(self.step, row)
 
     def _evaluate(self, logs: _Logs | None) -> bool:
-        """Evaluate the network, and say whether it is the best so far."""
+        """Evaluate the network; returns whether it is the best so far."""
         assert self.task.evaluate is not None
         epoch, score = self.step // self.plan.steps_per_epoch, -math.inf
         if self._world.is_main:
@@ -290,7 +289,7 @@ class Trainer:
         score = gather_objects(score, self._world)[0]
         is_best: bool = score > self.best_score
         self.best_score = max(score, self.best_score)
-        # Evaluation takes no part of the speed.
+        # The time of evaluations does not count in the speed.
         self._losses.restart_clock()
         return is_best
 
@@ -304,7 +303,7 @@ class Trainer:
 
 
 class _Logs:
-    """The files of one run."""
+    """The output files of a run."""
 
     def __init__(self, folder: Path, first_step: int) -> None:
         self.training = CsvLog(folder / "train.csv", first_step)

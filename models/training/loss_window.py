@@ -1,4 +1,4 @@
-"""The losses between two rows of the log, and whether they are numbers."""
+"""Mean losses between two rows of the log, and the check that they are finite."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from models.training.errors import NonFiniteLossError
 
 
 class LossWindow:
-    """Losses since the last row of the log.
+    """Sums of the losses since the last row of the log.
 
-    They are looked at one step late: asking a GPU for the number of a step at once would make it wait.
+    On a GPU they are checked one step late, because reading a loss at once would stall it.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class LossWindow:
         self._pending: tuple[int, list[str], Tensor] | None = None
 
     def add(self, step: int, count: int, losses: Mapping[str, Tensor]) -> None:
-        """Take the losses of a step, from 0, of so many samples.
+        """Add the losses of a step, counted from 0, and its number of samples.
 
         Raises:
             NonFiniteLossError: A loss of this step, or on a GPU of the one before, is NaN or infinite.
@@ -39,7 +39,7 @@ class LossWindow:
             self._look()
 
     def close(self) -> tuple[float, dict[str, float]]:
-        """Samples a second and mean losses since the last time, the whole as `loss` first."""
+        """Compute samples per second and mean losses since the last call, their sum `loss` first."""
         self._look()
         means = {name: value / self._steps for name, value in self._sums.items()}
         speed = self.samples_per_s
@@ -49,12 +49,12 @@ class LossWindow:
         return speed, {"loss": sum(means.values()), **means}
 
     def restart_clock(self) -> None:
-        """Measure the speed from now on."""
+        """Restart the measurement of the speed."""
         self._since_s = time.perf_counter()
 
     @property
     def samples_per_s(self) -> float:
-        """Samples a second since the last row."""
+        """Samples per second since the last row."""
         return self._samples / max(time.perf_counter() - self._since_s, 1e-9)
 
     def _look(self) -> None:

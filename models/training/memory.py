@@ -1,22 +1,22 @@
-"""Memory on CPUs: kept by the process from step to step instead of given back to the system."""
+"""Allocator settings for training on CPUs."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-# glibc's numbers of what `mallopt` sets (malloc.h).
+# Parameters of glibc's `mallopt` (malloc.h).
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep the memory that tensors free, for the tensors to come.
+    """Make this process keep freed memory for later tensors.
 
-    By default glibc gives large blocks back to the system at once, and the next tensor's pages are made and
-    cleared anew: half the time of a training step whose maps are large.
+    By default glibc returns large blocks to the system at once, and the pages of the next tensor are allocated
+    and cleared again, which takes half the time of a training step with large maps.
 
     Returns:
-        Whether it could be set, which glibc alone allows.
+        Whether it was set, which is possible with glibc only.
     """
     if sys.platform != "linux":
         return False

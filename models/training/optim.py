@@ -1,4 +1,4 @@
-"""Optimisers, and learning rates as pure functions of the step."""
+"""Optimisers, and learning rate schedules as pure functions of the step."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SCHEDULES = ("constant", "multi_step", "linear")
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """How weights follow their gradients.
+    """Settings of the optimiser.
 
     Attributes:
         name: One of `OPTIMIZERS`.
-        learning_rate: Before the schedule's factor.
-        weight_decay: Not applied to biases and norms.
-        momentum: Of SGD.
-        is_nesterov: Nesterov's momentum, for SGD.
-        body_factor: Of the learning rate, for what a network brings along from another training.
+        learning_rate: Learning rate before the schedule's factor.
+        weight_decay: Weight decay; not applied to biases and norms.
+        momentum: Momentum of SGD.
+        is_nesterov: Whether SGD uses Nesterov's momentum.
+        body_factor: Factor of the learning rate for the pretrained parameters of a network.
     """
 
     name: str = "adam"
@@ -44,15 +44,15 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """How the learning rate changes. The defaults are HRNet's (section 4.1): 1e-3, 1e-4, 1e-5 of 210 epochs.
+    """Settings of the learning rate schedule; by default HRNet's (section 4.1): 1e-3, 1e-4, 1e-5 in 210 epochs.
 
     Attributes:
-        name: One of `SCHEDULES`; `linear` falls to 0 at the last step.
-        milestones_epochs: Finished epochs after which `multi_step` drops.
-        milestones_steps: Steps after which it does, in place of epochs.
-        drop_factor: By which it drops.
-        warmup_steps: Steps over which the rate rises linearly first; 0 is none.
-        warmup_factor: Fraction of the rate at the first step.
+        name: One of `SCHEDULES`; `linear` decreases to 0 at the last step.
+        milestones_epochs: Numbers of epochs after which `multi_step` drops.
+        milestones_steps: Numbers of steps after which it drops, instead of epochs.
+        drop_factor: Factor of each drop.
+        warmup_steps: Steps of linear warm-up; 0 for none.
+        warmup_factor: Factor of the learning rate at the first step of the warm-up.
     """
 
     name: str = "multi_step"
@@ -70,40 +70,40 @@ class ScheduleConfig:
         for name in ("milestones_epochs", "milestones_steps"):
             milestones = list(getattr(self, name))
             if milestones != sorted(set(milestones)):
-                raise ValueError(f"{name}: expected rising numbers, got {milestones}")
+                raise ValueError(f"{name}: expected ascending numbers, got {milestones}")
 
 
 def compute_multi_step_factor(step: int, milestones_steps: Iterable[int], drop_factor: float) -> float:
-    """Factor of the learning rate: `drop_factor` to the power of the milestones that `step` has reached.
+    """Compute the factor of the learning rate: `drop_factor` to the power of the number of milestones reached.
 
     Args:
-        step: From 0.
+        step: The step, from 0.
         milestones_steps: Steps from which the rate is lower.
-        drop_factor: By which it drops at each.
+        drop_factor: Factor of each drop.
     """
     return float(drop_factor ** sum(step >= milestone for milestone in milestones_steps))
 
 
 def compute_linear_factor(step: int, num_steps: int) -> float:
-    """Factor of the learning rate: from 1 at step 0 in a straight line to 0 at `num_steps`."""
+    """Compute the factor of the learning rate: linear from 1 at step 0 to 0 at `num_steps`."""
     return max(0.0, 1 - step / num_steps)
 
 
 def compute_warmup_factor(step: int, warmup_steps: int, start_factor: float) -> float:
-    """Factor of the learning rate: from `start_factor` at step 0 in a straight line to 1 at `warmup_steps`."""
+    """Compute the factor of the learning rate: linear from `start_factor` at step 0 to 1 at `warmup_steps`."""
     if step >= warmup_steps:
         return 1.0
     return start_factor + (1 - start_factor) * step / warmup_steps
 
 
 def compute_schedule_factor(schedule: ScheduleConfig, step: int, steps_per_epoch: int, num_steps: int) -> float:
-    """Factor of the learning rate at a step, warm-up and schedule together.
+    """Compute the factor of the learning rate at a step, warm-up and schedule together.
 
     Args:
-        schedule: Its settings.
-        step: From 0, over the whole training.
-        steps_per_epoch: Steps in one epoch.
-        num_steps: Steps of the whole training.
+        schedule: Settings of the schedule.
+        step: The step, from 0, over the whole training.
+        steps_per_epoch: Number of steps in one epoch.
+        num_steps: Number of steps of the whole training.
     """
     factor = compute_warmup_factor(step, schedule.warmup_steps, schedule.warmup_factor)
     if schedule.name == "multi_step":
@@ -119,18 +119,18 @@ def compute_schedule_factor(schedule: ScheduleConfig, step: int, steps_per_epoch
 def make_optimizer(
     network: nn.Module, config: OptimizerConfig, body: tuple[str, ...] = ()
 ) -> torch.optim.Optimizer:
-    """Make the optimiser of a network's trainable parameters; biases and norms do not decay.
+    """Make the optimiser of a network's trainable parameters, without weight decay of biases and norms.
 
     Args:
-        network: Whose parameters.
-        config: How.
-        body: How the names of those begin that `body_factor` is for.
+        network: The network.
+        config: Settings of the optimiser.
+        body: Prefixes of the names of the parameters to which `body_factor` applies.
 
     Raises:
-        TrainingError: There is a `body_factor` and no body.
+        TrainingError: There is a `body_factor`, but no such parameters.
     """
     if config.body_factor != 1 and not body:
-        raise TrainingError("optimizer.body_factor: this network learns as a whole; take it out")
+        raise TrainingError("optimizer.body_factor: this network has no pretrained part; remove it")
     if config.body_factor == 1:
         body = ()
     named = [(name.startswith(body), p) for name, p in network.named_parameters() if p.requires_grad]
@@ -146,7 +146,7 @@ def make_optimizer(
         for decays in (True, False)
     ]
     groups = [group for group in groups if group["params"]]
-    # On a CPU torch would go through the tensors one by one, which takes more than twice as long.
+    # By default torch updates the tensors one by one on a CPU, which takes more than twice as long.
     is_fused = all(parameter.device.type == "cpu" for parameter in parameters) or None
     if config.name == "sgd":
         return torch.optim.SGD(
@@ -162,6 +162,6 @@ def make_optimizer(
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Give every parameter group this learning rate, times its factor."""
+    """Set the learning rate of every parameter group, multiplied by its factor."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group.get("rate_factor", 1.0)

@@ -1,4 +1,4 @@
-"""Training recipes: TOML files whose tables are settings."""
+"""Reading of training recipes: TOML files whose tables are settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def list_recipes(family: str) -> dict[str, Path]:
-    """The recipes that ship with a family of networks, by its folder in `models`: name -> TOML file."""
+    """List the recipes that ship with a family, given its folder in `models`: name -> TOML file."""
     folder = Path(str(files("models") / family / "recipes"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
@@ -23,8 +23,8 @@ def read_recipe(path: Path, cls: type[T]) -> T:
 
     Args:
         path: A TOML file.
-        cls: A frozen dataclass whose fields are dataclasses, each one table of the file; one that the file
-            lacks has its defaults.
+        cls: A frozen dataclass whose fields are dataclasses, one for each table of the file; a missing table
+            has the defaults.
 
     Raises:
         SettingsError: The file cannot be read or is not valid.

@@ -1,4 +1,4 @@
-"""The weights that a training starts from: another network's body, or the whole of one like it."""
+"""Loading of pretrained weights before a training: of a backbone, or of a whole network."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from models.training.errors import TrainingError
 
 
 def load_body(network: nn.Module, path: Path, heads: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
-    """Fill a network with the weights of another's body, and leave its heads as they are.
+    """Load pretrained weights of a backbone into a network; its heads keep their initial weights.
 
     Args:
-        network: To fill.
-        path: A safetensors file with the same body; what else is in it is not used.
-        heads: How the names of weights begin that are not taken.
-        optional: Likewise, of weights that are taken where the file has them.
+        network: The network.
+        path: A safetensors file with the same backbone; other tensors in it are not used.
+        heads: Prefixes of the names of weights that are not loaded.
+        optional: Prefixes of the names of weights that are loaded if the file has them.
 
     Raises:
-        TrainingError: It is missing, unreadable, or of another body.
+        TrainingError: The file is missing, unreadable, or of another backbone.
     """
     state = _read_weights(path)
     own = network.state_dict()
@@ -34,14 +34,14 @@ def load_body(network: nn.Module, path: Path, heads: tuple[str, ...], optional: 
 
 
 def load_whole(network: nn.Module, path: Path) -> None:
-    """Fill a network with the weights of one like it, the heads too: to go on at another input size.
+    """Load the weights of the same network including its heads, to continue at another input size.
 
     Args:
-        network: To fill.
+        network: The network.
         path: A safetensors file of the same network, with the same keypoints in the same order.
 
     Raises:
-        TrainingError: It is missing, unreadable, or of another network.
+        TrainingError: The file is missing, unreadable, or of another network.
     """
     state = _read_weights(path)
     own = network.state_dict()

@@ -1,4 +1,4 @@
-"""The processes that read samples."""
+"""Data loading processes."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 WORKER_START = "spawn"
-"""How they start. A forked copy of a process in which OpenCV has used its threads waits for these for ever."""
+"""Start method of workers. A forked copy of a process in which OpenCV has used its threads would deadlock."""
 
 
 def start_worker(number: int) -> None:
-    """Make a new worker use one thread: OpenCV's own would only fight over the cores with the other workers."""
+    """Make a new worker use one thread, because the workers already use all cores."""
     cv2.setNumThreads(1)
 
 
 def read_in_order(
     dataset: Dataset[Any], num_samples: int, *, batch_size: int, num_workers: int = 0
 ) -> DataLoader[Any]:
-    """Batches of every sample once, in order: what evaluation takes.
+    """Load every sample once, in order, for evaluation.
 
     Args:
-        dataset: Asked for (epoch, index), as for training; the epoch is 0.
-        num_samples: Of the data set.
-        batch_size: Samples in a batch; the last may be smaller.
-        num_workers: Processes that read; 0 reads in this one.
+        dataset: The data set, indexed by (epoch, index) as for training; the epoch is 0.
+        num_samples: Number of samples in the data set.
+        batch_size: Samples per batch; the last batch may be smaller.
+        num_workers: Number of data loading processes; 0 to load in this one.
     """
     keys: Any = [(0, i) for i in range(num_samples)]
     return DataLoader(
@@ -34,7 +34,7 @@ def read_in_order(
         batch_size,
         sampler=keys,
         num_workers=num_workers,
-        # Of its own: the loader draws a number when it starts, which would move training's.
+        # A generator of its own: the loader draws a number at its start, which would change training's.
         generator=torch.Generator(),
         worker_init_fn=start_worker,
         multiprocessing_context=WORKER_START if num_workers else None,

@@ -1,1 +1,1 @@
-"""Files of annotated or predicted poses, as data sets lay them out: PoseTrack17, PoseTrack18 and COCO."""
+"""Reading and writing of the annotation formats PoseTrack17, PoseTrack18 and COCO."""

@@ -1,9 +1,9 @@
 """COCO person keypoints: one file for any number of sequences, in COCO's 17 keypoints.
 
-What COCO has no field for stands in fields that `pycocotools` passes over. An image has `sequence`, `vid_id`,
-`is_labeled`, `ignore_regions_x` and `_y`; an annotation has `track_id`, `score`, `bbox_head`, `head_bottom` and
-`head_top` as [x, y, v], `scores` of the 17 keypoints, `head_scores` of the two others, and
-`bbox_from_keypoints` where the person had no box.
+What COCO has no field for is stored in extra fields, which `pycocotools` ignores. An image has `sequence`,
+`vid_id`, `is_labeled`, `ignore_regions_x` and `_y`; an annotation has `track_id`, `score`, `bbox_head`,
+`head_bottom` and `head_top` as [x, y, v], `scores` of the 17 keypoints, `head_scores` of the two others, and
+`bbox_from_keypoints` if the person had no box.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED
 from posetrack.skeleton import COCO_17, POSETRACK_15, convert_coco17_to_posetrack15
 
-# The joints that COCO does not have: the field that holds each, and where it stands in POSETRACK_15.
+# The keypoints that COCO does not have: the field of each, and its index in POSETRACK_15.
 _HEAD_JOINTS = {
     "head_bottom": POSETRACK_15.names.index("neck"),
     "head_top": POSETRACK_15.names.index("head_top"),
 }
 
-# Where each of COCO's keypoints stands in POSETRACK_15; None for eyes and ears.
+# The index of each of COCO's keypoints in POSETRACK_15; None for eyes and ears.
 _JOINT_OF_KEYPOINT = tuple(
     POSETRACK_15.names.index(name) if name in POSETRACK_15.names else None for name in COCO_17.names
 )
@@ -63,24 +63,24 @@ _log = logging.getLogger(__name__)
 
 
 def encode_coco(videos: Sequence[AnnotatedVideo]) -> dict[str, Any]:
-    """Write sequences as the content of one COCO file; `decode_coco` reads them back.
+    """Encode sequences as the content of one COCO file; the inverse of `decode_coco`.
 
-    Eyes and ears are not annotated (v = 0). A keypoint has v = 1 where PoseTrack's visibility is 0, and 2
-    otherwise. The area is that of the box; a person without a box gets the one around the keypoints. Image ids
-    are the sequences' own, or PoseTrack's (`encode_posetrack18`); if an id would stand twice, all are numbered
-    from 1. Lost or changed:
+    Eyes and ears are not annotated (v = 0). A keypoint has v = 1 if PoseTrack's visibility is 0, and 2
+    otherwise. The area is that of the box; a person without a box gets the bounding box of the keypoints. Image
+    ids are the sequences' own, or PoseTrack's (`encode_posetrack18`); if an id would occur twice, all are
+    numbered from 1. Lost or changed:
 
-    - Visibility other than 0 becomes 1 on the way back, be it missing.
-    - Where some keypoints of a person have scores, the others get -9999: the evaluation takes it for none.
-    - A person without a list of points cannot be told from one with an empty list.
-    - A sequence without frames, and a track id of -1, are gone.
+    - Visibility other than 0, also where missing, is decoded as 1.
+    - If some keypoints of a person have scores, the others get -9999, which the evaluation takes for none.
+    - A person without a list of points is not distinguished from one with an empty list.
+    - Sequences without frames and track ids of -1 are lost.
     - The lower right corner of a box may move by a rounding error (`encode_box`).
 
     Args:
-        videos: Each with a name of its own.
+        videos: Sequences with distinct names.
 
     Returns:
-        What `json.dump` takes, without NaN.
+        Values for `json.dump`, without NaN.
 
     Raises:
         ResultsError: Two sequences have the same name.
@@ -102,7 +102,7 @@ def encode_coco(videos: Sequence[AnnotatedVideo]) -> dict[str, Any]:
             for video, own in zip(videos, ids, strict=True)
             for image in encode_images(video, own)
         ],
-        # From 1: COCO's evaluation takes 0 for "no annotation".
+        # From 1, because COCO's evaluation takes 0 for "no annotation".
         "annotations": [{"id": i, **annotation} for i, annotation in enumerate(annotations, start=1)],
         "categories": [_CATEGORY],
     }
@@ -133,7 +133,7 @@ def _encode_people(video: AnnotatedVideo, image_ids: list[int]) -> Iterator[dict
 
 
 def _enclose(points_xy: DoubleArray) -> list[float]:
-    """The box around points (P, 2) as x, y, width and height; zeros where there is none."""
+    """Compute the bounding box of points (P, 2) as x, y, width and height; zeros without points."""
     if not len(points_xy):
         return [0.0, 0.0, 0.0, 0.0]
     low, high = points_xy.min(axis=0), points_xy.max(axis=0)
@@ -141,33 +141,34 @@ def _enclose(points_xy: DoubleArray) -> list[float]:
 
 
 def decode_coco(data: dict[str, Any], name: str, where: str) -> list[AnnotatedVideo]:
-    """Read the content of a COCO file of person keypoints, with COCO's 17 names or PoseTrack's 15 or 17.
+    """Decode the content of a COCO file of person keypoints, with COCO's 17 names or PoseTrack's 15 or 17.
 
-    COCO has neither neck nor head top. Where the file lacks `head_bottom` and `head_top` they are made from the
-    nose and the shoulders (`convert_coco17_to_posetrack15`), provided that these are annotated, and are visible
-    where all of these are. Head boxes are never made up: a file without `bbox_head` does not do as PoseTrack
-    ground truth, whose evaluation measures in head sizes. People without `track_id`, or with -1, have none.
+    COCO has neither neck nor head top. If the file lacks `head_bottom` and `head_top`, they are computed from
+    the nose and the shoulders (`convert_coco17_to_posetrack15`) where these are annotated, and are visible
+    where all of these are. Head boxes are never estimated: a file without `bbox_head` cannot be PoseTrack
+    ground truth, whose evaluation measures distances in head sizes. A `track_id` of -1 means none.
 
-    Images go to sequences by `sequence`, or else by the folder of their `file_name`, or else by `vid_id`; those
-    with none of these are one sequence. Crowds (`iscrowd`) and annotations of other categories are left out.
+    Images are assigned to sequences by `sequence`, else by the folder of their `file_name`, else by `vid_id`;
+    images with none of these form one sequence. Crowds (`iscrowd`) and annotations of other categories are left
+    out.
 
     Args:
         data: The parsed JSON.
-        name: What to call a sequence that the file does not name: that of the file without its ending.
-        where: What to call the file in messages.
+        name: Name of a sequence that the file does not name: that of the file without its suffix.
+        where: Name of the file in messages.
 
     Returns:
-        The sequences, in the order in which their first images stand in the file.
+        The sequences, in the order of their first images in the file.
 
     Raises:
-        ResultsError: A field is not what it should be.
+        ResultsError: A field is not valid.
     """
     category = _find_category(data, where)
     names = expect_list(category.get("keypoints"), f"{where}: categories: person.keypoints")
     if "head_top" not in names:
         video = _decode_coco_names(data, name, where, category, names)
     elif "neck" in names:
-        # Our own export of POSETRACK_15 keypoints.
+        # Written by this package, with POSETRACK_15 keypoints.
         video = decode_posetrack18_sequences(_rename_fields(data, category, names), name, where)
     else:
         return split_sequences(
@@ -191,7 +192,7 @@ def _find_category(data: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _rename_fields(data: dict[str, Any], category: dict[str, Any], names: list[Any]) -> dict[str, Any]:
-    """Give a file of ours with POSETRACK_15 keypoints the names that PoseTrack18 has."""
+    """Rename the POSETRACK_15 keypoints of a file that this package wrote to PoseTrack18's names."""
     keypoints = ["head_bottom" if name == "neck" else name for name in names]
     annotations = data.get("annotations")
     if isinstance(annotations, list):
@@ -227,12 +228,12 @@ def _decode_coco_names(
             continue
         builder.add(annotation, index, at)
     if crowds:
-        _log.warning("%s: %d crowds left out: PoseTrack has people one by one", where, crowds)
+        _log.warning("%s: %d crowds left out: PoseTrack annotates single people", where, crowds)
     return AnnotatedVideo(name, tuple(frames), builder.build())
 
 
 class _CocoPeopleBuilder:
-    """Gathers people one by one, and makes the columns of all at once."""
+    """Collects people one by one and makes columns of all of them."""
 
     def __init__(self, names: list[Any]) -> None:
         self._names = names
@@ -240,14 +241,14 @@ class _CocoPeopleBuilder:
         self._people = PeopleBuilder()
         self._keypoints: list[list[float]] = []
         self._scores: list[list[float]] = []
-        # (person, joint, x, y, v, score) of the head joints that the file gives.
+        # (person, keypoint, x, y, v, score) of the head keypoints in the file.
         self._heads: list[tuple[float, ...]] = []
 
     def add(self, annotation: dict[str, Any], frame_index: int, where: str) -> None:
         """Read one annotation.
 
         Raises:
-            ResultsError: A field is not what it should be.
+            ResultsError: A field is not valid.
         """
         count = len(self._names)
         track_id, score = annotation.get("track_id"), annotation.get("score")
@@ -276,7 +277,7 @@ class _CocoPeopleBuilder:
     def build(self) -> AnnotatedPeople:
         """Make the columns."""
         N, count = len(self._keypoints), len(self._names)
-        # x, y, v and score of each keypoint, with v = 0 for those that the file's names lack.
+        # x, y, v and score of each keypoint, with v = 0 for those that the file does not have.
         coco = np.zeros((N, len(COCO_17.names), 4))
         triples = np.array(self._keypoints, np.float64).reshape(N, count, 3)
         scores = np.array(self._scores, np.float64).reshape(N, count)
@@ -298,7 +299,7 @@ class _CocoPeopleBuilder:
 
 
 def _convert_flags(flags: DoubleArray) -> DoubleArray:
-    """Make the v of the 15 joints from COCO's (N, 17); a made one has the least of its sources', or NaN."""
+    """Compute v of 15 keypoints from COCO's (N, 17); computed ones get the least of their sources, or NaN."""
     column = {name: flags[:, k] for k, name in enumerate(COCO_17.names)}
     column["neck"] = np.minimum(column["left_shoulder"], column["right_shoulder"])
     column["head_top"] = np.minimum(column["neck"], column["nose"])

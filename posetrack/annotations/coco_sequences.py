@@ -1,4 +1,4 @@
-"""Which sequence each image of a COCO-style file is of."""
+"""Assignment of the images of a COCO-style file to sequences."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from posetrack.frame import IntArray
 def split_sequences(
     video: AnnotatedVideo, images: list[dict[str, Any]], where: str, *, file_first: bool = False
 ) -> list[AnnotatedVideo]:
-    """Split what one file holds into its sequences.
+    """Split the content of one file into its sequences.
 
-    An image is of the sequence that `sequence` names, or else of that of the folder of its `file_name`, or else
-    of `vid_id`, or else of the one named like the file.
+    The sequence of an image is named by `sequence`, else by the folder of its `file_name`, else by `vid_id`,
+    else by the file.
 
     Args:
-        video: All of the file, under the file's name.
-        images: The file's `images`, one a frame.
-        where: What to call the file in messages.
-        file_first: Whether a single folder gives way to the file's name, as it does in PoseTrack18's files.
+        video: The content of the file, with the file's name.
+        images: The file's `images`, one per frame.
+        where: Name of the file in messages.
+        file_first: Whether the file's name is preferred to that of a single folder, as in PoseTrack18's files.
 
     Returns:
-        The sequences in the order of their first images; one, if empty, where there are no images.
+        The sequences in the order of their first images; one empty sequence if there are no images.
 
     Raises:
-        ResultsError: A sequence has a name that no file can have.
+        ResultsError: The name of a sequence is not a valid file name.
     """
     if not images:
         return [video]
@@ -40,7 +40,7 @@ def split_sequences(
     if file_first and len(folders) <= 1 and not any("sequence" in image for image in images):
         return [video]
     shorts = [PurePosixPath(folder).name for folder in folders]
-    # Two folders `train/a` and `val/a` are two sequences.
+    # The folders `train/a` and `val/a` are two sequences.
     is_ambiguous = len(set(shorts)) < len(shorts)
     members: dict[str, list[int]] = {}
     for i, image in enumerate(images):
@@ -66,7 +66,7 @@ def _name_sequence(image: dict[str, Any], default: str, where: str, *, is_ambigu
         field = "vid_id"
     else:
         return default
-    # It becomes the name of a file.
+    # The name is used as that of a file.
     if not name.isprintable() or name.startswith(".") or set(name) & set("/\\") or not 0 < len(name) <= 200:
         raise ResultsError(f"{where}.{field}: '{show_name(name)}' cannot be the name of a sequence; rename it")
     return name

@@ -1,4 +1,4 @@
-"""What PoseTrack18 and COCO files share: images with ids, and annotations that name theirs."""
+"""The common structure of PoseTrack18 and COCO files: images with ids, and annotations with image ids."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from posetrack.frame import BoolArray
 from posetrack.results.posetrack18 import find_vid_id, number_first_image
 
 MISSING_SCORE = -9999.0
-"""The score of a keypoint without one where others of the person have theirs, as in PoseTrack's evaluation."""
+"""The score of a keypoint without one if others of the person have scores, as in PoseTrack's evaluation."""
 
 _REGION_FIELDS = ("ignore_regions_x", "ignore_regions_y")
 
@@ -31,17 +31,17 @@ _log = logging.getLogger(__name__)
 
 
 def decode_images(data: dict[str, Any], where: str) -> list[AnnotatedFrame]:
-    """Read `images`.
+    """Decode `images`.
 
     Args:
         data: The parsed file.
-        where: What to call the file in messages.
+        where: Name of the file in messages.
 
     Returns:
-        One frame an image, in order.
+        One frame per image, in order.
 
     Raises:
-        ResultsError: A field is not what it should be, or an id stands twice.
+        ResultsError: A field is not valid, or an id occurs twice.
     """
     frames = []
     for i, image in enumerate(expect_list(data.get("images"), f"{where}: images")):
@@ -61,7 +61,7 @@ def decode_images(data: dict[str, Any], where: str) -> list[AnnotatedFrame]:
             )
         )
     if len({frame.image_id for frame in frames}) < len(frames):
-        raise ResultsError(f"{where}: images: an id stands twice; each image needs its own")
+        raise ResultsError(f"{where}: images: an id occurs twice; each image needs its own")
     return frames
 
 
@@ -81,14 +81,14 @@ def _decode_regions(image: dict[str, Any], where: str) -> tuple[DoubleArray, ...
 
 
 def encode_images(video: AnnotatedVideo, image_ids: list[int]) -> Iterator[dict[str, Any]]:
-    """Make `images`; the inverse of `decode_images`.
+    """Encode `images`; the inverse of `decode_images`.
 
     Args:
         video: One sequence.
-        image_ids: One a frame.
+        image_ids: One per frame.
 
     Yields:
-        An image a frame.
+        One image per frame.
     """
     vid_id = find_vid_id(video.name)
     for frame, image_id in zip(video.frames, image_ids, strict=True):
@@ -110,13 +110,13 @@ def encode_images(video: AnnotatedVideo, image_ids: list[int]) -> Iterator[dict[
 
 
 def number_images(video: AnnotatedVideo) -> list[int]:
-    """The image ids of a sequence: its own, or those that PoseTrack would give where one is missing or twice.
+    """Choose the image ids of a sequence: its own, or PoseTrack's if one is missing or not unique.
 
     Args:
         video: The sequence.
 
     Returns:
-        One a frame, each different.
+        One per frame, all different.
     """
     own = {frame.image_id for frame in video.frames if frame.image_id is not None}
     if len(own) == len(video.frames):
@@ -128,20 +128,20 @@ def number_images(video: AnnotatedVideo) -> list[int]:
 def match_annotations(
     data: dict[str, Any], frames: list[AnnotatedFrame], where: str
 ) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """Read `annotations` one by one.
+    """Decode `annotations` one by one.
 
-    Those of images that the file does not list are left out, with a logged warning.
+    Annotations of images that the file does not list are left out, with a logged warning.
 
     Args:
         data: The parsed file.
         frames: Its images.
-        where: What to call the file in messages.
+        where: Name of the file in messages.
 
     Yields:
-        The position of the annotation's frame, the annotation, and what to call it in messages.
+        The position of the annotation's frame, the annotation, and its name in messages.
 
     Raises:
-        ResultsError: There is no list, an annotation does not say of which image it is, or all are of others.
+        ResultsError: There is no list, an annotation has no image id, or all image ids are unknown.
     """
     index_of_image = {frame.image_id: index for index, frame in enumerate(frames)}
     annotations = expect_list(data.get("annotations"), f"{where}: annotations")
@@ -155,13 +155,13 @@ def match_annotations(
         else:
             yield index, annotation, f"{at} (frame {index})"
     if strangers and strangers == len(annotations):
-        raise ResultsError(f"{where}: annotations: every image_id is of an image that `images` does not list")
+        raise ResultsError(f"{where}: annotations: every image_id is missing in `images`")
     if strangers:
         _log.warning("%s: %d annotations left out: `images` does not list their image_id", where, strangers)
 
 
 def decode_box(annotation: dict[str, Any], name: str, where: str) -> tuple[float, ...] | None:
-    """Read a box from x, y, width and height to x1, y1, x2 and y2; None where there is none.
+    """Decode a box from x, y, width and height to x1, y1, x2 and y2; None if there is none.
 
     Raises:
         ResultsError: It is not four numbers.
@@ -173,17 +173,17 @@ def decode_box(annotation: dict[str, Any], name: str, where: str) -> tuple[float
 
 
 def encode_box(box_xyxy: DoubleArray) -> list[float]:
-    """Make x, y, width and height from a box (4,); the inverse of `decode_box`.
+    """Encode a box (4,) as x, y, width and height; the inverse of `decode_box`.
 
-    The corner x2, y2 may move by a rounding error, by one last bit where the box lies in the image: not every
-    number is the sum of a given one and another. A second time changes nothing.
+    The corner x2, y2 may change by a rounding error, one unit in the last place for boxes inside the image: not
+    every number is the rounded sum of x1 and some width. A second round trip changes nothing.
     """
     x1, y1, x2, y2 = box_xyxy.tolist()
     return [x1, y1, _find_extent(x1, x2), _find_extent(y1, y2)]
 
 
 def _find_extent(start: float, end: float) -> float:
-    """The number which added to `start` gives `end`, if there is one: the rounded difference may miss it."""
+    """Find the number that added to `start` gives `end`, if there is one: the rounded difference may not."""
     extent = end - start
     for nearby in (extent, math.nextafter(extent, math.inf), math.nextafter(extent, -math.inf)):
         if start + nearby == end:
@@ -192,7 +192,7 @@ def _find_extent(start: float, end: float) -> float:
 
 
 def encode_tracked_person(people: AnnotatedPeople, person: int) -> dict[str, Any]:
-    """Make the fields of an annotation that both formats write alike, where the person has them."""
+    """Encode the fields of an annotation that both formats share, as far as the person has them."""
     fields: dict[str, Any] = {}
     if people.has_track_id[person]:
         fields["track_id"] = int(people.track_ids[person])
@@ -205,14 +205,15 @@ def encode_tracked_person(people: AnnotatedPeople, person: int) -> dict[str, Any
 
 
 def fill_scores(people: AnnotatedPeople, present: BoolArray) -> tuple[DoubleArray, BoolArray]:
-    """Make keypoint scores without NaN.
+    """Encode keypoint scores without NaN.
 
     Args:
         people: N people.
         present: (N, K), the keypoints that are written.
 
     Returns:
-        (N, K) scores: `MISSING_SCORE` where a keypoint has none, 0 where it is absent; and (N,) who has any.
+        (N, K) scores: `MISSING_SCORE` where a keypoint has none, 0 where it is absent; and (N,) whether a
+        person has any.
     """
     scores = np.where(present, np.nan_to_num(people.keypoint_scores, nan=MISSING_SCORE), 0.0)
     has_scores = np.any(present & ~np.isnan(people.keypoint_scores), axis=1)

@@ -1,4 +1,4 @@
-"""From data set files to another format: PoseTrack17, PoseTrack18 and COCO, each to each."""
+"""Conversion of data set files between PoseTrack17, PoseTrack18 and COCO."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from posetrack.results.export import FORMATS
 from posetrack.results.files import open_whole_file
 
 COCO = "coco"
-"""The format that has one file for all sequences."""
+"""The format with one file for all sequences."""
 
 ENCODERS: dict[str, Callable[[AnnotatedVideo], dict[str, Any]]] = {
     "posetrack17": encode_posetrack17,
     "posetrack18": encode_posetrack18,
 }
-"""The formats that have one file a sequence."""
+"""The formats with one file per sequence."""
 
 
 def convert_annotations(paths: Iterable[Path], format_name: str, out_dir: Path) -> list[Path]:
-    """Write data set files in another format.
+    """Convert data set files to another format.
 
-    Which format a file has is told from what is in it. What a format cannot hold is said at
-    `encode_posetrack17`, `encode_posetrack18` and `encode_coco`. Everything is read before anything is written.
+    The format of a file is recognised by its content. `encode_posetrack17`, `encode_posetrack18` and
+    `encode_coco` document what each format loses. Everything is read before anything is written.
 
     Args:
         paths: Files, or folders of `.json` files.
-        format_name: `posetrack17` or `posetrack18`, one file a sequence under the sequence's name, or `coco`,
+        format_name: `posetrack17` or `posetrack18`, one file per sequence with the sequence's name, or `coco`,
             one `coco.json`.
-        out_dir: The folder to write into; it is made. Older files of the same names are replaced.
+        out_dir: Output folder, created if needed. Existing files of the same names are replaced.
 
     Returns:
         The files written.
@@ -76,13 +76,13 @@ def read_sequences(path: Path) -> list[AnnotatedVideo]:
     """Read every sequence of a PoseTrack17, PoseTrack18 or COCO file.
 
     Args:
-        path: The file; a sequence that it does not name is called like it.
+        path: The file; a sequence that it does not name gets its name.
 
     Returns:
-        The sequences; one but for COCO.
+        The sequences; one, unless it is a COCO file.
 
     Raises:
-        ResultsError: The file cannot be read or is none of these; it names the field.
+        ResultsError: The file cannot be read or has none of these formats; the message names the field.
     """
     data = expect_object(read_json(path), str(path))
     if "annolist" in data:
@@ -93,35 +93,35 @@ def read_sequences(path: Path) -> list[AnnotatedVideo]:
 
 
 def check_format(format_name: str) -> None:
-    """Refuse a format that data set files cannot become.
+    """Check that data set files can be converted to a format.
 
     Raises:
-        ResultsError: It is one.
+        ResultsError: They cannot.
     """
     able = (*ENCODERS, COCO)
     if format_name in able:
         return
     if format_name in FORMATS:
         raise ResultsError(
-            f"format {format_name}: only saved poses (.jsonl) become it; data sets become {', '.join(able)}"
+            f"format {format_name}: only for saved poses (.jsonl); convert data sets to {', '.join(able)}"
         )
     raise ResultsError(f"unknown format '{format_name}'; {suggest(format_name, able)}")
 
 
 def choose_out_dir(path: Path, format_name: str) -> Path:
-    """Find a new folder beside a data set.
+    """Choose a new output folder beside a data set.
 
     Args:
         path: A file or folder.
-        format_name: What the folder is called.
+        format_name: Name of the folder.
 
     Returns:
-        The folder; it is not there yet, or empty.
+        The folder, which does not exist or is empty.
 
     Raises:
-        ResultsError: There is such a folder with something in it: it may be another data set.
+        ResultsError: The folder exists and is not empty: it may be another data set.
     """
-    # `.` and `..` have no name of their own.
+    # `.` and `..` are not names.
     parent = path.parent if path.name not in {"", ".."} else path.resolve().parent
     out_dir = parent / format_name
     try:
@@ -129,14 +129,14 @@ def choose_out_dir(path: Path, format_name: str) -> Path:
     except OSError as error:
         raise ResultsError(f"{out_dir}: cannot be read: {(error.strerror or str(error)).lower()}") from error
     if not is_free:
-        raise ResultsError(f"{out_dir}: is there already; say where to write with --out")
+        raise ResultsError(f"{out_dir}: exists already; choose another folder with --out")
     return out_dir
 
 
 def _list_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    # Archives made on a Mac bring a `._NAME.json` beside every file.
+    # Archives made on a Mac contain a `._NAME.json` beside every file.
     files = [file for file in sorted(path.glob("*.json")) if not file.name.startswith(".")]
     if not files:
         raise ResultsError(f"{path}: no .json files in it; name a folder of data set files, or one poses.jsonl")

@@ -1,4 +1,4 @@
-"""Fields of JSON files that people hand in: each check fails with one line that names the field."""
+"""Validated access to fields of JSON files: each check fails with one line that names the field."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 from posetrack.errors import ResultsError
 
 LIMIT = 2**53
-"""Numbers from here on are refused: sums of such coordinates lose their digits or overflow."""
+"""Numbers from this size on are refused: sums of such coordinates lose precision or overflow."""
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        ResultsError: The file cannot be read, or is not JSON; a truncated one is named so.
+        ResultsError: The file cannot be read, or is not JSON; the message says if it is truncated.
     """
     try:
         with _paused_garbage_collection():
@@ -42,7 +42,7 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def _paused_garbage_collection() -> Iterator[None]:
-    """A big file makes a million objects, none of them garbage: looking for some takes most of the time."""
+    """Pause garbage collection: large files make a million objects, and scanning them takes long."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -68,7 +68,7 @@ def expect_list(value: Any, where: str) -> list[Any]:
 
 def expect_number(value: Any, where: str) -> float:
     """Take a finite number below `LIMIT`, or raise ResultsError."""
-    # Written for speed: files have a million of them.
+    # Optimised for speed: files have a million numbers.
     kind = type(value)
     if (kind is float or kind is int) and abs(value) < LIMIT:
         return value  # type: ignore[no-any-return]
@@ -78,7 +78,7 @@ def expect_number(value: Any, where: str) -> float:
 
 
 def expect_integer(value: Any, where: str) -> int:
-    """Take a whole number, be it written as 3.0, or raise ResultsError."""
+    """Take a whole number, which may be written as 3.0, or raise ResultsError."""
     number = expect_number(value, where)
     if number != int(number):
         raise ResultsError(f"{where}: expected a whole number, found {show(value)}")
@@ -86,7 +86,7 @@ def expect_integer(value: Any, where: str) -> int:
 
 
 def expect_flag(value: Any, where: str) -> bool:
-    """Take true or false, be it written as 1 or 0, or raise ResultsError."""
+    """Take true or false, which may be written as 1 or 0, or raise ResultsError."""
     return value if isinstance(value, bool) else bool(expect_number(value, where))
 
 
@@ -98,7 +98,7 @@ def expect_text(value: Any, where: str) -> str:
 
 
 def expect_numbers(value: Any, count: int, where: str) -> list[float]:
-    """Take a list of so many finite numbers, or raise ResultsError."""
+    """Take a list of this many finite numbers, or raise ResultsError."""
     numbers = expect_list(value, where)
     if len(numbers) != count:
         raise ResultsError(f"{where}: expected {count} numbers, found {len(numbers)}")
@@ -108,10 +108,10 @@ def expect_numbers(value: Any, count: int, where: str) -> list[float]:
 
 
 def show_name(name: str) -> str:
-    """A name out of a file as messages show it: on one line, and not endless."""
+    """Format a name from a file for messages: on one line and shortened."""
     return name if name.isprintable() and len(name) <= 200 else reprlib.repr(name)
 
 
 def show(value: object) -> str:
-    """A value as messages quote it."""
+    """Format a value from a file for messages."""
     return "nothing" if value is None else reprlib.repr(value)

@@ -41,18 +41,19 @@ _NAN = float("nan")
 
 
 def decode_posetrack17(data: dict[str, Any], name: str, where: str) -> AnnotatedVideo:
-    """Read the content of a PoseTrack17 file.
+    """Decode the content of a PoseTrack17 file.
 
     Args:
         data: The parsed JSON.
-        name: Of the sequence.
-        where: What to call the file in messages.
+        name: Name of the sequence.
+        where: Name of the file in messages.
 
     Returns:
-        The sequence. Points whose id is not one of the 15 are left out; of two with one id the first stays.
+        The sequence. Points whose id is not one of the 15 are left out; of two with the same id the first
+        counts.
 
     Raises:
-        ResultsError: A field is not what it should be; it names the frame, the person and the field.
+        ResultsError: A field is not valid; the message names the frame, the person and the field.
     """
     frames = []
     people = PeopleBuilder()
@@ -68,17 +69,17 @@ def decode_posetrack17(data: dict[str, Any], name: str, where: str) -> Annotated
 
 
 def encode_posetrack17(video: AnnotatedVideo) -> dict[str, Any]:
-    """Write a sequence as the content of a PoseTrack17 file; the inverse of `decode_posetrack17`.
+    """Encode a sequence as the content of a PoseTrack17 file; the inverse of `decode_posetrack17`.
 
-    What is absent is left out, never made up. Lost, because the format has no place for it: the name of the
-    sequence, person boxes, image ids and image sizes. People come out frame by frame; within a frame they
+    Absent values are left out, never invented. Lost, because the format has no field for it: the name of the
+    sequence, person boxes, image ids and image sizes. People are written frame by frame; within a frame they
     keep their order.
 
     Args:
         video: The sequence.
 
     Returns:
-        What `json.dump` takes, without NaN.
+        Values for `json.dump`, without NaN.
     """
     rects: list[list[dict[str, Any]]] = [[] for _ in video.frames]
     for index, rect in zip(video.people.frame_index.tolist(), _encode_people(video.people), strict=True):
@@ -121,7 +122,7 @@ def _encode_people(people: AnnotatedPeople) -> Iterator[dict[str, Any]]:
 
 
 def _encode_points(rows: list[list[float]]) -> Iterator[dict[str, Any]]:
-    """Take K rows of x, y, score and visibility; x is NaN where there is no point."""
+    """Encode K rows of x, y, score and visibility as points; x is NaN where there is none."""
     for keypoint, (x, y, score, flag) in enumerate(rows):
         if not isnan(x):
             point: dict[str, Any] = {"id": [keypoint], "x": [x], "y": [y]}
@@ -191,7 +192,7 @@ def _decode_person(rect: dict[str, Any], frame_index: int, people: PeopleBuilder
 
 
 def _read_flag(point: dict[str, Any], where: str) -> float:
-    """The visibility of a point; MPII's tools, which made the first files, write some as text."""
+    """Decode the visibility of a point; MPII's tools, which made the first files, write some as text."""
     flags = point.get("is_visible")
     if flags in (["0"], ["1"]):
         return float(flags[0])
@@ -199,7 +200,7 @@ def _read_flag(point: dict[str, Any], where: str) -> float:
 
 
 def _find_points(rect: dict[str, Any], where: str) -> list[Any] | None:
-    """The list of points of a person, None where there is no such list."""
+    """The list of points of a person, None if there is no such list."""
     groups = rect.get("annopoints")
     if not groups:
         return None
@@ -210,7 +211,7 @@ def _find_points(rect: dict[str, Any], where: str) -> list[Any] | None:
 
 
 def _take_first(fields: dict[str, Any], name: str, where: str) -> Any:
-    """The value inside a list of one; None where the field is missing or empty."""
+    """The value inside a list of one; None if the field is missing or empty."""
     values = fields.get(name)
     if values is None or values == []:
         return None

@@ -1,7 +1,7 @@
 """PoseTrack18 files: COCO-style `images`, `annotations` and `categories` for one sequence.
 
 An annotation has `keypoints` (x, y, v of each name of its category), `scores` of these keypoints, `track_id`,
-`bbox` and `bbox_head` (both xywh), and perhaps `score`; an image has `ignore_regions_x` and `_y`.
+`bbox` and `bbox_head` (both xywh), and optionally `score`; an image has `ignore_regions_x` and `_y`.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ _NAN = float("nan")
 
 
 def decode_posetrack18(data: dict[str, Any], name: str, where: str) -> AnnotatedVideo:
-    """Read the content of a PoseTrack18 file.
+    """Decode the content of a PoseTrack18 file.
 
-    A keypoint is absent when x = y = v = 0, as the reference tool reads it. Keypoints go by name, in any order.
+    A keypoint is absent if x = y = v = 0, as in the reference tool. Keypoints are found by name, in any order.
     Annotations of images that the file does not list are left out with a logged warning.
 
     Args:
         data: The parsed JSON.
-        name: Of the sequence.
-        where: What to call the file in messages.
+        name: Name of the sequence.
+        where: Name of the file in messages.
 
     Returns:
         The sequence.
 
     Raises:
-        ResultsError: A field is not what it should be, or the images are of several sequences.
+        ResultsError: A field is not valid, or the images belong to several sequences.
     """
     video = decode_posetrack18_sequences(data, name, where)
     _check_one_folder(video.frames, where)
@@ -60,9 +60,9 @@ def decode_posetrack18(data: dict[str, Any], name: str, where: str) -> Annotated
 
 
 def decode_posetrack18_sequences(data: dict[str, Any], name: str, where: str) -> AnnotatedVideo:
-    """Read a file in PoseTrack18's layout with images of any number of sequences, as if they were one.
+    """Decode a file in PoseTrack18's layout with images of any number of sequences as one sequence.
 
-    Like `decode_posetrack18` in all else.
+    Otherwise like `decode_posetrack18`.
     """
     columns = _find_columns(data, where)
     frames = decode_images(data, where)
@@ -73,7 +73,7 @@ def decode_posetrack18_sequences(data: dict[str, Any], name: str, where: str) ->
 
 
 def _find_columns(data: dict[str, Any], where: str) -> list[tuple[int, int]]:
-    """Pairs (keypoint of POSETRACK_15, position in the file), one a name of the file; -1 is none of the 15."""
+    """Pairs (index in POSETRACK_15, index in the file), one per name in the file; -1 for none of the 15."""
     categories = expect_list(data.get("categories"), f"{where}: categories")
     if len(categories) != 1 or expect_object(categories[0], f"{where}: categories[0]").get("name") != "person":
         raise ResultsError(f"{where}: categories: expected exactly one, with the name 'person'")
@@ -97,7 +97,7 @@ def _decode_person(
 ) -> None:
     person = len(people.frame_index)
     numbers = expect_numbers(annotation.get("keypoints"), 3 * len(columns), f"{where}.keypoints")
-    # An empty list of scores counts as none at all.
+    # An empty list of scores counts as none.
     scores = annotation.get("scores") or None
     if scores is not None:
         scores = expect_numbers(scores, len(columns), f"{where}.scores")
@@ -115,24 +115,24 @@ def _decode_person(
 
 
 def encode_posetrack18(video: AnnotatedVideo) -> dict[str, Any]:
-    """Write a sequence as the content of a PoseTrack18 file; the inverse of `decode_posetrack18`.
+    """Encode a sequence as the content of a PoseTrack18 file; the inverse of `decode_posetrack18`.
 
-    Image ids are the sequence's own; without any, those that PoseTrack gives by its name. What is absent is
-    left out. Lost or changed, because the format has no place for it:
+    Image ids are the sequence's own, or else those that PoseTrack derives from its name. Absent values are left
+    out. Lost or changed, because the format has no field for it:
 
     - A keypoint at x = y = 0 with visibility 0 is absent; one without visibility gets 1.
-    - Where some keypoints of a person have scores, the others get -9999: the evaluation takes it for none.
-    - A person without a list of points cannot be told from one with an empty list.
-    - The lower right corner of a box may move by a rounding error (`encode_box`).
+    - If some keypoints of a person have scores, the others get -9999, which the evaluation takes for none.
+    - A person without a list of points is not distinguished from one with an empty list.
+    - The lower right corner of a box may change by a rounding error (`encode_box`).
 
     Args:
         video: The sequence.
 
     Returns:
-        What `json.dump` takes, without NaN.
+        Values for `json.dump`, without NaN.
 
     Raises:
-        ResultsError: File names are of several folders: each sequence needs a file of its own.
+        ResultsError: File names belong to several folders: each sequence needs a file of its own.
     """
     _check_one_folder(video.frames, video.name)
     people = video.people
@@ -159,7 +159,7 @@ def encode_posetrack18(video: AnnotatedVideo) -> dict[str, Any]:
 
 
 def _order_keypoints(triples: list[list[float]]) -> list[float]:
-    """Lay out 15 rows of x, y and v as the file's 17 triples."""
+    """Encode 15 rows of x, y and v as the file's 17 triples."""
     ordered: list[float] = []
     for joint in POSETRACK18_JOINTS:
         x, y, flag = (0.0, 0.0, 0.0) if joint is None else triples[joint]
@@ -168,10 +168,10 @@ def _order_keypoints(triples: list[list[float]]) -> list[float]:
 
 
 def _check_one_folder(frames: Iterable[AnnotatedFrame], where: str) -> None:
-    """Refuse frames of several sequences, which lie in several folders.
+    """Check that all frames are in one folder, that is of one sequence.
 
     Raises:
-        ResultsError: They do.
+        ResultsError: They are not.
     """
     folders = sorted({str(PurePosixPath(frame.file_name).parent) for frame in frames if frame.file_name})
     if len(folders) > 1:

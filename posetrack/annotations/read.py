@@ -1,4 +1,4 @@
-"""Reading annotation files of either year, told apart by what is in them."""
+"""Reading of PoseTrack17 and PoseTrack18 files, distinguished by their content."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def read_annotations(path: Path, name: str | None = None) -> AnnotatedVideo:
 
     Args:
         path: The file.
-        name: Of the sequence; by default the file's, without its ending.
+        name: Name of the sequence; by default that of the file without its suffix.
 
     Returns:
         The sequence.
 
     Raises:
-        ResultsError: The file cannot be read or is none of these; it names the frame and the field.
+        ResultsError: The file cannot be read or has none of these formats; the message names frame and field.
     """
     name = name or path.stem
     if path.suffix == ".jsonl":

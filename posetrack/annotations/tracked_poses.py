@@ -1,4 +1,4 @@
-"""Our own `poses.jsonl` as predictions on a PoseTrack sequence."""
+"""Reading of our own `poses.jsonl` as predictions for a PoseTrack sequence."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from posetrack.results.posetrack_people import POSETRACK_CONVERSIONS, TrackNumbe
 
 
 def read_tracked_poses(path: Path, name: str, options: ExportOptions = KEEP_ALL) -> AnnotatedVideo:
-    """Read a results file as the PoseTrack exports would write it: 15 joints, rounded, track ids below 10,000.
+    """Read a results file as the PoseTrack exports write it: 15 keypoints, rounded, track ids below 10,000.
 
     Args:
-        path: A `poses.jsonl`; its keypoints are COCO's or PoseTrack's.
-        name: Of the sequence.
-        options: Who and what is left out.
+        path: A `poses.jsonl` with COCO's or PoseTrack's keypoints.
+        name: Name of the sequence.
+        options: Which people and keypoints are left out.
 
     Returns:
-        The sequence, one frame a record.
+        The sequence, one frame per record.
 
     Raises:
-        ResultsError: The file cannot be read, or its keypoints cannot become PoseTrack's.
+        ResultsError: The file cannot be read, or its keypoints cannot be converted to PoseTrack's.
     """
     header, records = read_jsonl(path)
     if header.skeleton.name not in POSETRACK_CONVERSIONS:

@@ -17,7 +17,7 @@ from posetrack.frame import BoolArray, IntArray
 from posetrack.skeleton import POSETRACK_15
 
 DoubleArray = npt.NDArray[np.float64]
-"""Annotations keep the digits of their files: a keypoint may lie exactly on a threshold."""
+"""Annotations keep the full precision of their files: distances may lie exactly on a threshold."""
 
 K = POSETRACK_15.num_keypoints
 
@@ -27,11 +27,11 @@ class AnnotatedFrame:
     """One frame of a sequence, without its people.
 
     Attributes:
-        file_name: Of the image, as the file gives it; may be empty in predictions.
-        is_labeled: Whether somebody looked at this frame; None where the file does not say.
-        ignore_regions: Polygons (P, 2) in pixels, x before y, in which nothing counts.
-        image_id: PoseTrack18's and COCO's number of the image, None in PoseTrack17.
-        size_wh: Width and height of the image in pixels, where the file gives them.
+        file_name: File name of the image, as the file gives it; may be empty in predictions.
+        is_labeled: Whether this frame was annotated; None if the file does not say.
+        ignore_regions: Polygons (P, 2) in pixels, x before y, in which nothing is evaluated.
+        image_id: PoseTrack18's and COCO's id of the image, None in PoseTrack17.
+        size_wh: Width and height of the image in pixels, if the file gives them.
     """
 
     file_name: str = ""
@@ -43,19 +43,19 @@ class AnnotatedFrame:
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedPeople:
-    """The N people of all frames of a sequence, in the order of its file; NaN = the file does not say.
+    """The N people of all frames of a sequence, in the order of its file; NaN for missing values.
 
     Attributes:
-        frame_index: (N,) position of each one's frame.
-        track_ids: (N,) int; meaningless where `has_track_id` is False.
+        frame_index: (N,) position of each person's frame.
+        track_ids: (N,) int; undefined where `has_track_id` is False.
         has_track_id: (N,) bool.
-        scores: (N,) person score.
+        scores: (N,) score of the person.
         head_boxes_xyxy: (N, 4), pixels.
         boxes_xyxy: (N, 4), pixels.
         has_points: (N,) bool, whether the file has a list of points for the person, be it empty.
         keypoints_xy: (N, K, 2), indices of pixels, in the order of `POSETRACK_15`; NaN where absent.
         keypoint_scores: (N, K).
-        visibility: (N, K), the file's flag of each point: 0 is an occluded point.
+        visibility: (N, K), the file's flag of each point: 0 for an occluded point.
     """
 
     frame_index: IntArray
@@ -74,7 +74,7 @@ class AnnotatedPeople:
 
     @property
     def present(self) -> BoolArray:
-        """Which keypoints the file has, (N, K)."""
+        """Which keypoints are present, (N, K)."""
         return ~np.isnan(self.keypoints_xy[..., 0])
 
 
@@ -84,8 +84,8 @@ class AnnotatedVideo:
 
     Attributes:
         name: Name of the sequence: that of its file without the ending.
-        frames: In order.
-        people: Of all frames.
+        frames: The frames in order.
+        people: The people of all frames.
     """
 
     name: str
@@ -95,10 +95,10 @@ class AnnotatedVideo:
 
 @dataclass
 class PeopleBuilder:
-    """Gathers people one by one, and makes the columns of all at once.
+    """Collects people one by one and makes columns of all of them.
 
-    Rows are plain numbers, `None` for what a file lacks. Points come as one flat list for all people, since
-    there are many.
+    Rows are plain numbers, `None` for missing values. The points of all people are one flat list, because there
+    are many.
     """
 
     frame_index: list[int] = field(default_factory=list)
@@ -108,7 +108,7 @@ class PeopleBuilder:
     boxes_xyxy: list[Sequence[float] | None] = field(default_factory=list)
     has_points: list[bool] = field(default_factory=list)
     points: list[tuple[int, int, float, float, float, float]] = field(default_factory=list)
-    """(person, keypoint, x, y, score, visibility), NaN for what is not there."""
+    """(person, keypoint, x, y, score, visibility), NaN for missing values."""
 
     def build(self) -> AnnotatedPeople:
         """Make the columns.
@@ -118,7 +118,7 @@ class PeopleBuilder:
         """
         N = len(self.frame_index)
         points = np.array(self.points, np.float64).reshape(-1, 6)
-        # The first of two points with one id counts, as in the reference tool: written last, it stays.
+        # Of two points with the same id the first counts, as in the reference tool, so it is written last.
         points = points[::-1]
         keypoints = np.full((N, K, 4), np.nan)
         keypoints[points[:, 0].astype(np.int64), points[:, 1].astype(np.int64)] = points[:, 2:]
@@ -137,12 +137,12 @@ class PeopleBuilder:
 
 
 def shorten(flag: float) -> float:
-    """A flag as files write it: 1 rather than 1.0."""
+    """Format a flag for a file: 1 rather than 1.0."""
     return int(flag) if flag.is_integer() else flag
 
 
 def _fill(rows: Sequence[object | None], shape: tuple[int, ...]) -> DoubleArray:
-    """Stack rows as (N, *shape), NaN where there is none."""
+    """Stack rows as (N, *shape), NaN for missing ones."""
     missing = np.full(shape, np.nan)
     column: DoubleArray = np.array([missing if row is None else row for row in rows], np.float64)
     return column.reshape(len(rows), *shape)

@@ -1,4 +1,4 @@
-"""COCO's numbers for keypoints, boxes and masks, through pycocotools."""
+"""COCO's metrics for keypoints, boxes and masks, computed by pycocotools."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from posetrack.evaluation.coco_files import CocoAnnotations, check_annotations, 
 from posetrack.skeleton import COCO_17, SKELETONS
 
 Metrics = dict[str, float | None]
-"""Numbers by name, each from 0 to 1; None is undefined: there was nothing to find."""
+"""Metrics by name, each from 0 to 1; None if undefined, because nothing is annotated."""
 
 _KEYPOINT_METRICS = (
     *("AP", "AP50", "AP75", "AP_medium", "AP_large"),
@@ -28,7 +28,7 @@ _BOX_METRICS = (
     *("AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large"),
 )
 IOU_TYPES = {"keypoints": _KEYPOINT_METRICS, "bbox": _BOX_METRICS, "segm": _BOX_METRICS}
-"""What is compared, and the names of its numbers in the order of pycocotools."""
+"""Types of evaluation, each with the names of its metrics in the order of pycocotools."""
 
 
 def evaluate_coco(
@@ -40,33 +40,33 @@ def evaluate_coco(
     annotations_name: str = "annotations",
     results_name: str = "results",
 ) -> Metrics:
-    """Compute the numbers that COCO's leader boards and papers report (cocodataset.org, "Evaluate").
+    """Compute the metrics that COCO's leaderboards and papers report (cocodataset.org, "Evaluate").
 
     Images without results count as missed. Differs from pycocotools in four ways, because each of them changes
-    numbers without a word: an annotation with id 0 counts as any other (there it is never matched); results of
-    masks have the masks' areas even where boxes stand beside them (as Detectron2 and MMDetection see to);
-    whether a result has a box is asked of each, not of the first alone; there may be no results at all.
+    the numbers silently: an annotation with id 0 counts like any other (there it is never matched); mask
+    results have the area of the mask even if they also have a box (as in Detectron2 and MMDetection); whether a
+    result has a box is decided for each one, not for the first only; the list of results may be empty.
 
     Args:
-        annotations: With `images`, `annotations` and `categories`, as COCO's files hold; it stays as it is.
+        annotations: With `images`, `annotations` and `categories`, as in COCO's files; not modified.
         results: Each with `image_id`, `category_id`, `score` and `keypoints` (K x, y, v), `bbox` (xywh) or
-            `segmentation` (RLE or polygons); they stay as they are.
-        iou_type: What is compared, a key of `IOU_TYPES`.
-        sigmas: K OKS sigmas; None takes COCO's for 17 keypoints, else those of the skeleton in `SKELETONS`
-            with the names of the annotations' keypoints. Only for `keypoints`.
-        annotations_name: What errors call the annotations.
-        results_name: What errors call the results.
+            `segmentation` (RLE or polygons); not modified.
+        iou_type: A key of `IOU_TYPES`.
+        sigmas: K OKS sigmas; None for COCO's if there are 17 keypoints, else for those of the skeleton in
+            `SKELETONS` that has the names of the annotations' keypoints. Only for `keypoints`.
+        annotations_name: Name of the annotations in error messages.
+        results_name: Name of the results in error messages.
 
     Returns:
-        Ten numbers for keypoints, twelve for boxes and masks.
+        Ten metrics for keypoints, twelve for boxes and masks.
 
     Raises:
-        ResultsError: The annotations, results, type or sigmas are not what they should be.
+        ResultsError: The annotations, results, type or sigmas are not valid.
     """
     if iou_type not in IOU_TYPES:
         raise ResultsError(f"type '{iou_type}': unknown; {suggest(iou_type, IOU_TYPES)}")
     if sigmas is not None and iou_type != "keypoints":
-        raise ResultsError(f"sigmas: mean nothing for type {iou_type}; leave them out or take keypoints")
+        raise ResultsError(f"sigmas: not used for type {iou_type}; leave them out or take keypoints")
     checked = check_annotations(annotations, iou_type, annotations_name)
     if iou_type == "keypoints":
         sigmas = choose_sigmas(checked.keypoint_names, sigmas, annotations_name)
@@ -77,18 +77,18 @@ def evaluate_coco(
 def choose_sigmas(
     keypoint_names: Sequence[str], sigmas: Sequence[float] | None, annotations_name: str = "annotations"
 ) -> tuple[float, ...]:
-    """Find the sigmas for the keypoints of some annotations, or check those that were given.
+    """Find the sigmas of the annotations' keypoints, or check given ones.
 
     Args:
         keypoint_names: K names, of the annotations' category.
-        sigmas: Given ones, or None.
-        annotations_name: What errors call the annotations.
+        sigmas: The given sigmas, or None.
+        annotations_name: Name of the annotations in error messages.
 
     Returns:
         K sigmas.
 
     Raises:
-        ResultsError: They do not fit the keypoints, or none are known for these.
+        ResultsError: Their number differs from that of the keypoints, or none are known for these keypoints.
     """
     count = len(keypoint_names)
     if sigmas is not None:
@@ -97,7 +97,7 @@ def choose_sigmas(
                 f"sigmas: {len(sigmas)}, but {annotations_name} has {count} keypoints; give one for each"
             )
         if not all(0 < sigma < np.inf for sigma in sigmas):
-            raise ResultsError(f"sigmas: expected {count} finite numbers above 0; mend those given")
+            raise ResultsError(f"sigmas: expected {count} finite numbers above 0; correct them")
         return tuple(float(sigma) for sigma in sigmas)
     if count == COCO_17.num_keypoints:
         return COCO_17.sigmas
@@ -118,22 +118,22 @@ def run_cocoeval(
     sigmas: Sequence[float] | None,
     image_ids: Sequence[int] | None = None,
 ) -> Metrics:
-    """Evaluate with pycocotools, which prints nothing.
+    """Evaluate with pycocotools, without its printed output.
 
     Args:
-        annotations: Checked.
-        results: Checked.
+        annotations: Checked annotations.
+        results: Checked results.
         iou_type: A key of `IOU_TYPES`.
         sigmas: K OKS sigmas, for keypoints.
-        image_ids: Only these images; None means all.
+        image_ids: Only these images; None for all.
 
     Returns:
-        The numbers that `IOU_TYPES` names.
+        The metrics that `IOU_TYPES` names.
     """
     names = IOU_TYPES[iou_type]
     if image_ids is not None and not image_ids:
         return dict.fromkeys(names)
-    # Overflow: a keypoint may lie absurdly far away, and then it is just wrong.
+    # Overflow: a keypoint may have absurdly large coordinates; it is simply not matched.
     with redirect_stdout(io.StringIO()), np.errstate(over="ignore", invalid="ignore"):
         evaluation = COCOeval(
             _index(annotations, annotations.annotations), _index(annotations, results), iou_type
@@ -150,7 +150,7 @@ def run_cocoeval(
 
 
 def _index(annotations: CocoAnnotations, people: Sequence[Mapping[str, Any]]) -> COCO:
-    """What pycocotools makes of a file; ids from 1, because it takes 0 for "no match"."""
+    """Make pycocotools' index of a file; ids from 1, because it takes 0 for "no match"."""
     coco = COCO()
     coco.dataset = {
         "images": list(annotations.images.values()),

@@ -1,4 +1,4 @@
-"""Reading COCO files, and checking what is in them before pycocotools does: it asserts, or trusts them in C."""
+"""Reading and validation of COCO files for pycocotools, which only asserts, or passes unchecked data to C."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _LARGEST_SIDE_PX = 10**5
 
 @dataclass(frozen=True)
 class CocoAnnotations:
-    """Annotations that were checked and are ready for pycocotools; the numbers in them are nobody else's.
+    """Validated annotations for pycocotools; their arrays are copies.
 
     Attributes:
-        name: What errors call them: the file.
+        name: Name in error messages: the file.
         images: The image entries by id, in the order of the ids.
-        categories: Those that are evaluated, with an `id` each.
-        annotations: Those of these images and categories.
-        keypoint_names: K names; empty where no keypoints were asked for.
+        categories: The evaluated categories, each with an `id`.
+        annotations: The annotations of these images and categories.
+        keypoint_names: K names; empty if keypoints are not evaluated.
     """
 
     name: str
@@ -42,12 +42,12 @@ class CocoAnnotations:
 
     @property
     def num_keypoints(self) -> int:
-        """K; 0 where no keypoints were asked for."""
+        """K; 0 if keypoints are not evaluated."""
         return len(self.keypoint_names)
 
 
 def read_coco_annotations(path: Path | str) -> dict[str, Any]:
-    """Read a COCO annotation file; `evaluate_coco` checks what is in it.
+    """Read a COCO annotation file; `evaluate_coco` validates its content.
 
     Args:
         path: JSON with `images`, `annotations` and `categories`.
@@ -56,7 +56,7 @@ def read_coco_annotations(path: Path | str) -> dict[str, Any]:
         The object in the file.
 
     Raises:
-        ResultsError: The file cannot be read, is not JSON, or holds no object.
+        ResultsError: The file cannot be read, is not JSON, or is not an object.
     """
     dataset = read_json(Path(path))
     if not isinstance(dataset, dict):
@@ -65,17 +65,17 @@ def read_coco_annotations(path: Path | str) -> dict[str, Any]:
 
 
 def read_coco_results(path: Path | str) -> list[Any]:
-    """Read COCO results; `evaluate_coco` checks what is in them.
+    """Read COCO results; `evaluate_coco` validates their content.
 
     Args:
-        path: JSON: a list of results, or an object whose `annotations` carry scores (`posetrack convert --to
-            coco` writes one).
+        path: JSON: a list of results, or an object whose `annotations` have scores (as `posetrack convert --to
+            coco` writes).
 
     Returns:
         The results.
 
     Raises:
-        ResultsError: The file cannot be read, is not JSON, or holds no results.
+        ResultsError: The file cannot be read, is not JSON, or contains no results.
     """
     results = read_json(Path(path))
     if isinstance(results, dict):
@@ -86,14 +86,14 @@ def read_coco_results(path: Path | str) -> list[Any]:
 
 
 def keep_images(dataset: Mapping[str, Any], image_ids: Iterable[int]) -> dict[str, Any]:
-    """Annotations of some of the images.
+    """Select the annotations of some images.
 
     Args:
         dataset: With `images` and `annotations`.
-        image_ids: The images that stay.
+        image_ids: The images to keep.
 
     Returns:
-        A copy without the others.
+        A copy with these only.
     """
     kept = set(image_ids)
     return {
@@ -104,22 +104,22 @@ def keep_images(dataset: Mapping[str, Any], image_ids: Iterable[int]) -> dict[st
 
 
 def check_annotations(dataset: object, iou_type: str, name: str, *, needs_area: bool = True) -> CocoAnnotations:
-    """Check annotations and copy what their evaluation needs; absent `iscrowd` and `num_keypoints` are filled.
+    """Validate annotations and copy what their evaluation needs, adding missing `iscrowd` and `num_keypoints`.
 
-    Annotations of images that are not listed, and of categories without keypoints where those are asked for,
-    are left out, as pycocotools does.
+    Annotations of images that are not listed, and of categories without keypoints if those are evaluated, are
+    left out, as in pycocotools.
 
     Args:
         dataset: With `images`, `annotations` and `categories`.
         iou_type: `keypoints`, `bbox` or `segm`.
-        name: What errors call the annotations: the file.
-        needs_area: Whether each annotation must have an `area`; without one it becomes 0.
+        name: Name of the annotations in error messages: the file.
+        needs_area: Whether each annotation must have an `area`; otherwise a missing one is 0.
 
     Returns:
-        The checked copy.
+        The validated copy.
 
     Raises:
-        ResultsError: Something is missing or is not what it should be; it names the place.
+        ResultsError: Something is missing or not valid; the message names the place.
     """
     if not isinstance(dataset, Mapping):
         raise _expected(name, "an object with images, annotations and categories", dataset)
@@ -149,23 +149,23 @@ def check_annotations(dataset: object, iou_type: str, name: str, *, needs_area: 
 def check_results(
     results: object, annotations: CocoAnnotations, iou_type: str, name: str
 ) -> list[dict[str, Any]]:
-    """Check results against the annotations and copy what their evaluation needs.
+    """Validate results against the annotations and copy what their evaluation needs.
 
-    Results of categories that are not evaluated are left out, as pycocotools does, unless that leaves none.
+    Results of categories that are not evaluated are left out, as in pycocotools, unless that leaves none.
 
     Args:
         results: A list of objects with `image_id`, `category_id`, `score` and `keypoints`, `bbox` or
             `segmentation`.
-        annotations: Checked.
+        annotations: Validated annotations.
         iou_type: `keypoints`, `bbox` or `segm`.
-        name: What errors call the results: the file.
+        name: Name of the results in error messages: the file.
 
     Returns:
-        The checked copies, each with an `area` in px2: of the mask, of the box, or else of the extent of the
-        keypoints.
+        The validated copies, each with an `area` in px2: of the mask, of the box, or else of the bounding box
+        of the keypoints.
 
     Raises:
-        ResultsError: Something is missing or is not what it should be; it names the place.
+        ResultsError: Something is missing or not valid; the message names the place.
     """
     if not isinstance(results, Sequence) or isinstance(results, str | bytes):
         raise _expected(name, "a list of results", results)

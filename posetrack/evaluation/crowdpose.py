@@ -1,4 +1,4 @@
-"""CrowdPose's numbers: keypoint AP without annotated areas, and by how crowded the image is."""
+"""CrowdPose's metrics: keypoint AP without annotated areas, in total and by crowding level."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ def evaluate_crowdpose(
     annotations_name: str = "annotations",
     results_name: str = "results",
 ) -> Metrics:
-    """Compute CrowdPose's numbers (Li et al., CVPR 2019, and the public tool `crowdposetools`).
+    """Compute CrowdPose's metrics (Li et al., CVPR 2019, and the public tool `crowdposetools`).
 
-    They are COCO's for keypoints with 14 sigmas, at most 20 people an image, and 0.53 of the box, w h, as the
-    area of an annotated person: in OKS, s^2 = 0.53 w h, and where areas decide who is left out. An image is
-    easy below a `crowdIndex` of 0.2, hard from 0.8 on, medium between.
+    They are COCO's keypoint metrics with 14 sigmas, at most 20 people per image, and 0.53 of the box area, w h,
+    as the area of an annotated person: in OKS, s^2 = 0.53 w h, and in the area ranges. An image is easy below a
+    `crowdIndex` of 0.2, hard from 0.8 on, and medium between.
 
-    Differs from the public tool: it rounds the AP of easy, medium and hard to four decimals, and says -1
-    where a level has nobody to find (here None). For annotations of id 0 see `evaluate_coco`.
+    Differs from the public tool: it rounds the AP of easy, medium and hard to four decimals, and gives -1 for a
+    level without annotated people (here None). For annotations with id 0 see `evaluate_coco`.
 
     Args:
-        annotations: As CrowdPose's files hold: `images`, each with a `crowdIndex`, `annotations` with
-            `keypoints` (14 x, y, v) and `bbox` (xywh), and `categories`; it stays as it is.
+        annotations: As in CrowdPose's files: `images`, each with a `crowdIndex`, `annotations` with
+            `keypoints` (14 x, y, v) and `bbox` (xywh), and `categories`; not modified.
         results: Each with `image_id`, `category_id`, `score` and `keypoints` (14 x, y, v).
-        annotations_name: What errors call the annotations.
-        results_name: What errors call the results.
+        annotations_name: Name of the annotations in error messages.
+        results_name: Name of the results in error messages.
 
     Returns:
         AP, AP50, AP75, AR, AR50, AR75, AP_easy, AP_medium and AP_hard.
 
     Raises:
-        ResultsError: The annotations or results are not what they should be.
+        ResultsError: The annotations or results are not valid.
     """
     checked = check_annotations(annotations, "keypoints", annotations_name, needs_area=False)
     if checked.num_keypoints != CROWDPOSE_14.num_keypoints:

@@ -1,7 +1,7 @@
-"""Reading MATLAB files (level 5) of arrays and texts, whatever state they are in.
+"""Reading of MATLAB files (level 5) with arrays and texts, which may be damaged.
 
-scipy reads them, and crashes the process on data types that do not belong where they stand (seen with 1.17). So
-the tags are walked first. Source: MathWorks, "MAT-File Format", level 5.
+scipy crashes the process on unexpected data types (seen with 1.17), so all tags are checked before it reads the
+file. Source: MathWorks, "MAT-File Format", level 5.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DEEPEST = 4
 
 
 class _DamagedError(ValueError):
-    """A tag is not what it may be at its place."""
+    """A tag is not allowed at its place."""
 
 
 class _Element(NamedTuple):
@@ -38,14 +38,14 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
     """Read variables of a MATLAB file.
 
     Args:
-        path: Of level 5 (MATLAB's -v6 and -v7, and what scipy writes).
+        path: A file of level 5 (MATLAB's -v6 and -v7, and scipy's).
         names: The variables to read, each an array of numbers, a text or cells of these; others are skipped.
 
     Returns:
-        Those that there are: arrays of numbers, cells as arrays of objects.
+        The variables that exist: arrays of numbers, cells as arrays of objects.
 
     Raises:
-        ResultsError: The file cannot be read, or is no such file.
+        ResultsError: The file cannot be read, or is not a MATLAB file of level 5.
     """
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
@@ -61,13 +61,13 @@ def read_mat(path: Path, names: Collection[str]) -> dict[str, Any]:
         _check(content, names)
         with path.open("rb") as file:
             found: dict[str, Any] = loadmat(file, variable_names=list(names))
-    # What scipy raises for damage depends on where it is hit.
+    # The exception that scipy raises depends on where the file is damaged.
     except (
         *(ValueError, TypeError, LookupError, OSError, EOFError, ArithmeticError, MemoryError),
         *(UnboundLocalError, NotImplementedError, zlib.error, struct.error, MatReadError),
     ) as error:
         raise ResultsError(
-            f"{path}: not a MATLAB file (-v7) that can be read; is it whole, or JSON under another name?"
+            f"{path}: not a MATLAB file (-v7) that can be read; is it complete, or JSON under another name?"
         ) from error
     return found
 
@@ -87,7 +87,7 @@ def _check(content: bytes, names: Collection[str]) -> None:
 
 
 def _check_matrix(element: _Element, order: str, names: Collection[str] | None, depth: int = 0) -> None:
-    """Check one variable, if it is among `names`, or what is in a cell (None)."""
+    """Check a variable if it is among `names`, or the content of a cell (None)."""
     if element.type != _MATRIX or depth > _DEEPEST:
         raise _DamagedError("variable")
     if names is None and not element.data:
@@ -113,12 +113,12 @@ def _check_matrix(element: _Element, order: str, names: Collection[str] | None, 
 
 
 def _walk(data: memoryview, order: str) -> Iterator[_Element]:
-    """The elements that follow one another in some bytes: a tag with type and size, then the data."""
+    """Yield the consecutive elements of some bytes: a tag with type and size, then the data."""
     position = 0
     while position < len(data):
         kind, size = struct.unpack_from(f"{order}II", data, position)
         start = position + 8
-        if kind >> 16:  # A small element: the size is in the type's upper half, the data in place of the size.
+        if kind >> 16:  # A small element: the size is in the upper half of the type, the data follow.
             kind, size, start = kind & 0xFFFF, kind >> 16, position + 4
             if size > 4:
                 raise _DamagedError("small element")

@@ -1,4 +1,4 @@
-"""MPII's PCKh: the fraction of joints that lie within half a head of where they should."""
+"""MPII's PCKh: the fraction of keypoints within half a head size of their annotation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class MpiiMetrics:
-    """PCKh, each from 0 to 1; None is undefined: nobody has that joint annotated.
+    """PCKh, each from 0 to 1; None if undefined, because the joint is never annotated.
 
     Attributes:
         columns: Head, Shoulder, Elbow, Wrist, Hip, Knee, Ankle and Mean at 0.5 of the head size, and Mean@0.1,
@@ -43,18 +43,18 @@ class MpiiMetrics:
 def evaluate_mpii(keypoints_xy: npt.ArrayLike, truth: MpiiTruth) -> MpiiMetrics:
     """Compute PCKh (Andriluka et al., CVPR 2014, section 5) with the columns that papers print.
 
-    A joint counts as found where its distance from the annotation is at most (<=) 0.5, or 0.1, of the head
-    size: 0.6 of the diagonal of the head box. Joints that are not annotated do not count. A column of two
-    sides is the mean of both. The mean weights 14 joints by how often they are annotated; pelvis and thorax
-    stay out of it. Both sets of coordinates are MATLAB's, from 1.
+    A joint is correct if its distance from the annotation is at most (<=) 0.5, or 0.1, of the head size, which
+    is 0.6 of the diagonal of the head box. Joints that are not annotated do not count. The columns of left and
+    right joints are the mean of both. The mean weights 14 joints by how often they are annotated, without
+    pelvis and thorax. Both sets of coordinates are MATLAB's, from 1.
 
-    Differs from HRNet (lib/dataset/mpii.py): its "Mean@0.1" stands at position 11 of the thresholds 0, 0.01,
-    0.02, ... and so is taken at 0.11; ours is at 0.1. Where a joint is annotated for nobody its mean is NaN;
-    ours is that of the others.
+    Differs from HRNet (lib/dataset/mpii.py): its "Mean@0.1" is element 11 of the thresholds 0, 0.01, 0.02, ...
+    and so is computed at 0.11; ours is at 0.1. If a joint is never annotated, its mean is NaN; ours is the mean
+    of the other joints.
 
     Args:
         keypoints_xy: (N, 16, 2), pixels from 1, in the order of the people of `truth` and of `MPII_16`.
-        truth: What was annotated.
+        truth: The annotations.
 
     Returns:
         The fractions.
@@ -70,8 +70,8 @@ def evaluate_mpii(keypoints_xy: npt.ArrayLike, truth: MpiiTruth) -> MpiiMetrics:
         )
     if not np.isfinite(predicted_xy).all():
         person = int(np.argmax(~np.isfinite(predicted_xy).all(axis=(1, 2))))
-        raise ResultsError(f"predictions: person {person} (from 0): NaN or infinity; mend the coordinates")
-    with np.errstate(over="ignore"):  # A joint may lie absurdly far away, and then it is just wrong.
+        raise ResultsError(f"predictions: person {person} (from 0): NaN or infinity; correct the coordinates")
+    with np.errstate(over="ignore"):  # A joint may have absurdly large coordinates; it is simply wrong.
         distances_px = np.linalg.norm(predicted_xy - truth.keypoints_xy, axis=2)
     head_sizes_px = _HEAD_FRACTION * truth.head_diagonals_px
     is_known = truth.annotated

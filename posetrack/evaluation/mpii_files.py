@@ -1,4 +1,4 @@
-"""Reading MPII annotations and predictions, from MATLAB files as HRNet has them or from JSON."""
+"""Reading of MPII annotations and predictions, from MATLAB files in HRNet's layout or from JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DoubleArray = npt.NDArray[np.float64]
 _MAT_SUFFIX = ".mat"
 _FIELDS = ("jnt_missing", "pos_gt_src", "headboxes_src")
 _NUM_JOINTS = MPII_16.num_keypoints
-# How gt_valid.mat calls the joints, in the order of MPII_16; None is one that no reader asks for by name.
+# Names of the joints in gt_valid.mat, in the order of MPII_16; None for those that are not checked.
 _MAT_JOINTS = (
     *("rank", "rkne", "rhip", "lhip", "lkne", "lank"),
     *(None, None, None, "head"),
@@ -31,13 +31,13 @@ _MAT_JOINTS = (
 
 @dataclass(frozen=True)
 class MpiiTruth:
-    """What is annotated of N people. Pixels are MATLAB's: the middle of the first is 1.
+    """Annotations of N people. Pixels are MATLAB's: the centre of the first is 1.
 
     Attributes:
-        keypoints_xy: (N, 16, 2), pixels from 1, in the order of `MPII_16`; finite, whatever a joint that is not
-            annotated has.
+        keypoints_xy: (N, 16, 2), pixels from 1, in the order of `MPII_16`; finite, also for joints that are not
+            annotated.
         annotated: (N, 16) bool.
-        head_diagonals_px: (N,), of the head box; above 0 for everyone with an annotated joint.
+        head_diagonals_px: (N,), of the head box; above 0 for people with an annotated joint.
     """
 
     keypoints_xy: DoubleArray
@@ -49,15 +49,15 @@ def read_mpii_truth(path: Path | str) -> MpiiTruth:
     """Read MPII annotations; coordinates are MATLAB's, from 1.
 
     `gt_valid.mat`, which comes with HRNet and SimpleBaseline, has `jnt_missing` (16, N), `pos_gt_src`
-    (16, 2, N), `headboxes_src` (2, 2, N) as (corner, x and y, person), and perhaps `dataset_joints`, the 16
-    names. JSON has either one object with these fields, or a list with one object a person:
+    (16, 2, N), `headboxes_src` (2, 2, N) as (corner, x and y, person), and optionally `dataset_joints`, the 16
+    names. JSON has either one object with these fields, or a list with one object per person:
 
         [{"joints": [[x, y], ...], "joints_vis": [1, 0, ...], "headbox": [x1, y1, x2, y2]}, ...]
 
     with 16 joints in the order of `MPII_16`. A joint that is missing (`joints_vis` 0) may have any numbers.
 
     Args:
-        path: A `.mat`, or else JSON.
+        path: A `.mat` or a JSON file.
 
     Returns:
         The annotations.
@@ -91,9 +91,9 @@ def read_mpii_predictions(path: Path | str, num_people: int, *, is_zero_based: b
     Coordinates are MATLAB's, from 1: HRNet adds 1 to its own before it saves `pred.mat`.
 
     Args:
-        path: A `.mat` with `preds` (N, 16, 2 or 3), or else JSON: a list of N poses, or an object with `preds`.
-        num_people: N, of the annotations.
-        is_zero_based: Whether the file has pixels from 0; 1 is added to them.
+        path: A `.mat` with `preds` (N, 16, 2 or 3), or JSON: a list of N poses, or an object with `preds`.
+        num_people: N, the number of annotated people.
+        is_zero_based: Whether pixels in the file count from 0; then 1 is added.
 
     Returns:
         Pixels from 1, (N, 16, 2).
@@ -118,7 +118,7 @@ def read_mpii_predictions(path: Path | str, num_people: int, *, is_zero_based: b
     if not is_finite.all():
         person, joint = np.argwhere(~is_finite)[0]
         raise ResultsError(
-            f"{path}: preds[{person}][{joint}] ({MPII_16.names[joint]}): NaN or infinity; give it a place"
+            f"{path}: preds[{person}][{joint}] ({MPII_16.names[joint]}): NaN or infinity; give its coordinates"
         )
     xy = poses[..., :2]
     return to_matlab_indices(xy) if is_zero_based else xy
@@ -135,7 +135,7 @@ def _make_truth(fields: Mapping[str, Any], where: str) -> MpiiTruth:
 
 
 def _check_joint_names(joints: object, where: str) -> None:
-    """Refuse another order; `loadmat` gives a cell array of texts, JSON a list of them."""
+    """Check the order of the joints; `loadmat` returns a cell array of texts, JSON a list."""
     if joints is None:
         return
     names = [
@@ -153,7 +153,7 @@ def _check_joint_names(joints: object, where: str) -> None:
 def _check_truth(
     keypoints_xy: DoubleArray, annotated: npt.NDArray[np.bool_], corners_xy: DoubleArray, where: str
 ) -> MpiiTruth:
-    """Take corners (N, 2, 2) as (person, corner, x and y), and refuse what cannot be measured against."""
+    """Make checked annotations, with head boxes from corners (N, 2, 2) as (person, corner, x and y)."""
     if not annotated.any():
         raise ResultsError(f"{where}: no joint is annotated; nothing to evaluate")
     unknown = annotated & ~np.isfinite(keypoints_xy).all(axis=2)
@@ -184,7 +184,7 @@ def _take_flags(
 
 
 def _take_array(fields: Mapping[str, Any], key: str, where: str, shape: tuple[int | None, ...]) -> DoubleArray:
-    """Take an array of numbers; None in its shape means any size from 1 up."""
+    """Read an array of numbers; None in its shape means any size from 1 up."""
     sizes = " x ".join("N" if size is None else str(size) for size in shape)
     value = fields.get(key)
     try:

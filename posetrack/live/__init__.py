@@ -1,1 +1,1 @@
-"""Live tracking: newest frame first, and where its images go: a browser, a window, a file, a pipe."""
+"""Live tracking of a camera or stream: always the newest frame, shown in a browser or window, or recorded."""

@@ -1,4 +1,4 @@
-"""Who may watch: nobody without the token, and no foreign web page through the browser of somebody who may."""
+"""Access control of the browser view: a token for viewers, and no requests from other web sites."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Of every answer. The address may hold the token, so that no address leaves the page."""
+"""Headers of every response. The URL may contain the token, so no referrer is sent."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """What a request must show.
+    """The rules by which a request is accepted.
 
     Attributes:
-        token: The secret; None asks for none.
-        is_loopback: Whether only this machine is served. Then the Host must be one of its names: a foreign page
-            whose name was made to point here (DNS rebinding) still sends its own.
-        cookie: Name of the cookie; cookies know no ports, so that the name does.
+        token: The secret that viewers have to know; None if none is needed.
+        is_loopback: Whether only this machine is served. Then the Host header must be one of its names: after
+            DNS rebinding, another site's page still sends its own.
+        cookie: Name of the cookie. It contains the port, because cookies are shared between ports.
     """
 
     token: str | None
@@ -42,10 +42,10 @@ class Access:
     cookie: str
 
     def check(self, request: web.Request) -> None:
-        """Let the request pass.
+        """Check a request.
 
         Raises:
-            web.HTTPException: It may not.
+            web.HTTPException: The request is refused.
         """
         if self.is_loopback and not is_loopback_name(_read_hostname(request.host)):
             raise web.HTTPForbidden(text=f"Host {request.host}: not a name of this machine; use 127.0.0.1\n")
@@ -56,37 +56,37 @@ class Access:
         if cookie is not None and _is_same(cookie, self.make_cookie()):
             return
         if "token" in request.query or cookie is not None:
-            raise web.HTTPForbidden(text="wrong token; take the address that posetrack printed\n")
+            raise web.HTTPForbidden(text="wrong token; open the address that posetrack printed\n")
         raise web.HTTPUnauthorized(
-            text="a token is needed; take the address that posetrack printed\n",
+            text="a token is needed; open the address that posetrack printed\n",
             headers={"WWW-Authenticate": 'Token realm="posetrack"'},
         )
 
     def has_token(self, request: web.Request) -> bool:
-        """Whether the address holds the right token."""
+        """Whether the URL contains the right token."""
         return self.token is not None and _is_same(request.query.get("token", ""), self.token)
 
     def make_cookie(self) -> str:
-        """What the cookie holds: proof of the token, not the token."""
+        """The value of the cookie: a digest of the token, not the token itself."""
         return hmac.new((self.token or "").encode(), self.cookie.encode(), hashlib.sha256).hexdigest()
 
     def _check_origin(self, request: web.Request) -> None:
         origin = request.headers.get("Origin")
         if origin is not None and _read_netloc(origin) != request.host.lower():
-            raise web.HTTPForbidden(text=f"Origin {origin}: pages from elsewhere may not connect\n")
-        # Browsers name no origin for images, but tell whether another site asks for them.
+            raise web.HTTPForbidden(text=f"Origin {origin}: pages of other sites may not connect\n")
+        # Browsers send no Origin header for images, but they do say whether the request is cross-site.
         site = request.headers.get("Sec-Fetch-Site", "none")
         if site not in ("none", "same-origin") and request.headers.get("Sec-Fetch-Mode") != "navigate":
-            raise web.HTTPForbidden(text="pages from elsewhere may not show this\n")
+            raise web.HTTPForbidden(text="pages of other sites may not show this\n")
 
 
 def make_token() -> str:
-    """A secret that fits into an address."""
+    """Make a random secret that can stand in a URL."""
     return secrets.token_urlsafe()
 
 
 def is_loopback_name(hostname: str) -> bool:
-    """Whether a name or address means this machine, and no other machine can be made to answer to it."""
+    """Whether a host name or address is a loopback one, which no DNS server can redirect."""
     if hostname == "localhost":
         return True
     try:

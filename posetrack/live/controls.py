@@ -1,4 +1,4 @@
-"""What viewers can change while a live session runs, from any thread."""
+"""Settings of a live session that viewers change while it runs, from any thread."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from posetrack.render import RenderStyle
 
 @dataclass(frozen=True)
 class LiveSettings:
-    """What is wanted now.
+    """The current settings of a live session.
 
     Attributes:
         recipe: Name or file of the recipe.
         style: What is drawn.
-        is_paused: The last image stays.
-        is_recording: Images go to a file.
+        is_paused: Whether the last image is kept on display.
+        is_recording: Whether images are recorded to a file.
     """
 
     recipe: str
@@ -28,15 +28,15 @@ class LiveSettings:
 
 
 TOGGLES = ("skeletons", "masks", "boxes", "ids", "trails", "pause", "record")
-"""What can be switched on and off."""
+"""The settings that can be switched on and off."""
 
 
 class LiveControls:
     """The settings of a session; reading and changing them is safe from any thread.
 
     Args:
-        settings: To begin with.
-        recipes: Names that `choose_recipe` and `next_recipe` offer.
+        settings: The initial settings.
+        recipes: Names that `choose_recipe` accepts and `next_recipe` goes through.
     """
 
     def __init__(self, settings: LiveSettings, recipes: tuple[str, ...] = ()) -> None:
@@ -54,7 +54,7 @@ class LiveControls:
         """Switch one of `TOGGLES`.
 
         Returns:
-            The settings after it.
+            The new settings.
 
         Raises:
             PoseTrackError: There is no such switch.
@@ -76,7 +76,7 @@ class LiveControls:
         """Change the recipe.
 
         Raises:
-            PoseTrackError: It is none of those that the session offers.
+            PoseTrackError: The session does not offer this recipe.
         """
         if name not in self.recipes:
             raise PoseTrackError(f"no recipe '{name}' here; {suggest(name, self.recipes)}")
@@ -86,12 +86,12 @@ class LiveControls:
             return self._settings
 
     def next_recipe(self) -> LiveSettings:
-        """Change to the recipe after this one."""
+        """Change to the next recipe."""
         position = self.recipes.index(self.settings.recipe) if self.settings.recipe in self.recipes else -1
         return self.choose_recipe(self.recipes[(position + 1) % len(self.recipes)])
 
     def wait_while_paused(self, timeout_s: float) -> bool:
-        """Wait until nothing is paused; whether it still is when the time is over."""
+        """Wait until the session is not paused; returns whether it still is at the timeout."""
         with self._changed:
             return not self._changed.wait_for(lambda: not self._settings.is_paused, timeout_s)
 

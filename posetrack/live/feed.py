@@ -1,4 +1,4 @@
-"""From the outputs thread to the viewers: the newest image, encoded once for all of them."""
+"""The newest image for all viewers of the browser view: taken from the output thread and encoded once."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """How the browser view serves.
+    """Sizes and limits of the browser view.
 
     Attributes:
-        max_side_px: Larger images are scaled down for the view, so that their longer side is this long.
+        max_side_px: Larger images are scaled down so that their longer side has this length.
         jpeg_quality: 1 to 100.
-        max_viewers: So many watch at a time.
-        state_every_s: Viewers hear from the session this often also while no images come.
-        silent_after_s: A viewer that has not drawn its image for so long gets nothing until it has.
-        closed_after_s: After so long without an answer it is closed.
+        max_viewers: Largest number of viewers at a time.
+        state_every_s: Interval at which viewers are sent the state while no images arrive.
+        silent_after_s: A viewer that has not acknowledged its image for this long is sent nothing until it
+            does.
+        closed_after_s: A viewer that has not answered for this long is disconnected.
     """
 
     max_side_px: int = 1280
@@ -46,12 +47,12 @@ class ViewOptions:
 
 @dataclass(frozen=True)
 class ViewedImage:
-    """An image as viewers get it.
+    """An encoded image with its state, as it is sent to viewers.
 
     Attributes:
-        number: Counts the images that the server has seen.
-        message: The state that belongs to it, JSON.
-        jpeg: The image.
+        number: Running number of the image on this server.
+        message: The state that belongs to the image, JSON.
+        jpeg: The encoded image.
     """
 
     number: int
@@ -60,22 +61,22 @@ class ViewedImage:
 
 
 class ImageFeed:
-    """Holds the newest image; viewers that watch share one encoding of it.
+    """Holds the newest image; all viewers share one encoding of it.
 
-    Only `offer` may be called from another thread than the loop's.
+    Only `offer` may be called from a thread other than that of the event loop.
 
     Attributes:
-        number: Of the newest image; 0 before the first.
-        num_changes: Grows when viewers should hear of the state at once.
-        is_over: No more images come.
+        number: Number of the newest image; 0 before the first.
+        num_changes: Incremented when viewers should be sent the state at once.
+        is_over: Whether the session has ended.
     """
 
     def __init__(self, reader: StateReader, options: ViewOptions) -> None:
-        """Start empty, in the loop that the viewers run in.
+        """Make an empty feed, in the event loop that serves the viewers.
 
         Args:
             reader: Makes the states.
-            options: Size and quality.
+            options: Size and quality of the images.
         """
         self.number = 0
         self.num_changes = 0
@@ -93,29 +94,29 @@ class ImageFeed:
         self._encoding_number = 0
 
     def offer(self, shown: LiveFrame) -> None:
-        """Take an image in place of the one before, from any thread, without waiting."""
+        """Replace the newest image, from any thread, without blocking."""
         with self._lock:
             is_announced = self._offered is not None
             self._offered = shown
         if not is_announced:
-            # A loop that has ended has no viewers either.
+            # When the loop has ended, there are no viewers.
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._take_offered)
 
     @property
     def num_viewers(self) -> int:
-        """How many watch."""
+        """The number of viewers."""
         return len(self._viewers)
 
     @contextmanager
     def watch(self, transport: asyncio.Transport) -> Iterator[asyncio.Event]:
-        """Be told of news while in the context.
+        """Register a viewer for as long as the context lasts.
 
         Args:
-            transport: To the viewer; cut when the session ends and the viewer does not answer.
+            transport: Connection to the viewer; aborted when the session ends and the viewer does not respond.
 
         Yields:
-            Set when there is news; to be cleared by the viewer.
+            An event that is set when there is something new to send; the viewer's task clears it.
         """
         wake_up = asyncio.Event()
         self._viewers[wake_up] = transport
@@ -125,15 +126,15 @@ class ImageFeed:
             del self._viewers[wake_up]
 
     def announce(self) -> None:
-        """Let every viewer hear of the state at once."""
+        """Send every viewer the state at once."""
         self.num_changes += 1
         self._wake()
 
     async def end(self, farewell_s: float) -> None:
-        """Let every viewer hear that no more images come, and cut off those that do not listen.
+        """Tell every viewer that the session has ended, and abort the connections that do not close.
 
         Args:
-            farewell_s: How long they have to leave by themselves.
+            farewell_s: How long viewers have to disconnect by themselves.
         """
         self.is_over = True
         self.announce()
@@ -144,22 +145,22 @@ class ImageFeed:
             transport.abort()
 
     def close(self) -> None:
-        """End the encoding thread."""
+        """Stop the encoding thread."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def make_state(self) -> dict[str, Any]:
-        """The state now."""
+        """The current state."""
         is_fresh = time.monotonic() - self._newest_s < _FRESH_S
         return self._reader.make_state(self._newest, is_fresh=is_fresh, is_over=self.is_over)
 
     async def encode_newest(self) -> ViewedImage:
-        """Wait for the encoding of the newest image, or for one that is under way.
+        """Wait for the newest image to be encoded, or for an encoding that has already begun.
 
         Returns:
-            The image; newer than those that a viewer had before, if `number` was.
+            The encoded image; newer than any that a viewer was sent, if `number` was.
 
         Raises:
-            RuntimeError: There is none yet.
+            RuntimeError: There is no image yet.
         """
         if self._encoding is None or (self._encoding.done() and self._encoding_number != self.number):
             if self._newest is None:
@@ -187,12 +188,12 @@ class ImageFeed:
 
 
 def make_state_message(state: dict[str, Any], *, image_number: int | None = None) -> str:
-    """The text of a state, with the number of the image that follows it where one does."""
+    """Encode a state as JSON, with the number of the image that follows it, if any."""
     return json.dumps({"state": state, "image": image_number}, separators=(",", ":"), allow_nan=False)
 
 
 def encode_jpeg(image: ImageArray, max_side_px: int, quality: int) -> bytes:
-    """Make a JPEG.
+    """Encode an image as JPEG.
 
     Args:
         image: (H, W, 3) uint8 RGB.

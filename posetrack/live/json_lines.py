@@ -1,4 +1,4 @@
-"""Poses as JSON lines into a pipe: what `poses.jsonl` holds, while it happens."""
+"""Poses as JSON lines written to a pipe in real time, in the format of `poses.jsonl`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ _NAME = "--json -"
 
 
 class JsonLines:
-    """Writes a header with the first image, then a line a frame, each at once.
+    """Writes a header with the first image, then one line per frame, unbuffered.
 
-    Frames are numbered as they were captured, with their moment of capture in seconds: numbers are left out
+    `frame` is the index of the captured image and `time` its moment of capture in seconds, so both have gaps
     where frames were dropped. The rate in the header is nominal; its size and recipe are those of the first
     image.
 
     Args:
-        file: Unbuffered, so that a reader who does not read holds nothing but the thread that shows; it is
-            not closed.
-        source: What the header calls the source.
-        skeleton: The keypoints.
-        recipe: What the header calls the recipe.
+        file: An unbuffered binary file: a reader that is slow blocks the output thread only. It is not closed.
+        source: Name of the source for the header.
+        skeleton: Skeleton of the keypoints.
+        recipe: Name of the recipe for the header.
     """
 
     def __init__(self, file: BinaryIO, *, source: str, skeleton: Skeleton, recipe: str) -> None:
@@ -39,7 +38,7 @@ class JsonLines:
         """Write the people of an image.
 
         Raises:
-            BrokenPipeError: Nobody reads any more.
+            BrokenPipeError: The reader has closed the pipe.
         """
         frame = shown.frame
         if not self._has_header:
@@ -50,7 +49,7 @@ class JsonLines:
         self._write(make_record_line(frame.index, frame.time_s, frame.instances, _NAME))
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: every line is already written."""
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)

@@ -1,4 +1,4 @@
-"""Recording of the drawn images, started and stopped while the session runs."""
+"""Recording of the annotated images, started and stopped while the session runs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Writes a video while recording is on; each time it is switched on, a new one.
+    """Writes the annotated images to a video while recording is on; each recording is a new file.
 
-    A file that is there is kept: `out-2.mp4` follows `out.mp4`, in this session or another. A disk that is full
-    ends the recording, not the session.
+    Existing files are kept: if `out.mp4` exists, `out-2.mp4` is written. A full disk ends the recording, not
+    the session.
 
     Args:
-        path: Of the first recording.
-        on_failure: Called when a recording fails, so that nobody believes it goes on.
+        path: Path of the first recording.
+        on_failure: Called when a recording fails, to show that recording is off.
     """
 
     def __init__(self, path: Path, on_failure: Callable[[], None] = lambda: None) -> None:
@@ -41,11 +41,11 @@ class Recorder:
 
     @property
     def path(self) -> Path:
-        """The recording that is being written, or was written last."""
+        """The current recording, or the last one."""
         return self._path
 
     def show(self, shown: LiveFrame) -> None:
-        """Write the image where recording is on."""
+        """Write the image if recording is on."""
         with self._lock:
             if not shown.settings.is_recording:
                 self._finish()
@@ -54,7 +54,7 @@ class Recorder:
                 self._write(shown)
 
     def close(self) -> None:
-        """Finish the video, and write no other; closing twice is fine."""
+        """Finish the video and write no more; may be called twice."""
         with self._lock:
             self._is_closed = True
             self._finish()
@@ -72,7 +72,7 @@ class Recorder:
             self._on_failure()
 
     def _claim(self) -> None:
-        """Take the first name that is free, with an empty file, so that no other session takes it too."""
+        """Claim the first unused file name by creating an empty file, so that no other session takes it."""
         while True:
             stem = self._first.stem if self._number == 1 else f"{self._first.stem}-{self._number}"
             path = self._first.with_stem(stem)

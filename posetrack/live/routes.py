@@ -1,4 +1,4 @@
-"""The addresses that the browser view answers."""
+"""The HTTP routes of the browser view."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MAX_COMMAND_BYTES = 4096
 
 @dataclass(frozen=True)
 class Routes:
-    """Answers requests; every one of them must pass `access`.
+    """The request handlers; every request is checked by `access`.
 
     Attributes:
-        access: Who may watch.
-        feed: Of images and states.
-        controls: What viewers may change.
-        options: Limits.
+        access: The rules by which requests are accepted.
+        feed: Images and states.
+        controls: The settings that viewers may change.
+        options: Sizes and limits.
     """
 
     access: Access
@@ -37,7 +37,7 @@ class Routes:
     options: ViewOptions
 
     def make_app(self) -> web.Application:
-        """The application that answers."""
+        """Make the aiohttp application."""
         app = web.Application(middlewares=[self._check])
         app.on_response_prepare.append(_add_headers)
         app.router.add_get("/", self._make_file_handler(_PAGE / "index.html"))
@@ -63,8 +63,8 @@ class Routes:
         async def send_file(request: web.Request) -> web.StreamResponse:
             response = web.Response(body=content, content_type=_CONTENT_TYPES[path.suffix], charset="utf-8")
             if self.access.has_token(request):
-                # No redirect to an address without the token: after a click in a foreign page the browser would
-                # not send a strict cookie along.
+                # No redirect to a URL without the token: after a click on a link of another site the browser
+                # would not send a strict cookie with it.
                 response.set_cookie(
                     self.access.cookie, self.access.make_cookie(), httponly=True, samesite="Strict"
                 )

@@ -1,4 +1,4 @@
-"""BrowserView: the live images, figures and controls in a browser, served from a thread of its own."""
+"""BrowserView: serves live images, figures and controls to browsers, from a thread of its own."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _log = logging.getLogger(__name__)
 
 
 class BrowserView:
-    """A live output that browsers watch; it serves from the moment it is made.
+    """A live output for browsers; the server starts when the object is made.
 
-    Each viewer has one image in flight and gets the newest one when it has drawn that, so that no viewer, be
-    it slow, hung or gone, delays the session or another viewer.
+    Each viewer has at most one unacknowledged image and is sent the newest one after it has drawn that, so that
+    no slow or hung viewer delays the session or other viewers.
 
     Attributes:
-        host: As given.
-        port: The one it has.
-        url: What to open, with the token where one is needed.
+        host: The host as given.
+        port: The port in use.
+        url: The address to open, with the token if one is needed.
     """
 
     def __init__(
@@ -61,18 +61,19 @@ class BrowserView:
         """Start serving.
 
         Args:
-            controls: What viewers may change.
-            host: Name or address to serve at; 127.0.0.1 serves this machine only.
-            port: To serve at; 0 takes a free one.
-            token: What viewers must know; None makes one, unless only this machine is served, which needs none.
-            source: What people call the source.
-            read_status: How the source is doing, such as `lambda: live_source.status`; without it nobody hears
-                of a source that is lost.
-            read_recording: Where the recording goes, such as `lambda: recorder.path`.
+            controls: The settings that viewers may change.
+            host: Host name or address to listen on; 127.0.0.1 serves this machine only.
+            port: Port to listen on; 0 for any free one.
+            token: The secret that viewers have to know. None makes a random one, or none at all if only this
+                machine is served.
+            source: Name of the source on the page.
+            read_status: Returns the status of the source, such as `lambda: live_source.status`; without it a
+                lost source is not reported.
+            read_recording: Returns the path of the recording, such as `lambda: recorder.path`.
             options: Sizes and limits.
 
         Raises:
-            PoseTrackError: It cannot serve there.
+            PoseTrackError: It cannot listen on this host and port.
         """
         self._controls = controls
         self._options = options or ViewOptions()
@@ -99,12 +100,12 @@ class BrowserView:
             raise PoseTrackError(f"--serve {host}:{port}: the server did not start: {self._failure}")
 
     def show(self, shown: LiveFrame) -> None:
-        """Offer an image to whoever watches; never waits."""
+        """Offer an image to the viewers; never blocks."""
         if self._feed is not None:
             self._feed.offer(shown)
 
     def close(self) -> None:
-        """Tell the viewers that the session has ended, and stop serving; closing twice is fine."""
+        """Tell the viewers that the session has ended, and stop the server; may be called twice."""
         if self._stop is not None:
             # RuntimeError: the loop has ended already.
             with suppress(RuntimeError):
@@ -147,7 +148,7 @@ def _listen(host: str, port: int) -> socket.socket:
         )
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        # `localhost` and the like: the address of version 4 is the one that everything tries.
+        # For names such as `localhost` the IPv4 address is preferred: every client tries it.
         family, *_, address = min(found, key=lambda info: info[0] != socket.AF_INET)
         listening = socket.create_server(address[:2], family=family)
     except (socket.gaierror, UnicodeError) as error:
@@ -163,7 +164,7 @@ def _explain(error: OSError) -> str:
         case errno.EADDRINUSE:
             return "the port is taken; give another one"
         case errno.EACCES:
-            return "the port is not for you; give one from 1024 up"
+            return "no permission for this port; give one from 1024 up"
         case errno.EADDRNOTAVAIL:
             return "not an address of this machine; give 127.0.0.1, or 0.0.0.0 for all of its addresses"
         case _:
@@ -171,7 +172,7 @@ def _explain(error: OSError) -> str:
 
 
 def _find_name(host: str, address: str) -> str:
-    """What viewers call this machine: the host as given, or where that means every address, the outward one."""
+    """The host name for the URL: the host as given, or this machine's outward address if the host means all."""
     parsed = ip_address(address.partition("%")[0])
     if parsed.is_loopback:
         host = address
@@ -179,7 +180,7 @@ def _find_name(host: str, address: str) -> str:
         return f"[{host}]" if ":" in host else host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # Sends nothing; only picks the way.
+            probe.connect(("192.0.2.1", 9))  # Connecting a UDP socket sends nothing; it only chooses the route.
             return str(probe.getsockname()[0])
         except OSError:
             return "127.0.0.1"

@@ -1,4 +1,4 @@
-"""LiveSession: from a live source through a recipe to every output, always with the newest frame."""
+"""LiveSession: tracks the newest frames of a live source and passes them to every output."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class LiveFrame:
-    """One finished frame on its way out.
+    """A tracked and drawn frame with the numbers of the session, as outputs receive it.
 
     Attributes:
-        frame: With its people.
-        drawn: The image with people drawn over it, (H, W, 3) uint8 RGB.
-        settings: With which it was made.
-        stats: Latency and rate so far.
-        status: Of the source.
+        frame: The tracked frame.
+        drawn: The annotated image, (H, W, 3) uint8 RGB.
+        settings: The settings that it was made with.
+        stats: Latency and rate over the last seconds.
+        status: Status of the source.
     """
 
     frame: Frame
@@ -50,7 +50,7 @@ class LiveFrame:
     status: LiveStatus
 
     def describe(self) -> str:
-        """Its numbers in one line, for people."""
+        """Format the numbers of the session as one line."""
         parts = [
             f"{self.stats.fps:.1f} fps",
             f"latency {self.stats.latency_p50_ms:.0f} ms (p95 {self.stats.latency_p95_ms:.0f})",
@@ -62,18 +62,18 @@ class LiveFrame:
 
 
 class LiveOutput(Protocol):
-    """Takes images as they come; it should not wait for anybody."""
+    """Receives the finished frames; `show` should not block."""
 
     def show(self, shown: LiveFrame) -> None:
-        """Take a finished frame."""
+        """Receive a finished frame."""
 
     def close(self) -> None:
-        """No more images come; called once, and from another thread while `show` still waits for somebody."""
+        """End the output; called once, possibly from another thread while `show` is blocked."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Finished:
-    """A frame with its people, and what they were made with."""
+    """A tracked frame and the settings it was made with."""
 
     frame: Frame
     skeleton: Skeleton
@@ -81,16 +81,17 @@ class _Finished:
 
 
 class LiveSession:
-    """Runs until the source ends or `stop` is called.
+    """A live session, which runs until the source ends or `stop` is called.
 
-    The source captures on its thread, networks and tracker run on the thread of `run`, drawing and outputs on a
-    third. Between them wait one frame and no more, so latency is bounded by the work of one frame a stage.
+    The source captures on its own thread, networks and tracker run on the thread that calls `run`, drawing and
+    outputs on a third. At most one frame waits between two stages, so latency is bounded by one frame's work
+    per stage.
 
     Args:
-        source: Of newest frames.
-        build: Makes the pipeline of a recipe, for frames that come one by one.
-        controls: What is wanted; may change at any time.
-        outputs: Where images go.
+        source: The live source.
+        build: Makes the pipeline of a recipe, for frames that arrive one by one.
+        controls: The settings; may change at any time.
+        outputs: Receive the finished frames.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class LiveSession:
 
     @property
     def pipeline(self) -> Pipeline:
-        """The one in use."""
+        """The skeleton of the current recipe."""
         return self._pipeline
 
     def stop(self) -> None:
@@ -124,7 +125,7 @@ class LiveSession:
         self._source.close()
 
     def run(self) -> None:
-        """Track until the end; the outputs are closed after it.
+        """Track until the end, then close the outputs.
 
         Raises:
             BaseException: Whatever the source, a processor or an output raised.
@@ -145,8 +146,8 @@ class LiveSession:
             raise self._failure
 
     def _track(self) -> Iterator[Frame]:
-        # Each start of the processors begins with a new tracker, which counts from its first id again; nobody
-        # gets the id of somebody before.
+        # Each start of the processors makes a new tracker, which counts ids from its first one again: ids are
+        # shifted so that none is used for two people.
         self._id_offset = self._last_id
         frames = self._feed()
         for process in self._pipeline.processors:
@@ -154,11 +155,11 @@ class LiveSession:
         return frames
 
     def _feed(self) -> Iterator[Frame]:
-        """Newest frames, until the recipe changes or all is over."""
+        """Yield the newest frames until the recipe changes or the session ends."""
         while not self._stop.is_set() and self._controls.settings.recipe == self._recipe:
             if self._controls.wait_while_paused(_POLL_S):
                 continue
-            # Asked before: the last frame, or what went wrong, may come between the two.
+            # Read before `read`: the last frame, or an error, may arrive between the two.
             is_over = self._source.status.state == "ended"
             frame = self._source.read(_POLL_S)
             if frame is not None:
@@ -168,14 +169,14 @@ class LiveSession:
                 return
 
     def _follow_recipe(self) -> None:
-        """Build the recipe that is wanted now; one that cannot be built is logged, and the old one goes on."""
+        """Build the recipe of the current settings; if that fails, log it and keep the old one."""
         wanted = self._controls.settings.recipe
         if wanted == self._recipe or self._stop.is_set() or self._has_ended:
             return
         try:
             self._pipeline = self._build(wanted)
         except PoseTrackError as error:
-            _log.warning("recipe %s: %s; going on with %s", wanted, error, self._recipe)
+            _log.warning("recipe %s: %s; keeping %s", wanted, error, self._recipe)
             if self._controls.settings.recipe == wanted:
                 self._controls.choose_recipe(self._recipe)
             return
@@ -225,10 +226,10 @@ class LiveSession:
             self._stop.set()
 
     def _close_outputs(self, thread: Thread) -> None:
-        """Close every output, whatever another one does; the first that fails counts."""
+        """Close every output, also where another one fails; returns the first failure."""
         if thread.is_alive():
             self._is_given_up = True
-            _log.warning("an output waits for somebody who does not take its images; closing without it")
+            _log.warning("an output is blocked by a reader that does not take its images; closing without it")
         for output in self._outputs:
             try:
                 output.close()

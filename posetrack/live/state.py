@@ -1,4 +1,4 @@
-"""What a viewer is told beside the image, as values that JSON can carry."""
+"""The state of a session that viewers are sent beside the image, as JSON values."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from posetrack.video.live import LiveStatus
 
 @dataclass(frozen=True)
 class StateReader:
-    """Puts together what is known now.
+    """Reads the state of a session.
 
     Attributes:
         controls: The settings.
-        source: What people call the source.
-        read_status: How the source is doing, also while no images come; None takes it from the last image.
-        read_recording: Where the recording goes.
+        source: Name of the source.
+        read_status: Returns the status of the source, also while no images arrive; None: the last image's is
+            used.
+        read_recording: Returns the path of the recording.
     """
 
     controls: LiveControls
@@ -37,12 +38,12 @@ class StateReader:
         """Describe the session.
 
         Args:
-            shown: The last one.
-            is_fresh: Whether it is recent enough for its rate and latency to hold.
+            shown: The last finished frame.
+            is_fresh: Whether that is recent enough for its rate and latency to be valid.
             is_over: Whether the session has ended.
 
         Returns:
-            Values for `json.dumps`; what is not known is None.
+            Values for `json.dumps`; None where unknown.
         """
         settings = self.controls.settings
         measured = shown.stats if shown is not None and is_fresh and shown.stats.fps > 0 else None

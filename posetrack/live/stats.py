@@ -1,4 +1,4 @@
-"""How live the live images are: latency and rate over the last seconds."""
+"""Latency and frame rate of a live session over the last seconds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _WINDOW_S = 5.0
 
 @dataclass(frozen=True)
 class LiveStats:
-    """What was measured over the last 5 seconds.
+    """Rate and latency over the last 5 seconds.
 
     Attributes:
         fps: Images a second.
-        latency_p50_ms: Half of the images were out this long after their capture, or sooner.
-        latency_p95_ms: The like for 95 in 100.
+        latency_p50_ms: Median time from the capture of an image to its output.
+        latency_p95_ms: 95th percentile of the same.
     """
 
     fps: float = 0.0
@@ -27,20 +27,20 @@ class LiveStats:
 
 
 class LiveMeter:
-    """Gathers the moments and latencies of images."""
+    """Measures rate and latency from the output times of images."""
 
     def __init__(self) -> None:
         self._images: deque[tuple[float, float]] = deque()
 
     def add(self, latency_s: float, *, now_s: float | None = None) -> LiveStats:
-        """Count an image that is out now.
+        """Count an image that is output now.
 
         Args:
-            latency_s: From its capture until now.
-            now_s: Now, on the monotonic clock.
+            latency_s: Time since its capture.
+            now_s: The current time on the monotonic clock.
 
         Returns:
-            The measures with it.
+            The measures including this image.
         """
         now_s = time.monotonic() if now_s is None else now_s
         self._images.append((now_s, latency_s))

@@ -1,4 +1,4 @@
-"""One viewer each: a page on a WebSocket, and whatever reads MJPEG. None waits for another."""
+"""The connection to one viewer: a page on a WebSocket, or a reader of MJPEG. No viewer delays another."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from posetrack.live.feed import ImageFeed, ViewOptions, make_state_message
 _COMMANDS = '{"toggle": name}, {"recipe": name}, {"ack": number} or {"watch": true or false}'
 _BOUNDARY = "posetrack-image"
 MJPEG_TYPE = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
-"""What `stream_mjpeg` sends."""
+"""Content type of `stream_mjpeg`."""
 
-# Where the machine would buffer megabytes, an old image is what a slow viewer would see.
+# With buffers of megabytes, a slow viewer would be shown old images.
 _SEND_BUFFER_BYTES = 256 * 1024
 
 _log = logging.getLogger(__name__)
 
 
 class PageViewer:
-    """Sends states and images to a page, one image at a time: the next when the page has drawn this one.
+    """Sends states and images to a page, one image at a time: the next after the page has drawn this one.
 
     Args:
-        socket: To the page.
-        transport: Under the socket; cut where the page does not answer.
-        feed: Of images and states.
-        controls: What the page's commands change.
-        options: When to give up on it.
-        wake_up: Set by the feed when there is news.
+        socket: WebSocket to the page.
+        transport: Transport of the socket; aborted if the page does not answer.
+        feed: Images and states.
+        controls: The settings that the page's commands change.
+        options: Time limits.
+        wake_up: Set by the feed when there is something new to send.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class PageViewer:
         self._num_changes = 0
 
     async def serve(self) -> None:
-        """Talk with the page until it leaves, hangs or the session ends."""
+        """Serve the page until it disconnects or hangs, or the session ends."""
         self._wake_up.set()
         sender = asyncio.create_task(self._send_all())
         try:
@@ -70,7 +70,7 @@ class PageViewer:
                 else:
                     await self._answer(f"expected text: {_COMMANDS}")
         except ConnectionError:
-            pass  # It left while it was being answered.
+            pass  # It disconnected while it was being answered.
         finally:
             sender.cancel()
             (failure,) = await asyncio.gather(sender, return_exceptions=True)
@@ -153,14 +153,14 @@ async def stream_mjpeg(
     options: ViewOptions,
     wake_up: asyncio.Event,
 ) -> None:
-    """Send newest images as MJPEG until the reader leaves, hangs or the session ends.
+    """Send the newest images as MJPEG until the reader disconnects or hangs, or the session ends.
 
     Args:
-        response: Prepared, with `MJPEG_TYPE`.
-        transport: Under the response; cut where the reader does not read.
-        feed: Of images.
-        options: When to give up on the reader.
-        wake_up: Set by the feed when there is news.
+        response: A prepared response of `MJPEG_TYPE`.
+        transport: Transport of the response; aborted if the reader stops reading.
+        feed: Images.
+        options: Time limits.
+        wake_up: Set by the feed when there is something new to send.
     """
     peer = transport.get_extra_info("socket")
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)

@@ -1,4 +1,4 @@
-"""A window on this machine's display, through Tk: nothing to install where Python has it."""
+"""A window on this machine's display, by Tk, which most Python installations include."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _TITLE_EVERY_S = 0.5
 
 
 class Window:
-    """Shows the newest image; the thread that made it runs `loop`, as Tk asks for.
+    """A live output in a window. Tk requires that `loop` runs on the thread that made the object.
 
     Args:
-        controls: What the keys change.
-        title: Before the numbers in the title bar.
+        controls: The settings that keys change.
+        title: Start of the title bar, before the numbers.
         stop: Called when the window is closed.
 
     Raises:
@@ -61,13 +61,13 @@ class Window:
         self._label = tk.Label(self._root, borderwidth=0, background="black")
         self._label.pack(fill=tk.BOTH, expand=True)
         self._root.title(title)
-        # Tk prints what a callback raises and goes on; Ctrl-C is raised in one nearly always.
+        # Tk prints what a callback raises and continues; Ctrl-C nearly always arrives in a callback.
         self._root.report_callback_exception = self._fail
         self._root.protocol("WM_DELETE_WINDOW", self._end)
         self._root.bind("<Key>", lambda event: self.press(event.keysym))
 
     def show(self, shown: LiveFrame) -> None:
-        """Take a finished image, from any thread; one that was not drawn yet is replaced."""
+        """Receive a finished frame, from any thread; one that was not drawn yet is replaced."""
         with self._lock:
             self._newest = shown
 
@@ -76,7 +76,7 @@ class Window:
         self._is_over = True
 
     def loop(self) -> None:
-        """Draw images until the session ends or the window is closed; on the thread that made the window.
+        """Draw images until the session ends or the window is closed; runs on the thread that made the window.
 
         Raises:
             BaseException: What drawing raised, or Ctrl-C.
@@ -85,7 +85,7 @@ class Window:
             self._root.after_idle(self._draw)
             self._root.mainloop()
         finally:
-            # On this thread, and not whenever another one collects garbage.
+            # Tk objects must be freed on this thread, not when another one collects garbage.
             self._photo = None
             with suppress(tk.TclError):
                 self._root.destroy()
@@ -93,10 +93,10 @@ class Window:
             raise self._failure
 
     def press(self, key: str) -> None:
-        """Do what a key stands for.
+        """Handle a key.
 
         Args:
-            key: Its name in Tk (keysym); capitals do the same.
+            key: Its Tk name (keysym), in either case.
         """
         key = key.lower()
         if key in ("q", "escape"):
@@ -133,7 +133,7 @@ class Window:
             self._root.title(f"{self._title} - {shown.describe()}")
 
     def _fit(self, image: ImageArray) -> ImageArray:
-        """Scale an image down to the screen."""
+        """Scale an image down to fit the screen."""
         scale = min(
             1.0,
             0.9 * self._root.winfo_screenwidth() / image.shape[1],
@@ -146,7 +146,7 @@ class Window:
 
 
 def encode_ppm(image: ImageArray) -> bytes:
-    """An image as PPM, the one format that every Tk reads without help.
+    """Encode an image as PPM, which every version of Tk reads.
 
     Args:
         image: (H, W, 3) uint8 RGB.

@@ -1,1 +1,1 @@
-"""Video in and video out: `source` opens what can be read, `writer` writes H.264 with the sound."""
+"""Video input and output: `source` opens files, streams and images, `writer` writes H.264 with sound."""

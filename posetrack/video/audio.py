@@ -1,4 +1,4 @@
-"""The sound of a source, carried over to the video that is written from its images."""
+"""The audio of a source, copied or transcoded into the video that is written."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from av.container import OutputContainer
 
 from posetrack.video.container import open_container
 
-# Codecs that MP4 carries and players play from it; others become AAC.
+# Codecs that players support in MP4; others are transcoded to AAC.
 _COPIED_CODECS = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 _AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 _AAC_BITS_PER_CHANNEL = 80_000
 _DEFAULT_RATE = 48_000
-# Sound from before the first image that its decoder needs to begin cleanly; the edit list hides it.
+# Audio before the first image that the decoder needs to start cleanly; the edit list hides it.
 _PREROLL_S = Fraction(1, 10)
 _GAP_S = Fraction(1, 20)
 _SEEK_FROM_S = 5.0
@@ -27,24 +27,24 @@ AudioMode = Literal["copy", "encode"]
 
 
 class AudioTrack:
-    """The first sound stream of a source, packet by packet, on the clock of the written video.
+    """The first audio stream of a source, packet by packet, on the clock of the written video.
 
-    Packets are copied where MP4 can carry them, and encoded to AAC where it cannot. Only what is due is
-    read, so that memory does not grow with the length.
+    Packets are copied if MP4 supports their codec, and transcoded to AAC otherwise. Only packets that are due
+    are read, so memory does not grow with the length.
     """
 
     def __init__(self, source: str, *, zero_s: float, mode: AudioMode) -> None:
-        """Open the source a second time, for its sound alone.
+        """Open the source a second time, for its audio only.
 
         Args:
             source: A path or URL.
-            zero_s: What time on the container's clock becomes 0 in the written video.
-            mode: `copy` where possible, or `encode` at all events.
+            zero_s: The time on the container's clock that becomes 0 in the written video.
+            mode: `copy` where possible, or always `encode`.
 
         Raises:
             VideoError: The source cannot be opened.
-            av.FFmpegError: Its sound cannot be reached.
-            LookupError: It has no sound.
+            av.FFmpegError: Its audio cannot be read.
+            LookupError: It has no audio.
         """
         self._zero_s = Fraction(zero_s)
         self._container = open_container(source)
@@ -62,7 +62,7 @@ class AudioTrack:
         self._kind: tuple[str, str, int] | None = None
         self._packets = self._read_packets()
         if zero_s > _SEEK_FROM_S:
-            # Where it cannot seek, it reads from the beginning.
+            # A source that cannot seek is read from the beginning.
             with suppress(av.FFmpegError):
                 self._container.seek(round((zero_s - _SEEK_MARGIN_S) * av.time_base))
 
@@ -71,7 +71,7 @@ class AudioTrack:
 
         Raises:
             av.FFmpegError: The container does not take it.
-            ValueError: The same.
+            ValueError: Likewise.
         """
         if self.mode == "copy":
             self._out = container.add_stream_from_template(self._stream)
@@ -84,15 +84,15 @@ class AudioTrack:
             self._out.codec_context.bit_rate = _AAC_BITS_PER_CHANNEL * channels
 
     def read_until(self, time_s: Fraction, *, last: bool = False) -> Iterator[av.Packet[av.AudioStream]]:
-        """The packets that begin before a time of the written video, ready to be muxed.
+        """Yield the packets that begin before a time of the written video, ready to be muxed.
 
         Args:
             time_s: Seconds from the first image that was written.
-            last: Nothing will be asked for after this.
+            last: Whether this is the last call.
 
         Raises:
-            av.FFmpegError: The sound is damaged beyond what can be skipped.
-            ValueError: It cannot be converted.
+            av.FFmpegError: The audio is damaged and cannot be skipped.
+            ValueError: The audio cannot be converted.
         """
         while True:
             if self._waiting is None:
@@ -111,7 +111,7 @@ class AudioTrack:
         self._container.close()
 
     def _read_packets(self) -> Iterator[tuple[Fraction, av.Packet[av.AudioStream]]]:
-        """Packets from the first one that can be heard (or prepares it), with their time."""
+        """Yield packets with their times, from the first that is heard or that its decoder needs."""
         for packet in self._container.demux(self._stream):
             if not packet.size or packet.pts is None:
                 continue
@@ -137,7 +137,7 @@ class AudioTrack:
             return
         for frame in frames:
             start_s = self._next_s if frame.pts is None else frame.pts * self._time_base - self._zero_s
-            # Stamps in milliseconds are off by some samples each; only a gap that is heard counts.
+            # Time stamps in milliseconds are off by some samples each; only audible gaps are filled.
             if start_s is not None and (self._next_s is None or start_s - self._next_s > _GAP_S):
                 self._next_s = start_s
             begin_s = self._next_s or Fraction(0)
@@ -147,7 +147,7 @@ class AudioTrack:
 
     def _encode(self, frames: Iterator[av.AudioFrame]) -> Iterator[av.Packet[av.AudioStream]]:
         for frame in frames:
-            # Broadcasts switch between stereo and 5.1, and damage can look like another format.
+            # Broadcasts switch between stereo and 5.1, and damaged data can look like another format.
             kind = frame.format.name, frame.layout.name, frame.sample_rate
             if kind != self._kind:
                 context = self._out.codec_context

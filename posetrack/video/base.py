@@ -1,4 +1,4 @@
-"""What every source of frames has in common: its VideoInfo, the part that is wanted, how it is read."""
+"""The base of all frame sources: `VideoInfo`, the selected part, and iteration."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a source before its frames are read.
+    """Properties of a source that are known before its frames are read.
 
     Attributes:
         source: The source as the user gave it.
         name: A name for its outputs: the stem of a file, the name of a folder of images.
-        width: Pixels, upright (display rotation applied), of the first frame that is wanted.
+        width: Pixels, upright (display rotation applied), of the first selected frame.
         height: Pixels, likewise.
         fps: Average frames per second of the source, before `every`.
         time_base: Seconds in one tick of the source's clock; frame times are whole ticks.
-        num_frames: How many frames will come after start, end and every; an estimate for
-            progress, None where it cannot be known.
-        has_audio: Whether the source carries sound.
+        num_frames: Number of selected frames (start, end and every applied); an estimate for
+            progress, None if unknown.
+        has_audio: Whether the source has audio.
         kind: A container that FFmpeg reads, or a sequence of image files.
-        start_s: Stamp of the source's first frame in its container, in seconds. A `Frame.time_s`
-            of 0 is there; what else the container carries (sound) is on the container's clock.
+        start_s: Time stamp of the source's first frame in its container, in seconds, where `Frame.time_s`
+            is 0. The container's other streams (audio) are on the container's clock.
     """
 
     source: str
@@ -50,7 +50,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class Selection:
-    """The frames of a source that are wanted: start_s <= time < end_s, every n-th of them.
+    """The selected frames of a source: start_s <= time < end_s, every n-th of them.
 
     Raises:
         VideoError: The part is empty or negative, or `every` is below 1.
@@ -69,15 +69,15 @@ class Selection:
             raise VideoError(f"end {self.end_s:g} s is not after start {self.start_s:g} s: give a later end")
 
     def count(self, num_frames: int) -> int:
-        """How many of `num_frames` consecutive frames of the part remain after `every`."""
+        """The number of frames that `every` leaves of `num_frames` consecutive frames of the part."""
         return max(0, -(-num_frames // self.every))
 
     def describe_empty(self, source: str, length_s: float | None) -> str:
-        """The message for a source that has no frame in this part.
+        """The error message for a source that has no frame in this part.
 
         Args:
             source: The source as the user gave it.
-            length_s: How long it is; None where that is not known.
+            length_s: Its length in seconds; None if unknown.
         """
         end = "the end" if self.end_s is None else f"{self.end_s:g} s"
         length = "" if length_s is None else f"; it is {length_s:.4g} s long"
@@ -87,15 +87,16 @@ class Selection:
 class VideoSource(ABC):
     """Frames of one source, in order of time; iterate over it once.
 
-    One thread may iterate and another may close it. A frame has the size that its image has: where the
-    resolution of a stream changes, so does the size of the frames, and a warning says where. Pixels are
-    taken as square (the sample aspect ratio is ignored) and interlaced images are not deinterlaced.
+    One thread may iterate and another may close it. Where the resolution of a stream changes, the size of
+    the frames changes too, with a warning that says where. Pixels are taken as square (the sample aspect
+    ratio is ignored) and interlaced images are not deinterlaced.
 
     Attributes:
-        info: What was known when the source was opened.
-        warnings: One line for each thing that was wrong and survived; complete after the last frame.
-        num_damaged: Packets or images that could not be decoded, and images decoded from damaged data.
-        is_live: Whether it captures on its own thread and gives its newest frame, so that nothing should queue.
+        info: Properties of the source, as known when it was opened.
+        warnings: One line for each fault that was recovered from; complete after the last frame.
+        num_damaged: Number of packets or images that could not be decoded, or were decoded from damaged data.
+        is_live: Whether it captures on its own thread and yields its newest frame, so that nothing should
+            queue.
     """
 
     info: VideoInfo
@@ -123,7 +124,7 @@ class VideoSource(ABC):
         return self._guarded_frames()
 
     def close(self) -> None:
-        """Release the source; frames that were given out stay valid. Closing twice is fine."""
+        """Release the source; frames already read stay valid. May be called twice."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -151,7 +152,7 @@ class VideoSource(ABC):
         _log.warning(message)
 
     def _watch_size(self, frame: Frame) -> None:
-        """Warn where the size of the images changes for the first time."""
+        """Warn about the first change of the image size."""
         if self._size_wh not in (None, frame.size_wh) and not self._size_changed:
             width, height = frame.size_wh
             self._size_changed = True

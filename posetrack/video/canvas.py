@@ -1,4 +1,4 @@
-"""RGB images to the frames that the H.264 encoder takes."""
+"""Conversion of RGB images to the frames that the H.264 encoder takes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from av.video.reformatter import Colorspace, VideoReformatter
 
 from posetrack.frame import ImageArray
 
-# What the converted pixels are, for the encoder's tags. The numbers are those of H.273.
+# Colour tags of the converted pixels; the numbers are those of H.273.
 BT709 = 1
 LIMITED_RANGE = 1
 
 
 def even_size(width: int, height: int) -> tuple[int, int]:
-    """The size in pixels to encode for an image: yuv420p wants both sides even."""
+    """The encoded size of an image in pixels: yuv420p needs even sides."""
     return width + width % 2, height + height % 2
 
 
 def fit_image(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:
     """Fit an image to the size of a video.
 
-    One that falls short by a pixel gets its last row or column again; one of another size is scaled and
-    stands in the middle on black.
+    An image that is one pixel short gets its last row or column repeated; one of another size is scaled and
+    centred on black.
 
     Args:
         image: (H, W, 3) uint8.
@@ -45,7 +45,7 @@ def fit_image(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:
 
 
 class Yuv420pConverter:
-    """Converts images to BT.709 in limited range; keeps swscale's tables from image to image.
+    """Converts images to BT.709 in limited range; reuses swscale's tables between images.
 
     By swscale: OpenCV's conversion takes a tenth of the time (0.3 against 3 ms for 1920x1080) but knows
     BT.601 only, which players do not expect of HD video.

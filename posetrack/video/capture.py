@@ -1,4 +1,4 @@
-"""Where live images come from: a camera, a network stream, or a file played like a camera."""
+"""Capture of live images from a camera, a network stream, or a file played at its own pace."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from posetrack.video.pixels import read_display_matrix, to_upright_rgb
 from posetrack.video.source import open_video
 
 Capture = Generator[ImageArray]
-"""Images as they come, (H, W, 3) uint8 RGB; ends when the source does, raises VideoError when it is lost."""
+"""Yields images as they arrive, (H, W, 3) uint8 RGB; ends with the source, raises VideoError if it is lost."""
 
 STREAM_OPEN_S = 10.0
 STREAM_SILENCE_S = 3.0
-# HLS comes in segments of many seconds, and between two of them nothing does.
+# HLS is sent in segments of many seconds, with nothing between them.
 _SEGMENTED_SILENCE_S = 20.0
 _UNDECODABLE_S = 10.0
 _MOST_CAMERAS = 1000
 
-# RTSP through TCP, which firewalls pass. Not `nobuffer`: it drops the packets that were looked at to find the
+# RTSP over TCP, which passes firewalls. Not `nobuffer`: it drops the packets that were probed to find the
 # streams, and with them the key frame that the first images need.
 _STREAM_OPTIONS = {"rtsp_transport": "tcp"}
 
 
 def capture_camera(source: str) -> Capture:
-    """Read a camera of this machine.
+    """Capture from a camera of this machine.
 
     Args:
-        source: Its number, or its device.
+        source: The camera's number or device.
 
     Raises:
-        VideoError: It cannot be opened, or gives no image any more.
+        VideoError: It cannot be opened, or delivers no more images.
     """
     camera = _open_camera(source)
     try:
@@ -58,7 +58,7 @@ def capture_camera(source: str) -> Capture:
 
 
 def _open_camera(source: str) -> cv2.VideoCapture:
-    # It warns of every way in which it failed to open one; our error says it once.
+    # OpenCV warns about each backend that failed to open it; our error says it once.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     if not source.isdecimal():
         return cv2.VideoCapture(source)
@@ -68,22 +68,22 @@ def _open_camera(source: str) -> cv2.VideoCapture:
 
 
 def capture_stream(url: str, stop: Event) -> Capture:
-    """Read a network stream; one of known length, such as a file behind HTTP, plays at its own pace.
+    """Capture from a network stream; one of known length, such as a file over HTTP, plays at its own pace.
 
-    Packets that cannot be decoded are skipped. Where decoding does not keep up with the stream, the rest of a
-    group of images is skipped up to the next key frame, for images that wait in a socket grow old there.
+    Packets that cannot be decoded are skipped. Where decoding is slower than the stream, packets are skipped up
+    to the next key frame, because images that wait in a socket buffer become outdated.
 
     Args:
-        url: rtsp, http, rtmp, udp: whatever FFmpeg opens.
-        stop: Ends the waiting.
+        url: rtsp, http, rtmp, udp or another protocol of FFmpeg.
+        stop: Ends the capture when set.
 
     Raises:
-        VideoError: It cannot be opened, fell silent for 3 s, or sends nothing that can be decoded.
+        VideoError: It cannot be opened, sends nothing for 3 s, or sends nothing that can be decoded.
     """
     container = _open_stream(url)
     try:
         stream = pick_video_stream(url, container)
-        # One thread: several hold back an image each.
+        # One thread: with several, each delays the output by an image.
         stream.thread_type = "SLICE"
         is_file = container.duration is not None
         pace = Pace(1.0, stop)
@@ -122,11 +122,11 @@ def _open_stream(url: str) -> InputContainer:
 def _decode(
     url: str, container: InputContainer, stream: av.VideoStream, *, is_live: bool
 ) -> Iterator[av.VideoFrame]:
-    """The images of a stream that can be decoded.
+    """Yield the images of a stream that can be decoded.
 
     Raises:
-        av.FFmpegError: It cannot be read any more.
-        VideoError: For 10 s no packet could be decoded.
+                    av.FFmpegError: The stream cannot be read any more.
+            VideoError: No packet could be decoded for 10 s.
     """
     backlog = Backlog()
     image_s = time.monotonic()
@@ -142,7 +142,7 @@ def _decode(
         try:
             images = stream.codec_context.decode(packet if packet.size else None)
         except av.error.InvalidDataError:
-            # Damaged on its way, or the stream was entered between two key frames.
+            # Damaged in transfer, or the stream was joined between two key frames.
             images = []
         if images:
             image_s = now_s
@@ -152,14 +152,14 @@ def _decode(
 
 
 class Backlog:
-    """Notices when packets come faster than they are decoded, and says which to skip until that is over.
+    """Detects that decoding is slower than the stream, and decides which packets to skip until it catches up.
 
-    Where hardly any of a second was spent waiting for packets, they were there already and grow old.
+    If hardly any of the last second was spent waiting for packets, they were already buffered.
     """
 
     _WINDOW_S = 1.0
     _LEAST_WAITING = 0.1
-    # Longer than it takes to get Python's lock back from another thread.
+    # Longer than it takes to regain Python's global lock from another thread.
     _WAIT_S = 0.006
     _LONGEST_SKIP_S = 10.0
 
@@ -173,8 +173,8 @@ class Backlog:
         """Whether to skip a packet.
 
         Args:
-            wait_s: How long it was waited for.
-            now_s: When it came, on a monotonic clock.
+            wait_s: Time spent waiting for it.
+            now_s: Its arrival time on a monotonic clock.
             is_key: Whether decoding can start with it.
         """
         if self._since_s is None:
@@ -196,13 +196,13 @@ class Backlog:
 
 
 def capture_file(path: str, stop: Event, *, loop: bool = False, speed: float = 1.0) -> Capture:
-    """Play a file like a camera, at the pace of its time stamps.
+    """Capture from a file as if from a camera, at the pace of its time stamps.
 
     Args:
-        path: What `open_video` opens.
-        stop: Ends the waiting.
-        loop: Start again at the end.
-        speed: How fast; 2 is twice as fast.
+        path: A path that `open_video` accepts.
+        stop: Ends the capture when set.
+        loop: Whether to start again at the end.
+        speed: Playback speed; 2 is twice as fast.
 
     Raises:
         VideoError: It cannot be read.
@@ -220,11 +220,11 @@ def capture_file(path: str, stop: Event, *, loop: bool = False, speed: float = 1
 
 
 class Pace:
-    """Waits until a time stamp is due.
+    """A clock that waits until a time stamp is due.
 
     Args:
-        speed: How fast time goes; 2 is twice as fast.
-        stop: Ends the waiting.
+        speed: Playback speed; 2 is twice as fast.
+        stop: Ends the waiting when set.
     """
 
     _LONGEST_GAP_S = 10.0
@@ -235,7 +235,7 @@ class Pace:
         self._origin_s: float | None = None
 
     def wait(self, time_s: float) -> None:
-        """Wait; after a jump of the time stamps forward by more than 10 s not at all."""
+        """Wait until a time stamp is due; forward jumps of more than 10 s are not waited for."""
         now_s = time.monotonic()
         if self._origin_s is None:
             self._origin_s = now_s - time_s / self._speed

@@ -1,4 +1,4 @@
-"""Opening a container, and what its headers say: streams, rate, length."""
+"""Opening of containers, and their streams, frame rate and length."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TEXT_FORMATS = frozenset({"tty"})
 
 
 def to_url(source: str) -> str:
-    """The URL of a source: a path gets `file:`, so that FFmpeg takes no part of its name for a protocol."""
+    """The URL of a source: paths get `file:`, so that FFmpeg finds no protocol in their names."""
     return source if "://" in source else f"file:{source}"
 
 
@@ -34,11 +34,11 @@ def open_container(
 
     Args:
         source: The file or URL.
-        timeout_s: How long a URL may take to open, and how long it may be silent.
-        options: For FFmpeg.
+        timeout_s: Longest time for a URL to open, and longest time without data.
+        options: Options for FFmpeg.
 
     Raises:
-        VideoError: It is missing, empty, unfinished or nothing that FFmpeg reads.
+        VideoError: It is missing, empty, unfinished, or not in a format that FFmpeg reads.
     """
     timeout = timeout_s if "://" in source else None
     try:
@@ -58,7 +58,7 @@ def open_container(
 
 
 def pick_video_stream(source: str, container: InputContainer) -> av.VideoStream:
-    """The video stream to read: FFmpeg's choice among those that are no cover image.
+    """Choose the video stream: FFmpeg's choice among those that are not a cover image.
 
     Raises:
         VideoError: There is none, or it cannot be decoded.
@@ -76,7 +76,7 @@ def pick_video_stream(source: str, container: InputContainer) -> av.VideoStream:
 
 
 def read_fps(source: str, stream: av.VideoStream) -> Fraction:
-    """Average frame rate of a stream, measured on its first packets where its container lies."""
+    """The average frame rate of a stream, measured on its first packets if the container's rate is wrong."""
     measured = None
     if not is_sane_fps(stream.average_rate) and not is_sane_fps(stream.guessed_rate) and "://" not in source:
         measured = measure_fps(_read_stamps(source, stream.index), stream.time_base or Fraction(1))
@@ -84,7 +84,7 @@ def read_fps(source: str, stream: av.VideoStream) -> Fraction:
 
 
 def read_end_s(stream: av.VideoStream) -> float | None:
-    """When the images of a stream should end on its container's clock, in seconds; None if unknown."""
+    """The end of a stream's images on its container's clock, in seconds; None if unknown."""
     container = stream.container
     if stream.duration and stream.time_base:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
@@ -101,7 +101,7 @@ def read_end_s(stream: av.VideoStream) -> float | None:
 
 
 def _read_stamps(source: str, stream_index: int) -> list[int]:
-    """Stamps of the first packets of a stream, in ticks; the container is opened a second time."""
+    """The time stamps of a stream's first packets, in ticks; opens the container a second time."""
     pts: list[int] = []
     with open_container(source) as container, suppress(av.FFmpegError):
         for packet in container.demux(container.streams[stream_index]):
@@ -113,7 +113,7 @@ def _read_stamps(source: str, stream_index: int) -> list[int]:
 
 
 def _explain(source: str, error: av.FFmpegError) -> str:
-    """One line for a container that does not open: what, where, remedy."""
+    """The error message for a container that does not open: what, where, remedy."""
     if "://" in source:
         return f"{source}: cannot be opened: {error.strerror}; check the address and the network"
     if isinstance(error, PermissionError):
@@ -133,7 +133,7 @@ def _explain(source: str, error: av.FFmpegError) -> str:
 
 
 def _is_unfinished_mp4(path: str, size: int) -> bool:
-    """Whether a file is made of MP4 boxes of which none is the index."""
+    """Whether a file consists of MP4 boxes without an index (moov)."""
     position = 0
     seen: set[bytes] = set()
     with open(path, "rb") as file:

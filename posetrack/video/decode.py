@@ -27,7 +27,7 @@ _LENGTH_ERROR_S = 1.0
 
 @dataclass(frozen=True)
 class _Image:
-    """A wanted image before its conversion."""
+    """A decoded image of the selected part, before its conversion to RGB."""
 
     index: int
     time_s: float
@@ -37,16 +37,16 @@ class _Image:
 class VideoFile(VideoSource):
     """The video stream of a container that FFmpeg reads.
 
-    Damaged packets are skipped and counted. A file that ends before its header says so gives the frames
-    that are there, and a warning.
+    Damaged packets are skipped and counted. A file that is shorter than its header says yields the frames
+    that exist, and a warning.
     """
 
     def __init__(self, source: str, selection: Selection) -> None:
-        """Open the container and decode as far as the first wanted frame.
+        """Open the container and decode up to the first selected frame.
 
         Args:
             source: A path, or a URL with `://`.
-            selection: The part that is wanted.
+            selection: The part to read.
 
         Raises:
             VideoError: It cannot be opened or decoded, has no video stream, or no frame in the part.
@@ -55,7 +55,7 @@ class VideoFile(VideoSource):
         self._source = source
         self._selection = selection
         self._end_s = 0.0
-        self._shape: tuple[int, int, int] | None = None  # rotation, width and height that _matrix is of
+        self._shape: tuple[int, int, int] | None = None  # rotation, width and height of _matrix
         self._reached_end = False
         self._open()
         try:
@@ -80,13 +80,13 @@ class VideoFile(VideoSource):
         self._time_base = self._stream.time_base or Fraction(1, 90000)
         self._stream.thread_type = "AUTO"
         if self._stream.codec_context.name == "hevc":
-            # Else one lost packet silences FFmpeg's HEVC decoder until the next key frame.
+            # Otherwise FFmpeg's HEVC decoder outputs nothing from a lost packet to the next key frame.
             self._stream.codec_context.flags |= Flags.output_corrupt.value
-        # AVI keeps no presentation stamps: FFmpeg makes them up, and wrongly where images are reordered.
+        # AVI has no presentation time stamps: FFmpeg makes them up, wrongly where images are reordered.
         self._use_dts = self._container.format.name == "avi"
 
     def _locate_start(self) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Images with their index, from the first one or from a key frame before the start."""
+        """Yield images with their index, from the first one or from a key frame before the start."""
         frames = self._decode()
         first = next(frames, None)
         if first is None:
@@ -105,7 +105,7 @@ class VideoFile(VideoSource):
         landed = next((frame for frame in frames if (self._stamp(frame) or 0) >= start.pts), None)
         if landed is not None and self._stamp(landed) == start.pts:
             return enumerate(chain([landed], frames), start.index)
-        # The seek went too far, or the image at the start is damaged: count from the beginning.
+        # The seek went too far, or the image at the start is damaged: decode from the beginning.
         self._container.close()
         self._open()
         self.num_damaged = 0
@@ -117,10 +117,10 @@ class VideoFile(VideoSource):
 
     def _start_clock(self, first_pts: int | None) -> None:
         self._clock = FrameClock(time_base=self._time_base, fps=self._fps, first_pts=first_pts)
-        # The decode stamp of AVI's first image is late by the decoder's delay, the image is not.
+        # The decoding time stamp of AVI's first image is late by the decoder's delay, the image is not.
         first = self._stream.start_time if self._use_dts else first_pts
         self._origin_s = float((first or 0) * self._time_base)
-        # Read now: a closed container may not be asked.
+        # Read now: a closed container must not be accessed.
         end_s = read_end_s(self._stream)
         self._length_s = None if end_s is None else end_s - self._origin_s
 
@@ -128,7 +128,7 @@ class VideoFile(VideoSource):
         return frame.dts if self._use_dts or frame.pts is None else frame.pts
 
     def _select(self, frames: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[_Image]:
-        """The wanted images, with their times."""
+        """Yield the selected images with their times."""
         start_s, end_s, every = self._selection.start_s, self._selection.end_s, self._selection.every
         anchor = None
         for index, frame in frames:
@@ -158,14 +158,14 @@ class VideoFile(VideoSource):
             self._report()
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        """All images from here on, in order; one damaged packet costs no other image."""
+        """Yield all images from here on, in order; a damaged packet loses no other image."""
         held = None
         for packet in self._read_packets():
             if held is not None:
                 yield from self._decode_packet(held)
             held = packet
         if held is not None and held.is_corrupt:
-            # The last packet of a file that was cut off. An error while the decoder is drained would lose
+            # The last packet of a truncated file. An error while the decoder is flushed would lose
             # the whole images that it still holds.
             self.num_damaged += 1
         elif held is not None:
@@ -236,7 +236,7 @@ class VideoFile(VideoSource):
         return self._selection.count(max(1, round((length_s - first.time_s) * self._fps)))
 
     def _report(self) -> None:
-        """Say what was wrong, once all frames are read."""
+        """Add the warnings once all frames are read."""
         if self.num_damaged:
             self._warn(
                 f"{self._source}: {self.num_damaged} damaged packets; frames there are missing or marred"

@@ -1,4 +1,4 @@
-"""Image files as a source of frames: a folder, a glob, a list, or one image."""
+"""Image files as a source of frames: a folder, a glob pattern, a list, or one image."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _Tokens = list[tuple[int, int, str]]
 
 
 def natural_key(path: str) -> tuple[_Tokens, _Tokens, str]:
-    """Sort key that puts `img2.jpg` before `img10.jpg`, and `img.jpg` before both."""
+    """Sort key of the natural order: `img.jpg` before `img2.jpg` before `img10.jpg`."""
     folder, name = os.path.split(path)
     return _tokenize(folder), _tokenize(os.path.splitext(name)[0]), path
 
@@ -92,7 +92,7 @@ def read_image(path: str) -> ImageArray | None:
         path: An image file of any depth and number of channels; transparency is dropped.
 
     Returns:
-        (H, W, 3) uint8 RGB, or None where the file is missing, damaged or no image.
+        (H, W, 3) uint8 RGB, or None if the file is missing, damaged or not an image.
     """
     try:
         data = np.fromfile(path, np.uint8)
@@ -110,7 +110,7 @@ def read_image(path: str) -> ImageArray | None:
 class ImageSequence(VideoSource):
     """Image files, one frame each, at an even rate.
 
-    A file that cannot be read is left out with a warning; the frames after it keep their index and time.
+    A file that cannot be read is skipped with a warning; the frames after it keep their index and time.
     """
 
     def __init__(
@@ -122,14 +122,14 @@ class ImageSequence(VideoSource):
         source: str,
         name: str | None = None,
     ) -> None:
-        """Find the part that is wanted and read its first image.
+        """Select the part and read its first image.
 
         Args:
             paths: Image files in order.
-            selection: The part that is wanted.
+            selection: The part to read.
             fps: Images per second.
-            source: How the user named the sequence.
-            name: Name for outputs; the folder of the images if None.
+            source: The source as the user gave it.
+            name: Name for outputs; None for that of the images' folder.
 
         Raises:
             VideoError: `fps` is not positive, the part is empty, or no image can be read.

@@ -20,7 +20,7 @@ from posetrack.frame import Frame, ImageArray
 from posetrack.video.capture import Capture, capture_camera, capture_file, capture_stream
 
 OpenCapture = Callable[[Event], Capture]
-"""Connects to a source; what it waits for, it stops waiting for once the event is set."""
+"""Connects to a source and yields its images; stops when the event is set."""
 
 NOMINAL_FPS = Fraction(25)
 """The rate that files of live sources declare; each frame has its own time."""
@@ -39,14 +39,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LiveStatus:
-    """How a live source is doing.
+    """Connection state and counters of a live source.
 
     Attributes:
         state: `connecting` before the first image, `live`, `lost` between two connections, or `ended`.
-        message: Why it was lost, else empty.
-        num_captured: Images that came.
-        num_dropped: Of them, those that a newer one replaced before anybody took them.
-        num_reconnects: Times that it was lost and came back.
+        message: Why the connection was lost, else empty.
+        num_captured: Number of captured images.
+        num_dropped: Number of those that were replaced by a newer one before they were read.
+        num_reconnects: Number of times that the connection was lost and restored.
     """
 
     state: Literal["connecting", "live", "lost", "ended"] = "connecting"
@@ -57,14 +57,14 @@ class LiveStatus:
 
 
 class LiveSource:
-    """Captures on a thread of its own and keeps the newest frame only, so that whoever reads it never lags.
+    """A live source: captures on its own thread and keeps the newest frame only, so readers never lag.
 
-    A frame's `index` counts the images captured, so it jumps where some were dropped; its `time_s` is the
-    moment of capture, in seconds since `started_s`. A source that is lost is connected to again, after a wait
-    that doubles from 0.5 s to 10 s. A change of resolution is a change of the frames' size, nothing more.
+    A frame's `index` counts the captured images, so it has gaps where some were dropped; its `time_s` is the
+    moment of capture, in seconds since `started_s`. A lost source is reconnected, after a delay that doubles
+    from 0.5 s to 10 s. Where the resolution changes, only the size of the frames changes.
 
     Attributes:
-        name: What people call the source.
+        name: Name of the source for messages.
         started_s: `time.monotonic()` at the start.
     """
 
@@ -73,8 +73,8 @@ class LiveSource:
 
         Args:
             open_capture: Connects to the source.
-            name: What people call it.
-            comes_back: Whether to connect again after the end or a failure; without, the frames end there.
+            name: Name of the source for messages.
+            comes_back: Whether to reconnect after the end or a failure; otherwise the frames end there.
         """
         self.name = name
         self.started_s = time.monotonic()
@@ -90,15 +90,15 @@ class LiveSource:
 
     @property
     def status(self) -> LiveStatus:
-        """How it is doing now."""
+        """The current state and counters."""
         with self._changed:
             return self._status
 
     def wait_for_first(self, timeout_s: float = _FIRST_IMAGE_S) -> Frame:
-        """Wait for a first frame, and leave it to be read.
+        """Wait until there is a first frame, without reading it.
 
         Raises:
-            VideoError: The first connection failed, or no image came in time.
+            VideoError: The first connection failed, or no image arrived in time.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._is_over_or_lost(), timeout_s)
@@ -110,16 +110,16 @@ class LiveSource:
             )
 
     def read(self, timeout_s: float | None = None) -> Frame | None:
-        """Take the newest frame, waiting for one that was not taken before.
+        """Read the newest frame, waiting for one that was not read before.
 
         Args:
-            timeout_s: How long to wait; None for as long as it takes.
+            timeout_s: Longest time to wait; None for no limit.
 
         Returns:
-            The frame; None when the time is over or the source has ended (`status.state` tells).
+            The frame; None at the timeout or after the end of the source (see `status.state`).
 
         Raises:
-            BaseException: What capturing raised, unless it is a VideoError of a source that comes back.
+            BaseException: What the capture raised, except a VideoError of a source that is reconnected.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._is_over(), timeout_s)
@@ -129,12 +129,12 @@ class LiveSource:
             return frame
 
     def __iter__(self) -> Iterator[Frame]:
-        """Read newest frames until the source ends."""
+        """Yield the newest frames until the source ends."""
         while (frame := self.read()) is not None:
             yield frame
 
     def close(self) -> None:
-        """Stop capturing; a device or stream that does not answer is left to its thread, which ends with it."""
+        """Stop capturing; a device or stream that hangs is left to its daemon thread."""
         with self._changed:
             is_first = not self._stop.is_set()
             self._stop.set()
@@ -180,13 +180,13 @@ class LiveSource:
             self._set_status(state="ended")
 
     def _lose(self, message: str) -> None:
-        """Say that the source is lost; once, however often connecting again fails for the same reason."""
+        """Log that the connection is lost; once, however often reconnecting fails for the same reason."""
         if self._status.num_captured and (self._status.state, self._status.message) != ("lost", message):
             _log.warning("%s: %s; connecting again", self.name, message)
         self._set_status(state="lost", message=message)
 
     def _capture_once(self) -> str:
-        """Capture until the source ends or is lost; returns why it was lost."""
+        """Capture until the source ends or is lost; returns the reason."""
         try:
             with closing(self._open_capture(self._stop)) as images:
                 for image in images:
@@ -231,15 +231,15 @@ def open_live(source: str, *, mirror: bool = False, loop: bool = False, speed: f
 
     Args:
         source: The number of a camera, a device (`/dev/video0`), a URL, or a video file.
-        mirror: Flip the images left to right.
-        loop: Play a file over and over.
-        speed: How fast a file plays; 2 is twice as fast.
+        mirror: Whether to flip the images left to right.
+        loop: Whether to play a file repeatedly.
+        speed: Playback speed of a file; 2 is twice as fast.
 
     Returns:
         The source, capturing.
 
     Raises:
-        VideoError: There is no such source, or it gives no image.
+        VideoError: There is no such source, or it delivers no image.
     """
     comes_back = True
     capture: OpenCapture

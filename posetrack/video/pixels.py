@@ -1,4 +1,4 @@
-"""Decoded video images to upright RGB arrays."""
+"""Conversion of decoded video images to upright RGB arrays."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _MATRICES = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 
 
 def to_upright_rgb(frame: av.VideoFrame, matrix: DisplayMatrix) -> ImageArray:
-    """Convert a decoded image of any pixel format.
+    """Convert a decoded image of any pixel format to RGB.
 
-    Matrix (BT.601, 709, 2020) and range are those of the frame; where it names none, BT.601 in limited
+    The colour matrix (BT.601, 709, 2020) and range are those of the frame; if it names none, BT.601 in limited
     range, as in FFmpeg and OpenCV. Transparency is dropped.
 
     Args:
         frame: The image.
-        matrix: How it is turned and mirrored, from `read_display_matrix`.
+        matrix: Its rotation and mirroring, from `read_display_matrix`.
 
     Returns:
         (H, W, 3) uint8 RGB, contiguous.
@@ -39,18 +39,18 @@ def to_upright_rgb(frame: av.VideoFrame, matrix: DisplayMatrix) -> ImageArray:
     try:
         image = frame.to_ndarray(format="rgb24")
     except av.FFmpegError:
-        # swscale knows no such matrix (YCgCo, ICtCp): an image in wrong colours beats none.
+        # swscale does not know this matrix (YCgCo, ICtCp): wrong colours are better than no image.
         frame.colorspace = _UNSPECIFIED_COLORSPACE
         image = frame.to_ndarray(format="rgb24")
     return turn_upright(np.asarray(image, np.uint8), matrix)
 
 
 def turn_upright(image: ImageArray, matrix: DisplayMatrix) -> ImageArray:
-    """Turn an image in steps of 90 degrees, and mirror it, as a display matrix says.
+    """Rotate an image in steps of 90 degrees and mirror it, by a display matrix.
 
     Args:
         image: (H, W, 3).
-        matrix: Other angles than right ones are rounded.
+        matrix: Display matrix; angles are rounded to multiples of 90 degrees.
 
     Returns:
         (H, W, 3) or (W, H, 3), contiguous.
@@ -67,14 +67,14 @@ def turn_upright(image: ImageArray, matrix: DisplayMatrix) -> ImageArray:
 
 
 def read_display_matrix(frame: av.VideoFrame) -> DisplayMatrix:
-    """How a decoded image is to be turned and mirrored.
+    """Read the rotation and mirroring of a decoded image.
 
-    Not for each frame of a long video: asking PyAV for side data makes a reference cycle, so that the
-    image stays in memory until the garbage collector comes by.
+    Not to be called for each frame of a long video: PyAV's side data makes a reference cycle, so that the
+    image stays in memory until the garbage collector runs.
     """
     try:
         data = cast("SideData | None", frame.side_data.get("DISPLAYMATRIX"))
-    except ValueError:  # the frame also carries a kind of side data that this PyAV cannot name
+    except ValueError:  # the frame has another kind of side data that this PyAV does not know
         return _MATRICES[round(frame.rotation / 90) % 4]
     if data is None:
         return _MATRICES[0]

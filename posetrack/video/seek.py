@@ -1,4 +1,4 @@
-"""Finding a time in a video without decoding what lies before it."""
+"""Seeking to a time in a video without decoding the images before it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import av
 
 from posetrack.video.container import open_container
 
-# Containers whose index leads to the very key frame asked for, and whose packets are stamped one an image.
+# Containers with an exact index of key frames, and with one time-stamped packet per image.
 _INDEXED_FORMATS = frozenset({"mov", "matroska"})
-# Codecs with packets that show no image, so that counting packets does not count images.
+# Codecs with packets that produce no image, so that packets cannot be counted as images.
 _CODECS_WITH_HIDDEN_IMAGES = frozenset({"vp8"})
 _REORDER_MARGIN_S = 2
 
 
 @dataclass(frozen=True)
 class StartPoint:
-    """Where to start decoding, and where the wanted frames begin; stamps in ticks.
+    """Where to start decoding, and where the selected frames begin; time stamps in ticks.
 
     Attributes:
-        key_pts: Stamp of the last key frame at or before the first wanted image.
-        pts: Stamp of the first wanted image.
-        index: How many images the source has before it.
+        key_pts: Time stamp of the last key frame at or before the first selected image.
+        pts: Time stamp of the first selected image.
+        index: Number of images before it.
     """
 
     key_pts: int
@@ -32,16 +32,16 @@ class StartPoint:
 
 
 def find_start(source: str, stream: av.VideoStream, *, first_pts: int, start_s: float) -> StartPoint | None:
-    """Find the first image at or after a time from the stamps of the packets alone.
+    """Find the first image at or after a time, from the time stamps of the packets alone.
 
     Args:
         source: The path of the video; it is opened a second time.
         stream: The video stream.
-        first_pts: Stamp of the source's first image, in ticks.
-        start_s: The time wanted, in seconds from that image.
+        first_pts: Time stamp of the source's first image, in ticks.
+        start_s: The time, in seconds from that image.
 
     Returns:
-        Where to seek to; None where the packets cannot tell, and decoding from the beginning must.
+        Where to seek to; None if the packets do not tell, and decoding has to start at the beginning.
     """
     formats = stream.container.format.name.split(",")
     if "://" in source or _INDEXED_FORMATS.isdisjoint(formats):

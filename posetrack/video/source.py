@@ -1,4 +1,4 @@
-"""Open a source of frames: a file, a URL, a folder, glob or list of images."""
+"""Opening of frame sources: a file, a URL, or a folder, glob pattern or list of images."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def open_video(
     every: int = 1,
     image_fps: Fraction = Fraction(25),
 ) -> VideoSource:
-    """Open a source of frames and read as far as its first wanted frame.
+    """Open a source of frames and read up to its first selected frame.
 
     Args:
         source: A file that FFmpeg reads, a URL (anything with `://`), a folder of images, a quoted glob
             of images, one image, or the image files of one sequence (see `group_sources`).
-        start_s: The first time wanted, in seconds from the source's first frame.
-        end_s: Frames from this time on are left out; None for all.
-        every: Of the part from `start_s`, the first frame and every n-th after it.
+        start_s: Start of the part to read, in seconds from the source's first frame.
+        end_s: End of the part, exclusive; None for the end of the source.
+        every: Read the first frame of the part and every n-th after it.
         image_fps: Frames per second of a sequence of images.
 
     Returns:
         The open source; it is also a context manager.
 
     Raises:
-        VideoError: The source is missing, unreadable or has no images; the part asked for is empty.
+        VideoError: The source is missing, unreadable or has no images; or the part is empty.
     """
     selection = Selection(start_s, end_s, every)
     if isinstance(source, Sequence) and not isinstance(source, str):
@@ -65,7 +65,7 @@ def group_sources(arguments: Sequence[str]) -> list[Source]:
 
     A shell expands `frames/*.jpg` into many arguments: consecutive image files of one folder become one
     image sequence, in natural order (2 before 10). Everything else is a source of its own. A quoted glob
-    stays one source where it matches images, and becomes the files that it matches where it does not.
+    that matches images is one source; otherwise each file that it matches is one.
     """
     expanded: list[str] = []
     for argument in arguments:
@@ -87,7 +87,7 @@ def group_sources(arguments: Sequence[str]) -> list[Source]:
 
 
 def _matches(pattern: str) -> list[str]:
-    """The files that a glob names, in natural order."""
+    """The files that a glob pattern matches, in natural order."""
     if not glob.has_magic(pattern):
         return []
     return sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)), key=natural_key)
@@ -107,7 +107,7 @@ def _open_glob(pattern: str, selection: Selection, image_fps: Fraction) -> Video
 
 
 def _describe(paths: Sequence[str]) -> str:
-    """The name of an image sequence that was given as files, for people."""
+    """The display name of an image sequence that was given as files."""
     if not paths:
         raise VideoError("an image sequence needs at least one image; none was given")
     if len(paths) == 1:

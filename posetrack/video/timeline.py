@@ -1,4 +1,4 @@
-"""Times of frames: strictly increasing seconds from stamps that may be missing or wrong."""
+"""Times of frames: strictly increasing seconds from time stamps that may be missing or wrong."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _JUMP_S = 1
 
 
 class FrameClock:
-    """Turns the stamps of decoded frames, in order, into times from the source's first frame.
+    """Converts the time stamps of decoded frames, in order, to times from the source's first frame.
 
-    A missing stamp is taken to be one frame after the last. A stamp that is not after the last time is
-    a small glitch, and nudged an eighth of a frame past it so that the stamps behind it stay true; or,
-    if it lies more than a second back (a recording that starts again), the clock goes on from the last time.
+    A missing stamp is set to one frame after the last. A stamp at or before the last time is moved an eighth
+    of a frame past it, so that later stamps stay valid; if it is more than a second earlier (a recording that
+    starts again), the clock continues from the last time.
 
     Attributes:
-        num_repaired: Stamps that were missing or out of order.
+        num_repaired: Number of stamps that were missing or out of order.
     """
 
     def __init__(self, *, time_base: Fraction, fps: Fraction, first_pts: int | None) -> None:
@@ -27,8 +27,8 @@ class FrameClock:
 
         Args:
             time_base: Seconds in one tick.
-            fps: The rate that stands in for missing stamps.
-            first_pts: Stamp of the source's first frame in ticks; taken to be 0 if None.
+            fps: The frame rate used for missing stamps.
+            first_pts: Stamp of the source's first frame in ticks; 0 if None.
         """
         self._origin = (first_pts or 0) * time_base
         self.num_repaired = 0
@@ -41,7 +41,7 @@ class FrameClock:
         """Time of the next frame in seconds; strictly greater than that of the frame before.
 
         Args:
-            pts: Its presentation stamp in ticks, None where it has none.
+            pts: Its presentation time stamp in ticks, None if it has none.
         """
         self._last = self._advance(None if pts is None else pts * self._time_base - self._origin)
         return float(self._last)
@@ -65,16 +65,16 @@ class FrameClock:
 def choose_fps(
     average: Fraction | None, guessed: Fraction | None, measured: Fraction | None = None
 ) -> Fraction:
-    """The frame rate to believe of those that a container claims.
+    """Choose the most plausible frame rate of a container.
 
     Args:
-        average: Frames over duration, as the container has them.
-        guessed: FFmpeg's guess of the rate from headers and stamps.
-        measured: Rate of the first stamps, if they were read; asked only when the others are absurd.
+        average: Number of frames over duration, as the container gives them.
+        guessed: FFmpeg's guess of the rate from headers and time stamps.
+        measured: Measures the rate of the first time stamps; called only if the others are implausible.
 
     Returns:
-        The average rate, unless it is absurd (1000 fps and more, or none) or higher than the rate that
-        FFmpeg guesses, which no average can be; 25 where nothing is sane.
+        The average rate, unless it is implausible (1000 fps and more, or none) or higher than the rate that
+        FFmpeg guesses, which no average can be; 25 if no rate is plausible.
     """
     if is_sane_fps(average) and is_sane_fps(guessed):
         return min(average, guessed)
@@ -82,10 +82,10 @@ def choose_fps(
 
 
 def measure_fps(pts: list[int], time_base: Fraction) -> Fraction | None:
-    """Average rate of the stamps of some frames, None for fewer than two of them.
+    """The average frame rate of some time stamps, None for fewer than two of them.
 
     Args:
-        pts: Stamps in ticks, in any order.
+        pts: Time stamps in ticks, in any order.
         time_base: Seconds in one tick.
     """
     span = (max(pts) - min(pts)) * time_base if pts else Fraction(0)
@@ -93,5 +93,5 @@ def measure_fps(pts: list[int], time_base: Fraction) -> Fraction | None:
 
 
 def is_sane_fps(fps: Fraction | None) -> TypeGuard[Fraction]:
-    """Whether a frame rate is one that a camera or a person would choose."""
+    """Whether a frame rate is plausible."""
     return fps is not None and 0 < fps < _HIGHEST_FPS

@@ -1,4 +1,4 @@
-"""Writing images as H.264 in MP4, on the clock of their source and with its sound."""
+"""Writing of images as H.264 in MP4, on the clock of their source and with its audio."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ _REMEDIES = {
 
 
 class VideoWriter:
-    """Writes one video; a context manager.
+    """Writer of one video; a context manager.
 
-    The file grows under a temporary name in its own folder and gets its name when it is whole: after
-    `close`, and after Ctrl-C too, so that what was written can be played. After any other exception, and
-    where no frame was written, nothing is left.
+    The file is written under a temporary name in its folder and renamed when it is complete: after `close`,
+    and also after Ctrl-C, so that what was written can be played. After any other exception, or if no frame was
+    written, the temporary file is removed.
 
     Attributes:
-        path: Where the video will be.
-        warnings: One line for each thing that was wrong and survived.
+        path: Path of the finished video.
+        warnings: One line for each fault that was recovered from.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class VideoWriter:
         crf: int = DEFAULT_CRF,
         audio_from: str | None = None,
     ) -> None:
-        """Claim the temporary file.
+        """Create the temporary file.
 
         Args:
-            path: The video to write; an older one is replaced once the new one is whole.
-            info: The source of the frames; gives the clock and the rate.
-            crf: Quality of H.264, 0 to 51; 18 looks like the source, 23 is small.
-            audio_from: The path or URL whose sound to carry over, None for silence.
+            path: The video to write; an existing file is replaced when the new one is complete.
+            info: Properties of the source, for its clock and frame rate.
+            crf: Quality of H.264, 0 to 51; 18 looks like the source, 23 gives small files.
+            audio_from: The path or URL whose audio to include, None for no audio.
 
         Raises:
             VideoError: The folder is missing or cannot be written.
@@ -98,11 +98,11 @@ class VideoWriter:
 
         Args:
             image: (H, W, 3) uint8 RGB; one of another size than the first is fitted into that.
-            time_s: Its time in seconds, as of `Frame.time_s`; the first one becomes 0.
+            time_s: Its time in seconds, as in `Frame.time_s`; that of the first image becomes 0.
 
         Raises:
-            ValueError: The image is no such array, or the writer is closed.
-            VideoError: The file cannot be written; nothing is left of it.
+            ValueError: The image has another shape or type, or the writer is closed.
+            VideoError: The file cannot be written; it is removed.
         """
         if self._closed:
             raise ValueError(f"{self.path}: the writer is closed")
@@ -119,10 +119,10 @@ class VideoWriter:
             self._mux_audio(self._container, Fraction(time_s) - Fraction(self._first_s))
 
     def close(self) -> None:
-        """Finish the file and give it its name; closing twice is fine.
+        """Finish the file and rename it; may be called twice.
 
         Raises:
-            VideoError: It cannot be finished; nothing is left of it.
+            VideoError: The file cannot be finished; it is removed.
         """
         if self._closed:
             return
@@ -139,11 +139,11 @@ class VideoWriter:
         self._closed = True
 
     def abort(self) -> None:
-        """Give up: remove what was written."""
+        """Abort: remove what was written."""
         self._closed = True
         self._drop_audio()
         if self._container is not None:
-            # It may be the very disk that failed.
+            # The failing disk may be the reason.
             with suppress(av.FFmpegError, OSError):
                 self._container.close()
         with suppress(OSError):
@@ -161,7 +161,7 @@ class VideoWriter:
             self.abort()
 
     def _start(self, size_wh: tuple[int, int]) -> OutputContainer:
-        """Write the header: with the sound copied, else encoded, else without."""
+        """Write the header: with the audio copied, else transcoded, else without audio."""
         self._size_wh = size_wh
         modes: tuple[AudioMode, ...] = ("copy", "encode") if self._audio_from else ()
         for mode in modes:
@@ -188,7 +188,7 @@ class VideoWriter:
         container = av.open(
             f"file:{self._part}", mode="w", format="mp4", container_options={"movflags": "+faststart"}
         )
-        # Without B-frames encoding takes a quarter less time for a tenth more bytes.
+        # Without B-frames encoding takes 25 % less time, and files are 10 % larger.
         options = {"crf": str(self._crf), "preset": _PRESET, "bf": "0"}
         try:
             stream = container.add_stream("libx264", rate=self._info.fps, options=options)
@@ -200,7 +200,7 @@ class VideoWriter:
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = self._time_base
-        # Small images lose more to the hand-over between threads than they gain.
+        # For small images the overhead of threads is larger than the gain.
         context.thread_count = 1 if size_wh[0] * size_wh[1] <= _ONE_THREAD_PX else 0
         context.thread_type = av.codec.context.ThreadType.AUTO
         context.colorspace = context.color_primaries = context.color_trc = BT709
@@ -217,19 +217,19 @@ class VideoWriter:
         return pts
 
     def _usual_gap(self) -> int:
-        """Ticks between two frames, most often; how long the last frame is shown."""
+        """The most frequent distance between two frames in ticks, used as the duration of the last frame."""
         if not self._gaps:
             return max(1, round(1 / (self._info.fps * self._time_base)))
         return Counter(self._gaps).most_common(1)[0][0]
 
     def _mux_video(self, container: OutputContainer, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):
-            # MP4 takes it for the last packet only; for the others it counts to the next one.
+            # MP4 uses it for the last packet only; the others last until the next one.
             packet.duration = self._usual_gap() if frame is None else packet.duration
             container.mux(packet)
 
     def _mux_audio(self, container: OutputContainer, until_s: Fraction, *, last: bool = False) -> None:
-        """Bring the sound up to the images; sound that is broken ends here, the video goes on."""
+        """Write the audio up to the current image; damaged audio ends here, the video continues."""
         if self._audio is None:
             return None
         packets = self._audio.read_until(until_s, last=last)
@@ -242,7 +242,7 @@ class VideoWriter:
                 return None
             try:
                 container.mux(packet)
-            except OSError:  # of the file that is written: the video is hit too
+            except OSError:  # an error of the output file: it concerns the video too
                 raise
             except (av.FFmpegError, ValueError) as error:
                 return self._lose_audio(error)
@@ -260,7 +260,7 @@ class VideoWriter:
 
     @contextmanager
     def _errors_reported(self) -> Iterator[None]:
-        """Turn errors of the file into one line, and leave nothing of it."""
+        """Convert errors of the file to a VideoError of one line, and remove the file."""
         try:
             yield
         except (av.FFmpegError, OSError) as error:

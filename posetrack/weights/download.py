@@ -1,6 +1,7 @@
-"""One file from the first of several addresses that has it: resumed after a cut, believed only by its digest.
+"""Download of one file from several addresses: resumed after interruptions, verified by its SHA-256.
 
-What has come so far is kept in a part file, and beside it where it came from, for the next attempt to go on.
+What was received is kept in a part file, with a note of its address beside it, so that the next attempt
+resumes.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from typing import Protocol
 from models.checkpoints import compute_sha256
 
 Progress = Callable[[int, int | None], None]
-"""Told of bytes here and bytes in all, the latter None where the server does not say."""
+"""Called with the bytes received and the total, which is None if the server does not say."""
 
 _TIMEOUT_S = 30.0
 _ATTEMPTS = 3
 _CHUNK_BYTES = 1 << 18
-# More than any file of weights: a server that never ends must not fill the disk.
+# More than any weights file: an endless response must not fill the disk.
 _MAX_BYTES = 8 << 30
 _SCHEMES = ("http", "https", "file")
 _NOT_SATISFIABLE = 416
@@ -35,53 +36,53 @@ _LOG = logging.getLogger(__name__)
 
 
 class DownloadError(Exception):
-    """No address gave the file; the message says why, address by address."""
+    """No address delivered the file; the message gives the reason for each address."""
 
 
 class _AddressError(Exception):
-    """One address did not give the file."""
+    """One address did not deliver the file."""
 
 
 class _CutError(_AddressError):
-    """A transfer ended before the file did; what has come is kept."""
+    """A transfer was cut off; what was received is kept."""
 
 
 class _Response(Protocol):
-    """What `urlopen` answers with."""
+    """The part of `urlopen`'s response that is used."""
 
     headers: http.client.HTTPMessage
     status: int | None
 
     def read(self, amount: int) -> bytes:
-        """Up to so many bytes, none at the end."""
+        """Read up to this many bytes; empty at the end."""
         ...
 
 
 def make_address(mirror: str, file_name: str) -> str:
-    """Address of a file on a mirror.
+    """Make the address of a file on a mirror.
 
     Args:
-        mirror: `http:`, `https:` or `file:` address of a folder that has the file, or of the file; or a path.
+        mirror: `http:`, `https:` or `file:` address of the file or of a folder that contains it; or a path.
         file_name: Name of the file.
 
     Returns:
         The file's address.
 
     Raises:
-        DownloadError: It is no such address.
+        DownloadError: It is not such an address.
     """
     try:
         scheme = urllib.parse.urlsplit(mirror).scheme
     except ValueError as error:
-        raise DownloadError(f"{mirror}: no mirror; {error}") from error
+        raise DownloadError(f"{mirror}: not a mirror; {error}") from error
     # A scheme of one letter is a drive.
     if len(scheme) < 2:
         path = Path(mirror).expanduser().resolve()
         return path.as_uri() if path.is_file() else f"{path.as_uri()}/{file_name}"
     if scheme not in _SCHEMES:
-        raise DownloadError(f"{mirror}: no mirror; give an http, https or file address, or a path")
+        raise DownloadError(f"{mirror}: not a mirror; give an http, https or file address, or a path")
     address = mirror if mirror.endswith(f"/{file_name}") else f"{mirror.rstrip('/')}/{file_name}"
-    # Spaces and letters beyond ASCII as addresses have them; what is quoted already stays so.
+    # Quotes spaces and non-ASCII letters; what is already quoted is kept.
     return urllib.parse.quote(address, safe=string.punctuation)
 
 
@@ -94,21 +95,21 @@ def download(
     on_progress: Progress = lambda here, total: None,
     timeout_s: float = _TIMEOUT_S,
 ) -> tuple[str, str]:
-    """Bring a file to `part`, from the first address that has it whole and right.
+    """Download a file to `part`, from the first address that delivers it complete and with the right digest.
 
     Args:
-        urls: Where to look, in order; each `http:`, `https:` or `file:`.
-        part: Where to put it. What an earlier attempt left there is gone on with.
-        sha256: Its digest, or the digest's first digits.
-        size_bytes: Its size, when known.
-        on_progress: Told of every piece that comes.
-        timeout_s: Longest silence of a server.
+        urls: Addresses in order of preference; each `http:`, `https:` or `file:`.
+        part: Path of the part file. If an earlier attempt left one, the transfer is resumed.
+        sha256: Its digest, or the first digits of it.
+        size_bytes: Its size, if known.
+        on_progress: Called after every chunk.
+        timeout_s: Longest time without data from a server.
 
     Returns:
-        The address that gave it, and its whole SHA-256.
+        The address that delivered it, and its full SHA-256.
 
     Raises:
-        DownloadError: No address gave it. What came of it stays in `part`, unless it was wrong.
+        DownloadError: No address delivered it. What was received stays in `part`, unless its digest is wrong.
         OSError: `part` cannot be written.
     """
     if part.is_file() and (size_bytes is None or part.stat().st_size == size_bytes):
@@ -127,7 +128,7 @@ def download(
 
 
 class _Transfer:
-    """Brings one file from one address at a time; see `download`."""
+    """A download from one address at a time; see `download`."""
 
     def __init__(
         self, part: Path, sha256: str, size_bytes: int | None, on_progress: Progress, timeout_s: float
@@ -139,7 +140,7 @@ class _Transfer:
         self._timeout_s = timeout_s
 
     def bring(self, url: str) -> str:
-        """Bring the file from this address; its SHA-256."""
+        """Download the file from this address; returns its SHA-256."""
         attempts = _ATTEMPTS
         while True:
             before = _measure(self._part)
@@ -155,10 +156,10 @@ class _Transfer:
             if digest.startswith(self._sha256):
                 return digest
             remove_part(self._part)
-            _LOG.warning("%s: gave a wrong file, thrown away", url)
+            _LOG.warning("%s: delivered a wrong file, which was removed", url)
             if not before:
                 raise _AddressError(f"wrong file: SHA-256 {digest[:16]}..., expected {self._sha256[:16]}...")
-            # The beginning was of an earlier attempt, perhaps from another address: once more from the start.
+            # The beginning was left by an earlier attempt, perhaps from another address: start again.
 
     def _receive(self, url: str) -> None:
         offset = _measure(self._part)
@@ -179,10 +180,10 @@ class _Transfer:
             raise _AddressError(str(error) or type(error).__name__) from error
 
     def _store(self, answer: _Response, url: str, offset: int) -> None:
-        """Write what comes into the part file, at its end where the server goes on from there."""
+        """Write the response to the part file, appending if the server resumes there."""
         start = offset if answer.status == _PARTIAL else 0
         if answer.status == _PARTIAL and not _is_from(answer, offset):
-            raise _AddressError("the server sent another piece than the one asked for")
+            raise _AddressError("the server sent another range than the one requested")
         if answer.headers.get_content_type() == "text/html":
             raise _AddressError("a web page, not the file")
         length = answer.headers.get("Content-Length", "")
@@ -197,7 +198,7 @@ class _Transfer:
                 file.write(piece)
                 here += len(piece)
                 if here > (total or _MAX_BYTES):
-                    raise _AddressError("the server sends more than the file has")
+                    raise _AddressError("the server sends more bytes than the file has")
                 self._on_progress(here, total)
         if total is not None and here < total:
             raise _CutError(f"cut off after {here} of {total} bytes")
@@ -215,7 +216,7 @@ def _make_request(url: str, part: Path, offset: int) -> urllib.request.Request:
     if offset:
         request.add_header("Range", f"bytes={offset}-")
         origin = _read_origin(part)
-        # From another address the file is the same by its digest, and its tag would be another.
+        # At another address the same file has another ETag, so only its digest can tell.
         if origin.get("url") == url and (tag := origin.get("tag")):
             request.add_header("If-Range", tag)
     return request
@@ -226,7 +227,7 @@ def _is_from(answer: _Response, offset: int) -> bool:
 
 
 def _find_host(url: str) -> str:
-    """What names an address in a message: its host, or the whole of a file's."""
+    """The name of an address in messages: its host, or the full address of a file."""
     return urllib.parse.urlsplit(url).netloc or urllib.parse.unquote(urllib.parse.urlsplit(url).path)
 
 
@@ -239,7 +240,7 @@ def _find_origin(part: Path) -> Path:
 
 
 def _read_origin(part: Path) -> dict[str, str]:
-    """Where a part came from; nothing where that is not known."""
+    """Read where a part file came from; empty if unknown."""
     try:
         content = json.loads(_find_origin(part).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -249,13 +250,13 @@ def _read_origin(part: Path) -> dict[str, str]:
 
 def _write_origin(part: Path, url: str, answer: _Response) -> None:
     tag = answer.headers.get("ETag") or ""
-    # A weak tag does not promise the same bytes.
+    # A weak ETag does not guarantee identical bytes.
     if not tag or tag.startswith("W/"):
         tag = answer.headers.get("Last-Modified") or ""
     _find_origin(part).write_text(json.dumps({"url": url, "tag": tag}), encoding="utf-8")
 
 
 def remove_part(part: Path) -> None:
-    """Remove a part file and the note of where it came from."""
+    """Remove a part file and the note beside it."""
     part.unlink(missing_ok=True)
     _find_origin(part).unlink(missing_ok=True)

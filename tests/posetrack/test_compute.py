@@ -8,7 +8,7 @@ CPU = torch.device("cpu")
 
 
 def test_engines_that_do_not_exist_are_errors_of_ours():
-    with pytest.raises(PoseTrackError, match="engine openvin: there is none of that name; did you mean"):
+    with pytest.raises(PoseTrackError, match="engine openvin: unknown; did you mean"):
         Compute(CPU, "openvin")
     with pytest.raises(PoseTrackError, match="precision fp16: engine torch does not have it on this cpu"):
         Compute(CPU, "torch", "fp16")

@@ -11,7 +11,7 @@ from posetrack.cli.eval.pictures import pictures_command
 from posetrack.cli.eval.posetrack import posetrack_command
 from posetrack.cli.options import make_command
 
-eval_app = typer.Typer(no_args_is_help=True, help="Measure results as a benchmark does.")
+eval_app = typer.Typer(no_args_is_help=True, help="Evaluate results as a benchmark does.")
 eval_app.command("posetrack")(posetrack_command)
 eval_app.command("coco")(coco_command)
 eval_app.command("crowdpose")(crowdpose_command)

@@ -23,7 +23,7 @@ def coco_command(
     sigmas: Annotated[
         str | None,
         typer.Option(
-            help=f"OKS sigmas: of a skeleton ({', '.join(SKELETONS)}), or one number a keypoint, with commas.",
+            help=f"OKS sigmas: of a skeleton ({', '.join(SKELETONS)}), or numbers with commas.",
             show_default="those of the annotations' keypoints",
         ),
     ] = None,
@@ -31,7 +31,7 @@ def coco_command(
         Path | None, typer.Option(help="Also write the numbers, from 0 to 1, as JSON.", show_default=False)
     ] = None,
 ) -> None:
-    """Measure results as COCO does: AP and AR over OKS or IoU of 0.50:0.95."""
+    """Evaluate results as COCO does: AP and AR over OKS or IoU of 0.50:0.95."""
     from posetrack.evaluation.coco import evaluate_coco
     from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_results
 

@@ -19,7 +19,7 @@ def crowdpose_command(
         Path | None, typer.Option(help="Also write the numbers, from 0 to 1, as JSON.", show_default=False)
     ] = None,
 ) -> None:
-    """Measure results as CrowdPose does: AP and AR, and AP of easy, medium and hard images."""
+    """Evaluate results as CrowdPose does: AP and AR, and AP of easy, medium and hard images."""
     from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_results
     from posetrack.evaluation.crowdpose import evaluate_crowdpose
 

@@ -1,4 +1,4 @@
-"""How the commands of `posetrack eval` show named numbers, and write them as JSON."""
+"""Output of the metrics of `posetrack eval`, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNDEFINED = "-"
 
 
 def format_percent(fraction: float | None) -> str:
-    """Write a fraction from 0 to 1 in percent, as papers do; None is undefined."""
+    """Format a fraction from 0 to 1 in percent, as in papers; None if undefined."""
     return _UNDEFINED if fraction is None else f"{100 * fraction:.1f}"
 
 
@@ -30,11 +30,11 @@ def print_metrics(title: str, metrics: Mapping[str, float | None]) -> None:
 
 
 def write_metrics(content: Mapping[str, object], path: Path) -> None:
-    """Write numbers as JSON, unrounded; what is undefined becomes null.
+    """Write metrics as JSON, unrounded, with null where undefined.
 
     Args:
-        content: By name, as deep as needed.
-        path: The file; its folder is made, and an older file of this name is replaced.
+        content: Metrics by name, which may be nested.
+        path: The file; its folder is created, and an existing file is replaced.
 
     Raises:
         ResultsError: The file cannot be written.

@@ -35,7 +35,7 @@ def mpii_command(
         Path | None, typer.Option(help="Also write the numbers, from 0 to 1, as JSON.", show_default=False)
     ] = None,
 ) -> None:
-    """Measure single-person poses as MPII does: PCKh at 0.5 and 0.1 of the head size."""
+    """Evaluate single-person poses as MPII does: PCKh at 0.5 and 0.1 of the head size."""
     from posetrack.evaluation.mpii import evaluate_mpii
     from posetrack.evaluation.mpii_files import read_mpii_predictions, read_mpii_truth
 

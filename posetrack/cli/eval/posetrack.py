@@ -22,7 +22,7 @@ from posetrack.evaluation.posetrack.report import format_latex, make_tables
 
 def posetrack_command(
     truth_dir: Annotated[
-        Path, typer.Option("--gt", help="Folder of ground truth, a .json a sequence.", show_default=False)
+        Path, typer.Option("--gt", help="Folder of ground truth, one .json per sequence.", show_default=False)
     ],
     predictions_dir: Annotated[
         Path,
@@ -33,7 +33,9 @@ def posetrack_command(
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="Write every number to this JSON file.")] = None,
-    per_sequence: Annotated[bool, typer.Option("--per-sequence", help="A row a sequence as well.")] = False,
+    per_sequence: Annotated[
+        bool, typer.Option("--per-sequence", help="Also print one row per sequence.")
+    ] = False,
     corrected: Annotated[
         bool, typer.Option("--corrected", help="Repair the reference tool's quirks (docs/evaluation.md).")
     ] = False,
@@ -43,10 +45,10 @@ def posetrack_command(
         typer.Option(help="Draw curves, bars and id timelines here; needs pip install 'posetrack[plots]'."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.", show_default="one a core where it pays")
+        int | None, typer.Option(min=1, help="Processes.", show_default="one per core if worthwhile")
     ] = None,
 ) -> None:
-    """Measure predicted poses and tracks on PoseTrack: AP, MOTA, MOTP, precision, recall and HOTA.
+    """Evaluate predicted poses and tracks on PoseTrack: AP, MOTA, MOTP, precision, recall and HOTA.
 
     The numbers are those of the reference tool, poseval.
     """
@@ -82,7 +84,7 @@ def _check_matplotlib() -> None:
 
 
 def describe(evaluation: PoseTrackEvaluation) -> dict[str, object]:
-    """Every number as `metrics.json` has it; None where one is undefined."""
+    """All numbers in the layout of `metrics.json`; None where undefined."""
     return {
         "names": list(NAMES),
         **evaluation.total.to_dict(),
@@ -91,10 +93,10 @@ def describe(evaluation: PoseTrackEvaluation) -> dict[str, object]:
 
 
 _BYTES_WORTH_A_PROCESS = 8e6
-"""A second process takes about half a second to start, in which this much is evaluated."""
+"""A second process takes about half a second to start, in which one evaluates this many bytes."""
 
 
 def choose_num_workers(*folders: Path) -> int:
-    """One process a core where there is enough to do, else one."""
+    """Choose one process per core if there is enough to evaluate, else one."""
     num_bytes = sum(path.stat().st_size for folder in folders for path in folder.rglob("*.json*"))
     return min(os.cpu_count() or 1, 8) if num_bytes > _BYTES_WORTH_A_PROCESS else 1

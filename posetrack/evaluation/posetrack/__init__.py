@@ -1,4 +1,4 @@
-"""PoseTrack's measures: AP, MOTA and HOTA of keypoints.
+"""PoseTrack's metrics: AP, MOTA and HOTA of keypoints.
 
 The numbers are those of the public tool `poseval` (L. Pishchulin), quirks included; `corrected` repairs them.
 """

@@ -1,4 +1,4 @@
-"""Average precision of keypoints: how well people are found and posed, whatever their track ids."""
+"""Average precision of keypoints, independent of track ids."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from posetrack.evaluation.posetrack.sequence import FramePair, Sequence
 from posetrack.frame import BoolArray, IntArray
 
 MISSING_SCORE = -9999.0
-"""The score of a predicted keypoint that has none."""
+"""The score that is used for a predicted keypoint without one."""
 
 
 @dataclass(frozen=True, eq=False)
 class KeypointLabels:
-    """Every predicted keypoint of some sequences.
+    """Scores and labels (right or wrong) of all predicted keypoints of some sequences.
 
     Attributes:
         scores: For each of the K keypoints, the scores of its predictions, in the order of frames and people.
         labels: For each of the K keypoints, whether each prediction is right.
-        num_annotated: (K,) annotated keypoints.
+        num_annotated: (K,) number of annotated keypoints.
     """
 
     scores: tuple[DoubleArray, ...]
@@ -32,15 +32,15 @@ class KeypointLabels:
 def assign_poses(pair: FramePair, annotated: BoolArray) -> IntArray:
     """Assign predicted to annotated poses by the fraction of matching keypoints (PCKh).
 
-    Each prediction keeps the person it fits best, then each person the prediction that fits best. Scores play
-    no part.
+    Each prediction chooses the person with the largest fraction, then each person the prediction with the
+    largest fraction. Scores are not used.
 
     Args:
         pair: G true and P predicted people of a frame.
         annotated: (G, K), which keypoints the true people have.
 
     Returns:
-        (P,) row of the person among the G, -1 where a prediction is nobody's.
+        (P,) row of the person among the G, -1 for a prediction without a person.
     """
     P, G = pair.distances.shape[:2]
     assigned = np.full(P, -1, np.int64)
@@ -58,12 +58,12 @@ def assign_poses(pair: FramePair, annotated: BoolArray) -> IntArray:
 def label_keypoints(sequence: Sequence, assigned: IntArray, is_right: BoolArray) -> KeypointLabels:
     """Collect scores and labels of every predicted keypoint.
 
-    A keypoint of an assigned pose that its person does not have annotated is a false positive, like all the
-    keypoints of a pose that is nobody's.
+    A keypoint of an assigned pose whose person lacks this annotation is a false positive, like all keypoints of
+    an unassigned pose.
 
     Args:
         sequence: The sequence.
-        assigned: (N,) of every predicted pose, whether it has a person: not -1.
+        assigned: (N,), -1 for each predicted pose without a person.
         is_right: (N, K), whether each keypoint matches that of its person.
 
     Returns:
@@ -82,21 +82,22 @@ def label_keypoints(sequence: Sequence, assigned: IntArray, is_right: BoolArray)
 def compute_curve(
     scores: DoubleArray, labels: BoolArray, num_annotated: int, *, corrected: bool = False
 ) -> tuple[DoubleArray, DoubleArray]:
-    """Precision and recall as the score threshold falls.
+    """Compute precision and recall for decreasing score thresholds.
 
-    The reference takes predictions of equal score one after another, in an order that depends on its sorting
-    and on the order of the files; with `corrected` they are taken together, since no threshold parts them.
+    The reference counts predictions of equal score one after another, in an order that depends on its sorting
+    and on the order of the files; with `corrected` they are counted together, since no threshold separates
+    them.
 
     Args:
         scores: (D,) of the predictions.
         labels: (D,) whether each is right.
-        num_annotated: How many there are to find.
+        num_annotated: Number of annotated keypoints.
         corrected: Repair that.
 
     Returns:
-        Precision and recall, (D,) each or fewer, best first; recall is NaN where there is nothing to find.
+        Precision and recall, (D,) each or fewer, by decreasing score; recall is NaN if nothing is annotated.
     """
-    # Not a stable sort: this very expression orders equal scores as the reference does.
+    # Not a stable sort: exactly this expression orders equal scores as the reference does.
     order = np.asarray(scores, np.float64).argsort()[::-1]
     found = labels[order].cumsum()
     precision = found / np.arange(1, len(found) + 1)
@@ -112,10 +113,10 @@ def integrate_curve(precision: DoubleArray, recall: DoubleArray) -> float:
 
     Args:
         precision: (D,).
-        recall: (D,), rising.
+        recall: (D,), ascending.
 
     Returns:
-        The area under the curve whose precision is made to fall, from 0 to 1.
+        The area under the monotone envelope of the curve, from 0 to 1.
     """
     envelope = np.maximum.accumulate(np.concatenate([precision, [0.0]])[::-1])[::-1]
     steps = np.diff(np.concatenate([[0.0], recall, [1.0]]))
@@ -123,9 +124,9 @@ def integrate_curve(precision: DoubleArray, recall: DoubleArray) -> float:
 
 
 def compute_average_precision(labels: KeypointLabels, *, corrected: bool = False) -> DoubleArray:
-    """Average precision, final precision and final recall of each keypoint.
+    """Compute average precision, final precision and final recall of each keypoint.
 
-    The reference gives 0 for all three where nothing was predicted, even if there was nothing to find; with
+    The reference gives 0 for all three if nothing was predicted, even if nothing is annotated; with
     `corrected` a value whose denominator is 0 is undefined.
 
     Args:

@@ -1,4 +1,4 @@
-"""Evaluation of a folder of predictions against a folder of ground truth."""
+"""PoseTrack evaluation of a folder of predictions against a folder of ground truth."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class TrackAssignment:
-    """Which predicted track each true person had, frame by frame, by the pose assignment of AP.
+    """The predicted track of each true person in each frame, by AP's assignment of poses.
 
     Attributes:
-        frame_index: (N,) position among the frames that count.
+        frame_index: (N,) position among the evaluated frames.
         true_tracks: (N,) number of the person's track in the ground truth.
-        predicted_tracks: (N,) number of the predicted track, -1 where nobody found the person.
+        predicted_tracks: (N,) number of the predicted track, -1 where the person was missed.
         true_ids: The file's id of each track of the ground truth.
         predicted_ids: The file's id of each predicted track.
     """
@@ -46,13 +46,13 @@ class TrackAssignment:
 
 @dataclass(frozen=True, eq=False)
 class SequenceEvaluation:
-    """One sequence evaluated.
+    """The evaluation of one sequence.
 
     Attributes:
         name: Name of the sequence.
-        num_frames: Frames that count.
-        counts: What its measures are computed from.
-        assignment: Who was followed by whom.
+        num_frames: Number of evaluated frames.
+        counts: The counts from which the metrics are computed.
+        assignment: The predicted track of each true person.
     """
 
     name: str
@@ -63,12 +63,12 @@ class SequenceEvaluation:
 
 @dataclass(frozen=True, eq=False)
 class PoseTrackEvaluation:
-    """A whole evaluation.
+    """The evaluation of a folder of sequences.
 
     Attributes:
-        total: The measures over all sequences.
-        per_sequence: The measures of each sequence by its name.
-        sequences: What they were computed from.
+        total: Metrics over all sequences.
+        per_sequence: Metrics of each sequence by its name.
+        sequences: The evaluations of the sequences.
     """
 
     total: PoseTrackMetrics
@@ -82,17 +82,17 @@ def evaluate_posetrack(
     """Evaluate every sequence of a folder.
 
     Args:
-        truth_dir: A file a sequence, PoseTrack17 or PoseTrack18 (`.json`).
-        predictions_dir: A file a sequence of the same name: PoseTrack17, PoseTrack18, or our own (`NAME.jsonl`
-            or `NAME/poses.jsonl`).
+        truth_dir: Folder with one file per sequence, PoseTrack17 or PoseTrack18 (`.json`).
+        predictions_dir: Folder with one file of the same name per sequence: PoseTrack17, PoseTrack18, or our
+            own (`NAME.jsonl` or `NAME/poses.jsonl`).
         corrected: Repair the reference tool's quirks instead of repeating them.
-        num_workers: Processes; with more than one the caller's script needs the `__main__` guard.
+        num_workers: Number of processes; with more than one the caller's script needs the `__main__` guard.
 
     Returns:
-        The measures.
+        The metrics.
 
     Raises:
-        ResultsError: A folder or file is missing or does not hold what it should.
+        ResultsError: A folder or file is missing or not valid.
     """
     return _evaluate_folders(truth_dir, predictions_dir, (corrected,), num_workers)[0]
 
@@ -100,7 +100,7 @@ def evaluate_posetrack(
 def evaluate_posetrack_twice(
     truth_dir: Path, predictions_dir: Path, *, num_workers: int = 1
 ) -> tuple[PoseTrackEvaluation, PoseTrackEvaluation]:
-    """Evaluate as the reference tool does, and corrected, from one reading of the files.
+    """Evaluate as the reference tool does, and corrected, reading the files once.
 
     Args:
         truth_dir: As for `evaluate_posetrack`.
@@ -108,10 +108,10 @@ def evaluate_posetrack_twice(
         num_workers: As for `evaluate_posetrack`.
 
     Returns:
-        The reference's measures, and the corrected ones.
+        The reference's metrics, and the corrected ones.
 
     Raises:
-        ResultsError: A folder or file is missing or does not hold what it should.
+        ResultsError: A folder or file is missing or not valid.
     """
     reference, corrected = _evaluate_folders(truth_dir, predictions_dir, (False, True), num_workers)
     return reference, corrected
@@ -120,7 +120,7 @@ def evaluate_posetrack_twice(
 def _evaluate_folders(
     truth_dir: Path, predictions_dir: Path, modes: tuple[bool, ...], num_workers: int
 ) -> list[PoseTrackEvaluation]:
-    """One evaluation for each mode: whether it is corrected."""
+    """Evaluate once for each mode: whether it is corrected."""
     pairs = find_sequences(truth_dir, predictions_dir)
     evaluate = partial(_evaluate_files, modes=modes)
     if num_workers > 1 and len(pairs) > 1:
@@ -135,7 +135,7 @@ def _evaluate_folders(
 
 
 def collect(sequences: Iterable[SequenceEvaluation], *, corrected: bool = False) -> PoseTrackEvaluation:
-    """Make the measures of each sequence and of all together.
+    """Compute the metrics of each sequence and of all together.
 
     Args:
         sequences: At least one.
@@ -156,9 +156,9 @@ def collect(sequences: Iterable[SequenceEvaluation], *, corrected: bool = False)
 
 
 def find_sequences(truth_dir: Path, predictions_dir: Path) -> list[tuple[Path, Path]]:
-    """Pair the files of two folders by name, in the order in which the system lists the first.
+    """Pair the files of two folders by name, in the order in which the system lists the first folder.
 
-    Predictions without ground truth are left out with a logged warning, as the reference tool leaves them out.
+    Predictions without ground truth are left out, as in the reference tool, with a logged warning.
 
     Raises:
         ResultsError: A folder is missing or has no files, or a sequence has no predictions.
@@ -166,7 +166,7 @@ def find_sequences(truth_dir: Path, predictions_dir: Path) -> list[tuple[Path, P
     for folder, what in ((truth_dir, "--gt"), (predictions_dir, "--pred")):
         if not folder.is_dir():
             raise ResultsError(f"{folder}: no such folder; {what} takes a folder with one file a sequence")
-    # Unsorted like the reference tool: where scores are equal, its AP depends on the order of the folder.
+    # Unsorted, as in the reference tool: with equal scores, its AP depends on the order of the files.
     truths = [Path(name) for name in glob(f"{escape(str(truth_dir))}/*.json")]
     if not truths:
         raise ResultsError(f"{truth_dir}: no .json files in it; expected one PoseTrack file a sequence")
@@ -199,7 +199,7 @@ def _evaluate_files(paths: tuple[Path, Path], *, modes: tuple[bool, ...]) -> lis
     name = truth_path.stem
     truth = read_annotations(truth_path, name)
     predictions = read_annotations(predictions_path, name)
-    # The reference tool looks for ids that stand twice among the predictions only.
+    # The reference tool checks for duplicate ids among the predictions only.
     check_track_ids(truth, str(truth_path), unique=False)
     check_track_ids(predictions, str(predictions_path), unique=True)
     evaluations = []
@@ -216,18 +216,18 @@ def _evaluate_files(paths: tuple[Path, Path], *, modes: tuple[bool, ...]) -> lis
 
 
 def evaluate_sequence(sequence: Sequence, *, corrected: bool = False) -> SequenceEvaluation:
-    """Measure one sequence, in one pass over its frames.
+    """Evaluate one sequence, in one pass over its frames.
 
-    Two quirks of the reference tool's MOTA are repeated here unless `corrected`: the last frame that counts is
-    left out, and a frame in which either side has nobody counts as one object and one hypothesis a joint that
-    do not match, whatever the other side has.
+    Two quirks of the reference tool's MOTA are repeated here unless `corrected`: the last evaluated frame is
+    left out, and a frame in which either side has no people counts as one object and one hypothesis per
+    keypoint that do not match, whatever the other side has.
 
     Args:
-        sequence: Cleaned.
+        sequence: A cleaned sequence.
         corrected: Repair that.
 
     Returns:
-        What the measures are computed from.
+        The counts from which the metrics are computed, and the assignment.
     """
     truth, predictions = sequence.truth, sequence.predictions
     annotated, present = truth.present, predictions.present

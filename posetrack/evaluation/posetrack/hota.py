@@ -1,4 +1,4 @@
-"""HOTA of keypoints, and its fragmentation-aware form (PoseTrack21, Doering et al., CVPR 2022).
+"""HOTA of keypoints, and its fragmentation-aware variant (PoseTrack21, Doering et al., CVPR 2022).
 
 HOTA: Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 2021.
 """
@@ -15,21 +15,21 @@ from posetrack.evaluation.posetrack.sequence import Sequence
 from posetrack.frame import IntArray
 
 ALPHAS = np.arange(1, 20) * 0.05
-"""The thresholds of similarity, 0.05 to 0.95."""
+"""The similarity thresholds, 0.05 to 0.95."""
 
 _ZERO_SIMILARITY_DISTANCE = 0.5001
 
 
 @dataclass(frozen=True, eq=False)
 class HotaCounts:
-    """What HOTA is computed from; sums over sequences.
+    """The counts from which HOTA is computed; they add up over sequences.
 
     Attributes:
-        objects: (K,) annotated keypoints.
-        hypotheses: (K,) predicted keypoints.
-        detections: (A, K) pairs with a similarity of alpha or more: TP.
+        objects: (K,) number of annotated keypoints.
+        hypotheses: (K,) number of predicted keypoints.
+        detections: (A, K) number of pairs with a similarity of at least alpha: TP.
         association: (A, K) sum over TP c of A(c) = TPA / (TPA + FNA + FPA).
-        fragments: (A, K) sum over TP c of the like with TPA counted in the fragment of c alone.
+        fragments: (A, K) the same sum with TPA counted within the fragment of c only.
     """
 
     objects: IntArray
@@ -40,18 +40,18 @@ class HotaCounts:
 
 
 def compute_similarities(distances: DoubleArray) -> DoubleArray:
-    """Similarity of keypoints: max(0, 1 - d / 0.5001), with d in head sizes."""
+    """Compute the similarity of keypoints: max(0, 1 - d / 0.5001), with d in head sizes."""
     return np.maximum(0.0, 1 - distances / _ZERO_SIMILARITY_DISTANCE)
 
 
 @dataclass
 class HotaMatches:
-    """Gathers the matched keypoints of a sequence, frame by frame; a match is made once, for every alpha."""
+    """Collects the matched keypoints of a sequence, frame by frame; one matching serves every alpha."""
 
     _columns: list[tuple[IntArray, IntArray, IntArray, DoubleArray]] = field(default_factory=list)
 
     def update(self, true_tracks: IntArray, predicted_tracks: IntArray, similarities: DoubleArray) -> None:
-        """Match the keypoints of the next frame, each on its own, at the greatest total similarity.
+        """Match the keypoints of the next frame, each type separately, with the largest total similarity.
 
         Args:
             true_tracks: (G,).
@@ -59,7 +59,7 @@ class HotaMatches:
             similarities: (P, G, K).
         """
         near = similarities > 0
-        # A pair that competes with no other is in the best assignment; what is left is assigned.
+        # A pair without competitors is part of the best assignment; the others are assigned.
         alone = near & (near.sum(axis=0) == 1)[None] & (near.sum(axis=1) == 1)[:, None]
         poses, persons, keypoints = np.nonzero(alone)
         rest = near & ~alone
@@ -81,10 +81,10 @@ class HotaMatches:
         )
 
     def counts(self, sequence: Sequence) -> HotaCounts:
-        """Count what `compute_hota` needs.
+        """Make the counts for `compute_hota`.
 
         Args:
-            sequence: The sequence whose frames were given, all of them.
+            sequence: The sequence of which all frames were given.
 
         Returns:
             Its counts.
@@ -97,7 +97,7 @@ class HotaMatches:
         empty: tuple[IntArray, IntArray, IntArray, DoubleArray]
         empty = (np.zeros(0, int), np.zeros(0, int), np.zeros(0, int), np.zeros(0))
         columns = [np.concatenate(parts) for parts in zip(empty, *self._columns, strict=True)]
-        # By keypoint and true track, in time.
+        # Sorted by keypoint, true track and time.
         order = np.lexsort((columns[1], columns[0]))
         keypoints, persons, tracks, similarities = (column[order] for column in columns)
         detections = np.zeros((len(ALPHAS), K), np.int64)
@@ -111,7 +111,7 @@ class HotaMatches:
             together = sizes[pair_of]
             either = true_frames[person, k] + predicted_frames[track, k] - together
             association[a] = np.bincount(k, together / either, minlength=K)
-            # A fragment: a person's matches in a row that are with the same track, misses in between or not.
+            # A fragment: consecutive matches of a person with the same track; misses in between do not end it.
             fragment_of = np.cumsum(np.diff(pair, prepend=-1) != 0) - 1
             lengths = np.bincount(fragment_of)[fragment_of] if len(pair) else fragment_of
             fragments[a] = np.bincount(k, lengths / either, minlength=K)
@@ -121,14 +121,14 @@ class HotaMatches:
 
 
 def _count_by_track(present: np.ndarray, tracks: IntArray, num_tracks: int) -> IntArray:
-    """In how many frames each track has each keypoint, (M, K)."""
+    """Count the frames in which each track has each keypoint, (M, K)."""
     counts = np.zeros((num_tracks, present.shape[1]), np.int64)
     np.add.at(counts, tracks, present)
     return counts
 
 
 def compute_hota(counts: HotaCounts) -> dict[str, DoubleArray]:
-    """HOTA of each keypoint, averaged over alpha.
+    """Compute HOTA of each keypoint, averaged over alpha.
 
         DetA = TP / (TP + FN + FP)
         AssA = 1/TP sum over TP c of A(c)
@@ -136,15 +136,15 @@ def compute_hota(counts: HotaCounts) -> dict[str, DoubleArray]:
         FragA = AssA with the matches of c's own fragment for TPA in the numerator
         FA-HOTA = sqrt(DetA sqrt(AssA FragA))
 
-    Differs from PoseTrack21's public code: its false negatives and false positives of frames in which one side
-    is empty are those of the whole sequence, once a frame; here they are the frame's own.
+    Differs from PoseTrack21's public code: in a frame in which one side is empty, that counts the false
+    negatives and false positives of the whole sequence; here they are the frame's own.
 
     Args:
         counts: Summed over sequences.
 
     Returns:
-        `hota`, `deta`, `assa`, `fraga`, `fa_hota`: (K,) in percent, NaN where there is nothing to find and
-        nothing was found.
+        `hota`, `deta`, `assa`, `fraga`, `fa_hota`: (K,) in percent, NaN where nothing is annotated and nothing
+        predicted.
     """
     union = counts.objects + counts.hypotheses - counts.detections
     detections = np.maximum(1, counts.detections)

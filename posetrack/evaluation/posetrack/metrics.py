@@ -1,4 +1,4 @@
-"""PoseTrackMetrics: every number of one evaluation, per joint and in total."""
+"""PoseTrackMetrics: all metrics of an evaluation, per keypoint and in total."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from posetrack.skeleton import POSETRACK_15
 T = TypeVar("T", MotCounts, HotaCounts)
 
 NAMES = (*POSETRACK_15.names, "total")
-"""What each of the 16 numbers of a measure is of."""
+"""Names of the 16 values of a metric: 15 keypoints and the total."""
 
 COLUMNS = {
     "Head": ("head_top", "neck", "nose"),
@@ -30,12 +30,12 @@ COLUMNS = {
     "Ankl": ("right_ankle", "left_ankle"),
     "Total": ("total",),
 }
-"""The columns of the papers' tables: each the mean of these numbers."""
+"""The columns of the papers' tables, each the mean of these values."""
 
 
 @dataclass(frozen=True, eq=False)
 class PoseTrackMetrics:
-    """The measures, (16,) each in percent: 15 joints and the total, `NAMES`; NaN where undefined.
+    """The metrics, (16,) each in percent: 15 keypoints and the total, `NAMES`; NaN where undefined.
 
     Attributes:
         ap: Average precision.
@@ -44,8 +44,8 @@ class PoseTrackMetrics:
         mota: CLEAR MOT accuracy.
         motp: CLEAR MOT precision as the reference tool reports it.
         motp_clean: CLEAR MOT precision as it is defined, over the matched pairs.
-        mot_precision: Fraction of the predicted joints that were matched in tracking.
-        mot_recall: Fraction of the annotated joints that were matched in tracking.
+        mot_precision: Fraction of the predicted keypoints that were matched in tracking.
+        mot_recall: Fraction of the annotated keypoints that were matched in tracking.
         hota: Higher order tracking accuracy.
         deta: Its detection part.
         assa: Its association part.
@@ -68,7 +68,7 @@ class PoseTrackMetrics:
     fa_hota: DoubleArray
 
     def to_dict(self) -> dict[str, list[float | None]]:
-        """The measures by name as JSON has them: None where undefined."""
+        """The metrics by name for JSON: None where undefined."""
         return {
             entry.name: [None if math.isnan(value) else value for value in getattr(self, entry.name).tolist()]
             for entry in fields(self)
@@ -77,12 +77,12 @@ class PoseTrackMetrics:
 
 @dataclass(frozen=True, eq=False)
 class SequenceCounts:
-    """All that the measures of one sequence, or of several, are computed from.
+    """The counts from which the metrics of one or several sequences are computed.
 
     Attributes:
-        labels: Of every predicted keypoint.
-        mot: None where there are no track ids.
-        hota: None where there are no track ids.
+        labels: Scores and labels of all predicted keypoints.
+        mot: Counts for CLEAR MOT; None if there are no track ids.
+        hota: Counts for HOTA; None if there are no track ids.
     """
 
     labels: KeypointLabels
@@ -91,7 +91,7 @@ class SequenceCounts:
 
 
 def add_counts(parts: Many[SequenceCounts]) -> SequenceCounts:
-    """Pool several sequences; tracking is measured only where all of them have track ids."""
+    """Add the counts of several sequences; tracking is evaluated only if all of them have track ids."""
     labels = KeypointLabels(
         scores=tuple(
             np.concatenate(column) for column in zip(*(part.labels.scores for part in parts), strict=True)
@@ -116,14 +116,14 @@ def _add(kind: type[T], parts: Many[T]) -> T:
 
 
 def compute_metrics(counts: SequenceCounts, *, corrected: bool = False) -> PoseTrackMetrics:
-    """Compute every measure.
+    """Compute all metrics.
 
     Args:
-        counts: Of one sequence, or of several together.
+        counts: Counts of one sequence, or of several together.
         corrected: Repair the reference tool's quirks.
 
     Returns:
-        The measures; the total is the mean over the joints for which one is defined.
+        The metrics; the total is the mean over the keypoints with a defined value.
     """
     ap, precision, recall = compute_average_precision(counts.labels, corrected=corrected)
     undefined = np.full(POSETRACK_15.num_keypoints, np.nan)
@@ -143,13 +143,13 @@ def _append_total(values: DoubleArray) -> DoubleArray:
 
 
 def summarize(values: DoubleArray) -> dict[str, float]:
-    """The columns of the papers' tables from one measure.
+    """Compute the columns of the papers' tables from one metric.
 
     Args:
         values: (16,).
 
     Returns:
-        A number for each of `COLUMNS`; NaN where one of its joints is undefined.
+        A value for each of `COLUMNS`; NaN if one of its keypoints is undefined.
     """
     return {
         title: float(np.mean([values[NAMES.index(name)] for name in names])) for title, names in COLUMNS.items()

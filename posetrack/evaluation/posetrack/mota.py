@@ -1,4 +1,4 @@
-"""CLEAR MOT of keypoints: one accumulator a keypoint (Bernardin and Stiefelhagen, EURASIP JIVP 2008)."""
+"""CLEAR MOT of keypoints: one accumulator per keypoint (Bernardin and Stiefelhagen, EURASIP JIVP 2008)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from posetrack.frame import BoolArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class MotCounts:
-    """What CLEAR MOT is computed from, K numbers each; sums over sequences.
+    """The counts from which CLEAR MOT is computed, (K,) each; they add up over sequences.
 
     Attributes:
-        objects: Annotated keypoints.
-        hypotheses: Predicted keypoints.
-        detections: Pairs of both.
-        switches: Pairs whose person had another prediction's track the last time.
+        objects: Number of annotated keypoints.
+        hypotheses: Number of predicted keypoints.
+        detections: Number of matched pairs.
+        switches: Number of pairs whose person was last matched with another track.
         distance: Sum over the pairs, in head sizes.
-        event_distance: Sum over all events of py-motmetrics 1.4.0, which the reference tool takes for it:
-            anything within the threshold counts once as a RAW event, and a pair once as a match and once more
-            for each of ASCEND, TRANSFER and MIGRATE that it is.
+        event_distance: Sum over all events of py-motmetrics 1.4.0, which the reference tool uses instead: every
+            candidate pair within the threshold counts once as a RAW event, and a matched pair once as a match
+            and once more for each of ASCEND, TRANSFER and MIGRATE that it is.
     """
 
     objects: IntArray
@@ -35,14 +35,14 @@ class MotCounts:
 
 
 class MotAccumulator:
-    """Follows the keypoints of one sequence, frame by frame.
+    """Accumulates the matches of one sequence, frame by frame.
 
-    Pairings of earlier frames are kept while they are valid, however long ago they were made; then the rest is
-    paired at the least total distance. The pose-level assignment of AP plays no part.
+    A pair of an earlier frame, however long ago, is kept if it is still valid; then the rest is matched with
+    the least total distance. AP's assignment of poses is not used.
 
     Args:
-        num_true_tracks: Tracks of the ground truth.
-        num_predicted_tracks: Tracks of the predictions.
+        num_true_tracks: Number of tracks of the ground truth.
+        num_predicted_tracks: Number of tracks of the predictions.
         num_keypoints: K.
     """
 
@@ -54,14 +54,14 @@ class MotAccumulator:
         self._switches = np.zeros(K, np.int64)
         self._distance = np.zeros(K)
         self._event_distance = np.zeros(K)
-        # The last partner of each track, -1 before there is one.
+        # The last match of each true track, -1 before there is one.
         self._partner = np.full((num_true_tracks, K), -1, np.int64)
-        # The last person that a predicted track was newly paired with.
+        # The last person that a predicted track was newly matched with.
         self._last_person = np.full((num_predicted_tracks, K), -1, np.int64)
         self._row_of_track = np.full(num_predicted_tracks, -1, np.int64)
 
     def count_unmatched(self, objects: IntArray | int, hypotheses: IntArray | int) -> None:
-        """Add keypoints that pair with nothing: K numbers each, or one for all."""
+        """Count keypoints without a match: (K,) each, or one number for all."""
         self._objects += objects
         self._hypotheses += hypotheses
 
@@ -79,10 +79,10 @@ class MotAccumulator:
         Args:
             true_tracks: (G,).
             true_present: (G, K).
-            predicted_tracks: (P,), none twice.
+            predicted_tracks: (P,), without duplicates.
             predicted_present: (P, K).
             distances: (P, G, K), in head sizes.
-            matches: (P, G, K), which pairs are near enough.
+            matches: (P, G, K), which pairs are within the threshold.
         """
         self.count_unmatched(true_present.sum(axis=0), predicted_present.sum(axis=0))
         self._event_distance += np.where(matches, distances, 0.0).sum(axis=(0, 1))
@@ -102,7 +102,7 @@ class MotAccumulator:
     def _keep(
         self, true_tracks: IntArray, predicted_tracks: IntArray, matches: BoolArray
     ) -> tuple[IntArray, IntArray, IntArray]:
-        """Rows of persons and poses, and keypoints, of the pairings that go on."""
+        """Find the earlier pairs that are still valid: rows of people and poses, and keypoints."""
         self._row_of_track[predicted_tracks] = np.arange(len(predicted_tracks))
         partner = self._partner[true_tracks]
         poses_of = np.where(partner >= 0, self._row_of_track[partner], -1)
@@ -111,7 +111,7 @@ class MotAccumulator:
         poses = poses_of[persons, keypoints]
         valid = matches[poses, persons, keypoints]
         persons, keypoints, poses = persons[valid], keypoints[valid], poses[valid]
-        # Two people may have the same last partner: the first of them keeps it.
+        # Two people may have the same last match: the first of them keeps it.
         _, first = np.unique(poses * matches.shape[2] + keypoints, return_index=True)
         return persons[first], poses[first], keypoints[first]
 
@@ -130,7 +130,7 @@ class MotAccumulator:
         self._last_person[track, k] = person
 
     def counts(self) -> MotCounts:
-        """The sums so far."""
+        """The counts so far."""
         return MotCounts(
             self._objects,
             self._hypotheses,
@@ -142,11 +142,11 @@ class MotAccumulator:
 
 
 def pair_nearest(distances: DoubleArray, valid: BoolArray) -> list[tuple[int, int]]:
-    """Pair as many as can be, at the least total distance (Hungarian method).
+    """Match as many pairs as possible with the least total distance (Hungarian method).
 
     Args:
         distances: (P, G).
-        valid: (P, G), which may be paired.
+        valid: (P, G), which pairs are allowed.
 
     Returns:
         Pairs (row, column), by column.
@@ -154,14 +154,14 @@ def pair_nearest(distances: DoubleArray, valid: BoolArray) -> list[tuple[int, in
     rows, columns = np.nonzero(valid)
     if len(set(rows.tolist())) == len(rows) == len(set(columns.tolist())):
         return sorted(zip(rows.tolist(), columns.tolist(), strict=True), key=lambda pair: pair[1])
-    # So dear that one such pair costs more than any number of valid ones.
+    # One such pair costs more than any number of valid ones.
     dear = 2 * min(valid.shape) * (distances[valid].max() + 1) + 1
     columns, rows = linear_sum_assignment(np.where(valid, distances, dear).T)
     return [(p, g) for p, g in zip(rows.tolist(), columns.tolist(), strict=True) if valid[p, g]]
 
 
 def compute_mot(counts: MotCounts, *, corrected: bool = False) -> dict[str, DoubleArray]:
-    """CLEAR MOT of each keypoint.
+    """Compute CLEAR MOT of each keypoint.
 
         MOTA = 1 - (misses + switches + false positives) / objects
         MOTP = 1 - distance / detections
@@ -169,7 +169,7 @@ def compute_mot(counts: MotCounts, *, corrected: bool = False) -> dict[str, Doub
 
     Args:
         counts: Summed over sequences.
-        corrected: MOTP without the reference's event sum, and undefined where nothing was detected.
+        corrected: MOTP without the reference's event sum, and undefined if nothing was matched.
 
     Returns:
         `mota`, `motp`, `motp_clean`, `mot_precision`, `mot_recall`: (K,) in percent, NaN where undefined.

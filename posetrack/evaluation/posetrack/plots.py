@@ -1,4 +1,4 @@
-"""Images of an evaluation: precision and recall, MOTA of each sequence, and who was followed by whom."""
+"""Plots of an evaluation: precision and recall, MOTA of each sequence, and timelines of track ids."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COLORS = {
     "Knee": ("tab:cyan",) * 2,
     "Ankl": ("tab:blue",) * 2,
 }
-# Found by trying: colours of tracks up to 7 apart differ by a CIELAB distance of 28 or more, up to 24 by 16.
+# Found by trial: colours of tracks up to 7 apart differ by a CIELAB distance of 28 or more, up to 24 by 16.
 _HUE_STEP = 0.358
 _TONES = ((0.45, 0.85), (0.75, 0.85), (0.9, 1.0), (0.9, 0.55))
 _LOWEST_MOTA_SHOWN = -100.0
@@ -43,12 +43,12 @@ _MOST_PIXELS = 20_000
 
 
 def draw_plots(evaluation: PoseTrackEvaluation, out_dir: Path, *, corrected: bool = False) -> list[Path]:
-    """Draw everything: curves, and where there are track ids also MOTA and the timelines.
+    """Draw all plots: the curves, and MOTA and the timelines if there are track ids.
 
     Args:
-        evaluation: What to draw.
-        out_dir: Folder, made if it is not there; older images of the same names are replaced.
-        corrected: Whether it was made so; the titles then say it.
+        evaluation: The evaluation.
+        out_dir: Output folder, created if needed; existing files of the same names are replaced.
+        corrected: Whether the evaluation is corrected; the titles then say so.
 
     Returns:
         The PNG files written: `precision_recall.png`, `mota_per_sequence.png`, `timeline_NAME.png`.
@@ -78,7 +78,7 @@ def draw_plots(evaluation: PoseTrackEvaluation, out_dir: Path, *, corrected: boo
 
 def _save(figure: Figure, path: Path) -> Path:
     content = BytesIO()
-    # Agg refuses images of 2^16 pixels; a crowd or a long list must not fail the report.
+    # Agg refuses images of 2^16 pixels; crowds and long lists must not break the report.
     dpi = min(_DPI, _MOST_PIXELS / max(figure.get_size_inches()))
     figure.savefig(content, format="png", dpi=dpi, bbox_inches="tight")
     try:
@@ -89,26 +89,26 @@ def _save(figure: Figure, path: Path) -> Path:
 
 
 def _make_axes(width_in: float, height_in: float) -> tuple[Figure, Axes]:
-    """A figure whose axes, without title and labels, have this size."""
+    """Make a figure with axes of this size, without title and labels."""
     figure = Figure(figsize=(width_in, height_in))
     FigureCanvasAgg(figure)
     return figure, figure.add_axes((0.0, 0.0, 1.0, 1.0))
 
 
 def make_envelope(precision: DoubleArray, recall: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-    """Make the corners of the curve whose area is the average precision.
+    """Compute the corners of the curve whose area is the average precision.
 
     Args:
         precision: (D,).
-        recall: (D,), rising, without NaN.
+        recall: (D,), ascending, without NaN.
 
     Returns:
-        Recall and precision of the corners, from recall 0 to the last one, where precision falls to 0.
+        Recall and precision of the corners, from recall 0 to the last recall, where precision drops to 0.
     """
     if not len(precision):
         return np.zeros(0), np.zeros(0)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    # A level ends where the precision falls next; between, there is only one straight line.
+    # A horizontal segment ends where the precision drops next.
     ends = np.diff(envelope, append=-1.0) != 0
     x, y = recall[ends], envelope[ends]
     return np.concatenate([[0.0], np.repeat(x, 2)]), np.concatenate([np.repeat(y, 2), [0.0]])
@@ -117,13 +117,13 @@ def make_envelope(precision: DoubleArray, recall: DoubleArray) -> tuple[DoubleAr
 def draw_precision_recall(
     labels: KeypointLabels, metrics: PoseTrackMetrics, *, corrected: bool = False, note: str = ""
 ) -> Figure:
-    """Draw a curve a joint; the left one of a pair is dashed.
+    """Draw one curve per keypoint; those of the left side are dashed.
 
     Args:
-        labels: Of all sequences.
-        metrics: Of all sequences, for the legend.
+        labels: Labels of all sequences.
+        metrics: Metrics of all sequences, for the legend.
         corrected: As in `compute_curve`.
-        note: Goes with the title.
+        note: Appended to the title.
 
     Returns:
         The figure.
@@ -142,27 +142,27 @@ def draw_precision_recall(
             style = "--" if POSETRACK_15.side_of(name) == "left" else "-"
             label = f"{name.replace('_', ' ')}  {format_percent(float(metrics.ap[k]))}"
             axes.plot(100 * x, 100 * y, color=color, linestyle=style, linewidth=1.6, label=label)
-    axes.set(xlim=(0, 100), ylim=(0, 102), xlabel="recall (%)", ylabel="precision at this recall or more (%)")
+    axes.set(xlim=(0, 100), ylim=(0, 102), xlabel="recall (%)", ylabel="precision at this or higher recall (%)")
     axes.grid(alpha=0.3)
     axes.set_title(
-        f"Precision and recall of each joint, mean AP {format_percent(float(metrics.ap[-1]))} %{note}"
+        f"Precision and recall of each keypoint, mean AP {format_percent(float(metrics.ap[-1]))} %{note}"
     )
     axes.legend(title="AP (%)", loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, frameon=False)
     return figure
 
 
 def draw_mota(mota: dict[str, float], total: float, *, note: str = "") -> Figure:
-    """Draw a bar a sequence, the best one first, and a line at the total.
+    """Draw one bar per sequence, the best first, and a line at the total.
 
     Args:
-        mota: Of each sequence, in percent; NaN where undefined. At least one.
-        total: Over all sequences; NaN where undefined.
-        note: Goes with the title.
+        mota: MOTA of each sequence, in percent; NaN where undefined. At least one.
+        total: MOTA over all sequences; NaN if undefined.
+        note: Appended to the title.
 
     Returns:
-        The figure; a bar below -100 % is cut off there, its number is not.
+        The figure; bars below -100 % are cut off there, with their numbers beside them.
     """
-    # Undefined ones last.
+    # Undefined values last.
     names = sorted(mota, key=lambda name: (np.isnan(mota[name]), -np.nan_to_num(mota[name]), name))
     values = np.array([mota[name] for name in names])
     rows = np.arange(len(names))
@@ -171,7 +171,7 @@ def draw_mota(mota: dict[str, float], total: float, *, note: str = "") -> Figure
     shown = np.clip(np.nan_to_num(values), low, None)
     axes.barh(rows, shown, height=0.75, color=np.where(values < 0, "tab:red", "tab:blue").tolist())
     for row, end, value in zip(rows, shown, values, strict=True):
-        # To the right of the bar, or of the zero line where the bar goes left.
+        # To the right of the bar, or of the zero line if the bar extends to the left.
         axes.annotate(
             format_percent(float(value)),
             (max(float(end), 0.0), row),
@@ -186,8 +186,8 @@ def draw_mota(mota: dict[str, float], total: float, *, note: str = "") -> Figure
         axes.axvline(max(total, low), color="black", linestyle="--", linewidth=1, label=label)
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, frameon=False)
     axes.set_yticks(rows, labels=names, parse_math=False, fontsize=8)
-    # The best on top; room for the numbers behind bars of 100 %.
-    axes.set(xlim=(low, 108), ylim=(len(names) - 0.4, -0.6), xlabel="MOTA (%), mean over the joints")
+    # The best on top; space for the numbers beside bars of 100 %.
+    axes.set(xlim=(low, 108), ylim=(len(names) - 0.4, -0.6), xlabel="MOTA (%), mean over the keypoints")
     axes.set_xticks(np.arange(low, 101, 10 if low > -50 else 20))
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
@@ -196,13 +196,13 @@ def draw_mota(mota: dict[str, float], total: float, *, note: str = "") -> Figure
 
 
 def find_switches(assignment: TrackAssignment) -> BoolArray:
-    """Find where a person is followed by another predicted track than the last time it was followed.
+    """Find id switches: frames in which a person has another predicted track than when it was last found.
 
     Args:
         assignment: N people, sorted by frame.
 
     Returns:
-        (N,) True at the person of the frame in which the new track takes over.
+        (N,) True for the person in the first frame of the new track.
     """
     is_switch = np.zeros(len(assignment.true_tracks), bool)
     last: dict[int, int] = {}
@@ -216,7 +216,7 @@ def find_switches(assignment: TrackAssignment) -> BoolArray:
 
 
 def find_segments(assignment: TrackAssignment) -> IntArray:
-    """Join the frames in a row in which a person has the same predicted track, or none.
+    """Join consecutive frames in which a person has the same predicted track, or none.
 
     Args:
         assignment: N people, sorted by frame.
@@ -234,10 +234,10 @@ def find_segments(assignment: TrackAssignment) -> IntArray:
 
 
 def color_of(track: int) -> tuple[float, float, float]:
-    """Choose the colour of a predicted track, unlike those of the next ones and unlike grey.
+    """Choose the colour of a predicted track, distinct from those of neighbouring tracks and from grey.
 
     Args:
-        track: Its number, from 0; -1 is nobody.
+        track: Its number, from 0; -1 for none.
 
     Returns:
         RGB from 0 to 1.
@@ -249,14 +249,15 @@ def color_of(track: int) -> tuple[float, float, float]:
 
 
 def draw_timeline(sequence: SequenceEvaluation, *, note: str = "") -> Figure:
-    """Draw a row a person of the ground truth: which predicted track it had, frame by frame.
+    """Draw one row per person of the ground truth with its predicted track in each frame.
 
     Args:
-        sequence: With track ids.
-        note: Goes with the title.
+        sequence: A sequence with track ids.
+        note: Appended to the title.
 
     Returns:
-        The figure. Nothing is drawn where the person is not annotated, grey where it was not found.
+        The figure. Frames in which the person is not annotated are empty, those in which it was missed are
+        grey.
     """
     assignment = sequence.assignment
     is_switch = find_switches(assignment)
@@ -268,7 +269,7 @@ def draw_timeline(sequence: SequenceEvaluation, *, note: str = "") -> Figure:
     figure, axes = _make_axes(width_in, height_in)
     segments = find_segments(assignment)
     _draw_segments(axes, segments, assignment.predicted_ids, frame_in=width_in / num_frames, row_in=row_in)
-    # A bar through the row, black between white edges, so that it stands out of every colour.
+    # A black bar with white edges through the row, visible on every colour.
     x, y = assignment.frame_index[is_switch] - 0.5, assignment.true_tracks[is_switch]
     height_pt = 72 * height_in / max(2, num_people)
     axes.scatter(x, y, marker="|", s=height_pt**2, color="white", linewidths=4, zorder=3)
@@ -290,7 +291,7 @@ def draw_timeline(sequence: SequenceEvaluation, *, note: str = "") -> Figure:
 def _draw_segments(
     axes: Axes, segments: IntArray, predicted_ids: IntArray, *, frame_in: float, row_in: float
 ) -> None:
-    """Draw (S, 4) segments, and the ids of their tracks where there is room."""
+    """Draw (S, 4) segments, and the ids of their tracks where there is space."""
     boxes = []
     for person, track, first, last in segments.tolist():
         half = 0.42 if track >= 0 else 0.15

@@ -1,4 +1,4 @@
-"""Tables of an evaluation: for the terminal, and as LaTeX rows, both with the columns of the papers."""
+"""Tables of an evaluation, for the terminal and as LaTeX rows, with the columns of the papers."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from posetrack.evaluation.posetrack.evaluate import PoseTrackEvaluation
 from posetrack.evaluation.posetrack.metrics import COLUMNS, PoseTrackMetrics, summarize
 
 CORRECTED_NOTE = "(corrected: not comparable with published numbers)"
-"""Goes with every number that the reference tool would not give."""
+"""Added to all numbers that differ from the reference tool's."""
 
 UNDEFINED = "-"
 
-# A line below the heading and one above the total; columns are parted by one space, so that twelve of them and
-# the name of a sequence stand in 80 columns.
+# A line below the heading and one above the total; one space between columns, so that twelve of them and the
+# name of a sequence fit into 80 columns.
 _BOX = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")
 
 
 @dataclass(frozen=True)
 class _Report:
-    """What one table shows.
+    """The content of one table.
 
     Attributes:
-        title: Above the table.
-        short: Names it in LaTeX.
-        by_joint: The measure that stands in the papers' columns.
-        totals: Measures of which the total follows, by their headings.
-        caption: Below the table.
+        title: Title above the table.
+        short: Name in LaTeX.
+        by_joint: The metric shown in the papers' columns.
+        totals: Metrics of which the total is shown, by their headings.
+        caption: Text below the table.
     """
 
     title: str
@@ -42,11 +42,11 @@ class _Report:
 
     @property
     def headings(self) -> list[str]:
-        """Of all its numbers."""
+        """The headings of all columns."""
         return [*COLUMNS, *self.totals]
 
     def numbers(self, metrics: PoseTrackMetrics) -> list[str]:
-        """Each of them as it is shown."""
+        """The formatted values of all columns."""
         columns = summarize(getattr(metrics, self.by_joint))
         totals = [float(getattr(metrics, name)[-1]) for name in self.totals.values()]
         return [format_percent(value) for value in (*columns.values(), *totals)]
@@ -58,44 +58,46 @@ _MOT = _Report(
     "MOTA",
     "mota",
     {"MOTP": "motp", "Prec": "mot_precision", "Rec": "mot_recall"},
-    "MOTA by joint; MOTP, Prec and Rec in total",
+    "MOTA by keypoint; MOTP, Prec and Rec in total",
 )
 _HOTA = _Report(
     "HOTA",
     "HOTA",
     "hota",
     {"DetA": "deta", "AssA": "assa", "FragA": "fraga", "FA-HOTA": "fa_hota"},
-    "HOTA by joint; the others in total",
+    "HOTA by keypoint; the others in total",
 )
 
 
 def format_percent(value: float) -> str:
-    """Write a number as papers do, with one decimal.
+    """Format a number as in papers, with one decimal.
 
     Args:
-        value: In percent; NaN is undefined. MOTA has no lower bound: -1000 and below lose the decimal.
+        value: In percent; NaN if undefined. MOTA has no lower bound: from -1000 down it is shown without
+            decimals.
 
     Returns:
         At most 6 characters above -100,000.
     """
     if math.isnan(value):
         return UNDEFINED
-    # Rounded first: -0.04 is 0.0, not -0.0.
+    # Rounded first, so that -0.04 gives 0.0, not -0.0.
     return f"{value:.0f}" if value <= -999.95 else f"{round(value, 1) + 0.0:.1f}"
 
 
 def make_tables(
     evaluation: PoseTrackEvaluation, *, corrected: bool = False, per_sequence: bool = False
 ) -> list[Table]:
-    """Make the tables that papers print: AP, MOTA and HOTA.
+    """Make the tables of the papers: AP, MOTA and HOTA.
 
     Args:
-        evaluation: What to show.
-        corrected: Whether it was made so; every title then says that it compares with nothing published.
-        per_sequence: Also a row a sequence, above that of all together.
+        evaluation: The evaluation.
+        corrected: Whether it is corrected; the titles then say that it is not comparable with published
+            numbers.
+        per_sequence: Whether to add one row per sequence.
 
     Returns:
-        The three tables, in percent; the first alone where some sequence has no track ids.
+        The three tables, in percent; only the first if some sequence has no track ids.
     """
     tables = [_make_table(_AP, evaluation, corrected, per_sequence)]
     untracked = sum(sequence.counts.mot is None for sequence in evaluation.sequences)
@@ -120,7 +122,7 @@ def _make_table(report: _Report, evaluation: PoseTrackEvaluation, corrected: boo
     if per_sequence:
         table.add_column("Sequence", overflow="fold")
     for heading in report.headings:
-        # The longest heading stands on two lines.
+        # The longest heading takes two lines.
         table.add_column(heading.replace("-", "-\n"), justify="right", vertical="bottom", no_wrap=True)
     if per_sequence:
         for name, metrics in evaluation.per_sequence.items():
@@ -133,15 +135,15 @@ def _make_table(report: _Report, evaluation: PoseTrackEvaluation, corrected: boo
 
 
 def format_latex(metrics: PoseTrackMetrics, *, corrected: bool = False) -> str:
-    r"""Write the rows of a LaTeX table, as the reference tool prints them, and those of HOTA.
+    r"""Format the rows of a LaTeX table as the reference tool prints them, with HOTA added.
 
     Args:
         metrics: Usually the total.
-        corrected: Whether they were made so; the comments then say it.
+        corrected: Whether they are corrected; the comments then say so.
 
     Returns:
         For each of AP, MOTA and HOTA a comment, a row of headings and a row of numbers (`& 1.0 & 2.0 \\`); the
-        first column is left to the name of the method.
+        first column is left for the name of the method.
     """
     lines = []
     for report in (_AP, _MOT, _HOTA):

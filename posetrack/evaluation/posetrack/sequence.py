@@ -1,4 +1,4 @@
-"""One sequence made ready for measuring: ground truth and predictions paired and cleaned."""
+"""Preparation of a sequence for evaluation: ground truth and predictions paired and cleaned."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from posetrack.evaluation.posetrack.regions import find_strictly_inside
 from posetrack.frame import BoolArray, IntArray
 
 MATCH_DISTANCE = 0.5
-"""A keypoint is found when it is no farther than this from the true one, in head sizes."""
+"""A predicted keypoint is correct up to this distance from the true one, in head sizes."""
 
 HEAD_SIZE_FRACTION = 0.6
 """The head size is this fraction of the diagonal of the head box."""
@@ -22,15 +22,15 @@ HEAD_SIZE_FRACTION = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """N poses of one side, sorted by frame; the file's order within a frame.
+    """N poses, true or predicted, sorted by frame and within a frame in the file's order.
 
     Attributes:
-        frame_index: (N,) position of the frame among those that count.
-        tracks: (N,) number of the track, from 0 without gaps, in the order of the ids; meaningless without ids.
+        frame_index: (N,) position of the frame among the evaluated ones.
+        tracks: (N,) number of the track, from 0 without gaps, in the order of the ids; undefined without ids.
         keypoints_xy: (N, K, 2), NaN where absent.
         keypoint_scores: (N, K), NaN where the file has none.
         head_sizes: (N,), pixels, NaN where the file has no head box.
-        track_ids: (M,) the file's id of each track.
+        track_ids: (M,) id of each track in the file.
     """
 
     frame_index: IntArray
@@ -42,23 +42,24 @@ class Poses:
 
     @property
     def num_tracks(self) -> int:
-        """M."""
+        """The number of tracks, M."""
         return len(self.track_ids)
 
     @property
     def present(self) -> BoolArray:
-        """(N, K)."""
+        """Which keypoints are present, (N, K)."""
         return ~np.isnan(self.keypoints_xy[..., 0])
 
 
 @dataclass(frozen=True, eq=False)
 class FramePair:
-    """G true and P predicted people of one frame.
+    """The G true and P predicted people of one frame.
 
     Attributes:
         true_rows: Their rows in the ground truth's `Poses`.
         predicted_rows: Their rows in the predictions' `Poses`.
-        distances: (P, G, K) between keypoints in head sizes of the true person; inf where one is absent.
+        distances: (P, G, K) distances between keypoints in head sizes of the true person; inf where one is
+            absent.
     """
 
     true_rows: slice
@@ -67,7 +68,7 @@ class FramePair:
 
     @property
     def matches(self) -> BoolArray:
-        """(P, G, K): the keypoint is near enough to be the true one."""
+        """Which keypoints are within the matching distance, (P, G, K)."""
         return self.distances <= MATCH_DISTANCE
 
 
@@ -77,10 +78,10 @@ class Sequence:
 
     Attributes:
         name: Name of the sequence.
-        num_frames: Frames that count.
+        num_frames: Number of evaluated frames.
         truth: The annotated poses.
         predictions: The predicted poses.
-        is_tracked: Whether both sides have track ids.
+        is_tracked: Whether ground truth and predictions both have track ids.
     """
 
     name: str
@@ -90,7 +91,7 @@ class Sequence:
     is_tracked: bool
 
     def frames(self) -> Iterator[FramePair]:
-        """Measure one frame after another."""
+        """Compute the distances of each frame."""
         steps = np.arange(self.num_frames + 1)
         true_ends = np.searchsorted(self.truth.frame_index, steps)
         predicted_ends = np.searchsorted(self.predictions.frame_index, steps)
@@ -109,7 +110,7 @@ class Sequence:
 
 
 def measure_distances(predicted_xy: DoubleArray, true_xy: DoubleArray, head_sizes: DoubleArray) -> DoubleArray:
-    """Distances between predicted and true keypoints, in head sizes.
+    """Compute the distances between predicted and true keypoints, in head sizes.
 
     Args:
         predicted_xy: (P, K, 2), NaN where absent.
@@ -117,13 +118,13 @@ def measure_distances(predicted_xy: DoubleArray, true_xy: DoubleArray, head_size
         head_sizes: (G,) of the true people, pixels.
 
     Returns:
-        (P, G, K), inf where a keypoint is absent or the head has no size.
+        (P, G, K), inf where a keypoint is absent or the head size is 0.
     """
     offsets = predicted_xy[:, None] - true_xy
     with np.errstate(divide="ignore", invalid="ignore"):
         distances: DoubleArray = np.sqrt((offsets**2).sum(axis=-1)) / head_sizes[None, :, None]
-    # Some distances are made to lie on the threshold. There the last bit decides: it is the reference's, whose
-    # norm of a vector may be rounded otherwise than that of an array.
+    # At the threshold the last bit decides. The reference takes the norm of a vector, which may be rounded
+    # differently from that of an array.
     for p, g, k in np.argwhere(np.abs(distances - MATCH_DISTANCE) < 1e-9):
         distances[p, g, k] = np.linalg.norm(offsets[p, g, k]) / head_sizes[g]
     distances[np.isnan(distances)] = np.inf
@@ -140,29 +141,29 @@ def pair_sequence(
 ) -> Sequence:
     """Clean a sequence as the reference tool does.
 
-    In this order: frames whose ground truth has nobody are left out together with their predictions; people
-    without a list of points are left out; points strictly inside an ignore region of the ground truth are left
-    out on both sides, and in such a frame also the people who have no point left.
+    In this order: frames without annotated people are removed together with their predictions; people without a
+    list of points are removed; points strictly inside an ignore region of the ground truth are removed on both
+    sides, and in frames with such regions also the people who have no point left.
 
     Args:
         truth: Ground truth.
-        predictions: Of the same frames, by position.
-        corrected: Also leave out points at exactly (0, 0), which the reference takes for real ones when their
+        predictions: Predictions for the same frames, by position.
+        corrected: Also remove points at exactly (0, 0), which the reference takes for real ones if their
             visibility is not 0.
-        truth_file: What to call the ground truth in messages; by default its name.
-        predictions_file: What to call the predictions.
+        truth_file: Name of the ground truth in messages; by default that of the sequence.
+        predictions_file: Name of the predictions in messages.
 
     Returns:
         The sequence.
 
     Raises:
-        ResultsError: Track ids or head boxes are not as they should be, the numbers of frames differ, or an
-            ignore region has one or two corners.
+        ResultsError: Track ids or head boxes are not valid, the numbers of frames differ, or an ignore region
+            has one or two corners.
     """
     if len(truth.frames) != len(predictions.frames):
         raise ResultsError(
             f"{predictions_file or predictions.name}: {len(predictions.frames)} frames, but the ground truth "
-            f"has {len(truth.frames)}; predict every frame of the sequence, be it empty"
+            f"has {len(truth.frames)}; predict every frame of the sequence, also those without people"
         )
     counted = np.unique(truth.people.frame_index)
     _check_regions(truth.frames, truth_file or truth.name)
@@ -188,7 +189,7 @@ def _check_regions(frames: tuple[AnnotatedFrame, ...], where: str) -> None:
 def _clean(
     video: AnnotatedVideo, regions: list[tuple[DoubleArray, ...]], counted: IntArray, *, corrected: bool
 ) -> tuple[Poses, bool]:
-    """The poses of one side that count, and whether they have track ids."""
+    """Select the evaluated poses of one side; returns them and whether they have track ids."""
     people = video.people
     frame_index = people.frame_index
     xy = people.keypoints_xy
@@ -209,7 +210,7 @@ def _clean(
         tracks=tracks,
         keypoints_xy=xy[rows],
         keypoint_scores=people.keypoint_scores[rows],
-        # One by one: the last bit of the norm of an array may differ from that of a vector.
+        # One by one, because the last bit of the norm of an array may differ from that of a vector.
         head_sizes=np.array(
             [HEAD_SIZE_FRACTION * np.linalg.norm(diagonal) for diagonal in heads[:, 2:] - heads[:, :2]]
         ),
@@ -219,7 +220,7 @@ def _clean(
 
 
 def _find_ignored(regions: list[tuple[DoubleArray, ...]], frame_index: IntArray, xy: DoubleArray) -> BoolArray:
-    """Which keypoints lie strictly inside an ignore region of their frame, (N, K)."""
+    """Find the keypoints strictly inside an ignore region of their frame, (N, K)."""
     ignored = np.zeros(xy.shape[:2], bool)
     for index, polygons in enumerate(regions):
         if polygons:
@@ -242,19 +243,19 @@ def _check_head_sizes(
 
 
 def check_track_ids(video: AnnotatedVideo, where: str, *, unique: bool) -> None:
-    """Refuse track ids that the evaluation cannot use.
+    """Check the track ids of a sequence.
 
     Args:
-        video: One side.
-        where: What to call its file in messages.
-        unique: Whether an id may stand only once in a frame.
+        video: The sequence.
+        where: Name of its file in messages.
+        unique: Whether ids must be unique within a frame.
 
     Raises:
-        ResultsError: Some people have an id and others none, an id is 10,000 or more, or stands twice in a
+        ResultsError: Some people have an id and others none, an id is 10,000 or more, or occurs twice in a
             frame.
     """
     people = video.people
-    # Ground truth may have people without points, and these need no id.
+    # Ground truth may have people without points, which need no id.
     lacks_id = people.has_points & ~people.has_track_id
     if people.has_track_id.any() and lacks_id.any():
         row = int(np.flatnonzero(lacks_id)[0])
@@ -272,12 +273,12 @@ def check_track_ids(video: AnnotatedVideo, where: str, *, unique: bool) -> None:
         if (counts > 1).any():
             row = int(rows[first[counts > 1].min()])
             raise ResultsError(
-                f"{_name_row(video, row, where)}: track_id: {people.track_ids[row]} stands twice in the frame"
+                f"{_name_row(video, row, where)}: track_id: {people.track_ids[row]} occurs twice in the frame"
             )
 
 
 MAX_TRACK_ID = 10_000
-"""The reference tool takes ids below this."""
+"""The reference tool accepts ids below this."""
 
 
 def _name_row(video: AnnotatedVideo, row: int, where: str) -> str:

@@ -1,4 +1,4 @@
-// The page: what the server says is shown, what is pressed is sent. The server alone knows what is on.
+// The page: shows the server's state and sends commands. All state is kept on the server.
 
 import { Chart } from "./chart.js";
 import { Link } from "./link.js";
@@ -123,7 +123,7 @@ function showToast(text) {
 }
 
 function send(command) {
-  if (!link.send(command)) showToast("Not connected: that was not sent.");
+  if (!link.send(command)) showToast("Not connected: the command was not sent.");
 }
 
 function toggle(name) {

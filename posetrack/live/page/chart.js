@@ -1,4 +1,4 @@
-// A line over the last minute. Each sample is a list of values; between the first two lies a band.
+// A line chart of the last minute. Each sample is a list of values; the band lies between the first two.
 
 const WINDOW_MS = 60_000;
 const STEP_MS = 500;
@@ -12,7 +12,7 @@ export class Chart {
     this.#canvas = canvas;
   }
 
-  // Values of now; null where there are none, which leaves a gap.
+  // Current values; null leaves a gap.
   add(values) {
     const now = performance.now();
     const last = this.#samples.at(-1);
@@ -85,7 +85,7 @@ function splitRuns(samples) {
   return runs.filter((run) => run.length > 1);
 }
 
-// The top of the scale; a rare peak, such as the start, runs off it rather than flatten the rest.
+// The top of the scale; rare peaks, such as the start, are cut off so that the rest is not flattened.
 function findTop(values) {
   const known = values.filter((value) => value !== null).sort((a, b) => a - b);
   if (!known.length) return 10;

@@ -1,4 +1,4 @@
-// The WebSocket to the server: connects again by itself, and asks for no images in a hidden tab.
+// The WebSocket to the server: reconnects by itself, and requests no images in a hidden tab.
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
@@ -38,7 +38,7 @@ export class Link {
     this.#socket = socket;
   }
 
-  // Connect again after the wait that `closed` was told.
+  // Reconnect after the delay that `closed` was given.
   retryLater() {
     this.#timer = setTimeout(() => this.connect(), this.#retry_ms);
     this.#retry_ms = Math.min(2 * this.#retry_ms, LONGEST_RETRY_MS);

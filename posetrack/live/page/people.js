@@ -1,4 +1,4 @@
-// The list of people in the image: who comes is lit up, who goes fades away.
+// The list of people in the image: new entries are highlighted, old ones fade out.
 
 const FADE_MS = 2500;
 const REFRESH_MS = 500;

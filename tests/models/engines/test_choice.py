@@ -42,9 +42,9 @@ def test_what_is_asked_for_is_kept():
 @pytest.mark.parametrize(
     ("engine", "precision", "device", "message"),
     [
-        ("openvin", "auto", CPU, r"engine openvin: there is none of that name; did you mean 'openvino'\?"),
+        ("openvin", "auto", CPU, r"engine openvin: unknown; did you mean 'openvino'\?"),
         ("xyz", "auto", CPU, "known: auto, torch, openvino, onnxruntime"),
-        ("torch", "f16", CPU, "precision f16: there is none of that name; did you mean 'bf16'|'fp16'"),
+        ("torch", "f16", CPU, "precision f16: unknown; did you mean 'bf16'|'fp16'"),
         ("torch", "fp16", CPU, "does not have it on this cpu; use --precision f32 or bf16"),
         ("onnxruntime", "auto", CPU, r"not installed; pip install 'posetrack\[onnx\]', or use --engine torch"),
         ("openvino", "auto", CUDA, "runs on CPUs, not on cuda:0; use --engine torch or --device cpu"),

@@ -72,7 +72,7 @@ def test_a_body_learns_at_its_own_rate():
     set_learning_rate(optimizer, 0.25)
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     assert [rates[id(p)] for p in network.parameters()] == [0.025, 0.025, 0.25, 0.25]
-    with pytest.raises(TrainingError, match="body_factor: this network learns as a whole"):
+    with pytest.raises(TrainingError, match="body_factor: this network has no pretrained part"):
         make_optimizer(network, OptimizerConfig(body_factor=0.1))
 
 

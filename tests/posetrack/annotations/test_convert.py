@@ -100,7 +100,7 @@ def test_two_sequences_of_one_name(tmp_path, folder):
     [
         (
             "mot",
-            "format mot: only saved poses (.jsonl) become it; data sets become posetrack17, posetrack18, coco",
+            "format mot: only for saved poses (.jsonl); convert data sets to posetrack17, posetrack18, coco",
         ),
         ("cocoo", "unknown format 'cocoo'; did you mean 'coco'?"),
     ],
@@ -124,7 +124,7 @@ def test_the_folder_beside(tmp_path, folder, monkeypatch):
     (tmp_path / "coco").mkdir()
     assert choose_out_dir(folder, "coco") == tmp_path / "coco"
     (tmp_path / "coco" / "mine.txt").touch()
-    with pytest.raises(ResultsError, match="coco: is there already; say where to write with --out"):
+    with pytest.raises(ResultsError, match="coco: exists already; choose another folder with --out"):
         choose_out_dir(folder, "coco")
-    with pytest.raises(ResultsError, match="gt: is there already"):
+    with pytest.raises(ResultsError, match="gt: exists already"):
         choose_out_dir(folder, "gt")

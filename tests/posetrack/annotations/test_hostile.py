@@ -115,7 +115,7 @@ CASES = [
     (BOTH, MISSING, ("images", 1, "id"), ": images[1].id: expected a finite number, found nothing"),
     (BOTH, "41", ("images", 1, "id"), ": images[1].id: expected a finite number, found '41'"),
     (BOTH, 2**60, ("images", 1, "id"), ": images[1].id: expected a number below 2**53"),
-    (BOTH, 40, ("images", 1, "id"), ": images: an id stands twice; each image needs its own"),
+    (BOTH, 40, ("images", 1, "id"), ": images: an id occurs twice; each image needs its own"),
     (BOTH, None, ("images", 1, "file_name"), ": images[1].file_name: expected text, found nothing"),
     (BOTH, "yes", ("images", 1, "is_labeled"), ": images[1].is_labeled: expected a finite number, found 'yes'"),
     (
@@ -150,7 +150,7 @@ CASES = [
         BOTH,
         [{"image_id": 9}],
         ("annotations",),
-        ": annotations: every image_id is of an image that `images` does not",
+        ": annotations: every image_id is missing in `images`",
     ),
     (BOTH, "8", (*ANNOTATION, "track_id"), f"{HERE}.track_id: expected a finite number, found '8'"),
     (BOTH, 1e300, (*ANNOTATION, "track_id"), f"{HERE}.track_id: expected a number below 2**53"),

@@ -36,7 +36,7 @@ def test_a_folder_goes_beside_itself(folder, monkeypatch, capsys):
     assert json.loads(path.read_text())["annotations"][0]["keypoints"][:3] == [5.5, 6.5, 1]
     # A second time it would fall upon what is there.
     assert run_convert(monkeypatch, folder, "--to", "posetrack18") == 1
-    assert "is there already; say where to write with --out" in capsys.readouterr().err
+    assert "exists already; choose another folder with --out" in capsys.readouterr().err
     assert run_convert(monkeypatch, path, "--to", "coco", "--out", folder.parent / "new") == 0
     assert capsys.readouterr().out == f"{folder.parent / 'new' / 'coco.json'}\n"
 
@@ -46,7 +46,7 @@ def test_formats_for_saved_poses_only(folder, monkeypatch, capsys, name):
     for path in (folder, folder / "street.json"):
         assert run_convert(monkeypatch, path, "--to", name) == 1
         message = capsys.readouterr().err
-        assert f"format {name}: only saved poses (.jsonl) become it" in message
+        assert f"format {name}: only for saved poses (.jsonl)" in message
         assert message.count("\n") == 1
 
 

@@ -249,7 +249,7 @@ def cut_region(content):
 
 HOSTILE = {
     "another frame count": ("pred", drop_last_frame, ["2 frames, but the ground truth has 3"]),
-    "an id twice": ("pred", lambda c: set_track(c, 1, 0, 2), ["frame 1", "track_id: 2 stands twice"]),
+    "an id twice": ("pred", lambda c: set_track(c, 1, 0, 2), ["frame 1", "track_id: 2 occurs twice"]),
     "a large id": ("pred", lambda c: set_track(c, 1, 0, 10_000), ["frame 1", "track_id: 10000"]),
     "a large true id": ("gt", lambda c: set_track(c, 1, 0, 10_001), ["frame 1", "track_id: 10001"]),
     "no id for one": ("pred", lambda c: people_of(c, 1)[0].pop("track_id"), ["frame 1", "track_id: missing"]),

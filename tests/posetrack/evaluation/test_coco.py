@@ -347,7 +347,7 @@ def test_other_wrong_calls_say_what_to_do():
     annotations, results = make_whole()
     with pytest.raises(ResultsError, match=r"type 'box': unknown; did you mean 'bbox'\?"):
         evaluate_coco(annotations, results, iou_type="box")
-    with pytest.raises(ResultsError, match=r"sigmas: mean nothing for type bbox"):
+    with pytest.raises(ResultsError, match=r"sigmas: not used for type bbox"):
         evaluate_coco(annotations, results, iou_type="bbox", sigmas=[0.1])
     with pytest.raises(ResultsError, match=r"results: expected a list of results, found \{\}"):
         evaluate_coco(annotations, {})

@@ -248,7 +248,7 @@ def test_a_recipe_that_cannot_be_built_leaves_the_old_one_and_its_ids(caplog):
     finish(thread)
     assert failures == []
     assert [record.getMessage() for record in caplog.records] == [
-        "recipe broken: broken: no such network; going on with one"
+        "recipe broken: broken: no such network; keeping one"
     ]
     check_ids_rise(output.images)
 
@@ -368,7 +368,7 @@ def test_an_output_that_is_stuck_does_not_hold_the_end(monkeypatch, caplog):
     session.stop()
     finish(thread)
     assert (failures, stuck.num_closed, other.num_closed) == ([], 1, 1)
-    assert "waits for somebody" in caplog.text
+    assert "is blocked by a reader" in caplog.text
     release.set()
     wait_until(lambda: not any(t.name == session_module._THREAD_NAME for t in threading.enumerate()))
     assert other.images == [], "nothing comes after the end"
@@ -403,7 +403,9 @@ def test_the_networks_follow_somebody_through_a_change_of_recipe_and_resolution(
 
     def connect(stop: Event) -> Iterator[np.ndarray]:
         for position, image in enumerate(images):
-            go_on.wait(PATIENCE_S)
+            # A busy machine may need longer than PATIENCE_S for the second recipe.
+            while not go_on.wait(0.1) and not stop.is_set():
+                pass
             go_on.clear()
             yield image if position < 8 else image[::2, ::2].copy()
 

@@ -232,7 +232,7 @@ def test_mirrors_come_before_the_publisher(tiny, mirror, monkeypatch):
     ]
     monkeypatch.setenv(MIRROR_VARIABLE, str(mirror))
     assert fetch_weights("tiny").is_file()
-    with pytest.raises(WeightsError, match="ftp://x: no mirror"):
+    with pytest.raises(WeightsError, match="ftp://x: not a mirror"):
         fetch_weights("tiny", mirrors=["ftp://x"], is_forced=True)
 
 

@@ -220,7 +220,7 @@ def test_some_with_and_some_without_track_ids_is_an_error(evaluate, years, side)
 def test_ids_twice_in_a_frame_are_refused_in_predictions_only(evaluate):
     frames, twins = make_perfect(), make_perfect()
     twins[1]["people"][0] = {**twins[1]["people"][0], "track": 2}
-    with pytest.raises(ResultsError, match=r"pred.000001_mpii_test.json: frame 1 .*track_id: 2 stands twice"):
+    with pytest.raises(ResultsError, match=r"pred.000001_mpii_test.json: frame 1 .*track_id: 2 occurs twice"):
         evaluate(frames, twins)
     assert evaluate(twins, frames)["ap"] == pytest.approx([100] * 16)
 

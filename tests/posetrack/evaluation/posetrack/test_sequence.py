@@ -216,7 +216,7 @@ def test_a_region_has_three_corners(read, year, count):
 def test_track_ids_are_checked(read, year):
     one, other, large, none = (make_person(track, FAR) for track in (1, 2, 10_000, None))
     for people, message in (
-        ((one, other, one), "frame 1.*track_id: 1 stands twice"),
+        ((one, other, one), "frame 1.*track_id: 1 occurs twice"),
         ((one, large), "frame 1.*track_id: 10000 is not below 10000"),
         ((one, none), "frame 1.*track_id: missing, but others have one"),
     ):
