@@ -223,7 +223,7 @@ def read_peak_memory_mib() -> float:
 
 
 class _TimedVideo(VideoSource):
-    """The first frames of a clip; when each was decoded, and when it was done with.
+    """The first frames of a clip, with the times at which each was decoded and finished.
 
     Attributes:
         latencies_s: From each frame's decoding to the end of its writing.
@@ -253,7 +253,7 @@ class _TimedVideo(VideoSource):
 
 @dataclass(frozen=True)
 class _Bench:
-    """What is run, over and over.
+    """A run that can be repeated.
 
     Attributes:
         clip: What `open_video` opens.

@@ -27,7 +27,7 @@ def draw(frame: Frame, style: RenderStyle | None = None) -> ImageArray:
         (H, W, 3) uint8 RGB, a new image.
 
     Raises:
-        PoseTrackError: The frame has no skeleton, so that nobody knows which keypoints make a limb.
+        PoseTrackError: The frame has no skeleton, so its limbs are unknown.
     """
     from posetrack.render import Renderer
 

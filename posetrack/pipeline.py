@@ -192,7 +192,7 @@ def _consume(
 
 
 def _put(waiting: Queue[Q], item: Q, stop: Event) -> bool:
-    """Wait for a place on the queue; whether there was one before nobody wanted the item any more."""
+    """Wait for a place on the queue; returns whether there was one before `stop` was set."""
     while not stop.is_set():
         try:
             waiting.put(item, timeout=_POLL_S)

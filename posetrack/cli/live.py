@@ -48,7 +48,7 @@ class PlayOptions:
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """Where people watch."""
+    """How the images are shown."""
 
     window: Annotated[bool, typer.Option("--window", help="Show a window on this machine.")] = False
     serve: Annotated[
@@ -64,7 +64,7 @@ class ViewOptions:
 
 @dataclass(frozen=True)
 class SaveOptions:
-    """What is kept, and what is printed."""
+    """What is written and printed."""
 
     record: Annotated[
         Path | None, typer.Option(help="Record the annotated images from the start.", show_default=False)
@@ -130,7 +130,7 @@ def live_command(
 
 def _make_builder(recipe: RecipeOptions, compute: ComputeOptions, *, smooth: bool) -> Callable[[str], Pipeline]:
     """What makes the pipeline of a recipe by name; the weights given are for the first recipe only."""
-    # Torch takes seconds to import: only whoever tracks people waits for it.
+    # Torch takes seconds to import: only commands that run networks wait for it.
     from posetrack.build import build_pipeline
 
     chosen = compute.choose()
@@ -145,7 +145,7 @@ def _make_builder(recipe: RecipeOptions, compute: ComputeOptions, *, smooth: boo
 def _make_controls(recipe: str, *, is_recording: bool) -> LiveControls:
     from posetrack.weights.needs import find_lack
 
-    # The others are those that can run here: nobody wants to wait for a key that does nothing.
+    # The others are those that can run here, so that every key press has an effect.
     others = [name for name in list_recipes() if find_lack(read_recipe(name)) is None]
     settings = LiveSettings(recipe, is_recording=is_recording)
     return LiveControls(settings, tuple(dict.fromkeys((recipe, *others))))

@@ -1,4 +1,4 @@
-"""Options that several commands share, each written down once."""
+"""Options that several commands share, each defined once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecipeOptions:
-    """What is run."""
+    """The recipe, and weights for it."""
 
     recipe: Annotated[str, typer.Option(help="Name (see `posetrack recipes`) or TOML file.")] = "default"
     weights: Annotated[
@@ -41,19 +41,19 @@ class RecipeOptions:
 
 @dataclass(frozen=True)
 class ComputeOptions:
-    """What networks run on."""
+    """The device, engine and precision of the networks."""
 
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto"
     engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto"
     precision: Annotated[str, typer.Option(help="auto, f32, bf16 or fp16.")] = "auto"
 
     def choose(self) -> Compute:
-        """The device and engine that are meant.
+        """Look the device and engine up.
 
         Raises:
             PoseTrackError: They are not there.
         """
-        # Torch takes seconds to import: only whoever runs networks waits for it.
+        # Torch takes seconds to import: only commands that run networks wait for it.
         from posetrack.compute import Compute, choose_device
 
         return Compute(choose_device(self.device), self.engine, self.precision)
@@ -61,7 +61,7 @@ class ComputeOptions:
 
 @dataclass(frozen=True)
 class PartOptions:
-    """Which frames of a source are wanted."""
+    """The part of a source that is wanted."""
 
     start: Annotated[float, typer.Option(min=0, help="Seconds into the source to start at.")] = 0.0
     end: Annotated[float | None, typer.Option(min=0, help="Seconds to end at.", show_default=False)] = None

@@ -1,4 +1,4 @@
-"""Frames that were restored from saved results pass by the networks."""
+"""Frames restored from saved results bypass the networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saved poses as frames: what `poses.jsonl` holds, in the form in which it was tracked."""
+"""Saved poses as frames: a `poses.jsonl` in the form in which trackers give people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SavedPoses:
-    """A `poses.jsonl`: its header, and its frames each time it is iterated.
+    """The header and the frames of a `poses.jsonl`; may be iterated more than once.
 
     Frames are read as they are asked for, so a long file takes no more memory than a short one. The file holds
     no images: those of its frames are black, of the video's size, and take no memory either.
@@ -32,7 +32,7 @@ class SavedPoses:
         """Read the header.
 
         Raises:
-            ResultsError: The file cannot be read, or is none of poses.
+            ResultsError: The file cannot be read, or is no results file.
         """
         from posetrack.results.jsonl import read_jsonl
 
@@ -80,9 +80,9 @@ def read_poses(path: str | Path) -> SavedPoses:
         path: A `poses.jsonl`.
 
     Returns:
-        Its header, and its frames each time it is iterated.
+        Its header and its frames; may be iterated more than once.
 
     Raises:
-        ResultsError: The file cannot be read, or is none of poses; for its later lines, while it is iterated.
+        ResultsError: The file cannot be read, or is no results file; other lines are checked in iteration.
     """
     return SavedPoses(path)

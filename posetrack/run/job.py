@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from posetrack.build import Pipeline
 
 Existing = Literal["refuse", "overwrite", "resume"]
-"""What becomes of results that are in the folder already."""
+"""What to do with results that are in the folder already."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Go on with a run that was cut short: what it saved keeps its people and ids, networks see the rest."""
+"""Resume a run that was cut short: saved frames keep their people and ids, and networks see the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SAME = ("source", "width", "height", "fps", "skeleton", "recipe")
 
 
 def open_saved(path: Path, header: Header) -> Iterator[Record]:
-    """Open the results of a run to go on with.
+    """Open the results of a run that is to be resumed.
 
     Args:
         path: Its `poses.jsonl`.

@@ -13,11 +13,11 @@ from posetrack.results.jsonl import JsonlWriter
 from posetrack.video.writer import VideoWriter
 
 TimeStage = Callable[[str], AbstractContextManager[None]]
-"""Given the name of a stage, a context in which that stage is at work: `write`, `draw` or `encode`."""
+"""Makes the context in which a stage works, from its name: `write`, `draw` or `encode`. Benchmarks time it."""
 
 
 def leave_untimed(name: str) -> AbstractContextManager[None]:
-    """The context of a stage whose time nobody wants to know."""
+    """A context that measures nothing."""
     return nullcontext()
 
 

@@ -1,4 +1,4 @@
-"""What a tracker takes as a source, and which part of it."""
+"""The sources that a tracker takes, and the part of them that is wanted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Source: TypeAlias = "str | Path | int | Sequence[str] | Iterable[ImageArray] | VideoSource"
 """A file, a folder or glob of images, an address that FFmpeg opens; the number of a camera; image files; arrays
-(H, W, 3) uint8 RGB; or a source that is open."""
+(H, W, 3) uint8 RGB; or a source that is open, which is closed after its run."""
 
 DEFAULT_FPS = Fraction(25)
 """Frames a second of images, where nothing else is given."""
@@ -49,7 +49,7 @@ def open_source(
     every: int = 1,
     image_fps: Fraction | float = DEFAULT_FPS,
 ) -> VideoSource:
-    """Open whatever a tracker takes.
+    """Open a source for a tracker.
 
     Args:
         source: See `Source`. One that is open already is taken as it is, whatever part is asked for.

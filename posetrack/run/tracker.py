@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from posetrack.run.report import RunReport
     from posetrack.video.base import VideoSource
 
-# Torch, OpenCV and FFmpeg take seconds to import: whoever makes a tracker waits, not `import posetrack`.
+# Torch, OpenCV and FFmpeg take seconds to import: they come with the first tracker, not with the package.
 
 
 class Tracker:
@@ -32,7 +32,7 @@ class Tracker:
     81 [1] (1, 17, 2)
     82 [1] (1, 17, 2)
 
-    Each source is a run of its own: ids begin again at 1. Sources may also be read in turns.
+    Each source is a run of its own, in which ids begin at 1. Several sources may be read at the same time.
 
     Attributes:
         recipe: What is run.
@@ -141,8 +141,8 @@ class Tracker:
             folder: For `poses.jsonl`, which grows frame by frame, and the rest; it is made.
             formats: What to write besides: `posetrack18`, `posetrack17`, `coco`, `mot`, `csv`, `openpose`.
             overlay: Whether to write `overlay.mp4`.
-            existing: What becomes of results that are there: `refuse` to touch them, `overwrite` them, or
-                `resume` their run where it was cut short.
+            existing: What to do with results that exist: `refuse` to touch them, `overwrite` them, or `resume`
+                their run where it was cut short.
             progress: Called with each frame when it is finished, on another thread.
             part: `start_s`, `end_s`, `every` and `image_fps`, as for `track`.
 

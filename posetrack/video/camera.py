@@ -45,7 +45,7 @@ class Camera(VideoSource):
 
     def close(self) -> None:
         """Stop capturing; closing twice is fine."""
-        # First, so that whoever waits for a frame lets go of the source.
+        # First: a read that waits for a frame ends then, and releases the lock that closing takes.
         self._live.close()
         super().close()
 

@@ -49,7 +49,7 @@ def test_the_documentation_names_every_recipe():
     assert [name for name in names if f"`{name}`" not in text] == []
 
 
-def test_no_two_lists_fraction_a_recipe():
+def test_no_two_lists_share_a_recipe():
     assert not list_pose_recipes().keys() & list_class_recipes().keys()
 
 

@@ -201,7 +201,7 @@ def test_a_second_time_changes_nothing(video):
 
 @settings(max_examples=50)
 @given(st.tuples(*(videos(name) for name in sorted(FIRST_ID))))
-def test_sequences_fraction_one_coco_file(group):
+def test_sequences_share_one_coco_file(group):
     decoded = decode_coco(through_text(encode_coco(group)), "made", "made.json")
     kept = [video for video in group if video.frames]
     ids = [frame.image_id for video in kept for frame in number_as_posetrack(video).frames]

@@ -228,7 +228,7 @@ def test_large_images_are_scaled_down():
     assert decoded[0, 0, 2] > 150 > decoded[0, 0, 0]  # Red stays red.
 
 
-def test_viewers_fraction_one_encoding_and_without_viewers_there_is_none(monkeypatch: pytest.MonkeyPatch):
+def test_viewers_share_one_encoding_and_without_viewers_there_is_none(monkeypatch: pytest.MonkeyPatch):
     encoded: list[int] = []
 
     def encode(image: np.ndarray, max_side_px: int, quality: int) -> bytes:

@@ -63,7 +63,7 @@ def test_keypoints_come_back_where_they_are(kind, flip_test):
         assert (scores <= 1).all()
 
 
-def test_images_fraction_batches_and_get_their_own_people():
+def test_images_share_batches_and_get_their_own_people():
     sizes = []
 
     class Counting(BlobFinder):
