@@ -107,7 +107,7 @@ _PUBLISHED_POSE = {
 }
 
 _ROLE = Role(
-    networks=tuple(NETWORKS),
+    networks=NETWORKS,
     settings=TopDownSettings,
     traits={"skeleton": "coco17", **_list_traits("256x192")},
     make_network=_make_network,
@@ -119,14 +119,14 @@ FAMILY = Family(
     estimator=_ROLE,
     trainings=(
         Training(
-            networks=tuple(NETWORKS),
+            networks=NETWORKS,
             read_recipe=_read_pose_recipe,
             make_trainer=_make_pose_trainer,
             describe=_describe_pose,
             counted="people",
         ),
         Training(
-            networks=tuple(CLASS_NETWORKS),
+            networks=CLASS_NETWORKS,
             read_recipe=_read_class_recipe,
             make_trainer=_make_class_trainer,
             describe=_describe_class,

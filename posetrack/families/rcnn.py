@@ -67,7 +67,7 @@ def _describe(recipe: Any) -> WeightsMetadata:
 FAMILY = Family(
     name="rcnn",
     detector=Role(
-        networks=tuple(NETWORKS),
+        networks=NETWORKS,
         settings=TwoStageSettings,
         traits={"skeleton": "coco17"},
         make_network=_make_network,
@@ -76,7 +76,7 @@ FAMILY = Family(
     ),
     trainings=(
         Training(
-            networks=tuple(NETWORKS),
+            networks=NETWORKS,
             read_recipe=_read_recipe,
             make_trainer=_make_trainer,
             describe=_describe,

@@ -59,7 +59,7 @@ def _describe(recipe: Any) -> WeightsMetadata:
 FAMILY = Family(
     name="swahr",
     detector=Role(
-        networks=tuple(NETWORKS),
+        networks=NETWORKS,
         settings=BottomUpSettings,
         traits={"skeleton": "coco17"},
         make_network=_make_network,
@@ -67,7 +67,7 @@ FAMILY = Family(
     ),
     trainings=(
         Training(
-            networks=tuple(NETWORKS),
+            networks=NETWORKS,
             read_recipe=_read_recipe,
             make_trainer=_make_trainer,
             describe=_describe,

@@ -83,7 +83,7 @@ def test_the_command_reports_every_recipe(tmp_path):
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        ("fast", "fast: has no [estimator] that takes --weights"),
+        ("fast", "neither a file nor weights that PoseTrack knows"),
         ("hrnet-w32", "no.safetensors: neither a file"),
     ],
 )

@@ -87,8 +87,8 @@ def test_top_counts_are_those_of_the_loop(top):
     ("values", "message"),
     [
         ({"resized_px": 200}, "resized_px: expected size_px"),
-        ({"area_range": (0.5, 0.1)}, "area_range: expected two rising"),
-        ({"area_range": (0.5, 2.0)}, "area_range: expected two rising numbers above 0, to 1"),
+        ({"area_range": (0.5, 0.1)}, "area_range: expected two ascending"),
+        ({"area_range": (0.5, 2.0)}, "area_range: expected two ascending numbers above 0, to 1"),
         ({"flip_fraction": 2.0}, "flip_fraction"),
     ],
 )

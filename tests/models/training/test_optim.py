@@ -108,8 +108,8 @@ def test_steps_are_those_of_torchs_plain_loop(name, kind, memory_format):
     ("make", "message"),
     [
         (lambda: OptimizerConfig("adm"), "name: unknown 'adm'; did you mean 'adam'"),
-        (lambda: ScheduleConfig(milestones_epochs=(20, 10)), "milestones_epochs: expected rising"),
-        (lambda: ScheduleConfig(milestones_steps=(20, 20)), "milestones_steps: expected rising"),
+        (lambda: ScheduleConfig(milestones_epochs=(20, 10)), "milestones_epochs: expected ascending"),
+        (lambda: ScheduleConfig(milestones_steps=(20, 20)), "milestones_steps: expected ascending"),
         (lambda: ScheduleConfig(warmup_steps=-1), "warmup_steps"),
     ],
 )

@@ -99,7 +99,7 @@ def test_it_runs_for_as_long_as_it_is_told(capfd):
     [
         (["nope.mp4"], "nope.mp4: no such camera or file"),
         ([CLIP, "--recipe", "fasst"], "fasst: no such recipe; did you mean 'fast'?"),
-        ([CLIP, "--weights", "w.safetensors"], "fast: has no [estimator] that takes --weights"),
+        ([CLIP, "--weights", "w.safetensors"], "neither a file nor weights that PoseTrack knows"),
         ([CLIP, "--recipe", "hrnet-w32", "--weights", "no.safetensors"], "no.safetensors: neither a file"),
         ([CLIP, "--device", "tpu"], "--device tpu: no such device"),
         ([CLIP, "--json", "out.jsonl"], "--json out.jsonl: only '-' is known"),

@@ -256,7 +256,7 @@ def test_results_that_are_there_are_kept_unless_told_otherwise(tmp_path, capsys)
     ("arguments", "message"),
     [
         (["--recipe", "fasst"], "fasst: no such recipe; did you mean 'fast'?"),
-        (["--weights", "w.safetensors"], "fast: has no [estimator] that takes --weights"),
+        (["--weights", "w.safetensors"], "neither a file nor weights that PoseTrack knows"),
         (["--device", "tpu"], "--device tpu: no such device"),
         (["--engine", "openvin"], "engine openvin: unknown; did you mean 'openvino'?"),
         (["--precision", "int8"], "precision int8: unknown"),
@@ -402,6 +402,7 @@ def test_masks_reach_the_poses_and_other_formats(tmp_path, monkeypatch):
         "score_threshold = 0.05\n[tracker]\nnew_track_min_score = 0.0\n"
     )
     out = tmp_path / "out"
+    torch.manual_seed(1)
     assert (
         run_cli("run", CLIP, *PART, "--every", "5", "--recipe", recipe, "--out", out, "--format", "coco") == 0
     )

@@ -89,7 +89,7 @@ def test_input_has_the_shorter_side(make_predictor, monkeypatch):
     predict, _ = make_predictor(longest_side_px=128, shorter_side_px=48)
     seen = []
 
-    def find_people(outputs, input_hw, sizes_wh, parts):
+    def find_people(outputs, input_hw, sizes_wh, parts, **thresholds):
         seen.append((input_hw, sizes_wh))
         columns = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0), "scores": torch.zeros(0)}
         return [columns] * len(sizes_wh)

@@ -56,13 +56,10 @@ flip_test = true
 """,
     """
 [detector]
-network = "movenet-multipose"
+weights = "movenet-multipose"
 
 [estimator]
-network = "thunder-heatmaps"
 weights = "{weights}"
-coding = "dark"
-margin = 0.3
 flip_test = true
 """,
     ("--boxes", "annotated"),
@@ -83,7 +80,6 @@ score_threshold = 0.05
 """,
     """
 [detector]
-network = "swahr-movenet"
 weights = "{weights}"
 shorter_side_px = 192
 scales = [1.0, 0.5]
@@ -109,14 +105,13 @@ nms_iou = 0.6
 """,
     """
 [detector]
-network = "movenet-person"
 weights = "{weights}"
 longest_side_px = 256
 score_threshold = 0.1
 nms_iou = 0.6
 
 [estimator]
-network = "movenet-thunder"
+weights = "movenet-thunder"
 """,
     (),
 )
