@@ -1,1 +1,1 @@
-"""The R-CNN family: a mobile detector of people, and boxes, masks and keypoints in one pass."""
+"""The R-CNN family: detectors of people, some of which also find masks and keypoints."""

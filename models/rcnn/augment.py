@@ -1,4 +1,4 @@
-"""How the images that detectors learn from vary: their place on the canvas, their colours, their mosaics."""
+"""Augmentation for detectors: random placement on the canvas, colour jitter, mosaics, parts without people."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from models.data.mosaic import Window
 from models.data.samples import FloatArray
 from models.settings import check_range
 
-# An empty part of an image keeps this far from people, as fraction of the image's sides.
+# Distance of an empty part from people, as fraction of the image's sides.
 _EMPTY_MARGIN = 0.05
-# One with less than this fraction of a side shows too little to learn from.
+# Least sides of an empty part, as fraction of the image's.
 _LEAST_EMPTY = 0.2
-# OpenCV counts the hue of bytes in steps of two degrees.
+# OpenCV encodes the hue of 8-bit images in steps of two degrees.
 _HUES = 180
 
 
 @dataclass(frozen=True)
 class DetectionAugment:
-    """How images vary.
+    """Ranges and probabilities of the augmentation.
 
     Attributes:
-        scale_range: Smallest and greatest size of an image, as factor of that which fits the canvas.
-        aspect_factor: By which sides may at most be stretched against each other; 1 keeps them. Some data sets
-            were squashed by their publishers.
-        flip_fraction: Fraction that is mirrored.
-        mosaic_fraction: Fraction of the samples that show four images side by side: many and small people.
-        mosaic_scale_range: As `scale_range`, of the images of a mosaic.
-        empty_fraction: Fraction of the samples that show only a part of the image without anybody, where
-            there is one: for data in which every image shows people.
-        hue_deg: Greatest turn of the hue to either side.
-        saturation: Greatest change of the saturation, as fraction of it.
-        brightness: Greatest change of the brightness, as fraction of it.
-        grey_fraction: Fraction that loses its colours.
-        min_visible_fraction: Of a person's box; who is cut further by the border becomes a region to ignore.
-        min_side_px: Smaller boxes on the canvas become regions to ignore.
+        scale_range: Smallest and greatest scale of an image; 1 fits it to the canvas.
+        aspect_factor: Greatest change of the aspect ratio, as factor; 1 keeps it. Some published data sets have
+            images of distorted aspect.
+        flip_fraction: Fraction of the images that is mirrored.
+        mosaic_fraction: Fraction of the samples that are mosaics of four images, with many and small people.
+        mosaic_scale_range: As `scale_range`, for the images of a mosaic.
+        empty_fraction: Fraction of the samples that show only a part of the image without people, where there
+            is one: for data in which every image shows people.
+        hue_deg: Greatest change of the hue, to either side.
+        saturation: Greatest relative change of the saturation.
+        brightness: Greatest relative change of the brightness.
+        grey_fraction: Fraction of the images converted to grey.
+        min_visible_fraction: People of whose boxes less lies on the canvas become ignored regions.
+        min_side_px: People with smaller boxes on the canvas become ignored regions.
     """
 
     scale_range: tuple[float, float] = (1.0, 1.0)
@@ -76,24 +76,24 @@ def place_at_random(
     config: DetectionAugment,
     rng: np.random.Generator,
 ) -> Placement:
-    """Draw an image's size and where it lies in a window.
+    """Draw a random placement of an image in a window of the canvas.
 
-    A smaller image lies anywhere within the window; a larger one fills it, and shows any part of itself.
+    A smaller image lies anywhere within the window; a larger one covers it, with a random part visible.
 
     Args:
         image_wh: Width and height of the image.
-        canvas_wh: Those of the canvas: a scale of 1 fits it.
-        window: The part of the canvas that it will be seen through.
+        canvas_wh: Width and height of the canvas, which a scale of 1 fits.
+        window: The part of the canvas that the image is pasted into.
         scale_range: Smallest and greatest scale.
-        config: The rest.
-        rng: Of this sample.
+        config: Aspect and flips.
+        rng: The sample's generator.
     """
-    # All numbers are drawn whatever is made of them, so that one option does not change the draws of another.
+    # All numbers are always drawn, so that one option does not change the draws of another.
     size, stretch, flip, *shift_xy = rng.random(5)
     low, high = (math.log(scale) for scale in scale_range)
     scale = math.exp(low + (high - low) * size)
     scale *= compute_fit(image_wh, canvas_wh)
-    # Both sides change, by the root each, so that the area stays.
+    # Each side changes by the root of the aspect, so that the area stays.
     aspect = math.exp((2 * stretch - 1) * math.log(config.aspect_factor) / 2)
     width = max(1, round(image_wh[0] * scale * aspect))
     height = max(1, round(image_wh[1] * scale / aspect))
@@ -103,7 +103,7 @@ def place_at_random(
 
 
 def find_empty_part(boxes_xyxy: FloatArray, image_wh: tuple[int, int]) -> Window | None:
-    """The largest strip along one side of an image that is clear of all boxes; None where each is narrow.
+    """Find the largest strip along one side of an image that contains no boxes; None if all are narrow.
 
     Args:
         boxes_xyxy: (N, 4), pixels of the image.
@@ -137,12 +137,12 @@ def place_part(
     Args:
         part: Of the image.
         image_wh: Width and height of the image.
-        canvas_wh: Those of the canvas.
-        most_scale: The part is as large as fits, but the image no larger than by this scale; 1 fits it.
+        canvas_wh: Width and height of the canvas.
+        most_scale: Limit of the image's scale, where 1 fits the image; below it the part fills the canvas.
         is_flipped: Whether the image is mirrored.
 
     Returns:
-        Where the image lies, and the window of the canvas that shows the part alone.
+        The image's placement, and the window of the canvas that contains the part alone.
     """
     part_wh = part[2] - part[0], part[3] - part[1]
     scale = min(compute_fit(part_wh, canvas_wh), most_scale * compute_fit(image_wh, canvas_wh))
@@ -159,8 +159,8 @@ def jitter_colors(image: ImageArray, config: DetectionAugment, rng: np.random.Ge
 
     Args:
         image: (H, W, 3) RGB.
-        config: How much.
-        rng: Of this sample.
+        config: Ranges of the changes.
+        rng: The image's generator.
 
     Returns:
         (H, W, 3).

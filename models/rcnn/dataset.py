@@ -1,4 +1,4 @@
-"""Samples of the R-CNN family: images on canvases, and who is in them."""
+"""The data set of the R-CNN family: resized or letterboxed images with the targets of their people."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ from models.rcnn.augment import (
 from models.training.batches import SampleKey
 
 KEYPOINT_SHIFT_PX = 0.5
-"""From COCO's keypoints, which count from the middle of the first pixel, to a canvas's, which do from its
-corner."""
+"""From COCO's keypoints, indices of pixels whose 0 is the middle of the first, to a canvas's continuous pixels,
+whose 0 is its corner."""
 
-# A sample's own numbers are drawn apart from those of its images.
+# Seeds of a sample's random generators: placement, colours, empty parts.
 _IMAGES, _COLORS, _EMPTY = 0, 1, 2
-# Sides of padded batches are multiples of it: the coarsest cells of a feature pyramid.
+# Sides of padded batches are multiples of the coarsest stride of a body.
 _COARSEST_STRIDE = 32
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """How large images are shown.
+    """The input size: one canvas for all images, or each image resized by its shorter side.
 
     Attributes:
-        size_wh: Width and height of the canvas that images are fitted into; (0, 0) fits each image's own.
-        short_sides_px: Without a fixed canvas: lengths of an image's shorter side, of which one is drawn.
-        max_side_px: Without a fixed canvas: the longer side is no longer.
+        size_wh: Width and height of the canvas that images are letterboxed to; (0, 0) resizes each image.
+        short_sides_px: Without a canvas, lengths of the shorter side, of which one is drawn at random.
+        max_side_px: Without a canvas, limit of the longer side.
     """
 
     size_wh: tuple[int, int] = (0, 0)
@@ -60,7 +60,7 @@ class Canvas:
 
 @dataclass(frozen=True)
 class _Part:
-    """One image of a sample: which, where it lies, and the part of the canvas that it is seen through."""
+    """One image of a sample: its index, its placement on the canvas, and the window of the canvas it fills."""
 
     image_index: int
     image: ImageArray
@@ -69,28 +69,28 @@ class _Part:
 
 
 class DetectionDataset(Dataset[dict[str, Any]]):
-    """One canvas for each image.
+    """Images with the boxes, keypoints and masks of their people, augmented for training.
 
-    Asked for (epoch, index), it gives
+    The sample of (epoch, index) has
 
         image          (H, W, 3) uint8 RGB
         boxes          (N, 4) float32, pixels of the canvas, within it
         labels         (N,) int64, 1
         ignored_boxes  (G, 4) float32, regions that are neither people nor background
-        keypoints      (N, K, 3) float32: x and y, from the corner as boxes count, and what each is
-                       worth, 0 to 1; 0 also outside the canvas
+        keypoints      (N, K, 3) float32: x and y in continuous pixels, like boxes, and a weight in
+                       0..1, which is 0 outside the canvas too
         has_keypoints  (N,) bool
         masks          (N, H, W) uint8, if asked for; empty where a person has none
         has_masks      (N,) bool, likewise
 
-    which depend on the seed, the epoch and the index alone.
+    and depends on the seed, the epoch and the index alone.
 
     Args:
         samples: The images and their people.
-        canvas: How large they are shown.
-        flip_index: K positions, each keypoint's mirror image.
-        augment: How samples vary; None shows each image as it is, as inference does.
-        with_masks: Whether to draw masks.
+        canvas: The input size.
+        flip_index: K positions, each keypoint's counterpart on the other side of the body.
+        augment: Random augmentation; None letterboxes or resizes alone, as inference does.
+        with_masks: Whether samples have masks.
         seed: Of the augmentation.
     """
 
@@ -124,7 +124,7 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         return {"image": image, **joined}
 
     def _place_image(self, image_wh: tuple[int, int]) -> tuple[Placement, tuple[int, int]]:
-        """Where an image lies without augmentation, and the size of its canvas."""
+        """An image's placement without augmentation, and the size of its canvas."""
         if self._canvas.size_wh != (0, 0):
             return fit_image(image_wh, self._canvas.size_wh), self._canvas.size_wh
         size_wh = self._resize(image_wh, self._canvas.short_sides_px[-1])
@@ -159,7 +159,7 @@ class DetectionDataset(Dataset[dict[str, Any]]):
     def _choose_empty_part(
         self, augment: DetectionAugment, epoch: int, index: int, image: ImageArray
     ) -> _Part | None:
-        """A part of the image without anybody, for some of the samples."""
+        """For some of the samples, a part of the image without people."""
         wanted, flip = np.random.default_rng((self._seed, epoch, index, _EMPTY)).random(2)
         if wanted >= augment.empty_fraction:
             return None
@@ -179,7 +179,7 @@ class DetectionDataset(Dataset[dict[str, Any]]):
     def _resize_at_random(
         self, augment: DetectionAugment, epoch: int, index: int, rng: np.random.Generator
     ) -> tuple[list[_Part], tuple[int, int]]:
-        """Each image its own canvas, as Detectron2's recipes have it."""
+        """Resize by a random shorter side, as Detectron2's recipes do."""
         image = self._read_jittered(index, epoch, index, 0)
         image_wh = (image.shape[1], image.shape[0])
         size_wh = self._resize(image_wh, int(rng.choice(self._canvas.short_sides_px)))
@@ -242,7 +242,7 @@ class DetectionDataset(Dataset[dict[str, Any]]):
 
 
 def collate_samples(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Make a batch of samples whose people, and perhaps sizes, differ.
+    """Collate samples with different numbers of people, and perhaps sizes, into a batch.
 
     Returns:
         `image` (B, H, W, 3) uint8, smaller ones padded on the right and below; `targets`, a list of B dicts of

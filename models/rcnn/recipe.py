@@ -1,13 +1,13 @@
-"""A training recipe of the R-CNN family: which network learns what from which data.
+"""The training recipe of the R-CNN family.
 
-[network]       which, and the weights that it starts from          NetworkRecipe
-[data]          annotations and images                            DetectionData
-[canvas]        how large images are shown                        CanvasRecipe
-[augment]       how samples vary                                    models.rcnn.augment.DetectionAugment
-[evaluation]    how people are found when it is evaluated           EvaluationRecipe
-[optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
-[schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
-[loop]          length, speed and book-keeping                      models.training.config.LoopConfig
+[network]       the network and its pretrained weights              NetworkRecipe
+[data]          annotations and images                              DetectionData
+[canvas]        the input size                                      CanvasRecipe
+[augment]       augmentation                                        models.rcnn.augment.DetectionAugment
+[evaluation]    settings of the predictor while training            EvaluationRecipe
+[optimizer]     optimiser and its settings                          models.training.optim.OptimizerConfig
+[schedule]      learning rate schedule                              models.training.optim.ScheduleConfig
+[loop]          length, batches, precision, checkpoints             models.training.config.LoopConfig
 """
 
 from __future__ import annotations
@@ -29,17 +29,16 @@ _COARSEST_STRIDE = 32
 
 @dataclass(frozen=True)
 class NetworkRecipe:
-    """The network.
+    """The network to train and what it starts from.
 
     Attributes:
-        name: A key of `NETWORKS`.
-        body: Weights of ImageNet or MoveNet that its body starts from, or a safetensors file of the whole
-            network. Relative to the data folder; empty starts at random.
-        frozen_stages: So many of the body's stages, from the stem on, do not learn; of MoveNet's, blocks.
-        is_batch_norm_frozen: Whether the body's batch norms keep their statistics: small batches have worse.
-        proposals: How many of each image, and of each level, reach the second stage in training; 0 leaves the
-            network's own number.
-        sampled_proposals: Of these, so many are learnt from; 0 likewise.
+        name: A key of `models.rcnn.variants.NETWORKS`.
+        body: Pretrained weights of the body, from ImageNet or MoveNet, or a safetensors file of the whole
+            network. Relative to the data folder; empty starts from random weights.
+        frozen_stages: Number of the body's stages, from the stem on, that are frozen; of MoveNet's blocks.
+        is_batch_norm_frozen: Whether the body's batch norms keep their statistics, for small batches.
+        proposals: Proposals of each image, and of each level, in training; 0 takes the network's own number.
+        sampled_proposals: Proposals of each image that the losses are computed on; 0 likewise.
     """
 
     name: str
@@ -57,17 +56,17 @@ class NetworkRecipe:
 
 @dataclass(frozen=True)
 class DetectionData:
-    """Where the people are. Paths are relative to the data folder (`--data`).
+    """Annotations and images. Paths are relative to the data folder (`--data`).
 
     Attributes:
-        train: Annotations to train on, COCO-style.
-        train_images: Folder that they name images from.
+        train: Annotations to train on, in COCO's format.
+        train_images: Folder of their images.
         dev: Annotations to evaluate on, likewise; empty evaluates nothing.
-        dev_images: Folder that they name images from.
-        skeleton: Name of the keypoints, such as `coco17`.
-        min_box_score: Boxes that a teacher was less sure of become regions to ignore.
-        is_peopled_only: Whether to leave out images that show nobody for certain.
-        max_dev_images: So many are evaluated on, spread over all; 0 takes all.
+        dev_images: Folder of their images.
+        skeleton: Name of the skeleton, such as `coco17`.
+        min_box_score: Annotated boxes with a lower score, as a teacher gives, become ignored regions.
+        is_peopled_only: Whether to leave out images without annotated people.
+        max_dev_images: Number of images to evaluate on, evenly spaced; 0 takes all.
     """
 
     train: str
@@ -86,13 +85,13 @@ class DetectionData:
 
 @dataclass(frozen=True)
 class CanvasRecipe:
-    """How large images are shown: on a fixed canvas, or each with a shorter side that is drawn from a list.
+    """The input size: a canvas that images are letterboxed to, or lengths of their shorter side.
 
     Attributes:
-        width_px: Of the canvas; 0 has none.
-        height_px: Likewise.
-        short_sides_px: Without a canvas: lengths of an image's shorter side.
-        max_side_px: Without a canvas: the longer side is no longer.
+        width_px: Width of the canvas; 0 is no canvas.
+        height_px: Its height.
+        short_sides_px: Without a canvas, lengths of an image's shorter side, of which one is drawn.
+        max_side_px: Without a canvas, limit of the longer side.
     """
 
     width_px: int = 0
@@ -114,18 +113,18 @@ class CanvasRecipe:
             raise ValueError(f"short_sides_px: expected {_COARSEST_STRIDE} pixels or more")
 
     def make_canvas(self) -> Canvas:
-        """What a data set takes."""
+        """Make the canvas of a data set."""
         return Canvas((self.width_px, self.height_px), self.short_sides_px, self.max_side_px)
 
 
 @dataclass(frozen=True)
 class EvaluationRecipe:
-    """How people are found when a network is evaluated.
+    """Settings of the predictor that evaluates a network while training.
 
     Attributes:
-        longest_side_px: Of images in the network's input; 0 where nothing is evaluated.
-        shorter_side_px: Likewise, where the longest side allows it; 0 goes by the longest alone.
-        score_threshold: People of a lower box score are left out.
+        longest_side_px: Longest side of images in the network's input; 0 where nothing is evaluated.
+        shorter_side_px: Their shorter side, where the longest allows it; 0 goes by the longest alone.
+        score_threshold: People with a lower box score are left out.
         nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
     """
 
@@ -141,7 +140,7 @@ class EvaluationRecipe:
 
 @dataclass(frozen=True)
 class DetectionRecipe:
-    """Everything that decides a training of the R-CNN family; see the tables above.
+    """All settings of a training; see the tables above.
 
     Raises:
         ValueError: Settings do not go together.
@@ -162,7 +161,7 @@ class DetectionRecipe:
 
 
 def list_detection_recipes() -> dict[str, Path]:
-    """The recipes that ship with the package: name -> TOML file."""
+    """List the recipes that ship with the package: name -> TOML file."""
     return list_recipes("rcnn")
 
 

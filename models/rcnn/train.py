@@ -1,4 +1,4 @@
-"""Training of the R-CNN family: its data and the losses of a step."""
+"""Training of the R-CNN family: the data set of a recipe, and the losses of a batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from models.training.loop import ComputeLosses
 def make_dataset(
     recipe: DetectionRecipe, samples: InstanceSamples, flip_index: tuple[int, ...]
 ) -> DetectionDataset:
-    """The data set of a recipe, augmented for training."""
+    """Make the training set of a recipe, with its augmentation."""
     return DetectionDataset(
         samples,
         canvas=recipe.canvas.make_canvas(),
@@ -31,7 +31,7 @@ def make_dataset(
 
 
 def make_detection_losses(frozen: tuple[nn.Module, ...] = ()) -> ComputeLosses:
-    """The losses of one batch of `collate_samples`.
+    """Make the function that computes the losses of a batch of `models.rcnn.dataset.collate_samples`.
 
     Args:
         frozen: Batch norms that keep their statistics, as `models.training.freeze.freeze_body` gives them.
@@ -53,5 +53,5 @@ def make_detection_losses(frozen: tuple[nn.Module, ...] = ()) -> ComputeLosses:
 
 
 def _to_input(images: Tensor) -> Tensor:
-    """(B, H, W, 3) uint8 as the network takes it, still channels last in memory."""
+    """Normalise (B, H, W, 3) uint8 to (B, 3, H, W), which stays channels last in memory."""
     return normalize_images(images.permute(0, 3, 1, 2))
