@@ -1,7 +1,6 @@
-"""Settings: frozen dataclasses that check themselves, and their strict reading from TOML tables.
+"""Settings as frozen dataclasses with checked ranges, and their strict reading from TOML tables.
 
-Any key that the dataclass does not have, and any value of another type or out of range, is an error that names
-it.
+Unknown keys, values of another type and values out of range are errors that name them.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def read_tables(path: Path, sections: dict[str, type[Any]]) -> dict[str, Any]:
-    """Read a recipe whose top level is tables, each the settings of one thing.
+    """Read a recipe that consists of tables, each with its own settings dataclass.
 
     Args:
         path: A TOML file.
-        sections: The tables that it may have, and the dataclass of each.
+        sections: The dataclass of each possible table.
 
     Returns:
-        Those that it has, by name.
+        The settings of its tables, by name.
 
     Raises:
         SettingsError: The file cannot be read or is not valid.
@@ -69,7 +68,7 @@ def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:
         cls: A frozen dataclass that checks its ranges itself; its fields are texts, numbers, booleans, and
             tuples of one of these.
         table: Its values by name.
-        where: What to call the table in messages.
+        where: Name of the table in messages.
 
     Raises:
         SettingsError: A key is unknown or missing, or a value has another type or is out of range.
@@ -90,7 +89,7 @@ def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """What to try instead of an unknown word: the nearest known one, or all of them."""
+    """Suggest a replacement for an unknown word: the nearest known one, or all of them."""
     known = list(known)
     close = get_close_matches(word.lower(), known, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"

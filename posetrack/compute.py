@@ -1,4 +1,4 @@
-"""Compute: where networks run, on which engine and in which precision."""
+"""Compute: the device, engine and precision of networks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from posetrack.errors import PoseTrackError
 
 @dataclass(frozen=True)
 class Compute:
-    """What networks run on.
+    """Device, engine and precision of networks.
 
     Attributes:
-        device: Where.
-        engine: Who computes, a key of `models.engines.make.ENGINES` or `auto`.
+        device: The device.
+        engine: A key of `models.engines.make.ENGINES` or `auto`.
         precision: `f32`, `bf16`, `fp16` or `auto`.
-        observe: Called with each engine that is made; what it returns is used in its place. For benchmarks.
+        observe: Called with each engine that is made; its result replaces the engine. For benchmarks.
 
     Raises:
-        PoseTrackError: The engine or precision does not exist, or not on this device.
+        PoseTrackError: The engine or precision does not exist, or is not available on this device.
     """
 
     device: torch.device
@@ -42,15 +42,15 @@ class Compute:
         object.__setattr__(self, "precision", choice.precision)
 
     def make_engine(self, network: nn.Module, *, name: str, example: Tensor) -> Engine:
-        """Make a network ready to compute.
+        """Make an engine from a network.
 
         Args:
-            network: In evaluation mode, with its weights.
-            name: What to call it in messages and in the cache.
-            example: (B, C, H, W) such as it will get; its dtype and C count.
+            network: The network, in evaluation mode, with its weights.
+            name: Name of the network in messages and in the cache.
+            example: (B, C, H, W) like the inputs; its dtype and C are used.
 
         Raises:
-            PoseTrackError: The engine cannot take this network.
+            PoseTrackError: The engine cannot convert this network.
         """
         try:
             engine = make_engine(
@@ -67,7 +67,7 @@ class Compute:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device that is there.
+    """Find the device for `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
         PoseTrackError: There is no such device.

@@ -1,11 +1,11 @@
-"""The pipeline: frames flow from a source through processors into sinks.
+"""The pipeline: frames pass from a source through processors to sinks.
 
-A processor is a generator over frames, so it may hold several frames back to batch them, its state lives and
-dies with one run, and memory stays bounded. Decoding runs ahead on a thread of its own and the sinks (drawing,
-encoding, writing) follow on another, each behind a bounded queue. The processors run on the caller's thread,
-unless `run_ahead` stands among them: then those before it have a thread of their own as well. Not for networks
-that torch computes: OpenMP keeps a pool of workers for every thread that computes, and with more pools than
-cores they wait for one another asleep, which made the networks a fifth slower.
+A processor is a generator over frames, so it may hold several frames back to batch them, its state is local to
+one run, and memory is bounded. Decoding runs ahead on a thread of its own and the sinks (drawing, encoding,
+writing) run on another, each behind a bounded queue. The processors run on the caller's thread; those before a
+`run_ahead` have a thread of their own as well. `run_ahead` is not for networks run by torch: OpenMP keeps a
+pool of workers for every computing thread, and with more pools than cores they block one another, which made
+the networks 20 % slower.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import TypeVar
 from posetrack.frame import Frame
 
 FrameProcessor = Callable[[Iterator[Frame]], Iterator[Frame]]
-"""Takes an iterator of frames, gives an iterator of the same frames, richer."""
+"""Maps an iterator of frames to an iterator of the same frames with more results."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A processor with a name, and called like one.
+    """A processor with a name.
 
     Attributes:
-        name: What it does, in one word: `detect`, `track`. Benchmarks report under it.
+        name: What it does, in one word: `detect`, `track`. Used in benchmark reports.
         process: The processor.
     """
 
@@ -41,10 +41,10 @@ class Stage:
 
 
 FrameSink = Callable[[Frame], None]
-"""Takes each finished frame: writes it, shows it, counts it."""
+"""Receives each finished frame, to write, show or count it."""
 
 QUEUE_FRAMES = 8
-"""Frames that wait between two threads at most."""
+"""Largest number of frames waiting between two threads."""
 
 _POLL_S = 0.1
 _THREAD_NAME = "posetrack-stage"
@@ -56,19 +56,19 @@ Q = TypeVar("Q")
 def stream(
     source: Iterable[Frame], processors: Sequence[FrameProcessor], *, is_live: bool = False
 ) -> Generator[Frame]:
-    """Send frames through processors, while the source runs ahead on its own thread.
+    """Pass frames through processors, while the source runs ahead on its own thread.
 
     Args:
         source: Frames in order.
         processors: Applied first to last.
-        is_live: The source does not run ahead: for one that captures on its own thread and gives its newest
-            frame, which would grow old in a queue.
+        is_live: Whether the source must not run ahead, because it captures on its own thread and yields its
+            newest frame, which would become outdated in a queue.
 
     Yields:
         The finished frames in order. Closing the generator stops the thread.
 
     Raises:
-        BaseException: Whatever the source or a processor raised, as it was.
+        BaseException: The exception of the source or a processor.
     """
     with closing(_iterate(source) if is_live else prefetch(source)) as decoded:
         frames: Iterator[Frame] = decoded
@@ -84,9 +84,9 @@ def run(
     *,
     is_live: bool = False,
 ) -> None:
-    """Send frames through processors into sinks, until the source ends.
+    """Pass frames through processors to sinks, until the source ends.
 
-    When anything fails, or Ctrl-C is pressed, the sinks still get every frame that was finished before.
+    After a failure or Ctrl-C, the sinks still receive every frame that was finished before.
 
     Args:
         source: Frames in order.
@@ -95,7 +95,7 @@ def run(
         is_live: As for `stream`.
 
     Raises:
-        BaseException: Whatever a stage or a sink raised; every thread has stopped by then.
+        BaseException: The exception of a stage or a sink; all threads have stopped by then.
     """
     finished: Queue[Frame | None] = Queue(QUEUE_FRAMES)
     failures: list[BaseException] = []
@@ -118,14 +118,14 @@ def prefetch(items: Iterable[T], capacity: int = QUEUE_FRAMES) -> Generator[T]:
     """Iterate on another thread, at most `capacity` items ahead.
 
     Args:
-        items: Consumed, and closed when it is a generator, on the other thread alone.
-        capacity: Items that may wait.
+        items: Consumed on the other thread only, and closed there if it is a generator.
+        capacity: Largest number of waiting items.
 
     Yields:
         The items in order. When the generator is closed or fails, the thread has ended.
 
     Raises:
-        BaseException: What `items` raised, after everything before it was yielded.
+        BaseException: The exception of `items`, after all items before it were yielded.
     """
     waiting: Queue[tuple[T] | _End] = Queue(capacity)
     stop = Event()
@@ -143,9 +143,9 @@ def prefetch(items: Iterable[T], capacity: int = QUEUE_FRAMES) -> Generator[T]:
 
 
 def run_ahead(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """A processor that changes nothing: those before it run on a thread of their own, some frames ahead.
+    """A processor that changes nothing but makes those before it run ahead on a thread of their own.
 
-    For networks whose engine brings its own threads (see the top of this file for those that do not).
+    For networks whose engine has its own threads (see the docstring of this module).
     """
     return prefetch(frames)
 
@@ -159,7 +159,7 @@ def _iterate(source: Iterable[Frame]) -> Generator[Frame]:
 
 
 class _End:
-    """The last thing on a queue: no more items, and why if it was not the end of them."""
+    """The last entry of a queue: the end of the items, with the exception if there was one."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
@@ -192,7 +192,7 @@ def _consume(
 
 
 def _put(waiting: Queue[Q], item: Q, stop: Event) -> bool:
-    """Wait for a place on the queue; returns whether there was one before `stop` was set."""
+    """Put an item on the queue, waiting for space; returns False if the consumer stopped first."""
     while not stop.is_set():
         try:
             waiting.put(item, timeout=_POLL_S)

@@ -26,13 +26,13 @@ Color = tuple[int, int, int]
 
 _SIDE_COLORS: dict[str, Color] = {"left": (255, 138, 20), "right": (40, 170, 255), "middle": (235, 235, 235)}
 _UNTRACKED_COLOR: Color = (160, 160, 160)
-# Golden ratio: hues of consecutive ids lie far apart.
+# Golden ratio, so that hues of consecutive ids differ strongly.
 _HUE_STEP = 0.618034
-# Fraction of a mask's colour in the image.
+# Opacity of a mask.
 _TINT = 0.4
 # OpenCV draws at 1/8 pixel.
 _SUBPIXEL_BITS = 3
-# So far outside the image there is nothing to see, and 32-bit integers end somewhere.
+# Coordinates are clipped this far outside the image, because OpenCV's are 32-bit integers.
 _FARTHEST_PX = 1e5
 
 
@@ -41,11 +41,11 @@ class RenderStyle:
     """What is drawn.
 
     Attributes:
-        skeletons: Limbs and keypoints.
-        masks: Masks, as a tint in the person's colour.
-        boxes: Boxes.
-        ids: Track ids and scores above the boxes.
-        trails: Where each person who is here has been.
+        skeletons: Whether limbs and keypoints are drawn.
+        masks: Whether masks are drawn, as a tint in the person's colour.
+        boxes: Whether boxes are drawn.
+        ids: Whether track ids and scores are drawn above the boxes.
+        trails: Whether the past positions of visible people are drawn.
         min_keypoint_score: Keypoints below it, and their limbs, are not drawn.
         trail_s: Length of the trails in seconds.
     """
@@ -60,9 +60,9 @@ class RenderStyle:
 
 
 class Renderer:
-    """Draws the people of consecutive frames; remembers where they were, for the trails.
+    """Draws the people of consecutive frames, and keeps their past positions for the trails.
 
-    Line widths follow the size of the frame, so that a 4K video looks like a small one. Keypoints and limbs of
+    Line widths are proportional to the size of the frame. Keypoints and limbs of
     the left side are orange, those of the right side blue; a person's box, id and trail share one colour.
 
     Attributes:
@@ -84,7 +84,7 @@ class Renderer:
         """Draw one frame.
 
         Args:
-            frame: Its `smoothed_xy` is drawn where there is one, otherwise `keypoints_xy`.
+            frame: The frame; its `smoothed_xy` is drawn if present, otherwise `keypoints_xy`.
 
         Returns:
             (H, W, 3) uint8 RGB, a new image.
@@ -137,7 +137,7 @@ class Renderer:
 
 
 def color_of(track_id: int) -> Color:
-    """The RGB colour of a person, the same in every frame and every run."""
+    """Compute the RGB colour of a track id, the same in every frame and every run."""
     if track_id == UNTRACKED:
         return _UNTRACKED_COLOR
     r, g, b = colorsys.hsv_to_rgb((track_id * _HUE_STEP) % 1.0, 0.75, 1.0)
@@ -158,7 +158,7 @@ def _draw_masks(image: ImageArray, masks: BoolArray, colors: list[Color]) -> Non
 def _draw_boxes(image: ImageArray, people: Instances, colors: list[Color], width: int) -> None:
     if people.boxes_xyxy is None:
         return
-    # On whole pixels, where upright lines are sharp.
+    # On whole pixels, for sharp vertical lines.
     corners = np.clip(np.floor(people.boxes_xyxy), -_FARTHEST_PX, _FARTHEST_PX).astype(np.int32)
     for (left, top, right, bottom), color in zip(corners.tolist(), colors, strict=True):
         cv2.rectangle(image, (left, top), (right, bottom), color, width)
@@ -186,7 +186,7 @@ def _draw_path(image: ImageArray, points: npt.NDArray[np.int32], color: Color, w
 
 
 def _fix(points_xy: FloatArray) -> npt.NDArray[np.int32]:
-    """Continuous pixels -> indices of pixels in OpenCV's fixed point."""
+    """Convert continuous pixels to indices of pixels in OpenCV's fixed point."""
     inside = np.clip(points_xy, -_FARTHEST_PX, _FARTHEST_PX)
     fixed: npt.NDArray[np.int32] = np.rint(to_pixel_indices(inside) * 2**_SUBPIXEL_BITS).astype(np.int32)
     return fixed

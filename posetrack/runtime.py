@@ -1,4 +1,4 @@
-"""How this process uses the machine while networks run on the CPU: memory and threads."""
+"""Memory and thread settings of the process for networks on the CPU."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _TORCH_THREADS = torch.get_num_threads()
 
 
 def tune_process(*, torch_computes: bool = True) -> None:
-    """Make room for the networks, for the whole process; call it before other threads start.
+    """Set threads and memory for the whole process; to be called before other threads start.
 
-    OpenCV gets one thread: its images here are small, the stages of the pipeline run side by side anyway, and
-    its pool would wait for work on the cores that the networks need.
+    OpenCV gets one thread: images are small, the stages of the pipeline run in parallel anyway, and its idle
+    pool would spin on the cores that the networks need.
 
-    So does torch where another engine runs the networks and torch only decodes: its OpenMP threads wait for one
-    another in every small operation, which takes twenty times as long while another thread keeps a core busy
-    (measured: 83 ms instead of 4 ms to decode a batch of MoveNet's heads).
+    So does torch if another engine runs the networks and torch only decodes: its OpenMP threads synchronise in
+    every small operation, which takes twenty times as long while another thread occupies a core (measured: 83
+    ms instead of 4 ms to decode a batch of MoveNet's heads).
 
     Args:
-        torch_computes: Whether torch runs the networks, and gets all its threads.
+        torch_computes: Whether torch runs the networks, and so keeps all its threads.
     """
     cv2.setNumThreads(1)
     torch.set_num_threads(_TORCH_THREADS if torch_computes else 1)
@@ -34,14 +34,14 @@ def tune_process(*, torch_computes: bool = True) -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to keep memory that is freed for the next who asks.
+    """Make glibc keep freed memory for later allocations.
 
-    By default every large block goes back to the system when it is freed and comes back as fresh pages, which
-    the kernel clears one by one: with the tens of megabytes that a convolution network asks for in each layer,
-    that takes longer than the arithmetic. All threads share one heap then.
+    By default every large block is returned to the system when freed and allocated again as new pages, which
+    the kernel clears: with the tens of megabytes that each layer of a convolution network needs, this takes
+    longer than the arithmetic. All threads share one heap then.
 
     Returns:
-        Whether it was done; there is nothing to do where the C library is another one.
+        Whether it was set; False with another C library.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -17,14 +17,14 @@ class Skeleton:
     (17, ('nose', 'left_eye', 'right_eye'), ('nose', 'left_eye'))
 
     Attributes:
-        name: Short name, as it stands in results files.
+        name: Short name, as used in results files.
         names: K keypoint names, in the order of every keypoint array.
         edges: Limbs to draw, as pairs of keypoint names.
         flip_pairs: Left and right keypoints that swap in a mirrored image, as (left, right) names.
         sigmas: K OKS sigmas: the spread of human annotation relative to the square root of the person's area.
 
     Raises:
-        ValueError: A name stands twice, a limb or pair names no keypoint, or the counts differ.
+        ValueError: A name occurs twice, a limb or pair has an unknown name, or the counts differ.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Skeleton:
 
     @property
     def num_keypoints(self) -> int:
-        """K."""
+        """The number of keypoints, K."""
         return len(self.names)
 
     @property
@@ -60,20 +60,20 @@ class Skeleton:
 
     @property
     def grouping_order(self) -> tuple[int, ...]:
-        """Positions of all keypoints from the head outwards (K,): the order in which bottom-up people grow."""
+        """Positions of all keypoints from the head outwards (K,), the order of grouping in bottom-up pose."""
         rank = {name: i for i, name in enumerate(_FROM_THE_HEAD)}
         parts = [name.removeprefix("left_").removeprefix("right_") for name in self.names]
         return tuple(sorted(range(len(parts)), key=lambda i: rank[parts[i]]))
 
     def side_of(self, name: str) -> str:
-        """Which side of the body a keypoint is on: `left`, `right` or `middle`."""
+        """The side of the body of a keypoint: `left`, `right` or `middle`."""
         for side in ("left", "right"):
             if name.startswith(f"{side}_"):
                 return side
         return "middle"
 
 
-# Head and trunk first, then limbs, as HigherHRNet's public code has it for COCO and CrowdPose.
+# Head and trunk first, then limbs, as in HigherHRNet's public code for COCO and CrowdPose.
 _FROM_THE_HEAD = (
     "nose",
     "eye",
@@ -130,7 +130,7 @@ _COCO_SIGMA = {
 }
 # CrowdPose's evaluation gives 0.079 to the head top and the neck; the other sets publish none for them.
 _HEAD_SIGMA = {"head_top": 0.079, "neck": 0.079, "upper_neck": 0.079}
-# MPII publishes no OKS sigmas at all: its pelvis takes COCO's hip, its thorax COCO's shoulder.
+# MPII publishes no OKS sigmas: its pelvis has that of COCO's hip, its thorax that of COCO's shoulder.
 _MPII_SIGMA = {"pelvis": 0.107, "thorax": 0.079}
 
 
@@ -272,10 +272,10 @@ CROWDPOSE_14 = Skeleton(
     flip_pairs=_pairs(*_BODY_PAIRS),
     sigmas=_sigmas(_CROWDPOSE_NAMES),
 )
-"""CrowdPose (Li et al., CVPR 2019); sigmas as its public evaluation has them."""
+"""CrowdPose (Li et al., CVPR 2019); sigmas of its public evaluation."""
 
 SKELETONS = {skeleton.name: skeleton for skeleton in (COCO_17, POSETRACK_15, MPII_16, CROWDPOSE_14)}
-"""Every skeleton by the name that results files carry."""
+"""All skeletons by their names in results files."""
 
 
 def find_skeleton_name(num_keypoints: int) -> str:
@@ -287,7 +287,7 @@ def find_skeleton_name(num_keypoints: int) -> str:
 def convert_coco17_to_posetrack15(
     keypoints_xy: npt.NDArray[np.float32], keypoint_scores: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Make PoseTrack's 15 joints from COCO's 17 keypoints.
+    """Convert COCO's 17 keypoints to PoseTrack's 15.
 
     The neck is the middle of the shoulders and the head top the mirror image of the neck through the nose;
     both take the mean shoulder score (DetectAndTrack, Girdhar et al., CVPR 2018, and its public code).

@@ -1,7 +1,7 @@
-"""MoveNet's decoding: from dense heads to people.
+"""Decoding of MoveNet's dense heads to people.
 
-Source: the operations behind the heads in MoveNet's published graphs (Google, Apache-2.0). The weights come
-from there ready-made and nothing here trains them, so there is no encoder.
+Source: the operations after the heads in MoveNet's published graphs (Google, Apache-2.0). The weights are the
+published ones and are not trained here, so there is no encoder.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor
 
-# Constants of the graphs, in their half precision.
+# Constants of the graphs, in half precision.
 _CENTER_WINDOW = 5
 _SAME_PEAK = 1.0132789611816406e-06
 _REGRESS_SPREAD = 0.300048828125
@@ -19,13 +19,13 @@ _SINGLE_OFFSET = 1.7998046875
 
 
 def decode_single(heads: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Read the one person of each image: thunder and lightning.
+    """Decode the single person of each image: thunder and lightning.
 
-    The centre is the peak of the centre map weighted towards the middle of the image; each keypoint is the
-    peak of its heatmap divided by the distance to where the centre regresses it.
+    The centre is the peak of the centre map weighted towards the image centre; each keypoint is the peak of its
+    heatmap divided by the distance to its position regressed from the centre.
 
     Args:
-        heads: As `MoveNet.forward` gives them, each (B, C, H, W).
+        heads: The outputs of `MoveNet.forward`, each (B, C, H, W).
 
     Returns:
         Keypoints (B, K, 2) as x, y relative to the image (0 left or top, 1 right or bottom), and their
@@ -50,26 +50,26 @@ def decode_single(heads: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
 def decode_multiple(
     heads: dict[str, Tensor], score_threshold: float, max_people: int | None = None
 ) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Read the people of each image: multipose.
+    """Decode the people of each image: multipose.
 
     A person is a local maximum of the centre map; each keypoint is the peak of its heatmap, weighted by a
-    Gaussian about where the centre regresses it, inside the person's box.
+    Gaussian about its position regressed from the centre, inside the person's box.
 
-    Differs from the published graph, which keeps the 6 best centres: here everyone above `score_threshold` is
-    kept, because the heads are dense and the cap is only its decoder's.
+    Differs from the published graph, which keeps the 6 best centres: here all people above `score_threshold`
+    are kept, because only the graph's decoder has this limit, not its dense heads.
 
     Args:
-        heads: As `MoveNet.forward` gives them, each (B, C, H, W).
-        score_threshold: Least person score. The score is the centre's times the mean of the keypoint scores
-            above 0.127, so the centre alone reaches the threshold whenever the product does.
-        max_people: At most so many centres an image, best first.
+        heads: The outputs of `MoveNet.forward`, each (B, C, H, W).
+        score_threshold: Lowest person score. The score is the centre's times the mean of the keypoint scores
+            above 0.127, so that the centre's score alone reaches the threshold whenever the product does.
+        max_people: Largest number of centres per image, best first.
 
     Returns:
-        For each image boxes (N, 4) as left, top, right, bottom, box scores (N,), keypoints (N, K, 2) as
-        x, y and keypoint scores (N, K), best centre first. Coordinates are relative to the image (0 to 1).
+        Boxes (N, 4) as left, top, right, bottom, box scores (N,), keypoints (N, K, 2) as x, y and keypoint
+        scores (N, K) of each image, best centre first. Coordinates are relative to the image (0 to 1).
     """
     center = torch.sigmoid(heads["center"].float())
-    # One axis after the other: the same maximum from 10 comparisons a cell instead of 25.
+    # One axis after the other: the same maximum with 10 comparisons per cell instead of 25.
     half = _CENTER_WINDOW // 2
     highest = F.max_pool2d(center, (_CENTER_WINDOW, 1), stride=1, padding=(half, 0))
     highest = F.max_pool2d(highest, (1, _CENTER_WINDOW), stride=1, padding=(0, half))
@@ -107,7 +107,7 @@ def _decode_people(
 
 
 def _find_peaks(heatmap: Tensor, weights_y: Tensor, weights_x: Tensor, boxes_yxyx: Tensor) -> Tensor:
-    """Cells (N, K) of the largest weighted heatmap values, which lie inside the boxes; 0 where all are 0."""
+    """Find the cells (N, K) of the largest weighted heatmap values inside the boxes; 0 where all are 0."""
     K, _, W = heatmap.shape
     cells = torch.zeros((len(boxes_yxyx), K), dtype=torch.long, device=heatmap.device)
     lows = boxes_yxyx[:, :2].ceil().long().tolist()
@@ -124,7 +124,7 @@ def _find_peaks(heatmap: Tensor, weights_y: Tensor, weights_x: Tensor, boxes_yxy
 
 
 def _decode_boxes(heads: dict[str, Tensor], batch: Tensor, center_yx: Tensor) -> Tensor:
-    """Boxes (N, 4) as top, left, bottom, right in cells, inside the image."""
+    """Decode boxes (N, 4) as top, left, bottom, right in cells, clipped to the image."""
     H, W = heads["box_scale"].shape[-2:]
     y, x = center_yx.unbind(1)
     size_yx = heads["box_scale"][batch, :, y, x].clamp(min=0)
@@ -136,9 +136,9 @@ def _decode_boxes(heads: dict[str, Tensor], batch: Tensor, center_yx: Tensor) ->
 
 
 def _axis_weights(expected: Tensor, low: Tensor, high: Tensor, cells: int, short_side: int) -> Tensor:
-    """One axis of the Gaussian about each regressed keypoint, 0 outside the box: (N, K, cells).
+    """Compute one axis of the Gaussian about each regressed keypoint, 0 outside the box: (N, K, cells).
 
-    The Gaussian and the box are both products of an axis each, so (N, K, H, W) is never built from distances.
+    Gaussian and box are separable, so distances of (N, K, H, W) are not needed.
     """
     at = torch.arange(cells, device=expected.device, dtype=expected.dtype)
     gaussian = torch.exp(-((at - expected[..., None]) ** 2) / (short_side * _REGRESS_SPREAD))
@@ -147,9 +147,9 @@ def _axis_weights(expected: Tensor, low: Tensor, high: Tensor, cells: int, short
 
 
 def _contested_scores(heatmap: Tensor, weights_y: Tensor, weights_x: Tensor, cells: Tensor) -> Tensor:
-    """Keypoint scores (N, K): at the chosen cell, the largest weighted heatmap value of anybody.
+    """Compute keypoint scores (N, K): the largest weighted heatmap value of any person at the chosen cell.
 
-    Two people who choose the same cell both get the better one's score, as the published graph has it.
+    Two people who choose the same cell both get the higher score, as in the published graph.
     """
     K, _, W = heatmap.shape
     N = len(cells)
@@ -162,13 +162,13 @@ def _contested_scores(heatmap: Tensor, weights_y: Tensor, weights_x: Tensor, cel
 
 
 def _regressed_yx(regress: Tensor, batch: Tensor, center_yx: Tensor) -> Tensor:
-    """Where each centre expects its keypoints, (N, K, 2) as y, x in cells."""
+    """Decode the keypoints regressed from each centre, (N, K, 2) as y, x in cells."""
     offsets = regress[batch, :, center_yx[:, 0], center_yx[:, 1]].float()
     return center_yx[:, None] + offsets.reshape(len(offsets), offsets.shape[1] // 2, 2)
 
 
 def _refine(offset: Tensor, batch: Tensor, cells: Tensor) -> Tensor:
-    """Keypoints (N, K, 2) as x, y in cells: the chosen cell plus the offset regressed there."""
+    """Decode keypoints (N, K, 2) as x, y in cells: the chosen cell plus the offset regressed there."""
     W = offset.shape[-1]
     y, x = cells // W, cells % W
     keypoint = torch.arange(cells.shape[1], device=cells.device).expand_as(cells)

@@ -19,7 +19,7 @@ class MoveNet(nn.Module):
     """The dense heads of MoveNet for a batch of images.
 
     Args:
-        config: Which variant.
+        config: The variant.
     """
 
     def __init__(self, config: MoveNetConfig) -> None:
@@ -42,7 +42,7 @@ class MoveNet(nn.Module):
             images: (B, 3, H, W) RGB in 0..255, any dtype; H and W are multiples of 32.
 
         Returns:
-            By name, (B, C, H / 4, W / 4) before any activation, in cells and y before x where they are places:
+            (B, C, H / 4, W / 4) by name, before any activation, positions in cells with y before x:
             `center` 1, `kpt_heatmap` K, `kpt_regress` 2K, `kpt_offset` 2K; `box_scale` 2, `box_offset` 2.
 
         Raises:

@@ -1,4 +1,4 @@
-"""MoveNet's networks by name; nothing here imports torch."""
+"""Names and configurations of MoveNet's networks, without importing torch."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ NETWORKS: dict[str, MoveNetConfig] = {
     "movenet-multipose": MOVENET_MULTIPOSE,
     "movenet-thunder": MOVENET_THUNDER,
 }
-"""Networks by name: the first finds people and their poses, the second the pose in a box."""
+"""Networks by name: the first detects people with their poses, the second estimates the pose in a box."""

@@ -1,4 +1,4 @@
-"""`posetrack bench`: how fast a whole run is, and where its time goes."""
+"""`posetrack bench`: the speed of a whole run and of its stages."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def bench_command(
         Path | None,
         typer.Option(help="Weights of the pose network, .safetensors or .pth.", show_default="the recipe's"),
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Frames to run at most.")] = 300,
-    repeats: Annotated[int, typer.Option(min=1, help="Runs; the middle one counts.")] = 3,
+    frames: Annotated[int, typer.Option(min=1, help="Largest number of frames.")] = 300,
+    repeats: Annotated[int, typer.Option(min=1, help="Number of runs, of which the median is reported.")] = 3,
     out: Annotated[Path | None, typer.Option(help="Write every number to this JSON file.")] = None,
 ) -> None:
-    """Measure a whole run: decoding, networks, tracking, drawing, encoding and writing, and the networks alone.
+    """Time a whole run (decoding, networks, tracking, drawing, encoding, writing) and the networks alone.
 
     Compare ratios of one run: machines are noisy.
     """

@@ -1,4 +1,4 @@
-"""How a run shows itself: a bar on a terminal, plain lines elsewhere, nothing when asked to be quiet."""
+"""Progress of a run: a bar on a terminal, plain lines elsewhere, nothing with --quiet."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class RunProgress:
     """Shows the frames of one run as they are finished.
 
     Args:
-        console: Where to show them.
-        name: What the run is called.
-        num_frames: Frames to expect, when known.
-        is_quiet: Show nothing.
+        console: The console.
+        name: Name of the run.
+        num_frames: Expected number of frames, if known.
+        is_quiet: Whether to show nothing.
     """
 
     def __init__(self, console: Console, name: str, num_frames: int | None, *, is_quiet: bool) -> None:

@@ -1,4 +1,4 @@
-"""Find the people of each frame, several frames to one call of the detector."""
+"""The processor that detects the people of each frame, with several frames in one batch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from posetrack.predictors.networks import Detector
 
 
 def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> FrameProcessor:
-    """Make the processor that finds people.
+    """Make the processor of detection.
 
     Args:
         detector: Called with up to `batch_frames` images at once.
-        batch_frames: Images held back for one call, and the frames between them.
-        det_every: Look for people in each so many-th frame; in the others nobody is found, and it is the
-            tracker that moves the people of the frame before along.
+        batch_frames: Number of images held back for one call, with the frames between them.
+        det_every: Detect people in every n-th frame only; in the others the tracker propagates the people of
+            the previous frame.
 
     Returns:
         A processor that replaces the instances of each frame.
@@ -29,7 +29,7 @@ def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> Fram
         for position, frame in enumerate(frames):
             held.append(frame)
             wanted.append(position % det_every == 0)
-            # Frames without a detection wait for nothing but those before them.
+            # Frames without detection only wait for those before them.
             if sum(wanted) in (0, batch_frames):
                 yield from _detect_frames(detector, held, wanted)
                 held, wanted = [], []

@@ -1,4 +1,4 @@
-"""Estimate a pose in each detected box, the boxes of several frames to one call of the network."""
+"""The processor that estimates the pose in each detected box, with the boxes of several frames in one batch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from posetrack.predictors.networks import PoseEstimator
 
 
 def estimate(estimator: PoseEstimator, *, batch_crops: int, batch_frames: int) -> FrameProcessor:
-    """Make the processor that estimates poses in boxes.
+    """Make the processor of pose estimation.
 
     Args:
         estimator: Called with the images and boxes of several frames at once.
-        batch_crops: Boxes that are enough for one call.
-        batch_frames: Frames held back at most, however few people are in them.
+        batch_crops: Number of boxes that triggers a call.
+        batch_frames: Largest number of frames held back, however few people are in them.
 
     Returns:
         A processor that fills in `keypoints_xy` and `keypoint_scores` of each frame.

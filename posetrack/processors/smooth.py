@@ -1,4 +1,4 @@
-"""Smooth the keypoints of each track over time with the one-euro filter."""
+"""The processor that smooths the keypoints of each track over time with the one-euro filter."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class SmootherConfig:
 
     Attributes:
         min_cutoff_hz: Cut-off frequency of a keypoint at rest; lower is steadier.
-        beta: How fast the cut-off rises with speed, in Hz per (box height / s); higher lags less.
+        beta: Increase of the cut-off frequency with speed, in Hz per (box height / s); higher means less lag.
         derivative_cutoff_hz: Cut-off frequency of the speed estimate.
-        forget_s: A track unseen for longer starts afresh.
+        forget_s: The filter of a track that was not seen for longer is reset.
     """
 
     min_cutoff_hz: float = 1.0
@@ -51,11 +51,11 @@ def smooth(config: SmootherConfig) -> FrameProcessor:
     """Make the processor that smooths keypoints per track id, with the real time between frames.
 
     One-euro filter (Casiez, Roussel and Vogel, CHI 2012, Algorithm 1): an exponential filter whose cut-off
-    frequency rises with speed. Differs from the paper: speed is measured in box heights a second, so that the
-    same settings suit people near and far and images of any size.
+    frequency increases with speed. Differs from the paper: speed is measured in box heights per second, so that
+    the same settings are suitable for near and far people and images of any size.
 
     Returns:
-        A processor that fills in `smoothed_xy` and leaves `keypoints_xy` as the network gave them.
+        A processor that sets `smoothed_xy` and does not change `keypoints_xy`.
     """
 
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -86,12 +86,12 @@ def _advance(
         return _State(time_s, xy.copy(), np.zeros_like(xy))
     step_s = time_s - state.time_s
     speed = state.speed + _blend(config.derivative_cutoff_hz, step_s) * ((xy - state.xy) / step_s - state.speed)
-    # One cut-off a keypoint, from the length of its speed: x and y then lag alike.
+    # One cut-off frequency per keypoint, from its total speed, so that x and y have the same lag.
     pace = np.linalg.norm(speed, axis=-1, keepdims=True) / height_px
     cutoff_hz = config.min_cutoff_hz + config.beta * pace
     return _State(time_s, state.xy + _blend(cutoff_hz, step_s) * (xy - state.xy), speed)
 
 
 def _blend(cutoff_hz: Cutoff, step_s: float) -> Cutoff:
-    """Weight of the new sample in an exponential filter of this cut-off frequency."""
+    """Compute the weight of the new sample in an exponential filter with this cut-off frequency."""
     return 1 / (1 + 1 / (2 * np.pi * cutoff_hz * step_s))
