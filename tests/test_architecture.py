@@ -63,6 +63,18 @@ def find_imports(path: Path) -> set[str]:
     return names
 
 
+def find_layer(module: str) -> int:
+    """The place of a module in `LAYERS`, by the longest name that fits."""
+    package, _, rest = module.partition(".")
+    places = {name: place for place, names in enumerate(LAYERS[package]) for name in names}
+    parts = rest.split(".")
+    for length in range(len(parts), 0, -1):
+        name = ".".join(parts[:length])
+        if name in places:
+            return places[name]
+    raise AssertionError(f"{module}: add it to a layer")
+
+
 @pytest.mark.parametrize("package", FORBIDDEN)
 def test_imports_run_one_way(package):
     files = sorted((ROOT / package).rglob("*.py"))
@@ -72,6 +84,18 @@ def test_imports_run_one_way(package):
         for path in files
         for name in find_imports(path)
         if name.split(".")[0] in FORBIDDEN[package]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_imports_inside_a_package_run_downwards(package):
+    modules = list_modules(package)
+    wrong = [
+        f"{module} imports {name}"
+        for module, path in modules.items()
+        for name in sorted(find_imports(path) & modules.keys())
+        if find_layer(name) > find_layer(module)
     ]
     assert wrong == []
 

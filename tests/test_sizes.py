@@ -19,6 +19,12 @@ def list_functions():
     ]
 
 
+def count_parameters(node):
+    names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+    own = sum(name not in ("self", "cls") for name in names)
+    return own + (node.args.vararg is not None) + (node.args.kwarg is not None)
+
+
 def test_files_are_short():
     lengths = {path: len(path.read_text().splitlines()) for path in FILES}
     assert len(lengths) > 200
@@ -31,3 +37,7 @@ def test_functions_are_short():
     long = [place for place, node in functions if node.end_lineno - node.lineno + 1 > 60]
     assert len(functions) > 1000
     assert len(long) < len(functions) / 100, long
+
+
+def test_signatures_are_short():
+    assert [place for place, node in list_functions() if count_parameters(node) > 8] == []
