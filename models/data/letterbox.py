@@ -1,8 +1,8 @@
 """Placement of whole images on a canvas (letterboxing), for detectors, and back.
 
-Inference, and so evaluation, places an image at the top left of the smallest canvas that its network takes
-(`fit_to_sides`): movenet-person has a box AP of 0.331 there, of 0.325 on images centred in that canvas and of
-0.330 centred in a square. Training varies the place.
+Images lie at the top left of their canvas, in inference and evaluation of the smallest one that the network
+takes (`fit_to_sides`): movenet-person has a dev box AP of 0.331 there, 0.325 with images centred in that canvas
+and 0.330 centred in a square. Augmentation places them anywhere.
 
 Coordinates are continuous, as for boxes: pixel i extends from i to i + 1. A placement scales and translates,
 and may mirror, but does not rotate.
@@ -77,7 +77,7 @@ def fit_to_sides(
 
 
 def fit_image(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Placement:
-    """Place an image at the centre of a canvas, as large as possible, keeping its aspect ratio.
+    """Place an image at the top left of a canvas, as large as possible, keeping its aspect ratio.
 
     Args:
         image_wh: Width and height in pixels.
@@ -85,8 +85,7 @@ def fit_image(image_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> Placemen
     """
     scale = compute_fit(image_wh, canvas_wh)
     width, height = (max(1, round(side * scale)) for side in image_wh)
-    corner_xy = ((canvas_wh[0] - width) // 2, (canvas_wh[1] - height) // 2)
-    return Placement(image_wh, (width, height), corner_xy)
+    return Placement(image_wh, (width, height), (0, 0))
 
 
 def make_canvas(canvas_wh: tuple[int, int]) -> ImageArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from models.data.letterbox import (
     Placement,
     cut_boxes,
     fit_image,
+    fit_to_sides,
     make_canvas,
     paste_image,
     place_boxes,
@@ -127,8 +128,8 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         """An image's placement without augmentation, and the size of its canvas."""
         if self._canvas.size_wh != (0, 0):
             return fit_image(image_wh, self._canvas.size_wh), self._canvas.size_wh
-        size_wh = self._resize(image_wh, self._canvas.short_sides_px[-1])
-        return Placement(image_wh, size_wh, (0, 0)), size_wh
+        placement, _ = fit_to_sides(image_wh, self._canvas.max_side_px, self._canvas.short_sides_px[-1])
+        return placement, placement.size_wh
 
     def _choose_parts(self, epoch: int, index: int) -> tuple[list[_Part], tuple[int, int]]:
         if self._augment is None:
@@ -182,18 +183,15 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         """Resize by a random shorter side, as Detectron2's recipes do."""
         image = self._read_jittered(index, epoch, index, 0)
         image_wh = (image.shape[1], image.shape[0])
-        size_wh = self._resize(image_wh, int(rng.choice(self._canvas.short_sides_px)))
-        placement = Placement(image_wh, size_wh, (0, 0), bool(rng.random() < augment.flip_fraction))
-        return [_Part(index, image, placement, (0, 0, *size_wh))], size_wh
+        shorter_side_px = int(rng.choice(self._canvas.short_sides_px))
+        fitted, _ = fit_to_sides(image_wh, self._canvas.max_side_px, shorter_side_px)
+        placement = replace(fitted, is_flipped=bool(rng.random() < augment.flip_fraction))
+        return [_Part(index, image, placement, (0, 0, *fitted.size_wh))], fitted.size_wh
 
     def _read_jittered(self, image_index: int, epoch: int, index: int, number: int) -> ImageArray:
         assert self._augment is not None
         rng = np.random.default_rng((self._seed, epoch, index, _COLORS, number))
         return jitter_colors(read_image(self.samples.image_paths[image_index]), self._augment, rng)
-
-    def _resize(self, image_wh: tuple[int, int], short_side_px: int) -> tuple[int, int]:
-        scale = min(short_side_px / min(image_wh), self._canvas.max_side_px / max(image_wh))
-        return max(1, round(image_wh[0] * scale)), max(1, round(image_wh[1] * scale))
 
     def _place_people(self, part: _Part, canvas_wh: tuple[int, int]) -> dict[str, Any]:
         samples, rows = self.samples, self.samples.find_rows(part.image_index)
