@@ -186,30 +186,26 @@ class MultitaskRoIHeads(RoIHeads):  # type: ignore[misc]
             nms_iou: Of two boxes that overlap more than this, the lower-scoring one is dropped; likewise.
         """
         run = partial(self._run_part, parts or self.region_parts(), pyramid, sizes_hw)
-        logits, deltas = run("box", proposals)
-        counts = [len(own) for own in proposals]
-        boxes = torch.split(self.box_coder.decode(promote(deltas), proposals), counts)
-        scores = torch.split(promote(logits).softmax(dim=1), counts)
+        score_threshold = self.score_thresh if score_threshold is None else score_threshold
+        nms_iou = self.nms_thresh if nms_iou is None else nms_iou
         choose = partial(
             choose_boxes,
-            score_threshold=self.score_thresh if score_threshold is None else score_threshold,
-            nms_iou=self.nms_thresh if nms_iou is None else nms_iou,
+            score_threshold=score_threshold,
+            nms_iou=nms_iou,
             max_boxes=self.detections_per_img,
         )
-        people = [choose(*each) for each in zip(boxes, scores, sizes_hw, strict=True)]
-        found = [each["boxes"] for each in people]
+        logits, deltas = run("box", proposals)
+        people = list(map(choose, *self._decode_boxes(logits, deltas, proposals), sizes_hw))
+        boxes = [each["boxes"] for each in people]
         if self.has_mask():
-            (logits,) = run("mask", found)
+            (logits,) = run("mask", boxes)
             masks = maskrcnn_inference(logits, [each["labels"] for each in people])
             for each, own in zip(people, masks, strict=True):
                 each["masks"] = own[:, 0]
         if self.has_keypoint():
-            heatmaps = self.keypoint_predictor.refine(*run("keypoint", found))
-            for each, own in zip(people, heatmaps.split([len(boxes) for boxes in found]), strict=True):
-                each["keypoints"], values = decode_keypoints(own, each["boxes"])
-                are_logits = self.keypoint_predictor.are_logits
-                each["keypoint_values"] = values
-                each["keypoint_scores"] = score_peaks(own) if are_logits else values.clamp(0, 1)
+            heatmaps = self.keypoint_predictor.refine(*run("keypoint", boxes))
+            for each, own in zip(people, heatmaps.split([len(own) for own in boxes]), strict=True):
+                each |= self._decode_heatmaps(own, each["boxes"])
         return people
 
     def compute_losses(
@@ -257,6 +253,21 @@ class MultitaskRoIHeads(RoIHeads):  # type: ignore[misc]
             boxes[~self._is_left_out(boxes, target)] for boxes, target in zip(proposals, targets, strict=True)
         ]
         return super().select_training_samples(kept, targets)  # type: ignore[no-any-return]
+
+    def _decode_boxes(
+        self, logits: Tensor, deltas: Tensor, proposals: list[Tensor]
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Boxes (N, classes, 4) and scores (N, classes) of each image, from the box head's outputs for all."""
+        counts = [len(own) for own in proposals]
+        boxes: Tensor = self.box_coder.decode(promote(deltas), proposals)
+        scores = promote(logits).softmax(dim=1)
+        return torch.split(boxes, counts), torch.split(scores, counts)
+
+    def _decode_heatmaps(self, heatmaps: Tensor, boxes_xyxy: Tensor) -> dict[str, Tensor]:
+        """What `find_people` returns of the keypoints of an image's people."""
+        keypoints, values = decode_keypoints(heatmaps, boxes_xyxy)
+        scores = score_peaks(heatmaps) if self.keypoint_predictor.are_logits else values.clamp(0, 1)
+        return {"keypoints": keypoints, "keypoint_values": values, "keypoint_scores": scores}
 
     def _is_left_out(self, proposals: Tensor, target: dict[str, Tensor]) -> Tensor:
         """Whether each proposal lies in an ignored region and matches no person, (N,) bool."""
