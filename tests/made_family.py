@@ -23,7 +23,6 @@ from posetrack.families.family import Family, Importable, Role, Training
 from posetrack.frame import Instances
 from posetrack.predictors.settings import DetectorSettings
 from posetrack.skeleton import SKELETONS
-from posetrack.training.run import make_trainer
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
 
@@ -111,16 +110,12 @@ class Levels(torch.utils.data.Dataset):
         return torch.full((3, 4, 4), 127.5)
 
 
-def make_spot_trainer(recipe, run):
-    task = Task(
-        Threshold(),
-        Levels(),
-        8,
-        lambda network, batch: {"level": network(batch).square().mean()},
-        None,
-        run.recipe_text,
-    )
-    return make_trainer(task, recipe, run)
+def compute_level_loss(network, batch):
+    return {"level": network(batch).square().mean()}
+
+
+def make_spot_task(recipe, run):
+    return Task(Threshold(), Levels(), 8, compute_level_loss, recipe_text=run.recipe_text)
 
 
 def make_tiny(num_keypoints):
@@ -140,7 +135,7 @@ FAMILY = Family(
         Training(
             networks=("made-spot",),
             read_recipe=lambda path: read_recipe(path, SpotRecipe),
-            make_trainer=make_spot_trainer,
+            make_task=make_spot_task,
             describe=lambda recipe: WeightsMetadata(
                 recipe.network.name, {"skeleton": "posetrack15", "contrast": 0.25}
             ),

@@ -82,7 +82,7 @@ class _Choices:
 
 
 def _train(path: Path, choices: _Choices, world: World) -> None:
-    from posetrack.training.run import TrainingRun
+    from posetrack.training.run import TrainingRun, make_trainer
 
     training = _find_training(path)
     recipe = training.read_recipe(path)
@@ -92,7 +92,7 @@ def _train(path: Path, choices: _Choices, world: World) -> None:
     console = Console(highlight=False)
     with TrainProgress(console, path.stem, is_quiet=not world.is_main) as progress:
         run = TrainingRun(text, choices.data, choices.out, world, choices.weights, progress)
-        trainer = training.make_trainer(recipe, run)
+        trainer = make_trainer(recipe, run, training.make_task, training.make_evaluation)
         _resume(trainer, choices)
         if world.is_main:
             choices.out.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from posetrack.predictors.settings import NetworkSettings
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.training.loop import Trainer
+    from models.training.loop import Evaluate, Task
     from posetrack.compute import Compute
     from posetrack.images.on_device import DeviceImages
     from posetrack.predictors.networks import Detector, PoseEstimator
@@ -94,16 +94,18 @@ class Training:
     Attributes:
         networks: What `network.name` may be in its recipes; no two trainings share a name.
         read_recipe: From a TOML file to a frozen dataclass with a `loop` (`models.training.config.LoopConfig`).
-        make_trainer: From that and a run to what is ready to run.
+        make_task: From that and a run to network, data set and losses.
         describe: From a recipe to what the weights that it trains say of themselves.
         counted: What its samples are, in the plural.
+        make_evaluation: From a recipe and a run to what evaluates the network; None where nothing does.
     """
 
     networks: Collection[str]
     read_recipe: Callable[[Path], Any]
-    make_trainer: Callable[[Any, TrainingRun], Trainer]
+    make_task: Callable[[Any, TrainingRun], Task]
     describe: Callable[[Any], WeightsMetadata]
     counted: str
+    make_evaluation: Callable[[Any, TrainingRun], Evaluate] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from posetrack.skeleton import SKELETONS
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.training.loop import Trainer
+    from models.training.loop import Evaluate, Task
     from posetrack.compute import Compute
     from posetrack.images.on_device import DeviceImages
     from posetrack.predictors.hrnet import HRNetPredictor
@@ -53,14 +53,20 @@ def _read_pose_recipe(path: Path) -> Any:
     return read_pose_recipe(path)
 
 
-def _make_pose_trainer(recipe: Any, run: TrainingRun) -> Trainer:
-    from posetrack.training.top_down import make_top_down_trainer
+def _make_pose_task(recipe: Any, run: TrainingRun) -> Task:
+    from posetrack.training.top_down import make_top_down_task
 
-    return make_top_down_trainer(recipe, run)
+    return make_top_down_task(recipe, run)
+
+
+def _make_pose_evaluation(recipe: Any, run: TrainingRun) -> Evaluate:
+    from posetrack.training.top_down_evaluation import make_top_down_evaluation
+
+    return make_top_down_evaluation(recipe, run)
 
 
 def _describe_pose(recipe: Any) -> WeightsMetadata:
-    from posetrack.training.top_down import make_settings
+    from posetrack.training.top_down_evaluation import make_settings
 
     return _ROLE.describe(make_settings(recipe))
 
@@ -71,10 +77,16 @@ def _read_class_recipe(path: Path) -> Any:
     return read_class_recipe(path)
 
 
-def _make_class_trainer(recipe: Any, run: TrainingRun) -> Trainer:
-    from posetrack.training.classification import make_classification_trainer
+def _make_class_task(recipe: Any, run: TrainingRun) -> Task:
+    from posetrack.training.classification import make_classification_task
 
-    return make_classification_trainer(recipe, run)
+    return make_classification_task(recipe, run)
+
+
+def _make_class_evaluation(recipe: Any, run: TrainingRun) -> Evaluate:
+    from posetrack.training.classification import make_classification_evaluation
+
+    return make_classification_evaluation(recipe, run)
 
 
 def _describe_class(recipe: Any) -> WeightsMetadata:
@@ -121,14 +133,16 @@ FAMILY = Family(
         Training(
             networks=NETWORKS,
             read_recipe=_read_pose_recipe,
-            make_trainer=_make_pose_trainer,
+            make_task=_make_pose_task,
+            make_evaluation=_make_pose_evaluation,
             describe=_describe_pose,
             counted="people",
         ),
         Training(
             networks=CLASS_NETWORKS,
             read_recipe=_read_class_recipe,
-            make_trainer=_make_class_trainer,
+            make_task=_make_class_task,
+            make_evaluation=_make_class_evaluation,
             describe=_describe_class,
             counted="images",
         ),

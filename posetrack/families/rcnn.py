@@ -16,7 +16,7 @@ from posetrack.skeleton import SKELETONS
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.training.loop import Trainer
+    from models.training.loop import Evaluate, Task
     from posetrack.compute import Compute
     from posetrack.images.on_device import DeviceImages
     from posetrack.predictors.rcnn import RCNNPredictor
@@ -52,10 +52,16 @@ def _read_recipe(path: Path) -> Any:
     return read_detection_recipe(path)
 
 
-def _make_trainer(recipe: Any, run: TrainingRun) -> Trainer:
-    from posetrack.training.detection import make_detection_trainer
+def _make_task(recipe: Any, run: TrainingRun) -> Task:
+    from posetrack.training.detection import make_detection_task
 
-    return make_detection_trainer(recipe, run)
+    return make_detection_task(recipe, run)
+
+
+def _make_evaluation(recipe: Any, run: TrainingRun) -> Evaluate:
+    from posetrack.training.detection_evaluation import make_detection_evaluation
+
+    return make_detection_evaluation(recipe, run)
 
 
 def _describe(recipe: Any) -> WeightsMetadata:
@@ -78,7 +84,8 @@ FAMILY = Family(
         Training(
             networks=NETWORKS,
             read_recipe=_read_recipe,
-            make_trainer=_make_trainer,
+            make_task=_make_task,
+            make_evaluation=_make_evaluation,
             describe=_describe,
             counted="images",
         ),

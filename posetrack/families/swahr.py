@@ -15,7 +15,7 @@ from posetrack.skeleton import SKELETONS
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.training.loop import Trainer
+    from models.training.loop import Evaluate, Task
     from posetrack.compute import Compute
     from posetrack.images.on_device import DeviceImages
     from posetrack.predictors.swahr import BottomUpPredictor
@@ -46,10 +46,16 @@ def _read_recipe(path: Path) -> Any:
     return read_bottom_up_recipe(path)
 
 
-def _make_trainer(recipe: Any, run: TrainingRun) -> Trainer:
-    from posetrack.training.bottom_up import make_bottom_up_trainer
+def _make_task(recipe: Any, run: TrainingRun) -> Task:
+    from posetrack.training.bottom_up import make_bottom_up_task
 
-    return make_bottom_up_trainer(recipe, run)
+    return make_bottom_up_task(recipe, run)
+
+
+def _make_evaluation(recipe: Any, run: TrainingRun) -> Evaluate:
+    from posetrack.training.bottom_up_evaluation import make_bottom_up_evaluation
+
+    return make_bottom_up_evaluation(recipe, run)
 
 
 def _describe(recipe: Any) -> WeightsMetadata:
@@ -69,7 +75,8 @@ FAMILY = Family(
         Training(
             networks=NETWORKS,
             read_recipe=_read_recipe,
-            make_trainer=_make_trainer,
+            make_task=_make_task,
+            make_evaluation=_make_evaluation,
             describe=_describe,
             counted="images",
         ),

@@ -1,10 +1,9 @@
-"""Training of classification: its data, its start, and how it is evaluated."""
+"""Training of classification: network, data and losses of a recipe, and its evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import nn
 
 from models.data.classification import ClassDataset
@@ -12,38 +11,34 @@ from models.hrnet.classification_recipe import ClassRecipe, make_class_network
 from models.hrnet.classification_train import compute_class_losses, measure_accuracy
 from models.hrnet.start import load_whole
 from models.training.errors import DataError
-from models.training.loop import Evaluate, Task, Trainer
-from posetrack.training.run import TrainingRun, make_trainer
+from models.training.loop import Evaluate, Task
+from posetrack.training.run import TrainingRun
 
 
-def make_classification_trainer(recipe: ClassRecipe, run: TrainingRun) -> Trainer:
-    """Everything that a recipe of classification says, ready to run.
+def make_classification_task(recipe: ClassRecipe, run: TrainingRun) -> Task:
+    """Make network, data set and losses of a recipe of classification.
 
     Args:
         recipe: What to train.
-        run: Where, and who takes part; its weights are the whole network's.
+        run: Where; its weights are the whole network's.
 
     Raises:
         TrainingError: Images or weights are missing or not what they should be.
     """
-    data_folder = run.data_folder
-    run.check_data_folder()
-    dataset = ClassDataset(
-        data_folder / recipe.data.train, recipe.crop, is_training=True, seed=recipe.loop.seed
-    )
-    torch.manual_seed(recipe.loop.seed)
+    dataset = _read_training_images(recipe, run)
     network = make_class_network(recipe.network.name, len(dataset.classes))
     if run.weights is not None or recipe.network.weights:
-        load_whole(network, run.weights or data_folder / recipe.network.weights)
-    evaluate: Evaluate | None = None
-    if recipe.data.dev and recipe.loop.evaluate_every_epochs:
-        evaluate = _make_evaluation(recipe, run, dataset.classes)
-    task = Task(network, dataset, len(dataset), compute_class_losses, evaluate, run.recipe_text)
-    return make_trainer(task, recipe, run)
+        load_whole(network, run.weights or run.data_folder / recipe.network.weights)
+    return Task(network, dataset, len(dataset), compute_class_losses, recipe_text=run.recipe_text)
 
 
-def _make_evaluation(recipe: ClassRecipe, run: TrainingRun, classes: list[str]) -> Evaluate:
-    """A function that gives the network's top-1 and top-5 accuracy on the recipe's dev images."""
+def make_classification_evaluation(recipe: ClassRecipe, run: TrainingRun) -> Evaluate:
+    """A function that gives the network's top-1 and top-5 accuracy on the recipe's dev images.
+
+    Raises:
+        TrainingError: Images are missing, or their classes are not those of training.
+    """
+    classes = _read_training_images(recipe, run).classes
     folder = run.data_folder / recipe.data.dev
     dataset = ClassDataset(folder, recipe.crop, is_training=False)
     if dataset.classes != classes:
@@ -59,3 +54,8 @@ def _make_evaluation(recipe: ClassRecipe, run: TrainingRun, classes: list[str]) 
         )
 
     return evaluate
+
+
+def _read_training_images(recipe: ClassRecipe, run: TrainingRun) -> ClassDataset:
+    folder = run.data_folder / recipe.data.train
+    return ClassDataset(folder, recipe.crop, is_training=True, seed=recipe.loop.seed)

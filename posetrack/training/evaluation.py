@@ -35,11 +35,6 @@ class DevImages:
     min_shown_score: float = 0.0
 
 
-def evaluate_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
-    """Stands where only the main process evaluates."""
-    raise AssertionError("only the main process evaluates")
-
-
 def spread_positions(count: int, most: int) -> IntArray:
     """At most so many rising positions of `count`, spread over all."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

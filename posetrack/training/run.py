@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import torch
+from torch import nn
 
 from models.training.config import LoopConfig
 from models.training.distributed import World
 from models.training.errors import TrainingError
-from models.training.loop import StepReport, Task, Trainer
+from models.training.loop import Evaluate, StepReport, Task, Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
 
 
@@ -60,12 +63,34 @@ class LoopedRecipe(Protocol):
         """How the learning rate changes."""
 
 
-def make_trainer(task: Task, recipe: LoopedRecipe, run: TrainingRun) -> Trainer:
-    """Make a task ready to run as a recipe says.
+def make_trainer(
+    recipe: Any,
+    run: TrainingRun,
+    make_task: Callable[[Any, TrainingRun], Task],
+    make_evaluation: Callable[[Any, TrainingRun], Evaluate] | None = None,
+) -> Trainer:
+    """Make everything that a training recipe says, ready to run.
+
+    Args:
+        recipe: A `LoopedRecipe`; with `make_evaluation`, its `data.dev` says what to evaluate on.
+        run: Where, and who takes part.
+        make_task: Makes network, data set and losses.
+        make_evaluation: Makes what evaluates the network, in the main process, where there is a dev set.
 
     Raises:
-        TrainingError: There are no samples.
+        TrainingError: Data or weights are missing or not what they should be, or there are no samples.
+        ResultsError: The same of annotations to evaluate on.
     """
+    run.check_data_folder()
+    torch.manual_seed(recipe.loop.seed)
+    task = make_task(recipe, run)
+    if make_evaluation is not None and recipe.data.dev and recipe.loop.evaluate_every_epochs:
+        evaluate = make_evaluation(recipe, run) if run.world.is_main else _evaluate_nothing
+        task = replace(task, evaluate=evaluate)
+    return _start(task, recipe, run)
+
+
+def _start(task: Task, recipe: LoopedRecipe, run: TrainingRun) -> Trainer:
     return Trainer(
         task,
         loop=recipe.loop,
@@ -75,3 +100,8 @@ def make_trainer(task: Task, recipe: LoopedRecipe, run: TrainingRun) -> Trainer:
         folder=run.out_folder,
         report=run.report,
     )
+
+
+def _evaluate_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
+    """Stands where only the main process evaluates."""
+    raise AssertionError("only the main process evaluates")

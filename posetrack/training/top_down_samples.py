@@ -10,13 +10,18 @@ import numpy as np
 
 from models.data.coco import read_coco_samples
 from models.data.mpii import read_mpii_samples
-from models.data.samples import PoseSamples, enclose_keypoints, join_samples
+from models.data.samples import PoseSamples, enclose_keypoints, join_samples, keep_trainable
 from models.hrnet.recipe import PoseRecipe
 from models.settings import SettingsError
 from models.training.errors import TrainingError
 from posetrack.annotations.read import read_annotations
 from posetrack.annotations.video import AnnotatedVideo
 from posetrack.skeleton import Skeleton
+
+
+def read_training_samples(recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path) -> PoseSamples:
+    """Read the annotated people that a recipe trains on, those with a known keypoint; see `read_samples`."""
+    return keep_trainable(read_samples(recipe, skeleton, data_folder, is_training=True))
 
 
 def read_samples(

@@ -15,8 +15,9 @@ from models.swahr.recipe import read_bottom_up_recipe
 from models.training.distributed import World
 from models.training.errors import TrainingError
 from posetrack.skeleton import COCO_17, CROWDPOSE_14
-from posetrack.training.bottom_up import make_bottom_up_trainer, make_evaluation
-from posetrack.training.run import TrainingRun
+from posetrack.training.bottom_up import make_bottom_up_task
+from posetrack.training.bottom_up_evaluation import make_bottom_up_evaluation
+from posetrack.training.run import TrainingRun, make_trainer
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
 PEOPLE = [((31.3, 12.7), (19.8, 14.1), False), ((50.2, 33.6), (39.9, 47.2), True)]
@@ -101,7 +102,7 @@ def make_run(folder, out="out"):
 def test_a_network_that_sees_everyone_is_perfect(tmp_path, skeleton):
     write_data(tmp_path, skeleton)
     recipe = read_recipe(tmp_path, skeleton)
-    evaluate = make_evaluation(recipe, skeleton, make_run(tmp_path))
+    evaluate = make_bottom_up_evaluation(recipe, make_run(tmp_path))
     numbers = evaluate(Seer(list_sides(skeleton)).eval(), 3)
     assert next(iter(numbers)) == "AP"
     assert numbers["AP"] == pytest.approx(1)
@@ -117,10 +118,10 @@ def test_mistakes_in_empty_images_count(tmp_path):
     # Somebody is painted into the image of nobody, brighter than all who are true.
     cv2.imwrite(str(tmp_path / "2.png"), paint((72, 64), PEOPLE, sigma=2.5)[..., ::-1])
     recipe = read_recipe(tmp_path)
-    numbers = make_evaluation(recipe, COCO_17, make_run(tmp_path))(Seer(list_sides(COCO_17)), 0)
+    numbers = make_bottom_up_evaluation(recipe, make_run(tmp_path))(Seer(list_sides(COCO_17)), 0)
     assert numbers["AP"] < 0.9
     few = read_recipe(tmp_path, more="max_dev_images = 1")
-    numbers = make_evaluation(few, COCO_17, make_run(tmp_path))(Seer(list_sides(COCO_17)), 0)
+    numbers = make_bottom_up_evaluation(few, make_run(tmp_path))(Seer(list_sides(COCO_17)), 0)
     assert numbers["AP"] == pytest.approx(1)
 
 
@@ -128,16 +129,16 @@ def test_a_recipe_is_trained_evaluated_and_resumed(tmp_path, monkeypatch):
     write_data(tmp_path, COCO_17)
     monkeypatch.setitem(variants.NETWORKS, "swahr-w18", variants.SwahrConfig(TINY))
     recipe = read_recipe(tmp_path)
-    whole = make_bottom_up_trainer(recipe, make_run(tmp_path, "whole"))
+    whole = make_trainer(recipe, make_run(tmp_path, "whole"), make_bottom_up_task, make_bottom_up_evaluation)
     # The image of nobody teaches nothing.
     assert whole.plan.num_samples == 2
     whole.run()
     rows = (tmp_path / "whole" / "evaluation.csv").read_text().splitlines()
     assert "AP_medium" in rows[0]
     assert len(rows) >= 2
-    part = make_bottom_up_trainer(recipe, make_run(tmp_path, "part"))
+    part = make_trainer(recipe, make_run(tmp_path, "part"), make_bottom_up_task, make_bottom_up_evaluation)
     part.run(max_steps=1)
-    again = make_bottom_up_trainer(recipe, make_run(tmp_path, "part"))
+    again = make_trainer(recipe, make_run(tmp_path, "part"), make_bottom_up_task, make_bottom_up_evaluation)
     again.resume(part.state())
     again.run()
     for name, value in again.network.state_dict().items():
@@ -148,8 +149,8 @@ def test_what_is_missing_is_named(tmp_path):
     write_data(tmp_path, COCO_17)
     recipe = read_recipe(tmp_path)
     with pytest.raises(TrainingError, match="no such folder; give the data's with --data"):
-        make_bottom_up_trainer(recipe, make_run(Path("nowhere")))
+        make_trainer(recipe, make_run(Path("nowhere")), make_bottom_up_task, make_bottom_up_evaluation)
     run = make_run(tmp_path)
     absent = TrainingRun("", run.data_folder, run.out_folder, run.world, weights=tmp_path / "no.safetensors")
     with pytest.raises(TrainingError, match=r"no\.safetensors: no such weights"):
-        make_bottom_up_trainer(recipe, absent)
+        make_trainer(recipe, absent, make_bottom_up_task, make_bottom_up_evaluation)

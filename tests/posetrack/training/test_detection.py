@@ -13,9 +13,10 @@ from models.rcnn.recipe import read_detection_recipe
 from models.training.distributed import World
 from posetrack.frame import Instances
 from posetrack.skeleton import COCO_17
-from posetrack.training import detection
-from posetrack.training.detection import make_detection_trainer, make_evaluation
-from posetrack.training.run import TrainingRun
+from posetrack.training import detection_evaluation
+from posetrack.training.detection import make_detection_task
+from posetrack.training.detection_evaluation import make_detection_evaluation
+from posetrack.training.run import TrainingRun, make_trainer
 
 BOX = (12, 20, 24, 36)
 RECIPE = """
@@ -123,7 +124,9 @@ def knowing(monkeypatch):
                 keypoint_scores=np.ones((1, 17)),
             )
         monkeypatch.setattr(
-            detection, "RCNNPredictor", lambda network, config, compute: lambda images: [people] * len(images)
+            detection_evaluation,
+            "RCNNPredictor",
+            lambda network, config, compute: lambda images: [people] * len(images),
         )
         return nn.Linear(1, 1)
 
@@ -133,7 +136,7 @@ def knowing(monkeypatch):
 @pytest.mark.parametrize("is_multitask", [False, True])
 def test_boxes_masks_and_keypoints_are_evaluated_in_one_pass(data, knowing, is_multitask):
     recipe = read_recipe(data)
-    evaluate = make_evaluation(recipe, COCO_17, make_run(data))
+    evaluate = make_detection_evaluation(recipe, make_run(data))
     numbers = evaluate(knowing(is_multitask), 3)
     assert next(iter(numbers)) == "AP"
     assert numbers["AP"] == pytest.approx(1)
@@ -151,7 +154,7 @@ def test_boxes_masks_and_keypoints_are_evaluated_in_one_pass(data, knowing, is_m
 
 def test_evaluation_may_look_at_some_images_only(data, knowing):
     recipe = read_recipe(data, "max_dev_images = 1")
-    evaluate = make_evaluation(recipe, COCO_17, make_run(data))
+    evaluate = make_detection_evaluation(recipe, make_run(data))
     assert evaluate(knowing(False), 0)["AR_1"] == pytest.approx(1)
 
 
@@ -163,13 +166,13 @@ def test_other_categories_are_not_evaluated(data, knowing):
         content["annotations"][0] | {"id": 9, "category_id": 18, "bbox": [1, 1, 9, 9]}
     )
     path.write_text(json.dumps(content))
-    evaluate = make_evaluation(read_recipe(data), COCO_17, make_run(data))
+    evaluate = make_detection_evaluation(read_recipe(data), make_run(data))
     assert evaluate(knowing(False), 0)["AP"] == pytest.approx(1)
 
 
 def test_a_recipe_becomes_a_training(data):
     recipe = read_recipe(data)
-    trainer = make_detection_trainer(recipe, make_run(data))
+    trainer = make_trainer(recipe, make_run(data), make_detection_task, make_detection_evaluation)
     stem = trainer.network.backbone.body.network.conv_stem.weight.clone()
     trainer.run()
     assert trainer.step == 1
@@ -185,7 +188,7 @@ def test_a_body_learns_at_a_rate_of_its_own(data):
     (data / "recipe.toml").write_text(text + "[optimizer]\nbody_factor = 0.1\n")
     recipe = read_detection_recipe(data / "recipe.toml")
     run = replace(make_run(data), weights=movenet)
-    trainer = make_detection_trainer(recipe, run)
+    trainer = make_trainer(recipe, run, make_detection_task, make_detection_evaluation)
     body = trainer.network.backbone.body
     groups = [group for group in trainer._optimizer.param_groups if group["rate_factor"] == 0.1]
     slow = {id(p) for group in groups for p in group["params"]}

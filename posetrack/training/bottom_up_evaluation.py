@@ -1,0 +1,85 @@
+"""Evaluation of bottom-up pose while it is trained: the predictor of the family on the recipe's dev set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from torch import nn
+
+from models.data.coco import read_coco_samples
+from models.swahr.network import BottomUpNetwork
+from models.swahr.recipe import BottomUpRecipe
+from posetrack.evaluation.coco import evaluate_coco
+from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
+from posetrack.evaluation.crowdpose import evaluate_crowdpose
+from posetrack.evaluation.pictures import collect_results, group_by_size
+from posetrack.predictors.networks import Networks
+from posetrack.predictors.settings import BottomUpSettings
+from posetrack.predictors.swahr import BottomUpPredictor
+from posetrack.skeleton import CROWDPOSE_14
+from posetrack.training.evaluation import (
+    DevImages,
+    Metrics,
+    collect_annotated,
+    find_compute,
+    list_image_paths,
+    predict_dev_images,
+    spread_positions,
+)
+from posetrack.training.run import TrainingRun
+from posetrack.training.skeletons import find_skeleton
+
+_SHOWN_IMAGES = 8
+
+
+def make_bottom_up_evaluation(recipe: BottomUpRecipe, run: TrainingRun) -> Callable[[nn.Module, int], Metrics]:
+    """A function that evaluates a network on the recipe's dev set, and draws some of its images.
+
+    All images of the annotation file count, also those without people, where only mistakes can be found.
+
+    Returns:
+        From network and epoch to COCO's or CrowdPose's numbers, AP first.
+
+    Raises:
+        TrainingError: Data are missing or not what they should be.
+        ResultsError: The same of annotations.
+    """
+    skeleton = find_skeleton(recipe.data.skeleton)
+    path = run.data_folder / recipe.data.dev
+    everyone = read_coco_samples(path, run.data_folder / recipe.data.dev_images, skeleton.num_keypoints)
+    most = recipe.data.max_dev_images or len(everyone.image_paths)
+    samples = everyone.select_images(spread_positions(len(everyone.image_paths), most))
+    annotations = keep_images(read_coco_annotations(path), samples.image_ids.tolist())
+    shown = samples.image_ids[spread_positions(len(samples.image_ids), _SHOWN_IMAGES)]
+    dev = DevImages(
+        group_by_size(list_image_paths(samples), annotations), shown=collect_annotated(samples, shown)
+    )
+    settings = make_settings(recipe)
+
+    def evaluate(network: nn.Module, epoch: int) -> Metrics:
+        compute = find_compute(network, recipe.loop.precision)
+        predict = BottomUpPredictor(cast(BottomUpNetwork, network), settings, skeleton, compute)
+        predicted = predict_dev_images(dev, Networks(predict, None, skeleton), run.find_samples(epoch))
+        results = collect_results(predicted)["keypoints"]
+        if skeleton is CROWDPOSE_14:
+            return evaluate_crowdpose(annotations, results, annotations_name=str(path))
+        return evaluate_coco(annotations, results, sigmas=skeleton.sigmas, annotations_name=str(path))
+
+    return evaluate
+
+
+def make_settings(recipe: BottomUpRecipe) -> BottomUpSettings:
+    """The settings of the predictor that evaluates a recipe's network."""
+    evaluation = recipe.evaluation
+    return BottomUpSettings(
+        recipe.network.name,
+        skeleton=recipe.data.skeleton,
+        shorter_side_px=evaluation.shorter_side_px,
+        scales=evaluation.scales,
+        flip_test=evaluation.flip_test,
+        projected=evaluation.projected,
+        stages=evaluation.stages,
+        min_peak=evaluation.min_peak,
+        score_threshold=evaluation.score_threshold,
+    )

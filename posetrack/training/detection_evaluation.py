@@ -1,0 +1,137 @@
+"""Evaluation of the R-CNN family while it is trained: its predictor on the recipe's dev set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from torch import nn
+
+from models.data.instances import (
+    InstanceSamples,
+    find_person,
+    read_coco_instances,
+    select_images,
+)
+from models.data.samples import IntArray
+from models.rcnn.network import RCNN
+from models.rcnn.recipe import DetectionData, DetectionRecipe
+from posetrack.evaluation.coco import evaluate_coco
+from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
+from posetrack.evaluation.pictures import collect_results, group_by_size
+from posetrack.frame import Instances, from_pixel_indices
+from posetrack.predictors.networks import Networks
+from posetrack.predictors.rcnn import RCNNPredictor
+from posetrack.predictors.settings import TwoStageSettings
+from posetrack.training.evaluation import (
+    DevImages,
+    Metrics,
+    find_compute,
+    predict_dev_images,
+    spread_positions,
+)
+from posetrack.training.run import TrainingRun
+from posetrack.training.skeletons import find_skeleton
+
+_SHOWN_IMAGES = 12
+
+
+_MIN_SHOWN_SCORE = 0.3
+
+
+def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Callable[[nn.Module, int], Metrics]:
+    """A function that evaluates a network on the recipe's dev set, and draws some of its images.
+
+    Returns:
+        From network and epoch to the numbers of boxes, AP first; where network and dev set have masks or
+        keypoints, also their numbers, called `segm_AP`, `keypoints_AP` and so on.
+
+    Raises:
+        TrainingError: Data are missing or not what they should be.
+        ResultsError: The same of annotations.
+    """
+    skeleton = find_skeleton(recipe.data.skeleton)
+    path = run.data_folder / recipe.data.dev
+    samples = _read_samples(recipe.data, skeleton.num_keypoints, run.data_folder)
+    annotations = keep_images(_keep_people(read_coco_annotations(path)), samples.image_ids.tolist())
+    image_paths = dict(zip(samples.image_ids.tolist(), samples.image_paths, strict=True))
+    shown = spread_positions(samples.num_images, _SHOWN_IMAGES)
+    dev = DevImages(
+        group_by_size(image_paths, annotations), collect_instances(samples, shown), _MIN_SHOWN_SCORE
+    )
+    has_outlines = None not in samples.outlines
+    has_keypoints = bool((samples.keypoints_xyw[..., 2] > 0).any())
+    settings = make_settings(recipe)
+
+    def evaluate(network: nn.Module, epoch: int) -> Metrics:
+        compute = find_compute(network, recipe.loop.precision)
+        predict = RCNNPredictor(cast(RCNN, network), settings, compute)
+        predicted = predict_dev_images(dev, Networks(predict, None, skeleton), run.find_samples(epoch))
+        results = collect_results(predicted)
+        numbers = evaluate_coco(annotations, results["bbox"], iou_type="bbox", annotations_name=str(path))
+        others: dict[str, dict[str, Any]] = {}
+        if "segm" in results and has_outlines:
+            others["segm"] = {}
+        if "keypoints" in results and has_keypoints:
+            others["keypoints"] = {"sigmas": skeleton.sigmas}
+        for iou_type, options in others.items():
+            found = evaluate_coco(
+                annotations, results[iou_type], iou_type=iou_type, annotations_name=str(path), **options
+            )
+            numbers |= {f"{iou_type}_{name}": number for name, number in found.items()}
+        return numbers
+
+    return evaluate
+
+
+def make_settings(recipe: DetectionRecipe) -> TwoStageSettings:
+    """The settings of the predictor that evaluates a recipe's network."""
+    evaluation = recipe.evaluation
+    return TwoStageSettings(
+        recipe.network.name,
+        skeleton=recipe.data.skeleton,
+        longest_side_px=evaluation.longest_side_px,
+        shorter_side_px=evaluation.shorter_side_px,
+        score_threshold=evaluation.score_threshold,
+        nms_iou=evaluation.nms_iou,
+    )
+
+
+def collect_instances(samples: InstanceSamples, images: IntArray) -> dict[int, Instances]:
+    """The annotated people of some images, by the images' numbers; regions to ignore are left out.
+
+    Args:
+        samples: N people.
+        images: Positions of the images.
+    """
+    shown = {}
+    for i in images.tolist():
+        rows = np.arange(len(samples.is_ignored))[samples.find_rows(i)]
+        rows = rows[~samples.is_ignored[rows]]
+        shown[int(samples.image_ids[i])] = Instances(
+            boxes_xyxy=samples.boxes_xyxy[rows],
+            box_scores=np.ones(len(rows), np.float32),
+            keypoints_xy=from_pixel_indices(samples.keypoints_xyw[rows, :, :2]),
+            keypoint_scores=np.clip(samples.keypoints_xyw[rows, :, 2], 0, 1),
+        )
+    return shown
+
+
+def _keep_people(annotations: dict[str, Any]) -> dict[str, Any]:
+    """Annotations of people only: other categories would count as never found."""
+    wanted = find_person(annotations.get("categories", []))
+    if wanted is None:
+        return annotations
+    return {
+        **annotations,
+        "categories": [each for each in annotations["categories"] if each["id"] == wanted],
+        "annotations": [each for each in annotations["annotations"] if each["category_id"] == wanted],
+    }
+
+
+def _read_samples(data: DetectionData, num_keypoints: int, data_folder: Path) -> InstanceSamples:
+    samples = read_coco_instances(data_folder / data.dev, data_folder / data.dev_images, num_keypoints)
+    most = data.max_dev_images or samples.num_images
+    return select_images(samples, spread_positions(samples.num_images, most))

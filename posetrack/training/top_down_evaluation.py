@@ -1,0 +1,161 @@
+"""Evaluation of top-down pose while it is trained: the predictor of the family on the recipe's dev set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from models.data.samples import PoseSamples, keep_trainable
+from models.hrnet.recipe import PoseRecipe
+from posetrack.evaluation.coco import evaluate_coco
+from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_results
+from posetrack.evaluation.crowdpose import evaluate_crowdpose
+from posetrack.evaluation.mpii import evaluate_mpii
+from posetrack.evaluation.mpii_files import read_mpii_truth
+from posetrack.evaluation.pictures import collect_boxes, collect_results
+from posetrack.frame import ImageArray, Instances, to_matlab_indices, to_pixel_indices
+from posetrack.predictors.hrnet import HRNetPredictor
+from posetrack.predictors.networks import Networks
+from posetrack.predictors.settings import TopDownSettings
+from posetrack.skeleton import CROWDPOSE_14, Skeleton
+from posetrack.training.evaluation import (
+    DevImages,
+    Metrics,
+    collect_annotated,
+    find_compute,
+    list_image_paths,
+    list_rows,
+    predict_dev_images,
+    spread_positions,
+)
+from posetrack.training.run import TrainingRun
+from posetrack.training.skeletons import find_skeleton
+from posetrack.training.top_down_samples import make_annotations, read_samples
+
+_MPII_TRUTH = "gt_valid.mat"
+
+
+_SHOWN_IMAGES = 8
+
+
+# Images, and the crops of their people, in one call of the predictor and of the network.
+_BATCH_IMAGES, _BATCH_CROPS = 32, 64
+
+
+Predicted = Iterator[tuple[int, Instances]]
+
+
+def make_top_down_evaluation(recipe: PoseRecipe, run: TrainingRun) -> Callable[[nn.Module, int], Metrics]:
+    """A function that evaluates a network on the recipe's dev set, and draws some of its images.
+
+    The boxes are those of the annotations, or of `data.dev_detections`.
+
+    Returns:
+        From network and epoch to numbers, AP or PCKh first.
+
+    Raises:
+        TrainingError: Data are missing or not what they should be.
+        ResultsError: The same of annotations.
+    """
+    skeleton = find_skeleton(recipe.data.skeleton)
+    samples = read_samples(recipe, skeleton, run.data_folder, is_training=False)
+    path, is_mpii = run.data_folder / recipe.data.dev, recipe.data.format == "mpii"
+    is_coco = recipe.data.format == "coco"
+    annotations = read_coco_annotations(path) if is_coco else make_annotations(samples, skeleton)
+    boxes = _find_boxes(recipe, samples, annotations, run.data_folder)
+    people = keep_trainable(samples)
+    shown = np.unique(people.image_ids[people.image_index])
+    shown = np.array([number for number in shown.tolist() if number in boxes], np.int64)
+    # An image without boxes need not be read.
+    image_paths = {number: file for number, file in list_image_paths(samples).items() if number in boxes}
+    dev = DevImages(
+        image_paths, shown=collect_annotated(people, shown[spread_positions(len(shown), _SHOWN_IMAGES)])
+    )
+    measure = _make_mpii_measure(path, samples) if is_mpii else _make_measure(path, annotations, skeleton)
+    settings = make_settings(recipe)
+
+    def evaluate(network: nn.Module, epoch: int) -> Metrics:
+        estimate = HRNetPredictor(network, settings, skeleton, find_compute(network, recipe.loop.precision))
+        predicted = predict_dev_images(
+            dev,
+            Networks(find_nobody, estimate, skeleton),
+            run.find_samples(epoch),
+            boxes=boxes,
+            keeps_alike=is_mpii,
+            batch=_BATCH_IMAGES,
+        )
+        return measure(predicted)
+
+    return evaluate
+
+
+def make_settings(recipe: PoseRecipe) -> TopDownSettings:
+    """The settings of the predictor that evaluates a recipe's network."""
+    crop = recipe.crop
+    return TopDownSettings(
+        recipe.network.name,
+        skeleton=recipe.data.skeleton,
+        batch_crops=_BATCH_CROPS,
+        width_px=crop.width_px,
+        height_px=crop.height_px,
+        coding=crop.coding,
+        sigma_cells=crop.sigma_cells,
+        padding=crop.padding,
+        heatmap_branch=recipe.network.heatmap_branch,
+        flip_test=recipe.evaluation.flip_test,
+    )
+
+
+def find_nobody(images: Sequence[ImageArray]) -> list[Instances]:
+    """Stands for a detector where all boxes are given."""
+    return [Instances.empty() for _ in images]
+
+
+def _find_boxes(
+    recipe: PoseRecipe, samples: PoseSamples, annotations: dict[str, Any], data_folder: Path
+) -> dict[int, Instances]:
+    """The boxes to estimate poses in, by the numbers of images; those of MPII are everyone's, in order."""
+    data = recipe.data
+    if data.dev_detections:
+        detections = data_folder / data.dev_detections
+        return collect_boxes(read_coco_results(detections), str(detections))
+    if data.format == "coco" and data.boxes == "annotated":
+        return collect_boxes(annotations["annotations"], str(data_folder / data.dev))
+    people = samples if data.format == "mpii" else keep_trainable(samples)
+    return {
+        number: Instances(boxes_xyxy=people.boxes_xyxy[rows], box_scores=people.scores[rows])
+        for number, rows in list_rows(people).items()
+        if len(rows)
+    }
+
+
+def _make_mpii_measure(path: Path, samples: PoseSamples) -> Callable[[Predicted], Metrics]:
+    beside = path.with_name(_MPII_TRUTH)
+    truth = read_mpii_truth(beside if beside.is_file() else path)
+    rows = list_rows(samples)
+
+    def measure(predicted: Predicted) -> Metrics:
+        keypoints_xy = np.zeros_like(samples.keypoints_xy)
+        for number, people in predicted:
+            assert people.keypoints_xy is not None
+            keypoints_xy[rows[number]] = people.keypoints_xy
+        columns = evaluate_mpii(to_matlab_indices(to_pixel_indices(keypoints_xy)), truth).columns
+        return {"Mean": columns["Mean"], **columns}
+
+    return measure
+
+
+def _make_measure(
+    path: Path, annotations: dict[str, Any], skeleton: Skeleton
+) -> Callable[[Predicted], Metrics]:
+    def measure(predicted: Predicted) -> Metrics:
+        results = collect_results(predicted).get("keypoints", [])
+        if skeleton is CROWDPOSE_14:
+            return evaluate_crowdpose(annotations, results, annotations_name=str(path))
+        return evaluate_coco(annotations, results, sigmas=skeleton.sigmas, annotations_name=str(path))
+
+    return measure
