@@ -7,6 +7,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SHARED_FOLDERS = {"backbones", "data", "detection", "engines", "training", "weights"}
+FAMILIES = tuple(
+    sorted(
+        path.parent.name
+        for path in (ROOT / "models").glob("*/network.py")
+        if path.parent.name not in SHARED_FOLDERS
+    )
+)
+"""The families of networks: every folder of `models` with a network that is not shared by families."""
 FORBIDDEN = {
     "models": {"posetrack", "trackers", "av", "typer", "rich"},
     "trackers": {"posetrack", "models", "torch", "torchvision", "av", "typer", "rich"},
@@ -35,12 +44,11 @@ LAYERS = {
         ("checkpoints", "training"),
         ("data",),
         ("detection",),
-        ("densepose", "hrnet", "movenet", "rcnn", "swahr"),
+        FAMILIES,
     ),
 }
 """Modules and folders, lowest first; the empty name is the package itself. A module imports from its own layer
 and from lower ones, inside functions and for type checking too."""
-FAMILIES = LAYERS["models"][-1]
 
 
 def list_modules(package: str) -> dict[str, Path]:
