@@ -1,8 +1,8 @@
-"""Family: everything that the application knows of one family of networks.
+"""Family: the record of a family of networks, with everything that the application needs to know of it.
 
 A family is a folder in `models/` (its networks, codec, losses, data set and training recipes) and one module
-here with one literal record, `FAMILY`. All else is derived from the records: what a recipe's table may say,
-which networks there are, what can be trained, imported and shipped.
+here with one literal record, `FAMILY`. Everything else is derived from the records: the settings of a recipe's
+tables, the names of networks, and what can be trained, imported and shipped.
 
 Modules of families import no torch at their top, so that names and settings can be looked up at once.
 """
@@ -32,17 +32,17 @@ S = TypeVar("S", bound="NetworkSettings")
 
 @dataclass(frozen=True)
 class Role:
-    """How a family's networks serve in a tracking recipe.
+    """The role of a family's networks in a tracking recipe: detector or estimator.
 
     Attributes:
-        networks: Their names.
+        networks: Names of the networks.
         settings: The dataclass of the recipe's table; a `DetectorSettings` or `EstimatorSettings`.
-        traits: The settings that weights know, with the values that files without metadata are taken to have.
-            In the dataclass, 0 or an empty text stands for "as the weights say".
-        make_network: From complete settings to the network with random weights.
-        make_predictor: From the network with its weights, complete settings, the device and engine, and the
-            images on a GPU that predictors share (else None), to a `Detector` or a `PoseEstimator`.
-        without_poses: Names of detectors that find boxes alone.
+        traits: The settings that are in the metadata of weights, with the values assumed for files without
+            metadata. In the dataclass, 0 or an empty text means "as in the metadata".
+        make_network: Makes the network with random weights from complete settings.
+        make_predictor: Makes a `Detector` or a `PoseEstimator` from the network with its weights, complete
+            settings, device and engine, and the images on a GPU that predictors share (else None).
+        without_poses: Names of detectors without keypoints.
     """
 
     networks: Collection[str]
@@ -53,18 +53,18 @@ class Role:
     without_poses: Collection[str] = ()
 
     def complete(self, settings: S, metadata: WeightsMetadata | None, where: str) -> S:
-        """Fill in what the weights know.
+        """Complete the settings by the metadata of the weights.
 
         Args:
-            settings: As a recipe has them.
-            metadata: What the weights say; None where they say nothing, or are not here yet.
-            where: What errors call the table, such as `mine.toml: estimator`.
+            settings: The settings in the recipe.
+            metadata: Metadata of the weights; None if they have none, or are not on this machine yet.
+            where: Name of the table in messages, such as `mine.toml: estimator`.
 
         Returns:
-            Settings without gaps.
+            The complete settings.
 
         Raises:
-            RecipeError: The recipe says something else than the weights.
+            RecipeError: The recipe contradicts the weights.
         """
         known = dict(self.traits) if metadata is None else {**self.traits, **metadata.traits}
         if metadata is not None:
@@ -83,7 +83,7 @@ class Role:
                 )
 
     def describe(self, settings: NetworkSettings) -> WeightsMetadata:
-        """What weights of complete settings say of themselves."""
+        """Make the metadata of weights with complete settings."""
         return WeightsMetadata(settings.network, {name: getattr(settings, name) for name in self.traits})
 
 
@@ -114,9 +114,9 @@ class Importable:
 
     Attributes:
         network: Name of its network.
-        make_network: From the number of keypoints, or of classes, to the network with random weights.
-        traits: What these weights were trained for, but for the skeleton, which follows from the number of
-            keypoints.
+        make_network: Makes the network with random weights from the number of keypoints or classes.
+        traits: The settings that these weights were trained with, except the skeleton, which follows from the
+            number of keypoints.
     """
 
     network: str
@@ -129,11 +129,11 @@ class Family:
     """One family of networks.
 
     Attributes:
-        name: That of its folder in `models/`.
-        detector: How its networks find people in images; None where they do not.
-        estimator: How its networks estimate the poses in boxes; None where they do not.
-        trainings: How its networks are trained.
-        importable: Kinds of published checkpoints, by the name that `posetrack weights import --as` takes.
+        name: Name of its folder in `models/`.
+        detector: Its networks as detectors; None if there are none.
+        estimator: Its networks as pose estimators; None if there are none.
+        trainings: The trainings of its networks.
+        importable: Kinds of published checkpoints, by their names for `posetrack weights import --as`.
         embedded: Weights that ship with PoseTrack (`models/weights/NAME.safetensors`) with their SHA-256.
     """
 
@@ -146,7 +146,7 @@ class Family:
 
     @property
     def roles(self) -> dict[str, Role]:
-        """Its roles by the names of the tables of a recipe."""
+        """Its roles by the names of a recipe's tables."""
         both = {"detector": self.detector, "estimator": self.estimator}
         return {name: role for name, role in both.items() if role is not None}
 

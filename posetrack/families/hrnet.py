@@ -1,4 +1,4 @@
-"""HRNet and SimpleBaseline: top-down pose, the keypoints of one person in each box; and classification."""
+"""The record of HRNet and SimpleBaseline: top-down pose estimation, and classification for pretraining."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _describe_class(recipe: Any) -> WeightsMetadata:
 
 
 def _list_traits(size: str) -> dict[str, Trait]:
-    """What the releases of HRNet, SimpleBaseline and mmpose were trained for at an input of HEIGHTxWIDTH."""
+    """Make the settings of the releases of HRNet, SimpleBaseline and mmpose at an input of HEIGHTxWIDTH."""
     height, width = map(int, size.split("x"))
     sigma_cells = 3.0 if height == 384 else 2.0
     return {

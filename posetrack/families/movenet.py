@@ -1,4 +1,4 @@
-"""MoveNet: one network that detects people with their poses, and one that estimates the pose in a box."""
+"""The record of MoveNet: a network that detects people with their poses, and one for the pose in a box."""
 
 from __future__ import annotations
 

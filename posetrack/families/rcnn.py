@@ -1,4 +1,4 @@
-"""The R-CNN family: two-stage detectors of people, with heads for keypoints and masks or without."""
+"""The record of the R-CNN family: two-stage person detectors, with or without keypoint and mask heads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _make_network(settings: TwoStageSettings) -> nn.Module:
 
 
 def _make_published(name: str, num_outputs: int) -> nn.Module:
-    """One of torchvision's, whose numbers of classes and keypoints are its own."""
+    """Make the entry of one of torchvision's checkpoints, which have fixed numbers of classes and keypoints."""
     return _make_by_name(name, NETWORKS[name].num_keypoints)
 
 

@@ -1,4 +1,4 @@
-"""HigherHRNet and SWAHR: bottom-up pose, everyone's keypoints from one pass over the image."""
+"""The record of HigherHRNet and SWAHR: bottom-up pose estimation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The families by name, imported when somebody asks, and what can be looked up in all of them."""
+"""The lazily imported table of all families, and look-ups across them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ FAMILIES: dict[str, str] = {
     "swahr": "posetrack.families.swahr",
     "rcnn": "posetrack.families.rcnn",
 }
-"""Families by the name of their folder in `models/`, each with the module that holds its record."""
+"""The modules of the families' records, by the names of their folders in `models/`."""
 
 
 def load_families() -> Iterator[Family]:
-    """The records of all families, each imported when it is reached."""
+    """Yield the records of all families, importing each when it is reached."""
     for module in FAMILIES.values():
         family: Family = import_module(module).FAMILY
         yield family
 
 
 def find_role(network: str, table: str, where: str) -> Role:
-    """Find the role that a network has in a table of a recipe.
+    """Find the role of a network in a table of a recipe.
 
     Args:
-        network: Its name.
+        network: Name of the network.
         table: `detector` or `estimator`.
-        where: What errors call the setting, such as `mine.toml: detector.network`.
+        where: Name of the setting in messages, such as `mine.toml: detector.network`.
 
     Raises:
         RecipeError: There is no such network, or it has another role.
@@ -48,14 +48,14 @@ def find_role(network: str, table: str, where: str) -> Role:
 
 
 def find_training(network: str, where: str) -> Training:
-    """Find how a network is trained.
+    """Find the training of a network.
 
     Args:
-        network: Its name.
-        where: What errors call the setting, such as `mine.toml: network.name`.
+        network: Name of the network.
+        where: Name of the setting in messages, such as `mine.toml: network.name`.
 
     Raises:
-        SettingsError: Nothing trains a network of this name.
+        SettingsError: There is no training of this network.
     """
     known: list[str] = []
     for family in load_families():
@@ -67,10 +67,10 @@ def find_training(network: str, where: str) -> Training:
 
 
 def list_embedded() -> dict[str, str]:
-    """The weights that ship with PoseTrack, each with its SHA-256."""
+    """List the weights that ship with PoseTrack, with their SHA-256."""
     return {name: sha256 for family in load_families() for name, sha256 in family.embedded.items()}
 
 
 def list_importable() -> dict[str, Importable]:
-    """The kinds of published checkpoints that can be imported."""
+    """List the kinds of published checkpoints that can be imported."""
     return {name: kind for family in load_families() for name, kind in family.importable.items()}

@@ -1,1 +1,1 @@
-"""Predictors: one network family each, images in, people in image pixels out."""
+"""Predictors: from images to people in image pixels, one module per family of networks."""

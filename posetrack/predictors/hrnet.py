@@ -1,4 +1,4 @@
-"""HRNet and SimpleBaseline behind images: the pose of one person a box."""
+"""The predictor of HRNet and SimpleBaseline: the pose of one person in each box."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from posetrack.skeleton import Skeleton
 
 
 class HRNetPredictor:
-    """The pose of one person a box, from heatmaps.
+    """A pose estimator that decodes heatmaps of one person per box.
 
     Args:
-        network: From crops to heatmaps, in evaluation mode and with its weights; it is copied.
-        settings: What the network was trained for, and how it is asked.
-        skeleton: The keypoints that it was trained for.
-        compute: What it runs on.
-        device_images: Takes images to the device, for crops to be cut there; predictors may share it. Without,
-            a GPU gets one of its own, and on a CPU OpenCV cuts.
+        network: Maps crops to heatmaps, in evaluation mode and with its weights; it is copied.
+        settings: Settings of the network and its predictor.
+        skeleton: Skeleton of the network's keypoints.
+        compute: Device, engine and precision.
+        device_images: Uploads images to the device, where crops are cut out; predictors may share it. If None,
+            one is made on a GPU, and on a CPU crops are cut out by OpenCV.
 
     Raises:
-        PoseTrackError: The engine cannot take the network.
+        PoseTrackError: The engine cannot convert the network.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class HRNetPredictor:
             stride=HEATMAP_STRIDE << settings.heatmap_branch,
         )
         width, height = self._coding.input_wh
-        # Sides that differ stand for any size.
+        # An example for the engine; its sides differ, since the network takes any size.
         example = torch.zeros(1, 3, height, width, dtype=torch.uint8)
         self._network = compute.make_engine(ImageNetwork(network), name=settings.network, example=example)
         self._settings = settings
@@ -68,11 +68,11 @@ class HRNetPredictor:
 
         Args:
             images: (H, W, 3) uint8 RGB.
-            boxes_xyxy: For each image its boxes (N, 4), pixels.
+            boxes_xyxy: The boxes (N, 4) of each image, pixels.
 
         Returns:
-            For each image keypoints (N, K, 2) in its pixels, and their scores (N, K), heights of the peaks
-            cut to 0..1.
+            Keypoints (N, K, 2) of each image in its pixels, and their scores (N, K), the heights of the peaks
+            clipped to 0..1.
         """
         return estimate_in_crops(
             self._predict,
@@ -84,7 +84,7 @@ class HRNetPredictor:
         )
 
     def measure_regions(self, boxes_xyxy: FloatArray) -> FloatArray:
-        """The areas (N,) in px^2 of the parts of an image that are cut out for boxes (N, 4)."""
+        """Compute the areas (N,) in px^2 of the regions that are cut out for boxes (N, 4)."""
         return self._crops.measure_regions(boxes_xyxy)
 
     @torch.inference_mode()

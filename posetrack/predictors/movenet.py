@@ -1,4 +1,4 @@
-"""MoveNet behind images: multipose finds people, thunder refines one person a crop."""
+"""The predictors of MoveNet: multipose detects people with poses, thunder estimates the pose in each box."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from trackers.oks import compute_pose_areas
 
 _THUNDER_WH = (256, 256)
 _VISIBLE_SCORE = 0.2
-# Stands for every size that the networks take.
+# An example for the engine; its sides differ, since the network takes any size.
 _EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
 
 
 class MultiposePredictor:
-    """People of whole images: boxes and keypoints from one network.
+    """A detector of people with boxes and keypoints in whole images.
 
     Args:
-        network: In evaluation mode and with its weights; it is copied.
-        settings: How it is asked.
-        compute: What it runs on.
-        device_images: Takes images to the device, to be resized there; predictors may share it. Without, a GPU
-            gets one of its own, and on a CPU OpenCV resizes.
+        network: The network, in evaluation mode and with its weights; it is copied.
+        settings: Settings of the predictor.
+        compute: Device, engine and precision.
+        device_images: Uploads images to the device, where they are resized; predictors may share it. If None,
+            one is made on a GPU, and on a CPU images are resized by OpenCV.
 
     Raises:
-        PoseTrackError: The engine cannot take the network.
+        PoseTrackError: The engine cannot convert the network.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class MultiposePredictor:
         self._settings = settings
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
-        """Find the people in each image.
+        """Detect the people in each image.
 
         Args:
-            images: (H, W, 3) uint8 RGB, of any sizes; those of one size in a row go through as one batch.
+            images: (H, W, 3) uint8 RGB, of any sizes; consecutive images of one size are one batch.
 
         Returns:
-            For each image boxes, box scores, keypoints and their scores, in its own pixels.
+            Boxes, box scores, keypoints and their scores of each image, in its pixels.
         """
         return predict_by_size(self._predict, images)
 
@@ -75,7 +75,7 @@ class MultiposePredictor:
     def _predict(self, images: list[ImageArray]) -> list[Instances]:
         batch, placement = self._letterbox(images)
         decoded = decode_multiple(self._network(batch), self._settings.score_threshold)
-        # Decoded places are fractions of the canvas.
+        # Decoded coordinates are relative to the canvas.
         canvas_wh = np.array([batch.shape[3], batch.shape[2]], np.float32)
         people = []
         for columns in decoded:
@@ -97,17 +97,17 @@ class MultiposePredictor:
 
 
 class ThunderPredictor:
-    """The pose of one person a box.
+    """A pose estimator of one person per box.
 
     Args:
-        network: In evaluation mode and with its weights; it is copied.
-        settings: How it is asked.
-        compute: What it runs on.
-        device_images: Takes images to the device, for crops to be cut there; predictors may share it. Without,
-            a GPU gets one of its own, and on a CPU OpenCV cuts.
+        network: The network, in evaluation mode and with its weights; it is copied.
+        settings: Settings of the predictor.
+        compute: Device, engine and precision.
+        device_images: Uploads images to the device, where crops are cut out; predictors may share it. If None,
+            one is made on a GPU, and on a CPU crops are cut out by OpenCV.
 
     Raises:
-        PoseTrackError: The engine cannot take the network.
+        PoseTrackError: The engine cannot convert the network.
     """
 
     def __init__(
@@ -131,10 +131,10 @@ class ThunderPredictor:
 
         Args:
             images: (H, W, 3) uint8 RGB.
-            boxes_xyxy: For each image its boxes (N, 4), pixels.
+            boxes_xyxy: The boxes (N, 4) of each image, pixels.
 
         Returns:
-            For each image keypoints (N, K, 2) in its pixels, and their scores (N, K).
+            Keypoints (N, K, 2) of each image in its pixels, and their scores (N, K).
         """
         return estimate_in_crops(
             self._predict,
@@ -148,7 +148,7 @@ class ThunderPredictor:
     @torch.inference_mode()
     def _predict(self, crops: Tensor) -> tuple[FloatArray, FloatArray]:
         points, scores = decode_single(self._network(crops))
-        # Decoded points are fractions of the crop, from its left and upper edge.
+        # Decoded coordinates are relative to the crop, from its left and upper edge.
         points_px = points.cpu().numpy() * np.array(_THUNDER_WH, np.float32)
         return to_pixel_indices(points_px), scores.cpu().numpy()
 

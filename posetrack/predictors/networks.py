@@ -1,4 +1,4 @@
-"""What the networks of a recipe are to whoever calls them."""
+"""The call interface of detectors and pose estimators."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.skeleton import Skeleton
 
 Detector = Callable[[Sequence[ImageArray]], list[Instances]]
-"""Images in; for each the people in it, with `boxes_xyxy` and `box_scores` at least."""
+"""Detects the people in each image, with at least `boxes_xyxy` and `box_scores`."""
 
 PoseEstimator = Callable[[Sequence[ImageArray], Sequence[FloatArray]], list[tuple[FloatArray, FloatArray]]]
-"""Images and the boxes (N, 4) of each in; for each image keypoints (N, K, 2) and scores (N, K)."""
+"""Estimates keypoints (N, K, 2) and scores (N, K) in the boxes (N, 4) of each image."""
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of a recipe, ready to be called.
+    """The predictors of a recipe.
 
     Attributes:
-        detector: Finds people in images.
-        estimator: Estimates poses in their boxes; None where the detector gives the poses.
-        skeleton: The keypoints that come out.
+        detector: Detects people in images.
+        estimator: Estimates poses in their boxes; None if the detector gives the poses.
+        skeleton: Skeleton of the resulting keypoints.
     """
 
     detector: Detector

@@ -1,4 +1,4 @@
-"""The R-CNN family behind images: stages, each on an engine, with proposals and regions in between."""
+"""The predictor of the R-CNN family: stages on engines, with proposals and pooling of regions in between."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from posetrack.images.letterbox import Letterbox
 from posetrack.images.on_device import DeviceImages, choose_device_images
 from posetrack.predictors.settings import TwoStageSettings
 
-# Stands for every size that the dense part takes.
+# An example for the engine; its sides differ, since the network takes any size.
 _EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
 
 
 class RCNNPredictor:
-    """People of whole images: boxes from a two-stage network, and masks and keypoints if it has them.
+    """A two-stage detector of people in whole images, with masks and keypoints if the network has them.
 
     Args:
-        network: In evaluation mode and with its weights; it is copied.
-        settings: How it is asked.
-        compute: What it runs on.
-        device_images: Takes images to the device, to be resized there; predictors may share it. Without, a GPU
-            gets one of its own, and on a CPU OpenCV resizes.
+        network: The network, in evaluation mode and with its weights; it is copied.
+        settings: Settings of the predictor.
+        compute: Device, engine and precision.
+        device_images: Uploads images to the device, where they are resized; predictors may share it. If None,
+            one is made on a GPU, and on a CPU images are resized by OpenCV.
 
     Raises:
-        PoseTrackError: The engine cannot take the network.
+        PoseTrackError: The engine cannot convert the network.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class RCNNPredictor:
         )
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
-        """Find the people in each image.
+        """Detect the people in each image.
 
         Args:
-            images: (H, W, 3) uint8 RGB, of any sizes; those of one size in a row go through as one batch.
+            images: (H, W, 3) uint8 RGB, of any sizes; consecutive images of one size are one batch.
 
         Returns:
-            For each image boxes and box scores, best first, in its own pixels; masks and keypoints where the
-            network has them.
+            Boxes and box scores of each image, best first, in its pixels; masks and keypoints if the network
+            has them.
         """
         return predict_by_size(self._predict, images)
 
@@ -99,7 +99,7 @@ def _run(engine: Engine, regions: Tensor) -> tuple[Tensor, ...]:
 
 
 def _convert(people: dict[str, Tensor], placement: Placement) -> Instances:
-    """What was found on a canvas, in the image's pixels; of several classes people alone."""
+    """Convert the detections on a canvas to the image's pixels; of several classes only people."""
     is_person = people["labels"] == PERSON_LABEL
     people = {name: column[is_person] for name, column in people.items()}
     boxes = unplace_boxes(_to_numpy(people["boxes"]), placement)
@@ -107,7 +107,7 @@ def _convert(people: dict[str, Tensor], placement: Placement) -> Instances:
     if "masks" in people:
         masks = np.zeros((len(boxes), *placement.image_wh[::-1]), bool)
         on_device = torch.from_numpy(boxes).to(people["masks"].device)
-        # One after another: a hundred of them at an image's size are much memory.
+        # One after another, because a hundred masks of an image's size need much memory.
         for i, mask in enumerate(masks):
             drawn = decode_masks(people["masks"][i : i + 1], on_device[i : i + 1], placement.image_wh)
             mask[:] = drawn[0].cpu().numpy()

@@ -1,6 +1,7 @@
-"""Settings of predictors: what the tables [detector] and [estimator] of a recipe may say.
+"""Settings of predictors, that is of the tables [detector] and [estimator] of a recipe.
 
-Nothing here imports torch. An empty text or a 0 in a setting that weights know stands for "as the weights say".
+This module does not import torch. For settings in the metadata of weights, an empty text or 0 means "as in the
+metadata".
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from posetrack.skeleton import SKELETONS
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """What every table of a network says.
+    """Settings of all networks.
 
     Attributes:
-        network: Name of the network; not needed where its weights say it.
+        network: Name of the network; not needed if the metadata of the weights have it.
         weights: Name of weights (`posetrack weights list`) or the path of a file.
-        skeleton: Name of the keypoints that it was trained for, such as `coco17`; weights know it.
+        skeleton: Name of the network's skeleton, such as `coco17`; in the metadata of weights.
     """
 
     network: str = ""
@@ -41,11 +42,11 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class DetectorSettings(NetworkSettings):
-    """What every [detector] table may say; families add their own settings.
+    """Settings of all [detector] tables; families add their own settings.
 
     Attributes:
-        batch_frames: Frames in one call of the network.
-        det_every: Detect people in every n-th frame only; between, they are propagated by optical flow and
+        batch_frames: Frames per call of the network.
+        det_every: Detect people in every n-th frame only; in between they are propagated by optical flow and
             their poses estimated again, which needs an [estimator].
     """
 
@@ -59,10 +60,10 @@ class DetectorSettings(NetworkSettings):
 
 @dataclass(frozen=True)
 class EstimatorSettings(NetworkSettings):
-    """What every [estimator] table may say; families add their own settings.
+    """Settings of all [estimator] tables; families add their own settings.
 
     Attributes:
-        batch_crops: Boxes in one call of the network.
+        batch_crops: Boxes per call of the network.
     """
 
     batch_crops: int = 8
@@ -77,7 +78,7 @@ class MultiposeSettings(DetectorSettings):
     """Settings of MoveNet multipose.
 
     Attributes:
-        longest_side_px: Longest side of the network's input, a multiple of 32; the image keeps its proportions.
+        longest_side_px: Longest side of the network's input, a multiple of 32; the aspect ratio is kept.
         score_threshold: People below this score are left out.
         nms_iou: Of two boxes with a larger IoU, the higher-scoring one stays.
         nms_oks: Of two poses with a larger OKS, the higher-scoring one stays.
@@ -99,7 +100,7 @@ class ThunderSettings(EstimatorSettings):
     """Settings of MoveNet thunder.
 
     Attributes:
-        padding: Factor by which boxes grow before they are cut out.
+        padding: Factor by which boxes are extended before they are cut out.
     """
 
     padding: float = 1.25
@@ -111,16 +112,16 @@ class ThunderSettings(EstimatorSettings):
 
 @dataclass(frozen=True)
 class TopDownSettings(EstimatorSettings):
-    """Settings of a top-down pose network. All but `flip_test` are what its weights were trained for, and know.
+    """Settings of a top-down pose network. All but `flip_test` are in the metadata of its weights.
 
     Attributes:
-        width_px: Of the crops, a multiple of 32.
-        height_px: Likewise.
-        coding: How heatmaps code keypoints, one of `CODINGS`.
-        sigma_cells: Width of the Gaussians.
-        padding: Factor by which boxes grow before they are cut out.
-        heatmap_branch: HRNet's branch that the heatmaps come from, 0 the finest.
-        flip_test: Whether to average over the mirrored crop: a little more accurate, twice the time.
+        width_px: Width of the crops, a multiple of 32.
+        height_px: Height of the crops, a multiple of 32.
+        coding: The heatmap coding, one of `CODINGS`.
+        sigma_cells: Sigma of the Gaussians in cells.
+        padding: Factor by which boxes are extended before they are cut out.
+        heatmap_branch: The branch of HRNet with the heatmaps, 0 the finest.
+        flip_test: Whether to average over the mirrored crop: slightly more accurate, twice the time.
     """
 
     width_px: int = 0
@@ -146,11 +147,11 @@ class BottomUpSettings(DetectorSettings):
 
     Attributes:
         shorter_side_px: The image's shorter side in the network's input, a multiple of 32.
-        scales: Of the input, at which maps are averaged; 1 is among them.
+        scales: Scales of the input over which maps are averaged; must contain 1.
         flip_test: Whether to average over the mirrored image, which takes twice the time.
-        projected: Whether maps are enlarged to the input's size before peaks are looked for.
-        stages: `both` stages' heatmaps are averaged, or the `half` ones alone are taken.
-        min_peak: Peaks of heatmaps must be higher to be keypoints.
+        projected: Whether maps are resized to the input size before peaks are searched.
+        stages: `both` stages' heatmaps are averaged, or only the `half` ones are used.
+        min_peak: Lower bound of the height of peaks, exclusive.
         score_threshold: People below this mean keypoint score are left out.
     """
 
@@ -176,9 +177,9 @@ class TwoStageSettings(DetectorSettings):
     """Settings of a two-stage detector.
 
     Attributes:
-        longest_side_px: Longest side of the network's input; the image keeps its proportions.
-        shorter_side_px: Where above 0, the image's shorter side has this length, unless the longer one would
-            pass `longest_side_px`.
+        longest_side_px: Longest side of the network's input; the aspect ratio is kept.
+        shorter_side_px: If above 0, length of the image's shorter side, unless the longer one would exceed
+            `longest_side_px`.
         score_threshold: People below this score are left out.
         nms_iou: Of two boxes with a larger IoU, the higher-scoring one stays.
     """

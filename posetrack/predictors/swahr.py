@@ -1,4 +1,4 @@
-"""HigherHRNet and SWAHR behind images: everyone's pose in one pass, from heatmaps and tags."""
+"""The predictor of HigherHRNet and SWAHR: bottom-up poses from heatmaps and tags."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from posetrack.predictors.settings import BottomUpSettings
 from posetrack.skeleton import Skeleton
 from trackers.oks import box_around_keypoints
 
-# Stands for every size that the networks take.
+# An example for the engine; its sides differ, since the network takes any size.
 _EXAMPLE = torch.zeros(1, 3, 64, 128, dtype=torch.uint8)
-# A person reaches so much farther than their outer keypoints.
+# Factor by which a person's box is larger than the bounding box of the keypoints.
 _BOX_PADDING = 1.2
 
 
 class BottomUpPredictor:
-    """People of whole images: keypoints from one network, and boxes around them.
+    """A bottom-up detector of people with keypoints, and boxes around these, in whole images.
 
     Args:
-        network: In evaluation mode and with its weights; it is copied.
-        settings: How it is asked.
-        skeleton: The keypoints that it was trained for.
-        compute: What it runs on.
-        device_images: Takes images to the device, to be resized there; predictors may share it. Without, a GPU
-            gets one of its own, and on a CPU OpenCV resizes.
+        network: The network, in evaluation mode and with its weights; it is copied.
+        settings: Settings of the network and its predictor.
+        skeleton: Skeleton of the network's keypoints.
+        compute: Device, engine and precision.
+        device_images: Uploads images to the device, where they are resized; predictors may share it. If None,
+            one is made on a GPU, and on a CPU images are resized by OpenCV.
 
     Raises:
-        PoseTrackError: The engine cannot take the network.
+        PoseTrackError: The engine cannot convert the network.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class BottomUpPredictor:
         self._skeleton = skeleton
 
     def __call__(self, images: Sequence[ImageArray]) -> list[Instances]:
-        """Find the people in each image.
+        """Detect the people in each image.
 
         Args:
-            images: (H, W, 3) uint8 RGB, of any sizes; those of one size in a row go through as one batch.
+            images: (H, W, 3) uint8 RGB, of any sizes; consecutive images of one size are one batch.
 
         Returns:
-            For each image boxes, box scores (the mean keypoint score), keypoints and their scores, best
-            person first, in its own pixels.
+            Boxes, box scores (the mean keypoint score), keypoints and their scores of each image, best person
+            first, in its pixels.
         """
         return predict_by_size(self._predict, images)
 

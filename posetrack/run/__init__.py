@@ -1,1 +1,1 @@
-"""A run as an object: a tracker that is loaded once, and one source into one folder of results."""
+"""Runs: a tracker that is loaded once, and jobs that write the results of one source to a folder."""

@@ -1,4 +1,4 @@
-"""One source into one folder of results: what is asked, and the order of the work."""
+"""The job of a run: track the people of one source and write the results to a folder."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from posetrack.build import Pipeline
 
 Existing = Literal["refuse", "overwrite", "resume"]
-"""What to do with results that are in the folder already."""
+"""What to do with existing results."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a run writes, and where.
+    """The output of a run.
 
     Attributes:
-        folder: For the results; it is made.
+        folder: Folder for the results; it is created.
         formats: Keys of `posetrack.results.export.FORMATS`, to write beside `poses.jsonl`.
         has_overlay: Whether to write `overlay.mp4`.
         existing: `refuse` to replace results, `overwrite` them, or `resume` their run.
@@ -72,23 +72,23 @@ def run_job(
     sinks: Sequence[FrameSink] = (),
     time_stage: TimeStage = leave_untimed,
 ) -> RunReport:
-    """Track the people of a source into a folder.
+    """Track the people of a source and write the results to a folder.
 
     Args:
-        video: Is read to its end, and left open.
-        pipeline: How frames become people.
-        recipe_name: For the header of the results.
-        output: What to write.
-        sinks: Called with each frame, too, once it is written.
-        time_stage: Told when poses are written, people drawn and images encoded.
+        video: The open source; read to its end, and left open.
+        pipeline: The pipeline of a recipe.
+        recipe_name: Name of the recipe for the header of the results.
+        output: The output.
+        sinks: Additional sinks, called with each frame after it is written.
+        time_stage: Makes the context in which poses are written, people drawn and images encoded.
 
     Returns:
-        What was done.
+        The report of the run.
 
     Raises:
-        RunInterrupted: Ctrl-C; the results so far are whole, other formats included.
+        RunInterrupted: Ctrl-C; the results so far are complete, in all formats.
         ResultsError: There are results already, a format cannot hold the skeleton, or they cannot be written.
-        VideoError: The source cannot be read on, or the video not written.
+        VideoError: The source cannot be read, or the video cannot be written.
     """
     for name in output.formats:
         find_exporter(name, pipeline.skeleton)
@@ -109,7 +109,7 @@ def run_job(
         try:
             run(video, [restore_saved, *pipeline.processors], all_sinks, is_live=video.is_live)
         except KeyboardInterrupt as error:
-            # What was tracked so far is finished like any other result, then the interruption goes on.
+            # The results so far are finished like those of a whole run before the interruption is raised.
             interruption = error
     report = counter.make_report(video, _finish(output))
     if interruption is not None:
@@ -122,7 +122,7 @@ def _open_overlay(path: Path, info: VideoInfo) -> VideoWriter:
 
 
 def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
-    """The saved frames of a run that goes on; None for one that begins, whose folder is ready then."""
+    """Open the saved frames of a run to resume; None for a new run, whose folder is then prepared."""
     if output.existing == "resume" and output.poses.exists():
         return open_saved(output.poses, header)
     there = [path for path in (output.poses, output.overlay) if path.exists()]
@@ -140,6 +140,6 @@ def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
 
 
 def _finish(output: Output) -> tuple[Path, ...]:
-    """Write the other formats; returns all that was written."""
+    """Write the other formats; returns all written files."""
     written = [path for path in (output.poses, output.overlay) if path.exists()]
     return (*written, *(convert(output.poses, name, output.folder) for name in output.formats))

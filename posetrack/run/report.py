@@ -1,4 +1,4 @@
-"""What a run did."""
+"""The report of a run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from posetrack.video.base import VideoSource
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a run did to one source.
+    """Counts and files of a run over one source.
 
     Attributes:
-        name: Of the source.
-        num_frames: Frames that were finished.
-        num_people: People in them, each frame's counted anew.
-        num_ids: Track ids among them.
-        seconds: From the start to the last frame's writing.
+        name: Name of the source.
+        num_frames: Number of finished frames.
+        num_people: Number of people, summed over the frames.
+        num_ids: Number of different track ids.
+        seconds: Time from the start until the last frame was written.
         num_damaged: Packets or images of the source that could not be decoded.
-        files: What was written: `poses.jsonl`, `overlay.mp4` if it was asked for, other formats.
+        files: The written files: `poses.jsonl`, `overlay.mp4` if requested, other formats.
     """
 
     name: str
@@ -34,20 +34,20 @@ class RunReport:
 
     @property
     def frames_per_s(self) -> float:
-        """Finished frames a second."""
+        """Finished frames per second."""
         return self.num_frames / max(self.seconds, 1e-9)
 
     @property
     def people_per_frame(self) -> float:
-        """The mean number of people in a frame."""
+        """Mean number of people per frame."""
         return self.num_people / max(self.num_frames, 1)
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a run, raised once the results so far are finished like any others.
+    """Ctrl-C during a run, raised after the results so far are finished.
 
     Attributes:
-        report: What was done until then.
+        report: The report up to then.
     """
 
     def __init__(self, report: RunReport) -> None:
@@ -74,15 +74,15 @@ class FrameCounter:
 
     @property
     def num_ids(self) -> int:
-        """Track ids so far."""
+        """Number of track ids so far."""
         return len(self._ids - {UNTRACKED})
 
     def make_report(self, video: VideoSource, files: tuple[Path, ...]) -> RunReport:
-        """What was counted until now.
+        """Make the report.
 
         Args:
-            video: That the frames came from.
-            files: What was written.
+            video: The source of the frames.
+            files: The written files.
         """
         return RunReport(
             name=video.info.name,

@@ -1,4 +1,4 @@
-"""Resume a run that was cut short: saved frames keep their people and ids, and networks see the rest."""
+"""Resuming of an interrupted run: saved frames keep their people and ids, the others are processed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _SAME = ("source", "width", "height", "fps", "skeleton", "recipe")
 
 
 def open_saved(path: Path, header: Header) -> Iterator[Record]:
-    """Open the results of a run that is to be resumed.
+    """Open the results of a run to resume.
 
     Args:
         path: Its `poses.jsonl`.
-        header: What this run would write into it.
+        header: The header of this run.
 
     Returns:
         The saved frames, in order.
 
     Raises:
-        ResultsError: The file cannot be read, or its header says that it is of another run.
+        ResultsError: The file cannot be read, or its header is that of another run.
     """
     saved, records = read_jsonl(path)
     for name in _SAME:
@@ -42,15 +42,15 @@ def open_saved(path: Path, header: Header) -> Iterator[Record]:
 
 
 def restore(records: Iterable[Record], where: str) -> FrameProcessor:
-    """Make the processor that gives the first frames the people that were saved for them, ids included.
+    """Make the processor that restores the saved people of the first frames, ids included.
 
     Args:
-        records: Saved frames, in order, those of the source from the first one on.
-        where: What errors call them: the file.
+        records: The saved frames, in order from the source's first one on.
+        where: Name of their file in messages.
 
     Returns:
-        A processor that marks those frames as restored; it raises ResultsError where the frames that were saved
-        are not those that come.
+        A processor that marks these frames as restored; it raises ResultsError if the saved frames are not
+        those of the source.
     """
 
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -62,7 +62,7 @@ def restore(records: Iterable[Record], where: str) -> FrameProcessor:
                 return
             if record.frame != frame.index:
                 raise ResultsError(
-                    f"{where}: goes on with frame {record.frame}, where this run has frame {frame.index}; "
+                    f"{where}: continues with frame {record.frame}, where this run has frame {frame.index}; "
                     "give --start, --end and --every as before, or --overwrite"
                 )
             yield replace(frame, instances=record.instances, is_restored=True)

@@ -1,4 +1,4 @@
-"""Follow saved poses again, without running a network."""
+"""Tracking of saved poses, without running networks."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def retrack(
     """Give saved poses new track ids.
 
     Args:
-        poses: What to follow.
-        out: The file to write; it appears, or is replaced, when it is whole.
-        recipe: Its tracker and smoother are used.
-        video: What the poses come from, to compute optical flow on; None to do without.
+        poses: The saved poses.
+        out: The output file; created or replaced atomically.
+        recipe: The recipe whose tracker and smoother are used.
+        video: The video of the poses, for optical flow; None for no flow.
         smoothed: Whether keypoints are smoothed over time.
 
     Returns:
-        How many ids there are.
+        The number of ids.
 
     Raises:
         ResultsError: The poses cannot be read, or the file not written.
@@ -72,7 +72,7 @@ def check_size(poses: SavedPoses, video: VideoSource) -> None:
 
 
 def _make_frames(poses: SavedPoses, video: VideoSource | None) -> Iterator[Frame]:
-    """Saved people without their ids, on their images, paired by the frame's index in the source."""
+    """Yield the saved people without ids, with their images, paired by the frame's index in the source."""
     images = iter(()) if video is None else iter(video)
     current: Frame | None = None
     for saved in poses:

@@ -1,4 +1,4 @@
-"""The sinks of a run: poses into a file, people drawn into a video."""
+"""The sinks of a run, which write poses to a file and annotated images to a video."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from posetrack.results.jsonl import JsonlWriter
 from posetrack.video.writer import VideoWriter
 
 TimeStage = Callable[[str], AbstractContextManager[None]]
-"""Makes the context in which a stage works, from its name: `write`, `draw` or `encode`. Benchmarks time it."""
+"""Makes the context in which a stage runs, from its name: `write`, `draw` or `encode`; benchmarks time it."""
 
 
 def leave_untimed(name: str) -> AbstractContextManager[None]:
-    """A context that measures nothing."""
+    """Make a context without timing."""
     return nullcontext()
 
 
 def make_poses_sink(poses: JsonlWriter, time_stage: TimeStage = leave_untimed) -> FrameSink:
-    """Make the sink that writes poses, but for the frames that the file has already."""
+    """Make the sink that writes poses, except for frames that the file already has."""
     positions = count()
 
     def write(frame: Frame) -> None:
@@ -36,7 +36,7 @@ def make_poses_sink(poses: JsonlWriter, time_stage: TimeStage = leave_untimed) -
 def make_overlay_sink(
     writer: VideoWriter, render: Renderer, time_stage: TimeStage = leave_untimed
 ) -> FrameSink:
-    """Make the sink that draws people over each image and writes it into a video."""
+    """Make the sink that draws people over each image and writes it to a video."""
 
     def write(frame: Frame) -> None:
         with time_stage("draw"):

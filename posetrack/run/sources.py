@@ -1,4 +1,4 @@
-"""The sources that a tracker takes, and the part of them that is wanted."""
+"""Opening of the sources of a tracker, and selection of a part of them."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from posetrack.frame import ImageArray
 if TYPE_CHECKING:
     from posetrack.video.base import VideoSource
 
-# OpenCV and FFmpeg are imported where a source is opened: `import posetrack` stays light.
+# OpenCV and FFmpeg are imported when a source is opened, to keep `import posetrack` fast.
 
 Source: TypeAlias = "str | Path | int | Sequence[str] | Iterable[ImageArray] | VideoSource"
-"""A file, a folder or glob of images, an address that FFmpeg opens; the number of a camera; image files; arrays
-(H, W, 3) uint8 RGB; or a source that is open, which is closed after its run."""
+"""A file, a folder or glob pattern of images, or a URL for FFmpeg; the number of a camera; image files; arrays
+(H, W, 3) uint8 RGB; or an open source, which is closed after its run."""
 
 DEFAULT_FPS = Fraction(25)
-"""Frames a second of images, where nothing else is given."""
+"""Default frame rate of images."""
 
 _LARGEST_DENOMINATOR = 1001
 
 
 class Part(TypedDict, total=False):
-    """Which frames of a source are wanted; all where nothing is given.
+    """The part of a source to process; by default all of it.
 
     Attributes:
-        start_s: The first time wanted, in seconds from the source's first frame.
-        end_s: Frames from this time on are left out.
-        every: Of the others, the first and every n-th after it.
-        image_fps: Frames a second of images, which carry no times: a folder, a glob, arrays. 25 unless given.
+        start_s: Start, in seconds from the source's first frame.
+        end_s: End, exclusive, in seconds from the source's first frame.
+        every: Process the first frame of the part and every n-th after it.
+        image_fps: Frame rate of images, which have no times: a folder, a glob pattern, arrays. 25 by default.
     """
 
     start_s: float
@@ -52,8 +52,8 @@ def open_source(
     """Open a source for a tracker.
 
     Args:
-        source: See `Source`. One that is open already is taken as it is, whatever part is asked for.
-        start_s: As `Part` has it, like those that follow.
+        source: See `Source`. An open source is used as it is, without selecting a part.
+        start_s: As in `Part`, like the following ones.
         end_s: Likewise.
         every: Likewise.
         image_fps: Likewise.
@@ -62,7 +62,7 @@ def open_source(
         The open source; close it, or use it as a context manager.
 
     Raises:
-        VideoError: It is missing, unreadable or no source at all; the part asked for is empty.
+        VideoError: It is missing, unreadable or not a source; or the part is empty.
     """
     from posetrack.video.arrays import ArraySequence
     from posetrack.video.base import Selection, VideoSource

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from posetrack.run.report import RunReport
     from posetrack.video.base import VideoSource
 
-# Torch, OpenCV and FFmpeg take seconds to import: they come with the first tracker, not with the package.
+# Torch, OpenCV and FFmpeg take seconds to import: they are imported with the first tracker, not with the
+# package.
 
 
 class Tracker:
-    """Finds and follows the people of videos; its networks are loaded once.
+    """Detects and tracks the people in videos; its networks are loaded once.
 
     >>> tracker = Tracker("fast")
     >>> for frame in tracker.track("docs/media/street.mp4", start_s=3.2, end_s=3.3):
@@ -32,11 +33,11 @@ class Tracker:
     81 [1] (1, 17, 2)
     82 [1] (1, 17, 2)
 
-    Each source is a run of its own, in which ids begin at 1. Several sources may be read at the same time.
+    Each source is a separate run, in which ids begin at 1. Several sources may be processed at the same time.
 
     Attributes:
-        recipe: What is run.
-        skeleton: The keypoints that come out.
+        recipe: The recipe.
+        skeleton: Skeleton of the resulting keypoints.
     """
 
     recipe: Recipe
@@ -61,7 +62,7 @@ class Tracker:
             engine: `auto`, `torch`, `openvino` or `onnxruntime`.
             precision: `auto`, `f32`, `bf16` or `fp16`.
             weights: A file of weights for the network that gives the poses, instead of the recipe's.
-            batch_frames: Frames in one call of the detector, instead of the recipe's.
+            batch_frames: Frames per call of the detector, instead of the recipe's.
             smooth: Whether to smooth keypoints over time, into `instances.smoothed_xy`.
 
         Raises:
@@ -98,22 +99,22 @@ class Tracker:
         every: int = 1,
         image_fps: Fraction | float = DEFAULT_FPS,
     ) -> Iterator[Frame]:
-        """Find and follow the people of a source.
+        """Detect and track the people in a source.
 
         Args:
-            source: A video file, a folder or glob of images, or an address that FFmpeg opens; the number of a
+            source: A video file, a folder or glob pattern of images, or a URL for FFmpeg; the number of a
                 camera; or an iterable of images (H, W, 3) uint8 RGB, which are copied.
-            start_s: Where to start, in seconds.
-            end_s: Where to end, in seconds.
-            every: Take every so many-th frame.
-            image_fps: Frames a second of a folder, a glob, or arrays.
+            start_s: Start, in seconds.
+            end_s: End, in seconds.
+            every: Process every n-th frame.
+            image_fps: Frame rate of a folder, a glob pattern, or arrays.
 
         Yields:
             The frames in order, with boxes, keypoints, scores and track ids in `frame.instances`; of a camera
-            the newest, as they come. Close the generator, or exhaust it, to stop its threads.
+            the newest frames. Close the generator, or exhaust it, to stop its threads.
 
         Raises:
-            VideoError: The source cannot be read, or holds something else than images.
+            VideoError: The source cannot be read, or contains something other than images.
         """
         from posetrack.pipeline import stream
 
@@ -134,23 +135,24 @@ class Tracker:
         progress: Callable[[Frame], None] | None = None,
         **part: Unpack[Part],
     ) -> RunReport:
-        """Track the people of a source into a folder, as `posetrack run` does.
+        """Track the people in a source and write the results to a folder, as `posetrack run` does.
 
         Args:
             source: As for `track`.
-            folder: For `poses.jsonl`, which grows frame by frame, and the rest; it is made.
-            formats: What to write besides: `posetrack18`, `posetrack17`, `coco`, `mot`, `csv`, `openpose`.
+            folder: Folder for `poses.jsonl`, which is written frame by frame, and the other files; it is
+                created.
+            formats: Further formats: `posetrack18`, `posetrack17`, `coco`, `mot`, `csv`, `openpose`.
             overlay: Whether to write `overlay.mp4`.
-            existing: What to do with results that exist: `refuse` to touch them, `overwrite` them, or `resume`
-                their run where it was cut short.
-            progress: Called with each frame when it is finished, on another thread.
+            existing: What to do with existing results: `refuse` to change them, `overwrite` them, or `resume`
+                their interrupted run.
+            progress: Called with each finished frame, on another thread.
             part: `start_s`, `end_s`, `every` and `image_fps`, as for `track`.
 
         Returns:
-            What was done.
+            The report of the run.
 
         Raises:
-            RunInterrupted: Ctrl-C, a KeyboardInterrupt; the results so far are whole.
+            RunInterrupted: Ctrl-C, a KeyboardInterrupt; the results so far are complete.
             ResultsError: There are results already, or they cannot be written.
             VideoError: The source cannot be read.
         """
@@ -162,7 +164,7 @@ class Tracker:
             return run_job(video, self._make_pipeline(video), self.recipe.name, output, sinks=sinks)
 
     def _make_pipeline(self, video: VideoSource) -> Pipeline:
-        """The processors of one run; frames of a camera are not held back for a batch."""
+        """Make the processors of one run; frames of a camera are not batched."""
         from posetrack.build import make_pipeline
 
         return make_pipeline(
@@ -175,7 +177,7 @@ class Tracker:
 
 
 class TrackerOptions(TypedDict, total=False):
-    """What `track` hands on to `Tracker`, under the same names."""
+    """The options that `track` passes to `Tracker`."""
 
     device: str
     engine: str
@@ -195,7 +197,7 @@ def track(
     image_fps: Fraction | float = DEFAULT_FPS,
     **options: Unpack[TrackerOptions],
 ) -> Iterator[Frame]:
-    """Find and follow the people of one source; for several, a `Tracker` loads the networks once.
+    """Detect and track the people in one source; for several, a `Tracker` loads the networks once.
 
     >>> for frame in track("docs/media/street.mp4", recipe="fast", start_s=3.2, end_s=3.25):
     ...     print(frame.time_s, frame.instances.track_ids, frame.keypoint_names[:2])
@@ -205,10 +207,10 @@ def track(
     Args:
         source: As for `Tracker.track`, like the next four.
         recipe: Name or TOML file of a recipe, or a recipe.
-        start_s: Where to start, in seconds.
-        end_s: Where to end, in seconds.
-        every: Take every so many-th frame.
-        image_fps: Frames a second of a folder, a glob, or arrays.
+        start_s: Start, in seconds.
+        end_s: End, in seconds.
+        every: Process every n-th frame.
+        image_fps: Frame rate of a folder, a glob pattern, or arrays.
         options: `device`, `engine`, `precision`, `weights`, `batch_frames` and `smooth`, as for `Tracker`.
 
     Yields:

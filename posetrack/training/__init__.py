@@ -1,1 +1,1 @@
-"""Training from a recipe: the application's side, which knows skeletons, files and metrics."""
+"""Trainers made from recipes: skeletons, data files and metrics are known here, not in `models`."""

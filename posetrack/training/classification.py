@@ -33,7 +33,7 @@ def make_classification_task(recipe: ClassRecipe, run: TrainingRun) -> Task:
 
 
 def make_classification_evaluation(recipe: ClassRecipe, run: TrainingRun) -> Evaluate:
-    """A function that gives the network's top-1 and top-5 accuracy on the recipe's dev images.
+    """Make the function that computes the top-1 and top-5 accuracy on the recipe's dev images.
 
     Raises:
         TrainingError: Images are missing, or their classes are not those of training.

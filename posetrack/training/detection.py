@@ -18,7 +18,7 @@ from models.training.loop import Task
 from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
 
-# How the names of the weights begin that may learn at a rate of their own.
+# Prefixes of the names of the weights that may have their own learning rate.
 _BODY = ("backbone.body.",)
 
 

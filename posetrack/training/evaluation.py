@@ -1,4 +1,4 @@
-"""What all families share when a training is evaluated: the family's predictor over the dev set's images."""
+"""Evaluation during training, for all families: the family's predictor on the images of the dev set."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from posetrack.predictors.networks import Networks
 from posetrack.training.sample_images import SampleImage, write_sample_images
 
 Metrics = dict[str, float | None]
-"""Numbers by name, the one that counts most first; None is undefined."""
+"""Metrics by name, the most important first; None if undefined."""
 
 
 @dataclass(frozen=True, eq=False)
 class DevImages:
-    """The images that a training is evaluated on.
+    """The images of the evaluation.
 
     Attributes:
-        image_paths: Number -> file.
-        shown: The annotated people of the images to draw, by the numbers of these.
-        min_shown_score: Predicted people of a lower box score are not drawn.
+        image_paths: Image number -> file.
+        shown: The annotated people of the images to draw, by image number.
+        min_shown_score: Predicted people with a lower box score are not drawn.
     """
 
     image_paths: Mapping[int, Path]
@@ -36,16 +36,16 @@ class DevImages:
 
 
 def spread_positions(count: int, most: int) -> IntArray:
-    """At most so many rising positions of `count`, spread over all."""
+    """Choose at most this many ascending positions of `count`, spread evenly."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
 def find_compute(network: nn.Module, precision: str) -> Compute:
-    """What a network in training is evaluated on: torch, on the device where it is.
+    """Choose torch on the device of a network in training.
 
     Args:
-        network: On one device.
-        precision: Of the training, `f32` or `bf16`.
+        network: The network, on one device.
+        precision: Precision of the training, `f32` or `bf16`.
 
     Raises:
         PoseTrackError: The device does not have this precision.
@@ -62,13 +62,13 @@ def predict_dev_images(
     keeps_alike: bool = False,
     batch: int = 8,
 ) -> Iterator[tuple[int, Instances]]:
-    """Find the people of all images, then draw some of these.
+    """Predict the people in all images, then draw some of the images.
 
     Args:
         dev: The images.
         networks: The network in training as its family's predictor.
-        samples_path: Where the drawn ones go, a JPEG.
-        boxes: As `posetrack.evaluation.pictures.predict_images` takes them, and the following.
+        samples_path: JPEG file for the drawn images.
+        boxes: As for `posetrack.evaluation.pictures.predict_images`, like the following ones.
         keeps_alike: Likewise.
         batch: Likewise.
 
@@ -77,7 +77,7 @@ def predict_dev_images(
 
     Raises:
         DataError: An image cannot be read.
-        ResultsError: The drawn ones cannot be written.
+        ResultsError: The drawn images cannot be written.
     """
     predicted = {}
     for number, people in predict_images(
@@ -97,23 +97,23 @@ def predict_dev_images(
 
 
 def list_image_paths(samples: PoseSamples) -> dict[int, Path]:
-    """The images of samples: number -> file."""
+    """List the images of samples: number -> file."""
     return dict(zip(samples.image_ids.tolist(), samples.image_paths, strict=True))
 
 
 def list_rows(samples: PoseSamples) -> dict[int, IntArray]:
-    """The rows of the people of each image, by its number."""
+    """List the rows of the people in each image, by image number."""
     return {
         number: np.flatnonzero(samples.image_index == i) for i, number in enumerate(samples.image_ids.tolist())
     }
 
 
 def collect_annotated(samples: PoseSamples, numbers: IntArray) -> dict[int, Instances]:
-    """The annotated people of some images, by the images' numbers.
+    """Collect the annotated people of some images, by image number.
 
     Args:
         samples: N people.
-        numbers: Of the images.
+        numbers: The image numbers.
 
     Returns:
         Boxes and keypoints in continuous pixels; scores of unknown keypoints are 0.

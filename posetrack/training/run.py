@@ -1,4 +1,4 @@
-"""What one training is told besides its recipe, and how both become a trainer."""
+"""The run of a training (folders, processes, initial weights), and making a trainer from it and a task."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from models.training.optim import OptimizerConfig, ScheduleConfig
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """Where one training reads and writes, and who takes part in it.
+    """Folders, processes and initial weights of a training.
 
     Attributes:
-        recipe_text: Kept in checkpoints.
-        data_folder: What the recipe's paths are relative to.
-        out_folder: For logs, checkpoints and images.
-        world: The processes that train together.
-        weights: What the network starts from, in place of what the recipe names.
+        recipe_text: The recipe, which is stored in checkpoints.
+        data_folder: Folder that the recipe's paths are relative to.
+        out_folder: Folder for logs, checkpoints and images.
+        world: The processes of a distributed training.
+        weights: The initial weights, instead of those that the recipe names.
         report: Called after each step.
     """
 
@@ -38,7 +38,7 @@ class TrainingRun:
     report: Callable[[StepReport], None] | None = None
 
     def find_samples(self, epoch: int) -> Path:
-        """Where the sample images of an epoch's evaluation go."""
+        """Path of the sample images of an epoch's evaluation."""
         return self.out_folder / "samples" / f"epoch-{epoch:03d}.jpg"
 
     def check_data_folder(self) -> None:
@@ -48,19 +48,19 @@ class TrainingRun:
 
 
 class LoopedRecipe(Protocol):
-    """What the recipes of all families have."""
+    """The tables that the recipes of all families have."""
 
     @property
     def loop(self) -> LoopConfig:
-        """How long, how fast."""
+        """Settings of the loop."""
 
     @property
     def optimizer(self) -> OptimizerConfig:
-        """How weights follow gradients."""
+        """Settings of the optimiser."""
 
     @property
     def schedule(self) -> ScheduleConfig:
-        """How the learning rate changes."""
+        """Settings of the learning rate."""
 
 
 def make_trainer(

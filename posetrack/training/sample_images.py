@@ -1,4 +1,4 @@
-"""Sample images of a training: who is annotated in them, and who is predicted."""
+"""Sample images of a training, with the annotated and the predicted people."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _STYLE = RenderStyle(ids=False, trails=False, min_keypoint_score=0.1)
 
 @dataclass(frozen=True, eq=False)
 class SampleImage:
-    """One image.
+    """One sample image.
 
     Attributes:
         path: Its file.
-        annotated: Who is in it.
-        predicted: Who the network finds.
+        annotated: The annotated people.
+        predicted: The predicted people.
     """
 
     path: Path
@@ -37,14 +37,14 @@ class SampleImage:
 
 
 def write_sample_images(samples: Sequence[SampleImage], skeleton: Skeleton, path: Path) -> None:
-    """Draw images side by side: on the left of each pair the annotated people, on the right the predicted ones.
+    """Draw pairs of images: the annotated people on the left, the predicted ones on the right.
 
-    Keypoints of a score below 0.1 are not drawn.
+    Keypoints with a score below 0.1 are not drawn.
 
     Args:
-        samples: One or more.
-        skeleton: The keypoints.
-        path: A JPEG or PNG file; its folder is made.
+        samples: One or more samples.
+        skeleton: Skeleton of the keypoints.
+        path: A JPEG or PNG file; its folder is created.
 
     Raises:
         DataError: An image cannot be read.

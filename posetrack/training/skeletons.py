@@ -1,4 +1,4 @@
-"""The skeletons that training recipes name."""
+"""Look-up of the skeletons in training recipes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from posetrack.skeleton import SKELETONS, Skeleton
 
 
 def find_skeleton(name: str) -> Skeleton:
-    """The skeleton that a recipe's `data.skeleton` names.
+    """Find the skeleton of a recipe's `data.skeleton`.
 
     Raises:
         SettingsError: There is none of this name.

@@ -1,4 +1,4 @@
-"""The people that top-down pose is trained and evaluated on, from COCO, MPII or PoseTrack."""
+"""Readers of the people for training and evaluation of top-down pose, from COCO, MPII or PoseTrack."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def read_training_samples(recipe: PoseRecipe, skeleton: Skeleton, data_folder: P
 def read_samples(
     recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path, *, is_training: bool
 ) -> PoseSamples:
-    """Read the annotated people that a recipe trains on, or those that it evaluates on.
+    """Read the annotated people of a recipe's training or dev set.
 
     Raises:
-        TrainingError: Files are missing or not what they should be.
-        ResultsError: The same of PoseTrack's files.
+        TrainingError: Files are missing or not valid.
+        ResultsError: PoseTrack's files are missing or not valid.
     """
     data = recipe.data
     path = data_folder / (data.train if is_training else data.dev)
@@ -43,7 +43,7 @@ def read_samples(
         if not files:
             raise TrainingError(f"{path}: no annotation files (*.json) in this folder")
         samples = join_samples([convert_annotated_video(read_annotations(file), images) for file in files])
-        # Numbers of one file may stand in another, and PoseTrack17 has none at all.
+        # Image ids may occur in several files, and PoseTrack17 has none at all.
         samples = replace(samples, image_ids=np.arange(len(samples.image_paths)))
     else:
         samples = read_coco_samples(path, images, skeleton.num_keypoints)
@@ -56,7 +56,7 @@ def read_samples(
 
 
 def convert_annotated_video(video: AnnotatedVideo, image_folder: Path) -> PoseSamples:
-    """The people of a PoseTrack sequence as samples; those without a box get the one around their keypoints."""
+    """Convert the people of a PoseTrack sequence to samples; without a box, with that of their keypoints."""
     people = video.people
     known = people.present & people.has_points[:, None]
     frames = video.frames
@@ -71,12 +71,12 @@ def convert_annotated_video(video: AnnotatedVideo, image_folder: Path) -> PoseSa
     )
     has_box = np.isfinite(samples.boxes_xyxy).all(axis=1, keepdims=True)
     boxes = np.where(has_box, samples.boxes_xyxy, enclose_keypoints(samples).boxes_xyxy)
-    # Whoever has neither has an empty box, and is left out with those of whom nothing is known.
+    # People with neither get an empty box, and are left out with those without known keypoints.
     return replace(samples, boxes_xyxy=np.nan_to_num(boxes).astype(np.float32))
 
 
 def make_annotations(truth: PoseSamples, skeleton: Skeleton) -> dict[str, Any]:
-    """Samples as COCO annotations, for formats that have no such file; areas are those of boxes."""
+    """Encode samples as COCO annotations, for formats that have no such file, with the areas of boxes."""
     sizes = truth.boxes_xyxy[:, 2:] - truth.boxes_xyxy[:, :2]
     triples = np.concatenate([truth.keypoints_xy, np.where(truth.weights > 0, 2.0, 0.0)[..., None]], axis=2)
     boxes = np.concatenate([truth.boxes_xyxy[:, :2], sizes], axis=1)
