@@ -329,7 +329,7 @@ def test_a_run_that_was_killed_goes_on(whole_run, tmp_path, capsys):
             ["--recipe", "fast"],
             "recipe: default, but this run has fast; resume with the same, or use --overwrite",
         ),
-        (["--start", "1"], "goes on with frame 0, where this run has frame 25; give --start"),
+        (["--start", "1"], "continues with frame 0, where this run has frame 25; give --start"),
         (["--overwrite"], "--resume: keeps what --overwrite would replace"),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_saved_frame_without_anybody_counts_as_restored():
 
 
 def test_frames_of_another_part_are_refused():
-    with pytest.raises(ResultsError, match=r"x.jsonl: goes on with frame 0, .* frame 50; .*--start"):
+    with pytest.raises(ResultsError, match=r"x.jsonl: continues with frame 0, .* frame 50; .*--start"):
         list(restore([Record(0, 0.0, SOMEONE)], "x.jsonl")(make_frames(3, first=50)))
 
 
