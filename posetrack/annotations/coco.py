@@ -25,17 +25,17 @@ from posetrack.annotations.coco_style import (
     match_annotations,
     number_images,
 )
-from posetrack.annotations.fields import (
+from posetrack.annotations.posetrack18 import decode_posetrack18_sequences
+from posetrack.annotations.video import AnnotatedPeople, AnnotatedVideo, DoubleArray, PeopleBuilder
+from posetrack.errors import ResultsError
+from posetrack.frame import UNTRACKED
+from posetrack.json_fields import (
     expect_integer,
     expect_list,
     expect_number,
     expect_numbers,
     expect_object,
 )
-from posetrack.annotations.posetrack18 import decode_posetrack18_sequences
-from posetrack.annotations.video import AnnotatedPeople, AnnotatedVideo, DoubleArray, PeopleBuilder
-from posetrack.errors import ResultsError
-from posetrack.frame import UNTRACKED
 from posetrack.skeleton import COCO_17, POSETRACK_15, convert_coco17_to_posetrack15
 
 # The keypoints that COCO does not have: the field of each, and its index in POSETRACK_15.

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from posetrack.annotations.fields import expect_integer, expect_text, show_name
 from posetrack.annotations.video import AnnotatedPeople, AnnotatedVideo
 from posetrack.errors import ResultsError
 from posetrack.frame import IntArray
+from posetrack.json_fields import expect_integer, expect_text, show_name
 
 
 def split_sequences(

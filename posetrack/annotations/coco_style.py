@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from posetrack.annotations.fields import (
+from posetrack.annotations.video import AnnotatedFrame, AnnotatedPeople, AnnotatedVideo, DoubleArray
+from posetrack.errors import ResultsError
+from posetrack.frame import BoolArray
+from posetrack.json_fields import (
     expect_flag,
     expect_integer,
     expect_list,
@@ -17,9 +20,6 @@ from posetrack.annotations.fields import (
     expect_object,
     expect_text,
 )
-from posetrack.annotations.video import AnnotatedFrame, AnnotatedPeople, AnnotatedVideo, DoubleArray
-from posetrack.errors import ResultsError
-from posetrack.frame import BoolArray
 from posetrack.results.posetrack18 import find_vid_id, number_first_image
 
 MISSING_SCORE = -9999.0

@@ -9,11 +9,11 @@ from typing import Any
 
 from models.settings import suggest
 from posetrack.annotations.coco import decode_coco, encode_coco
-from posetrack.annotations.fields import expect_object, read_json
 from posetrack.annotations.posetrack17 import decode_posetrack17, encode_posetrack17
 from posetrack.annotations.posetrack18 import encode_posetrack18
 from posetrack.annotations.video import AnnotatedVideo
 from posetrack.errors import ResultsError
+from posetrack.json_fields import expect_object, read_json
 from posetrack.results.export import FORMATS
 from posetrack.results.files import open_whole_file
 

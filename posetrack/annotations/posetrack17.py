@@ -15,16 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from posetrack.annotations.fields import (
-    LIMIT,
-    expect_flag,
-    expect_integer,
-    expect_list,
-    expect_number,
-    expect_object,
-    expect_text,
-    show_name,
-)
 from posetrack.annotations.video import (
     AnnotatedFrame,
     AnnotatedPeople,
@@ -35,6 +25,16 @@ from posetrack.annotations.video import (
     shorten,
 )
 from posetrack.errors import ResultsError
+from posetrack.json_fields import (
+    LIMIT,
+    expect_flag,
+    expect_integer,
+    expect_list,
+    expect_number,
+    expect_object,
+    expect_text,
+    show_name,
+)
 
 _HEAD_FIELDS = ("x1", "y1", "x2", "y2")
 _NAN = float("nan")

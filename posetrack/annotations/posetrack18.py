@@ -21,7 +21,9 @@ from posetrack.annotations.coco_style import (
     match_annotations,
     number_images,
 )
-from posetrack.annotations.fields import (
+from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, PeopleBuilder, shorten
+from posetrack.errors import ResultsError
+from posetrack.json_fields import (
     expect_integer,
     expect_list,
     expect_number,
@@ -29,8 +31,6 @@ from posetrack.annotations.fields import (
     expect_object,
     show_name,
 )
-from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, PeopleBuilder, shorten
-from posetrack.errors import ResultsError
 from posetrack.results.posetrack18 import POSETRACK18_CATEGORY, POSETRACK18_JOINTS
 from posetrack.skeleton import POSETRACK_15
 

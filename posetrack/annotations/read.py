@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posetrack.annotations.fields import expect_object, read_json
 from posetrack.annotations.posetrack17 import decode_posetrack17
 from posetrack.annotations.posetrack18 import decode_posetrack18
 from posetrack.annotations.tracked_poses import read_tracked_poses
 from posetrack.annotations.video import AnnotatedVideo
 from posetrack.errors import ResultsError
+from posetrack.json_fields import expect_object, read_json
 
 
 def read_annotations(path: Path, name: str | None = None) -> AnnotatedVideo:

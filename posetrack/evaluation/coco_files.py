@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posetrack.annotations.fields import read_json
 from posetrack.errors import ResultsError
+from posetrack.json_fields import expect_array, expect_id, make_error, read_json
 from posetrack.results.coco_masks import compute_mask_area, encode_mask
 
 Numbers = npt.NDArray[np.float64]
 
-_LARGEST_INTEGER = 2**53
 _LARGEST_SIDE_PX = 10**5
 
 
@@ -60,7 +57,7 @@ def read_coco_annotations(path: Path | str) -> dict[str, Any]:
     """
     dataset = read_json(Path(path))
     if not isinstance(dataset, dict):
-        raise _expected(str(path), "an object with images, annotations and categories", dataset)
+        raise make_error(str(path), "an object with images, annotations and categories", dataset)
     return dataset
 
 
@@ -81,7 +78,7 @@ def read_coco_results(path: Path | str) -> list[Any]:
     if isinstance(results, dict):
         results = results.get("annotations")
     if not isinstance(results, list):
-        raise _expected(str(path), "a list of results, or an object with 'annotations'", results)
+        raise make_error(str(path), "a list of results, or an object with 'annotations'", results)
     return results
 
 
@@ -122,16 +119,16 @@ def check_annotations(dataset: object, iou_type: str, name: str, *, needs_area: 
         ResultsError: Something is missing or not valid; the message names the place.
     """
     if not isinstance(dataset, Mapping):
-        raise _expected(name, "an object with images, annotations and categories", dataset)
+        raise make_error(name, "an object with images, annotations and categories", dataset)
     images = _check_images(dataset, name, needs_size=iou_type == "segm")
     entries = dict(_each_entry(_take_list(dataset, "categories", name), f"{name}: categories"))
-    known = {_take_integer(entry, "id", where) for where, entry in entries.items()}
+    known = {expect_id(entry.get("id"), f"{where}.id") for where, entry in entries.items()}
     categories, keypoint_names = _choose_categories(entries, iou_type, name)
     chosen = {category["id"] for category in categories}
     annotations = []
     for where, entry in _each_entry(_take_list(dataset, "annotations", name), f"{name}: annotations"):
-        image_id = _take_integer(entry, "image_id", where)
-        category_id = _take_integer(entry, "category_id", where)
+        image_id = expect_id(entry.get("image_id"), f"{where}.image_id")
+        category_id = expect_id(entry.get("category_id"), f"{where}.category_id")
         if category_id not in known:
             raise ResultsError(f"{where}.category_id: no category {category_id} in the file; add it")
         if image_id in images and category_id in chosen:
@@ -168,14 +165,14 @@ def check_results(
         ResultsError: Something is missing or not valid; the message names the place.
     """
     if not isinstance(results, Sequence) or isinstance(results, str | bytes):
-        raise _expected(name, "a list of results", results)
+        raise make_error(name, "a list of results", results)
     chosen = {category["id"] for category in annotations.categories}
     checked = []
     strangers: list[int] = []
     for where, entry in _each_entry(results, f"{name}: results"):
-        image_id = _take_integer(entry, "image_id", where)
-        category_id = _take_integer(entry, "category_id", where)
-        score = float(take_numbers(entry, "score", where, ()))
+        image_id = expect_id(entry.get("image_id"), f"{where}.image_id")
+        category_id = expect_id(entry.get("category_id"), f"{where}.category_id")
+        score = float(expect_array(entry.get("score"), (), f"{where}.score"))
         if image_id not in annotations.images:
             strangers.append(image_id)
         elif category_id in chosen:
@@ -197,12 +194,12 @@ def check_results(
 def _check_images(dataset: Mapping[str, Any], name: str, *, needs_size: bool) -> dict[int, Mapping[str, Any]]:
     images: dict[int, Mapping[str, Any]] = {}
     for where, entry in _each_entry(_take_list(dataset, "images", name), f"{name}: images"):
-        image_id = _take_integer(entry, "id", where)
+        image_id = expect_id(entry.get("id"), f"{where}.id")
         if image_id in images:
             raise ResultsError(f"{where}.id: image {image_id} stands twice; give every image its own id")
         for side in ("height", "width") if needs_size else ():
-            if not 0 < _take_integer(entry, side, where) <= _LARGEST_SIDE_PX:
-                raise _expected(f"{where}.{side}", f"1 to {_LARGEST_SIDE_PX} pixels", entry[side])
+            if not 0 < expect_id(entry.get(side), f"{where}.{side}") <= _LARGEST_SIDE_PX:
+                raise make_error(f"{where}.{side}", f"1 to {_LARGEST_SIDE_PX} pixels", entry[side])
         images[image_id] = entry
     return dict(sorted(images.items()))
 
@@ -219,7 +216,7 @@ def _choose_categories(
         if names is None:
             continue
         if not isinstance(names, Sequence) or not names or not all(isinstance(each, str) for each in names):
-            raise _expected(f"{where}.keypoints", "a list of keypoint names", names)
+            raise make_error(f"{where}.keypoints", "a list of keypoint names", names)
         found[entry["id"]] = tuple(names)
     if not found:
         raise ResultsError(f"{name}: categories: none has keypoints; take a keypoints file, or --type bbox")
@@ -233,18 +230,18 @@ def _check_annotation(
 ) -> dict[str, Any]:
     fields: dict[str, Any] = {"iscrowd": 0, "area": 0.0}
     if "iscrowd" in entry:
-        fields["iscrowd"] = _take_integer(entry, "iscrowd", where)
+        fields["iscrowd"] = expect_id(entry.get("iscrowd"), f"{where}.iscrowd")
     if needs_area:
-        fields["area"] = float(take_numbers(entry, "area", where, ()))
+        fields["area"] = float(expect_array(entry.get("area"), (), f"{where}.area"))
         if fields["area"] < 0:
-            raise _expected(f"{where}.area", "0 or more square pixels", entry["area"])
+            raise make_error(f"{where}.area", "0 or more square pixels", entry["area"])
     if iou_type != "segm":
         fields["bbox"] = _take_box(entry, where)
     if iou_type == "keypoints":
         fields["keypoints"] = _take_keypoints(entry, where, num_keypoints)
         fields["num_keypoints"] = int(np.count_nonzero(fields["keypoints"][2::3] > 0))
         if "num_keypoints" in entry:
-            fields["num_keypoints"] = _take_integer(entry, "num_keypoints", where)
+            fields["num_keypoints"] = expect_id(entry.get("num_keypoints"), f"{where}.num_keypoints")
     return fields
 
 
@@ -268,52 +265,15 @@ def _each_entry(entries: Sequence[Any], where: str) -> Iterator[tuple[str, Mappi
     """The objects of a list, each with its place: `file: annotations[3]`."""
     for i, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
-            raise _expected(f"{where}[{i}]", "an object", entry)
+            raise make_error(f"{where}[{i}]", "an object", entry)
         yield f"{where}[{i}]", entry
 
 
 def _take_list(dataset: Mapping[str, Any], key: str, name: str) -> Sequence[Any]:
     entries = dataset.get(key)
     if not isinstance(entries, Sequence) or isinstance(entries, str | bytes) or not entries:
-        raise _expected(f"{name}: {key}", "a list that is not empty", entries)
+        raise make_error(f"{name}: {key}", "a list that is not empty", entries)
     return entries
-
-
-def _take_integer(entry: Mapping[str, Any], key: str, where: str) -> int:
-    value = entry.get(key)
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        number = int(value)
-        if abs(number) <= _LARGEST_INTEGER:
-            return number
-    raise _expected(f"{where}.{key}", "a whole number", value)
-
-
-def take_numbers(entry: Mapping[str, Any], key: str, where: str, shape: tuple[int, ...]) -> Numbers:
-    """Take an array of finite numbers out of a JSON object.
-
-    Args:
-        entry: The object.
-        key: The numbers' key.
-        where: What errors call the object.
-        shape: Of the array; () for a single number.
-
-    Returns:
-        The numbers, of this shape.
-
-    Raises:
-        ResultsError: They are absent, of another shape, no numbers, NaN or infinite.
-    """
-    value = entry.get(key)
-    what = f"{math.prod(shape)} finite numbers" if shape else "a finite number"
-    try:
-        numbers = np.array(value)
-    except ValueError:
-        raise _expected(f"{where}.{key}", what, value) from None
-    if numbers.dtype.kind not in "iuf" or numbers.shape != shape:
-        raise _expected(f"{where}.{key}", what, value)
-    if not np.isfinite(numbers).all():
-        raise ResultsError(f"{where}.{key}: expected {what}, found NaN or infinity; take the entry out")
-    return numbers.astype(np.float64)
 
 
 def _take_keypoints(entry: Mapping[str, Any], where: str, num_keypoints: int) -> Numbers:
@@ -323,20 +283,15 @@ def _take_keypoints(entry: Mapping[str, Any], where: str, num_keypoints: int) ->
             f"{where}.keypoints: {len(value) // 3} keypoints, but the annotations' category has "
             f"{num_keypoints}; use results and annotations of one skeleton"
         )
-    return take_numbers(entry, "keypoints", where, (3 * num_keypoints,))
+    return expect_array(entry.get("keypoints"), (3 * num_keypoints,), f"{where}.keypoints")
 
 
 def _take_box(entry: Mapping[str, Any], where: str) -> list[float]:
-    box: list[float] = take_numbers(entry, "bbox", where, (4,)).tolist()
+    box: list[float] = expect_array(entry.get("bbox"), (4,), f"{where}.bbox").tolist()
     if box[2] < 0 or box[3] < 0:
-        raise _expected(f"{where}.bbox", "x, y, width and height, none of the last two negative", box)
+        raise make_error(f"{where}.bbox", "x, y, width and height, none of the last two negative", box)
     return box
 
 
 def _take_mask(entry: Mapping[str, Any], where: str, image: Mapping[str, Any]) -> dict[str, Any]:
     return encode_mask(entry.get("segmentation"), image["height"], image["width"], f"{where}.segmentation")
-
-
-def _expected(where: str, what: str, found: object) -> ResultsError:
-    shown = "nothing" if found is None else " ".join(reprlib.repr(found).split())
-    return ResultsError(f"{where}: expected {what}, found {shown}")

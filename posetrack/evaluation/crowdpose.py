@@ -8,7 +8,8 @@ from typing import Any
 
 from posetrack.errors import ResultsError
 from posetrack.evaluation.coco import Metrics, run_cocoeval
-from posetrack.evaluation.coco_files import CocoAnnotations, check_annotations, check_results, take_numbers
+from posetrack.evaluation.coco_files import CocoAnnotations, check_annotations, check_results
+from posetrack.json_fields import expect_array
 from posetrack.skeleton import CROWDPOSE_14
 
 _AREA_OF_BOX = 0.53
@@ -65,8 +66,8 @@ def evaluate_crowdpose(
 def _split_images(annotations: CocoAnnotations) -> dict[str, list[int]]:
     levels: dict[str, list[int]] = {"easy": [], "medium": [], "hard": []}
     for image_id, image in annotations.images.items():
-        where = f"{annotations.name}: image {image_id}"
-        crowdedness = float(take_numbers(image, "crowdIndex", where, ()))
+        where = f"{annotations.name}: image {image_id}.crowdIndex"
+        crowdedness = float(expect_array(image.get("crowdIndex"), (), where))
         level = "easy" if crowdedness < _MEDIUM_FROM else "medium" if crowdedness < _HARD_FROM else "hard"
         levels[level].append(image_id)
     return levels

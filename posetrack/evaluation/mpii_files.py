@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posetrack.annotations.fields import read_json
 from posetrack.errors import ResultsError
 from posetrack.evaluation.mat_files import read_mat
 from posetrack.frame import to_matlab_indices
+from posetrack.json_fields import read_json
 from posetrack.skeleton import MPII_16
 
 DoubleArray = npt.NDArray[np.float64]

@@ -28,15 +28,18 @@ import numpy as np
 
 from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED, Instances
-from posetrack.results.files import cannot_write
-from posetrack.results.jsonl_fields import (
-    as_column,
-    expect_integer,
+from posetrack.json_fields import (
+    expect_column,
+    expect_count,
+    expect_list,
     expect_object,
+    expect_text,
     find_not_finite,
-    read_column,
+    make_error,
+    read_float32,
     show,
 )
+from posetrack.results.files import cannot_write
 from posetrack.results.masks import decode_masks, encode_masks
 from posetrack.results.people import complete_boxes
 from posetrack.results.record import SCHEMA, Header, Record
@@ -275,10 +278,9 @@ def _parse_header(fields: Any, where: str) -> Header:
     fields = expect_object(fields, where)
     schema = fields.get("schema")
     if schema != SCHEMA:
-        raise ResultsError(f"{where}: schema: expected '{SCHEMA}', found {show(schema)}")
+        raise make_error(f"{where}: schema", f"'{SCHEMA}'", schema)
     for field in ("source", "fps", "skeleton", "recipe"):
-        if not isinstance(fields.get(field), str):
-            raise ResultsError(f"{where}: {field}: expected text, found {show(fields.get(field))}")
+        expect_text(fields.get(field), f"{where}: {field}")
     skeleton = SKELETONS.get(fields["skeleton"])
     if skeleton is None:
         known = ", ".join(SKELETONS)
@@ -287,8 +289,8 @@ def _parse_header(fields: Any, where: str) -> Header:
         raise ResultsError(f"{where}: keypoints: not the {skeleton.num_keypoints} names of {skeleton.name}")
     return Header(
         source=fields["source"],
-        width=expect_integer(fields, "width", 1, where),
-        height=expect_integer(fields, "height", 1, where),
+        width=expect_count(fields.get("width"), 1, f"{where}: width"),
+        height=expect_count(fields.get("height"), 1, f"{where}: height"),
         fps=_parse_fps(fields["fps"], where),
         skeleton=skeleton,
         recipe=fields["recipe"],
@@ -298,36 +300,34 @@ def _parse_header(fields: Any, where: str) -> Header:
 def _parse_fps(text: str, where: str) -> Fraction:
     match = re.fullmatch(r"([0-9]{1,12})(?:/([1-9][0-9]{0,11}))?", text)
     if match is None:
-        raise ResultsError(f"{where}: fps: expected a fraction such as '30000/1001', found {show(text)}")
+        raise make_error(f"{where}: fps", "a fraction such as '30000/1001'", text)
     return Fraction(int(match[1]), int(match[2] or 1))
 
 
 def _parse_record(fields: Any, header: Header, where: str) -> Record:
     fields = expect_object(fields, where)
-    frame = expect_integer(fields, "frame", 0, where)
+    frame = expect_count(fields.get("frame"), 0, f"{where}: frame")
     time_s = fields.get("time")
-    if not isinstance(time_s, int | float) or as_column(time_s, ()) is None:
-        raise ResultsError(f"{where}: time: expected seconds, found {show(time_s)}")
-    people = fields.get("people")
-    if not isinstance(people, list):
-        raise ResultsError(f"{where}: people: expected a list, found {show(people)}")
+    if not isinstance(time_s, int | float) or read_float32(time_s, ()) is None:
+        raise make_error(f"{where}: time", "seconds", time_s)
+    people = expect_list(fields.get("people"), f"{where}: people")
     for i, person in enumerate(people):
         expect_object(person, f"{where}: people[{i}]")
     return Record(frame, float(time_s), _parse_people(people, header, where))
 
 
 def _parse_people(people: list[dict[str, Any]], header: Header, where: str) -> Instances:
-    K = header.skeleton.num_keypoints
+    K, at = header.skeleton.num_keypoints, f"{where}: people"
     track_ids = [
-        expect_integer(person, "track_id", UNTRACKED, f"{where}: people[{i}]")
+        expect_count(person.get("track_id"), UNTRACKED, f"{where}: people[{i}].track_id")
         for i, person in enumerate(people)
     ]
     keypoints = None
     if not people or any(person.get("keypoints") != [] for person in people):
-        keypoints = read_column(people, "keypoints", (K, 3), f"{K} triples", where)
+        keypoints = expect_column(people, "keypoints", (K, 3), f"{K} triples", at)
     smoothed = None
     if any("smoothed" in person for person in people):
-        smoothed = read_column(people, "smoothed", (K, 2), f"{K} pairs", where)
+        smoothed = expect_column(people, "smoothed", (K, 2), f"{K} pairs", at)
         if keypoints is None:
             raise ResultsError(f"{where}: people[0].keypoints: empty, but there are smoothed ones")
     masks = None
@@ -335,8 +335,8 @@ def _parse_people(people: list[dict[str, Any]], header: Header, where: str) -> I
         encoded = [person.get("mask") for person in people]
         masks = decode_masks(encoded, (header.width, header.height), f"{where}: ")
     return Instances(
-        boxes_xyxy=read_column(people, "box", (4,), "4 numbers", where),
-        box_scores=read_column(people, "score", (), "a number", where),
+        boxes_xyxy=expect_column(people, "box", (4,), "4 numbers", at),
+        box_scores=expect_column(people, "score", (), "a number", at),
         keypoints_xy=None if keypoints is None else keypoints[..., :2],
         keypoint_scores=None if keypoints is None else keypoints[..., 2],
         smoothed_xy=smoothed,

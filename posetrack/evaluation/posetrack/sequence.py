@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posetrack.annotations.fields import show_name
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, DoubleArray
 from posetrack.errors import ResultsError
 from posetrack.evaluation.posetrack.regions import find_strictly_inside
 from posetrack.frame import BoolArray, IntArray
+from posetrack.json_fields import show_name
 
 MATCH_DISTANCE = 0.5
 """A predicted keypoint is correct up to this distance from the true one, in head sizes."""

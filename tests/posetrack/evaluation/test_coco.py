@@ -185,6 +185,18 @@ def test_annotation_ids_may_start_from_zero_or_be_absent():
     assert evaluate_coco(annotations, perfect)["AP"] == 1.0, f"and {len(crowds)} crowds count as people"
 
 
+def test_ids_may_be_written_as_floats():
+    annotations, results = make_data(0, num_categories=1)
+    expected = evaluate_coco(annotations, results)
+    as_floats = [{**entry, "image_id": float(entry["image_id"]), "category_id": 1.0} for entry in results]
+    assert evaluate_coco(annotations, as_floats) == expected
+    for image in annotations["images"]:
+        image["id"] = float(image["id"])
+    assert evaluate_coco(annotations, as_floats) == expected
+    with pytest.raises(ResultsError, match=r"results\[0\]\.image_id: expected a whole number, found 1\.5"):
+        evaluate_coco(annotations, [{**results[0], "image_id": 1.5}])
+
+
 def test_a_result_absurdly_far_away_is_just_wrong():
     annotations, _ = make_data(0, num_categories=1)
     perfect = take_as_results(annotations)
