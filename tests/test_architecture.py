@@ -23,7 +23,7 @@ FORBIDDEN = {
 }
 LAYERS = {
     "posetrack": (
-        ("errors", "frame", "skeleton"),
+        ("errors", "frame", "json_fields", "skeleton"),
         ("compute", "drawing", "pipeline", "render", "runtime", "video"),
         ("images",),
         ("annotations", "predictors", "results"),

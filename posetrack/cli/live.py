@@ -47,7 +47,7 @@ class PlayOptions:
 
 
 @dataclass(frozen=True)
-class ViewOptions:
+class DisplayOptions:
     """How the images are shown."""
 
     window: Annotated[bool, typer.Option("--window", help="Show a window on this machine.")] = False
@@ -92,7 +92,7 @@ def live_command(
     recipe: RecipeOptions,
     compute: ComputeOptions,
     play: PlayOptions,
-    view: ViewOptions,
+    view: DisplayOptions,
     save: SaveOptions,
     source: Annotated[
         str, typer.Argument(help="Camera number, /dev/video0, rtsp://..., http://... or a video file.")
@@ -210,7 +210,7 @@ def _catch(work: Callable[[], None], failures: list[BaseException]) -> None:
         failures.append(error)
 
 
-def _serve(view: ViewOptions, controls: LiveControls, live: LiveSource, recorder: Recorder) -> LiveOutput:
+def _serve(view: DisplayOptions, controls: LiveControls, live: LiveSource, recorder: Recorder) -> LiveOutput:
     from posetrack.live.server import BrowserView
 
     host, port = _read_address(view.serve or _DEFAULT_ADDRESS)
