@@ -36,7 +36,7 @@ ImageArray = npt.NDArray[np.uint8]
 Points = TypeVar("Points", npt.NDArray[np.float32], npt.NDArray[np.float64])
 
 UNTRACKED = -1
-"""The track id of a person whom no tracker has seen yet."""
+"""The track id of a person who is not tracked, or not yet."""
 
 _KEYPOINT_SCORE_FLOOR = 0.2
 _CENTRE_OF_FIRST_PIXEL = np.float32(0.5)
@@ -51,7 +51,7 @@ _COLUMNS: dict[str, tuple[type, tuple[str | int, ...]]] = {
     "track_ids": (np.int64, ()),
     "masks": (np.bool_, ("H", "W")),
 }
-# What a column has in the rows of people for whom it was not computed; 0 and False where nothing is said here.
+# Values of a column in the rows of people for whom it was not computed; 0 and False where it is not listed.
 _BLANKS = {"track_ids": UNTRACKED}
 _BLANK_DENSE = np.zeros((0, 0, 3), np.uint8)
 

@@ -1,4 +1,4 @@
-"""Flow tracking: who of this frame's people is whom of the last frames'.
+"""Flow tracking: matches the people of each frame with those of the last frames, moved along by optical flow.
 
 Source: Xiao et al., "Simple Baselines for Human Pose Estimation and Tracking", ECCV 2018, section 3.
 """
@@ -40,7 +40,7 @@ class FlowTrackerConfig:
         flow: Optical flow method, a key of `trackers.flow.FLOWS`.
         flow_longest_side_px: Longest side of the image that flow is estimated on.
         queue_frames: How many frames a person may be missed and keep their id (L_Q).
-        match: How people and tracks are paired, a key of `trackers.matching.MATCHERS`.
+        match: Assignment method, a key of `trackers.matching.MATCHERS`.
         min_oks: Least similarity of a person and a track.
         min_keypoint_score: From this score on a keypoint counts as visible.
         new_track_min_score: Least person score (`People.person_scores`) that starts a track; others who
@@ -103,12 +103,12 @@ class FlowTrackerConfig:
 
 
 class FlowTracker:
-    """Follow people through one video; one tracker a video.
+    """Assigns track ids to the people of one video, frame by frame.
 
-    Differs from the paper: detections win. They come with their poses and are matched first; only people of
-    the last frame whom none of them matches are propagated: their poses are estimated where flow has moved
-    them. Which detection stands for whom is decided by the matching, not by overlap of boxes, for of two
-    people who embrace the one that is detected must not hide the other.
+    Differs from the paper: detections take precedence. They come with their poses and are matched first; only
+    people of the last frame that match no detection are propagated: their poses are estimated where flow has
+    moved them. Matching decides this, not overlap of boxes: when two people embrace, a detection of one must
+    not suppress the other.
 
     Args:
         sigmas: (K,), OKS sigmas of the keypoints.
@@ -135,8 +135,8 @@ class FlowTracker:
         """Track the people of the next frame.
 
         Args:
-            image: (H, W, 3) uint8 RGB. `None`: there is no image; poses are taken to stand still. When its
-                size changes, poses are scaled along and no flow is estimated for this frame.
+            image: (H, W, 3) uint8 RGB. `None`: there is no image, and poses are assumed not to move. When its
+                size changes, poses are scaled accordingly and no flow is estimated for this frame.
             people: The people detected in it.
             estimate_boxes: Estimates the poses in given boxes; without it nobody is propagated.
 
@@ -165,13 +165,13 @@ class FlowTracker:
         return TrackedPeople(rows, propagated, np.concatenate([track_ids, propagated_ids]))
 
     def adopt(self, image: ImageArray | None, people: People, track_ids: IntArray) -> None:
-        """Take over a frame that was tracked before: who was whom in it is known.
+        """Continue from a frame that was tracked before, with its ids.
 
         Args:
             image: As for `update`.
-            people: Everybody in it.
-            track_ids: (N,); people without one, 0 or less, are not remembered. The ids of everybody new to come
-                are higher than all of these.
+            people: The people in it.
+            track_ids: (N,); people without one, 0 or less, are not queued. Ids of later new tracks are higher
+                than all of these.
 
         Raises:
             ValueError: As for `update`.
@@ -256,7 +256,7 @@ class FlowTracker:
     def _propagate(
         self, image: ImageArray, people: People, track_ids: IntArray, estimate_boxes: EstimateBoxes
     ) -> tuple[People, IntArray]:
-        """Propagate people of the last frame whom no detection matches, and remember them.
+        """Propagate people of the last frame that match no detection, and queue them.
 
         Args:
             image: The frame's.

@@ -15,7 +15,7 @@ IntArray = npt.NDArray[np.int64]
 def match_greedy(similarity: FloatArray, minimum: float) -> tuple[IntArray, IntArray]:
     """Take the most similar pair of all, then the most similar of the rest, and so on.
 
-    Equal similarities go by row, then by column, so that the result never depends on chance.
+    Equal similarities go by row, then by column, so that the result is deterministic.
 
     Args:
         similarity: (N, M); NaN never matches.

@@ -113,7 +113,7 @@ class TrackedPeople:
 
     Attributes:
         rows: (R,) int64, rows of the detections that were kept, ascending.
-        propagated: P people whom no detection matched, estimated where flow has moved them.
+        propagated: P people that matched no detection, estimated where flow has moved them.
         track_ids: (R + P,) int64 from 1 up, each once.
     """
 

@@ -1,4 +1,4 @@
-"""Scene cuts: does the new image still show what the previous one showed?"""
+"""Scene cuts: similarity of consecutive images after optical flow is undone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ ImageArray = npt.NDArray[np.uint8]
 
 _BLOCK_PX = 16
 _NOISE_VARIANCE = 25.0
-"""Variance in gray levels that says nothing: it keeps noise on bare walls from deciding."""
+"""Variance in gray levels that says nothing: it keeps noise on flat surfaces from deciding."""
 _WHITE = 252
-"""From this gray level on a pixel is over-exposed: it has lost its detail."""
+"""From this gray level on a pixel is over-exposed: it has no detail."""
 _TELLING_FRACTION = 0.75
 _LEAST_FRACTION = 0.05
 _LEAST_INSIDE_FRACTION = 0.4
@@ -21,7 +21,7 @@ _BLANK_DEVIATION = 2.0
 
 
 def is_blank(gray: ImageArray) -> bool:
-    """Tell whether an image shows nothing to recognise: a white flash, a fade to black.
+    """Find whether an image has no texture: a white flash, a fade to black.
 
     Args:
         gray: (h, w) uint8.
@@ -38,8 +38,8 @@ def is_blank(gray: ImageArray) -> bool:
 def compute_scene_similarity(previous_gray: ImageArray, gray: ImageArray, flow: FloatArray) -> float:
     """Correlate the previous image, block by block, with the new one moved back by the flow.
 
-    Flow undoes pans and moving people. Flow between strange images can copy broad light and shade, which
-    fools a correlation of whole images (0.88 within shots against 0.72 across cuts, measured), but not the
+    Flow undoes pans and moving people. Flow between unrelated images can copy broad light and shade, which
+    misleads a correlation of whole images (0.88 within shots against 0.72 across cuts, measured), but not the
     detail inside blocks. Zero-mean normalised correlation does not see changes of brightness and contrast.
     Each block weighs as much as its contrast; blocks that leave the image, or that a flash washes out in
     one of the two, do not count.

@@ -1,4 +1,4 @@
-"""Images made smaller, averaged over areas, so that no detail aliases."""
+"""Downscaling by area averaging, without aliasing."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class PoseQueue:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everybody, for good: their ids do not come back."""
+        """Drop all tracks; their ids are not given out again."""
         self.people = People.empty(self._num_keypoints)
         self.areas_px2 = np.zeros(0, np.float32)
         self.track_ids = np.zeros(0, np.int64)
@@ -96,7 +96,7 @@ class PoseQueue:
         return np.maximum.reduceat(oks, starts, axis=1), ids
 
     def add(self, people: People, track_ids: IntArray, propagated_frames: IntArray) -> None:
-        """Remember the people of this frame.
+        """Queue the people of this frame.
 
         Args:
             people: N people; keypoints that are not visible never will be.
@@ -110,11 +110,11 @@ class PoseQueue:
         self.propagated_frames = np.concatenate([self.propagated_frames, propagated_frames])
 
     def make_ids(self, count: int) -> IntArray:
-        """Give out ids that nobody has had before, (count,)."""
+        """Make new ids, (count,), each higher than all before."""
         ids = np.arange(self._next_id, self._next_id + count, dtype=np.int64)
         self._next_id += count
         return ids
 
     def reserve_ids(self, ids: IntArray) -> None:
-        """Never give out these ids, nor lower ones."""
+        """Make later new ids higher than these."""
         self._next_id = max(self._next_id, int(ids.max(initial=0)) + 1)

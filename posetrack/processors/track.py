@@ -1,4 +1,4 @@
-"""Give every person an id that stays with them."""
+"""Track people: the processor that assigns track ids."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def track(
     estimator: PoseEstimator | None = None,
     look_at_images: bool = True,
 ) -> FrameProcessor:
-    """Make the processor that follows people from frame to frame.
+    """Make the processor that assigns track ids.
 
     Args:
         config: Settings of the flow tracker.
         skeleton: Gives the OKS sigmas.
-        estimator: Estimates the poses of people whom the detector missed, in the boxes that flow predicts for
+        estimator: Estimates the poses of people that the detector missed, in the boxes that flow predicts for
             them; without it nobody is propagated.
         look_at_images: Without, no optical flow is computed: for saved poses whose video is gone.
 

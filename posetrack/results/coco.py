@@ -31,7 +31,7 @@ def write_coco(records: Iterable[Record], header: Header, out_dir: Path, options
         records: Frames in order, one at a time in memory.
         header: Of the video.
         out_dir: The folder to write into.
-        options: Who and what is left out.
+        options: Thresholds for people and keypoints.
 
     Returns:
         The file.

@@ -16,7 +16,7 @@ def convert(path: Path | str, format_name: str, out_dir: Path | str, options: Ex
         path: A `poses.jsonl`.
         format_name: A key of `posetrack.results.export.FORMATS`.
         out_dir: The folder to write into; it is made.
-        options: Who and what is left out.
+        options: Thresholds for people and keypoints.
 
     Returns:
         The file or folder written.

@@ -85,7 +85,7 @@ def export(
         header: Of the video.
         format_name: A key of `FORMATS`.
         out_dir: The folder to write into; it is made.
-        options: Who and what is left out.
+        options: Thresholds for people and keypoints.
 
     Returns:
         The file or folder written.

@@ -5,8 +5,8 @@ r"""`poses.jsonl`: a header line, then one line a frame, written as the frames c
     {"frame": 0, "time": 0.0, "people": [{"track_id": 1, "box": [x1, y1, x2, y2], "score": 0.93,
      "keypoints": [[x, y, score], ...]}]}
 
-Coordinates have 2 decimals, scores 4, seconds 6. `score` is the box score. A person whom no tracker has seen
-has `track_id` -1. Smoothing adds `"smoothed": [[x, y], ...]` to each person; `keypoints` stay as estimated.
+Coordinates have 2 decimals, scores 4, seconds 6. `score` is the box score. A person who is not tracked has
+`track_id` -1. Smoothing adds `"smoothed": [[x, y], ...]` to each person; `keypoints` stay as estimated.
 A network that gives masks adds `"mask": {"size": [height, width], "counts": "..."}`, COCO's run lengths.
 Without a pose network `keypoints` is `[]` for everyone in the frame, and is read back as "not computed"
 (None); in a frame with nobody it is read back as shape `(0, K, 2)`. Other keys are ignored in reading.

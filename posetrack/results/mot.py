@@ -20,7 +20,7 @@ def write_mot(records: Iterable[Record], header: Header, out_dir: Path, options:
         records: Frames in order, one at a time in memory.
         header: Of the video.
         out_dir: The folder to write into.
-        options: Who is left out.
+        options: Thresholds for people.
 
     Returns:
         The file.

@@ -59,13 +59,13 @@ def write_openpose(records: Iterable[Record], header: Header, out_dir: Path, opt
         records: Frames in order, one at a time in memory.
         header: Of a video with `COCO_17` keypoints.
         out_dir: The folder that holds `openpose/`.
-        options: Who and what is left out.
+        options: Thresholds for people and keypoints.
 
     Returns:
         The folder.
 
     Raises:
-        ResultsError: The folder cannot be written, or holds files of someone else.
+        ResultsError: The folder cannot be written, or holds files of other kinds.
     """
     path = out_dir / "openpose"
     with make_whole_folder(path, "*_keypoints.json") as folder:

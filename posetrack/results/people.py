@@ -26,7 +26,7 @@ ConvertKeypoints = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArr
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What goes out of a results file.
+    """Thresholds for exporting people and keypoints.
 
     Attributes:
         min_person_score: People whose `Instances.person_scores` is below it are left out.
@@ -39,7 +39,7 @@ class ExportOptions:
 
 
 KEEP_ALL = ExportOptions()
-"""Everything goes out."""
+"""Exports everything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def select_people(
     Args:
         instances: The people of one frame.
         skeleton: Their keypoints.
-        options: Who and what is left out.
+        options: Thresholds for people and keypoints.
         convert_keypoints: Applied before the keypoint threshold.
         posed_only: Leave out people with no keypoint present.
         keypoints_as_indices: Whether the format counts keypoints from the centre of the first pixel.

@@ -21,7 +21,7 @@ def write_posetrack17(records: Iterable[Record], header: Header, out_dir: Path, 
         records: Frames in order, one at a time in memory.
         header: Of the video.
         out_dir: The folder that holds `posetrack17/`.
-        options: Who and what is left out.
+        options: Thresholds for people and keypoints.
 
     Returns:
         The file.

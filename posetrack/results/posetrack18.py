@@ -56,7 +56,7 @@ def write_posetrack18(records: Iterable[Record], header: Header, out_dir: Path, 
         records: Frames in order, one at a time in memory.
         header: Of the video.
         out_dir: The folder that holds `posetrack18/`.
-        options: Who and what is left out.
+        options: Thresholds for people and keypoints.
 
     Returns:
         The file.

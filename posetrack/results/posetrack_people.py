@@ -29,12 +29,12 @@ _log = logging.getLogger(__name__)
 def select_posetrack_people(instances: Instances, skeleton: Skeleton, options: ExportOptions) -> ExportedPeople:
     """Take the people with at least one joint from one frame, as `POSETRACK_15`.
 
-    The evaluation counts a person without joints differently in its two formats, so nobody goes out so.
+    People without joints are left out: the evaluation counts them differently in its two formats.
 
     Args:
         instances: The people of one frame.
         skeleton: One of `POSETRACK_CONVERSIONS`.
-        options: Who and what is left out.
+        options: Thresholds for people and keypoints.
 
     Returns:
         The people, with K = 15; their keypoints are indices of pixels, as PoseTrack's are.
