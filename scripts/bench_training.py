@@ -30,7 +30,7 @@ from models.data.augment import AugmentConfig
 from models.data.samples import PoseSamples
 from models.hrnet.codec import CODING_256X192, decode_heatmaps
 from models.hrnet.dataset import PoseDataset
-from models.hrnet.recipe import NetworkRecipe, make_network
+from models.hrnet.recipe import PoseNetworkRecipe, make_network
 from models.hrnet.train import make_pose_losses
 from models.training.batches import BatchPlan, BatchSampler
 from models.training.config import LoopConfig
@@ -136,7 +136,7 @@ def run_ours(crops: PoseDataset, settings: Settings) -> Iterator[list[float]]:
 
 def make_trainer(crops: PoseDataset, settings: Settings, report: Callable[[StepReport], None]) -> Trainer:
     """Make our loop with the recipes' settings for speed."""
-    network = make_network(NetworkRecipe(settings.network), K)
+    network = make_network(PoseNetworkRecipe(settings.network), K)
     return Trainer(
         Task(network, crops, len(crops), make_pose_losses(CODING_256X192, "mse")),
         loop=LoopConfig(
@@ -155,7 +155,7 @@ def make_trainer(crops: PoseDataset, settings: Settings, report: Callable[[StepR
 
 def run_plain(crops: PoseDataset, settings: Settings) -> Iterator[list[float]]:
     """Measure the seconds of each step of the plain loop."""
-    network = make_network(NetworkRecipe(settings.network), K).to(settings.device).train()
+    network = make_network(PoseNetworkRecipe(settings.network), K).to(settings.device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     plan = BatchPlan(len(crops), settings.batch, 1)
     for block in range(settings.blocks):

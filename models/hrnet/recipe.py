@@ -1,10 +1,10 @@
 """A training recipe of top-down pose: which network learns what from which data.
 
-[network]       which, and the weights that it starts from          NetworkRecipe
+[network]       which, and the weights that it starts from          PoseNetworkRecipe
 [data]          annotations and images                            DataRecipe
 [crop]          size, padding, heatmaps                             CropRecipe
 [augment]       how samples vary                                    models.data.augment.AugmentConfig
-[evaluation]    how poses are estimated when it is evaluated        EvaluationRecipe
+[evaluation]    how poses are estimated when it is evaluated        PoseEvaluationRecipe
 [optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
 [schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
 [loop]          length, speed and book-keeping                      models.training.config.LoopConfig
@@ -38,7 +38,7 @@ LOSSES = ("mse", "ohkm")
 
 
 @dataclass(frozen=True)
-class NetworkRecipe:
+class PoseNetworkRecipe:
     """The network.
 
     Attributes:
@@ -126,7 +126,7 @@ class CropRecipe:
 
 
 @dataclass(frozen=True)
-class EvaluationRecipe:
+class PoseEvaluationRecipe:
     """How poses are estimated when a network is evaluated.
 
     Attributes:
@@ -140,11 +140,11 @@ class EvaluationRecipe:
 class PoseRecipe:
     """Everything that decides a training of top-down pose; see the tables above."""
 
-    network: NetworkRecipe
+    network: PoseNetworkRecipe
     data: DataRecipe
     crop: CropRecipe
     augment: AugmentConfig
-    evaluation: EvaluationRecipe
+    evaluation: PoseEvaluationRecipe
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     loop: LoopConfig
@@ -170,6 +170,6 @@ def read_pose_recipe(path: Path) -> PoseRecipe:
     return read_recipe(path, PoseRecipe)
 
 
-def make_network(recipe: NetworkRecipe, num_keypoints: int) -> nn.Module:
+def make_network(recipe: PoseNetworkRecipe, num_keypoints: int) -> nn.Module:
     """Make a recipe's network with random weights."""
     return make_pose_network(NETWORKS[recipe.name], num_keypoints, recipe.heatmap_branch)

@@ -1,10 +1,10 @@
 """The training recipe of the R-CNN family.
 
-[network]       the network and its pretrained weights              NetworkRecipe
+[network]       the network and its pretrained weights              DetectionNetworkRecipe
 [data]          annotations and images                              DetectionData
 [canvas]        the input size                                      CanvasRecipe
 [augment]       augmentation                                        models.rcnn.augment.DetectionAugment
-[evaluation]    settings of the predictor while training            EvaluationRecipe
+[evaluation]    settings of the predictor while training            DetectionEvaluationRecipe
 [optimizer]     optimiser and its settings                          models.training.optim.OptimizerConfig
 [schedule]      learning rate schedule                              models.training.optim.ScheduleConfig
 [loop]          length, batches, precision, checkpoints             models.training.config.LoopConfig
@@ -28,7 +28,7 @@ _COARSEST_STRIDE = 32
 
 
 @dataclass(frozen=True)
-class NetworkRecipe:
+class DetectionNetworkRecipe:
     """The network to train and what it starts from.
 
     Attributes:
@@ -118,7 +118,7 @@ class CanvasRecipe:
 
 
 @dataclass(frozen=True)
-class EvaluationRecipe:
+class DetectionEvaluationRecipe:
     """Settings of the predictor that evaluates a network while training.
 
     Attributes:
@@ -146,11 +146,11 @@ class DetectionRecipe:
         ValueError: Settings do not go together.
     """
 
-    network: NetworkRecipe
+    network: DetectionNetworkRecipe
     data: DetectionData
     canvas: CanvasRecipe
     augment: DetectionAugment
-    evaluation: EvaluationRecipe
+    evaluation: DetectionEvaluationRecipe
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     loop: LoopConfig
@@ -174,7 +174,7 @@ def read_detection_recipe(path: Path) -> DetectionRecipe:
     return read_recipe(path, DetectionRecipe)
 
 
-def make_network(recipe: NetworkRecipe, num_keypoints: int) -> RCNN:
+def make_network(recipe: DetectionNetworkRecipe, num_keypoints: int) -> RCNN:
     """Make a recipe's network with random weights."""
     config = replace(NETWORKS[recipe.name], num_keypoints=num_keypoints)
     if recipe.sampled_proposals:

@@ -1,11 +1,11 @@
 """A training recipe of bottom-up pose: which network learns what from which data.
 
-[network]       which, and the weights that it starts from          NetworkRecipe
+[network]       which, and the weights that it starts from          BottomUpNetworkRecipe
 [data]          annotations and images                            CrowdData
 [target]        what the network is to answer                       TargetRecipe
 [augment]       how images vary                                   models.swahr.dataset.ImageAugmentConfig
 [loss]          which losses, and how much each counts              models.swahr.losses.SwahrLossConfig
-[evaluation]    how people are found when it is evaluated           EvaluationRecipe
+[evaluation]    how people are found when it is evaluated           BottomUpEvaluationRecipe
 [optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
 [schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
 [loop]          length, speed and book-keeping                      models.training.config.LoopConfig
@@ -32,7 +32,7 @@ EVALUATED_STAGES = ("both", "half")
 
 
 @dataclass(frozen=True)
-class NetworkRecipe:
+class BottomUpNetworkRecipe:
     """The network.
 
     Attributes:
@@ -111,7 +111,7 @@ class TargetRecipe:
 
 
 @dataclass(frozen=True)
-class EvaluationRecipe:
+class BottomUpEvaluationRecipe:
     """How people are found when a network is evaluated. The defaults are the paper's test (section 4.1).
 
     Attributes:
@@ -151,12 +151,12 @@ class BottomUpRecipe:
         ValueError: Settings do not go together.
     """
 
-    network: NetworkRecipe
+    network: BottomUpNetworkRecipe
     data: CrowdData
     target: TargetRecipe
     augment: ImageAugmentConfig
     loss: SwahrLossConfig
-    evaluation: EvaluationRecipe
+    evaluation: BottomUpEvaluationRecipe
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     loop: LoopConfig
@@ -189,6 +189,6 @@ def read_bottom_up_recipe(path: Path) -> BottomUpRecipe:
     return read_recipe(path, BottomUpRecipe)
 
 
-def make_network(recipe: NetworkRecipe, num_keypoints: int) -> BottomUpNetwork:
+def make_network(recipe: BottomUpNetworkRecipe, num_keypoints: int) -> BottomUpNetwork:
     """Make a recipe's network with random weights."""
     return make_swahr_network(NETWORKS[recipe.name], num_keypoints)

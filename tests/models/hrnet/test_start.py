@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from models.backbones.variants import HRNetConfig, ResNetConfig
 from models.hrnet.network import ClassificationHRNet, ClassificationResNet, PoseHRNet, SimpleBaseline
-from models.hrnet.recipe import NetworkRecipe
+from models.hrnet.recipe import PoseNetworkRecipe
 from models.hrnet.start import load_body, load_whole
 from models.training.errors import TrainingError
 
@@ -87,4 +87,4 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 
 def test_body_and_weights_are_not_both_given():
     with pytest.raises(ValueError, match="weights: stands beside body"):
-        NetworkRecipe("hrnet-w32", body="a", weights="b")
+        PoseNetworkRecipe("hrnet-w32", body="a", weights="b")

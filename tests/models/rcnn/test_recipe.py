@@ -3,7 +3,7 @@ import pytest
 from models.backbones.fpn import PyramidBackbone
 from models.rcnn.recipe import (
     CanvasRecipe,
-    NetworkRecipe,
+    DetectionNetworkRecipe,
     list_detection_recipes,
     make_network,
     read_detection_recipe,
@@ -46,12 +46,12 @@ def test_the_papers_recipes_are_its_tables(name):
 
 
 def test_networks_are_made_with_the_recipes_numbers():
-    detector = make_network(NetworkRecipe("lite0-person", proposals=77, sampled_proposals=33), 17)
+    detector = make_network(DetectionNetworkRecipe("lite0-person", proposals=77, sampled_proposals=33), 17)
     assert isinstance(detector.backbone, PyramidBackbone)
     assert detector.rpn._pre_nms_top_n["training"] == detector.rpn._post_nms_top_n["training"] == 77
     assert detector.roi_heads.fg_bg_sampler.batch_size_per_image == 33
     assert detector.config.proposals[1] == NETWORKS["lite0-person"].proposals[1]
-    network = make_network(NetworkRecipe("multitask-regular", sampled_proposals=44), 5)
+    network = make_network(DetectionNetworkRecipe("multitask-regular", sampled_proposals=44), 5)
     assert network.rpn._pre_nms_top_n == {"training": 2000, "testing": 1000}
     assert network.config.num_keypoints == 5
     assert network.roi_heads.fg_bg_sampler.batch_size_per_image == 44

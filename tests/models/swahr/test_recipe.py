@@ -5,9 +5,9 @@ import torch
 
 from models.settings import SettingsError
 from models.swahr.recipe import (
+    BottomUpEvaluationRecipe,
+    BottomUpNetworkRecipe,
     BottomUpRecipe,
-    EvaluationRecipe,
-    NetworkRecipe,
     TargetRecipe,
     list_bottom_up_recipes,
     make_network,
@@ -150,7 +150,7 @@ def test_mistakes_are_named(tmp_path, options, message):
 def test_a_short_recipe_has_the_papers_defaults(tmp_path):
     recipe = read(tmp_path)
     assert isinstance(recipe, BottomUpRecipe)
-    assert recipe.evaluation == EvaluationRecipe()
-    assert recipe.network == NetworkRecipe("swahr-w18")
+    assert recipe.evaluation == BottomUpEvaluationRecipe()
+    assert recipe.network == BottomUpNetworkRecipe("swahr-w18")
     with pytest.raises(ValueError, match="sigma_cells: is_sigma_scaled goes by 2"):
         TargetRecipe(sigma_cells=3.0, is_sigma_scaled=True)
