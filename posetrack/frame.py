@@ -68,7 +68,7 @@ class Instances:
 
     Attributes:
         boxes_xyxy: (N, 4) float32, pixels.
-        box_scores: (N,) float32, how sure the detector is of each person.
+        box_scores: (N,) float32, the detector's.
         keypoints_xy: (N, K, 2) float32, pixels, as the network gave them.
         keypoint_scores: (N, K) float32.
         smoothed_xy: (N, K, 2) float32, keypoints after temporal smoothing.
@@ -195,9 +195,9 @@ class Instances:
         scores = np.ones(len(self), np.float32) if self.box_scores is None else self.box_scores
         if self.keypoint_scores is None:
             return scores
-        sure = self.keypoint_scores > _KEYPOINT_SCORE_FLOOR
-        sums = np.where(sure, self.keypoint_scores, 0.0).sum(axis=1)
-        means: FloatArray = (scores * sums / np.maximum(sure.sum(axis=1), 1)).astype(np.float32)
+        counted = self.keypoint_scores > _KEYPOINT_SCORE_FLOOR
+        sums = np.where(counted, self.keypoint_scores, 0.0).sum(axis=1)
+        means: FloatArray = (scores * sums / np.maximum(counted.sum(axis=1), 1)).astype(np.float32)
         return means
 
     @property
@@ -308,12 +308,13 @@ def _join_column(name: str, parts: Sequence[Instances]) -> Any:
     (shape,) = shapes
     if name == "smoothed_xy":
         columns = [part.drawn_xy for part in parts]
-    return np.concatenate(
-        [
-            np.full((len(part), *shape), _BLANKS.get(name, 0), dtype) if column is None else column
-            for part, column in zip(parts, columns, strict=True)
-        ]
-    )
+    filled = [
+        np.full((len(part), *shape), _BLANKS.get(name, 0), dtype) if column is None else column
+        for part, column in zip(parts, columns, strict=True)
+    ]
+    with_people = [column for column in filled if len(column)]
+    # Masks are large: they are copied only where there is something to put behind them.
+    return with_people[0] if len(with_people) == 1 else np.concatenate(filled)
 
 
 def _show(shape: tuple[str | int, ...]) -> str:

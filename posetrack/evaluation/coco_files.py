@@ -168,21 +168,21 @@ def check_results(
         raise make_error(name, "a list of results", results)
     chosen = {category["id"] for category in annotations.categories}
     checked = []
-    strangers: list[int] = []
+    unknown: list[int] = []
     for where, entry in _each_entry(results, f"{name}: results"):
         image_id = expect_id(entry.get("image_id"), f"{where}.image_id")
         category_id = expect_id(entry.get("category_id"), f"{where}.category_id")
         score = float(expect_array(entry.get("score"), (), f"{where}.score"))
         if image_id not in annotations.images:
-            strangers.append(image_id)
+            unknown.append(image_id)
         elif category_id in chosen:
             image = annotations.images[image_id]
             fields = _check_result(entry, where, iou_type, annotations.num_keypoints, image)
             checked.append({"image_id": image_id, "category_id": category_id, "score": score, **fields})
-    if strangers:
-        images = len(set(strangers))
+    if unknown:
+        images = len(set(unknown))
         raise ResultsError(
-            f"{name}: image {strangers[0]}: not in {annotations.name}, like the images of {len(strangers)} "
+            f"{name}: image {unknown[0]}: not in {annotations.name}, like the images of {len(unknown)} "
             f"results ({images} images) in all; take those results out or add the images"
         )
     if results and not checked:

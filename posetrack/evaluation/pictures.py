@@ -55,8 +55,8 @@ def list_images(annotations: Mapping[str, Any], folder: Path) -> dict[int, Path]
 def collect_boxes(entries: Iterable[Any], where: str) -> dict[int, Instances]:
     """Boxes of annotations, or of COCO detections, by image.
 
-    As in the public code, crowds, other categories, boxes without an extent and annotated people of whom no
-    keypoint is known are left out.
+    As in the public code, crowds, other categories, boxes without an extent and annotated people without a
+    known keypoint are left out.
 
     Args:
         entries: Each with `image_id` and `bbox` (xywh); `score` where they are detections.

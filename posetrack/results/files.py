@@ -55,7 +55,7 @@ def make_whole_folder(path: Path, own_pattern: str) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.part")
     try:
         if path.exists():
-            _refuse_strangers(path, own_pattern)
+            _refuse_other_files(path, own_pattern)
         if part.exists():
             shutil.rmtree(part)
         part.mkdir(parents=True)
@@ -69,7 +69,7 @@ def make_whole_folder(path: Path, own_pattern: str) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _refuse_strangers(folder: Path, own_pattern: str) -> None:
+def _refuse_other_files(folder: Path, own_pattern: str) -> None:
     for file in folder.iterdir():
         if not file.match(own_pattern):
             raise ResultsError(

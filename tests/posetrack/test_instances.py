@@ -71,6 +71,11 @@ def test_concatenation_of_one_part_changes_nothing():
         assert all(map(np.array_equal, getattr(joined, name), getattr(people, name)))
 
 
+def test_large_columns_are_not_copied_where_nobody_is_added():
+    people = Instances(masks=np.ones((2, H, W), bool))
+    assert Instances.concatenate([people, Instances.empty()]).masks is people.masks
+
+
 def test_parts_of_different_skeletons_or_image_sizes_are_refused():
     parts = [Instances(keypoints_xy=np.zeros((1, count, 2))) for count in (3, 4)]
     with pytest.raises(

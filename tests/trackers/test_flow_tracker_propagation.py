@@ -1,4 +1,4 @@
-"""People whom no detection matches are propagated: their poses are estimated where flow has moved them."""
+"""People that match no detection are propagated: their poses are estimated where flow has moved them."""
 
 import numpy as np
 import pytest

@@ -179,10 +179,10 @@ def find_sequences(truth_dir: Path, predictions_dir: Path) -> list[tuple[Path, P
             f"{Path(missing[0]).stem}.jsonl or {Path(missing[0]).stem}/poses.jsonl"
         )
     found = [(truth, predictions) for truth, predictions in pairs if predictions is not None]
-    strangers = set(predictions_dir.glob("*.json*")) - {predictions for _, predictions in found}
-    if strangers:
-        names = ", ".join(sorted(path.name for path in strangers)[:3])
-        _log.warning("%s: %d without ground truth left out: %s", predictions_dir, len(strangers), names)
+    unmatched = set(predictions_dir.glob("*.json*")) - {predictions for _, predictions in found}
+    if unmatched:
+        names = ", ".join(sorted(path.name for path in unmatched)[:3])
+        _log.warning("%s: %d without ground truth left out: %s", predictions_dir, len(unmatched), names)
     return found
 
 
