@@ -33,7 +33,7 @@ LAYERS = {
         ("families",),
         ("recipe_files", "weights"),
         ("recipe",),
-        ("build", "weights.describe", "weights.needs"),
+        ("build", "weights.describe", "needs"),
         ("benchmark", "live", "run"),
         ("",),
         ("cli",),

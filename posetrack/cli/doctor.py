@@ -137,9 +137,9 @@ def _check_weights() -> Iterator[Check]:
 
 
 def _check_recipes() -> Iterator[Check]:
+    from posetrack.needs import find_lack
     from posetrack.recipe import read_recipe
     from posetrack.recipe_files import list_recipes
-    from posetrack.weights.needs import find_lack
 
     for name in list_recipes():
         try:

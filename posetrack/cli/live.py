@@ -143,7 +143,7 @@ def _make_builder(recipe: RecipeOptions, compute: ComputeOptions, *, smooth: boo
 
 
 def _make_controls(recipe: str, *, is_recording: bool) -> LiveControls:
-    from posetrack.weights.needs import find_lack
+    from posetrack.needs import find_lack
 
     # The others are those that can run here, so that every key press has an effect.
     others = [name for name in list_recipes() if find_lack(read_recipe(name)) is None]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from posetrack.families.table import list_embedded
+from posetrack.needs import find_lack
 from posetrack.predictors.settings import TwoStageSettings
 from posetrack.recipe import read_recipe, use_weights
 from posetrack.recipe_files import list_recipes
-from posetrack.weights.needs import find_lack
 from posetrack.weights.published import PUBLISHED
 
 
