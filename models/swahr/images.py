@@ -32,7 +32,7 @@ class ImageView:
 def plan_views(
     image_wh: tuple[int, int], input_px: int, scales: tuple[float, ...] = (1.0,)
 ) -> tuple[ImageView, ...]:
-    """Plan at which sizes the network looks at an image.
+    """Plan the network's inputs of an image, one for each scale.
 
     Args:
         image_wh: Width and height of the image.
@@ -57,8 +57,8 @@ def compute_view_size(
     Args:
         image_wh: Width and height of the image.
         input_px: Length of the shorter side at scale 1.
-        scale: To look at.
-        smallest_scale: Of all that the image is looked at.
+        scale: Of this input.
+        smallest_scale: Of all inputs of the image.
 
     Returns:
         Width and height in pixels.
