@@ -1,4 +1,4 @@
-"""Weights on disk: strict loading, and the import of published checkpoints."""
+"""Strict loading of weights, and the import of published checkpoints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from models.metadata import WeightsMetadata, encode_metadata, find_embedded
 
-# Where files keep the weights beside other things.
+# Keys of the weights in files that also contain other things.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 # First DataParallel's, then that of HigherHRNet's wrapper for half precision (its W48 was trained so), then
 # mmpose's (before version 1 the head is `keypoint_head`).
@@ -30,9 +30,9 @@ _PREFIXES = (
     ("keypoint_head.", ""),
     ("head.", ""),
 )
-# Whose weights have names of their own, and their parts at the start.
+# Parts of the R-CNN family's networks, whose names must not be stripped of `_PREFIXES`.
 _RCNN_PARTS = ("backbone.", "rpn.", "roi_heads.")
-# What torchvision named its convolutions before they became blocks.
+# Names of torchvision's convolutions before they became blocks.
 _TORCHVISION_NAMES = (
     (re.compile(r"rpn\.head\.conv\.(weight|bias)"), r"rpn.head.conv.0.0.\1"),
     (re.compile(r"backbone\.fpn\.(\w+_blocks\.\d)\.(weight|bias)"), r"backbone.fpn.\1.0.\2"),
@@ -52,9 +52,9 @@ def load_embedded(module: nn.Module, name: str, sha256: str = "") -> None:
     """Load weights that ship with the package.
 
     Args:
-        module: The network to fill.
-        name: That of the file, without its ending.
-        sha256: Digest that the file must have; empty does not check it.
+        module: The network.
+        name: Name of the file, without its suffix.
+        sha256: Expected digest of the file; empty for no check.
 
     Raises:
         CheckpointError: The file is missing or damaged, or does not fit the network.
@@ -68,10 +68,10 @@ def load_embedded(module: nn.Module, name: str, sha256: str = "") -> None:
 
 
 def load_checkpoint(module: nn.Module, path: Path) -> None:
-    """Fill a network from a safetensors file, every name and shape matching, nothing left over.
+    """Load a safetensors file into a network strictly: every name and shape must match.
 
     Args:
-        module: The network; its own dtype is kept whatever the file's.
+        module: The network; its dtype is kept, independent of the file's.
         path: A `.safetensors` file.
 
     Raises:
@@ -84,7 +84,7 @@ def load_checkpoint(module: nn.Module, path: Path) -> None:
 
 
 def load_published(module: nn.Module, path: Path) -> None:
-    """Fill a network from a published checkpoint, as `import_checkpoint` reads it.
+    """Load a published checkpoint into a network, as read by `import_checkpoint`.
 
     Args:
         module: The network, of any kind.

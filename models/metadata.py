@@ -1,4 +1,4 @@
-"""What weights say of themselves: the metadata in the header of a safetensors file.
+"""Metadata of weights, in the header of a safetensors file.
 
 A header holds text by name. Ours are `format` (`posetrack-weights/1`), `network`, `training` (one line about
 how they were made), one entry for each trait, as JSON, under the name `trait.NAME`; and notes, such as where a
@@ -28,12 +28,12 @@ _TRAIT = "trait."
 
 @dataclass(frozen=True)
 class WeightsMetadata:
-    """What weights say of themselves.
+    """Metadata of weights.
 
     Attributes:
         network: Name of their network, a key of its family's `NETWORKS`.
-        traits: What they were trained for, by the names that recipes use.
-        training: How they were made, in one line.
+        traits: The settings that they were trained with, by the names in recipes.
+        training: One line about their training.
         notes: Other text by name: `kind` and `source` of an import, ...
     """
 
@@ -44,7 +44,7 @@ class WeightsMetadata:
 
 
 def encode_metadata(metadata: WeightsMetadata) -> dict[str, str]:
-    """Write metadata as a header's text by name."""
+    """Encode metadata as the text entries of a header."""
     return {
         **metadata.notes,
         "format": FORMAT,
@@ -55,7 +55,7 @@ def encode_metadata(metadata: WeightsMetadata) -> dict[str, str]:
 
 
 def decode_metadata(header: Mapping[str, str]) -> WeightsMetadata | None:
-    """Read metadata from a header's text by name; None where there are none of ours, or they are damaged."""
+    """Decode metadata from the text entries of a header; None if there are none of ours or they are damaged."""
     if header.get("format") != FORMAT or not header.get("network"):
         return None
     traits: dict[str, Trait] = {}
@@ -75,13 +75,13 @@ def decode_metadata(header: Mapping[str, str]) -> WeightsMetadata | None:
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """Read the text by name in the header of a safetensors file, without its tensors.
+    """Read the text entries in the header of a safetensors file, without its tensors.
 
     Args:
         path: The file.
 
     Returns:
-        Empty where the file cannot be read as one: whoever loads it will say why.
+        The entries by name; empty if the file cannot be read, which is reported when it is loaded.
     """
     try:
         with path.open("rb") as file:
@@ -98,10 +98,10 @@ def read_header(path: Path) -> dict[str, str]:
 
 
 def read_metadata(path: Path) -> WeightsMetadata | None:
-    """Read the metadata of a safetensors file; None where it has none."""
+    """Read the metadata of a safetensors file; None if it has none."""
     return decode_metadata(read_header(path))
 
 
 def find_embedded(name: str) -> Path:
-    """The file of weights that ship with the package, by their name."""
+    """Find the file of embedded weights by their name."""
     return Path(str(files("models") / "weights" / f"{name}.safetensors"))

@@ -1,4 +1,4 @@
-"""From a recipe to networks, and from networks to processors: the map of the application."""
+"""Building of the networks of a recipe, and of the pipeline of processors around them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from posetrack.weights.store import load_weights
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A recipe made ready to run.
+    """The pipeline of a recipe.
 
     Attributes:
-        processors: Applied to the frames first to last.
-        skeleton: The keypoints that come out.
+        processors: The processors, in the order of application.
+        skeleton: Skeleton of the resulting keypoints.
     """
 
     processors: tuple[Stage, ...]
@@ -39,18 +39,18 @@ def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Ne
     """Make the networks of a recipe.
 
     Args:
-        recipe: What to build.
-        compute: What the networks run on.
-        batch_frames: Frames in one call of the detector.
+        recipe: The recipe.
+        compute: Device, engine and precision.
+        batch_frames: Frames per call of the detector.
 
     Raises:
         RecipeError: The recipe lacks weights, or contradicts them.
         WeightsError: A network's weights are missing or damaged.
-        PoseTrackError: An engine cannot take a network.
+        PoseTrackError: An engine cannot convert a network.
     """
     if compute.device.type == "cpu":
         tune_process(torch_computes=compute.engine == "torch")
-    # On a GPU, the image that the detector saw is still there when boxes are cut out of it.
+    # On a GPU, the images uploaded for the detector are reused when boxes are cut out.
     device_images = None
     if compute.device.type == "cuda":
         device_images = DeviceImages(compute.device, remembered=2 * batch_frames)
@@ -60,7 +60,7 @@ def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Ne
 
 
 def _make_predictor(recipe: Recipe, table: str, compute: Compute, device_images: DeviceImages | None) -> Any:
-    """The `Detector` or `PoseEstimator` of a recipe's table, with its weights."""
+    """Make the `Detector` or `PoseEstimator` of a recipe's table, with its weights."""
     settings, where = complete_settings(recipe, table), f"{recipe.name}: {table}"
     if not settings.weights:
         own = "give a file with --weights" if table == list(recipe.networks)[-1] else "a file of them"
@@ -77,12 +77,12 @@ def _make_predictor(recipe: Recipe, table: str, compute: Compute, device_images:
 def build_pipeline(
     recipe: Recipe, compute: Compute, *, batch_frames: int | None = None, smoothed: bool = False
 ) -> Pipeline:
-    """Make the processors of a recipe.
+    """Make the pipeline of a recipe.
 
     Args:
-        recipe: What to build.
-        compute: What the networks run on.
-        batch_frames: Frames in one call of the detector, instead of the recipe's.
+        recipe: The recipe.
+        compute: Device, engine and precision.
+        batch_frames: Frames per call of the detector, instead of the recipe's.
         smoothed: Whether keypoints are smoothed over time.
 
     Raises:
@@ -97,7 +97,7 @@ def build_pipeline(
 
 
 def require_poses(recipe: Recipe) -> None:
-    """Check that a recipe can follow people.
+    """Check that people can be tracked with a recipe.
 
     Raises:
         RecipeError: None of its networks gives poses.
@@ -114,13 +114,13 @@ def require_poses(recipe: Recipe) -> None:
 def make_pipeline(
     recipe: Recipe, networks: Networks, compute: Compute, *, batch_frames: int, smoothed: bool = False
 ) -> Pipeline:
-    """Put the processors of a recipe around its networks.
+    """Make the processors of a recipe from its networks.
 
     Args:
-        recipe: What the networks were built from.
-        networks: May serve other pipelines, too.
-        compute: What the networks run on.
-        batch_frames: Frames in one call of the detector; 1 holds none back.
+        recipe: The recipe of the networks.
+        networks: The networks, which several pipelines may share.
+        compute: Device, engine and precision.
+        batch_frames: Frames per call of the detector; 1 for no batching.
         smoothed: Whether keypoints are smoothed over time.
     """
     det_every = recipe.detector.det_every

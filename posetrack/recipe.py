@@ -1,4 +1,4 @@
-"""One tracking recipe: which networks detect people and estimate poses, and how people are tracked.
+"""Tracking recipes: the networks that detect people and estimate poses, and the settings of the tracker.
 
 A recipe is a TOML file of up to four tables, each the settings of one stage:
 
@@ -8,11 +8,11 @@ A recipe is a TOML file of up to four tables, each the settings of one stage:
     [smoother]    min_cutoff_hz = 1.0                       posetrack.processors.smooth.SmootherConfig, under
     --smooth
 
-The first two are read as the settings of the family of their network (`posetrack.predictors.settings`), which
-the weights name; `network` is needed only where they do not. What weights know (input size, coding, keypoints,
-...) need not be said, and a recipe that contradicts them is an error. Files are read strictly: an unknown key,
-a value of another type or out of range is an error that names it. A path of weights is relative to the recipe's
-folder if there is such a file there, else to the working folder.
+The first two are read as the settings of the family of their network (`posetrack.predictors.settings`). The
+network is named in the metadata of the weights; `network` is only needed without metadata. Settings in the
+metadata (input size, coding, skeleton, ...) can be left out of the recipe, and contradictions are errors. Files
+are read strictly: unknown keys and values of another type or out of range are errors that name them. A path of
+weights is relative to the recipe's folder if there is such a file, else to the working folder.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _OTHER_TABLES: dict[str, type[Any]] = {"tracker": FlowTrackerConfig, "smoother":
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a run does to its frames.
+    """A tracking recipe.
 
     Attributes:
-        name: The recipe's file name without its ending.
-        detector: How people are detected.
-        estimator: How poses are estimated in the detector's boxes; `None` keeps the detector's poses.
-        tracker: How people are tracked.
-        smoother: How keypoints are smoothed, where smoothing is asked for.
+        name: The recipe's file name without its suffix.
+        detector: Settings of the detector.
+        estimator: Settings of the pose estimation in the detector's boxes; `None` keeps the detector's poses.
+        tracker: Settings of the tracker.
+        smoother: Settings of the smoothing of keypoints, if requested.
     """
 
     name: str
@@ -66,12 +66,12 @@ class Recipe:
 
     @property
     def networks(self) -> dict[str, NetworkSettings]:
-        """The settings of its networks by the names of their tables."""
+        """Settings of its networks by the names of their tables."""
         return {"detector": self.detector, **({"estimator": self.estimator} if self.estimator else {})}
 
 
 def read_recipe(name_or_path: str | Path) -> Recipe:
-    """Read a recipe by the name of one that ships with the package, or from a TOML file.
+    """Read a recipe that ships with the package, by name, or a TOML file.
 
     Raises:
         RecipeError: There is no such recipe, or it is not valid.
@@ -100,10 +100,10 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
 
 
 def complete_settings(recipe: Recipe, table: str) -> Any:
-    """The settings of a recipe's network, completed by what its weights know.
+    """Get the settings of a recipe's network, completed by the metadata of its weights.
 
     Args:
-        recipe: Any.
+        recipe: The recipe.
         table: `detector` or `estimator`; the recipe has it.
 
     Returns:
@@ -118,7 +118,7 @@ def complete_settings(recipe: Recipe, table: str) -> Any:
 
 
 def use_weights(recipe: Recipe, path: Path) -> Recipe:
-    """Give weights from a file to a recipe's estimator, or to its detector where that gives the poses.
+    """Replace the weights of a recipe's estimator, or of its detector if that gives the poses.
 
     Raises:
         RecipeError: They are of another network than the recipe's.
@@ -151,7 +151,7 @@ def _read_network(table: dict[str, Any], name: str, path: Path) -> NetworkSettin
 
 
 def _find_weights(weights: str, network: str, path: Path) -> str:
-    """The weights of a table: a file beside the recipe, as named, or those that ship for the network."""
+    """Find the weights of a table: a file beside the recipe, weights by name, or those embedded."""
     if not weights:
         return network if network in list_embedded() else ""
     beside = path.parent / weights

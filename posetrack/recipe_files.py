@@ -1,4 +1,4 @@
-"""Files of recipes: where those of tracking and of training are, and which is which."""
+"""Look-up of tracking and training recipes by name or path."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _USE_TRACKING = "a tracking recipe, for `posetrack run --recipe {0}`; this comma
 
 
 def list_recipes() -> dict[str, Path]:
-    """The tracking recipes that ship with the package: name -> TOML file."""
+    """List the tracking recipes that ship with the package: name -> TOML file."""
     folder = Path(str(files("posetrack") / "recipes"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def list_training_recipes() -> dict[str, Path]:
-    """The training recipes that ship with the package: name -> TOML file."""
+    """List the training recipes that ship with the package: name -> TOML file."""
     return {name: path for family in FAMILIES for name, path in list_family_recipes(family).items()}
 
 
@@ -65,13 +65,13 @@ def find_training_recipe(name_or_path: str) -> Path:
 
 
 def check_is_tracking(tables: dict[str, Any], path: Path) -> None:
-    """Raise RecipeError where the tables of a TOML file are those of a training recipe."""
+    """Raise RecipeError if the tables of a TOML file are those of a training recipe."""
     if _is_training_recipe(tables):
         raise RecipeError(f"{path.name}: {_USE_TRAINING.format(path)}")
 
 
 def check_is_training(tables: dict[str, Any], path: Path) -> None:
-    """Raise SettingsError where the tables of a TOML file are those of a tracking recipe."""
+    """Raise SettingsError if the tables of a TOML file are those of a tracking recipe."""
     if "detector" in tables and not _is_training_recipe(tables):
         raise SettingsError(f"{path.name}: {_USE_TRACKING.format(path)}")
 

@@ -89,15 +89,16 @@ class Role:
 
 @dataclass(frozen=True)
 class Training:
-    """How networks of a family are trained.
+    """The training of networks of a family.
 
     Attributes:
-        networks: What `network.name` may be in its recipes; no two trainings share a name.
-        read_recipe: From a TOML file to a frozen dataclass with a `loop` (`models.training.config.LoopConfig`).
-        make_task: From that and a run to network, data set and losses.
-        describe: From a recipe to what the weights that it trains say of themselves.
-        counted: What its samples are, in the plural.
-        make_evaluation: From a recipe and a run to what evaluates the network; None where nothing does.
+        networks: Possible values of `network.name` in its recipes, different for all trainings.
+        read_recipe: Reads a TOML file as a frozen dataclass with a `loop`
+            (`models.training.config.LoopConfig`).
+        make_task: Makes network, data set and losses from the recipe and the run.
+        describe: Makes the metadata of the trained weights from the recipe.
+        counted: The word for its samples, in the plural.
+        make_evaluation: Makes the evaluation from the recipe and the run; None for no evaluation.
     """
 
     networks: Collection[str]

@@ -1,4 +1,4 @@
-"""Training of bottom-up pose: network, data and losses of a recipe."""
+"""Training of bottom-up pose networks: network, data and losses of a recipe."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from posetrack.training.skeletons import find_skeleton
 
 
 def make_bottom_up_task(recipe: BottomUpRecipe, run: TrainingRun) -> Task:
-    """Make network, data set and losses of a recipe of bottom-up pose.
+    """Make network, data set and losses of a bottom-up recipe.
 
     Args:
-        recipe: What to train.
-        run: Where; its weights stand for those that the recipe names: the whole network's for
-            `network.weights`, else the body's.
+        recipe: The recipe.
+        run: The run; its weights replace those that the recipe names: those of the whole network for
+            `network.weights`, else of the backbone.
 
     Raises:
-        TrainingError: Data or weights are missing or not what they should be.
+        TrainingError: Data or weights are missing or not valid.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     data, folder = recipe.data, run.data_folder

@@ -1,4 +1,4 @@
-"""Evaluation of bottom-up pose while it is trained: the predictor of the family on the recipe's dev set."""
+"""Evaluation of bottom-up pose networks during training: the family's predictor on the recipe's dev set."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _SHOWN_IMAGES = 8
 
 
 def make_bottom_up_evaluation(recipe: BottomUpRecipe, run: TrainingRun) -> Callable[[nn.Module, int], Metrics]:
-    """A function that evaluates a network on the recipe's dev set, and draws some of its images.
+    """Make the function that evaluates a network on the recipe's dev set and draws sample images.
 
-    All images of the annotation file count, also those without people, where only mistakes can be found.
+    All images of the annotation file are used, also those without people.
 
     Returns:
-        From network and epoch to COCO's or CrowdPose's numbers, AP first.
+        A function from network and epoch to COCO's or CrowdPose's metrics, AP first.
 
     Raises:
-        TrainingError: Data are missing or not what they should be.
-        ResultsError: The same of annotations.
+        TrainingError: Data are missing or not valid.
+        ResultsError: Annotations are missing or not valid.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     path = run.data_folder / recipe.data.dev
@@ -70,7 +70,7 @@ def make_bottom_up_evaluation(recipe: BottomUpRecipe, run: TrainingRun) -> Calla
 
 
 def make_settings(recipe: BottomUpRecipe) -> BottomUpSettings:
-    """The settings of the predictor that evaluates a recipe's network."""
+    """Make the settings of the predictor for the evaluation."""
     evaluation = recipe.evaluation
     return BottomUpSettings(
         recipe.network.name,

@@ -1,4 +1,4 @@
-"""Training of classification: network, data and losses of a recipe, and its evaluation."""
+"""Training of classification networks: network, data and losses of a recipe, and the evaluation."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from posetrack.training.run import TrainingRun
 
 
 def make_classification_task(recipe: ClassRecipe, run: TrainingRun) -> Task:
-    """Make network, data set and losses of a recipe of classification.
+    """Make network, data set and losses of a classification recipe.
 
     Args:
-        recipe: What to train.
-        run: Where; its weights are the whole network's.
+        recipe: The recipe.
+        run: The run; its weights are those of the whole network.
 
     Raises:
-        TrainingError: Images or weights are missing or not what they should be.
+        TrainingError: Images or weights are missing or not valid.
     """
     dataset = _read_training_images(recipe, run)
     network = make_class_network(recipe.network.name, len(dataset.classes))

@@ -26,11 +26,11 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
     """Make network, data set and losses of a recipe of the R-CNN family.
 
     Args:
-        recipe: What to train.
-        run: Where; its weights are what the network starts from, in place of those that the recipe names.
+        recipe: The recipe.
+        run: The run; its weights are the initial ones, instead of those that the recipe names.
 
     Raises:
-        TrainingError: Data or weights are missing or not what they should be.
+        TrainingError: Data or weights are missing or not valid.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     samples = _read_samples(recipe.data, skeleton.num_keypoints, run.data_folder)

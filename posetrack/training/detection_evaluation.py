@@ -1,4 +1,4 @@
-"""Evaluation of the R-CNN family while it is trained: its predictor on the recipe's dev set."""
+"""Evaluation of the R-CNN family during training: its predictor on the recipe's dev set."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ _MIN_SHOWN_SCORE = 0.3
 
 
 def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Callable[[nn.Module, int], Metrics]:
-    """A function that evaluates a network on the recipe's dev set, and draws some of its images.
+    """Make the function that evaluates a network on the recipe's dev set and draws sample images.
 
     Returns:
-        From network and epoch to the numbers of boxes, AP first; where network and dev set have masks or
-        keypoints, also their numbers, called `segm_AP`, `keypoints_AP` and so on.
+        A function from network and epoch to the metrics of boxes, AP first; if network and dev set have masks
+        or keypoints, also their metrics, named `segm_AP`, `keypoints_AP` and so on.
 
     Raises:
-        TrainingError: Data are missing or not what they should be.
-        ResultsError: The same of annotations.
+        TrainingError: Data are missing or not valid.
+        ResultsError: Annotations are missing or not valid.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     path = run.data_folder / recipe.data.dev
@@ -87,7 +87,7 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
 
 
 def make_settings(recipe: DetectionRecipe) -> TwoStageSettings:
-    """The settings of the predictor that evaluates a recipe's network."""
+    """Make the settings of the predictor for the evaluation."""
     evaluation = recipe.evaluation
     return TwoStageSettings(
         recipe.network.name,
@@ -100,7 +100,7 @@ def make_settings(recipe: DetectionRecipe) -> TwoStageSettings:
 
 
 def collect_instances(samples: InstanceSamples, images: IntArray) -> dict[int, Instances]:
-    """The annotated people of some images, by the images' numbers; regions to ignore are left out.
+    """Collect the annotated people of some images, by image number, without regions to ignore.
 
     Args:
         samples: N people.
@@ -120,7 +120,7 @@ def collect_instances(samples: InstanceSamples, images: IntArray) -> dict[int, I
 
 
 def _keep_people(annotations: dict[str, Any]) -> dict[str, Any]:
-    """Annotations of people only: other categories would count as never found."""
+    """Select the annotations of people: other categories would count as missed."""
     wanted = find_person(annotations.get("categories", []))
     if wanted is None:
         return annotations

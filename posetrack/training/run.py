@@ -69,17 +69,17 @@ def make_trainer(
     make_task: Callable[[Any, TrainingRun], Task],
     make_evaluation: Callable[[Any, TrainingRun], Evaluate] | None = None,
 ) -> Trainer:
-    """Make everything that a training recipe says, ready to run.
+    """Make the trainer of a recipe.
 
     Args:
-        recipe: A `LoopedRecipe`; with `make_evaluation`, its `data.dev` says what to evaluate on.
-        run: Where, and who takes part.
+        recipe: A `LoopedRecipe`; with `make_evaluation`, its `data.dev` is the dev set.
+        run: The run.
         make_task: Makes network, data set and losses.
-        make_evaluation: Makes what evaluates the network, in the main process, where there is a dev set.
+        make_evaluation: Makes the evaluation, in the main process, if there is a dev set.
 
     Raises:
-        TrainingError: Data or weights are missing or not what they should be, or there are no samples.
-        ResultsError: The same of annotations to evaluate on.
+        TrainingError: Data or weights are missing or not valid, or there are no samples.
+        ResultsError: Annotations for the evaluation are missing or not valid.
     """
     run.check_data_folder()
     torch.manual_seed(recipe.loop.seed)
@@ -103,5 +103,5 @@ def _start(task: Task, recipe: LoopedRecipe, run: TrainingRun) -> Trainer:
 
 
 def _evaluate_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
-    """Stands where only the main process evaluates."""
+    """The evaluation of the other processes, which must not be called."""
     raise AssertionError("only the main process evaluates")

@@ -1,4 +1,4 @@
-"""Training of top-down pose: network, data and losses of a recipe."""
+"""Training of top-down pose networks: network, data and losses of a recipe."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _LEGS = ("hip", "knee", "ankle", "pelvis")
 
 
 def make_top_down_task(recipe: PoseRecipe, run: TrainingRun) -> Task:
-    """Make network, data set and losses of a recipe of top-down pose.
+    """Make network, data set and losses of a top-down recipe.
 
     Args:
-        recipe: What to train.
-        run: Where; its weights stand for those that the recipe names: the whole network's for
-            `network.weights`, else the body's.
+        recipe: The recipe.
+        run: The run; its weights replace those that the recipe names: those of the whole network for
+            `network.weights`, else of the backbone.
 
     Raises:
-        TrainingError: Data or weights are missing or not what they should be.
-        ResultsError: The same of PoseTrack's annotations.
+        TrainingError: Data or weights are missing or not valid.
+        ResultsError: PoseTrack's annotations are missing or not valid.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     upper_body = tuple(i for i, name in enumerate(skeleton.names) if not name.endswith(_LEGS))

@@ -1,4 +1,4 @@
-"""Evaluation of top-down pose while it is trained: the predictor of the family on the recipe's dev set."""
+"""Evaluation of top-down pose networks during training: the family's predictor on the recipe's dev set."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MPII_TRUTH = "gt_valid.mat"
 _SHOWN_IMAGES = 8
 
 
-# Images, and the crops of their people, in one call of the predictor and of the network.
+# Images per call of the predictor, and crops of people per call of the network.
 _BATCH_IMAGES, _BATCH_CROPS = 32, 64
 
 
@@ -50,16 +50,16 @@ Predicted = Iterator[tuple[int, Instances]]
 
 
 def make_top_down_evaluation(recipe: PoseRecipe, run: TrainingRun) -> Callable[[nn.Module, int], Metrics]:
-    """A function that evaluates a network on the recipe's dev set, and draws some of its images.
+    """Make the function that evaluates a network on the recipe's dev set and draws sample images.
 
     The boxes are those of the annotations, or of `data.dev_detections`.
 
     Returns:
-        From network and epoch to numbers, AP or PCKh first.
+        A function from network and epoch to metrics, AP or PCKh first.
 
     Raises:
-        TrainingError: Data are missing or not what they should be.
-        ResultsError: The same of annotations.
+        TrainingError: Data are missing or not valid.
+        ResultsError: Annotations are missing or not valid.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     samples = read_samples(recipe, skeleton, run.data_folder, is_training=False)
@@ -70,7 +70,7 @@ def make_top_down_evaluation(recipe: PoseRecipe, run: TrainingRun) -> Callable[[
     people = keep_trainable(samples)
     shown = np.unique(people.image_ids[people.image_index])
     shown = np.array([number for number in shown.tolist() if number in boxes], np.int64)
-    # An image without boxes need not be read.
+    # Images without boxes need not be read.
     image_paths = {number: file for number, file in list_image_paths(samples).items() if number in boxes}
     dev = DevImages(
         image_paths, shown=collect_annotated(people, shown[spread_positions(len(shown), _SHOWN_IMAGES)])
@@ -94,7 +94,7 @@ def make_top_down_evaluation(recipe: PoseRecipe, run: TrainingRun) -> Callable[[
 
 
 def make_settings(recipe: PoseRecipe) -> TopDownSettings:
-    """The settings of the predictor that evaluates a recipe's network."""
+    """Make the settings of the predictor for the evaluation."""
     crop = recipe.crop
     return TopDownSettings(
         recipe.network.name,
@@ -111,14 +111,14 @@ def make_settings(recipe: PoseRecipe) -> TopDownSettings:
 
 
 def find_nobody(images: Sequence[ImageArray]) -> list[Instances]:
-    """Stands for a detector where all boxes are given."""
+    """Replaces the detector if all boxes are given."""
     return [Instances.empty() for _ in images]
 
 
 def _find_boxes(
     recipe: PoseRecipe, samples: PoseSamples, annotations: dict[str, Any], data_folder: Path
 ) -> dict[int, Instances]:
-    """The boxes to estimate poses in, by the numbers of images; those of MPII are everyone's, in order."""
+    """Collect the boxes for pose estimation, by image number; for MPII those of all people, in order."""
     data = recipe.data
     if data.dev_detections:
         detections = data_folder / data.dev_detections

@@ -20,7 +20,7 @@ from posetrack.skeleton import Skeleton
 
 
 def read_training_samples(recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path) -> PoseSamples:
-    """Read the annotated people that a recipe trains on, those with a known keypoint; see `read_samples`."""
+    """Read the people of a recipe's training set with a known keypoint; see `read_samples`."""
     return keep_trainable(read_samples(recipe, skeleton, data_folder, is_training=True))
 
 
