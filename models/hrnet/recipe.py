@@ -1,13 +1,13 @@
-"""A training recipe of top-down pose: which network learns what from which data.
+"""Training recipes of top-down pose estimation.
 
-[network]       which, and the weights that it starts from          PoseNetworkRecipe
-[data]          annotations and images                            DataRecipe
-[crop]          size, padding, heatmaps                             CropRecipe
-[augment]       how samples vary                                    models.data.augment.AugmentConfig
-[evaluation]    how poses are estimated when it is evaluated        PoseEvaluationRecipe
-[optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
-[schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
-[loop]          length, speed and book-keeping                      models.training.config.LoopConfig
+[network]       the network and its initial weights     PoseNetworkRecipe
+[data]          annotations and images                  DataRecipe
+[crop]          size, padding, heatmaps                 CropRecipe
+[augment]       augmentation                            models.data.augment.AugmentConfig
+[evaluation]    the predictor in evaluations            PoseEvaluationRecipe
+[optimizer]     the optimiser                           models.training.optim.OptimizerConfig
+[schedule]      the learning rate                       models.training.optim.ScheduleConfig
+[loop]          length, speed, evaluation, checkpoints  models.training.config.LoopConfig
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import list_recipes, read_recipe
 
 IMAGENET_PREFIX = "imagenet-"
-"""How the names of the recipes of classification begin, which lie in the same folder."""
+"""Prefix of the names of classification recipes, which are in the same folder."""
 
 FORMATS = ("coco", "mpii", "posetrack")
 BOXES = ("annotated", "keypoints")
@@ -43,12 +43,12 @@ class PoseNetworkRecipe:
 
     Attributes:
         name: A key of `NETWORKS`.
-        body: A safetensors file whose weights it starts from, all but the last layer: of ImageNet, or of other
-            keypoints. Relative to the data folder; empty starts at random.
-        weights: One of the same network with the same keypoints, whose weights it starts from, the last layer
-            too: to go on at another input size. In place of `body`.
-        frozen_stages: So many of MoveNet's blocks, the stem counted, do not learn.
-        heatmap_branch: HRNet's branch that the heatmaps come from, 0 the finest (Fig. 5).
+        body: A safetensors file with the initial weights of all layers but the last, from ImageNet or from
+            other keypoints. Relative to the data folder; empty for random weights.
+        weights: A safetensors file with the initial weights of all layers, of the same network with the same
+            keypoints, to continue at another input size. Instead of `body`.
+        frozen_stages: Number of MoveNet's blocks, including the stem, that are frozen.
+        heatmap_branch: The branch of HRNet with the heatmaps, 0 the finest (Fig. 5).
     """
 
     name: str
@@ -61,27 +61,27 @@ class PoseNetworkRecipe:
         check_choice(self, "name", tuple(NETWORKS))
         check_range(self, 0, 2, "heatmap_branch")
         if self.body and self.weights:
-            raise ValueError("weights: stands beside body; keep body to leave out the last layer, else weights")
+            raise ValueError("weights: given beside body; keep body to leave out the last layer, else weights")
         check_range(self, 0, 18, "frozen_stages")
         if self.frozen_stages and not isinstance(NETWORKS[self.name], MoveNetConfig):
-            raise ValueError(f"frozen_stages: {self.name} learns as a whole; take it out")
+            raise ValueError(f"frozen_stages: {self.name} has no pretrained part to freeze; remove it")
         if self.heatmap_branch and not isinstance(NETWORKS[self.name], HRNetConfig):
             raise ValueError("heatmap_branch: only HRNet has branches; set it to 0")
 
 
 @dataclass(frozen=True)
 class DataRecipe:
-    """Where the people are. Paths are relative to the data folder (`--data`).
+    """Annotations and images. Paths are relative to the data folder (`--data`).
 
     Attributes:
-        train: Annotations to train on: a file, or for PoseTrack a folder of files.
-        train_images: Folder that they name images from.
-        dev: Annotations to evaluate on, likewise; empty evaluates nothing.
-        dev_images: Folder that they name images from.
-        dev_detections: COCO detections to evaluate with; empty takes the annotated boxes.
+        train: Annotations for the training: a file, or for PoseTrack a folder of files.
+        train_images: Folder of their images.
+        dev: Annotations for the evaluation, likewise; empty for no evaluation.
+        dev_images: Folder of their images.
+        dev_detections: COCO detections for the evaluation; empty for the annotated boxes.
         format: One of `FORMATS`; CrowdPose is `coco`.
-        skeleton: Name of the keypoints, such as `coco17`.
-        boxes: `annotated`, or `keypoints` for those around the keypoints.
+        skeleton: Name of the skeleton, such as `coco17`.
+        boxes: `annotated`, or `keypoints` for the bounding boxes of the keypoints.
     """
 
     train: str
@@ -100,14 +100,14 @@ class DataRecipe:
 
 @dataclass(frozen=True)
 class CropRecipe:
-    """What the network sees, and what it is to answer.
+    """Input and targets of the network.
 
     Attributes:
-        width_px: Of the input.
-        height_px: Of the input.
-        padding: Factor by which boxes grow.
-        sigma_cells: Width of the Gaussians in cells of the heatmap.
-        coding: How keypoints become heatmaps and back, one of `CODINGS`.
+        width_px: Width of the input.
+        height_px: Height of the input.
+        padding: Factor by which boxes are extended.
+        sigma_cells: Sigma of the Gaussians in cells of the heatmap.
+        coding: The heatmap coding, one of `CODINGS`.
         loss: `mse`, or `ohkm` for online hard keypoint mining.
     """
 
@@ -127,7 +127,7 @@ class CropRecipe:
 
 @dataclass(frozen=True)
 class PoseEvaluationRecipe:
-    """How poses are estimated when a network is evaluated.
+    """Settings of the predictor in evaluations.
 
     Attributes:
         flip_test: Whether to average over the mirrored crop (section 4.1, "Testing").
@@ -138,7 +138,7 @@ class PoseEvaluationRecipe:
 
 @dataclass(frozen=True)
 class PoseRecipe:
-    """Everything that decides a training of top-down pose; see the tables above."""
+    """A training recipe of top-down pose; see the tables above."""
 
     network: PoseNetworkRecipe
     data: DataRecipe
@@ -156,7 +156,7 @@ class PoseRecipe:
 
 
 def list_pose_recipes() -> dict[str, Path]:
-    """The recipes that ship with the package: name -> TOML file."""
+    """List the recipes that ship with the package: name -> TOML file."""
     recipes = list_recipes("hrnet")
     return {name: path for name, path in recipes.items() if not name.startswith(IMAGENET_PREFIX)}
 

@@ -1,14 +1,14 @@
-"""A training recipe of bottom-up pose: which network learns what from which data.
+"""Training recipes of bottom-up pose estimation.
 
-[network]       which, and the weights that it starts from          BottomUpNetworkRecipe
-[data]          annotations and images                            CrowdData
-[target]        what the network is to answer                       TargetRecipe
-[augment]       how images vary                                   models.swahr.dataset.ImageAugmentConfig
-[loss]          which losses, and how much each counts              models.swahr.losses.SwahrLossConfig
-[evaluation]    how people are found when it is evaluated           BottomUpEvaluationRecipe
-[optimizer]     how weights follow gradients                        models.training.optim.OptimizerConfig
-[schedule]      how the learning rate changes                       models.training.optim.ScheduleConfig
-[loop]          length, speed and book-keeping                      models.training.config.LoopConfig
+[network]       the network and its initial weights     BottomUpNetworkRecipe
+[data]          annotations and images                  CrowdData
+[target]        the targets                             TargetRecipe
+[augment]       augmentation                            models.swahr.dataset.ImageAugmentConfig
+[loss]          the losses and their weights            models.swahr.losses.SwahrLossConfig
+[evaluation]    the predictor in evaluations            BottomUpEvaluationRecipe
+[optimizer]     the optimiser                           models.training.optim.OptimizerConfig
+[schedule]      the learning rate                       models.training.optim.ScheduleConfig
+[loop]          length, speed, evaluation, checkpoints  models.training.config.LoopConfig
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class BottomUpNetworkRecipe:
 
     Attributes:
         name: A key of `models.swahr.variants.NETWORKS`.
-        body: A safetensors file whose body it starts from: an HRNet's of ImageNet or of any keypoints, or
-            MoveNet's. Relative to the data folder; empty starts at random.
-        weights: One of the same network with the same keypoints, which it starts from as a whole. In place of
-            `body`.
-        frozen_stages: So many of MoveNet's blocks, the stem counted, do not learn.
+        body: A safetensors file with the initial weights of the backbone: HRNet's from ImageNet or any
+            keypoints, or MoveNet's. Relative to the data folder; empty for random weights.
+        weights: A safetensors file with the initial weights of all layers, of the same network with the same
+            keypoints. Instead of `body`.
+        frozen_stages: Number of MoveNet's blocks, including the stem, that are frozen.
     """
 
     name: str
@@ -53,23 +53,24 @@ class BottomUpNetworkRecipe:
         check_choice(self, "name", tuple(NETWORKS))
         check_range(self, 0, 18, "frozen_stages")
         if self.frozen_stages and not isinstance(NETWORKS[self.name].body, MoveNetConfig):
-            raise ValueError(f"frozen_stages: {self.name} learns as a whole; take it out")
+            raise ValueError(f"frozen_stages: {self.name} has no pretrained part to freeze; remove it")
         if self.body and self.weights:
-            raise ValueError("weights: stands beside body; keep body to leave out the heads, else weights")
+            raise ValueError("weights: given beside body; keep body to leave out the heads, else weights")
 
 
 @dataclass(frozen=True)
 class CrowdData:
-    """Where the people are. Paths are relative to the data folder (`--data`).
+    """Annotations and images. Paths are relative to the data folder (`--data`).
 
     Attributes:
-        train: Annotations to train on, COCO-style; CrowdPose's are such.
-        train_images: Folder that they name images from.
-        dev: Annotations to evaluate on, likewise; empty evaluates nothing.
-        dev_images: Folder that they name images from.
-        skeleton: Name of the keypoints, such as `coco17`.
-        max_people: Of an image; of more, the largest are learned and the others ignored.
-        max_dev_images: So many are evaluated on, spread over all; 0 takes all.
+        train: COCO-style annotations for the training, such as CrowdPose's.
+        train_images: Folder of their images.
+        dev: Annotations for the evaluation, likewise; empty for no evaluation.
+        dev_images: Folder of their images.
+        skeleton: Name of the skeleton, such as `coco17`.
+        max_people: Largest number of people per image; if there are more, the largest are used and the others
+            ignored.
+        max_dev_images: Largest number of images to evaluate, spread evenly over all; 0 for all.
     """
 
     train: str
@@ -87,14 +88,14 @@ class CrowdData:
 
 @dataclass(frozen=True)
 class TargetRecipe:
-    """What the network sees, and what it is to answer.
+    """Input and targets of the network.
 
     Attributes:
         size_px: Side of the square input in training.
-        sigma_cells: Width of the Gaussians in cells, at both resolutions (Table 8).
-        is_sigma_scaled: Whether each person's box says how wide their Gaussians are instead (SHR, Table 4).
-        unknown_keypoints: `background`, as the public code learns them, or `masked`: nothing is learned of a
-            person's unknown keypoints in their box. For data in which not everything is annotated.
+        sigma_cells: Sigma of the Gaussians in cells, at both resolutions (Table 8).
+        is_sigma_scaled: Whether sigma is proportional to each person's box width instead (SHR, Table 4).
+        unknown_keypoints: `background`, as in the public code, or `masked`: the loss of a person's unknown
+            keypoints is masked in their box, for data that are not completely annotated.
     """
 
     size_px: int = 512
@@ -107,22 +108,21 @@ class TargetRecipe:
         check_range(self, 0.5, 20, "sigma_cells")
         check_choice(self, "unknown_keypoints", UNKNOWN_KEYPOINTS)
         if self.is_sigma_scaled and self.sigma_cells != SIGMA_CELLS:
-            raise ValueError(f"sigma_cells: is_sigma_scaled goes by {SIGMA_CELLS:g}; leave this out")
+            raise ValueError(f"sigma_cells: is_sigma_scaled uses {SIGMA_CELLS:g}; leave this out")
 
 
 @dataclass(frozen=True)
 class BottomUpEvaluationRecipe:
-    """How people are found when a network is evaluated. The defaults are the paper's test (section 4.1).
+    """Settings of the predictor in evaluations. The defaults are the paper's test (section 4.1).
 
     Attributes:
-        shorter_side_px: Of the images in the network's input.
-        scales: At which maps are averaged, from large to small; 1 is among them.
+        shorter_side_px: Shorter side of the images in the network's input.
+        scales: Scales over which maps are averaged, in descending order; must contain 1.
         flip_test: Whether maps are averaged over the mirrored image.
-        projected: Whether maps are enlarged to the input's size before peaks are looked for, as in the public
-            code's test.
-        stages: `both` stages' heatmaps are averaged, or the `half` ones alone are taken (Tables 7 and 8).
-        min_peak: Peaks must be higher to be keypoints.
-        score_threshold: People whose mean keypoint score is lower are left out.
+        projected: Whether maps are resized to the input size before peaks are searched, as in the public code.
+        stages: `both` stages' heatmaps are averaged, or only the `half` ones are used (Tables 7 and 8).
+        min_peak: Lower bound of the height of peaks, exclusive.
+        score_threshold: People with a lower mean keypoint score are left out.
     """
 
     shorter_side_px: int = 512
@@ -138,17 +138,17 @@ class BottomUpEvaluationRecipe:
         check_choice(self, "stages", EVALUATED_STAGES)
         check_range(self, 0, 1, "min_peak", "score_threshold")
         if 1.0 not in self.scales or list(self.scales) != sorted(set(self.scales), reverse=True):
-            raise ValueError(f"scales: expected falling numbers, 1 among them, got {list(self.scales)}")
+            raise ValueError(f"scales: expected descending numbers with 1 among them, got {list(self.scales)}")
         if min(self.scales) <= 0:
             raise ValueError(f"scales: expected numbers above 0, got {list(self.scales)}")
 
 
 @dataclass(frozen=True)
 class BottomUpRecipe:
-    """Everything that decides a training of bottom-up pose; see the tables above.
+    """A training recipe of bottom-up pose; see the tables above.
 
     Raises:
-        ValueError: Settings do not go together.
+        ValueError: Settings contradict one another.
     """
 
     network: BottomUpNetworkRecipe
@@ -170,13 +170,13 @@ class BottomUpRecipe:
             )
         if has_scale_maps and not self.loss.adaptive_scale:
             raise ValueError(
-                f"loss.adaptive_scale: without it, nothing teaches the scale maps of {self.network.name}; take "
+                f"loss.adaptive_scale: without it, the scale maps of {self.network.name} have no loss; take "
                 "a network of higher-hrnet"
             )
 
 
 def list_bottom_up_recipes() -> dict[str, Path]:
-    """The recipes that ship with the package: name -> TOML file."""
+    """List the recipes that ship with the package: name -> TOML file."""
     return list_recipes("swahr")
 
 

@@ -1,4 +1,4 @@
-"""`posetrack convert`: other formats from saved poses, and data sets from one format to another."""
+"""`posetrack convert`: conversion of saved poses and of data sets to other formats."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def convert_command(
         ),
     ] = None,
 ) -> None:
-    """Write saved poses, or a data set, in another format, without running any network."""
+    """Convert saved poses, or a data set, to another format, without running networks."""
     if path.is_dir() or path.suffix.lower() == ".json":
         check_format(to)
         for written in convert_annotations([path], to, choose_out_dir(path, to) if out is None else out):

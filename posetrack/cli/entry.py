@@ -1,4 +1,4 @@
-"""Where the `posetrack` command starts: light, so that Ctrl-C is heard while the rest is still loading."""
+"""Entry point of the `posetrack` command, with few imports so that Ctrl-C works while the rest is loading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; what stops it leaves as one line and an exit code."""
+    """Run the command line; interruptions and system errors end it with one line and an exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt_once)
     try:
@@ -23,7 +23,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("posetrack: interrupted", file=sys.stderr)
         _leave_at_once(_INTERRUPTED)
-    except SystemExit as leaving:  # Typer makes one of a Ctrl-C.
+    except SystemExit as leaving:  # Typer converts Ctrl-C to this.
         if leaving.code == _INTERRUPTED:
             _leave_at_once(_INTERRUPTED)
         raise
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _leave_at_once(code: int) -> NoReturn:
-    """Leave without unloading torch and the engines, which takes a second; every file is closed by now."""
+    """Exit without unloading torch and the engines, which takes a second; all files are closed by now."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -41,7 +41,7 @@ def _leave_at_once(code: int) -> NoReturn:
 
 
 def _interrupt_once(number: int, frame: FrameType | None) -> None:
-    """Take the first Ctrl-C, or being told to stop, and let nothing disturb the closing of files after it."""
+    """Raise KeyboardInterrupt on the first SIGINT or SIGTERM, and ignore later ones while files are closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

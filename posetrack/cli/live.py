@@ -1,4 +1,4 @@
-"""`posetrack live`: people tracked in a camera, a stream or a file, as it happens."""
+"""`posetrack live`: people tracked in real time in a camera, a stream or a file."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ _PRINT_EVERY_S = 5.0
 
 @dataclass(frozen=True)
 class PlayOptions:
-    """How the source is played, and for how long."""
+    """Options of the source and the duration."""
 
-    mirror: Annotated[bool, typer.Option("--mirror", help="Flip left and right, like a mirror.")] = False
-    loop: Annotated[bool, typer.Option("--loop", help="Play a file over and over.")] = False
-    speed: Annotated[float, typer.Option(min=0.01, help="How fast a file plays.")] = 1.0
+    mirror: Annotated[bool, typer.Option("--mirror", help="Mirror the images.")] = False
+    loop: Annotated[bool, typer.Option("--loop", help="Play a file repeatedly.")] = False
+    speed: Annotated[float, typer.Option(min=0.01, help="Playback speed of a file.")] = 1.0
     duration: Annotated[
-        float | None, typer.Option(min=0, help="Seconds to run.", show_default="until the end or Ctrl-C")
+        float | None, typer.Option(min=0, help="Duration in seconds.", show_default="until the end or Ctrl-C")
     ] = None
 
 
 @dataclass(frozen=True)
 class DisplayOptions:
-    """How the images are shown."""
+    """Options of the display."""
 
     window: Annotated[bool, typer.Option("--window", help="Show a window on this machine.")] = False
     serve: Annotated[
@@ -64,7 +64,7 @@ class DisplayOptions:
 
 @dataclass(frozen=True)
 class SaveOptions:
-    """What is written and printed."""
+    """Options of the output."""
 
     record: Annotated[
         Path | None, typer.Option(help="Record the annotated images from the start.", show_default=False)
@@ -99,7 +99,7 @@ def live_command(
     ] = "0",
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False,
 ) -> None:
-    """Track people live: the newest frame only, so that the image never lags.
+    """Track people in real time: always the newest frame, so that the image does not lag.
 
     Keys in the window and on the page: s skeletons, m masks, b boxes, i ids, t trails, p or space pause,
     r record, n next recipe, q quit (window).
@@ -107,7 +107,7 @@ def live_command(
     logging.basicConfig(level=logging.WARNING, format="posetrack: %(message)s")
     save.check()
     build = _make_builder(recipe, compute, smooth=smooth)
-    # Before the source is opened, so that nothing of it is missed meanwhile.
+    # Before the source is opened, so that no frames are missed meanwhile.
     built = {recipe.recipe: build(recipe.recipe)}
     controls = _make_controls(recipe.recipe, is_recording=save.record is not None)
     outputs: list[LiveOutput] = []
@@ -129,7 +129,7 @@ def live_command(
 
 
 def _make_builder(recipe: RecipeOptions, compute: ComputeOptions, *, smooth: bool) -> Callable[[str], Pipeline]:
-    """What makes the pipeline of a recipe by name; the weights given are for the first recipe only."""
+    """Make the builder of pipelines by recipe name; the given weights are for the first recipe only."""
     # Torch takes seconds to import: only commands that run networks wait for it.
     from posetrack.build import build_pipeline
 
@@ -165,7 +165,7 @@ def _run(session: LiveSession, duration_s: float | None) -> None:
 
 
 def _run_beside(window: Window, session: LiveSession, duration_s: float | None) -> None:
-    """The window takes this thread, as Tk asks for; the session gets one of its own."""
+    """Run the window on this thread, as Tk requires, and the session on another."""
     failures: list[BaseException] = []
     thread = Thread(target=_catch, args=(lambda: _run(session, duration_s), failures), daemon=True)
     thread.start()
@@ -189,7 +189,7 @@ def _open_window(controls: LiveControls, title: str, stop: Callable[[], None]) -
 
 
 def _write_json(source: str, skeleton: Skeleton, recipe: str) -> LiveOutput:
-    # Without Python's buffer, whose lock a reader who does not read would keep when the program ends.
+    # Unbuffered: a blocked reader would keep the lock of Python's buffer when the program ends.
     file = open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)  # noqa: SIM115
     return JsonLines(file, source=source, skeleton=skeleton, recipe=recipe)
 
@@ -235,7 +235,7 @@ def _read_address(address: str) -> tuple[str, int]:
 
 
 class _Printer:
-    """Prints the numbers of the session now and then."""
+    """Prints the numbers of the session periodically."""
 
     def __init__(self) -> None:
         self._printed_s = time.monotonic()

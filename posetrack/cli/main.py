@@ -1,4 +1,4 @@
-"""The `posetrack` command: its sub-commands, and how errors leave it."""
+"""The `posetrack` command with its sub-commands, and the printing of errors."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; an error that is no bug leaves as one line and exit code 1.
+    """Run the command line; expected errors are printed as one line, with exit code 1.
 
-    Ctrl-C leaves with 130 after every file is closed; Typer sees to the code.
+    After Ctrl-C all files are closed, and Typer sets the exit code to 130.
     """
     try:
         app()
@@ -67,6 +67,6 @@ def main() -> None:
         print(f"posetrack: {error}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
-        # Whoever read our output has gone: `posetrack recipes | head -1`.
+        # The reader of the output has closed it: `posetrack recipes | head -1`.
         sys.stderr.close()
         sys.exit(1)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecipeOptions:
-    """The recipe, and weights for it."""
+    """Options of the recipe and its weights."""
 
     recipe: Annotated[str, typer.Option(help="Name (see `posetrack recipes`) or TOML file.")] = "default"
     weights: Annotated[
@@ -30,7 +30,7 @@ class RecipeOptions:
     ] = None
 
     def read(self) -> Recipe:
-        """The recipe, with the weights that were given.
+        """Read the recipe, with the given weights.
 
         Raises:
             RecipeError: There is no such recipe, it is not valid, or it takes no weights.
@@ -48,10 +48,10 @@ class ComputeOptions:
     precision: Annotated[str, typer.Option(help="auto, f32, bf16 or fp16.")] = "auto"
 
     def choose(self) -> Compute:
-        """Look the device and engine up.
+        """Choose device, engine and precision.
 
         Raises:
-            PoseTrackError: They are not there.
+            PoseTrackError: They are not available.
         """
         # Torch takes seconds to import: only commands that run networks wait for it.
         from posetrack.compute import Compute, choose_device
@@ -61,12 +61,12 @@ class ComputeOptions:
 
 @dataclass(frozen=True)
 class PartOptions:
-    """The part of a source that is wanted."""
+    """Options of the part of a source."""
 
-    start: Annotated[float, typer.Option(min=0, help="Seconds into the source to start at.")] = 0.0
-    end: Annotated[float | None, typer.Option(min=0, help="Seconds to end at.", show_default=False)] = None
-    every: Annotated[int, typer.Option(min=1, help="Take every so many-th frame.")] = 1
-    image_fps: Annotated[str, typer.Option(help="Frames a second of images, e.g. 25 or 30000/1001.")] = "25"
+    start: Annotated[float, typer.Option(min=0, help="Start, in seconds.")] = 0.0
+    end: Annotated[float | None, typer.Option(min=0, help="End, in seconds.", show_default=False)] = None
+    every: Annotated[int, typer.Option(min=1, help="Process every n-th frame.")] = 1
+    image_fps: Annotated[str, typer.Option(help="Frame rate of images, e.g. 25 or 30000/1001.")] = "25"
 
     def read(self) -> Part:
         """The part.
@@ -93,13 +93,13 @@ def _read_fps(text: str) -> Fraction:
 
 
 def make_command(function: Callable[..., None]) -> Callable[..., None]:
-    """Make what Typer takes for a command from a function some of whose parameters are dataclasses of options.
+    """Make a command for Typer from a function with parameters that are dataclasses of options.
 
-    Typer makes an option of each parameter in a function's signature. The command that comes out has the fields
-    of each dataclass there instead of the dataclass, and puts them together when it is called.
+    Typer makes an option of each parameter in a function's signature. The returned command has the fields of
+    each dataclass in its signature instead of the dataclass, and makes the dataclasses when it is called.
 
     Args:
-        function: Its options are annotated as Typer has it, and so are the fields of its dataclasses.
+        function: A function whose options, and the fields of its dataclasses, are annotated for Typer.
     """
     hints = get_type_hints(function, include_extras=True)
     options: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}

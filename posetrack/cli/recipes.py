@@ -1,4 +1,4 @@
-"""`posetrack recipes`: what can be asked for with --recipe."""
+"""`posetrack recipes`: the list of recipes for --recipe."""
 
 from __future__ import annotations
 

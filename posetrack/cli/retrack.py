@@ -1,4 +1,4 @@
-"""`posetrack retrack`: follow saved poses again, without running a network."""
+"""`posetrack retrack`: new track ids for saved poses, without running networks."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ def retrack_command(
     out: Annotated[
         Path | None, typer.Option(help="File to write.", show_default="FILE with .retracked before .jsonl")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="Whose tracker table to use: a name or a TOML file.")] = "default",
+    recipe: Annotated[
+        str, typer.Option(help="Recipe with the tracker settings: a name or a TOML file.")
+    ] = "default",
     video: Annotated[
         str | None,
-        typer.Option(help="The images to compute optical flow on.", show_default="the source in FILE"),
+        typer.Option(help="Video of the poses, for optical flow.", show_default="the source in FILE"),
     ] = None,
-    no_flow: Annotated[bool, typer.Option("--no-flow", help="Do not look at the video.")] = False,
+    no_flow: Annotated[bool, typer.Option("--no-flow", help="Do not use the video.")] = False,
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
 ) -> None:
-    """Give saved poses new track ids. Flow is computed where the video is still at hand."""
+    """Give saved poses new track ids. Optical flow is used if the video is available."""
     from posetrack.run.retrack import retrack
 
     out = file.with_suffix(".retracked.jsonl") if out is None else out
@@ -44,7 +46,7 @@ def retrack_command(
 
 
 def _open_images(stack: ExitStack, poses: SavedPoses, video: str | None) -> VideoSource | None:
-    """The video of saved poses; without it, and unless it was asked for, tracking goes on without flow."""
+    """Open the video of saved poses; if it is missing and was not given, tracking runs without flow."""
     from posetrack.run.retrack import check_size
     from posetrack.video.source import open_video
 

@@ -1,4 +1,4 @@
-"""`posetrack run`: from videos to annotated videos and files of tracked poses."""
+"""`posetrack run`: annotated videos and files of tracked poses from videos."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ _OUT = Path("posetrack-out")
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """How people are found and followed, besides the recipe."""
+    """Options of the processing, besides the recipe."""
 
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="Frames in one call of the detector.", show_default="the recipe's"),
+        typer.Option(min=1, help="Frames per call of the detector.", show_default="the recipe's"),
     ] = None
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What is written, and where."""
+    """Options of the output."""
 
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder to write into; one below it a source when there are several.",
+            help="Folder to write into; with several sources, one folder below it for each.",
             show_default="posetrack-out/<name>",
         ),
     ] = None
@@ -56,18 +56,18 @@ class OutputOptions:
         typer.Option("--format", help=f"Also write {', '.join(FORMATS)}.", show_default=False),
     ] = None
     no_video: Annotated[bool, typer.Option("--no-video", help="Do not write overlay.mp4.")] = False
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")] = False
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with runs that were cut short; start the others.")
-    ] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False
+    resume: Annotated[bool, typer.Option("--resume", help="Continue interrupted runs; start the others.")] = (
+        False
+    )
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False
 
     @property
     def existing(self) -> Existing:
-        """What becomes of results that are there.
+        """What to do with existing results.
 
         Raises:
-            ResultsError: Two things at once were asked for.
+            ResultsError: Both options are given.
         """
         if self.resume and self.overwrite:
             raise ResultsError("--resume: keeps what --overwrite would replace; give one of them")
@@ -85,7 +85,7 @@ def run_command(
     part: PartOptions,
     output: OutputOptions,
 ) -> None:
-    """Track people: poses.jsonl, overlay.mp4 and any other formats for each source."""
+    """Track people: writes poses.jsonl, overlay.mp4 and other formats for each source."""
     level = logging.ERROR if output.quiet else logging.WARNING
     logging.basicConfig(level=level, format="posetrack: %(message)s")
     existing, settings, wanted = output.existing, recipe.read(), part.read()
@@ -108,7 +108,7 @@ def run_command(
 def _run_sources(
     tracker: Tracker, arguments: Sequence[str], part: Part, output: OutputOptions, existing: Existing
 ) -> bool:
-    """Run each source; one that fails is reported and the others go on. Returns whether all went well."""
+    """Run each source; failures are reported and the others continue. Returns whether all succeeded."""
     groups = group_sources(arguments)
     all_well = True
     taken: set[Path] = set()
@@ -147,7 +147,7 @@ def _run_one(
 
 
 def _choose_folder(out: Path | None, name: str, *, is_alone: bool, taken: set[Path]) -> Path:
-    """The folder of one source's results; two sources of one name get two folders."""
+    """Choose the folder of one source's results; two sources of the same name get two folders."""
     if out is not None and is_alone:
         return out
     folder = first = (out or _OUT) / name

@@ -1,4 +1,4 @@
-"""`posetrack train`: weights from a recipe and data."""
+"""`posetrack train`: training of a network from a recipe and data."""
 
 from __future__ import annotations
 
@@ -33,17 +33,20 @@ def train_command(
         Path | None,
         typer.Option(help="Folder for weights, checkpoints and logs.", show_default="checkpoints/RECIPE"),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the last checkpoint in --out.")
+    ] = False,
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Start from these (safetensors): the whole network or its body, as the recipe says.",
+            help="Initial weights (safetensors): of the whole network or its backbone, as in the recipe.",
             show_default="the recipe's",
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many steps; --resume goes on.", show_default="all")
+        int | None,
+        typer.Option(min=1, help="Stop after this many steps; --resume continues.", show_default="all"),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read images.", show_default="the recipe's")
@@ -71,7 +74,7 @@ def train_command(
 
 @dataclass(frozen=True)
 class _Choices:
-    """What the command line says besides the recipe."""
+    """The options besides the recipe."""
 
     data: Path
     out: Path
@@ -110,7 +113,7 @@ def _train(path: Path, choices: _Choices, world: World) -> None:
 
 
 def _find_training(path: Path) -> Training:
-    """How the network of a training recipe is trained."""
+    """Find the training of the network in a recipe."""
     from models.settings import SettingsError, read_toml
     from posetrack.families.table import find_training
     from posetrack.recipe_files import check_is_training
@@ -132,14 +135,14 @@ def _resume(trainer: Trainer, choices: _Choices) -> None:
         raise PoseTrackError(f"{choices.out}: no checkpoint to resume from; leave --resume out to start")
     if not choices.is_resumed and latest is not None:
         raise PoseTrackError(
-            f"{choices.out}: has a training already; go on with --resume, or give another --out"
+            f"{choices.out}: has a training already; continue it with --resume, or give another --out"
         )
     if latest is not None:
         trainer.resume(read_checkpoint(latest))
 
 
 def _finish(out: Path, name: str, metadata: WeightsMetadata, console: Console) -> None:
-    """Write the weights of the best checkpoint, or of the last where none was evaluated."""
+    """Write the weights of the best checkpoint, or of the last if none was evaluated."""
     from models.checkpoints import write_weights
     from models.training.checkpoint import CheckpointFolder, read_checkpoint
 
@@ -159,9 +162,9 @@ class TrainProgress:
     """Shows a training's steps: a bar on a terminal, plain lines elsewhere, nothing in helper processes.
 
     Args:
-        console: Where to show them.
-        name: What the training is called.
-        is_quiet: Show nothing.
+        console: The console.
+        name: Name of the training.
+        is_quiet: Whether to show nothing.
     """
 
     def __init__(self, console: Console, name: str, *, is_quiet: bool) -> None:

@@ -1,4 +1,4 @@
-"""`posetrack weights`: the networks' weights, those that ship with PoseTrack and those that others publish."""
+"""`posetrack weights`: embedded and published weights."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def fetch_command(
     mirrors: Annotated[
         list[str] | None,
         typer.Option(
-            "--mirror", help="Folder, or its address, to look in first; may be given again.", show_default=False
+            "--mirror", help="Folder, or its address, to try first; may be repeated.", show_default=False
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Fetch even what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fetch also weights that are present.")] = False,
 ) -> None:
-    """Download published weights into the cache, check and convert them; goes on where it was interrupted.
+    """Download published weights to the cache, verify and convert them; resumes interrupted downloads.
 
-    $POSETRACK_MIRROR, if set, is looked in before the publisher's addresses.
+    $POSETRACK_MIRROR, if set, is tried before the publisher's addresses.
     """
     from posetrack.weights.published import PUBLISHED
 
@@ -110,7 +110,7 @@ def verify_command(
         typer.Argument(metavar="[NAME...]", help="Without, all that are here.", show_default=False),
     ] = None,
 ) -> None:
-    """Hash weights and load them into their networks; exit code 1 when any is damaged, or named and missing."""
+    """Hash weights and load them into their networks; exit code 1 if any is damaged, or named and missing."""
     from posetrack.families.table import list_embedded
     from posetrack.weights.describe import verify_weights
     from posetrack.weights.published import PUBLISHED
@@ -134,7 +134,7 @@ def info_command(
         str, typer.Argument(metavar="NAME|PATH", help="Weights, or a file of them.", show_default=False)
     ],
 ) -> None:
-    """Say what is known about weights: network, licence, source, digests, place, published numbers."""
+    """Show what is known about weights: network, licence, source, digests, path, published numbers."""
     from posetrack.weights.describe import describe_weights
 
     described = describe_weights(name)
@@ -160,7 +160,7 @@ def import_command(
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.", show_default=False)],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT when it is there.")] = False,
 ) -> None:
-    """Convert published weights to safetensors; nothing in the file is run."""
+    """Convert published weights to safetensors; no code in the file is executed."""
     from models.checkpoints import (
         CheckpointError,
         compute_sha256,

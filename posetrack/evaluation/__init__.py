@@ -1,1 +1,1 @@
-"""How good results are, by the measures that papers report."""
+"""Evaluation of results with the metrics that papers report."""

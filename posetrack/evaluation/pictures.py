@@ -1,7 +1,8 @@
-"""The networks of a recipe over a data set's images, image by image, as COCO's results.
+"""Predictions of a recipe's networks on the images of a data set, without tracking.
 
-What the tables of papers on pose in images report: detection or given boxes, poses, OKS-NMS, rescoring; no
-tracking. Sources: Sun et al., CVPR 2019, section 4.1, "Testing", and its public code.
+This is the evaluation of papers on pose estimation in images: detected or given boxes, poses, OKS-NMS and
+rescoring.
+Sources: Sun et al., CVPR 2019, section 4.1, "Testing", and its public code.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _READERS = 4
 
 
 def list_images(annotations: Mapping[str, Any], folder: Path) -> dict[int, Path]:
-    """The images of COCO annotations: number -> file.
+    """List the images of COCO annotations: number -> file.
 
     Raises:
         ResultsError: The annotations name none.
@@ -53,14 +54,14 @@ def list_images(annotations: Mapping[str, Any], folder: Path) -> dict[int, Path]
 
 
 def collect_boxes(entries: Iterable[Any], where: str) -> dict[int, Instances]:
-    """Boxes of annotations, or of COCO detections, by image.
+    """Collect the boxes of annotations, or of COCO detections, by image.
 
-    As in the public code, crowds, other categories, boxes without an extent and annotated people without a
-    known keypoint are left out.
+    As in the public code, crowds, other categories, boxes without area and annotated people without known
+    keypoints are left out.
 
     Args:
-        entries: Each with `image_id` and `bbox` (xywh); `score` where they are detections.
-        where: What errors call them.
+        entries: Each with `image_id` and `bbox` (xywh); detections with `score`.
+        where: Their name in messages.
 
     Returns:
         Image -> its people, with boxes and box scores.
@@ -93,7 +94,7 @@ def _is_person(entry: Mapping[str, Any]) -> bool:
 
 
 def group_by_size(image_paths: Mapping[int, Path], annotations: Mapping[str, Any]) -> dict[int, Path]:
-    """The same images in another order: those of one size, which share batches, behind one another."""
+    """Sort images by size, so that those of one size share batches."""
     sizes = {
         image.get("id"): (image.get("width") or 0, image.get("height") or 0)
         for image in annotations.get("images", ())
@@ -110,22 +111,21 @@ def predict_images(
     batch: int = 8,
     report: Callable[[int], None] = lambda count: None,
 ) -> Iterator[tuple[int, Instances]]:
-    """Find the people of images.
+    """Predict the people in images.
 
     Args:
-        image_paths: Number -> file.
-        networks: The recipe's.
-        boxes: People to estimate the poses of, in place of those that the detector finds: annotated ones, or
-            those of a file of COCO detections. They are cut out as HRNet's public code does it, which takes a
-            box's numbers for indices of pixels and so is half a pixel to the right of the box and below it:
-            published weights were trained and measured like that. Boxes of our detectors are cut out where
-            they are.
-        keeps_alike: Whether poses that are alike stay, too: for metrics that compare person by person.
-        batch: Images at once.
-        report: Called with how many images are done.
+        image_paths: Image number -> file.
+        networks: The recipe's networks.
+        boxes: Boxes for the pose estimation instead of the detector's: annotated ones, or those of COCO
+            detections. They are cut out as in HRNet's public code, which takes a box's coordinates for indices
+            of pixels and so cuts half a pixel to the right of the box and below it: published weights were
+            trained and evaluated like that. Boxes of our detectors are cut out at their exact position.
+        keeps_alike: Whether similar poses are kept, for metrics that compare person by person.
+        batch: Images per call.
+        report: Called with the number of finished images.
 
     Yields:
-        The number of each image and its people: alike poses suppressed where an estimator looked at boxes.
+        The number of each image and its people; poses estimated in boxes are suppressed if similar.
 
     Raises:
         DataError: An image cannot be read.

@@ -1,4 +1,4 @@
-"""`posetrack eval pictures`: a recipe's networks over a COCO data set, and what COCO says of them."""
+"""`posetrack eval pictures`: evaluation of a recipe's networks on a COCO data set."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _Entries = dict[str, list[dict[str, object]]]
 
 def pictures_command(
     gt: Annotated[Path, typer.Option("--gt", help="COCO annotations (JSON).", show_default=False)],
-    images: Annotated[Path, typer.Option(help="Folder that they name images from.", show_default=False)],
+    images: Annotated[Path, typer.Option(help="Folder of the images that they name.", show_default=False)],
     recipe: RecipeOptions,
     compute: ComputeOptions,
     boxes: Annotated[
         str,
-        typer.Option(help="Whose poses: those the `recipe` finds, `annotated`, or COCO detections (JSON)."),
+        typer.Option(help="Boxes: those of the `recipe`'s detector, `annotated`, or COCO detections (JSON)."),
     ] = _RECIPE,
     first: Annotated[
-        int | None, typer.Option(min=1, help="Take so many images only.", show_default="all")
+        int | None, typer.Option(min=1, help="Use the first N images only.", show_default="all")
     ] = None,
     results: Annotated[
         Path | None,
@@ -43,7 +43,7 @@ def pictures_command(
         Path | None, typer.Option(help="Also write the numbers, from 0 to 1, as JSON.", show_default=False)
     ] = None,
 ) -> None:
-    """Find the people of a data set's images, without tracking, and measure as COCO does."""
+    """Run a recipe's networks on the images of a data set, without tracking, and evaluate as COCO does."""
     from posetrack.build import build_networks
     from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
     from posetrack.evaluation.pictures import group_by_size, list_images
@@ -67,7 +67,7 @@ def pictures_command(
 def _find_people(
     name: str, image_paths: dict[int, Path], networks: Networks, given: dict[int, Instances] | None
 ) -> _Entries:
-    """COCO results of every kind that the networks give; boxes that were given are no results of theirs."""
+    """Encode the COCO results of every kind that the networks give; given boxes are not results."""
     from models.training.errors import DataError
     from posetrack.evaluation.pictures import collect_results, predict_images
 
@@ -88,7 +88,7 @@ def _find_people(
 def _measure(
     annotations: dict[str, Any], found: _Entries, *, name: str, annotations_name: str
 ) -> dict[str, float | None]:
-    """Print what COCO says of each kind of results; returns all of it."""
+    """Print COCO's metrics of each kind of results; returns all of them."""
     from posetrack.evaluation.coco import evaluate_coco
 
     numbers: dict[str, float | None] = {}

@@ -86,5 +86,5 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 
 
 def test_body_and_weights_are_not_both_given():
-    with pytest.raises(ValueError, match="weights: stands beside body"):
+    with pytest.raises(ValueError, match="weights: given beside body"):
         PoseNetworkRecipe("hrnet-w32", body="a", weights="b")

@@ -128,16 +128,16 @@ def read(tmp_path, network="swahr-w18", scale="true", more="", start=""):
     [
         ({"network": "swahr-w19"}, r"r\.toml: network\.name: unknown 'swahr-w19'; did you mean 'swahr-w18'\?"),
         ({"network": "higher-hrnet-w18"}, r"r\.toml: loss\.adaptive_scale: higher-hrnet-w18 has no scale maps"),
-        ({"scale": "false"}, r"loss\.adaptive_scale: without it, nothing teaches the scale maps of swahr-w18"),
+        ({"scale": "false"}, r"loss\.adaptive_scale: without it, the scale maps of swahr-w18 have no loss"),
         ({"more": "gama = 1.0"}, r"r\.toml: loss: unknown key 'gama'; did you mean 'gamma'\?"),
         ({"more": "[evalution]"}, r"unknown table 'evalution'; did you mean 'evaluation'\?"),
         ({"more": "[target]\nsize_px = 500"}, r"target\.size_px: expected a multiple of 32, got 500"),
         ({"more": '[target]\nunknown_keypoints = "mask"'}, r"target\.unknown_keypoints: unknown 'mask'"),
-        ({"more": "[evaluation]\nscales = [0.5, 1.0]"}, r"evaluation\.scales: expected falling numbers"),
+        ({"more": "[evaluation]\nscales = [0.5, 1.0]"}, r"evaluation\.scales: expected descending numbers"),
         ({"more": "[evaluation]\nscales = [1.0, -1.0]"}, r"evaluation\.scales: expected numbers above 0"),
         ({"more": '[evaluation]\nstages = "quarter"'}, r"evaluation\.stages: unknown 'quarter'"),
-        ({"start": 'body = "a"\nweights = "b"'}, r"network\.weights: stands beside body"),
-        ({"start": "frozen_stages = 2"}, r"network\.frozen_stages: swahr-w18 learns as a whole"),
+        ({"start": 'body = "a"\nweights = "b"'}, r"network\.weights: given beside body"),
+        ({"start": "frozen_stages = 2"}, r"network\.frozen_stages: swahr-w18 has no pretrained part to freeze"),
         ({"start": "frozen_stages = 19", "network": "swahr-movenet"}, r"network\.frozen_stages: expected .*18"),
         ({"more": "[augment]\nmosaic_fraction = 1.5"}, r"augment\.mosaic_fraction"),
     ],
@@ -152,5 +152,5 @@ def test_a_short_recipe_has_the_papers_defaults(tmp_path):
     assert isinstance(recipe, BottomUpRecipe)
     assert recipe.evaluation == BottomUpEvaluationRecipe()
     assert recipe.network == BottomUpNetworkRecipe("swahr-w18")
-    with pytest.raises(ValueError, match="sigma_cells: is_sigma_scaled goes by 2"):
+    with pytest.raises(ValueError, match="sigma_cells: is_sigma_scaled uses 2"):
         TargetRecipe(sigma_cells=3.0, is_sigma_scaled=True)

@@ -394,7 +394,7 @@ def test_errors_are_one_line(tmp_path):
     write_recipe(tmp_path)
     train(tmp_path, "--steps", "1")
     cases = [
-        (lambda: train(tmp_path), "has a training already; go on with --resume"),
+        (lambda: train(tmp_path), "has a training already; continue it with --resume"),
         (lambda: train(tmp_path, "--resume", out="none"), "no checkpoint to resume from"),
         (lambda: train(tmp_path / "no"), "no such training recipe"),
         (lambda: train(tmp_path, "--data", str(tmp_path / "no"), out="a"), "no such folder; give the data's"),
