@@ -1,4 +1,4 @@
-"""Measure a whole run: its rate, where the time goes, latency, memory, and the bare networks beside it."""
+"""Benchmark of a whole run: frame rate, time of each stage, latency, memory, and the networks alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NETWORKS = "networks"
 
 @dataclass(frozen=True)
 class BenchReport:
-    """What was measured.
+    """The result of a benchmark.
 
     Attributes:
         num_frames: Frames of the clip that were run.

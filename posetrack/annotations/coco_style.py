@@ -145,19 +145,19 @@ def match_annotations(
     """
     index_of_image = {frame.image_id: index for index, frame in enumerate(frames)}
     annotations = expect_list(data.get("annotations"), f"{where}: annotations")
-    strangers = 0
+    unknown = 0
     for i, annotation in enumerate(annotations):
         at = f"{where}: annotations[{i}]"
         image_id = expect_integer(expect_object(annotation, at).get("image_id"), f"{at}.image_id")
         index = index_of_image.get(image_id)
         if index is None:
-            strangers += 1
+            unknown += 1
         else:
             yield index, annotation, f"{at} (frame {index})"
-    if strangers and strangers == len(annotations):
+    if unknown and unknown == len(annotations):
         raise ResultsError(f"{where}: annotations: every image_id is missing in `images`")
-    if strangers:
-        _log.warning("%s: %d annotations left out: `images` does not list their image_id", where, strangers)
+    if unknown:
+        _log.warning("%s: %d annotations left out: `images` does not list their image_id", where, unknown)
 
 
 def decode_box(annotation: dict[str, Any], name: str, where: str) -> tuple[float, ...] | None:

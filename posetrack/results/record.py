@@ -1,4 +1,4 @@
-"""Header and Record: what a results file says about a video, and about one of its frames."""
+"""Header and Record: the contents of a results file for a video, and for one of its frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA = "posetrack/1"
 
 @dataclass(frozen=True)
 class Header:
-    """Where poses come from: the first line of a results file.
+    """The source of the poses: the first line of a results file.
 
     Attributes:
         source: The video, folder, pattern or address as it was given.

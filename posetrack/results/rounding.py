@@ -1,4 +1,4 @@
-"""How many decimals results files carry: pixels 2, scores 4, seconds 6."""
+"""Rounding of numbers in results files: pixels to 2 decimals, scores to 4, seconds to 6."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to know about weights, embedded, published or in a file, and whether they are whole."""
+"""Description and verification of weights that are embedded, published or in a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def verify_weights(name: str) -> str:
     """Hash weights that ship with PoseTrack or were fetched, and load them into their network strictly.
 
     Args:
-        name: That of embedded weights, or a key of `PUBLISHED`.
+        name: Name of embedded weights, or a key of `PUBLISHED`.
 
     Returns:
         SHA-256 of the file.
@@ -43,7 +43,7 @@ def verify_weights(name: str) -> str:
 
 
 def describe_weights(name_or_path: str) -> dict[str, str]:
-    """What is known about weights, as labels and values for people to read.
+    """Describe weights by labels and values, for display.
 
     Args:
         name_or_path: A name of embedded or published weights, or a file.
@@ -140,7 +140,7 @@ def _describe_metadata(metadata: WeightsMetadata | None) -> dict[str, str]:
 
 
 def _make_network(metadata: WeightsMetadata | None, path: Path) -> nn.Module:
-    """The network that weights are for, on the CPU, its values not set."""
+    """Make the network of weights on the CPU, without values."""
     if metadata is None:
         raise WeightsError(f"{path}: says nothing of its network")
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""Published weights brought to this machine: downloaded, checked, converted, and noted on a card."""
+"""Fetching of published weights: download, verification, conversion, and a card."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if sys.platform != "win32":
     import fcntl
 
 MIRROR_VARIABLE = "POSETRACK_MIRROR"
-"""A mirror of one's own, tried before the publisher's addresses."""
+"""Environment variable of a mirror that is tried before the publisher's addresses."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,22 +43,22 @@ def fetch_weights(
     is_forced: bool = False,
     on_progress: Progress = lambda here, total: None,
 ) -> Path:
-    """Bring published weights into the cache, unless they are there and whole.
+    """Fetch published weights to the cache, unless they are present and intact.
 
     Several processes may do so at once, except on Windows: one fetches, the others wait for it.
 
     Args:
         name: A key of `PUBLISHED`.
-        mirrors: Folders or addresses of folders that have the file, tried first, in order; then
-            `$POSETRACK_MIRROR`, then the publisher's addresses.
-        is_forced: Fetch them even if they are there.
-        on_progress: Told of every piece that comes.
+        mirrors: Folders or addresses of folders with the file, tried first, in order; then `$POSETRACK_MIRROR`,
+            then the publisher's addresses.
+        is_forced: Whether to fetch them even if they are present.
+        on_progress: Called after every chunk.
 
     Returns:
         The `.safetensors` file.
 
     Raises:
-        WeightsError: There are no such weights, no address gives them, or the file does not hold them.
+        WeightsError: There are no such weights, no address delivers them, or the file does not contain them.
         OSError: The cache cannot be written.
     """
     entry = get_published(name)
@@ -76,10 +76,10 @@ def fetch_weights(
 
 
 def list_addresses(entry: PublishedWeights, mirrors: Sequence[str]) -> list[str]:
-    """Where a file is looked for, in order, each address once.
+    """List the addresses of a file in order, without duplicates.
 
     Raises:
-        WeightsError: A mirror is no address.
+        WeightsError: A mirror is not an address.
     """
     own = os.environ.get(MIRROR_VARIABLE)
     try:
@@ -115,7 +115,7 @@ def _download(
 
 
 def _convert(entry: PublishedWeights, part: Path, url: str, digest: str) -> Path:
-    """Write the file that came in our names and format, and its card."""
+    """Convert the fetched file to our names and format, and write its card."""
     try:
         state = import_checkpoint(part, list_importable()[entry.kind].make_network)
     except CheckpointError as error:
@@ -149,8 +149,8 @@ def _find_part(entry: PublishedWeights) -> Path:
 
 @contextlib.contextmanager
 def _hold_lock(path: Path, name: str) -> Iterator[None]:
-    """Keep other processes from fetching the same; the system frees the lock of a process that ends."""
-    # Windows has no such locks: there, two that fetch the same get in each other's way.
+    """Lock the weights against other processes; the system releases the lock when the process ends."""
+    # Windows has no such locks: two processes that fetch the same weights there may interfere.
     if sys.platform == "win32":
         yield
         return

@@ -1,4 +1,4 @@
-"""The weights of others that PoseTrack can fetch: what they are, where they lie, and by what they are known.
+"""Published weights that PoseTrack can fetch, with their addresses and digests.
 
 Facts, read from the publishers' pages: mmpose's model zoo (its `publish_model` puts the first eight digits of a
 file's SHA-256 into the file's name) and HRNet's release. Where only those digits are published, only those are
@@ -26,17 +26,17 @@ class PublishedWeights:
     """One file of weights that others publish.
 
     Attributes:
-        name: What PoseTrack calls it.
+        name: Name in PoseTrack.
         kind: A kind of `posetrack.families.table.list_importable`.
-        file_name: What its publisher calls the file; a mirror is a folder that has it.
-        urls: Where the file lies, tried in order. None where its publisher gives no plain address.
-        sha256: Digest of the file in hex: the whole, or its first digits (eight or more) where only those are
+        file_name: The publisher's name of the file; a mirror is a folder that contains it.
+        urls: Addresses of the file, tried in order. Empty if its publisher gives no direct address.
+        sha256: Digest of the file in hex: all digits, or the first ones (eight or more) if only those are
             published.
-        size_bytes: Size of the file, where it is published.
+        size_bytes: Size of the file, if published.
         licence: SPDX identifier of the repository that publishes it.
         source: That repository.
-        stated: Numbers that the publisher states; not measured by PoseTrack.
-        num_keypoints: Keypoints that it finds.
+        stated: Numbers stated by the publisher; not measured by PoseTrack.
+        num_keypoints: Number of its keypoints.
     """
 
     name: str
@@ -56,7 +56,7 @@ class PublishedWeights:
 
     @property
     def is_whole_digest(self) -> bool:
-        """Whether the file's whole SHA-256 is published, not only its first digits."""
+        """Whether the full SHA-256 of the file is published, not only its first digits."""
         return len(self.sha256) == 64
 
 

@@ -1,4 +1,4 @@
-"""The published weights on this machine: where they lie, whether they are whole, and how they fill a network.
+"""The cache of published weights, its verification, and loading of weights into networks.
 
 The folder is `weights` in the cache folder of `models.engines.cache`: `$POSETRACK_CACHE`, else
 `$XDG_CACHE_HOME/posetrack`, else `~/.cache/posetrack`. Each file `NAME.safetensors` has a card `NAME.json`.
@@ -31,16 +31,16 @@ from posetrack.weights.published import PUBLISHED, PublishedWeights
 
 @dataclass(frozen=True)
 class WeightsCard:
-    """What is noted beside weights in the cache.
+    """The card of weights in the cache.
 
     Attributes:
         name: A key of `PUBLISHED`.
-        kind: The kind they were imported as.
-        url: Where the published file came from.
-        source_sha256: Whole SHA-256 of the published file.
+        kind: The kind as which they were imported.
+        url: Address of the published file.
+        source_sha256: Full SHA-256 of the published file.
         sha256: SHA-256 of the file beside the card.
         size_bytes: Size of that file.
-        modified_ns: When that file was written, by its file system's clock.
+        modified_ns: Modification time of that file.
         licence: SPDX identifier.
         fetched: Day of the fetch, ISO 8601.
     """
@@ -57,17 +57,17 @@ class WeightsCard:
 
 
 def find_weights_folder() -> Path:
-    """The folder of fetched weights; it need not exist."""
+    """The folder of fetched weights, which need not exist."""
     return find_cache_folder().parent / "weights"
 
 
 def find_file(name: str) -> Path:
-    """Where weights of this name lie once they are fetched."""
+    """Path of fetched weights by name."""
     return find_weights_folder() / f"{name}.safetensors"
 
 
 def get_published(name: str) -> PublishedWeights:
-    """The published weights of this name.
+    """Find published weights by name.
 
     Raises:
         WeightsError: There are none.
@@ -78,11 +78,11 @@ def get_published(name: str) -> PublishedWeights:
 
 
 def find_weights(name: str, *, is_thorough: bool = False) -> Path:
-    """The file of published weights that were fetched, after checking it.
+    """Find and verify the file of fetched weights.
 
     Args:
         name: A key of `PUBLISHED`.
-        is_thorough: Hash the file even if its size and time of change are those that were noted.
+        is_thorough: Whether to hash the file even if its size and modification time are those on the card.
 
     Returns:
         A `.safetensors` file with our names.
@@ -109,10 +109,10 @@ def find_weights(name: str, *, is_thorough: bool = False) -> Path:
 
 
 def load_weights(module: nn.Module, name_or_path: str | Path) -> None:
-    """Fill a network, every name and shape matching, nothing left over.
+    """Load weights into a network strictly: every name and shape must match.
 
     Args:
-        module: The network; its own dtype is kept.
+        module: The network; its dtype is kept.
         name_or_path: The name of embedded or published weights; or a file, which a `Path` always is:
             `.safetensors` with our names, or a published checkpoint of any kind that can be imported.
 
@@ -148,7 +148,7 @@ def _load_file(module: nn.Module, name_or_path: str | Path) -> None:
 
 
 def read_card(name: str) -> WeightsCard | None:
-    """The card of fetched weights; None when there is none, or it cannot be read as one."""
+    """Read the card of fetched weights; None if there is none, or it cannot be read."""
     try:
         content = json.loads(_find_card(name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -159,7 +159,7 @@ def read_card(name: str) -> WeightsCard | None:
 
 
 def write_card(card: WeightsCard) -> None:
-    """Write the card of fetched weights, whole or not at all.
+    """Write the card of fetched weights atomically.
 
     Raises:
         OSError: It cannot be written.
