@@ -124,7 +124,7 @@ def use_weights(recipe: Recipe, path: Path) -> Recipe:
         RecipeError: They are of another network than the recipe's.
     """
     table, settings = list(recipe.networks.items())[-1]
-    metadata = find_metadata(path)
+    metadata = find_metadata(str(path))
     if metadata is not None and metadata.network != settings.network:
         raise RecipeError(
             f"{path}: weights of {metadata.network}, but the [{table}] of recipe {recipe.name} is "

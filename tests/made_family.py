@@ -115,7 +115,7 @@ def compute_level_loss(network, batch):
 
 
 def make_spot_task(recipe, run):
-    return Task(Threshold(), Levels(), 8, compute_level_loss, recipe_text=run.recipe_text)
+    return Task(Threshold(), Levels(), 8, compute_level_loss)
 
 
 def make_tiny(num_keypoints):

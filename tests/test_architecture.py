@@ -118,6 +118,11 @@ def test_no_import_circles(package):
         pytest.fail(" -> ".join(error.args[1]))
 
 
+def test_every_folder_is_a_package():
+    folders = {path.parent for package in FORBIDDEN for path in (ROOT / package).rglob("*.py")}
+    assert [str(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
+
+
 def test_model_families_do_not_import_one_another():
     assert "movenet" in FAMILIES
     wrong = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -152,7 +153,7 @@ def _finish(out: Path, name: str, metadata: WeightsMetadata, console: Console) -
         return
     state = read_checkpoint(path)
     target = out / "weights.safetensors"
-    score = "not evaluated" if state["best_score"] < 0 else f"best score {state['best_score']:.4f}"
+    score = "not evaluated" if state["best_score"] == -math.inf else f"best score {state['best_score']:.4f}"
     training = f"recipe {name}, step {state['step']}, {score}"
     write_weights(target, state["ema"] or state["network"], replace(metadata, training=training))
     console.print(f"{target}: weights of step {state['step']}, {score}", markup=False, soft_wrap=True)

@@ -29,8 +29,7 @@ from posetrack.frame import (
     to_pixel_indices,
     to_xywh,
 )
-from posetrack.predictors.hrnet import HRNetPredictor
-from posetrack.predictors.networks import Networks
+from posetrack.predictors.networks import Networks, RegionEstimator
 from posetrack.results.coco_entries import encode_entries
 from posetrack.results.people import complete_boxes
 
@@ -176,7 +175,7 @@ def _keep_unlike(people: Instances, networks: Networks) -> Instances:
     """Those whose poses are not too much like a higher-scoring one's."""
     assert people.keypoints_xy is not None
     boxes = complete_boxes(people)
-    if isinstance(networks.estimator, HRNetPredictor):
+    if isinstance(networks.estimator, RegionEstimator):
         areas = networks.estimator.measure_regions(boxes)
     else:
         areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)

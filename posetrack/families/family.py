@@ -68,7 +68,7 @@ class Role:
         """
         known = dict(self.traits) if metadata is None else {**self.traits, **metadata.traits}
         if metadata is not None:
-            self._check(settings, {**metadata.traits, "network": metadata.network}, where)
+            self._check(settings, {"network": metadata.network, **metadata.traits}, where)
             settings = replace(settings, network=metadata.network)
         gaps = {name: known[name] for name in self.traits if not getattr(settings, name)}
         return replace(settings, **gaps)  # type: ignore[arg-type]

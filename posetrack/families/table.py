@@ -42,7 +42,7 @@ def find_role(network: str, table: str, where: str) -> Role:
             if network in role.networks and name == table:
                 return role
             if network in role.networks:
-                raise RecipeError(f"{where}: {network} is an {name}; name it in [{name}], and another one here")
+                raise RecipeError(f"{where}: {network} belongs into [{name}]; name it there, and another here")
             known += role.networks if name == table else []
     raise RecipeError(f"{where}: unknown network '{network}'; {suggest(network, known)}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.skeleton import Skeleton
@@ -11,8 +12,22 @@ from posetrack.skeleton import Skeleton
 Detector = Callable[[Sequence[ImageArray]], list[Instances]]
 """Detects the people in each image, with at least `boxes_xyxy` and `box_scores`."""
 
-PoseEstimator = Callable[[Sequence[ImageArray], Sequence[FloatArray]], list[tuple[FloatArray, FloatArray]]]
-"""Estimates keypoints (N, K, 2) and scores (N, K) in the boxes (N, 4) of each image."""
+
+class PoseEstimator(Protocol):
+    """A function or object that estimates the poses in given boxes."""
+
+    def __call__(
+        self, images: Sequence[ImageArray], boxes_xyxy: Sequence[FloatArray], /
+    ) -> list[tuple[FloatArray, FloatArray]]:
+        """Images and the boxes (N, 4) of each; returns for each image keypoints (N, K, 2) and scores (N, K)."""
+
+
+@runtime_checkable
+class RegionEstimator(PoseEstimator, Protocol):
+    """An estimator that knows which part of an image it cuts out for a box."""
+
+    def measure_regions(self, boxes_xyxy: FloatArray) -> FloatArray:
+        """The areas (N,) in px^2 of the parts that are cut out for boxes (N, 4)."""
 
 
 @dataclass(frozen=True)

@@ -34,4 +34,4 @@ def make_bottom_up_task(recipe: BottomUpRecipe, run: TrainingRun) -> Task:
     body = freeze_movenet(network, stages=recipe.network.frozen_stages)
     dataset = make_dataset(recipe, samples, skeleton.flip_index)
     losses = make_bottom_up_losses(recipe.target, recipe.loss)
-    return Task(network, dataset, len(samples), losses, recipe_text=run.recipe_text, body=body)
+    return Task(network, dataset, len(samples), losses, body=body)

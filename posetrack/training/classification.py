@@ -29,7 +29,7 @@ def make_classification_task(recipe: ClassRecipe, run: TrainingRun) -> Task:
     network = make_class_network(recipe.network.name, len(dataset.classes))
     if run.weights is not None or recipe.network.weights:
         load_whole(network, run.weights or run.data_folder / recipe.network.weights)
-    return Task(network, dataset, len(dataset), compute_class_losses, recipe_text=run.recipe_text)
+    return Task(network, dataset, len(dataset), compute_class_losses)
 
 
 def make_classification_evaluation(recipe: ClassRecipe, run: TrainingRun) -> Evaluate:

@@ -48,7 +48,6 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
         make_dataset(recipe, samples, skeleton.flip_index),
         samples.num_images,
         make_detection_losses(frozen),
-        recipe_text=run.recipe_text,
         collate=collate_samples,
         body=_BODY if is_started else (),
     )

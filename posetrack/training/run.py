@@ -83,7 +83,7 @@ def make_trainer(
     """
     run.check_data_folder()
     torch.manual_seed(recipe.loop.seed)
-    task = make_task(recipe, run)
+    task = replace(make_task(recipe, run), recipe_text=run.recipe_text)
     if make_evaluation is not None and recipe.data.dev and recipe.loop.evaluate_every_epochs:
         evaluate = make_evaluation(recipe, run) if run.world.is_main else _evaluate_nothing
         task = replace(task, evaluate=evaluate)

@@ -37,4 +37,4 @@ def make_top_down_task(recipe: PoseRecipe, run: TrainingRun) -> Task:
     body = freeze_movenet(network, stages=recipe.network.frozen_stages)
     dataset = make_dataset(recipe, samples, skeleton.flip_index, upper_body)
     losses = make_pose_losses(make_coding(recipe), recipe.crop.loss)
-    return Task(network, dataset, len(samples), losses, recipe_text=run.recipe_text, body=body)
+    return Task(network, dataset, len(samples), losses, body=body)

@@ -82,7 +82,7 @@ def test_weights_beside_the_recipe_are_found_from_anywhere(tmp_path, monkeypatch
         ('[detector]\nnetwork = "multipoze"\n', "detector.network: unknown network 'multipoze'; did you mean"),
         (
             '[detector]\nnetwork = "hrnet-w32"\n',
-            "hrnet-w32 is an estimator; name it in [estimator]",
+            "hrnet-w32 belongs into [estimator]; name it there",
         ),
         (
             DETECTOR + "shorter_side_px = 640\n",

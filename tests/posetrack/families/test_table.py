@@ -18,6 +18,7 @@ from posetrack.families.table import (
     list_importable,
     load_families,
 )
+from posetrack.predictors.settings import DetectorSettings, EstimatorSettings
 
 RECORDS = {family.name: family for family in load_families()}
 
@@ -41,10 +42,18 @@ def test_no_two_families_share_a_name():
 def test_traits_are_settings_that_a_recipe_may_leave_out(name):
     for role in RECORDS[name].roles.values():
         settings = role.settings()
+        assert "skeleton" in role.traits
         assert role.traits.keys() <= {entry.name for entry in fields(settings)}
         assert not any(getattr(settings, trait) for trait in role.traits)
         complete = role.complete(settings, None, "detector")
         assert {trait: getattr(complete, trait) for trait in role.traits} == dict(role.traits)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_settings_are_those_of_the_table_that_they_stand_in(name):
+    bases = {"detector": DetectorSettings, "estimator": EstimatorSettings}
+    for table, role in RECORDS[name].roles.items():
+        assert issubclass(role.settings, bases[table])
 
 
 @pytest.mark.parametrize("name", list_embedded())
@@ -82,7 +91,7 @@ def test_every_file_that_ships_is_in_a_record_and_has_a_card():
 
 def test_networks_are_found_by_name_and_mistakes_are_named():
     assert find_role("hrnet-w32", "estimator", "x") is RECORDS["hrnet"].estimator
-    with pytest.raises(RecipeError, match=r"x: hrnet-w32 is an estimator; name it in \[estimator\]"):
+    with pytest.raises(RecipeError, match=r"x: hrnet-w32 belongs into \[estimator\]; name it there"):
         find_role("hrnet-w32", "detector", "x")
     with pytest.raises(
         RecipeError, match=r"x: unknown network 'movenet-multipoze'; did you mean 'movenet-multipose'"
