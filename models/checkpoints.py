@@ -133,8 +133,8 @@ def find_fitting(path: Path, makers: Mapping[str, Callable[[int], nn.Module]]) -
         makers: Networks by name; see `import_checkpoint`.
 
     Returns:
-        The first whose names and shapes are those of the checkpoint; None where there is none, or the file
-        cannot be read.
+        The first whose names and shapes are those of the checkpoint, with its number of outputs, such as
+        `hrnet-w32 with 14 keypoints or classes`; None where there is none, or the file cannot be read.
     """
     try:
         state = _read_state(path)
@@ -145,7 +145,7 @@ def find_fitting(path: Path, makers: Mapping[str, Callable[[int], nn.Module]]) -
             module = make_network(max(count_outputs(state), 1))
         _fill_counters(state, module.state_dict())
         if not _find_problems(state, module):
-            return name
+            return f"{name} with {count_outputs(state)} keypoints or classes" if count_outputs(state) else name
     return None
 
 

@@ -9,6 +9,7 @@ recipes give it: `skeleton`, `width_px`, `coding`, ...
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -55,23 +56,37 @@ def encode_metadata(metadata: WeightsMetadata) -> dict[str, str]:
 
 
 def decode_metadata(header: Mapping[str, str]) -> WeightsMetadata | None:
-    """Decode metadata from the text entries of a header; None if there are none of ours or they are damaged."""
-    if header.get("format") != FORMAT or not header.get("network"):
+    """Read metadata from a header's text by name.
+
+    Returns:
+        None where the header has none of ours.
+
+    Raises:
+        ValueError: It has, but they are damaged.
+    """
+    if header.get("format") != FORMAT:
         return None
-    traits: dict[str, Trait] = {}
-    for name, text in header.items():
-        if not name.startswith(_TRAIT):
-            continue
-        try:
-            value = json.loads(text)
-        except ValueError:
-            return None
-        if not isinstance(value, str | int | float):
-            return None
-        traits[name.removeprefix(_TRAIT)] = value
+    if not header.get("network"):
+        raise ValueError("the network is missing")
+    traits = {
+        name.removeprefix(_TRAIT): _decode_trait(name, text)
+        for name, text in header.items()
+        if name.startswith(_TRAIT)
+    }
     known = ("format", "network", "training")
     notes = {name: text for name, text in header.items() if name not in known and not name.startswith(_TRAIT)}
     return WeightsMetadata(header["network"], traits, header.get("training", ""), notes)
+
+
+def _decode_trait(name: str, text: str) -> Trait:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{name}: {text[:40]!r} is not JSON") from None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not isinstance(value, str) and not (is_number and math.isfinite(value)):
+        raise ValueError(f"{name}: expected a text or a number, found {text[:40]}")
+    return value  # type: ignore[no-any-return]
 
 
 def read_header(path: Path) -> dict[str, str]:
@@ -98,7 +113,11 @@ def read_header(path: Path) -> dict[str, str]:
 
 
 def read_metadata(path: Path) -> WeightsMetadata | None:
-    """Read the metadata of a safetensors file; None if it has none."""
+    """Read the metadata of a safetensors file; None if it has none of ours.
+
+    Raises:
+        ValueError: They are damaged.
+    """
     return decode_metadata(read_header(path))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+_LONGEST_SIDE_PX = 16384
 
 
 class SettingsError(Exception):
@@ -144,6 +145,8 @@ def check_sides(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if value < 32 or value % 32:
             raise ValueError(f"{name}: expected a multiple of 32, got {value}")
+        if value > _LONGEST_SIDE_PX:
+            raise ValueError(f"{name}: expected at most {_LONGEST_SIDE_PX}, got {value}")
 
 
 def _convert(wanted: Any, value: Any, where: str) -> Any:

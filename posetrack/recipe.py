@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from models.metadata import WeightsMetadata
-from models.settings import SettingsError, check_tables, read_table, read_toml
+from models.settings import SettingsError, check_tables, read_table, read_toml, suggest
 from posetrack.errors import RecipeError
 from posetrack.families.table import find_role, list_embedded
 from posetrack.predictors.settings import DetectorSettings, EstimatorSettings, NetworkSettings
 from posetrack.processors.smooth import SmootherConfig
 from posetrack.recipe_files import check_is_tracking, find_recipe
 from posetrack.weights.metadata import find_metadata
+from posetrack.weights.published import PUBLISHED
 from trackers.flow_tracker import FlowTrackerConfig
 
 _NETWORK_TABLES = ("detector", "estimator")
@@ -143,6 +144,11 @@ def _read_network(table: dict[str, Any], name: str, path: Path) -> NetworkSettin
     weights = _find_weights(said["weights"], said["network"], path)
     metadata: WeightsMetadata | None = find_metadata(weights) if weights else None
     network = said["network"] or (metadata.network if metadata else "")
+    if not network and weights and not (metadata or Path(weights).is_file()):
+        known = suggest(weights, [*list_embedded(), *PUBLISHED])
+        raise SettingsError(
+            f"{where}.weights: {weights}: neither a file nor weights that PoseTrack knows; {known}"
+        )
     if not network:
         what = f"the weights {weights} do not say theirs" if weights else "or weights, which know theirs"
         raise SettingsError(f"{where}: 'network' is missing; name one: {what}")

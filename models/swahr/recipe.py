@@ -139,8 +139,8 @@ class BottomUpEvaluationRecipe:
         check_range(self, 0, 1, "min_peak", "score_threshold")
         if 1.0 not in self.scales or list(self.scales) != sorted(set(self.scales), reverse=True):
             raise ValueError(f"scales: expected descending numbers with 1 among them, got {list(self.scales)}")
-        if min(self.scales) <= 0:
-            raise ValueError(f"scales: expected numbers above 0, got {list(self.scales)}")
+        if not all(0 < scale <= 16 for scale in self.scales):
+            raise ValueError(f"scales: expected numbers in (0, 16], got {list(self.scales)}")
 
 
 @dataclass(frozen=True)

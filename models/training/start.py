@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from models.metadata import read_metadata
 from models.training.errors import TrainingError
 
 
@@ -29,7 +30,9 @@ def load_body(network: nn.Module, path: Path, heads: tuple[str, ...], optional: 
     wrong = [name for name in own if name not in body and not name.startswith((*heads, *optional))]
     wrong += _find_other_shapes(body, own)
     if wrong:
-        raise TrainingError(f"{path}: does not fit the network's body: {', '.join(wrong[:3])}")
+        raise TrainingError(
+            f"{path}: does not fit the network's body: {', '.join(wrong[:3])}{_name_network(path)}"
+        )
     network.load_state_dict(body, strict=False)
 
 
@@ -50,8 +53,8 @@ def load_whole(network: nn.Module, path: Path) -> None:
     wrong += _find_other_shapes({name: value for name, value in state.items() if name in own}, own)
     if wrong:
         raise TrainingError(
-            f"{path}: does not fit the whole network: {', '.join(wrong[:3])}; name it in network.body to start "
-            "from all but the last layer"
+            f"{path}: does not fit the whole network: {', '.join(wrong[:3])}{_name_network(path)}; name it in "
+            "network.body to start from all but the last layer"
         )
     network.load_state_dict(state)
 
@@ -66,6 +69,15 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
     except (OSError, SafetensorError) as error:
         raise TrainingError(f"{path}: not readable as safetensors ({error})") from error
+
+
+def _name_network(path: Path) -> str:
+    """Name the network that weights say they are of, for an error; empty where they say nothing."""
+    try:
+        metadata = read_metadata(path)
+    except ValueError:
+        return ""
+    return "" if metadata is None else f" (these are weights of {metadata.network})"
 
 
 def _find_other_shapes(state: dict[str, Tensor], own: dict[str, Tensor]) -> list[str]:

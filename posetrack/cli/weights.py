@@ -170,7 +170,7 @@ def import_command(
     )
     from models.settings import suggest
     from posetrack.families.table import list_importable
-    from posetrack.weights.metadata import describe_kind
+    from posetrack.weights.metadata import describe_kind, find_metadata
 
     if out.suffix != ".safetensors":
         raise PoseTrackError(f"{out}: the name of weights ends in .safetensors")
@@ -179,6 +179,9 @@ def import_command(
     importable = list_importable()
     if kind not in importable:
         raise PoseTrackError(f"--as {kind}: not a kind that can be imported; {suggest(kind, importable)}")
+    own = find_metadata(path)
+    if own is not None and "kind" not in own.notes:
+        raise PoseTrackError(f"{path}: has metadata of PoseTrack already ({own.network}); use it as it is")
     try:
         state = import_checkpoint(path, importable[kind].make_network)
         source_digest = compute_sha256(path)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.metadata import Trait, WeightsMetadata
-from posetrack.errors import RecipeError
+from posetrack.errors import RecipeError, WeightsError
 from posetrack.predictors.settings import NetworkSettings
 
 if TYPE_CHECKING:
@@ -66,12 +66,31 @@ class Role:
         Raises:
             RecipeError: The recipe contradicts the weights.
         """
-        known = dict(self.traits) if metadata is None else {**self.traits, **metadata.traits}
+        known = dict(self.traits)
         if metadata is not None:
             self._check(settings, {"network": metadata.network, **metadata.traits}, where)
+            self._check_traits(metadata, settings.weights)
+            known |= metadata.traits
             settings = replace(settings, network=metadata.network)
         gaps = {name: known[name] for name in self.traits if not getattr(settings, name)}
-        return replace(settings, **gaps)  # type: ignore[arg-type]
+        try:
+            return replace(settings, **gaps)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise WeightsError(f"{settings.weights}: its metadata are not usable: {error}") from error
+
+    def _check_traits(self, metadata: WeightsMetadata, weights: str) -> None:
+        """Raise WeightsError unless the traits are those that this version knows, each of its type."""
+        for name, value in metadata.traits.items():
+            if name not in self.traits:
+                raise WeightsError(
+                    f"{weights}: its metadata have '{name}', which this version does not know; update"
+                )
+            usual = self.traits[name]
+            is_alike = isinstance(value, str) == isinstance(usual, str)
+            if not is_alike or (isinstance(usual, int) and value != int(value)) or (usual and not value):
+                raise WeightsError(
+                    f"{weights}: its metadata are not usable: {name}: {value!r}, such as {usual!r}"
+                )
 
     def _check(self, settings: NetworkSettings, known: Mapping[str, Trait], where: str) -> None:
         for name, value in known.items():

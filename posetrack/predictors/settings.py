@@ -168,8 +168,8 @@ class BottomUpSettings(DetectorSettings):
         check_sides(self, "shorter_side_px")
         check_choice(self, "stages", ("both", "half"))
         check_fraction(self, "min_peak", "score_threshold")
-        if 1.0 not in self.scales or min(self.scales) <= 0:
-            raise ValueError(f"scales: expected numbers above 0, 1 among them, got {list(self.scales)}")
+        if 1.0 not in self.scales or not all(0 < scale <= 16 for scale in self.scales):
+            raise ValueError(f"scales: expected numbers in (0, 16], 1 among them, got {list(self.scales)}")
 
 
 @dataclass(frozen=True)

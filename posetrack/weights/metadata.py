@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.metadata import WeightsMetadata, find_embedded, read_header, read_metadata
+from posetrack.errors import WeightsError
 from posetrack.families.table import list_embedded, list_importable
 from posetrack.skeleton import find_skeleton_name
 from posetrack.weights.published import PUBLISHED
@@ -21,12 +22,12 @@ def find_metadata(name_or_path: str | Path) -> WeightsMetadata | None:
         Their metadata; None where nothing says, as in a `.pth` file or a `.safetensors` file of others.
     """
     if isinstance(name_or_path, str) and name_or_path in list_embedded():
-        return read_metadata(find_embedded(name_or_path))
+        return _read(find_embedded(name_or_path))
     if isinstance(name_or_path, str) and name_or_path in PUBLISHED:
         entry = PUBLISHED[name_or_path]
         return describe_kind(entry.kind, entry.num_keypoints)
     path = Path(name_or_path)
-    return read_metadata(path) or _read_old_import(path)
+    return _read(path) or _read_old_import(path)
 
 
 def describe_kind(kind: str, num_outputs: int) -> WeightsMetadata:
@@ -46,3 +47,10 @@ def _read_old_import(path: Path) -> WeightsMetadata | None:
     """Imports of version 0.1 noted their kind alone; all their keypoints are COCO's."""
     kind = read_header(path).get("kind", "")
     return describe_kind(kind, 17) if kind in list_importable() else None
+
+
+def _read(path: Path) -> WeightsMetadata | None:
+    try:
+        return read_metadata(path)
+    except ValueError as error:
+        raise WeightsError(f"{path}: its metadata are damaged: {error}; get the file again") from error

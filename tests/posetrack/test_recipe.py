@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from models.checkpoints import write_weights
-from models.metadata import WeightsMetadata
-from posetrack.errors import RecipeError
+from models.metadata import WeightsMetadata, encode_metadata
+from posetrack.errors import RecipeError, WeightsError
 from posetrack.recipe import complete_settings, read_recipe
 from posetrack.recipe_files import list_recipes
 
@@ -77,7 +78,7 @@ def test_weights_beside_the_recipe_are_found_from_anywhere(tmp_path, monkeypatch
         ("[detektor]\n", "unknown table 'detektor'; did you mean 'detector'?"),
         ("detector = 3\n", "'detector' is a table; write it as [detector]"),
         ("[detector]\n", "recipe.toml: detector: 'network' is missing"),
-        ('[detector]\nweights = "mine.safetensors"\n', "the weights mine.safetensors do not say theirs"),
+        ('[detector]\nweights = "mine.safetensors"\n', "neither a file nor weights that PoseTrack knows"),
         ("[detector]\nnetwork = 5\n", "recipe.toml: detector.network: expected a text, got 5"),
         ('[detector]\nnetwork = "multipoze"\n', "detector.network: unknown network 'multipoze'; did you mean"),
         (
@@ -167,3 +168,36 @@ def test_a_recipe_names_weights_and_nothing_that_they_know(tmp_path):
     assert settings.network == "hrnet-w32"
     assert settings.flip_test
     assert {name: getattr(settings, name) for name in traits} == traits
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"network": ""}, "damaged: the network is missing"),
+        ({"trait.width_px": "{"}, r"damaged: trait.width_px: '{' is not JSON"),
+        ({"trait.width_px": "[1]"}, "damaged: trait.width_px: expected a text or a number"),
+        ({"trait.padding": "NaN"}, "damaged: trait.padding: expected a text or a number"),
+        ({"trait.width_px": '"192"'}, "not usable: width_px: '192', such as 192"),
+        ({"trait.width_px": "192.5"}, "not usable: width_px: 192.5"),
+        ({"trait.width_px": "193"}, "not usable: width_px: expected a multiple of 32, got 193"),
+        ({"trait.width_px": "320000"}, "not usable: width_px: expected at most"),
+        ({"trait.width_px": "0"}, "not usable: width_px: 0"),
+        ({"trait.coding": '"darc"'}, "not usable: coding"),
+        ({"trait.colour": '"red"'}, "have 'colour', which this version does not know"),
+    ],
+)
+def test_damaged_metadata_are_one_line_that_names_the_file(tmp_path, header, message):
+    metadata = encode_metadata(WeightsMetadata("hrnet-w32", {"width_px": 192, "height_px": 256}))
+    save_file({"x": torch.zeros(1)}, tmp_path / "w.safetensors", {**metadata, **header})
+    with pytest.raises(WeightsError, match=message) as caught:
+        complete_settings(
+            read_recipe(write(tmp_path, DETECTOR + '[estimator]\nweights = "w.safetensors"\n')), "estimator"
+        )
+    assert "w.safetensors: its metadata" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scales", ["[nan, 1.0]", "[0.0, 1.0]", "[1.0, 1e9]", "[inf, 1.0]"])
+def test_scales_are_finite_and_above_zero(tmp_path, scales):
+    with pytest.raises(RecipeError, match=r"detector\.scales: expected numbers in \(0, 16\]"):
+        read_recipe(write(tmp_path, SWAHR + f"scales = {scales}\n"))

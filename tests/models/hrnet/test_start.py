@@ -5,9 +5,11 @@ import torch
 from safetensors.torch import save_file
 
 from models.backbones.variants import HRNetConfig, ResNetConfig
+from models.checkpoints import write_weights
 from models.hrnet.network import ClassificationHRNet, ClassificationResNet, PoseHRNet, SimpleBaseline
 from models.hrnet.recipe import PoseNetworkRecipe
 from models.hrnet.start import load_body, load_whole
+from models.metadata import WeightsMetadata
 from models.training.errors import TrainingError
 
 K = 3
@@ -50,6 +52,10 @@ def test_other_bodies_are_refused(tmp_path):
     save_file(other.state_dict(), tmp_path / "b.safetensors")
     with pytest.raises(TrainingError, match=r"b.safetensors: does not fit the network's body: "):
         load_body(PoseHRNet(TINY, K), tmp_path / "b.safetensors")
+    write_weights(tmp_path / "c.safetensors", other.state_dict(), WeightsMetadata("hrnet-w18", {}))
+    for load in (load_body, load_whole):
+        with pytest.raises(TrainingError, match=r"does not fit .* \(these are weights of hrnet-w18\)"):
+            load(PoseHRNet(TINY, K), tmp_path / "c.safetensors")
     with pytest.raises(TrainingError, match=r"no.safetensors: no such weights"):
         load_body(PoseHRNet(TINY, K), tmp_path / "no.safetensors")
 

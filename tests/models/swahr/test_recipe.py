@@ -134,7 +134,7 @@ def read(tmp_path, network="swahr-w18", scale="true", more="", start=""):
         ({"more": "[target]\nsize_px = 500"}, r"target\.size_px: expected a multiple of 32, got 500"),
         ({"more": '[target]\nunknown_keypoints = "mask"'}, r"target\.unknown_keypoints: unknown 'mask'"),
         ({"more": "[evaluation]\nscales = [0.5, 1.0]"}, r"evaluation\.scales: expected descending numbers"),
-        ({"more": "[evaluation]\nscales = [1.0, -1.0]"}, r"evaluation\.scales: expected numbers above 0"),
+        ({"more": "[evaluation]\nscales = [1.0, -1.0]"}, r"evaluation\.scales: expected numbers in \(0, 16\]"),
         ({"more": '[evaluation]\nstages = "quarter"'}, r"evaluation\.stages: unknown 'quarter'"),
         ({"start": 'body = "a"\nweights = "b"'}, r"network\.weights: given beside body"),
         ({"start": "frozen_stages = 2"}, r"network\.frozen_stages: swahr-w18 has no pretrained part to freeze"),

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from models import checkpoints
 from models.hrnet.network import PoseHRNet
-from models.metadata import read_metadata
+from models.metadata import find_embedded, read_metadata
 from posetrack.cli.main import app
 from posetrack.errors import PoseTrackError, WeightsError
 from posetrack.families.table import FAMILIES, list_embedded, list_importable
@@ -56,6 +56,12 @@ def test_what_cannot_be_imported_leaves_no_file(tmp_path, published):
     with pytest.raises(PoseTrackError, match=r"ends in \.safetensors"):
         run("import", published, "--as", "tiny-kind", "--out", tmp_path / "own.pth")
     assert [path.name for path in tmp_path.iterdir()] == ["published.pth"]
+
+
+def test_own_weights_need_no_import(tmp_path, published):
+    own = find_embedded("thunder-heatmaps-256x192")
+    with pytest.raises(PoseTrackError, match=r"has metadata of PoseTrack already \(thunder-heatmaps\)"):
+        run("import", own, "--as", "tiny-kind", "--out", tmp_path / "own.safetensors")
 
 
 def test_weights_are_listed():
