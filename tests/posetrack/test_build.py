@@ -103,7 +103,8 @@ def test_weights_of_a_file_fill_the_network(tmp_path, has_metadata):
     predict = HRNetPredictor(network, TopDownSettings("hrnet-w18", **TRAITS), COCO_17, compute)
     ((wanted, _),) = predict([image], [box])
     ((found, _),) = build_networks(recipe, compute, batch_frames=1).estimator([image], [box])
-    np.testing.assert_array_equal(found, wanted)
+    # Kernels may add in another order where the weights lie otherwise in memory.
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=0.01)
     wider = replace(settings, network="hrnet-w32")
     message = "hrnet-w32, but the weights .* are for hrnet-w18" if has_metadata else "does not fit the network"
     with pytest.raises((WeightsError, RecipeError), match=message):
