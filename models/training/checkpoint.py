@@ -8,7 +8,6 @@ exists is complete.
 from __future__ import annotations
 
 import os
-import pickle
 import random
 import shutil
 from pathlib import Path
@@ -44,7 +43,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise TrainingError(f"{path}: no such checkpoint") from error
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+    except (OSError, MemoryError) as error:
+        raise TrainingError(f"{path}: not readable ({error})") from error
+    except Exception as error:  # Unpickling bytes that are no pickle may raise anything.
         reason = str(error).partition("\n")[0]
         raise TrainingError(f"{path}: not a checkpoint of ours, or damaged ({reason}); delete it") from error
     if not isinstance(content, dict):

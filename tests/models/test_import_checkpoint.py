@@ -154,6 +154,15 @@ class Trap:
         return open, (str(self.path), "w")
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"root:x:0:0:root:/root:/bin/bash\n", b"\x80\x02]q\x00(K\x01", b"PK\x03\x04"]
+)
+def test_what_is_no_checkpoint_is_one_line(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"w\.pth: no PyTorch file"):
+        import_checkpoint(tmp_path / "w.pth", lambda _: None)
+
+
 @pytest.mark.parametrize("how", ["torch", "old", "pickle"])
 def test_code_in_a_file_is_not_run(tmp_path, state, how):
     content = {"state_dict": state, "trap": Trap(tmp_path / "sprung")}

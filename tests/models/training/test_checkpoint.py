@@ -48,6 +48,15 @@ def test_last_few_and_best_are_kept(tmp_path):
     assert read_checkpoint(folder.best)["step"] == 2
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"root:x:0:0:root:/root:/bin/bash\n", b"\x80\x02]q\x00(K\x01", b"PK\x03\x04"]
+)
+def test_what_is_no_checkpoint_is_one_line(tmp_path, content):
+    (tmp_path / "c.pt").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"c\.pt: not a checkpoint of ours"):
+        read_checkpoint(tmp_path / "c.pt")
+
+
 class Evil:
     def __reduce__(self):
         return (print, ("owned",))
