@@ -26,11 +26,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
+from typing import Any
+from unittest import mock
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -148,8 +151,9 @@ class Passers:
 class Watcher:
     """An output that counts frames, changes settings, and measures memory."""
 
-    def __init__(self, controls: LiveControls, num_frames: int, report: Report) -> None:
+    def __init__(self, controls: LiveControls, num_frames: int, report: Report, alive: Alive) -> None:
         self._controls = controls
+        self._alive = alive
         self._num_frames = num_frames
         self._report = report
         self._looks = [max(1, num_frames * percent // 100) for percent in (10, 50, 100)]
@@ -166,15 +170,16 @@ class Watcher:
         ids = shown.frame.instances.track_ids
         if ids is not None and len(ids):
             report.num_ids = max(report.num_ids, int(ids.max()))
+        # Before a change of the recipe, which begins with nobody.
+        if report.num_images in self._looks:
+            report.looks.append(take_look(report.num_images, self._alive))
+            _log.info("%s", report.looks[-1])
         if report.num_images % max(1, self._num_frames // NUM_SWITCHES) == 0:
             self._controls.next_recipe()
         # A quarter of the time.
         phase = report.num_images % max(4, self._num_frames // NUM_SWITCHES)
         if phase in (1, max(4, self._num_frames // NUM_SWITCHES) // 4):
             self._controls.toggle("record")
-        if report.num_images in self._looks:
-            report.looks.append(take_look(report.num_images))
-            _log.info("%s", report.looks[-1])
         if report.num_images == self._num_frames:
             self.is_done.set()
 
@@ -182,11 +187,35 @@ class Watcher:
         """Do nothing."""
 
 
-def take_look(frames: int) -> Look:
+class Alive(ExitStack):
+    """The objects of some classes, made since it was entered, that are still alive.
+
+    `gc.get_objects` cannot find them beside running threads: it also takes hold of tuples that another thread
+    is still filling, and there that fails with SystemError.
+    """
+
+    def __init__(self, *kinds: type) -> None:
+        super().__init__()
+        self._objects: WeakValueDictionary[int, Any] = WeakValueDictionary()
+        for kind in kinds:
+            self.enter_context(mock.patch.object(kind, "__init__", self._note(kind.__init__)))
+
+    def __iter__(self) -> Iterator[Any]:
+        return (thing for reference in self._objects.valuerefs() if (thing := reference()) is not None)
+
+    def _note(self, initialise: Callable[..., None]) -> Callable[..., None]:
+        def wrapped(thing: object, *arguments: Any, **named: Any) -> None:
+            initialise(thing, *arguments, **named)
+            self._objects[id(thing)] = thing
+
+        return wrapped
+
+
+def take_look(frames: int, alive: Alive) -> Look:
     """Measure memory and state."""
     gc.collect()
     kept = {"tracker": 0, "smoother": 0, "trails": 0, "meter": 0}
-    for thing in gc.get_objects():
+    for thing in alive:
         if type(thing) is PoseQueue:
             kept["tracker"] += len(thing.track_ids)
         elif type(thing) is _State:
@@ -247,8 +276,12 @@ def soak(clip: Path, num_frames: int, *, recipe: str | None = None, fps: float =
     recipes = ("fake", "fake-2") if recipe is None else (recipe,)
     controls = LiveControls(LiveSettings(recipes[0]), recipes)
     start_s = time.monotonic()
-    with tempfile.TemporaryDirectory() as name, make_source(clip, fps, num_frames) as source:
-        watcher = Watcher(controls, num_frames, report)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        make_source(clip, fps, num_frames) as source,
+        Alive(PoseQueue, _State, Renderer, LiveMeter) as alive,
+    ):
+        watcher = Watcher(controls, num_frames, report, alive)
         lines = JsonLines(_Nowhere(), source="soak", skeleton=COCO_17, recipe=recipes[0])
         recorder = Recorder(Path(name) / "out.mp4")
         session = LiveSession(source, make_pipeline, controls, [lines, recorder, watcher])

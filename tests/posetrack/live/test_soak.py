@@ -31,6 +31,8 @@ def test_a_long_session_keeps_nobody_who_has_gone(monkeypatch):
         # Nobody is remembered for longer than 10 frames.
         assert look.kept["tracker"] <= 11 * soak_live.PEOPLE
         assert look.kept["meter"] <= 400
+    for name in report.looks[0].kept:
+        assert max(look.kept[name] for look in report.looks) > 0, f"{name}: not found, so not counted"
     # Nor for longer than 1.5 seconds, and the whole took at least 2.6.
     last = report.looks[-1].kept
     assert max(last["smoother"], last["trails"]) < report.num_ids
