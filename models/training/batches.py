@@ -104,8 +104,8 @@ class BatchSampler(Sampler[list[SampleKey]]):
             if epoch != order_of:
                 order, order_of = shuffle_samples(self._plan.num_samples, self._plan.seed, epoch), epoch
             start, stop = _find_batch(self._plan, step)
-            share = order[start:stop][self._rank :: self._world_size]
-            yield [(epoch, index) for index in share.tolist()]
+            part = order[start:stop][self._rank :: self._world_size]
+            yield [(epoch, index) for index in part.tolist()]
 
 
 def _find_batch(plan: BatchPlan, step: int) -> tuple[int, int]:
