@@ -62,6 +62,8 @@ def join_world(device: torch.device) -> Iterator[World]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     try:
         yield World(dist.get_rank(), dist.get_world_size(), device)
+        # A process that leaves while others still send to it may abort.
+        dist.barrier()
     finally:
         dist.destroy_process_group()
 
