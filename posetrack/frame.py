@@ -230,6 +230,9 @@ class Frame:
         skeleton: What the K keypoints of `instances` are; None before the tracker, which sets it.
         is_restored: Whether the people come from saved results, ids included, so that no network and no
             tracker changes them.
+        background_motion: (2, 3) float32, the camera's motion since the frame before: what was at point p is at
+            m[:, :2] @ p + m[:, 2]. Set by the tracker; the identity where it looks at no images. None for the
+            first frame and across a cut.
     """
 
     index: int
@@ -238,6 +241,7 @@ class Frame:
     instances: Instances = Instances()
     skeleton: Skeleton | None = None
     is_restored: bool = False
+    background_motion: FloatArray | None = None
 
     def __repr__(self) -> str:
         width, height = self.size_wh

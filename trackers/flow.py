@@ -18,6 +18,14 @@ _SMALLEST_SIDE_PX = 16
 """Smaller images contain less than two of the 8-pixel patches that DIS matches."""
 
 
+_GRID_PX = 8
+_FEWEST_POINTS = 12
+_LEAST_BACKGROUND = 0.1
+_LEAST_INLIERS = 0.25
+_BACKGROUND_ERROR_PX = 0.75
+"""Flow that differs less than this from the background's, in pixels of the downscaled image, belongs to it."""
+
+
 class FlowEstimator(Protocol):
     """An optical flow method."""
 
@@ -125,6 +133,44 @@ def estimate_flow_after_pan(
         gray, back, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
     )
     return estimate_flow(previous_gray, np.asarray(shifted, np.uint8)) + whole_xy
+
+
+def estimate_background_motion(
+    flow: FloatArray, scale_xy: tuple[float, float], people_boxes_xyxy: FloatArray
+) -> FloatArray:
+    """Estimate how the camera's motion moves the background: an affine map of the full image's pixels.
+
+    A similarity (rotation, scale and shift) is fitted by RANSAC to the flow at the points of a grid, without
+    those in people's boxes, as long as enough are left. Where it explains too few of them, the camera's motion
+    is unknown, and taken for none.
+
+    Args:
+        flow: (h, w, 2), pixels of the downscaled image.
+        scale_xy: Downscaled width over full width, and the same for heights.
+        people_boxes_xyxy: (N, 4), people of the previous image, pixels of the full image.
+
+    Returns:
+        (2, 3) float32: point p of the previous image is at m[:, :2] @ p + m[:, 2] in the current one.
+    """
+    height, width = flow.shape[:2]
+    still = np.eye(2, 3, dtype=np.float32)
+    first = _GRID_PX // 2
+    y, x = np.mgrid[first:height:_GRID_PX, first:width:_GRID_PX].reshape(2, -1)
+    if len(x) < _FEWEST_POINTS:
+        return still
+    scale = np.asarray(scale_xy, np.float32)
+    starts = (np.stack([x, y], axis=1) + np.float32(0.5)) / scale
+    boxes = people_boxes_xyxy[:, None]
+    is_person = ((starts >= boxes[..., :2]) & (starts <= boxes[..., 2:])).all(axis=2).any(axis=0)
+    if (~is_person).sum() >= max(_FEWEST_POINTS, _LEAST_BACKGROUND * len(x)):
+        x, y, starts = x[~is_person], y[~is_person], starts[~is_person]
+    ends = starts + flow[y, x] / scale
+    affine, inliers = cv2.estimateAffinePartial2D(
+        starts, ends, method=cv2.RANSAC, ransacReprojThreshold=_BACKGROUND_ERROR_PX / float(scale.min())
+    )
+    if affine is None or inliers.mean() < _LEAST_INLIERS:
+        return still
+    return np.asarray(affine, np.float32)
 
 
 def move_points(points_xy: FloatArray, flow: FloatArray, scale_xy: tuple[float, float]) -> FloatArray:

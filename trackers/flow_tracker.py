@@ -6,13 +6,14 @@ Source: Xiao et al., "Simple Baselines for Human Pose Estimation and Tracking", 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from trackers.flow import FLOWS, estimate_flow_after_pan, reduce_to_gray
+from trackers.config import FlowTrackerConfig
+from trackers.flow import FLOWS, estimate_background_motion, estimate_flow_after_pan, reduce_to_gray
 from trackers.matching import MATCHERS
+from trackers.newest import FRAME_S
 from trackers.nms import box_nms, oks_nms
 from trackers.oks import box_around_keypoints
 from trackers.people import People, TrackedPeople
@@ -30,76 +31,6 @@ EstimateBoxes = Callable[[ImageArray, FloatArray], tuple[FloatArray, FloatArray]
 
 _DOUBTFUL_SIMILARITY = 0.6
 """Flow that makes images no more alike than this may have missed a fast pan, and is estimated again."""
-
-
-@dataclass(frozen=True)
-class FlowTrackerConfig:
-    """Settings of `FlowTracker`.
-
-    Attributes:
-        flow: Optical flow method, a key of `trackers.flow.FLOWS`.
-        flow_longest_side_px: Longest side of the image that flow is estimated on.
-        queue_frames: How many frames a person may be missed and keep their id (L_Q).
-        match: Assignment method, a key of `trackers.matching.MATCHERS`.
-        min_oks: Least similarity of a person and a track.
-        min_keypoint_score: From this score on a keypoint counts as visible.
-        new_track_min_score: Least person score (`People.person_scores`) that starts a track; others who
-            match no track are left out.
-        nms_iou: Of two detections whose boxes overlap more than this, the higher-scoring one stays. Not the
-            0.5 of the paper: people who embrace overlap more than that; `nms_oks` tells them from one found
-            twice.
-        nms_oks: Of two detections whose poses are more alike than this, the higher-scoring one stays.
-        propagation_padding: Factor by which the box around a moved pose is made wider and higher.
-        propagation_min_score: Least mean keypoint score of a propagated person.
-        propagation_max_oks: A propagated pose that is more alike than this to another person's is left out.
-        propagation_max_frames: How many frames in a row a person may be propagated.
-        scene_cut_similarity: Images less alike than this (`compute_scene_similarity`) are a cut; -1: never.
-            Measured with DIS at 256 pixels on nine clips: 0.62 and more within shots, 0.50 and more when two
-            frames of three are left out; across 5 cuts of one clip 0.25 at most, across 576 joins of
-            different clips 0.40 at most.
-
-    Raises:
-        ValueError: A setting is unknown or out of range.
-    """
-
-    flow: str = "dis"
-    flow_longest_side_px: int = 256
-    queue_frames: int = 10
-    match: str = "greedy"
-    min_oks: float = 0.2
-    min_keypoint_score: float = 0.2
-    new_track_min_score: float = 0.1
-    nms_iou: float = 0.9
-    nms_oks: float = 0.7
-    propagation_padding: float = 1.15
-    propagation_min_score: float = 0.7
-    propagation_max_oks: float = 0.5
-    propagation_max_frames: int = 10
-    scene_cut_similarity: float = 0.4
-
-    def __post_init__(self) -> None:
-        for name, table in (("flow", FLOWS), ("match", MATCHERS)):
-            value = getattr(self, name)
-            if value not in table:
-                raise ValueError(f"{name}: expected one of {', '.join(table)}, got {value!r}")
-        limits: dict[str, tuple[float, float]] = {
-            "flow_longest_side_px": (16, 8192),
-            "queue_frames": (0, 10_000),
-            "min_oks": (0.01, 1),
-            "min_keypoint_score": (0, 1),
-            "new_track_min_score": (0, 1),
-            "nms_iou": (0, 1),
-            "nms_oks": (0, 1),
-            "propagation_padding": (1, 5),
-            "propagation_min_score": (0, 1),
-            "propagation_max_oks": (0, 1),
-            "propagation_max_frames": (0, 10_000),
-            "scene_cut_similarity": (-1, 1),
-        }
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name}: expected a number from {low} to {high}, got {value}")
 
 
 class FlowTracker:
@@ -125,12 +56,18 @@ class FlowTracker:
         self._config = config or FlowTrackerConfig()
         self._estimate_flow = FLOWS[self._config.flow]()
         self._match = MATCHERS[self._config.match]
-        self._queue = PoseQueue(len(self._sigmas), self._config.queue_frames)
+        self._queue = PoseQueue(len(self._sigmas), self._config.longest_gap)
         self._previous_gray: ImageArray | None = None
         self._size_wh: tuple[int, int] | None = None
+        self._time_s: float | None = None
 
     def update(
-        self, image: ImageArray | None, people: People, estimate_boxes: EstimateBoxes | None = None
+        self,
+        image: ImageArray | None,
+        people: People,
+        estimate_boxes: EstimateBoxes | None = None,
+        *,
+        time_s: float | None = None,
     ) -> TrackedPeople:
         """Track the people of the next frame.
 
@@ -139,19 +76,18 @@ class FlowTracker:
                 size changes, poses are scaled accordingly and no flow is estimated for this frame.
             people: The people detected in it.
             estimate_boxes: Estimates the poses in given boxes; without it nobody is propagated.
+            time_s: Presentation time of the frame; `None`: 1/25 s after the last one.
 
         Returns:
             The detections that are no duplicates and match or start a track, and the propagated people, with
-            their ids.
+            their ids; and the camera's motion since the last frame.
 
         Raises:
             ValueError: The image is not (H, W, 3) uint8, or the people have another number of keypoints
                 than there are sigmas.
         """
         self._check(image, people)
-        self._queue.start_frame()
-        self._follow_image(image)
-
+        background = self._start_frame(image, time_s)
         people = people.hide_keypoints(self._config.min_keypoint_score)
         rows = self._drop_duplicates(people)
         track_ids = self._associate(people[rows])
@@ -162,9 +98,11 @@ class FlowTracker:
         propagated, propagated_ids = People.empty(len(self._sigmas)), np.zeros(0, np.int64)
         if image is not None and estimate_boxes is not None:
             propagated, propagated_ids = self._propagate(image, people[rows], track_ids, estimate_boxes)
-        return TrackedPeople(rows, propagated, np.concatenate([track_ids, propagated_ids]))
+        return TrackedPeople(rows, propagated, np.concatenate([track_ids, propagated_ids]), background)
 
-    def adopt(self, image: ImageArray | None, people: People, track_ids: IntArray) -> None:
+    def adopt(
+        self, image: ImageArray | None, people: People, track_ids: IntArray, *, time_s: float | None = None
+    ) -> FloatArray | None:
         """Continue from a frame that was tracked before, with its ids.
 
         Args:
@@ -172,17 +110,21 @@ class FlowTracker:
             people: The people in it.
             track_ids: (N,); people without one, 0 or less, are not queued. Ids of later new tracks are higher
                 than all of these.
+            time_s: As for `update`.
+
+        Returns:
+            The camera's motion since the last frame, as in `TrackedPeople`.
 
         Raises:
             ValueError: As for `update`.
         """
         self._check(image, people)
-        self._queue.start_frame()
-        self._follow_image(image)
+        background = self._start_frame(image, time_s)
         rows = np.flatnonzero(track_ids > 0)
         self._queue.reserve_ids(track_ids[rows])
         people = people[rows].hide_keypoints(self._config.min_keypoint_score)
         self._queue.add(people, track_ids[rows], np.zeros(len(rows), np.int64))
+        return background
 
     def _check(self, image: ImageArray | None, people: People) -> None:
         K = len(self._sigmas)
@@ -191,28 +133,50 @@ class FlowTracker:
         if image is not None and (image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8):
             raise ValueError(f"image: expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
 
-    def _follow_image(self, image: ImageArray | None) -> None:
-        """Move the queued poses to where they should be in this image; forget them across a cut."""
+    def _start_frame(self, image: ImageArray | None, time_s: float | None) -> FloatArray | None:
+        """Age the queue and move its poses to where they should be; returns the camera's motion."""
+        is_first = self._time_s is None
+        last_s = 0.0 if self._time_s is None else self._time_s
+        self._time_s = last_s + FRAME_S if time_s is None else time_s
+        # Time that goes back, as a camera's clock may do, is none.
+        self._queue.start_frame(max(self._time_s - last_s, 0.0))
+        background = self._follow_image(image)
+        return None if is_first else background
+
+    def _follow_image(self, image: ImageArray | None) -> FloatArray | None:
+        """Move the queued poses to where they should be in this image; forget them across a cut.
+
+        Returns:
+            The camera's motion since the last frame, (2, 3); none (`np.eye`) where it is not known, and `None`
+            across a cut.
+        """
+        motion = np.eye(2, 3, dtype=np.float32)
         if image is None:
             self._previous_gray = None
-            return
+            return motion
         size_wh = (image.shape[1], image.shape[0])
         if self._size_wh is not None and size_wh != self._size_wh:
-            self._queue.rescale((size_wh[0] / self._size_wh[0], size_wh[1] / self._size_wh[1]))
+            ratio_xy = (size_wh[0] / self._size_wh[0], size_wh[1] / self._size_wh[1])
+            self._queue.rescale(ratio_xy)
+            motion[:, :2] = np.diag(ratio_xy)
             self._previous_gray = None
         self._size_wh = size_wh
         gray = reduce_to_gray(image, self._config.flow_longest_side_px)
         # A flash or a black frame shows nothing: the next image is compared with the one before it.
         if is_blank(gray):
-            return
+            return motion
         previous, self._previous_gray = self._previous_gray, gray
         if previous is None:
-            return
+            return motion
         flow = self._find_flow(previous, gray)
         if flow is None:
             self._queue.clear()
-        else:
-            self._queue.move(flow, (gray.shape[1] / size_wh[0], gray.shape[0] / size_wh[1]))
+            return None
+        scale_xy = (gray.shape[1] / size_wh[0], gray.shape[0] / size_wh[1])
+        last_boxes = self._queue.people.boxes_xyxy[self._queue.ages == 1]
+        motion = estimate_background_motion(flow, scale_xy, last_boxes)
+        self._queue.move(flow, scale_xy, motion)
+        return motion
 
     def _find_flow(self, previous: ImageArray, gray: ImageArray) -> FloatArray | None:
         """Flow between two images, (h, w, 2); `None` across a cut."""
@@ -242,12 +206,22 @@ class FlowTracker:
 
     def _associate(self, people: People) -> IntArray:
         """Ids of the detections (N,): a track's, a new one, or 0 for one too weak to start a track."""
-        similarity, ids = self._queue.compare(people, self._sigmas)
-        rows, cols = self._match(similarity, self._config.min_oks)
+        queue, config = self._queue, self._config
+        similarity, ids = queue.compare(people, self._sigmas)
+        if config.has_velocity:
+            similarity = np.maximum(similarity, queue.compare_with_predicted(people, self._sigmas))
+        rows, cols = self._match(similarity, config.min_oks)
         track_ids = np.zeros(len(people), np.int64)
         track_ids[rows] = ids[cols]
+        if config.has_velocity:
+            left, free = np.flatnonzero(track_ids == 0), np.flatnonzero(~np.isin(ids, track_ids))
+            iou = queue.compare_boxes(people[left])[:, free]
+            rows, cols = self._match(iou, config.min_iou)
+            track_ids[left[rows]] = ids[free[cols]]
         scores = people.person_scores
-        new = np.flatnonzero((track_ids == 0) & (scores >= self._config.new_track_min_score))
+        if config.new_track_score == "all_keypoints":
+            scores = scores * people.visible_fractions
+        new = np.flatnonzero((track_ids == 0) & (scores >= config.new_track_min_score))
         # The highest-scoring first, whatever the order of the rows.
         new = new[np.argsort(-scores[new], kind="stable")]
         track_ids[new] = self._queue.make_ids(len(new))

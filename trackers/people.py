@@ -80,6 +80,12 @@ class People:
         return scores
 
     @property
+    def visible_fractions(self) -> FloatArray:
+        """Fraction of each person's keypoints whose scores are above 0.2, (N,)."""
+        is_scored = self.keypoint_scores > _SCORED_KEYPOINT
+        return is_scored.mean(axis=1, dtype=np.float32) if is_scored.size else np.zeros(len(self), np.float32)
+
+    @property
     def visible(self) -> BoolArray:
         """Keypoints that are finite, (N, K)."""
         return np.asarray(np.isfinite(self.keypoints_xy).all(axis=2), np.bool_)
@@ -90,8 +96,8 @@ class People:
         return compute_pose_areas(self.boxes_xyxy, self.keypoints_xy, self.visible)
 
     def hide_keypoints(self, min_score: float) -> People:
-        """The same people with NaN for keypoints that score less, so that these are not visible."""
-        is_weak = self.keypoint_scores < min_score
+        """The same people with NaN for keypoints that score less or are infinite, so that none is visible."""
+        is_weak = (self.keypoint_scores < min_score) | ~self.visible
         return replace(self, keypoints_xy=np.where(is_weak[..., None], np.float32(np.nan), self.keypoints_xy))
 
     def compare(self, others: People, sigmas: FloatArray) -> FloatArray:
@@ -115,8 +121,11 @@ class TrackedPeople:
         rows: (R,) int64, rows of the detections that were kept, ascending.
         propagated: P people that matched no detection, estimated where flow has moved them.
         track_ids: (R + P,) int64 from 1 up, each once.
+        background_motion: (2, 3) float32, the camera's motion since the last frame: what was at point p is at
+            m[:, :2] @ p + m[:, 2]. The identity without images; `None` for the first frame and across a cut.
     """
 
     rows: IntArray
     propagated: People
     track_ids: IntArray
+    background_motion: FloatArray | None

@@ -7,7 +7,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from trackers.config import Gap
 from trackers.flow import move_points
+from trackers.newest import NewestPoses
+from trackers.nms import compute_iou
 from trackers.oks import compute_oks
 from trackers.people import People
 
@@ -18,25 +21,28 @@ IntArray = npt.NDArray[np.int64]
 class PoseQueue:
     """The poses of the last frames with their track ids, each where flow says it would be now.
 
-    A person who is missed for up to `queue_frames` frames is still here when they come back: the queue holds
-    the frame before those.
+    A person who is missed for no longer than the longest gap is still here when they come back: the queue holds
+    the frame before the gap.
 
     Args:
         num_keypoints: K.
-        queue_frames: How many frames a person may be missed.
+        longest_gap: How long a person may be missed.
 
     Attributes:
-        people: Q poses, oldest first. Their keypoints are moved along; boxes and scores stay as they were.
+        people: Q poses, oldest first. Their keypoints and boxes are moved along; scores stay as they were.
         areas_px2: (Q,) float32, areas that the people had when they were seen, for OKS.
         track_ids: (Q,) int64.
         ages: (Q,) int64, how many frames ago each was seen: 1 = in the last frame.
+        missed_s: (Q,) float32, time from the first frame after each to the current one.
         propagated_frames: (Q,) int64, for how many frames in a row each had been propagated.
+        newest: The newest pose of each track, where the camera's motion and its velocity move it.
     """
 
-    def __init__(self, num_keypoints: int, queue_frames: int) -> None:
+    def __init__(self, num_keypoints: int, longest_gap: Gap) -> None:
         self._num_keypoints = num_keypoints
-        self._oldest_age = queue_frames + 1
+        self._longest_gap = longest_gap
         self._next_id = 1
+        self.newest = NewestPoses(num_keypoints)
         self.clear()
 
     def clear(self) -> None:
@@ -45,19 +51,39 @@ class PoseQueue:
         self.areas_px2 = np.zeros(0, np.float32)
         self.track_ids = np.zeros(0, np.int64)
         self.ages = np.zeros(0, np.int64)
+        self.missed_s = np.zeros(0, np.float32)
         self.propagated_frames = np.zeros(0, np.int64)
+        self.newest.clear()
 
-    def start_frame(self) -> None:
-        """Age every pose by a frame and drop those that are too old."""
-        kept = self.ages + 1 <= self._oldest_age
+    def start_frame(self, step_s: float) -> None:
+        """Age every pose by a frame and drop those that are too old.
+
+        Args:
+            step_s: Time since the last frame.
+        """
+        ages = self.ages + 1
+        missed_s = self.missed_s + np.where(ages > 1, np.float32(step_s), np.float32(0))
+        kept = self._longest_gap.allows(ages - 1, missed_s)
         self.people, self.areas_px2 = self.people[kept], self.areas_px2[kept]
         self.track_ids, self.propagated_frames = self.track_ids[kept], self.propagated_frames[kept]
-        self.ages = self.ages[kept] + 1
+        self.ages, self.missed_s = ages[kept], missed_s[kept]
+        self.newest.start_frame(step_s, kept_ids=self.track_ids)
 
-    def move(self, flow: FloatArray, scale_xy: tuple[float, float]) -> None:
-        """Move every pose by the flow of this frame; see `trackers.flow.move_points`."""
+    def move(self, flow: FloatArray, scale_xy: tuple[float, float], background: FloatArray) -> None:
+        """Move every pose by the motion of this frame.
+
+        Args:
+            flow: See `trackers.flow.move_points`.
+            scale_xy: Likewise.
+            background: (2, 3), see `trackers.flow.estimate_background_motion`.
+        """
         moved = move_points(self.people.keypoints_xy, flow, scale_xy)
-        self.people = replace(self.people, keypoints_xy=moved)
+        is_seen = self.people.visible[..., None]
+        shifts = np.where(is_seen, moved - self.people.keypoints_xy, 0).sum(axis=1)
+        shifts = shifts / np.maximum(is_seen.sum(axis=1), 1)
+        boxes = self.people.boxes_xyxy + np.tile(shifts, 2)
+        self.people = replace(self.people, keypoints_xy=moved, boxes_xyxy=boxes)
+        self.newest.move(background)
 
     def rescale(self, ratio_xy: tuple[float, float]) -> None:
         """Bring every pose into the pixels of an image of another size."""
@@ -68,6 +94,7 @@ class PoseQueue:
             keypoints_xy=self.people.keypoints_xy * ratio,
         )
         self.areas_px2 = self.areas_px2 * ratio.prod()
+        self.newest.rescale(ratio)
 
     def compare(self, people: People, sigmas: FloatArray) -> tuple[FloatArray, IntArray]:
         """Compare people with tracks: the OKS with the most similar of each track's queued poses.
@@ -95,6 +122,26 @@ class PoseQueue:
         )
         return np.maximum.reduceat(oks, starts, axis=1), ids
 
+    def compare_with_predicted(self, people: People, sigmas: FloatArray) -> FloatArray:
+        """Compare people with tracks where the camera's motion and their velocity lead: OKS (N, M), by id."""
+        predicted = self.newest.predict()
+        return compute_oks(
+            people.keypoints_xy,
+            people.visible,
+            predicted.keypoints_xy,
+            predicted.visible,
+            areas_px2=people.areas_px2,
+            others_areas_px2=self.newest.areas_px2,
+            sigmas=sigmas,
+        )
+
+    def compare_boxes(self, people: People) -> FloatArray:
+        """Compare the boxes of people with those of tracks, where flow or velocity leads: IoU (N, M), by id."""
+        _, last = np.unique(self.track_ids[::-1], return_index=True)
+        moved = self.people.boxes_xyxy[len(self.track_ids) - 1 - last]
+        predicted = self.newest.predict().boxes_xyxy
+        return np.maximum(compute_iou(people.boxes_xyxy, moved), compute_iou(people.boxes_xyxy, predicted))
+
     def add(self, people: People, track_ids: IntArray, propagated_frames: IntArray) -> None:
         """Queue the people of this frame.
 
@@ -107,7 +154,9 @@ class PoseQueue:
         self.areas_px2 = np.concatenate([self.areas_px2, people.areas_px2])
         self.track_ids = np.concatenate([self.track_ids, track_ids])
         self.ages = np.concatenate([self.ages, np.zeros(len(people), np.int64)])
+        self.missed_s = np.concatenate([self.missed_s, np.zeros(len(people), np.float32)])
         self.propagated_frames = np.concatenate([self.propagated_frames, propagated_frames])
+        self.newest.add(people, track_ids)
 
     def make_ids(self, count: int) -> IntArray:
         """Make new ids, (count,), each higher than all before."""

@@ -32,8 +32,8 @@ def track(
 
     Returns:
         A processor that keeps the tracked people of each frame with all their columns, and behind them the
-        propagated people, with `track_ids`, and sets the frame's skeleton. The people of a restored frame keep
-        their ids, and others are matched with them later.
+        propagated people, with `track_ids`, and sets the frame's skeleton and background motion. The people of
+        a restored frame keep their ids, and others are matched with them later.
     """
 
     def estimate_boxes(image: ImageArray, boxes_xyxy: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -47,16 +47,18 @@ def track(
             instances = _complete(frame.instances, skeleton)
             people = People(**{field.name: getattr(instances, field.name) for field in fields(People)})
             if frame.is_restored and frame.instances.track_ids is not None:
-                tracker.adopt(image, people, frame.instances.track_ids)
-                yield replace(frame, skeleton=skeleton)
+                motion = tracker.adopt(image, people, frame.instances.track_ids, time_s=frame.time_s)
+                yield replace(frame, skeleton=skeleton, background_motion=motion)
                 continue
             tracked = tracker.update(
-                image, people, estimate_boxes=None if estimator is None else estimate_boxes
+                image, people, None if estimator is None else estimate_boxes, time_s=frame.time_s
             )
             propagated = Instances(**vars(tracked.propagated))
             instances = Instances.concatenate([instances[tracked.rows], propagated])
             instances = instances.with_columns(track_ids=tracked.track_ids)
-            yield replace(frame, instances=instances, skeleton=skeleton)
+            yield replace(
+                frame, instances=instances, skeleton=skeleton, background_motion=tracked.background_motion
+            )
 
     return process
 

@@ -1,5 +1,6 @@
 import numpy as np
 
+from trackers.config import Gap
 from trackers.people import People
 from trackers.tracks import PoseQueue
 
@@ -20,7 +21,7 @@ def still(count):
 
 
 def test_ids_count_from_one_and_never_come_back():
-    queue = PoseQueue(2, 1)
+    queue = PoseQueue(2, Gap(frames=1))
     given = np.concatenate([queue.make_ids(2), queue.make_ids(0), queue.make_ids(3)])
     assert given.tolist() == [1, 2, 3, 4, 5]
     queue.clear()
@@ -28,11 +29,11 @@ def test_ids_count_from_one_and_never_come_back():
 
 
 def test_poses_stay_for_the_frames_that_may_be_missed_and_one_more():
-    queue = PoseQueue(2, queue_frames=2)
+    queue = PoseQueue(2, Gap(frames=2))
     queue.add(make_people((0, 0)), queue.make_ids(1), still(1))
     ages = []
     for _ in range(4):
-        queue.start_frame()
+        queue.start_frame(0.04)
         ages.append(queue.ages.tolist())
     # Seen, then missed twice: still there at age 3.
     assert ages == [[1], [2], [3], []]
@@ -40,9 +41,9 @@ def test_poses_stay_for_the_frames_that_may_be_missed_and_one_more():
 
 
 def test_a_track_is_as_similar_as_its_most_similar_pose():
-    queue = PoseQueue(2, 5)
+    queue = PoseQueue(2, Gap(frames=5))
     queue.add(make_people((0, 0), (100, 0)), np.array([7, 3]), still(2))
-    queue.start_frame()
+    queue.start_frame(0.04)
     queue.add(make_people((30, 0)), np.array([7]), still(1))
     similarity, ids = queue.compare(make_people((0, 0), (30, 0), (100, 2)), SIGMAS)
     assert ids.tolist() == [3, 7]
@@ -53,7 +54,7 @@ def test_a_track_is_as_similar_as_its_most_similar_pose():
 
 
 def test_an_empty_queue_and_nobody_compare():
-    queue = PoseQueue(2, 5)
+    queue = PoseQueue(2, Gap(frames=5))
     similarity, ids = queue.compare(make_people((0, 0)), SIGMAS)
     assert (similarity.shape, ids.tolist()) == ((1, 0), [])
     queue.add(make_people((0, 0)), queue.make_ids(1), still(1))
@@ -61,12 +62,12 @@ def test_an_empty_queue_and_nobody_compare():
 
 
 def test_flow_adds_up_over_the_frames():
-    queue = PoseQueue(2, 5)
+    queue = PoseQueue(2, Gap(frames=5))
     queue.add(make_people((10, 10)), queue.make_ids(1), still(1))
     flow = np.full((20, 20, 2), (1, -0.5), np.float32)
     for _ in range(3):
-        queue.start_frame()
-        queue.move(flow, (0.5, 0.25))
+        queue.start_frame(0.04)
+        queue.move(flow, (0.5, 0.25), np.eye(2, 3))
         queue.add(make_people((50, 50)), np.array([9]), still(1))
     oldest = queue.people.keypoints_xy[0]
     np.testing.assert_allclose(oldest, [[10 + 3 * 2, 10 - 3 * 2], [20 + 3 * 2, 20 - 3 * 2]])
@@ -74,7 +75,7 @@ def test_flow_adds_up_over_the_frames():
 
 
 def test_rescaling_scales_points_and_areas():
-    queue = PoseQueue(2, 5)
+    queue = PoseQueue(2, Gap(frames=5))
     queue.add(make_people((10, 20), area=100), queue.make_ids(1), still(1))
     queue.rescale((2, 0.5))
     np.testing.assert_allclose(queue.people.keypoints_xy[0], [[20, 10], [40, 15]])

@@ -1,0 +1,147 @@
+"""Settings of the flow tracker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from trackers.flow import FLOWS
+from trackers.matching import MATCHERS
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+MOTIONS = ("flow", "flow+velocity")
+NEW_TRACK_SCORES = ("scored_keypoints", "all_keypoints")
+_PAPER_QUEUE_FRAMES = 10
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A limit for how long a person is missed: in frames, or in seconds.
+
+    Attributes:
+        frames: Number of frames without the person.
+        seconds: Time without them: from the first frame without to the one where they are back. One frame is
+            always allowed, however long it lasts.
+    """
+
+    frames: int | None = None
+    seconds: float = 0.0
+
+    def allows(self, missed_frames: IntArray, missed_s: FloatArray) -> BoolArray:
+        """Which of several gaps are no longer than this, (M,).
+
+        Args:
+            missed_frames: (M,), frames without the person.
+            missed_s: (M,), seconds from the first of these frames to the current frame.
+        """
+        if self.frames is not None:
+            return np.asarray(missed_frames <= self.frames)
+        # A millisecond more, since times are rounded.
+        return np.asarray((missed_frames <= 1) | (missed_s <= self.seconds + 1e-3))
+
+
+@dataclass(frozen=True)
+class FlowTrackerConfig:
+    """Settings of `FlowTracker`.
+
+    Attributes:
+        flow: Optical flow method, a key of `trackers.flow.FLOWS`.
+        flow_longest_side_px: Longest side of the image that flow is estimated on.
+        motion: Where tracks are expected: `flow`, where flow moves their poses (the paper); or `flow+velocity`,
+            there or where the camera's motion and their own velocity move their newest pose.
+        queue_s: How long a person may be missed and keep their id (L_Q), in seconds; at least a frame. Not used
+            with `queue_frames` or `motion = "flow"`.
+        queue_frames: The same in frames. With `motion = "flow"` 10 by default, as in the paper.
+        match: Assignment method, a key of `trackers.matching.MATCHERS`.
+        min_oks: Least similarity of a person and a track.
+        min_iou: Least overlap of the boxes of a person and a track who are matched by no pose: upside-down or
+            half-hidden people. Not used with `motion = "flow"`.
+        min_keypoint_score: From this score on a keypoint counts as visible.
+        new_track_score: Which person score has to reach `new_track_min_score`: `scored_keypoints`, the box
+            score times the mean score of the visible keypoints (`People.person_scores`); or `all_keypoints`,
+            that times the fraction of keypoints that are visible.
+        new_track_min_score: Least person score that starts a track; others who match no track are left out.
+        nms_iou: Of two detections whose boxes overlap more than this, the higher-scoring one stays. Not the
+            0.5 of the paper: people who embrace overlap more than that; `nms_oks` tells them from one found
+            twice.
+        nms_oks: Of two detections whose poses are more alike than this, the higher-scoring one stays.
+        propagation_padding: Factor by which the box around a moved pose is made wider and higher.
+        propagation_min_score: Least mean keypoint score of a propagated person.
+        propagation_max_oks: A propagated pose that is more alike than this to another person's is left out.
+        propagation_max_frames: How many frames in a row a person may be propagated.
+        scene_cut_similarity: Images less alike than this (`compute_scene_similarity`) are a cut; -1: never.
+            Measured with DIS at 256 pixels on nine clips: 0.62 and more within shots, 0.50 and more when two
+            frames of three are left out; across 5 cuts of one clip 0.25 at most, across 576 joins of
+            different clips 0.40 at most.
+
+    Raises:
+        ValueError: A setting is unknown or out of range.
+    """
+
+    flow: str = "dis"
+    flow_longest_side_px: int = 256
+    motion: str = "flow+velocity"
+    queue_s: float = 0.4
+    queue_frames: int | None = None
+    match: str = "greedy"
+    min_oks: float = 0.2
+    min_iou: float = 0.3
+    min_keypoint_score: float = 0.2
+    new_track_score: str = "scored_keypoints"
+    new_track_min_score: float = 0.1
+    nms_iou: float = 0.9
+    nms_oks: float = 0.7
+    propagation_padding: float = 1.15
+    propagation_min_score: float = 0.7
+    propagation_max_oks: float = 0.5
+    propagation_max_frames: int = 10
+    scene_cut_similarity: float = 0.4
+
+    def __post_init__(self) -> None:
+        choices: dict[str, tuple[str, ...]] = {
+            "flow": tuple(FLOWS),
+            "match": tuple(MATCHERS),
+            "motion": MOTIONS,
+            "new_track_score": NEW_TRACK_SCORES,
+        }
+        for name, known in choices.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+        limits: dict[str, tuple[float, float]] = {
+            "flow_longest_side_px": (16, 8192),
+            "queue_s": (0, 600),
+            "queue_frames": (0, 10_000),
+            "min_oks": (0.01, 1),
+            "min_iou": (0.01, 1),
+            "min_keypoint_score": (0, 1),
+            "new_track_min_score": (0, 1),
+            "nms_iou": (0, 1),
+            "nms_oks": (0, 1),
+            "propagation_padding": (1, 5),
+            "propagation_min_score": (0, 1),
+            "propagation_max_oks": (0, 1),
+            "propagation_max_frames": (0, 10_000),
+            "scene_cut_similarity": (-1, 1),
+        }
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ValueError(f"{name}: expected a number from {low} to {high}, got {value}")
+
+    @property
+    def has_velocity(self) -> bool:
+        """Whether tracks are also expected where their own velocity leads."""
+        return self.motion == "flow+velocity"
+
+    @property
+    def longest_gap(self) -> Gap:
+        """How long a person may be missed and keep their id."""
+        if self.queue_frames is None and self.has_velocity:
+            return Gap(seconds=self.queue_s)
+        return Gap(frames=_PAPER_QUEUE_FRAMES if self.queue_frames is None else self.queue_frames)
