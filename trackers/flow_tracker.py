@@ -56,7 +56,9 @@ class FlowTracker:
         self._config = config or FlowTrackerConfig()
         self._estimate_flow = FLOWS[self._config.flow]()
         self._match = MATCHERS[self._config.match]
-        self._queue = PoseQueue(len(self._sigmas), self._config.longest_gap)
+        self._queue = PoseQueue(
+            len(self._sigmas), self._config.longest_gap, newest_only=self._config.has_velocity
+        )
         self._previous_gray: ImageArray | None = None
         self._size_wh: tuple[int, int] | None = None
         self._time_s: float | None = None
@@ -207,9 +209,10 @@ class FlowTracker:
     def _associate(self, people: People) -> IntArray:
         """Ids of the detections (N,): a track's, a new one, or 0 for one too weak to start a track."""
         queue, config = self._queue, self._config
-        similarity, ids = queue.compare(people, self._sigmas)
+        similarity, ids = queue.compare(people, self._sigmas, config.min_oks)
         if config.has_velocity:
-            similarity = np.maximum(similarity, queue.compare_with_predicted(people, self._sigmas))
+            predicted = queue.compare_with_predicted(people, self._sigmas, config.min_oks)
+            similarity = np.maximum(similarity, predicted)
         rows, cols = self._match(similarity, config.min_oks)
         track_ids = np.zeros(len(people), np.int64)
         track_ids[rows] = ids[cols]

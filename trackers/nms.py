@@ -75,6 +75,7 @@ def oks_nms(
         areas_px2=areas_px2,
         others_areas_px2=areas_px2,
         sigmas=sigmas,
+        min_oks=max_oks,
     )
     return _suppress(oks > max_oks, scores)
 

@@ -13,6 +13,9 @@ _FARTHEST_PX = 1e6
 _SEGMENT_FRACTION = 0.53
 _BLOCK_PEOPLE = 8
 _BLOCK_NUMBERS = 16_384
+_FEW_PAIRS = 0.3
+"""Below this fraction of all pairs, picking out the near ones is faster than comparing all."""
+_ROUNDING = np.float32(1.001)
 
 
 def compute_oks(
@@ -24,6 +27,7 @@ def compute_oks(
     areas_px2: FloatArray,
     others_areas_px2: FloatArray,
     sigmas: FloatArray,
+    min_oks: float = 0.0,
 ) -> FloatArray:
     """Compare every pose with every other one.
 
@@ -41,6 +45,8 @@ def compute_oks(
         areas_px2: (N,), area of each person, square pixels; see `compute_pose_areas`.
         others_areas_px2: (M,).
         sigmas: (K,), spread of each keypoint relative to the root of the area.
+        min_oks: Pairs that are too far apart to be this similar get 0, and are compared no further. In a crowd
+            nearly all pairs are.
 
     Returns:
         (N, M) float32.
@@ -49,11 +55,25 @@ def compute_oks(
     unit = 1 / (np.sqrt(2) * 2 * np.asarray(sigmas, np.float64))
     points, seen = _park_unseen(keypoints_xy, visible, _FAR)
     others, others_seen = _park_unseen(others_xy, others_visible, -_FAR)
-    points = (points * unit[:, None]).astype(np.float32)
-    others = (others * unit[:, None]).astype(np.float32)
     weights, others_weights = seen.astype(np.float32), others_seen.astype(np.float32)
     areas = np.maximum(np.asarray(areas_px2, np.float32), 1)
     others_areas = np.maximum(np.asarray(others_areas_px2, np.float32), 1)
+    near = None
+    if min_oks > 0:
+        extents, others_extents = _find_extents(points, seen), _find_extents(others, others_seen)
+        farthest = np.float32(np.sqrt(-np.log(min_oks)) / unit.min(initial=1)) * _ROUNDING
+        near = _find_near(extents, others_extents, farthest * np.sqrt((areas[:, None] + others_areas) / 2))
+    points = (points * unit[:, None]).astype(np.float32)
+    others = (others * unit[:, None]).astype(np.float32)
+    if near is not None:
+        i, j = np.nonzero(near)
+        if len(i) < _FEW_PAIRS * near.size:
+            oks = np.zeros(near.shape, np.float32)
+            oks[i, j] = _compare_pairs(
+                (points[:, :, i], weights[:, i], areas[i]),
+                (others[:, :, j], others_weights[:, j], others_areas[j]),
+            )
+            return oks
 
     oks = np.empty((len(areas), len(others_areas)), np.float32)
     # A few people at a time, so that the buffers stay in a core's cache.
@@ -65,6 +85,40 @@ def compute_oks(
         )
         np.divide(total, np.maximum(common, 1), out=oks[rows])
     return oks
+
+
+def _find_near(
+    extents: tuple[FloatArray, FloatArray],
+    others_extents: tuple[FloatArray, FloatArray],
+    farthest_px: FloatArray,
+) -> BoolArray:
+    """Which pairs are no farther apart than a limit, (N, M).
+
+    No two keypoints are nearer than the boxes around all of them are, so that this distance bounds every term
+    of OKS.
+
+    Args:
+        extents: Left top and right bottom, (2, N) each.
+        others_extents: Those of the others, (2, M) each.
+        farthest_px: (N, M).
+    """
+    (low, high), (others_low, others_high) = extents, others_extents
+    gaps = np.maximum(low[:, :, None] - others_high[:, None], others_low[:, None] - high[:, :, None])
+    gaps = np.maximum(gaps, 0)
+    return np.asarray((gaps * gaps).sum(axis=0) <= farthest_px * farthest_px)
+
+
+def _compare_pairs(
+    some: tuple[FloatArray, FloatArray, FloatArray], others: tuple[FloatArray, FloatArray, FloatArray]
+) -> FloatArray:
+    """OKS of P pairs (P,), from the points (2, K, P), weights (K, P) and areas (P,) of both."""
+    (points, weights, areas), (others_points, others_weights, others_areas) = some, others
+    distances = points - others_points
+    distances *= distances
+    minus_one_by_area = np.asarray(-2 / (areas + others_areas), np.float32)
+    similarities = np.exp(distances.sum(axis=0) * minus_one_by_area)
+    common: FloatArray = (weights * others_weights).sum(axis=0)
+    return np.asarray(similarities.sum(axis=0) / np.maximum(common, 1), np.float32)
 
 
 def _sum_similarities(

@@ -100,16 +100,34 @@ class People:
         is_weak = (self.keypoint_scores < min_score) | ~self.visible
         return replace(self, keypoints_xy=np.where(is_weak[..., None], np.float32(np.nan), self.keypoints_xy))
 
-    def compare(self, others: People, sigmas: FloatArray) -> FloatArray:
-        """OKS of the visible keypoints with every other person, (N, M)."""
+    def compare(
+        self,
+        others: People,
+        sigmas: FloatArray,
+        *,
+        others_areas_px2: FloatArray | None = None,
+        min_oks: float = 0.0,
+    ) -> FloatArray:
+        """Compare the visible keypoints with every other person's.
+
+        Args:
+            others: M people.
+            sigmas: (K,), as in `trackers.oks.compute_oks`.
+            others_areas_px2: (M,), instead of the others' own.
+            min_oks: As in `trackers.oks.compute_oks`.
+
+        Returns:
+            OKS (N, M).
+        """
         return compute_oks(
             self.keypoints_xy,
             self.visible,
             others.keypoints_xy,
             others.visible,
             areas_px2=self.areas_px2,
-            others_areas_px2=others.areas_px2,
+            others_areas_px2=others.areas_px2 if others_areas_px2 is None else others_areas_px2,
             sigmas=sigmas,
+            min_oks=min_oks,
         )
 
 

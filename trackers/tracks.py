@@ -11,7 +11,6 @@ from trackers.config import Gap
 from trackers.flow import move_points
 from trackers.newest import NewestPoses
 from trackers.nms import compute_iou
-from trackers.oks import compute_oks
 from trackers.people import People
 
 FloatArray = npt.NDArray[np.float32]
@@ -27,6 +26,8 @@ class PoseQueue:
     Args:
         num_keypoints: K.
         longest_gap: How long a person may be missed.
+        newest_only: Whether to hold only the newest pose of each track. Flow carries older ones astray while
+            something passes in front of the person.
 
     Attributes:
         people: Q poses, oldest first. Their keypoints and boxes are moved along; scores stay as they were.
@@ -38,9 +39,10 @@ class PoseQueue:
         newest: The newest pose of each track, where the camera's motion and its velocity move it.
     """
 
-    def __init__(self, num_keypoints: int, longest_gap: Gap) -> None:
+    def __init__(self, num_keypoints: int, longest_gap: Gap, *, newest_only: bool = False) -> None:
         self._num_keypoints = num_keypoints
         self._longest_gap = longest_gap
+        self._newest_only = newest_only
         self._next_id = 1
         self.newest = NewestPoses(num_keypoints)
         self.clear()
@@ -64,9 +66,8 @@ class PoseQueue:
         ages = self.ages + 1
         missed_s = self.missed_s + np.where(ages > 1, np.float32(step_s), np.float32(0))
         kept = self._longest_gap.allows(ages - 1, missed_s)
-        self.people, self.areas_px2 = self.people[kept], self.areas_px2[kept]
-        self.track_ids, self.propagated_frames = self.track_ids[kept], self.propagated_frames[kept]
-        self.ages, self.missed_s = ages[kept], missed_s[kept]
+        self.ages, self.missed_s = ages, missed_s
+        self._select(kept)
         self.newest.start_frame(step_s, kept_ids=self.track_ids)
 
     def move(self, flow: FloatArray, scale_xy: tuple[float, float], background: FloatArray) -> None:
@@ -96,12 +97,13 @@ class PoseQueue:
         self.areas_px2 = self.areas_px2 * ratio.prod()
         self.newest.rescale(ratio)
 
-    def compare(self, people: People, sigmas: FloatArray) -> tuple[FloatArray, IntArray]:
-        """Compare people with tracks: the OKS with the most similar of each track's queued poses.
+    def compare(self, people: People, sigmas: FloatArray, min_oks: float) -> tuple[FloatArray, IntArray]:
+        """Compare people with tracks where flow leads: the OKS with the most similar of each track's poses.
 
         Args:
             people: N people.
             sigmas: (K,).
+            min_oks: As in `trackers.oks.compute_oks`.
 
         Returns:
             (N, M) float32, and the tracks' ids (M,), ascending.
@@ -110,30 +112,14 @@ class PoseQueue:
             return np.zeros((len(people), 0), np.float32), np.zeros(0, np.int64)
         order = np.argsort(self.track_ids, kind="stable")
         ids, starts = np.unique(self.track_ids[order], return_index=True)
-        queued = self.people[order]
-        oks = compute_oks(
-            people.keypoints_xy,
-            people.visible,
-            queued.keypoints_xy,
-            queued.visible,
-            areas_px2=people.areas_px2,
-            others_areas_px2=self.areas_px2[order],
-            sigmas=sigmas,
-        )
+        areas = self.areas_px2[order]
+        oks = people.compare(self.people[order], sigmas, others_areas_px2=areas, min_oks=min_oks)
         return np.maximum.reduceat(oks, starts, axis=1), ids
 
-    def compare_with_predicted(self, people: People, sigmas: FloatArray) -> FloatArray:
-        """Compare people with tracks where the camera's motion and their velocity lead: OKS (N, M), by id."""
-        predicted = self.newest.predict()
-        return compute_oks(
-            people.keypoints_xy,
-            people.visible,
-            predicted.keypoints_xy,
-            predicted.visible,
-            areas_px2=people.areas_px2,
-            others_areas_px2=self.newest.areas_px2,
-            sigmas=sigmas,
-        )
+    def compare_with_predicted(self, people: People, sigmas: FloatArray, min_oks: float) -> FloatArray:
+        """The same where the camera's motion and the tracks' velocities lead, (N, M)."""
+        areas = self.newest.areas_px2
+        return people.compare(self.newest.predict(), sigmas, others_areas_px2=areas, min_oks=min_oks)
 
     def compare_boxes(self, people: People) -> FloatArray:
         """Compare the boxes of people with those of tracks, where flow or velocity leads: IoU (N, M), by id."""
@@ -150,6 +136,8 @@ class PoseQueue:
             track_ids: (N,), from `make_ids` or from the queue.
             propagated_frames: (N,), for how many frames in a row each has been propagated; 0 for a detection.
         """
+        if self._newest_only:
+            self._select(~np.isin(self.track_ids, track_ids))
         self.people = People.concatenate([self.people, people])
         self.areas_px2 = np.concatenate([self.areas_px2, people.areas_px2])
         self.track_ids = np.concatenate([self.track_ids, track_ids])
@@ -157,6 +145,11 @@ class PoseQueue:
         self.missed_s = np.concatenate([self.missed_s, np.zeros(len(people), np.float32)])
         self.propagated_frames = np.concatenate([self.propagated_frames, propagated_frames])
         self.newest.add(people, track_ids)
+
+    def _select(self, rows: npt.NDArray[np.bool_]) -> None:
+        self.people, self.areas_px2 = self.people[rows], self.areas_px2[rows]
+        self.track_ids, self.ages = self.track_ids[rows], self.ages[rows]
+        self.missed_s, self.propagated_frames = self.missed_s[rows], self.propagated_frames[rows]
 
     def make_ids(self, count: int) -> IntArray:
         """Make new ids, (count,), each higher than all before."""

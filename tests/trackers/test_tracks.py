@@ -45,7 +45,7 @@ def test_a_track_is_as_similar_as_its_most_similar_pose():
     queue.add(make_people((0, 0), (100, 0)), np.array([7, 3]), still(2))
     queue.start_frame(0.04)
     queue.add(make_people((30, 0)), np.array([7]), still(1))
-    similarity, ids = queue.compare(make_people((0, 0), (30, 0), (100, 2)), SIGMAS)
+    similarity, ids = queue.compare(make_people((0, 0), (30, 0), (100, 2)), SIGMAS, 0)
     assert ids.tolist() == [3, 7]
     assert similarity.shape == (3, 2)
     np.testing.assert_allclose(similarity[:2, 1], 1)
@@ -55,10 +55,10 @@ def test_a_track_is_as_similar_as_its_most_similar_pose():
 
 def test_an_empty_queue_and_nobody_compare():
     queue = PoseQueue(2, Gap(frames=5))
-    similarity, ids = queue.compare(make_people((0, 0)), SIGMAS)
+    similarity, ids = queue.compare(make_people((0, 0)), SIGMAS, 0.2)
     assert (similarity.shape, ids.tolist()) == ((1, 0), [])
     queue.add(make_people((0, 0)), queue.make_ids(1), still(1))
-    assert queue.compare(make_people(), SIGMAS)[0].shape == (0, 1)
+    assert queue.compare(make_people(), SIGMAS, 0.2)[0].shape == (0, 1)
 
 
 def test_flow_adds_up_over_the_frames():
