@@ -15,7 +15,6 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 MOTIONS = ("flow", "flow+velocity")
-NEW_TRACK_SCORES = ("scored_keypoints", "all_keypoints")
 _PAPER_QUEUE_FRAMES = 10
 
 
@@ -62,10 +61,11 @@ class FlowTrackerConfig:
         min_iou: Least overlap of the boxes of a person and a track who are matched by no pose: upside-down or
             half-hidden people. Not used with `motion = "flow"`.
         min_keypoint_score: From this score on a keypoint counts as visible.
-        new_track_score: Which person score has to reach `new_track_min_score`: `scored_keypoints`, the box
-            score times the mean score of the visible keypoints (`People.person_scores`); or `all_keypoints`,
-            that times the fraction of keypoints that are visible.
-        new_track_min_score: Least person score that starts a track; others who match no track are left out.
+        new_track_min_score: Least person score (`People.person_scores`) that starts a track; others who match
+            no track are left out.
+        new_track_min_visible_score: The same for the mean score of the visible keypoints times the fraction of
+            keypoints that are visible (`People.visible_scores`): a lamp may be a box of high score with four
+            keypoints of high scores, but not a person.
         nms_iou: Of two detections whose boxes overlap more than this, the higher-scoring one stays. Not the
             0.5 of the paper: people who embrace overlap more than that; `nms_oks` tells them from one found
             twice.
@@ -86,14 +86,14 @@ class FlowTrackerConfig:
     flow: str = "dis"
     flow_longest_side_px: int = 256
     motion: str = "flow+velocity"
-    queue_s: float = 0.4
+    queue_s: float = 1.2
     queue_frames: int | None = None
     match: str = "greedy"
     min_oks: float = 0.2
-    min_iou: float = 0.3
+    min_iou: float = 0.2
     min_keypoint_score: float = 0.2
-    new_track_score: str = "scored_keypoints"
     new_track_min_score: float = 0.1
+    new_track_min_visible_score: float = 0.0
     nms_iou: float = 0.9
     nms_oks: float = 0.7
     propagation_padding: float = 1.15
@@ -107,7 +107,6 @@ class FlowTrackerConfig:
             "flow": tuple(FLOWS),
             "match": tuple(MATCHERS),
             "motion": MOTIONS,
-            "new_track_score": NEW_TRACK_SCORES,
         }
         for name, known in choices.items():
             value = getattr(self, name)
@@ -121,6 +120,7 @@ class FlowTrackerConfig:
             "min_iou": (0.01, 1),
             "min_keypoint_score": (0, 1),
             "new_track_min_score": (0, 1),
+            "new_track_min_visible_score": (0, 1),
             "nms_iou": (0, 1),
             "nms_oks": (0, 1),
             "propagation_padding": (1, 5),

@@ -222,9 +222,9 @@ class FlowTracker:
             rows, cols = self._match(iou, config.min_iou)
             track_ids[left[rows]] = ids[free[cols]]
         scores = people.person_scores
-        if config.new_track_score == "all_keypoints":
-            scores = scores * people.visible_fractions
-        new = np.flatnonzero((track_ids == 0) & (scores >= config.new_track_min_score))
+        may_start = scores >= config.new_track_min_score
+        may_start &= people.visible_scores >= config.new_track_min_visible_score
+        new = np.flatnonzero((track_ids == 0) & may_start)
         # The highest-scoring first, whatever the order of the rows.
         new = new[np.argsort(-scores[new], kind="stable")]
         track_ids[new] = self._queue.make_ids(len(new))

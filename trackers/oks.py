@@ -61,7 +61,7 @@ def compute_oks(
     near = None
     if min_oks > 0:
         extents, others_extents = _find_extents(points, seen), _find_extents(others, others_seen)
-        farthest = np.float32(np.sqrt(-np.log(min_oks)) / unit.min(initial=1)) * _ROUNDING
+        farthest = np.float32(np.sqrt(-np.log(min_oks)) / unit.min(initial=np.inf)) * _ROUNDING
         near = _find_near(extents, others_extents, farthest * np.sqrt((areas[:, None] + others_areas) / 2))
     points = (points * unit[:, None]).astype(np.float32)
     others = (others * unit[:, None]).astype(np.float32)

@@ -74,16 +74,19 @@ class People:
     @property
     def person_scores(self) -> FloatArray:
         """Box score times the mean of the keypoint scores above 0.2 (HRNet, its public evaluation), (N,)."""
-        is_scored = self.keypoint_scores > _SCORED_KEYPOINT
-        sums = np.where(is_scored, self.keypoint_scores, 0).sum(axis=1)
-        scores: FloatArray = (self.box_scores * sums / np.maximum(is_scored.sum(axis=1), 1)).astype(np.float32)
+        num_scored = np.maximum((self.keypoint_scores > _SCORED_KEYPOINT).sum(axis=1), 1)
+        scores: FloatArray = (self.box_scores * self._sum_scores() / num_scored).astype(np.float32)
         return scores
 
     @property
-    def visible_fractions(self) -> FloatArray:
-        """Fraction of each person's keypoints whose scores are above 0.2, (N,)."""
+    def visible_scores(self) -> FloatArray:
+        """Mean of the keypoint scores above 0.2 times the fraction of the keypoints that have one, (N,)."""
+        scores: FloatArray = (self._sum_scores() / max(self.keypoint_scores.shape[1], 1)).astype(np.float32)
+        return scores
+
+    def _sum_scores(self) -> FloatArray:
         is_scored = self.keypoint_scores > _SCORED_KEYPOINT
-        return is_scored.mean(axis=1, dtype=np.float32) if is_scored.size else np.zeros(len(self), np.float32)
+        return np.asarray(np.where(is_scored, self.keypoint_scores, 0).sum(axis=1), np.float32)
 
     @property
     def visible(self) -> BoolArray:
