@@ -15,7 +15,7 @@ IntArray = npt.NDArray[np.int64]
 FRAME_S = 0.04
 """Duration of a frame at 25 frames a second, for which the constants below are given."""
 
-_KEPT = 0.7
+_KEPT = 0.85
 """Weight of the old velocity against the newly measured one, after one frame."""
 _SLOWDOWN = 0.95
 """Factor of the velocity per frame in which the person is not seen."""
