@@ -52,6 +52,37 @@ def test_oks_is_symmetric_and_a_fraction(crowds):
     assert ((there >= 0) & (there <= 1)).all()
 
 
+def check_minimum(crowds, min_oks):
+    """Similarities of at least the minimum are as without one, and the others are under it."""
+    (a, a_seen, a_areas), (b, b_seen, b_areas), sigmas = crowds
+    exact = oks(a, a_seen, b, b_seen, a_areas, b_areas, sigmas)
+    gated = compute_oks(
+        a, a_seen, b, b_seen, areas_px2=a_areas, others_areas_px2=b_areas, sigmas=sigmas, min_oks=min_oks
+    )
+    np.testing.assert_allclose(np.where(exact >= min_oks, gated - exact, 0), 0, atol=1e-5)
+    assert (gated <= np.maximum(exact, min_oks) + 1e-5).all()
+    return exact, gated
+
+
+@given(two_crowds(), st.floats(0.01, 1))
+def test_a_minimum_leaves_higher_similarities_as_they_are(crowds, min_oks):
+    check_minimum(crowds, min_oks)
+
+
+@pytest.mark.parametrize("spread_px", [20, 300, 3000])
+def test_a_minimum_leaves_higher_similarities_as_they_are_in_a_crowd(spread_px):
+    rng = np.random.default_rng(1)
+    pose = rng.uniform(0, 100, (17, 2))
+    crowds = []
+    for people in (40, 60):
+        points = pose + rng.normal(0, 2, (people, 17, 2)) + rng.uniform(0, spread_px, (people, 1, 2))
+        crowds.append((points, rng.random((people, 17)) > 0.2, rng.uniform(2e3, 2e4, people)))
+    exact, gated = check_minimum((*crowds, rng.uniform(0.025, 0.11, 17)), 0.2)
+    assert (exact >= 0.2).any()
+    if spread_px > 1000:
+        assert (gated == 0).mean() > 0.9
+
+
 def test_everybody_in_a_crowd_is_compared_as_if_alone():
     rng = np.random.default_rng(0)
     a, b = (
