@@ -10,7 +10,7 @@ NOBODY = make_people()
 
 
 def cross(tracker, speed_px, hidden_frames):
-    """Two people pass each other; the second is not detected while behind the first. Returns all ids of each."""
+    """Two people pass each other; the second is not detected while behind the first. Returns their ids."""
     middle = 15
     seen = {0: set(), 1: set()}
     for k in range(2 * middle):
