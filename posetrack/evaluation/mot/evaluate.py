@@ -7,6 +7,7 @@ Tracking", 2016. Both are computed by py-motmetrics.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -17,6 +18,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from models.extras import MissingPackageError
+from posetrack.annotations.video import DoubleArray
 from posetrack.evaluation.mot.files import TrackedBoxes, TrueBoxes, read_tracked_boxes, read_true_boxes
 from posetrack.evaluation.mot.hota import FrameBoxes, count_box_hota
 from posetrack.evaluation.posetrack.hota import HotaCounts, compute_hota
@@ -30,7 +32,11 @@ SHORT_FRAMES = 8
 _UNCLEAR_IOU = 0.5
 """MOTChallenge's, whatever IoU is asked for: HOTA does not depend on that."""
 
+_IGNORED_FRACTION = 0.5
+"""A result of which at least this fraction lies in an ignored region does not count."""
+
 _EPSILON = float(np.finfo(float).eps)
+_log = logging.getLogger(__name__)
 _MOT_COUNTS = ("num_false_positives", "num_misses", "num_switches", "num_objects", "num_predictions")
 _MOT_FRACTIONS = ("mota", "motp", "idf1", "idp", "idr")
 
@@ -126,11 +132,26 @@ def evaluate_boxes(
     sequences: Iterable[tuple[str, TrueBoxes, TrackedBoxes]], *, min_iou: float = MIN_IOU
 ) -> BoxEvaluation:
     """Evaluate sequences: name, ground truth and results of each; see `evaluate_mot`."""
-    counts = {name: _count(truth, tracked, min_iou) for name, truth, tracked in sequences}
+    counts = {}
+    for name, truth, tracked in sequences:
+        counts[name] = _count(truth, tracked, min_iou)
+        _warn_of_longer_results(name, truth, tracked)
     return BoxEvaluation(
         pooled=_compute(list(counts.values())),
         per_sequence={name: _compute([counted]) for name, counted in counts.items()},
     )
+
+
+def _warn_of_longer_results(name: str, truth: TrueBoxes, tracked: TrackedBoxes) -> None:
+    last = truth.boxes.frames.max()
+    more = np.unique(tracked.frames[tracked.frames > last])
+    if len(more):
+        _log.warning(
+            "%s: the ground truth ends with frame %d; results in %d later frames count as false positives",
+            name,
+            last,
+            len(more),
+        )
 
 
 def import_motmetrics() -> Any:
@@ -149,7 +170,7 @@ def import_motmetrics() -> Any:
 def _count(truth: TrueBoxes, tracked: TrackedBoxes, min_iou: float) -> _Counts:
     motmetrics = import_motmetrics()
     people = truth.boxes[truth.is_counted]
-    kept = tracked[~_find_unclear(truth, tracked)]
+    kept = tracked[~_find_neutral(truth, tracked)]
     true_ids, true_tracks = np.unique(people.track_ids, return_inverse=True)
     kept_ids, kept_tracks = np.unique(kept.track_ids, return_inverse=True)
     frames = []
@@ -210,21 +231,39 @@ def _define(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _find_unclear(truth: TrueBoxes, tracked: TrackedBoxes) -> BoolArray:
-    """Which results do not count, (N,): those matched to an unclear box rather than to a person.
+def _find_neutral(truth: TrueBoxes, tracked: TrackedBoxes) -> BoolArray:
+    """Which results do not count, (N,): those matched to an unclear box, or unmatched in an ignored region.
 
     As in MOTChallenge's tool, all boxes of the ground truth take part in the matching.
     """
-    is_unclear = np.zeros(len(tracked), bool)
-    if not truth.is_unclear.any():
-        return is_unclear
+    is_neutral = np.zeros(len(tracked), bool)
+    if not (truth.is_unclear | truth.is_ignored).any():
+        return is_neutral
     for true_rows, rows in _pair_frames(truth.boxes, tracked):
-        iou = compute_double_iou(truth.boxes.boxes_xyxy[true_rows], tracked.boxes_xyxy[rows])
+        true_boxes, boxes = truth.boxes.boxes_xyxy[true_rows], tracked.boxes_xyxy[rows]
+        iou = compute_double_iou(true_boxes, boxes)
         iou[iou < _UNCLEAR_IOU - _EPSILON] = 0
         matched, cols = linear_sum_assignment(iou, maximize=True)
-        chosen = (iou[matched, cols] > 0) & truth.is_unclear[true_rows][matched]
-        is_unclear[rows.start + cols[chosen]] = True
-    return is_unclear
+        found = iou[matched, cols] > 0
+        matched, cols = matched[found], cols[found]
+        is_in_region = _find_inside(boxes, true_boxes[truth.is_ignored[true_rows]])
+        is_in_region[cols] = (truth.is_unclear | truth.is_ignored)[true_rows][matched]
+        is_neutral[rows] = is_in_region
+    return is_neutral
+
+
+def _find_inside(boxes_xyxy: DoubleArray, regions_xyxy: DoubleArray) -> BoolArray:
+    """Which boxes (N, 4) lie in one of the regions (M, 4) by half of their area or more, (N,)."""
+    overlaps = np.concatenate(
+        [
+            np.maximum(boxes_xyxy[:, None, :2], regions_xyxy[None, :, :2]),
+            np.minimum(boxes_xyxy[:, None, 2:], regions_xyxy[None, :, 2:]),
+        ],
+        axis=2,
+    )
+    shared = np.prod(np.maximum(overlaps[..., 2:] - overlaps[..., :2], 0), axis=2)
+    areas = np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], axis=1)
+    return np.asarray(shared.max(axis=1, initial=0) >= np.maximum(_IGNORED_FRACTION * areas, _EPSILON))
 
 
 def _pair_frames(truth: TrackedBoxes, tracked: TrackedBoxes) -> list[tuple[slice, slice]]:

@@ -58,12 +58,14 @@ class TrueBoxes:
     Attributes:
         boxes: All N boxes, also those that do not count.
         is_counted: (N,) people that must be found. The others need not be.
-        is_unclear: (N,) boxes at which a result does not count as wrong either.
+        is_unclear: (N,) what looks like people: a result matched to it does not count as wrong either.
+        is_ignored: (N,) regions in which no result counts as wrong.
     """
 
     boxes: TrackedBoxes
     is_counted: BoolArray
     is_unclear: BoolArray
+    is_ignored: BoolArray
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,12 @@ class _Row:
 def read_true_boxes(path: Path) -> TrueBoxes:
     """Read a `gt.txt`: `frame,id,left,top,width,height[,flag[,class[,visibility]]]`.
 
-    As MOT16 and MOT17 have it, people count if the flag is not 0 and the class is 1. Boxes of the classes that
-    look like people, and people whose flag is 0, are unclear. Files of 6 or 7 columns, and those of 10 of
-    MOT15, have no classes: everything is a person.
+    As MOT16 and MOT17 have it, people count if the flag is not 0 and the class is 1, and boxes of the classes
+    that look like people are unclear. Files of 6 or 7 columns, and those of 10 of MOT15, have no classes:
+    everything is a person.
 
-    Differs from MOTChallenge's tool: there, results at people whose flag is 0 are false positives.
+    Differs from MOTChallenge's tool: boxes of class 1 whose flag is 0 are ignored regions. There, results in
+    them are false positives.
 
     Args:
         path: The file.
@@ -99,14 +102,14 @@ def read_true_boxes(path: Path) -> TrueBoxes:
         [row.take(7, _PERSON) if len(row.numbers) in _COLUMNS_WITH_CLASS else _PERSON for row in rows]
     )
     is_counted = (flags != 0) & (classes == _PERSON)
-    is_unclear = np.isin(classes, _UNCLEAR_CLASSES) | ((classes == _PERSON) & (flags == 0))
+    is_unclear, is_ignored = np.isin(classes, _UNCLEAR_CLASSES), (flags == 0) & (classes == _PERSON)
     if not is_counted.any():
         raise ResultsError(
             f"{path}: no people to find; expected lines {','.join(COLUMNS)} with flag 1 and class {_PERSON}"
         )
     _check_ids([row for row, counts in zip(rows, is_counted, strict=True) if counts])
     boxes, order = _make_boxes(rows)
-    return TrueBoxes(boxes, is_counted[order], is_unclear[order])
+    return TrueBoxes(boxes, is_counted[order], is_unclear[order], is_ignored[order])
 
 
 def read_tracked_boxes(path: Path) -> TrackedBoxes:

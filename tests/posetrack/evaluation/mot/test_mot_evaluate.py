@@ -38,11 +38,10 @@ def make_boxes(rows):
     )
 
 
-def make_truth(rows, is_counted=True, is_unclear=False):
+def make_truth(rows, is_counted=True, is_unclear=False, is_ignored=False):
     boxes = make_boxes(rows)
-    return TrueBoxes(
-        boxes, np.broadcast_to(is_counted, len(boxes)).copy(), np.broadcast_to(is_unclear, len(boxes)).copy()
-    )
+    columns = (np.broadcast_to(column, len(boxes)).copy() for column in (is_counted, is_unclear, is_ignored))
+    return TrueBoxes(boxes, *columns)
 
 
 def measure(truth, tracked, **options):
@@ -128,6 +127,22 @@ def test_a_result_that_fits_a_person_better_counts_beside_an_unclear_box():
     people = [(1, 1, BOX), (1, 2, (12.0, 20.0, 42.0, 80.0))]
     numbers = measure(make_truth(people, [True, False], [False, True]), [(1, 1, BOX)])
     assert (numbers["misses"], numbers["tracked_boxes"]) == (0, 1)
+
+
+def test_results_in_ignored_regions_do_not_count_unless_they_match_a_person():
+    region, small = (0.0, 0.0, 200.0, 100.0), (150.0, 20.0, 180.0, 80.0)
+    half_out, mostly_out = (185.0, 20.0, 215.0, 80.0), (186.0, 20.0, 216.0, 80.0)
+    people = [(1, 1, BOX), (1, 9, region)]
+    for is_ignored, wrong in ((True, 1), (False, 3)):
+        truth = make_truth(people, [True, False], False, [False, is_ignored])
+        numbers = measure(truth, [(1, 1, BOX), (1, 2, small), (1, 3, half_out), (1, 4, mostly_out)])
+        assert (numbers["misses"], numbers["false_positives"]) == (0, wrong)
+
+
+def test_results_after_the_ground_truth_are_wrong_with_a_warning(caplog):
+    numbers = measure(make_truth(follow(1, range(1, 11))), follow(1, range(1, 13)))
+    assert numbers["false_positives"] == 2
+    assert "one: the ground truth ends with frame 10; results in 2 later frames" in caplog.text
 
 
 def test_pooled_numbers_are_those_of_all_boxes():

@@ -37,7 +37,8 @@ def test_columns_of_mot17(tmp_path):
     assert truth.boxes.track_ids.tolist() == [1, 2, 3, 4, -1, 1]
     assert truth.boxes.boxes_xyxy[0].tolist() == [10.5, 20, 40.5, 80]
     assert truth.is_counted.tolist() == [True, False, False, False, False, True]
-    assert truth.is_unclear.tolist() == [False, True, True, False, False, False]
+    assert truth.is_unclear.tolist() == [False, False, True, False, False, False]
+    assert truth.is_ignored.tolist() == [False, True, False, False, False, False]
 
 
 @pytest.mark.parametrize(
