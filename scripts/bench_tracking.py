@@ -134,6 +134,8 @@ def bench_clips(options: argparse.Namespace) -> None:
 
     clips = find_clips(options.clips, options.labels or options.clips)
     recipes = [read_recipe(name) for name in options.recipe or ["default"]]
+    if len({recipe.name for recipe in recipes}) < len(recipes):
+        raise ValueError("--recipe: two have one name; name their files apart")
     bench = ClipBench(clips, options.cache, Compute(choose_device(options.device)), options.peers)
     evaluations = {name: bench.evaluate(tracked, options.iou) for name, tracked in bench.run(recipes)}
     width = max(map(len, evaluations))

@@ -125,7 +125,7 @@ class ClipBench:
 
     def _detect(self, clip: Clip, recipe: Recipe) -> SavedPoses:
         """The poses of a clip without tracks, from the cache if they are there."""
-        path = self._cache / "detections" / f"{clip.name}.{_name_networks(recipe)}.jsonl"
+        path = self._cache / "detections" / f"{clip.name}.{clip.num_frames}.{_name_networks(recipe)}.jsonl"
         if not path.exists():
             networks = self._build(recipe)
             pipeline = make_pipeline(recipe, networks, self._compute, batch_frames=recipe.detector.batch_frames)

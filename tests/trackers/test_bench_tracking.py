@@ -215,6 +215,8 @@ def test_labels_without_a_clip_are_refused(load, tmp_path):
     bench = load("bench_tracking")
     with pytest.raises(SystemExit, match="no labels in it"):
         bench.main(["clips", "--clips", str(tmp_path)])
+    with pytest.raises(SystemExit, match="No such file"):
+        bench.main(["scenes", "--scenes", str(tmp_path / "no.json")])
     write_lines(tmp_path / "a.gt.txt", ["1,1,0,0,5,5"])
     with pytest.raises(SystemExit, match="no video or folder 'a'"):
         bench.main(["clips", "--clips", str(tmp_path)])

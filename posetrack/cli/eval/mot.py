@@ -59,7 +59,7 @@ def mot_command(
         Path | None, typer.Option(help="Also write the numbers, from 0 to 1, as JSON.", show_default=False)
     ] = None,
 ) -> None:
-    """Evaluate tracked boxes as MOTChallenge does: MOTA, IDF1 and HOTA; needs pip install 'posetrack[mot]'."""
+    """Evaluate tracked boxes as MOTChallenge does: MOTA, IDF1 and HOTA. Needs the extra `mot`."""
     from posetrack.evaluation.mot.evaluate import evaluate_mot, import_motmetrics
     from posetrack.evaluation.mot.pairs import pair_sequences
 
