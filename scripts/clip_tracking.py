@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import takewhile
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from posetrack.results.poses import SavedPoses
 from posetrack.results.record import Header
 from posetrack.run.retrack import retrack
 from posetrack.video.source import open_video
+from trackers.flow_tracker import FlowTrackerConfig, People
+from trackers.nms import box_nms, oks_nms
 
 PASSES: dict[str, Callable[[Path, Path], None]] = {}
 """Passes over a file of tracked poses: what they are called in the table, and a function from that file to
@@ -157,7 +159,8 @@ class ClipBench:
         folder = self._cache / "tracks" / f"{name} on {recipe.name}"
         folder.mkdir(parents=True, exist_ok=True)
         detections, out = folder / f"{clip.name}.detections.txt", folder / f"{clip.name}.txt"
-        detections.write_text("".join(f"{line}\n" for frame in poses for line in format_detections(frame)))
+        lines = [line for frame in poses for line in format_detections(frame, recipe.tracker)]
+        detections.write_text("".join(f"{line}\n" for line in lines))
         options = [f"--setting={setting}={value}" for setting, value in settings.items()]
         subprocess.run(
             [
@@ -183,13 +186,25 @@ class ClipBench:
         return self._networks[name]
 
 
-def format_detections(frame: Frame) -> list[str]:
-    """The people of a frame as MOTChallenge has detections."""
-    people = frame.instances
-    if len(people) == 0:
+def format_detections(frame: Frame, config: FlowTrackerConfig) -> list[str]:
+    """The people of a frame as MOTChallenge has detections, without those found twice.
+
+    Our tracker leaves these out as well, by their poses, which the others do not know.
+    """
+    if len(frame.instances) == 0:
         return []
-    boxes = np.asarray(people.boxes_xyxy)
-    scores = people.person_scores if people.box_scores is None else people.box_scores
+    people = People(**{field.name: getattr(frame.instances, field.name) for field in fields(People)})
+    people = people.hide_keypoints(config.min_keypoint_score)
+    people = people[box_nms(people.boxes_xyxy, people.person_scores, config.nms_iou)]
+    kept = oks_nms(
+        people.keypoints_xy,
+        people.visible,
+        people.person_scores,
+        areas_px2=people.areas_px2,
+        sigmas=np.asarray(frame.skeleton.sigmas, np.float32),
+        max_oks=config.nms_oks,
+    )
+    boxes, scores = people.boxes_xyxy[kept], people.box_scores[kept]
     return [
         f"{frame.index + 1},-1,{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.4f},-1,-1,-1"
         for (x1, y1, x2, y2), score in zip(boxes.tolist(), scores.tolist(), strict=True)

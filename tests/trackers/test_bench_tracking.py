@@ -3,11 +3,17 @@
 import importlib
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from reference.evaluation_mot import write_lines
+
+from posetrack.frame import Frame, Instances
+from posetrack.skeleton import COCO_17
+from trackers.flow import FLOWS
+from trackers.flow_tracker import FlowTrackerConfig
 
 ROOT = Path(__file__).parents[2]
 STREET = ROOT / "docs" / "media" / "street.mp4"
@@ -156,12 +162,9 @@ def test_scenes_are_tracked_and_counted(load, made, tmp_path, capsys):
 
 
 def test_the_flow_method_of_scenes_is_gone_afterwards(load, made):
-    from trackers.flow import FLOWS
-
     before = set(FLOWS)
     scene = made.make_crossing(np.random.default_rng(0), 1, 0)
-    scenes = load("scene_tracking")
-    scenes.track_scene({**scene, "frames": scene["frames"][:2]}, scenes.FlowTrackerConfig())
+    load("scene_tracking").track_scene({**scene, "frames": scene["frames"][:2]}, FlowTrackerConfig())
     assert set(FLOWS) == before
 
 
@@ -209,6 +212,25 @@ def test_clips_with_labels_and_other_trackers(load, tmp_path, capfd, monkeypatch
     monkeypatch.setattr(clips, "make_pipeline", refuse)
     load("bench_tracking").main(command)
     assert saved.stat().st_mtime_ns == before
+
+
+def test_other_trackers_get_nobody_twice(load, made):
+    person = made.Person(np.random.default_rng(0), 1, (100, 50), 0, 150).detect(0)
+    columns = {
+        "boxes_xyxy": [person["box"]] * 3,
+        "box_scores": [0.7, 0.9, 0.8],
+        "keypoints_xy": [np.array(person["keypoints"])[:, :2] + shift for shift in (0, 1, 300)],
+        "keypoint_scores": np.full((3, 17), 0.8),
+    }
+    image = np.zeros((9, 9, 3), np.uint8)
+    frame = Frame(4, 0.2, image, Instances(**columns), COCO_17)
+    config = FlowTrackerConfig(nms_iou=1)
+    lines = load("clip_tracking").format_detections(frame, config)
+    assert [line.split(",")[0:2] + line.split(",")[6:7] for line in lines] == [
+        ["5", "-1", "0.9000"],
+        ["5", "-1", "0.8000"],
+    ]
+    assert load("clip_tracking").format_detections(replace(frame, instances=Instances.empty(17)), config) == []
 
 
 def test_labels_without_a_clip_are_refused(load, tmp_path):
