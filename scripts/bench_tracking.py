@@ -8,8 +8,8 @@
 
 `clips` tracks NAME.mp4, or the images of the folder NAME, for every label file NAME.gt.txt (MOTChallenge), and
 prints the numbers of `posetrack eval mot`. Networks run once; `--cache` keeps their detections. `--recipe` is a
-name or a TOML file, and may be repeated. SORT and ByteTrack get the same detections, without people found
-twice, if `--peers` is a folder made by
+name or a TOML file, and may be repeated. SORT and ByteTrack get the same detections, without people found twice
+and with the scores of whole people, if `--peers` is a folder made by
 
     python -m pip install --target FOLDER trackers supervision
 

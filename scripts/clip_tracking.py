@@ -37,10 +37,11 @@ another. Each gives a row of its own for every recipe."""
 PEERS: dict[str, tuple[str, dict[str, float]]] = {
     "sort": ("sort", {}),
     "bytetrack": ("bytetrack", {}),
-    "bytetrack-low": ("bytetrack", {"track_activation_threshold": 0.3, "high_conf_det_threshold": 0.25}),
+    "sort-0.5": ("sort", {"track_activation_threshold": 0.5}),
+    "bytetrack-0.5": ("bytetrack", {"track_activation_threshold": 0.5, "high_conf_det_threshold": 0.5}),
 }
-"""Trackers of `peer_tracks.py` with their settings, by what they are called in the table; the last has
-thresholds for detectors whose scores are low."""
+"""Trackers of `peer_tracks.py` with their settings, by what they are called in the table; the last two start
+tracks at the score at which recipe `default` does."""
 
 _PEER_SCRIPT = Path(__file__).with_name("peer_tracks.py")
 _VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
@@ -189,7 +190,8 @@ class ClipBench:
 def format_detections(frame: Frame, config: FlowTrackerConfig) -> list[str]:
     """The people of a frame as MOTChallenge has detections, without those found twice.
 
-    Our tracker leaves these out as well, by their poses, which the others do not know.
+    Our tracker leaves these out as well, by their poses, which the others do not know. The score is that by
+    which it decides who starts a track, box and keypoints together.
     """
     if len(frame.instances) == 0:
         return []
@@ -204,7 +206,7 @@ def format_detections(frame: Frame, config: FlowTrackerConfig) -> list[str]:
         sigmas=np.asarray(frame.skeleton.sigmas, np.float32),
         max_oks=config.nms_oks,
     )
-    boxes, scores = people.boxes_xyxy[kept], people.box_scores[kept]
+    boxes, scores = people.boxes_xyxy[kept], people.person_scores[kept]
     return [
         f"{frame.index + 1},-1,{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.4f},-1,-1,-1"
         for (x1, y1, x2, y2), score in zip(boxes.tolist(), scores.tolist(), strict=True)

@@ -197,11 +197,12 @@ def test_clips_with_labels_and_other_trackers(load, tmp_path, capfd, monkeypatch
     load("bench_tracking").main(command)
     rows = [line.rsplit(maxsplit=9) for line in capfd.readouterr().out.splitlines() if line]
     assert [row[0] for row in rows] == [
-        "street", "fast", "fast, copied", "sort on fast", "bytetrack on fast", "bytetrack-low on fast",
+        "street", "fast", "fast, copied", "sort on fast", "bytetrack on fast", "sort-0.5 on fast",
+        "bytetrack-0.5 on fast",
     ]  # fmt: skip
     assert rows[1][1:] == rows[2][1:]
-    assert [row[7] for row in rows[1:]] == ["1"] * 5
-    assert [row[9] for row in rows[1:]] == ["3"] * 5
+    assert [row[7] for row in rows[1:]] == ["1"] * 6
+    assert [row[9] for row in rows[1:]] == ["3"] * 6
     (saved,) = (tmp_path / "cache" / "detections").iterdir()
     before = saved.stat().st_mtime_ns
     assert len(saved.read_text().splitlines()) == 4
@@ -227,8 +228,8 @@ def test_other_trackers_get_nobody_twice(load, made):
     config = FlowTrackerConfig(nms_iou=1)
     lines = load("clip_tracking").format_detections(frame, config)
     assert [line.split(",")[0:2] + line.split(",")[6:7] for line in lines] == [
-        ["5", "-1", "0.9000"],
-        ["5", "-1", "0.8000"],
+        ["5", "-1", "0.7200"],
+        ["5", "-1", "0.6400"],
     ]
     assert load("clip_tracking").format_detections(replace(frame, instances=Instances.empty(17)), config) == []
 
