@@ -30,6 +30,8 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.run
 	$(BIN)/python scripts/bench_association.py
+	$(BIN)/python scripts/bench_tracking.py scenes --quiet
+	$(BIN)/python scripts/bench_tracking.py cost
 	$(BIN)/python scripts/bench_evaluation.py
 	$(BIN)/python scripts/bench_detector.py
 	$(BIN)/posetrack bench "$(VIDEO)" --recipe default --recipe fast

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from trackers.oks import compute_oks
 
 FloatArray = npt.NDArray[np.float32]
+DoubleArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -22,12 +23,17 @@ def compute_iou(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
     Returns:
         (N, M) float32 from 0 to 1; 0 with a box that has no area.
     """
+    return compute_double_iou(boxes_xyxy, others_xyxy).astype(np.float32)
+
+
+def compute_double_iou(boxes_xyxy: npt.ArrayLike, others_xyxy: npt.ArrayLike) -> DoubleArray:
+    """Compare boxes as `compute_iou` does, in double precision: an IoU of 0.7 is not less than 0.7."""
     boxes = np.asarray(boxes_xyxy, np.float64)[:, None]
     others = np.asarray(others_xyxy, np.float64)[None]
     sizes = np.minimum(boxes[..., 2:], others[..., 2:]) - np.maximum(boxes[..., :2], others[..., :2])
     intersections = np.prod(np.maximum(sizes, 0), axis=2)
     unions = _compute_areas(boxes) + _compute_areas(others) - intersections
-    iou: FloatArray = (intersections / np.maximum(unions, 1e-9)).astype(np.float32)
+    iou: DoubleArray = intersections / np.maximum(unions, 1e-9)
     return iou
 
 

@@ -35,6 +35,7 @@ _EXTRAS = {
     "onnx": ("onnxruntime", "onnx", "onnxscript"),
     "plots": ("matplotlib",),
     "mobile": ("timm",),
+    "mot": ("motmetrics",),
 }
 """The packages of each extra."""
 

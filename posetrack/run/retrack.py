@@ -10,6 +10,7 @@ from pathlib import Path
 from posetrack.errors import ResultsError, VideoError
 from posetrack.frame import Frame
 from posetrack.pipeline import Stage, stream
+from posetrack.predictors.networks import PoseEstimator
 from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
 from posetrack.recipe import Recipe
@@ -20,7 +21,13 @@ from posetrack.video.base import VideoSource
 
 
 def retrack(
-    poses: SavedPoses, out: Path, recipe: Recipe, *, video: VideoSource | None, smoothed: bool = False
+    poses: SavedPoses,
+    out: Path,
+    recipe: Recipe,
+    *,
+    video: VideoSource | None,
+    smoothed: bool = False,
+    estimator: PoseEstimator | None = None,
 ) -> int:
     """Give saved poses new track ids.
 
@@ -30,6 +37,7 @@ def retrack(
         recipe: The recipe whose tracker and smoother are used.
         video: The video of the poses, for optical flow; None for no flow.
         smoothed: Whether keypoints are smoothed over time.
+        estimator: Estimates the poses of people that the detector missed, as in a run; None for no propagation.
 
     Returns:
         The number of ids.
@@ -41,7 +49,8 @@ def retrack(
     if out.resolve() == poses.path.resolve():
         raise ResultsError(f"{out}: is the file to read; use another --out")
     skeleton = poses.header.skeleton
-    processors = [Stage("track", track(recipe.tracker, skeleton, look_at_images=video is not None))]
+    follow = track(recipe.tracker, skeleton, estimator=estimator, look_at_images=video is not None)
+    processors = [Stage("track", follow)]
     if smoothed:
         processors.append(Stage("smooth", smooth(recipe.smoother)))
     counter = FrameCounter()

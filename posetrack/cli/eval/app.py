@@ -6,6 +6,7 @@ import typer
 
 from posetrack.cli.eval.coco import coco_command
 from posetrack.cli.eval.crowdpose import crowdpose_command
+from posetrack.cli.eval.mot import mot_command
 from posetrack.cli.eval.mpii import mpii_command
 from posetrack.cli.eval.pictures import pictures_command
 from posetrack.cli.eval.posetrack import posetrack_command
@@ -13,6 +14,7 @@ from posetrack.cli.options import make_command
 
 eval_app = typer.Typer(no_args_is_help=True, help="Evaluate results as a benchmark does.")
 eval_app.command("posetrack")(posetrack_command)
+eval_app.command("mot")(mot_command)
 eval_app.command("coco")(coco_command)
 eval_app.command("crowdpose")(crowdpose_command)
 eval_app.command("mpii")(mpii_command)

@@ -93,31 +93,55 @@ class HotaMatches:
         predicted_frames = _count_by_track(
             sequence.predictions.present, sequence.predictions.tracks, sequence.predictions.num_tracks
         )
-        K = true_frames.shape[1]
         empty: tuple[IntArray, IntArray, IntArray, DoubleArray]
         empty = (np.zeros(0, int), np.zeros(0, int), np.zeros(0, int), np.zeros(0))
         columns = [np.concatenate(parts) for parts in zip(empty, *self._columns, strict=True)]
-        # Sorted by keypoint, true track and time.
-        order = np.lexsort((columns[1], columns[0]))
-        keypoints, persons, tracks, similarities = (column[order] for column in columns)
-        detections = np.zeros((len(ALPHAS), K), np.int64)
-        association, fragments = np.zeros((len(ALPHAS), K)), np.zeros((len(ALPHAS), K))
-        for a, alpha in enumerate(ALPHAS):
-            found = similarities >= alpha - np.finfo(float).eps
-            k, person, track = keypoints[found], persons[found], tracks[found]
-            detections[a] = np.bincount(k, minlength=K)
-            pair = np.ravel_multi_index((k, person, track), (K, len(true_frames), len(predicted_frames)))
-            _, pair_of, sizes = np.unique(pair, return_inverse=True, return_counts=True)
-            together = sizes[pair_of]
-            either = true_frames[person, k] + predicted_frames[track, k] - together
-            association[a] = np.bincount(k, together / either, minlength=K)
-            # A fragment: consecutive matches of a person with the same track; misses in between do not end it.
-            fragment_of = np.cumsum(np.diff(pair, prepend=-1) != 0) - 1
-            lengths = np.bincount(fragment_of)[fragment_of] if len(pair) else fragment_of
-            fragments[a] = np.bincount(k, lengths / either, minlength=K)
-        return HotaCounts(
-            true_frames.sum(axis=0), predicted_frames.sum(axis=0), detections, association, fragments
-        )
+        return count_matches(*columns, true_frames=true_frames, predicted_frames=predicted_frames)
+
+
+def count_matches(
+    keypoints: IntArray,
+    persons: IntArray,
+    tracks: IntArray,
+    similarities: DoubleArray,
+    *,
+    true_frames: IntArray,
+    predicted_frames: IntArray,
+) -> HotaCounts:
+    """Make the counts of a sequence from its matches. Boxes are counted as one keypoint, K = 1.
+
+    Args:
+        keypoints: (N,) the keypoint of each match; matches come in the order of time.
+        persons: (N,) its true track.
+        tracks: (N,) its predicted track.
+        similarities: (N,) from 0 to 1.
+        true_frames: (M, K) in how many frames each true track has each keypoint.
+        predicted_frames: (T, K) likewise of each predicted track.
+
+    Returns:
+        The counts for `compute_hota`.
+    """
+    K = true_frames.shape[1]
+    # Sorted by keypoint, true track and time.
+    order = np.lexsort((persons, keypoints))
+    keypoints, persons, tracks = keypoints[order], persons[order], tracks[order]
+    similarities = similarities[order]
+    detections = np.zeros((len(ALPHAS), K), np.int64)
+    association, fragments = np.zeros((len(ALPHAS), K)), np.zeros((len(ALPHAS), K))
+    for a, alpha in enumerate(ALPHAS):
+        found = similarities >= alpha - np.finfo(float).eps
+        k, person, track = keypoints[found], persons[found], tracks[found]
+        detections[a] = np.bincount(k, minlength=K)
+        pair = np.ravel_multi_index((k, person, track), (K, len(true_frames), len(predicted_frames)))
+        _, pair_of, sizes = np.unique(pair, return_inverse=True, return_counts=True)
+        together = sizes[pair_of]
+        either = true_frames[person, k] + predicted_frames[track, k] - together
+        association[a] = np.bincount(k, together / either, minlength=K)
+        # A fragment: consecutive matches of a person with the same track; misses in between do not end it.
+        fragment_of = np.cumsum(np.diff(pair, prepend=-1) != 0) - 1
+        lengths = np.bincount(fragment_of)[fragment_of] if len(pair) else fragment_of
+        fragments[a] = np.bincount(k, lengths / either, minlength=K)
+    return HotaCounts(true_frames.sum(axis=0), predicted_frames.sum(axis=0), detections, association, fragments)
 
 
 def _count_by_track(present: np.ndarray, tracks: IntArray, num_tracks: int) -> IntArray:

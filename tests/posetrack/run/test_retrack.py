@@ -59,6 +59,24 @@ def test_saved_ids_are_forgotten_and_new_ones_given(saved, tmp_path, with_video)
     assert {path.name for path in tmp_path.iterdir()} == {"poses.jsonl", "again.jsonl"}
 
 
+def test_with_an_estimator_missed_people_are_propagated(tmp_path):
+    header = Header("clip.mp4", *SIZE_WH, Fraction(25), COCO_17, "default")
+    person = make_person(40, track_id=7)
+    with JsonlWriter(tmp_path / "poses.jsonl", header) as writer:
+        for i in range(3):
+            writer.write(i, i / 25, person if i != 1 else Instances.empty(17))
+    saved, out = read_poses(tmp_path / "poses.jsonl"), tmp_path / "again.jsonl"
+
+    def estimate(images, boxes_xyxy):
+        return [
+            (person.keypoints_xy[: len(boxes)], person.keypoint_scores[: len(boxes)]) for boxes in boxes_xyxy
+        ]
+
+    for estimator, ids in ((None, [[1], [], [1]]), (estimate, [[1], [1], [1]])):
+        retrack(saved, out, read_recipe("default"), video=make_video(3), estimator=estimator)
+        assert [frame.instances.track_ids.tolist() for frame in read_poses(out)] == ids
+
+
 def test_smoothing_is_added(saved, tmp_path):
     retrack(saved, tmp_path / "again.jsonl", read_recipe("default"), video=None, smoothed=True)
     assert all(frame.instances.smoothed_xy is not None for frame in read_poses(tmp_path / "again.jsonl"))

@@ -1,0 +1,1 @@
+"""Evaluation of tracked boxes against MOTChallenge ground truth."""
