@@ -83,8 +83,8 @@ def parse_config(text: str) -> FlowTrackerConfig:
 
 
 def update_tracker(tracker: FlowTracker, image: np.ndarray, people: People, time_s: float) -> TrackedPeople:
-    """Track the people of the next frame; the one place that calls the tracker, which takes no times yet."""
-    return tracker.update(image, people)
+    """Track the people of the next frame; the one place that calls the tracker."""
+    return tracker.update(image, people, time_s=time_s)
 
 
 def track_scene(scene: Scene, config: FlowTrackerConfig) -> SceneReport:
