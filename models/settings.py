@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -157,6 +158,8 @@ def _convert(wanted: Any, value: Any, where: str) -> Any:
             what = f"a list of {_NAMES[kind]}s" if count is None else f"a list of {count} {_NAMES[kind]}s"
             raise SettingsError(f"{where}: expected {what}, got {value!r}")
         return tuple(_convert(kind, part, where) for part in value)
+    if isinstance(wanted, UnionType):  # X | None: TOML has no None; it is left out.
+        (wanted,) = (kind for kind in get_args(wanted) if kind is not NoneType)
     is_whole_float = wanted is float and type(value) is int
     if type(value) is not wanted and not is_whole_float:
         article = "" if wanted is bool else "a "

@@ -201,3 +201,15 @@ def test_damaged_metadata_are_one_line_that_names_the_file(tmp_path, header, mes
 def test_scales_are_finite_and_above_zero(tmp_path, scales):
     with pytest.raises(RecipeError, match=r"detector\.scales: expected numbers in \(0, 16\]"):
         read_recipe(write(tmp_path, SWAHR + f"scales = {scales}\n"))
+
+
+def test_the_queue_is_in_seconds_or_in_frames(tmp_path):
+    paper = 'motion = "flow"'
+    gaps = [
+        read_recipe(write(tmp_path, DETECTOR + f"[tracker]\n{settings}\n")).tracker.longest_gap
+        for settings in ("", "queue_s = 2", "queue_frames = 30", paper, f"{paper}\nqueue_s = 2")
+    ]
+    assert [gap.frames for gap in gaps] == [None, None, 30, 10, 10]
+    assert [gap.seconds for gap in gaps[:2]] == [1.2, 2]
+    with pytest.raises(RecipeError, match=r"tracker.queue_frames: expected a whole number, got 1.5"):
+        read_recipe(write(tmp_path, DETECTOR + "[tracker]\nqueue_frames = 1.5\n"))
