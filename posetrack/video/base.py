@@ -123,6 +123,18 @@ class VideoSource(ABC):
         self._started = True
         return self._guarded_frames()
 
+    def reopen(self) -> VideoSource | None:
+        """Open the same part of the source once more, from its beginning.
+
+        Returns:
+            Another source, with the same frames; None where they cannot be had again: of a camera, a stream, a
+            pipe, or arrays.
+
+        Raises:
+            VideoError: It can no longer be read.
+        """
+        return None
+
     def close(self) -> None:
         """Release the source; frames already read stay valid. May be called twice."""
         with self._lock:
