@@ -1,4 +1,4 @@
-"""What people's clothes look like: a histogram of the torso's colours, and how alike two of them are."""
+"""What people's clothes look like: histograms of the colours of torso and thighs, and how alike they are."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 ImageArray = npt.NDArray[np.uint8]
 
+Corners = tuple[int, int, int, int]
+"""Indices of the keypoints at the corners of a part of the body, clockwise."""
+
+PARTS = 2
+"""Torso and thighs."""
 LIGHTNESS_BINS = 8
 CHROMA_BINS = 9
 NUM_BINS = LIGHTNESS_BINS + CHROMA_BINS**2
-"""Length of a description."""
+"""Bins of each part."""
 
 _LIGHTNESS_WEIGHT = 0.4
 _LARGEST_CHROMA = 48.0
@@ -25,88 +30,96 @@ _BITS = 5
 """Colours are looked up with so many bits a channel."""
 _GRID_WH = (8, 12)
 _INNER_PART = 0.8
-"""The samples' extent as a fraction of the torso's: its edges show arms and background."""
+"""The samples' extent as a fraction of the part's: its edges show arms and background."""
 _LEAST_INSIDE = 0.5
 _TORSO_OF_BOX = (0.3, 0.2, 0.7, 0.55)
 """Left, top, right and bottom as fractions of the box of a standing person."""
 _SMALLEST_PX = 3.0
 
 
-def describe_torsos(
+def describe_clothes(
     image: ImageArray,
     boxes_xyxy: FloatArray,
     keypoints_xy: FloatArray,
     visible: BoolArray,
-    torso: tuple[int, int, int, int] | None,
+    corners: tuple[Corners, Corners] | None,
 ) -> FloatArray:
-    """Describe each person by the colours of their torso.
+    """Describe each person by the colours of their torso and thighs.
 
-    The quadrilateral between shoulders and hips is sampled at a grid of points, the same number for near and
-    far people. Where one of its corners is not visible, the part of the box is taken in which a standing person
-    has it. Colours are counted in CIELAB, lightness apart from chroma, so that a shadow changes only a part;
-    each sample counts in the bins around it.
+    The quadrilaterals between shoulders and hips, and between hips and knees, are sampled at a grid of points,
+    the same number for near and far people. Where a corner of the torso is not visible, the part of the box is
+    taken in which a standing person has it. Colours are counted in CIELAB, lightness apart from chroma, so that
+    a shadow changes only a part; each sample counts in the bins around it.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         boxes_xyxy: (N, 4), pixels.
         keypoints_xy: (N, K, 2), pixels.
         visible: (N, K).
-        torso: Indices of the keypoints left shoulder, right shoulder, right hip and left hip; None where there
-            are no such keypoints.
+        corners: Of the torso: left shoulder, right shoulder, right hip, left hip; of the thighs: left hip,
+            right hip, right knee, left knee. None where there are no such keypoints.
 
     Returns:
-        (N, `NUM_BINS`) float32 that sum to 1, or to 0 where a torso is unknown: too small, or more of it
-        outside the image than inside.
+        (N, `PARTS`, `NUM_BINS`) float32; each part sums to 1, or to 0 where it is unknown: not visible, too
+        small, or more of it outside the image than inside.
     """
     N = len(boxes_xyxy)
     if N == 0:
-        return np.zeros((0, NUM_BINS), np.float32)
-    corners = _find_corners(boxes_xyxy, keypoints_xy, visible, torso)
-    is_known = np.asarray(np.isfinite(corners).all(axis=(1, 2)))
-    corners = np.clip(np.where(is_known[:, None, None], corners, 0), -1e6, 1e6)
-    extent = (corners.max(axis=1) - corners.min(axis=1)).max(axis=1)
-    samples = np.floor(_make_grid() @ corners).astype(np.int64)
+        return np.zeros((0, PARTS, NUM_BINS), np.float32)
+    quads = _find_quads(boxes_xyxy, keypoints_xy, visible, corners).reshape(N * PARTS, 4, 2)
+    is_known = np.asarray(np.isfinite(quads).all(axis=(1, 2)))
+    quads = np.clip(np.where(is_known[:, None, None], quads, 0), -1e6, 1e6)
+    extent = (quads.max(axis=1) - quads.min(axis=1)).max(axis=1)
+    samples = np.floor(_make_grid() @ quads).astype(np.int64)
     height, width = image.shape[:2]
     is_inside = ((samples >= 0) & (samples < np.array([width, height]))).all(axis=2)
     is_known &= (extent >= _SMALLEST_PX) & (is_inside.mean(axis=1) >= _LEAST_INSIDE)
     x, y = np.moveaxis(np.clip(samples, 0, np.array([width - 1, height - 1])), 2, 0)
     weights = is_inside / np.maximum(is_inside.sum(axis=1, keepdims=True), 1)
     histograms = _count_colors(image[y, x], weights.astype(np.float32))
-    return np.where(is_known[:, None], histograms, np.float32(0))
+    return np.where(is_known[:, None], histograms, np.float32(0)).reshape(N, PARTS, NUM_BINS)
 
 
 def compare_appearance(descriptions: FloatArray, others: FloatArray) -> FloatArray:
-    """Compare every description with every other one: the Bhattacharyya coefficient of the histograms.
+    """Compare every person with every other one: the Bhattacharyya coefficient of the histograms.
 
     Args:
-        descriptions: (N, D).
-        others: (M, D).
+        descriptions: (N, P, D), or sums of several of each person.
+        others: (M, P, D), likewise.
 
     Returns:
-        (N, M) float32 in [0, 1], 1 for equal ones; NaN where one of the two is unknown.
+        (N, M) float32 in [0, 1], the mean over the parts that are known of both; 1 for equal ones, NaN where
+        there is no such part.
     """
-    similarity = np.sqrt(descriptions) @ np.sqrt(others).T
-    first_known, second_known = (np.asarray(each.any(axis=1)) for each in (descriptions, others))
-    is_known = first_known[:, None] & second_known
-    compared: FloatArray = np.where(is_known, np.minimum(similarity, 1), np.nan).astype(np.float32)
-    return compared
+    first, second = (_take_roots(each) for each in (descriptions, others))
+    similarity = np.einsum("npd,mpd->nm", first, second, optimize=True)
+    known = [np.asarray(each.any(axis=2), np.float32) for each in (first, second)]
+    counts = known[0] @ known[1].T
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.minimum(similarity / np.where(counts > 0, counts, np.nan), 1), np.float32)
 
 
-def _find_corners(
+def _take_roots(descriptions: FloatArray) -> FloatArray:
+    """Square roots of histograms that sum to 1, or to 0 where they are unknown."""
+    sums = descriptions.sum(axis=2, keepdims=True)
+    return np.asarray(np.sqrt(descriptions / np.where(sums > 0, sums, 1)), np.float32)
+
+
+def _find_quads(
     boxes_xyxy: FloatArray,
     keypoints_xy: FloatArray,
     visible: BoolArray,
-    torso: tuple[int, int, int, int] | None,
+    corners: tuple[Corners, Corners] | None,
 ) -> FloatArray:
-    """Corners of the torsos, clockwise in the person's own sense, (N, 4, 2)."""
+    """Corners of torsos and thighs, (N, `PARTS`, 4, 2); NaN where they are not known."""
+    quads = np.full((len(boxes_xyxy), PARTS, 4, 2), np.nan, np.float32)
     left, top, right, bottom = _TORSO_OF_BOX
     fractions = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
-    corners = boxes_xyxy[:, None, :2] + fractions * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])[:, None]
-    if torso is None:
-        return np.asarray(corners, np.float32)
-    rows = visible[:, torso].all(axis=1)
-    corners[rows] = keypoints_xy[rows][:, torso]
-    return np.asarray(corners, np.float32)
+    quads[:, 0] = boxes_xyxy[:, None, :2] + fractions * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])[:, None]
+    for part, indices in enumerate(corners or ()):
+        rows = visible[:, indices].all(axis=1)
+        quads[rows, part] = keypoints_xy[rows][:, indices]
+    return quads
 
 
 @cache

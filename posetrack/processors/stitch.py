@@ -28,9 +28,8 @@ _SLOWDOWN_S = 0.8
 _NEAR = 0.4
 _FASTEST_PER_S = 0.8
 _GAP_COST = 0.3
-_DEAREST = 0.65
-"""Largest cost of a join. Of 18 with known people in six clips, all but one up to 0.68 were right, and the two
-above were wrong."""
+_DEAREST = 0.62
+"""Largest cost of a join. Of the 15 joins up to it in 12 runs over 6 clips, 14 were right."""
 _AMBIGUITY = 0.15
 
 
@@ -43,7 +42,7 @@ class StitcherConfig:
         max_distance: Largest distance between where a person is expected and found, in diagonals of their box.
             Less is allowed after a short gap.
         max_size_ratio: Largest ratio of the diagonals of the boxes before and after.
-        min_similarity: Least similarity of the torsos' colours (`trackers.appearance`). More is asked for the
+        min_similarity: Least similarity of the clothes' colours (`trackers.appearance`). More is asked for the
             longer the gap, the larger the distance, and the more alike different people of the video are.
         min_track_s: Tracks that were seen for less are dropped, unless they touch the beginning or end of the
             video or a cut. Nobody who was seen in two frames or more is dropped for longer frames.
@@ -179,7 +178,7 @@ def _compute_cost(
 
 def _compare_different(tracklets: Sequence[Tracklet]) -> FloatArray:
     """Similarities of people who are not the same, since they are seen at the same time, (P,)."""
-    known = [tracklet for tracklet in tracklets if tracklet.num_described]
+    known = [tracklet for tracklet in tracklets if tracklet.appearance.any()]
     longest = sorted(known, key=lambda tracklet: -tracklet.num_frames)[:_MOST_COMPARED]
     if len(longest) < 2:
         return _PRIOR_SIMILARITIES.astype(np.float32)

@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from posetrack.frame import UNTRACKED, Frame, Instances
 from posetrack.skeleton import Skeleton
-from trackers.appearance import NUM_BINS, describe_torsos
+from trackers.appearance import NUM_BINS, PARTS, Corners, describe_clothes
 
 Affine = npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.float32]
 
 _TORSO = ("left_shoulder", "right_shoulder", "right_hip", "left_hip")
+_THIGHS = ("left_hip", "right_hip", "right_knee", "left_knee")
 _VISIBLE_SCORE = 0.2
 _DESCRIBE_EVERY_S = 0.2
 _SIGHTING_EVERY_S = 0.04
@@ -115,8 +116,7 @@ class Tracklet:
         num_short_gaps: Number of gaps that may be filled.
         head: The first sightings, 0.04 s or more apart.
         tail: The last sightings, likewise.
-        num_described: How often the person's appearance was described.
-        appearance_sum: (D,) float32, sum of the descriptions.
+        appearance: (P, D) float32, sum of the descriptions of the person's clothes.
     """
 
     track_id: int
@@ -126,14 +126,8 @@ class Tracklet:
     num_short_gaps: int = 0
     head: list[Sighting] = field(default_factory=list)
     tail: deque[Sighting] = field(default_factory=lambda: deque(maxlen=_SIGHTINGS))
-    num_described: int = 0
-    appearance_sum: FloatArray = field(default_factory=lambda: np.zeros(NUM_BINS, np.float32))
+    appearance: FloatArray = field(default_factory=lambda: np.zeros((PARTS, NUM_BINS), np.float32))
     described_s: float = -np.inf
-
-    @property
-    def appearance(self) -> FloatArray:
-        """Mean description of the torso (D,); zeros where it is unknown."""
-        return self.appearance_sum / np.float32(max(self.num_described, 1))
 
     def see(self, sighting: Sighting) -> None:
         """Remember where the person is."""
@@ -152,12 +146,12 @@ class Tracklet:
 class TrackletCollector:
     """A sink that remembers tracklets and the camera's path.
 
-    Memory grows by about 2 kB with a track, and by 64 bytes with a frame.
+    Memory grows by a few kB with a track, and by 64 bytes with a frame.
 
     Args:
         skeleton: The keypoints; the torso's are looked up.
         max_interpolated_s: Largest time between two sightings of a gap that may be filled.
-        look_at_images: Whether torsos are described; without, appearances are unknown.
+        look_at_images: Whether clothes are described; without, appearances are unknown.
 
     Attributes:
         tracklets: By track id.
@@ -171,11 +165,8 @@ class TrackletCollector:
         self.size_wh = (0, 0)
         self._max_interpolated_s = max_interpolated_s
         self._look_at_images = look_at_images
-        names = skeleton.names
-        self._torso: tuple[int, int, int, int] | None = None
-        if all(name in names for name in _TORSO):
-            a, b, c, d = (names.index(name) for name in _TORSO)
-            self._torso = (a, b, c, d)
+        torso, thighs = (_find_keypoints(names, skeleton) for names in (_TORSO, _THIGHS))
+        self._corners = (torso, thighs) if torso and thighs else None
 
     def __call__(self, frame: Frame) -> None:
         """Remember the people of the next frame."""
@@ -194,7 +185,7 @@ class TrackletCollector:
             tracklet = self.tracklets.setdefault(track_id, Tracklet(track_id, position, position))
             if is_short_gap(self.path, tracklet.last, position, self._max_interpolated_s):
                 tracklet.num_short_gaps += 1
-            tracklet.see(Sighting(position, frame.time_s, box))
+            tracklet.see(Sighting(position, frame.time_s, tuple(box)))
             if people.is_interpolated is None or not people.is_interpolated[row]:
                 tracklet.num_frames += 1
                 if frame.time_s - tracklet.described_s >= _DESCRIBE_EVERY_S - 1e-3:
@@ -206,16 +197,22 @@ class TrackletCollector:
         assert people.track_ids is not None
         assert people.boxes_xyxy is not None
         N = len(people)
-        xy, scores, torso = people.keypoints_xy, people.keypoint_scores, self._torso
+        xy, scores, corners = people.keypoints_xy, people.keypoint_scores, self._corners
         if xy is None or scores is None:
-            xy, scores, torso = np.zeros((N, 0, 2), np.float32), np.zeros((N, 0), np.float32), None
-        described = describe_torsos(frame.image, people.boxes_xyxy, xy, scores >= _VISIBLE_SCORE, torso)
+            xy, scores, corners = np.zeros((N, 0, 2), np.float32), np.zeros((N, 0), np.float32), None
+        described = describe_clothes(frame.image, people.boxes_xyxy, xy, scores >= _VISIBLE_SCORE, corners)
         for track_id, description in zip(people.track_ids.tolist(), described, strict=True):
             tracklet = self.tracklets[track_id]
             tracklet.described_s = frame.time_s
-            if description.any():
-                tracklet.appearance_sum += description
-                tracklet.num_described += 1
+            tracklet.appearance += description
+
+
+def _find_keypoints(names: tuple[str, str, str, str], skeleton: Skeleton) -> Corners | None:
+    """Indices of keypoints by name; None where the skeleton lacks one."""
+    if not all(name in skeleton.names for name in names):
+        return None
+    a, b, c, d = (skeleton.names.index(name) for name in names)
+    return a, b, c, d
 
 
 def is_short_gap(path: CameraPath, before: int, after: int, max_interpolated_s: float) -> bool:

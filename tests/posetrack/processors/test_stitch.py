@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from posetrack.processors.stitch import StitcherConfig, make_plan
 from posetrack.processors.tracklets import CameraPath, Sighting, Tracklet
-from trackers.appearance import NUM_BINS
+from trackers.appearance import NUM_BINS, PARTS
 
 STEP_S = 0.04
 STILL = np.eye(2, 3, dtype=np.float32)
@@ -24,8 +24,8 @@ def make_path(num_frames=200, *, cuts=(), motion=STILL, step_s=STEP_S):
 
 def make_looks(color):
     """A histogram around one bin."""
-    bins = np.zeros(NUM_BINS, np.float32)
-    bins[color : color + 3] = (0.25, 0.5, 0.25)
+    bins = np.zeros((PARTS, NUM_BINS), np.float32)
+    bins[:, color : color + 3] = (0.25, 0.5, 0.25)
     return bins
 
 
@@ -39,7 +39,7 @@ def make_tracklet(track_id, first, last, *, x=100.0, speed=0.0, height=100.0, co
         tracklet.see(Sighting(position, path.get_time_s(position), box))
         tracklet.num_frames += 1
     if color is not None:
-        tracklet.appearance_sum, tracklet.num_described = make_looks(color), 1
+        tracklet.appearance = make_looks(color)
     return tracklet
 
 

@@ -218,6 +218,7 @@ def test_saved_poses_are_joined_when_they_are_tracked_again(folder, tmp_path):
     ids = {i: 1 for i in range(NUM_FRAMES) if i not in range(10, 25) and i not in (5, 6)}
     run_made(folder, tmp_path, ids)
     poses, recipe = read_poses(tmp_path / "poses.jsonl"), read_recipe("fast")
+    recipe = replace(recipe, tracker=replace(recipe.tracker, queue_s=0.2))
     assert sum(frame.instances.is_interpolated is not None for frame in poses) == 2
     plain, joined = tmp_path / "plain.jsonl", tmp_path / "joined.jsonl"
     assert retrack(poses, plain, recipe, video=None, stitched=False) == 2
