@@ -22,7 +22,7 @@ _MOST_COMPARED = 60
 """Tracks whose mutual similarity says how alike different people of this video look."""
 _PRIOR_SIMILARITIES = np.linspace(0.2, 0.9, 10)
 """How alike different people look as long as a video has not shown it."""
-_UNKNOWN_RARITY = 0.5
+_UNKNOWN_RARITY = 0.4
 _SLOWDOWN_S = 0.8
 """A person who is not seen goes on at their velocity for so long."""
 _NEAR = 0.4

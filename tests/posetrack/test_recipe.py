@@ -58,7 +58,7 @@ def test_the_joining_of_tracks_is_a_table_of_its_own(tmp_path):
     recipe = read_recipe(write(tmp_path, DETECTOR + "[stitcher]\nmax_gap_s = 5\nmin_track_s = 0.5\n"))
     assert (recipe.stitcher.max_gap_s, recipe.stitcher.min_track_s) == (5.0, 0.5)
     assert recipe.stitcher.max_interpolated_s == read_recipe("fast").stitcher.max_interpolated_s == 0.4
-    with pytest.raises(RecipeError, match=r"recipe.toml: stitcher: max_gap_s: expected a number from 0"):
+    with pytest.raises(RecipeError, match=r"recipe.toml: stitcher.max_gap_s: expected a number from 0"):
         read_recipe(write(tmp_path, DETECTOR + "[stitcher]\nmax_gap_s = -1\n"))
 
 

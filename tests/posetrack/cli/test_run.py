@@ -180,11 +180,9 @@ def test_the_cyclist_behind_the_van_is_one_person_unless_tracks_stay_as_they_are
     assert [len(each) for each in ids] == [2, 3]
     assert count_images(tmp_path / "joined" / "overlay.mp4") == NUM_FRAMES
     again = tmp_path / "again.jsonl"
+    base = ["retrack", tmp_path / "plain" / "poses.jsonl", "--recipe", "fast", "--overwrite", "--out", again]
     for arguments, expected in (([], 2), (["--no-stitch"], 3)):
-        assert (
-            run_cli("retrack", tmp_path / "plain" / "poses.jsonl", "--out", again, "--overwrite", *arguments)
-            == 0
-        )
+        assert run_cli(*base, *arguments) == 0
         assert capsys.readouterr().out == f"{again}: {expected} ids\n"
 
 
