@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,18 @@ from posetrack.pipeline import FrameProcessor
 from posetrack.processors.stitch import StitchPlan
 from posetrack.processors.tracklets import CameraPath, is_short_gap
 from trackers.newest import move_boxes
+from trackers.nms import compute_iou
+
+_SAME_PLACE_IOU = 0.5
+
+
+@dataclass
+class _Waiting:
+    """A frame that is held back, and the people in it whose tracks are dropped."""
+
+    position: int
+    frame: Frame
+    dropped: Instances
 
 
 class _Seen(NamedTuple):
@@ -28,8 +40,8 @@ def give_final_ids(plan: StitchPlan, path: CameraPath, *, max_interpolated_s: fl
     """Make the processor that carries out a plan.
 
     Where a person is missing for a moment, they are placed on the line between where they were and where they
-    are again, measured against the background, and marked as interpolated. Frames are held back for no longer
-    than such a gap lasts.
+    are again, measured against the background, and marked as interpolated. If someone of a dropped track was
+    found there, that is them. Frames are held back for no longer than such a gap lasts.
 
     Args:
         plan: The plan.
@@ -41,10 +53,10 @@ def give_final_ids(plan: StitchPlan, path: CameraPath, *, max_interpolated_s: fl
     """
 
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
-        waiting: deque[tuple[int, Frame]] = deque()
+        waiting: deque[_Waiting] = deque()
         seen: dict[int, _Seen] = {}
         for position, frame in enumerate(frames):
-            people = _rename(frame.instances, plan)
+            people, dropped = _rename(frame.instances, plan)
             for row, track_id in enumerate([] if people.track_ids is None else people.track_ids.tolist()):
                 if track_id == UNTRACKED:
                     continue
@@ -53,39 +65,52 @@ def give_final_ids(plan: StitchPlan, path: CameraPath, *, max_interpolated_s: fl
                 if before and is_short_gap(path, before.position, position, max_interpolated_s):
                     _fill(waiting, before, now, path)
                 seen[track_id] = now
-            waiting.append((position, replace(frame, instances=people)))
+            waiting.append(_Waiting(position, replace(frame, instances=people), dropped))
             oldest_s = frame.time_s - max_interpolated_s - 1e-3
-            while waiting and waiting[0][1].time_s < oldest_s:
-                yield waiting.popleft()[1]
+            while waiting and waiting[0].frame.time_s < oldest_s:
+                yield waiting.popleft().frame
             seen = {i: last for i, last in seen.items() if path.get_time_s(last.position) >= oldest_s}
-        for _, frame in waiting:
-            yield frame
+        for held in waiting:
+            yield held.frame
 
     return process
 
 
-def _rename(people: Instances, plan: StitchPlan) -> Instances:
-    """The people who stay, with their final ids."""
+def _rename(people: Instances, plan: StitchPlan) -> tuple[Instances, Instances]:
+    """The people who stay, with their final ids, and those whose tracks are dropped."""
     if people.track_ids is None:
-        return people
+        return people, people[[]]
     ids = people.track_ids.tolist()
     final = np.array([plan.final_ids.get(track_id, track_id) for track_id in ids], np.int64)
     kept = np.array([track_id not in plan.dropped for track_id in ids], np.bool_)
-    return people.with_columns(track_ids=final)[kept]
+    return people.with_columns(track_ids=final)[kept], people[~kept]
 
 
-def _fill(waiting: deque[tuple[int, Frame]], before: _Seen, after: _Seen, path: CameraPath) -> None:
+def _fill(waiting: deque[_Waiting], before: _Seen, after: _Seen, path: CameraPath) -> None:
     """Add a person to the waiting frames between two sightings, where they are in the image."""
     start_s, end_s = path.get_time_s(before.position), path.get_time_s(after.position)
-    for i, (position, frame) in enumerate(waiting):
-        if not before.position < position < after.position:
+    for held in waiting:
+        if not before.position < held.position < after.position:
             continue
-        part = (path.get_time_s(position) - start_s) / (end_s - start_s) if end_s > start_s else 0.5
-        ends = [_move(each.person, path.map_between(each.position, position)) for each in (before, after)]
-        person = _blend(ends, part)
-        if _is_centre_inside(person, frame.size_wh):
-            people = Instances.concatenate([frame.instances, person])
-            waiting[i] = (position, replace(frame, instances=people))
+        part = (path.get_time_s(held.position) - start_s) / (end_s - start_s) if end_s > start_s else 0.5
+        ends = [_move(each.person, path.map_between(each.position, held.position)) for each in (before, after)]
+        person = _find_among_dropped(held, _blend(ends, part))
+        if _is_centre_inside(person, held.frame.size_wh):
+            people = Instances.concatenate([held.frame.instances, person])
+            held.frame = replace(held.frame, instances=people)
+
+
+def _find_among_dropped(held: _Waiting, person: Instances) -> Instances:
+    """Someone of a dropped track who is where a person is expected, under that person's id; else the person."""
+    dropped = held.dropped
+    if not len(dropped) or dropped.boxes_xyxy is None or person.boxes_xyxy is None:
+        return person
+    overlap = compute_iou(person.boxes_xyxy, dropped.boxes_xyxy)[0]
+    best = int(overlap.argmax())
+    if overlap[best] < _SAME_PLACE_IOU:
+        return person
+    held.dropped = dropped[np.arange(len(dropped)) != best]
+    return dropped[[best]].with_columns(track_ids=person.track_ids)
 
 
 def _move(person: Instances, motion: npt.NDArray[np.float64]) -> Instances:

@@ -70,8 +70,7 @@ class VideoFile(VideoSource):
             self._container.close()
             raise
 
-    def reopen(self) -> VideoFile | None:
-        """Open a regular file once more; None for a URL or a pipe."""
+    def _open_again(self) -> VideoFile | None:
         return VideoFile(self._source, self._selection) if Path(self._source).is_file() else None
 
     def _open(self) -> None:

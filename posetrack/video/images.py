@@ -167,8 +167,7 @@ class ImageSequence(VideoSource):
             kind="images",
         )
 
-    def reopen(self) -> ImageSequence:
-        """Open the same files once more."""
+    def _open_again(self) -> ImageSequence:
         name = self.info.name
         return ImageSequence(self._paths, self._selection, self._fps, source=self._source, name=name)
 

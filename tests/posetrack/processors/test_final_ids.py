@@ -57,6 +57,20 @@ def test_a_gap_is_filled_linearly_and_marked():
     np.testing.assert_allclose(out[2].box_scores, [0.55])
 
 
+def test_who_was_found_in_a_gap_under_a_dropped_id_fills_it():
+    """Id 2 is seen where 1 is missing, id 3 elsewhere: nothing needs to be invented in that frame."""
+    people = [
+        make_people((1, 100)),
+        make_people((2, 113), (3, 300)),
+        make_people((3, 300)),
+        make_people((1, 130)),
+    ]
+    out = finish(people, StitchPlan({}, frozenset({2, 3}), 1))
+    np.testing.assert_allclose(find_x(out, 1), [[100], [113], [120], [130]], atol=1e-4)
+    assert [each.track_ids.tolist() for each in out] == [[1]] * 4
+    assert [bool(each.is_interpolated is not None and each.is_interpolated[0]) for each in out] == [0, 0, 1, 0]
+
+
 def test_a_gap_between_joined_tracks_is_filled_too():
     out = finish(
         [make_people((1, 100)), make_people(), make_people((2, 120))], StitchPlan({2: 1}, frozenset(), 1)

@@ -136,6 +136,17 @@ def test_the_shortest_track_lasts_the_same_time_at_any_frame_rate(fps, least):
     assert kept[0] == least
 
 
+@pytest.mark.parametrize("fps", [5, 10, 25, 60])
+def test_joins_are_the_same_at_any_frame_rate(fps):
+    """Someone walks at half a height per second, and is hidden for 1.2 s; another is too far away."""
+    path = make_path(10 * fps, step_s=1 / fps)
+    parts = [
+        make_tracklet(i, round(start_s * fps), round(end_s * fps), x=x, speed=50 / fps, path=path)
+        for i, start_s, end_s, x in ((1, 0, 3, 100), (2, 4.2, 9.5, 100), (3, 4.3, 9.5, 420))
+    ]
+    assert plan(*parts, path=path).final_ids == {2: 1}
+
+
 def test_short_parts_that_are_joined_count_together():
     parts = (make_tracklet(1, 50, 54), make_tracklet(2, 57, 62))
     joined = plan(*parts)

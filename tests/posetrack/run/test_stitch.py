@@ -2,8 +2,12 @@
 
 import json
 import logging
+import os
+import shutil
+import threading
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -27,6 +31,7 @@ from posetrack.video.arrays import ArraySequence
 from posetrack.video.base import Selection
 from posetrack.video.source import open_video
 
+CLIP = Path(__file__).parents[3] / "docs" / "media" / "street.mp4"
 NUM_FRAMES = 40
 SIZE_WH = (160, 120)
 BROKEN = {i: 1 if i < 20 else 4 for i in range(NUM_FRAMES)}
@@ -202,15 +207,47 @@ def test_a_stitched_run_that_is_resumed_stays_as_it_is(folder, tmp_path):
     assert np.abs(np.subtract(again, overlay, dtype=np.float32)).mean() < 2
 
 
-def test_a_part_of_a_video_is_drawn_again_as_that_part(folder, tmp_path):
-    with open_video(folder, start_s=0.4, every=2) as video:
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_a_part_of_a_source_is_opened_again_as_that_part(is_folder, folder):
+    with open_video(folder if is_folder else CLIP, start_s=0.4, end_s=1.6, every=2) as video:
         again = video.reopen()
         assert again is not None
-        first, second = list(video), list(again)
-    assert [frame.index for frame in first] == list(range(10, NUM_FRAMES, 2))
-    assert [(frame.index, frame.time_s) for frame in first] == [(frame.index, frame.time_s) for frame in second]
-    np.testing.assert_array_equal(first[-1].image, second[-1].image)
+        with again:
+            first, second = list(video), list(again)
+    assert [frame.index for frame in first] == list(range(10, 40, 2))
+    for one, other in zip(first, second, strict=True):
+        assert (one.index, one.time_s) == (other.index, other.time_s)
+        np.testing.assert_array_equal(one.image, other.image)
     assert again.info == video.info
+
+
+def test_faults_of_a_source_are_logged_once(folder, tmp_path, caplog):
+    images, out = tmp_path / "images", tmp_path / "out"
+    shutil.copytree(folder, images)
+    (images / "005.png").write_bytes(b"no image")
+    with caplog.at_level(logging.WARNING):
+        report = run_made(images, out, BROKEN)
+    assert (report.num_joined, report.num_damaged, len(caplog.messages)) == (1, 1, 1)
+    assert len(read_images(out / "overlay.mp4")) == NUM_FRAMES - 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_read_again(tmp_path):
+    pipe = tmp_path / "pipe.mkv"
+    os.mkfifo(pipe)
+    with av.open(str(tmp_path / "clip.mkv"), "w") as out:
+        stream = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for _ in range(3):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))))
+        out.mux(stream.encode())
+    content = (tmp_path / "clip.mkv").read_bytes()
+    feeder = threading.Thread(target=pipe.write_bytes, args=(content,))
+    feeder.start()
+    with open_video(pipe) as video:
+        assert video.reopen() is None
+        assert len(list(video)) == 3
+    feeder.join()
 
 
 def test_saved_poses_are_joined_when_they_are_tracked_again(folder, tmp_path):
