@@ -49,6 +49,7 @@ _COLUMNS: dict[str, tuple[type, tuple[str | int, ...]]] = {
     "keypoint_scores": (np.float32, ("K",)),
     "smoothed_xy": (np.float32, ("K", 2)),
     "track_ids": (np.int64, ()),
+    "is_interpolated": (np.bool_, ()),
     "masks": (np.bool_, ("H", "W")),
 }
 # Values of a column in the rows of people for whom it was not computed; 0 and False where it is not listed.
@@ -73,6 +74,8 @@ class Instances:
         keypoint_scores: (N, K) float32.
         smoothed_xy: (N, K, 2) float32, keypoints after temporal smoothing.
         track_ids: (N,) int64, `UNTRACKED` where no id was given.
+        is_interpolated: (N,) bool, people whom no network found in this image: their boxes and keypoints lie
+            between those of the frames before and after.
         masks: (N, H, W) bool, in the image's own size.
         dense: N arrays (h, w, 3) of IUV over each person's box.
 
@@ -86,6 +89,7 @@ class Instances:
     keypoint_scores: FloatArray | None = None
     smoothed_xy: FloatArray | None = None
     track_ids: IntArray | None = None
+    is_interpolated: BoolArray | None = None
     masks: BoolArray | None = None
     dense: tuple[npt.NDArray[Any], ...] | None = None
 
@@ -157,7 +161,8 @@ class Instances:
         """Put the people of several parts behind one another.
 
         The result has every column that one of the parts has. People of a part without it get blank rows:
-        boxes, keypoints and scores are 0, masks False, `dense` arrays empty (0, 0, 3), track ids `UNTRACKED`.
+        boxes, keypoints and scores are 0, masks and `is_interpolated` False, `dense` arrays empty (0, 0, 3),
+        track ids `UNTRACKED`.
         Only `smoothed_xy` is not blank where there are keypoints: it repeats them, since `drawn_xy` shows it.
 
         Args:

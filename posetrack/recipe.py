@@ -1,10 +1,12 @@
 """Tracking recipes: the networks that detect people and estimate poses, and the settings of the tracker.
 
-A recipe is a TOML file of up to four tables, each the settings of one stage:
+A recipe is a TOML file of up to five tables, each the settings of one stage:
 
     [detector]    weights = "movenet-person"                settings of the family of its network
     [estimator]   weights = "thunder-heatmaps-256x192"      likewise; without: the detector's poses
     [tracker]     flow = "dis"                              trackers.flow_tracker.FlowTrackerConfig
+    [stitcher]    max_gap_s = 3.0                           posetrack.processors.stitch.StitcherConfig, without
+    --no-stitch
     [smoother]    min_cutoff_hz = 1.0                       posetrack.processors.smooth.SmootherConfig, under
     --smooth
 
@@ -27,13 +29,18 @@ from posetrack.errors import RecipeError
 from posetrack.families.table import find_role, list_embedded
 from posetrack.predictors.settings import DetectorSettings, EstimatorSettings, NetworkSettings
 from posetrack.processors.smooth import SmootherConfig
+from posetrack.processors.stitch import StitcherConfig
 from posetrack.recipe_files import check_is_tracking, find_recipe
 from posetrack.weights.metadata import find_metadata
 from posetrack.weights.published import PUBLISHED
 from trackers.flow_tracker import FlowTrackerConfig
 
 _NETWORK_TABLES = ("detector", "estimator")
-_OTHER_TABLES: dict[str, type[Any]] = {"tracker": FlowTrackerConfig, "smoother": SmootherConfig}
+_OTHER_TABLES: dict[str, type[Any]] = {
+    "tracker": FlowTrackerConfig,
+    "stitcher": StitcherConfig,
+    "smoother": SmootherConfig,
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Recipe:
         detector: Settings of the detector.
         estimator: Settings of the pose estimation in the detector's boxes; `None` keeps the detector's poses.
         tracker: Settings of the tracker.
+        stitcher: Settings of the joining of tracks after a run.
         smoother: Settings of the smoothing of keypoints, if requested.
     """
 
@@ -52,6 +60,7 @@ class Recipe:
     detector: DetectorSettings
     estimator: EstimatorSettings | None = None
     tracker: FlowTrackerConfig = field(default_factory=FlowTrackerConfig)
+    stitcher: StitcherConfig = field(default_factory=StitcherConfig)
     smoother: SmootherConfig = field(default_factory=SmootherConfig)
 
     def __post_init__(self) -> None:

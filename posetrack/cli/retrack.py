@@ -29,6 +29,9 @@ def retrack_command(
     ] = None,
     no_flow: Annotated[bool, typer.Option("--no-flow", help="Do not use the video.")] = False,
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False,
+    no_stitch: Annotated[
+        bool, typer.Option("--no-stitch", help="Join no broken tracks afterwards, drop none, fill no gaps.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
 ) -> None:
     """Give saved poses new track ids. Optical flow is used if the video is available."""
@@ -41,7 +44,7 @@ def retrack_command(
     poses = SavedPoses(file)
     with ExitStack() as stack:
         images = None if no_flow else _open_images(stack, poses, video)
-        num_ids = retrack(poses, out, settings, video=images, smoothed=smooth)
+        num_ids = retrack(poses, out, settings, video=images, smoothed=smooth, stitched=not no_stitch)
     print(f"{out}: {num_ids} ids")
 
 

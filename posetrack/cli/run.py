@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +25,6 @@ from posetrack.video.source import group_sources
 if TYPE_CHECKING:
     from posetrack.run.job import Existing
     from posetrack.run.sources import Part
-    from posetrack.run.tracker import Tracker
 
 _OUT = Path("posetrack-out")
 
@@ -38,6 +38,9 @@ class TrackingOptions:
         typer.Option(min=1, help="Frames per call of the detector.", show_default="the recipe's"),
     ] = None
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False
+    no_stitch: Annotated[
+        bool, typer.Option("--no-stitch", help="Keep tracks as they are: join none, drop none, fill no gaps.")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,13 @@ def run_command(
     )
     for name in output.formats or ():
         find_exporter(name, tracker.skeleton)
-    if not _run_sources(tracker, sources, wanted, output, existing):
+    run = partial(tracker.run, existing=existing, stitch=not tracking.no_stitch)
+    if not _run_sources(run, sources, wanted, output):
         raise typer.Exit(1)
 
 
 def _run_sources(
-    tracker: Tracker, arguments: Sequence[str], part: Part, output: OutputOptions, existing: Existing
+    run: Callable[..., RunReport], arguments: Sequence[str], part: Part, output: OutputOptions
 ) -> bool:
     """Run each source; failures are reported and the others continue. Returns whether all succeeded."""
     groups = group_sources(arguments)
@@ -116,25 +120,22 @@ def _run_sources(
         try:
             with open_source(group, **part) as video:
                 folder = _choose_folder(output.out, video.info.name, is_alone=len(groups) == 1, taken=taken)
-                _run_one(tracker, video, folder, output, existing)
+                _run_one(run, video, folder, output)
         except PoseTrackError as error:
             all_well = False
             print(f"posetrack: {error}", file=sys.stderr)
     return all_well
 
 
-def _run_one(
-    tracker: Tracker, video: VideoSource, folder: Path, output: OutputOptions, existing: Existing
-) -> None:
+def _run_one(run: Callable[..., RunReport], video: VideoSource, folder: Path, output: OutputOptions) -> None:
     console = Console(stderr=True, highlight=False)
     try:
         with RunProgress(console, video.info.name, video.info.num_frames, is_quiet=output.quiet) as progress:
-            report = tracker.run(
+            report = run(
                 video,
                 folder,
                 formats=output.formats or (),
                 overlay=not output.no_video,
-                existing=existing,
                 progress=progress,
             )
     except RunInterrupted as interruption:
@@ -164,7 +165,20 @@ def _print_summary(console: Console, report: RunReport) -> None:
     lines = [
         f"{report.name}: {report.num_frames} frames, {report.people_per_frame:.1f} people a frame, "
         f"{report.num_ids} ids, {report.frames_per_s:.1f} frames/s{damaged}",
+        *_describe_stitching(report),
         *(f"  {path}" for path in report.files),
     ]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _describe_stitching(report: RunReport) -> list[str]:
+    """One line of what was changed after the run; none where nothing was."""
+    counts = {
+        "ids joined with earlier ones": report.num_joined,
+        "short tracks dropped": report.num_dropped,
+        "people interpolated": report.num_interpolated,
+    }
+    return (
+        ["  " + ", ".join(f"{count} {what}" for what, count in counts.items())] if any(counts.values()) else []
+    )

@@ -8,6 +8,8 @@ r"""`poses.jsonl`: a header line, then one line a frame, written as the frames c
 Coordinates have 2 decimals, scores 4, seconds 6. `score` is the box score. A person who is not tracked has
 `track_id` -1. Smoothing adds `"smoothed": [[x, y], ...]` to each person; `keypoints` stay as estimated.
 A network that gives masks adds `"mask": {"size": [height, width], "counts": "..."}`, COCO's run lengths.
+A person whom no network found in this frame, and who was placed between the frames before and after, has
+`"interpolated": true`; the others do not have the key.
 Without a pose network `keypoints` is `[]` for everyone in the frame, and is read back as "not computed"
 (None); in a frame with nobody it is read back as shape `(0, K, 2)`. Other keys are ignored in reading.
 """
@@ -24,12 +26,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from posetrack.errors import ResultsError
-from posetrack.frame import UNTRACKED, Instances
+from posetrack.frame import Instances
 from posetrack.json_fields import (
-    expect_column,
     expect_count,
     expect_list,
     expect_object,
@@ -40,10 +39,9 @@ from posetrack.json_fields import (
     show,
 )
 from posetrack.results.files import cannot_write
-from posetrack.results.masks import decode_masks, encode_masks
-from posetrack.results.people import complete_boxes
+from posetrack.results.jsonl_people import decode_people, encode_people
 from posetrack.results.record import SCHEMA, Header, Record
-from posetrack.results.rounding import round_pixels, round_scores, round_time
+from posetrack.results.rounding import round_time
 from posetrack.skeleton import SKELETONS
 
 _LONGEST_LINE = 64 * 2**20
@@ -165,7 +163,7 @@ def make_record_line(frame_index: int, time_s: float, instances: Instances, wher
     Raises:
         ResultsError: A number is NaN or infinite.
     """
-    fields = {"frame": int(frame_index), "time": round_time(time_s), "people": _people_fields(instances)}
+    fields = {"frame": int(frame_index), "time": round_time(time_s), "people": encode_people(instances)}
     return _make_line(fields, where)
 
 
@@ -174,42 +172,6 @@ def _make_line(fields: dict[str, object], where: str) -> bytes:
         return json.dumps(fields, allow_nan=False).encode() + b"\n"
     except ValueError as error:
         raise ResultsError(f"{where}: {find_not_finite(fields)}: not a finite number") from error
-
-
-def _people_fields(instances: Instances) -> list[dict[str, object]]:
-    if len(instances) == 0:
-        return []
-    track_ids = instances.track_ids
-    scores = instances.person_scores if instances.box_scores is None else instances.box_scores
-    people: list[dict[str, object]] = [
-        {"track_id": track_id, "box": box, "score": score, "keypoints": keypoints}
-        for track_id, box, score, keypoints in zip(
-            [UNTRACKED] * len(instances) if track_ids is None else track_ids.tolist(),
-            round_pixels(complete_boxes(instances)).tolist(),
-            round_scores(scores).tolist(),
-            _keypoint_triples(instances),
-            strict=True,
-        )
-    ]
-    if instances.smoothed_xy is not None:
-        for person, smoothed in zip(people, round_pixels(instances.smoothed_xy).tolist(), strict=True):
-            person["smoothed"] = smoothed
-    if instances.masks is not None:
-        for person, mask in zip(people, encode_masks(instances.masks), strict=True):
-            person["mask"] = mask
-    return people
-
-
-def _keypoint_triples(instances: Instances) -> list[list[list[float]]]:
-    xy, scores = instances.keypoints_xy, instances.keypoint_scores
-    if xy is None:
-        return [[] for _ in range(len(instances))]
-    triples = np.ones((*xy.shape[:2], 3))
-    triples[..., :2] = round_pixels(xy)
-    if scores is not None:
-        triples[..., 2] = round_scores(scores)
-    rows: list[list[list[float]]] = triples.tolist()
-    return rows
 
 
 def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
@@ -313,33 +275,4 @@ def _parse_record(fields: Any, header: Header, where: str) -> Record:
     people = expect_list(fields.get("people"), f"{where}: people")
     for i, person in enumerate(people):
         expect_object(person, f"{where}: people[{i}]")
-    return Record(frame, float(time_s), _parse_people(people, header, where))
-
-
-def _parse_people(people: list[dict[str, Any]], header: Header, where: str) -> Instances:
-    K, at = header.skeleton.num_keypoints, f"{where}: people"
-    track_ids = [
-        expect_count(person.get("track_id"), UNTRACKED, f"{where}: people[{i}].track_id")
-        for i, person in enumerate(people)
-    ]
-    keypoints = None
-    if not people or any(person.get("keypoints") != [] for person in people):
-        keypoints = expect_column(people, "keypoints", (K, 3), f"{K} triples", at)
-    smoothed = None
-    if any("smoothed" in person for person in people):
-        smoothed = expect_column(people, "smoothed", (K, 2), f"{K} pairs", at)
-        if keypoints is None:
-            raise ResultsError(f"{where}: people[0].keypoints: empty, but there are smoothed ones")
-    masks = None
-    if any("mask" in person for person in people):
-        encoded = [person.get("mask") for person in people]
-        masks = decode_masks(encoded, (header.width, header.height), f"{where}: ")
-    return Instances(
-        boxes_xyxy=expect_column(people, "box", (4,), "4 numbers", at),
-        box_scores=expect_column(people, "score", (), "a number", at),
-        keypoints_xy=None if keypoints is None else keypoints[..., :2],
-        keypoint_scores=None if keypoints is None else keypoints[..., 2],
-        smoothed_xy=smoothed,
-        track_ids=np.array(track_ids, np.int64),
-        masks=masks,
-    )
+    return Record(frame, float(time_s), decode_people(people, header, where))

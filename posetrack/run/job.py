@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -24,6 +24,7 @@ from posetrack.video.writer import VideoWriter
 
 if TYPE_CHECKING:
     from posetrack.build import Pipeline
+    from posetrack.run.stitch import Stitched, Stitcher
 
 Existing = Literal["refuse", "overwrite", "resume"]
 """What to do with existing results."""
@@ -71,6 +72,7 @@ def run_job(
     *,
     sinks: Sequence[FrameSink] = (),
     time_stage: TimeStage = leave_untimed,
+    stitcher: Stitcher | None = None,
 ) -> RunReport:
     """Track the people of a source and write the results to a folder.
 
@@ -81,6 +83,7 @@ def run_job(
         output: The output.
         sinks: Additional sinks, called with each frame after it is written.
         time_stage: Makes the context in which poses are written, people drawn and images encoded.
+        stitcher: Joins tracks when the run has ended; not after Ctrl-C. None: the ids of the run are final.
 
     Returns:
         The report of the run.
@@ -105,13 +108,22 @@ def run_job(
         if output.has_overlay:
             writer = stack.enter_context(_open_overlay(output.overlay, info))
             all_sinks.append(make_overlay_sink(writer, Renderer(pipeline.skeleton), time_stage))
-        all_sinks += [counter, *sinks]
+        all_sinks += [counter, *([] if stitcher is None else [stitcher]), *sinks]
         try:
             run(video, [restore_saved, *pipeline.processors], all_sinks, is_live=video.is_live)
         except KeyboardInterrupt as error:
             # The results so far are finished like those of a whole run before the interruption is raised.
             interruption = error
+    stitched: Stitched | None = None
+    if stitcher is not None and interruption is None:
+        try:
+            overlay = output.overlay if output.has_overlay else None
+            stitched = stitcher.finish(output.poses, output.poses, overlay=overlay, video=video)
+        except KeyboardInterrupt as error:
+            interruption = error
     report = counter.make_report(video, _finish(output))
+    if stitched is not None:
+        report = replace(report, **vars(stitched))
     if interruption is not None:
         raise RunInterrupted(report) from interruption
     return report

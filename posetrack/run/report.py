@@ -22,6 +22,9 @@ class RunReport:
         seconds: Time from the start until the last frame was written.
         num_damaged: Packets or images of the source that could not be decoded.
         files: The written files: `poses.jsonl`, `overlay.mp4` if requested, other formats.
+        num_joined: Number of track ids that were joined with an earlier one after the run.
+        num_dropped: Number of short tracks that were left out after the run.
+        num_interpolated: Number of people, of `num_people`, who were interpolated after the run.
     """
 
     name: str
@@ -31,6 +34,9 @@ class RunReport:
     seconds: float
     num_damaged: int
     files: tuple[Path, ...]
+    num_joined: int = 0
+    num_dropped: int = 0
+    num_interpolated: int = 0
 
     @property
     def frames_per_s(self) -> float:

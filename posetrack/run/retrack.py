@@ -16,7 +16,9 @@ from posetrack.processors.track import track
 from posetrack.recipe import Recipe
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.poses import SavedPoses
+from posetrack.run.paired import add_images
 from posetrack.run.report import FrameCounter
+from posetrack.run.stitch import make_stitcher
 from posetrack.video.base import VideoSource
 
 
@@ -28,8 +30,11 @@ def retrack(
     video: VideoSource | None,
     smoothed: bool = False,
     estimator: PoseEstimator | None = None,
+    stitched: bool = True,
 ) -> int:
     """Give saved poses new track ids.
+
+    People who were interpolated in the poses are left out first.
 
     Args:
         poses: The saved poses.
@@ -38,6 +43,8 @@ def retrack(
         video: The video of the poses, for optical flow; None for no flow.
         smoothed: Whether keypoints are smoothed over time.
         estimator: Estimates the poses of people that the detector missed, as in a run; None for no propagation.
+        stitched: Whether broken tracks are joined in the end, as in a run; without a video, without comparing
+            how people look.
 
     Returns:
         The number of ids.
@@ -54,6 +61,7 @@ def retrack(
     if smoothed:
         processors.append(Stage("smooth", smooth(recipe.smoother)))
     counter = FrameCounter()
+    stitcher = make_stitcher(recipe, skeleton, smoothed=smoothed, look_at_images=video is not None)
     part = out.with_name(f".{out.stem}.part.jsonl")
     with ExitStack() as stack:
         stack.callback(part.unlink, missing_ok=True)
@@ -61,9 +69,11 @@ def retrack(
         for frame in stack.enter_context(closing(stream(_make_frames(poses, video), processors))):
             writer.write(frame.index, frame.time_s, frame.instances)
             counter(frame)
+            stitcher(frame)
         writer.close()
+        result = stitcher.finish(part, part) if stitched else None
         part.replace(out)
-    return counter.num_ids
+    return counter.num_ids if result is None else result.num_ids
 
 
 def check_size(poses: SavedPoses, video: VideoSource) -> None:
@@ -81,17 +91,9 @@ def check_size(poses: SavedPoses, video: VideoSource) -> None:
 
 
 def _make_frames(poses: SavedPoses, video: VideoSource | None) -> Iterator[Frame]:
-    """Yield the saved people without ids, with their images, paired by the frame's index in the source."""
-    images = iter(()) if video is None else iter(video)
-    current: Frame | None = None
-    for saved in poses:
-        while video is not None and (current is None or current.index < saved.index):
-            current = next(images, None)
-            if current is None:
-                raise VideoError(
-                    f"{video.info.source}: ends before frame {saved.index} of the saved poses; give the video "
-                    "that they come from with --video, or use --no-flow"
-                )
-        image = saved.image if current is None else current.image
-        instances = replace(saved.instances, track_ids=None)
-        yield replace(saved, image=image, instances=instances, is_restored=False)
+    """Yield the saved people without ids, and with their images if there is a video."""
+    for saved in poses if video is None else add_images(poses, video):
+        people = saved.instances
+        found = people if people.is_interpolated is None else people[~people.is_interpolated]
+        instances = replace(found, track_ids=None, is_interpolated=None)
+        yield replace(saved, instances=instances, is_restored=False)

@@ -132,6 +132,7 @@ class Tracker:
         formats: Sequence[str] = (),
         overlay: bool = True,
         existing: Existing = "refuse",
+        stitch: bool = True,
         progress: Callable[[Frame], None] | None = None,
         **part: Unpack[Part],
     ) -> RunReport:
@@ -145,6 +146,8 @@ class Tracker:
             overlay: Whether to write `overlay.mp4`.
             existing: What to do with existing results: `refuse` to change them, `overwrite` them, or `resume`
                 their interrupted run.
+            stitch: Whether to join broken tracks, drop very short ones and fill gaps of a few frames when the
+                run has ended, by the recipe's [stitcher]; `overlay.mp4` is then drawn once more.
             progress: Called with each finished frame, on another thread.
             part: `start_s`, `end_s`, `every` and `image_fps`, as for `track`.
 
@@ -157,11 +160,16 @@ class Tracker:
             VideoError: The source cannot be read.
         """
         from posetrack.run.job import Output, run_job
+        from posetrack.run.stitch import make_stitcher
 
         output = Output(Path(folder), tuple(dict.fromkeys(formats)), overlay, existing)
         with open_source(source, **part) as video:
             sinks = () if progress is None else (progress,)
-            return run_job(video, self._make_pipeline(video), self.recipe.name, output, sinks=sinks)
+            pipeline = self._make_pipeline(video)
+            stitcher = None
+            if stitch:
+                stitcher = make_stitcher(self.recipe, pipeline.skeleton, smoothed=self._is_smoothed)
+            return run_job(video, pipeline, self.recipe.name, output, sinks=sinks, stitcher=stitcher)
 
     def _make_pipeline(self, video: VideoSource) -> Pipeline:
         """Make the processors of one run; frames of a camera are not batched."""

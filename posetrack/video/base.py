@@ -110,6 +110,7 @@ class VideoSource(ABC):
         self._started = False
         self._size_wh: tuple[int, int] | None = None
         self._size_changed = False
+        self._is_repeated = False
 
     def __iter__(self) -> Iterator[Frame]:
         """Read the frames.
@@ -122,6 +123,21 @@ class VideoSource(ABC):
             raise RuntimeError(f"{self.info.source}: already read; open it again to read it again")
         self._started = True
         return self._guarded_frames()
+
+    def reopen(self) -> VideoSource | None:
+        """Open the same part of the source once more, from its beginning.
+
+        Returns:
+            Another source, with the same frames, whose faults are not logged again; None where they cannot be
+            had again: of a camera, a stream, a pipe, or arrays.
+
+        Raises:
+            VideoError: It can no longer be read.
+        """
+        again = self._open_again()
+        if again is not None:
+            again._is_repeated = True
+        return again
 
     def close(self) -> None:
         """Release the source; frames already read stay valid. May be called twice."""
@@ -149,7 +165,8 @@ class VideoSource(ABC):
 
     def _warn(self, message: str) -> None:
         self.warnings.append(message)
-        _log.warning(message)
+        if not self._is_repeated:
+            _log.warning(message)
 
     def _watch_size(self, frame: Frame) -> None:
         """Warn about the first change of the image size."""
@@ -160,6 +177,9 @@ class VideoSource(ABC):
                 f"{self.info.source}: the image size changes at frame {frame.index}, to {width}x{height}"
             )
         self._size_wh = frame.size_wh
+
+    def _open_again(self) -> VideoSource | None:
+        return None
 
     @abstractmethod
     def _read_frames(self) -> Iterator[Frame]: ...

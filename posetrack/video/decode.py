@@ -70,6 +70,9 @@ class VideoFile(VideoSource):
             self._container.close()
             raise
 
+    def _open_again(self) -> VideoFile | None:
+        return VideoFile(self._source, self._selection) if Path(self._source).is_file() else None
+
     def _open(self) -> None:
         self._container = open_container(self._source)
         try:

@@ -139,6 +139,8 @@ class ImageSequence(VideoSource):
             raise VideoError(f"{source}: {fps} images per second; give a rate above 0")
         self._fps = fps
         self._source = source
+        self._paths = paths
+        self._selection = selection
         self._unreadable: list[str] = []
         wanted = [i for i in range(len(paths)) if self._is_wanted(i, selection)]
         if not wanted:
@@ -164,6 +166,10 @@ class ImageSequence(VideoSource):
             num_frames=len(wanted),
             kind="images",
         )
+
+    def _open_again(self) -> ImageSequence:
+        name = self.info.name
+        return ImageSequence(self._paths, self._selection, self._fps, source=self._source, name=name)
 
     def _is_wanted(self, index: int, selection: Selection) -> bool:
         time_s = float(index / self._fps)

@@ -54,6 +54,14 @@ def test_a_file_of_ones_own(tmp_path):
     assert recipe.estimator is None
 
 
+def test_the_joining_of_tracks_is_a_table_of_its_own(tmp_path):
+    recipe = read_recipe(write(tmp_path, DETECTOR + "[stitcher]\nmax_gap_s = 5\nmin_track_s = 0.5\n"))
+    assert (recipe.stitcher.max_gap_s, recipe.stitcher.min_track_s) == (5.0, 0.5)
+    assert recipe.stitcher.max_interpolated_s == read_recipe("fast").stitcher.max_interpolated_s == 0.4
+    with pytest.raises(RecipeError, match=r"recipe.toml: stitcher.max_gap_s: expected a number from 0"):
+        read_recipe(write(tmp_path, DETECTOR + "[stitcher]\nmax_gap_s = -1\n"))
+
+
 def test_weights_beside_the_recipe_are_found_from_anywhere(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "w.safetensors").touch()

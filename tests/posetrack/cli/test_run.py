@@ -166,6 +166,26 @@ def test_saved_poses_are_tracked_without_their_video(whole_run, tmp_path, capsys
     assert "is there already; use --overwrite" in capsys.readouterr().err
 
 
+def test_the_cyclist_behind_the_van_is_one_person_unless_tracks_stay_as_they_are(tmp_path, capsys):
+    """One person leaves the first shot; the cyclist is hidden by a van for 0.8 s."""
+    base = ["run", CLIP, "--recipe", "fast", "--out"]
+    assert run_cli(*base, tmp_path / "joined") == 0
+    assert "1 ids joined with earlier ones" in capsys.readouterr().err
+    assert run_cli(*base, tmp_path / "plain", "--no-stitch", "--no-video") == 0
+    assert "joined" not in capsys.readouterr().err
+    joined, plain = (read_records(tmp_path / name / "poses.jsonl") for name in ("joined", "plain"))
+    ids = [
+        {person["track_id"] for record in records for person in record["people"]} for records in (joined, plain)
+    ]
+    assert [len(each) for each in ids] == [2, 3]
+    assert count_images(tmp_path / "joined" / "overlay.mp4") == NUM_FRAMES
+    again = tmp_path / "again.jsonl"
+    base = ["retrack", tmp_path / "plain" / "poses.jsonl", "--recipe", "fast", "--overwrite", "--out", again]
+    for arguments, expected in (([], 2), (["--no-stitch"], 3)):
+        assert run_cli(*base, *arguments) == 0
+        assert capsys.readouterr().out == f"{again}: {expected} ids\n"
+
+
 def test_saved_poses_convert(whole_run, tmp_path, capsys):
     assert run_cli("convert", whole_run / "poses.jsonl", "--to", "csv", "--out", tmp_path) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "poses.csv")

@@ -58,6 +58,32 @@ def test_smoothed_keypoints_stand_beside_the_raw_ones(tmp_path, header, people):
     assert person["smoothed"][1] == [101.13, 202.13]
 
 
+def test_interpolated_people_are_marked_and_read_back(tmp_path, header, people):
+    marked = replace(people, is_interpolated=[False, True])
+    with JsonlWriter(tmp_path / "poses.jsonl", header) as writer:
+        for i, each in enumerate([people, marked, replace(people, is_interpolated=[False, False])]):
+            writer.write(i, i / 25, each)
+    lines = (tmp_path / "poses.jsonl").read_text().splitlines()[1:]
+    assert ['"interpolated": true' in line for line in lines] == [False, True, False]
+    first, second = json.loads(lines[1])["people"]
+    assert list(first) == ["track_id", "box", "score", "keypoints"]
+    assert second["interpolated"] is True
+    plain, read, unmarked = (
+        record.instances.is_interpolated for record in read_all(tmp_path / "poses.jsonl")[1]
+    )
+    assert plain is unmarked is None
+    assert read.tolist() == [False, True]
+
+
+def test_a_mark_that_is_no_truth_value_is_an_error(tmp_path, header, people):
+    with JsonlWriter(tmp_path / "poses.jsonl", header) as writer:
+        writer.write(0, 0.0, replace(people, is_interpolated=[False, True]))
+    path = tmp_path / "poses.jsonl"
+    path.write_text(path.read_text().replace('"interpolated": true', '"interpolated": 1'))
+    with pytest.raises(ResultsError, match=r"people\[1\].interpolated: expected true or false"):
+        read_all(path)
+
+
 def test_a_whole_number_of_frames_a_second_is_a_fraction_too(tmp_path, header):
     path = write(tmp_path / "poses.jsonl", replace(header, fps=Fraction(25)), [])
     assert json.loads(path.read_text())["fps"] == "25/1"

@@ -73,7 +73,8 @@ def test_with_an_estimator_missed_people_are_propagated(tmp_path):
         ]
 
     for estimator, ids in ((None, [[1], [], [1]]), (estimate, [[1], [1], [1]])):
-        retrack(saved, out, read_recipe("default"), video=make_video(3), estimator=estimator)
+        recipe, video = read_recipe("default"), make_video(3)
+        retrack(saved, out, recipe, video=video, estimator=estimator, stitched=False)
         assert [frame.instances.track_ids.tolist() for frame in read_poses(out)] == ids
 
 

@@ -1,0 +1,277 @@
+"""The plan of a pass over a finished run: which tracks are joined, which are dropped, which gaps are filled."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from posetrack.processors.tracklets import CameraPath, Sighting, Tracklet, is_short_gap
+from trackers.appearance import compare_appearance
+
+FloatArray = npt.NDArray[np.float32]
+
+_MOST_COMPARED = 60
+"""Tracks whose mutual similarity says how alike different people of this video look."""
+_PRIOR_SIMILARITIES = np.linspace(0.2, 0.9, 10)
+"""How alike different people look as long as a video has not shown it."""
+_UNKNOWN_RARITY = 0.4
+_SLOWDOWN_S = 0.8
+"""A person who is not seen goes on at their velocity for so long."""
+_NEAR = 0.4
+_FASTEST_PER_S = 0.8
+_GAP_COST = 0.3
+_DEAREST = 0.62
+"""Largest cost of a join. Of 13 joins in 14 runs over 7 clips, 12 were right."""
+_AMBIGUITY = 0.15
+
+
+@dataclass(frozen=True)
+class StitcherConfig:
+    """Settings of the joining of tracks after a run.
+
+    Attributes:
+        max_gap_s: Longest time without a person, from the end of one track to the start of the next.
+        max_distance: Largest distance between where a person is expected and found, in diagonals of their box.
+            Less is allowed after a short gap.
+        max_size_ratio: Largest ratio of the diagonals of the boxes before and after.
+        min_similarity: Least similarity of the clothes' colours (`trackers.appearance`). More is asked for the
+            longer the gap, the larger the distance, and the more alike different people of the video are.
+        min_track_s: Tracks that were seen for less are dropped, unless they touch the beginning or end of the
+            video or a cut. Nobody who was seen in two frames or more is dropped for longer frames.
+        max_interpolated_s: Longest time between two sightings of a person that is filled by interpolation.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+
+    max_gap_s: float = 3.0
+    max_distance: float = 1.2
+    max_size_ratio: float = 1.7
+    min_similarity: float = 0.4
+    min_track_s: float = 0.32
+    max_interpolated_s: float = 0.4
+
+    def __post_init__(self) -> None:
+        limits = {
+            "max_gap_s": (0, 3600),
+            "max_distance": (0, 100),
+            "max_size_ratio": (1, 100),
+            "min_similarity": (0, 1),
+            "min_track_s": (0, 3600),
+            "max_interpolated_s": (0, 10),
+        }
+        for setting in fields(self):
+            value, (low, high) = getattr(self, setting.name), limits[setting.name]
+            if not low <= value <= high:
+                raise ValueError(f"{setting.name}: expected a number from {low} to {high}, got {value}")
+
+
+@dataclass(frozen=True)
+class StitchPlan:
+    """What a pass over the frames of a run does.
+
+    Attributes:
+        final_ids: The final id of every track id that changes: the lowest one of the same person.
+        dropped: Track ids, as given in the run, whose people are left out.
+        num_short_gaps: Number of gaps to fill in the other tracks.
+    """
+
+    final_ids: dict[int, int]
+    dropped: frozenset[int]
+    num_short_gaps: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing changes."""
+        return not (self.final_ids or self.dropped or self.num_short_gaps)
+
+
+class Join(NamedTuple):
+    """Two tracks that may be one person's; the higher the cost, the less likely they are."""
+
+    cost: float
+    before: int
+    after: int
+
+
+def make_plan(tracklets: Iterable[Tracklet], path: CameraPath, config: StitcherConfig) -> StitchPlan:
+    """Decide what becomes of the tracks of a run.
+
+    Args:
+        tracklets: The tracks.
+        path: The camera's path.
+        config: Settings.
+    """
+    by_id = {tracklet.track_id: tracklet for tracklet in tracklets}
+    chains = _chain(list(by_id), _choose(find_joins(list(by_id.values()), path, config)))
+    final_ids: dict[int, int] = {}
+    dropped: set[int] = set()
+    num_short_gaps = 0
+    for chain in chains:
+        members = [by_id[track_id] for track_id in chain]
+        if _is_too_short(members, path, config):
+            dropped.update(chain)
+            continue
+        final_ids.update({track_id: min(chain) for track_id in chain if track_id != min(chain)})
+        num_short_gaps += sum(member.num_short_gaps for member in members)
+        num_short_gaps += sum(
+            is_short_gap(path, a.last, b.first, config.max_interpolated_s) for a, b in pairwise(members)
+        )
+    return StitchPlan(final_ids, frozenset(dropped), num_short_gaps)
+
+
+def find_joins(tracklets: Sequence[Tracklet], path: CameraPath, config: StitcherConfig) -> list[Join]:
+    """Find the pairs of tracks that may be one person's, each with the cost of joining them."""
+    starts = sorted(tracklets, key=lambda tracklet: tracklet.first)
+    firsts = [tracklet.first for tracklet in starts]
+    different = _compare_different(tracklets)
+    joins = []
+    for before in tracklets:
+        end_s = path.get_time_s(before.last)
+        for after in starts[bisect_right(firsts, before.last) :]:
+            gap_s = path.get_time_s(after.first) - end_s
+            if gap_s > config.max_gap_s or path.get_shot(after.first) != path.get_shot(before.last):
+                break
+            cost = _compute_cost(before, after, path, config, different)
+            if cost <= _DEAREST:
+                joins.append(Join(cost, before.track_id, after.track_id))
+    return joins
+
+
+def _compute_cost(
+    before: Tracklet, after: Tracklet, path: CameraPath, config: StitcherConfig, different: FloatArray
+) -> float:
+    """Cost of joining two tracks: of distance, of time, and of how many different people look as alike."""
+    motion = path.map_between(before.last, after.first)
+    linear = motion[:, :2]
+    scale = float(np.sqrt(abs(np.linalg.det(linear))))
+    size_before, size_after = _measure_size(before.tail) * scale, _measure_size(after.head)
+    ratio = size_before / size_after if size_before and size_after else np.inf
+    if not 1 / config.max_size_ratio <= ratio <= config.max_size_ratio:
+        return np.inf
+    gap_s = path.get_time_s(after.first) - path.get_time_s(before.last)
+    seen = linear @ _find_centre(before.tail[-1]) + motion[:, 2]
+    gone_s = _SLOWDOWN_S * (1 - np.exp(-gap_s / _SLOWDOWN_S))
+    onward = linear @ _measure_velocity(before.tail, path, at=before.last) * gone_s
+    back = _measure_velocity(after.head, path, at=after.first) * gone_s
+    off = _find_centre(after.head[0]) - seen
+    # The person stood, went on as before, came as they go on, or something between.
+    misses = np.stack([off, off - onward, off - back, off - (onward + back) / 2])
+    distance = float(np.linalg.norm(misses, axis=1).min()) * 2 / (size_before + size_after)
+    limit = min(_NEAR + _FASTEST_PER_S * gap_s, config.max_distance)
+    if distance > limit:
+        return np.inf
+    similarity = float(compare_appearance(before.appearance[None], after.appearance[None])[0, 0])
+    if similarity < config.min_similarity:
+        return np.inf
+    rarity = _UNKNOWN_RARITY if np.isnan(similarity) else float(np.mean(different >= similarity))
+    return distance / max(limit, 1e-6) + _GAP_COST * gap_s / max(config.max_gap_s, 1e-6) + rarity
+
+
+def _compare_different(tracklets: Sequence[Tracklet]) -> FloatArray:
+    """Similarities of people who are not the same, since they are seen at the same time, (P,)."""
+    known = [tracklet for tracklet in tracklets if tracklet.appearance.any()]
+    longest = sorted(known, key=lambda tracklet: -tracklet.num_frames)[:_MOST_COMPARED]
+    if len(longest) < 2:
+        return _PRIOR_SIMILARITIES.astype(np.float32)
+    first, last = (np.array([getattr(tracklet, name) for tracklet in longest]) for name in ("first", "last"))
+    appearances = np.stack([tracklet.appearance for tracklet in longest])
+    similarity = compare_appearance(appearances, appearances)
+    is_together = (first[:, None] <= last) & (first <= last[:, None])
+    pairs = similarity[np.triu(is_together, k=1)]
+    return np.concatenate([_PRIOR_SIMILARITIES, pairs]).astype(np.float32)
+
+
+def _choose(joins: Sequence[Join]) -> list[Join]:
+    """Choose joins, the cheapest first, so that each track goes on at most once and comes from at most one.
+
+    Where two joins that exclude one another cost about the same, neither is certain, and both are left.
+    """
+    by_before, by_after = defaultdict(list), defaultdict(list)
+    for join in joins:
+        by_before[join.before].append(join)
+        by_after[join.after].append(join)
+    chosen: list[Join] = []
+    ends: set[int] = set()
+    starts: set[int] = set()
+    open_joins = sorted(joins)
+    while True:
+        for join in open_joins:
+            rivals = [
+                rival
+                for rival in (*by_before[join.before], *by_after[join.after])
+                if rival != join and rival.before not in ends and rival.after not in starts
+            ]
+            is_open = join.before not in ends and join.after not in starts
+            if is_open and all(rival.cost - join.cost >= _AMBIGUITY for rival in rivals):
+                chosen.append(join)
+                ends.add(join.before)
+                starts.add(join.after)
+        left = [join for join in open_joins if join.before not in ends and join.after not in starts]
+        # Joins that were chosen may have excluded what made others uncertain.
+        if len(left) == len(open_joins):
+            return chosen
+        open_joins = left
+
+
+def _chain(track_ids: Iterable[int], joins: Iterable[Join]) -> list[list[int]]:
+    """The tracks of each person, in order of time."""
+    nexts = {join.before: join.after for join in joins}
+    chains = []
+    for track_id in set(track_ids) - set(nexts.values()):
+        chain = [track_id]
+        while chain[-1] in nexts:
+            chain.append(nexts[chain[-1]])
+        chains.append(chain)
+    return chains
+
+
+def _is_too_short(members: Sequence[Tracklet], path: CameraPath, config: StitcherConfig) -> bool:
+    """Whether a person was seen too briefly, within a shot, to be one."""
+    first, last = members[0].first, members[-1].last
+    if first == 0 or last == len(path) - 1:
+        return False
+    if path.get_shot(first - 1) != path.get_shot(first) or path.get_shot(last + 1) != path.get_shot(last):
+        return False
+    least = config.min_track_s / path.step_s if path.step_s > 0 else 0
+    num_frames = sum(member.num_frames for member in members)
+    return num_frames < max(ceil(least - 0.01), 2 if config.min_track_s else 0)
+
+
+def _find_centre(sighting: Sighting) -> npt.NDArray[np.float64]:
+    box = np.asarray(sighting.box_xyxy)
+    return np.asarray((box[:2] + box[2:]) / 2)
+
+
+def _measure_size(sightings: Iterable[Sighting]) -> float:
+    """Median diagonal of the boxes: it hardly changes when a person bends or turns over."""
+    boxes = np.array([sighting.box_xyxy for sighting in sightings])
+    return float(np.median(np.linalg.norm(boxes[:, 2:] - boxes[:, :2], axis=1)))
+
+
+def _measure_velocity(sightings: Sequence[Sighting], path: CameraPath, *, at: int) -> npt.NDArray[np.float64]:
+    """Mean velocity against the background, in pixels per second of one of the frames, (2,).
+
+    Args:
+        sightings: In order of time.
+        path: The camera's path.
+        at: Position of that frame.
+    """
+    first, last = sightings[0], sightings[-1]
+    passed_s = last.time_s - first.time_s
+    if passed_s <= 0:
+        return np.zeros(2)
+    (start, end) = (
+        motion[:, :2] @ _find_centre(sighting) + motion[:, 2]
+        for sighting in (first, last)
+        for motion in (path.map_between(sighting.position, at),)
+    )
+    return np.asarray((end - start) / passed_s)

@@ -1,0 +1,233 @@
+"""Tracklets: what is remembered of each track id of a run, so that broken tracks can be joined at its end."""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from posetrack.frame import UNTRACKED, Frame, Instances
+from posetrack.skeleton import Skeleton
+from trackers.appearance import NUM_BINS, PARTS, Corners, describe_clothes
+
+Affine = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.float32]
+
+_TORSO = ("left_shoulder", "right_shoulder", "right_hip", "left_hip")
+_THIGHS = ("left_hip", "right_hip", "right_knee", "left_knee")
+_VISIBLE_SCORE = 0.2
+_DESCRIBE_EVERY_S = 0.2
+_SIGHTING_EVERY_S = 0.04
+_SIGHTINGS = 8
+_BLOCK_FRAMES = 256
+
+
+class CameraPath:
+    """Time and camera motion of every processed frame, a few numbers each, by position from 0.
+
+    Motions are multiplied up from the first frame of a block, not of the video, so that rounding and drift
+    never add up over more frames than lie between the two that are compared.
+    """
+
+    def __init__(self) -> None:
+        self._times_s = array("d")
+        self._shots = array("q")
+        self._from_block_start = array("d")
+        self._blocks: list[Affine] = []
+
+    def __len__(self) -> int:
+        return len(self._times_s)
+
+    def add(self, time_s: float, motion: FloatArray | None) -> None:
+        """Add a frame.
+
+        Args:
+            time_s: Its time.
+            motion: (2, 3), `Frame.background_motion`.
+        """
+        position = len(self)
+        is_cut = motion is None
+        step = np.eye(3)
+        if motion is not None:
+            step[:2] = motion
+        if position:
+            step = step @ self._get_from_block_start(position - 1)
+        if position and position % _BLOCK_FRAMES == 0:
+            self._blocks.append(step)
+            step = np.eye(3)
+        self._times_s.append(time_s)
+        self._shots.append((self._shots[-1] if position else 0) + (is_cut and position > 0))
+        self._from_block_start.extend(step[:2].ravel().tolist())
+
+    def get_time_s(self, position: int) -> float:
+        """Time of a frame."""
+        return self._times_s[position]
+
+    def get_shot(self, position: int) -> int:
+        """Number of scene cuts up to a frame."""
+        return self._shots[position]
+
+    @property
+    def step_s(self) -> float:
+        """Median time from one frame to the next; 0 for less than two."""
+        return float(np.median(np.diff(self._times_s))) if len(self) > 1 else 0.0
+
+    def map_between(self, start: int, end: int) -> Affine:
+        """Map points of one frame to where the camera's motion takes them in another, (2, 3).
+
+        Args:
+            start: Position of the frame of the points.
+            end: Position of the other frame, before or after it, in the same shot.
+        """
+        if end < start:
+            return _invert(self.map_between(end, start))
+        motion = np.eye(3)
+        motion[:2] = _invert(self._get_from_block_start(start)[:2])
+        for block in range(start // _BLOCK_FRAMES, end // _BLOCK_FRAMES):
+            motion = self._blocks[block] @ motion
+        return (self._get_from_block_start(end) @ motion)[:2]
+
+    def _get_from_block_start(self, position: int) -> Affine:
+        values = self._from_block_start[6 * position : 6 * position + 6]
+        return np.array([values[:3], values[3:], (0.0, 0.0, 1.0)])
+
+
+class Sighting(NamedTuple):
+    """Where a person was in one frame: its position and time, and the person's box in pixels."""
+
+    position: int
+    time_s: float
+    box_xyxy: tuple[float, float, float, float]
+
+
+@dataclass(eq=False)
+class Tracklet:
+    """What is remembered of one track id.
+
+    Attributes:
+        track_id: The id.
+        first: Position of the first frame with it.
+        last: Position of the last frame with it.
+        num_frames: Number of frames with it, without those in which the person is interpolated.
+        num_short_gaps: Number of gaps that may be filled.
+        head: The first sightings, 0.04 s or more apart.
+        tail: The last sightings, likewise.
+        appearance: (P, D) float32, sum of the descriptions of the person's clothes.
+    """
+
+    track_id: int
+    first: int
+    last: int
+    num_frames: int = 0
+    num_short_gaps: int = 0
+    head: list[Sighting] = field(default_factory=list)
+    tail: deque[Sighting] = field(default_factory=lambda: deque(maxlen=_SIGHTINGS))
+    appearance: FloatArray = field(default_factory=lambda: np.zeros((PARTS, NUM_BINS), np.float32))
+    described_s: float = -np.inf
+
+    def see(self, sighting: Sighting) -> None:
+        """Remember where the person is."""
+        self.last = sighting.position
+        times_s = [seen.time_s for seen in self.head[-1:]]
+        if len(self.head) < _SIGHTINGS and all(
+            sighting.time_s - s >= _SIGHTING_EVERY_S - 1e-3 for s in times_s
+        ):
+            self.head.append(sighting)
+        # The newest one always counts; it replaces one that is too close to the one before.
+        if len(self.tail) > 1 and self.tail[-1].time_s - self.tail[-2].time_s < _SIGHTING_EVERY_S - 1e-3:
+            self.tail.pop()
+        self.tail.append(sighting)
+
+
+class TrackletCollector:
+    """A sink that remembers tracklets and the camera's path.
+
+    Memory grows by a few kB with a track, and by 64 bytes with a frame.
+
+    Args:
+        skeleton: The keypoints; the torso's are looked up.
+        max_interpolated_s: Largest time between two sightings of a gap that may be filled.
+        look_at_images: Whether clothes are described; without, appearances are unknown.
+
+    Attributes:
+        tracklets: By track id.
+        path: The camera's path.
+        size_wh: Size of the images, of the last one.
+    """
+
+    def __init__(self, skeleton: Skeleton, *, max_interpolated_s: float, look_at_images: bool = True) -> None:
+        self.tracklets: dict[int, Tracklet] = {}
+        self.path = CameraPath()
+        self.size_wh = (0, 0)
+        self._max_interpolated_s = max_interpolated_s
+        self._look_at_images = look_at_images
+        torso, thighs = (_find_keypoints(names, skeleton) for names in (_TORSO, _THIGHS))
+        self._corners = (torso, thighs) if torso and thighs else None
+
+    def __call__(self, frame: Frame) -> None:
+        """Remember the people of the next frame."""
+        position = len(self.path)
+        self.path.add(frame.time_s, frame.background_motion)
+        self.size_wh = frame.size_wh
+        people = frame.instances
+        if people.track_ids is None or people.boxes_xyxy is None:
+            return
+        due: list[int] = []
+        for row, (track_id, box) in enumerate(
+            zip(people.track_ids.tolist(), people.boxes_xyxy.tolist(), strict=True)
+        ):
+            if track_id == UNTRACKED:
+                continue
+            tracklet = self.tracklets.setdefault(track_id, Tracklet(track_id, position, position))
+            if is_short_gap(self.path, tracklet.last, position, self._max_interpolated_s):
+                tracklet.num_short_gaps += 1
+            tracklet.see(Sighting(position, frame.time_s, tuple(box)))
+            if people.is_interpolated is None or not people.is_interpolated[row]:
+                tracklet.num_frames += 1
+                if frame.time_s - tracklet.described_s >= _DESCRIBE_EVERY_S - 1e-3:
+                    due.append(row)
+        if due and self._look_at_images:
+            self._describe(frame, people[due])
+
+    def _describe(self, frame: Frame, people: Instances) -> None:
+        assert people.track_ids is not None
+        assert people.boxes_xyxy is not None
+        N = len(people)
+        xy, scores, corners = people.keypoints_xy, people.keypoint_scores, self._corners
+        if xy is None or scores is None:
+            xy, scores, corners = np.zeros((N, 0, 2), np.float32), np.zeros((N, 0), np.float32), None
+        described = describe_clothes(frame.image, people.boxes_xyxy, xy, scores >= _VISIBLE_SCORE, corners)
+        for track_id, description in zip(people.track_ids.tolist(), described, strict=True):
+            tracklet = self.tracklets[track_id]
+            tracklet.described_s = frame.time_s
+            tracklet.appearance += description
+
+
+def _find_keypoints(names: tuple[str, str, str, str], skeleton: Skeleton) -> Corners | None:
+    """Indices of keypoints by name; None where the skeleton lacks one."""
+    if not all(name in skeleton.names for name in names):
+        return None
+    a, b, c, d = (skeleton.names.index(name) for name in names)
+    return a, b, c, d
+
+
+def is_short_gap(path: CameraPath, before: int, after: int, max_interpolated_s: float) -> bool:
+    """Whether the frames between two sightings may be filled: there are some, few, and no cut."""
+    return (
+        after - before > 1
+        and path.get_time_s(after) - path.get_time_s(before) <= max_interpolated_s + 1e-3
+        and path.get_shot(after) == path.get_shot(before)
+    )
+
+
+def _invert(affine: Affine) -> Affine:
+    """The inverse of an affine map (2, 3); of one without extent, the identity."""
+    linear, shift = affine[:, :2], affine[:, 2:]
+    if abs(np.linalg.det(linear)) < 1e-12:
+        return np.eye(2, 3)
+    inverse = np.linalg.inv(linear)
+    return np.concatenate([inverse, -inverse @ shift], axis=1)

@@ -1,0 +1,31 @@
+"""Saved poses together with the images of their video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from posetrack.errors import VideoError
+from posetrack.frame import Frame
+from posetrack.results.poses import SavedPoses
+from posetrack.video.base import VideoSource
+
+
+def add_images(poses: SavedPoses, video: VideoSource) -> Iterator[Frame]:
+    """Yield the saved frames with their images, paired by the frame's index in the source.
+
+    Raises:
+        ResultsError: The poses cannot be read.
+        VideoError: The video cannot be read, or ends before the poses.
+    """
+    images = iter(video)
+    current: Frame | None = None
+    for saved in poses:
+        while current is None or current.index < saved.index:
+            current = next(images, None)
+            if current is None:
+                raise VideoError(
+                    f"{video.info.source}: ends before frame {saved.index} of the saved poses; give the video "
+                    "that they come from with --video, or use --no-flow"
+                )
+        yield replace(saved, image=current.image)

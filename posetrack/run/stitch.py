@@ -1,0 +1,165 @@
+"""The pass over a finished run: joins tracks in its file of poses, and draws the annotated video again."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from posetrack.errors import VideoError
+from posetrack.frame import Frame
+from posetrack.pipeline import FrameProcessor, run
+from posetrack.processors.final_ids import give_final_ids
+from posetrack.processors.smooth import SmootherConfig, smooth
+from posetrack.processors.stitch import StitcherConfig, StitchPlan, make_plan
+from posetrack.processors.tracklets import TrackletCollector
+from posetrack.recipe import Recipe
+from posetrack.render import Renderer
+from posetrack.results.files import cannot_write
+from posetrack.results.jsonl import JsonlWriter
+from posetrack.results.poses import SavedPoses
+from posetrack.run.paired import add_images
+from posetrack.run.report import FrameCounter
+from posetrack.run.sinks import make_overlay_sink
+from posetrack.skeleton import Skeleton
+from posetrack.video.base import VideoSource
+from posetrack.video.writer import VideoWriter
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stitched:
+    """What a pass changed.
+
+    Attributes:
+        num_people: Number of people in the file, summed over the frames.
+        num_ids: Number of different track ids in it.
+        num_joined: Number of ids that were joined with a lower one.
+        num_dropped: Number of tracks that were left out.
+        num_interpolated: Number of people, of all frames, who are interpolated.
+    """
+
+    num_people: int
+    num_ids: int
+    num_joined: int
+    num_dropped: int
+    num_interpolated: int
+
+
+class Stitcher:
+    """Watches the frames of one run as a sink, and joins its tracks when it has ended.
+
+    Args:
+        config: Settings.
+        skeleton: The keypoints.
+        smoother: Settings of the smoothing, which is done again along the joined tracks; None where the run
+            does not smooth.
+        look_at_images: Whether people are compared by appearance.
+    """
+
+    def __init__(
+        self,
+        config: StitcherConfig,
+        skeleton: Skeleton,
+        *,
+        smoother: SmootherConfig | None = None,
+        look_at_images: bool = True,
+    ) -> None:
+        self._config = config
+        self._smoother = smoother
+        self._collector = TrackletCollector(
+            skeleton, max_interpolated_s=config.max_interpolated_s, look_at_images=look_at_images
+        )
+
+    def __call__(self, frame: Frame) -> None:
+        """Remember the people of the next frame."""
+        self._collector(frame)
+
+    def finish(
+        self, poses: Path, out: Path, *, overlay: Path | None = None, video: VideoSource | None = None
+    ) -> Stitched | None:
+        """Write the poses of the run with final ids.
+
+        Args:
+            poses: The file of the frames that were watched.
+            out: The file to write, which may be the same; it is replaced as a whole when everything is written.
+            overlay: The annotated video of the run, which is drawn again, and replaced as a whole, too.
+            video: The source of the run, to draw over.
+
+        Returns:
+            What was changed; None where there was nothing to change, and nothing was written.
+
+        Raises:
+            ResultsError: The poses cannot be read or written; the files stay as they are.
+        """
+        plan = make_plan(self._collector.tracklets.values(), self._collector.path, self._config)
+        if plan.is_empty:
+            return None
+        counter, num_interpolated = FrameCounter(), 0
+        part = out.with_name(f".{out.name}.part")
+        try:
+            saved = SavedPoses(poses)
+            with JsonlWriter(part, saved.header) as writer:
+                frames = iter(saved)
+                for process in self._make_processors(plan):
+                    frames = process(frames)
+                for frame in frames:
+                    writer.write(frame.index, frame.time_s, frame.instances)
+                    counter(frame)
+                    marks = frame.instances.is_interpolated
+                    num_interpolated += 0 if marks is None else int(marks.sum())
+            if overlay is not None and video is not None:
+                redraw(SavedPoses(part), overlay, video)
+            try:
+                os.replace(part, out)
+            except OSError as error:
+                raise cannot_write(out, error) from error
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+        return Stitched(
+            counter.people, counter.num_ids, len(plan.final_ids), len(plan.dropped), num_interpolated
+        )
+
+    def _make_processors(self, plan: StitchPlan) -> Sequence[FrameProcessor]:
+        limit_s = self._config.max_interpolated_s
+        processors = [give_final_ids(plan, self._collector.path, max_interpolated_s=limit_s)]
+        return processors if self._smoother is None else [*processors, smooth(self._smoother)]
+
+
+def make_stitcher(
+    recipe: Recipe, skeleton: Skeleton, *, smoothed: bool, look_at_images: bool = True
+) -> Stitcher:
+    """Make the stitcher of one run with a recipe."""
+    smoother = recipe.smoother if smoothed else None
+    return Stitcher(recipe.stitcher, skeleton, smoother=smoother, look_at_images=look_at_images)
+
+
+def redraw(poses: SavedPoses, overlay: Path, video: VideoSource) -> None:
+    """Draw the annotated video of a run again, from saved poses and a second decoding of the source.
+
+    Where the source cannot be read again, the video stays as it is, with a logged warning.
+
+    Args:
+        poses: The poses.
+        overlay: The video; replaced as a whole when everything is drawn.
+        video: The source, which has been read before.
+    """
+    try:
+        with ExitStack() as stack:
+            again = video.reopen()
+            if again is None:
+                raise VideoError(f"{video.info.source}: cannot be read a second time")
+            info = stack.enter_context(again).info
+            writer = VideoWriter(overlay, info, audio_from=info.source if info.has_audio else None)
+            # Not a context of its own: Ctrl-C would leave half of a video in place of a whole one.
+            stack.callback(writer.abort)
+            sink = make_overlay_sink(writer, Renderer(poses.header.skeleton))
+            run(add_images(poses, again), [], [sink])
+            writer.close()
+    except VideoError as error:
+        _log.warning("%s keeps the ids from before tracks were joined: %s", overlay.name, error)
