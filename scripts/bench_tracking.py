@@ -35,7 +35,7 @@ from scene_tracking import SceneReport, parse_config, time_updates, track_scene
 from posetrack.errors import PoseTrackError
 from trackers.flow_tracker import FlowTrackerConfig
 
-CONFIGS = ("",)
+CONFIGS = ("", "motion=flow")
 """Settings of the tracker that are always compared, the first one with all others."""
 
 _COLUMNS = {

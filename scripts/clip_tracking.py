@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, fields
 from itertools import takewhile
@@ -29,10 +29,6 @@ from posetrack.run.retrack import retrack
 from posetrack.video.source import open_video
 from trackers.flow_tracker import FlowTrackerConfig, People
 from trackers.nms import box_nms, oks_nms
-
-PASSES: dict[str, Callable[[Path, Path], None]] = {}
-"""Passes over a file of tracked poses: what they are called in the table, and a function from that file to
-another. Each gives a row of its own for every recipe."""
 
 PEERS: dict[str, tuple[str, dict[str, float]]] = {
     "sort": ("sort", {}),
@@ -105,13 +101,8 @@ class ClipBench:
             What the way is called, and the file of the tracks of each clip by its name.
         """
         for recipe in recipes:
-            tracked = {clip.name: self._track(clip, recipe) for clip in self._clips}
-            yield recipe.name, tracked
-            for name, improve in PASSES.items():
-                yield (
-                    f"{recipe.name}, {name}",
-                    {clip: _improve(path, name, improve) for clip, path in tracked.items()},
-                )
+            for name, stitched in ((recipe.name, False), (f"{recipe.name}, stitched", True)):
+                yield name, {clip.name: self._track(clip, recipe, name, stitched) for clip in self._clips}
         if self._peers is not None:
             for recipe in _choose_one_for_networks(recipes):
                 for name in PEERS:
@@ -146,12 +137,13 @@ class ClipBench:
             part.replace(path)
         return SavedPoses(path)
 
-    def _track(self, clip: Clip, recipe: Recipe) -> Path:
+    def _track(self, clip: Clip, recipe: Recipe, name: str, stitched: bool) -> Path:
         poses = self._detect(clip, recipe)
-        out = self._cache / "tracks" / recipe.name / f"{clip.name}.jsonl"
+        out = self._cache / "tracks" / name / f"{clip.name}.jsonl"
         out.parent.mkdir(parents=True, exist_ok=True)
         with open_video(clip.source) as video:
-            retrack(poses, out, recipe, video=video, estimator=self._build(recipe).estimator)
+            estimator = self._build(recipe).estimator
+            retrack(poses, out, recipe, video=video, estimator=estimator, stitched=stitched)
         return out
 
     def _track_by_peer(self, clip: Clip, recipe: Recipe, name: str) -> Path:
@@ -211,13 +203,6 @@ def format_detections(frame: Frame, config: FlowTrackerConfig) -> list[str]:
         f"{frame.index + 1},-1,{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.4f},-1,-1,-1"
         for (x1, y1, x2, y2), score in zip(boxes.tolist(), scores.tolist(), strict=True)
     ]
-
-
-def _improve(path: Path, name: str, improve: Callable[[Path, Path], None]) -> Path:
-    out = path.parent.with_name(f"{path.parent.name}, {name}") / path.name
-    out.parent.mkdir(parents=True, exist_ok=True)
-    improve(path, out)
-    return out
 
 
 def _name_networks(recipe: Recipe) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from made_scenes import Person, Scene
 
+from models.settings import SettingsError, read_table
 from posetrack.skeleton import COCO_17
 from trackers.flow import FLOWS
 from trackers.flow_tracker import FlowTracker, FlowTrackerConfig, People, TrackedPeople
@@ -72,14 +74,17 @@ def parse_config(text: str) -> FlowTrackerConfig:
     Raises:
         ValueError: A setting is unknown, or its value is not valid.
     """
-    defaults = {field.name: field.default for field in fields(FlowTrackerConfig)}
     settings: dict[str, Any] = {}
     for part in filter(None, text.split(",")):
         name, _, value = part.partition("=")
-        if name not in defaults:
-            raise ValueError(f"--config {text}: no setting '{name}'; there are {', '.join(defaults)}")
-        settings[name] = type(defaults[name])(value)
-    return FlowTrackerConfig(**settings)
+        try:
+            settings[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:  # A text, which needs no quotes here.
+            settings[name] = value
+    try:
+        return read_table(FlowTrackerConfig, settings, f"--config {text}")
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
 
 
 def update_tracker(tracker: FlowTracker, image: np.ndarray, people: People, time_s: float) -> TrackedPeople:
