@@ -56,6 +56,10 @@ class FlowTrackerConfig:
         queue_s: How long a person may be missed and keep their id (L_Q), in seconds; at least a frame. Not used
             with `queue_frames` or `motion = "flow"`.
         queue_frames: The same in frames. With `motion = "flow"` 10 by default, as in the paper.
+        reappear_s: How long a person may be gone and get their id back because their clothes look the same, in
+            seconds; 0: never. Two people in similar clothes cannot be told apart.
+        reappear_min_similarity: Least similarity of the clothes (`trackers.appearance`).
+        reappear_margin: By how much more alike they have to be to that person's than to anybody else's.
         match: Assignment method, a key of `trackers.matching.MATCHERS`.
         min_oks: Least similarity of a person and a track.
         min_iou: Least overlap of the boxes of a person and a track who are matched by no pose: upside-down or
@@ -88,6 +92,9 @@ class FlowTrackerConfig:
     motion: str = "flow+velocity"
     queue_s: float = 1.2
     queue_frames: int | None = None
+    reappear_s: float = 0.0
+    reappear_min_similarity: float = 0.9
+    reappear_margin: float = 0.05
     match: str = "greedy"
     min_oks: float = 0.2
     min_iou: float = 0.2
@@ -116,6 +123,9 @@ class FlowTrackerConfig:
             "flow_longest_side_px": (16, 8192),
             "queue_s": (0, 600),
             "queue_frames": (0, 10_000),
+            "reappear_s": (0, 3600),
+            "reappear_min_similarity": (0.01, 1),
+            "reappear_margin": (0, 1),
             "min_oks": (0.01, 1),
             "min_iou": (0.01, 1),
             "min_keypoint_score": (0, 1),

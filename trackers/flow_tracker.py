@@ -10,8 +10,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from trackers.appearance import Corners
 from trackers.config import FlowTrackerConfig
 from trackers.flow import FLOWS, estimate_background_motion, estimate_flow_after_pan, reduce_to_gray
+from trackers.gallery import Gallery
 from trackers.matching import MATCHERS
 from trackers.newest import FRAME_S
 from trackers.nms import box_nms, oks_nms
@@ -44,12 +46,19 @@ class FlowTracker:
     Args:
         sigmas: (K,), OKS sigmas of the keypoints.
         config: Settings.
+        corners: Keypoints at the corners of torso and thighs, see `trackers.appearance.describe_clothes`; used
+            with `reappear_s`.
 
     Raises:
         ValueError: The sigmas are not K positive numbers.
     """
 
-    def __init__(self, sigmas: npt.ArrayLike, config: FlowTrackerConfig | None = None) -> None:
+    def __init__(
+        self,
+        sigmas: npt.ArrayLike,
+        config: FlowTrackerConfig | None = None,
+        corners: tuple[Corners, Corners] | None = None,
+    ) -> None:
         self._sigmas = np.asarray(sigmas, np.float32)
         if self._sigmas.ndim != 1 or not (np.isfinite(self._sigmas).all() and (self._sigmas > 0).all()):
             raise ValueError(f"sigmas: expected K positive numbers, got {sigmas!r}")
@@ -59,6 +68,14 @@ class FlowTracker:
         self._queue = PoseQueue(
             len(self._sigmas), self._config.longest_gap, newest_only=self._config.has_velocity
         )
+        self._gallery: Gallery | None = None
+        if self._config.reappear_s > 0:
+            self._gallery = Gallery(
+                corners,
+                self._config.reappear_s,
+                self._config.reappear_min_similarity,
+                self._config.reappear_margin,
+            )
         self._previous_gray: ImageArray | None = None
         self._size_wh: tuple[int, int] | None = None
         self._time_s: float | None = None
@@ -92,7 +109,7 @@ class FlowTracker:
         background = self._start_frame(image, time_s)
         people = people.hide_keypoints(self._config.min_keypoint_score)
         rows = self._drop_duplicates(people)
-        track_ids = self._associate(people[rows])
+        track_ids = self._associate(image, people[rows])
         kept = track_ids > 0
         rows, track_ids = rows[kept], track_ids[kept]
         self._queue.add(people[rows], track_ids, np.zeros(len(rows), np.int64))
@@ -100,6 +117,7 @@ class FlowTracker:
         propagated, propagated_ids = People.empty(len(self._sigmas)), np.zeros(0, np.int64)
         if image is not None and estimate_boxes is not None:
             propagated, propagated_ids = self._propagate(image, people[rows], track_ids, estimate_boxes)
+        self._note(image, people[rows], track_ids)
         return TrackedPeople(rows, propagated, np.concatenate([track_ids, propagated_ids]), background)
 
     def adopt(
@@ -126,7 +144,12 @@ class FlowTracker:
         self._queue.reserve_ids(track_ids[rows])
         people = people[rows].hide_keypoints(self._config.min_keypoint_score)
         self._queue.add(people, track_ids[rows], np.zeros(len(rows), np.int64))
+        self._note(image, people, track_ids[rows])
         return background
+
+    def _note(self, image: ImageArray | None, people: People, track_ids: IntArray) -> None:
+        if self._gallery is not None and image is not None and self._time_s is not None:
+            self._gallery.note(image, people, track_ids, self._time_s)
 
     def _check(self, image: ImageArray | None, people: People) -> None:
         K = len(self._sigmas)
@@ -173,6 +196,8 @@ class FlowTracker:
         flow = self._find_flow(previous, gray)
         if flow is None:
             self._queue.clear()
+            if self._gallery is not None:
+                self._gallery.clear()
             return None
         scale_xy = (gray.shape[1] / size_wh[0], gray.shape[0] / size_wh[1])
         last_boxes = self._queue.people.boxes_xyxy[self._queue.ages == 1]
@@ -206,7 +231,7 @@ class FlowTracker:
             max_oks=max_oks,
         )
 
-    def _associate(self, people: People) -> IntArray:
+    def _associate(self, image: ImageArray | None, people: People) -> IntArray:
         """Ids of the detections (N,): a track's, a new one, or 0 for one too weak to start a track."""
         queue, config = self._queue, self._config
         similarity, ids = queue.compare(people, self._sigmas, config.min_oks)
@@ -227,7 +252,10 @@ class FlowTracker:
         new = np.flatnonzero((track_ids == 0) & may_start)
         # The highest-scoring first, whatever the order of the rows.
         new = new[np.argsort(-scores[new], kind="stable")]
-        track_ids[new] = self._queue.make_ids(len(new))
+        if self._gallery is not None and image is not None:
+            track_ids[new] = self._gallery.recognise(image, people[new], here=np.union1d(ids, track_ids))
+            new = new[track_ids[new] == 0]
+        track_ids[new] = queue.make_ids(len(new))
         return track_ids
 
     def _propagate(

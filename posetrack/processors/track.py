@@ -10,6 +10,7 @@ import numpy as np
 from posetrack.frame import FloatArray, Frame, ImageArray, Instances
 from posetrack.pipeline import FrameProcessor
 from posetrack.predictors.networks import PoseEstimator
+from posetrack.processors.clothes import find_clothes
 from posetrack.skeleton import Skeleton
 from trackers.flow_tracker import FlowTracker, FlowTrackerConfig, People
 
@@ -41,7 +42,7 @@ def track(
         return estimator([image], [boxes_xyxy])[0]
 
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
-        tracker = FlowTracker(np.asarray(skeleton.sigmas, np.float32), config)
+        tracker = FlowTracker(np.asarray(skeleton.sigmas, np.float32), config, find_clothes(skeleton))
         for frame in frames:
             image = frame.image if look_at_images else None
             instances = _complete(frame.instances, skeleton)

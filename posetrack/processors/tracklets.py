@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from posetrack.frame import UNTRACKED, Frame, Instances
+from posetrack.processors.clothes import find_clothes
 from posetrack.skeleton import Skeleton
-from trackers.appearance import NUM_BINS, PARTS, Corners, describe_clothes
+from trackers.appearance import NUM_BINS, PARTS, describe_clothes
 
 Affine = npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.float32]
 
-_TORSO = ("left_shoulder", "right_shoulder", "right_hip", "left_hip")
-_THIGHS = ("left_hip", "right_hip", "right_knee", "left_knee")
 _VISIBLE_SCORE = 0.2
 _DESCRIBE_EVERY_S = 0.2
 _SIGHTING_EVERY_S = 0.04
@@ -165,8 +164,7 @@ class TrackletCollector:
         self.size_wh = (0, 0)
         self._max_interpolated_s = max_interpolated_s
         self._look_at_images = look_at_images
-        torso, thighs = (_find_keypoints(names, skeleton) for names in (_TORSO, _THIGHS))
-        self._corners = (torso, thighs) if torso and thighs else None
+        self._corners = find_clothes(skeleton)
 
     def __call__(self, frame: Frame) -> None:
         """Remember the people of the next frame."""
@@ -205,14 +203,6 @@ class TrackletCollector:
             tracklet = self.tracklets[track_id]
             tracklet.described_s = frame.time_s
             tracklet.appearance += description
-
-
-def _find_keypoints(names: tuple[str, str, str, str], skeleton: Skeleton) -> Corners | None:
-    """Indices of keypoints by name; None where the skeleton lacks one."""
-    if not all(name in skeleton.names for name in names):
-        return None
-    a, b, c, d = (skeleton.names.index(name) for name in names)
-    return a, b, c, d
 
 
 def is_short_gap(path: CameraPath, before: int, after: int, max_interpolated_s: float) -> bool:
