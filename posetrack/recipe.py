@@ -52,7 +52,8 @@ class Recipe:
         detector: Settings of the detector.
         estimator: Settings of the pose estimation in the detector's boxes; `None` keeps the detector's poses.
         tracker: Settings of the tracker.
-        stitcher: Settings of the joining of tracks after a run.
+        stitcher: Settings of the joining of tracks after a run; None for no joining. A file with the paper's
+            tracker, `motion = "flow"`, has none unless it has a table [stitcher].
         smoother: Settings of the smoothing of keypoints, if requested.
     """
 
@@ -60,7 +61,7 @@ class Recipe:
     detector: DetectorSettings
     estimator: EstimatorSettings | None = None
     tracker: FlowTrackerConfig = field(default_factory=FlowTrackerConfig)
-    stitcher: StitcherConfig = field(default_factory=StitcherConfig)
+    stitcher: StitcherConfig | None = field(default_factory=StitcherConfig)
     smoother: SmootherConfig = field(default_factory=SmootherConfig)
 
     def __post_init__(self) -> None:
@@ -100,6 +101,8 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
             for name, table in tables.items()
         }
         recipe = Recipe(name=path.stem, **stages)
+        if "stitcher" not in tables and not recipe.tracker.has_velocity:
+            recipe = replace(recipe, stitcher=None)
     except SettingsError as error:
         raise RecipeError(str(error)) from error
     except ValueError as error:

@@ -61,7 +61,9 @@ def retrack(
     if smoothed:
         processors.append(Stage("smooth", smooth(recipe.smoother)))
     counter = FrameCounter()
-    stitcher = make_stitcher(recipe, skeleton, smoothed=smoothed, look_at_images=video is not None)
+    stitcher = None
+    if stitched:
+        stitcher = make_stitcher(recipe, skeleton, smoothed=smoothed, look_at_images=video is not None)
     part = out.with_name(f".{out.stem}.part.jsonl")
     with ExitStack() as stack:
         stack.callback(part.unlink, missing_ok=True)
@@ -69,9 +71,10 @@ def retrack(
         for frame in stack.enter_context(closing(stream(_make_frames(poses, video), processors))):
             writer.write(frame.index, frame.time_s, frame.instances)
             counter(frame)
-            stitcher(frame)
+            if stitcher is not None:
+                stitcher(frame)
         writer.close()
-        result = stitcher.finish(part, part) if stitched else None
+        result = None if stitcher is None else stitcher.finish(part, part)
         part.replace(out)
     return counter.num_ids if result is None else result.num_ids
 

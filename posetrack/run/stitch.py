@@ -133,8 +133,10 @@ class Stitcher:
 
 def make_stitcher(
     recipe: Recipe, skeleton: Skeleton, *, smoothed: bool, look_at_images: bool = True
-) -> Stitcher:
-    """Make the stitcher of one run with a recipe."""
+) -> Stitcher | None:
+    """Make the stitcher of one run with a recipe; None where it joins no tracks."""
+    if recipe.stitcher is None:
+        return None
     smoother = recipe.smoother if smoothed else None
     return Stitcher(recipe.stitcher, skeleton, smoother=smoother, look_at_images=look_at_images)
 

@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 from models.checkpoints import write_weights
 from models.metadata import WeightsMetadata, encode_metadata
 from posetrack.errors import RecipeError, WeightsError
+from posetrack.processors.stitch import StitcherConfig
 from posetrack.recipe import complete_settings, read_recipe
 from posetrack.recipe_files import list_recipes
 
@@ -209,6 +210,14 @@ def test_damaged_metadata_are_one_line_that_names_the_file(tmp_path, header, mes
 def test_scales_are_finite_and_above_zero(tmp_path, scales):
     with pytest.raises(RecipeError, match=r"detector\.scales: expected numbers in \(0, 16\]"):
         read_recipe(write(tmp_path, SWAHR + f"scales = {scales}\n"))
+
+
+def test_the_papers_tracker_is_not_followed_by_a_pass_of_ours(tmp_path):
+    paper = DETECTOR + '[tracker]\nmotion = "flow"\n'
+    assert read_recipe(write(tmp_path, DETECTOR)).stitcher == StitcherConfig()
+    assert read_recipe(write(tmp_path, paper)).stitcher is None
+    asked = read_recipe(write(tmp_path, paper + "[stitcher]\nmax_gap_s = 1\n"))
+    assert asked.stitcher == StitcherConfig(max_gap_s=1)
 
 
 def test_the_queue_is_in_seconds_or_in_frames(tmp_path):
