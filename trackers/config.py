@@ -61,7 +61,8 @@ class FlowTrackerConfig:
         reappear_min_similarity: Least similarity of the clothes (`trackers.appearance`).
         reappear_margin: By how much more alike they have to be to that person's than to anybody else's.
         match: Assignment method, a key of `trackers.matching.MATCHERS`.
-        min_oks: Least similarity of a person and a track.
+        min_oks: Least similarity of a person and a track. With `flow+velocity`, pairs that reach it are
+            matched in the order of the mean of OKS and the overlap of their boxes.
         min_iou: Least overlap of the boxes of a person and a track who are matched by no pose: upside-down or
             half-hidden people. Not used with `motion = "flow"`.
         min_keypoint_score: From this score on a keypoint counts as visible.

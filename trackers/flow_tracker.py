@@ -31,6 +31,9 @@ ImageArray = npt.NDArray[np.uint8]
 EstimateBoxes = Callable[[ImageArray, FloatArray], tuple[FloatArray, FloatArray]]
 """An image and boxes (P, 4) in it; keypoints (P, K, 2) in pixels and their scores (P, K)."""
 
+_OVERLAP = 0.2
+"""Tracks whose boxes overlap more than this are not expected where flow takes them."""
+
 _DOUBTFUL_SIMILARITY = 0.6
 """Flow that makes images no more alike than this may have missed a fast pan, and is estimated again."""
 
@@ -234,18 +237,22 @@ class FlowTracker:
     def _associate(self, image: ImageArray | None, people: People) -> IntArray:
         """Ids of the detections (N,): a track's, a new one, or 0 for one too weak to start a track."""
         queue, config = self._queue, self._config
-        similarity, ids = queue.compare(people, self._sigmas, config.min_oks)
+        oks, ids = queue.compare(people, self._sigmas, config.min_oks)
+        track_ids = np.zeros(len(people), np.int64)
         if config.has_velocity:
             predicted = queue.compare_with_predicted(people, self._sigmas, config.min_oks)
-            similarity = np.maximum(similarity, predicted)
-        rows, cols = self._match(similarity, config.min_oks)
-        track_ids = np.zeros(len(people), np.int64)
-        track_ids[rows] = ids[cols]
-        if config.has_velocity:
+            # Where people overlap, flow is that of the one in front.
+            oks = np.where(queue.are_overlapped(_OVERLAP), predicted, np.maximum(oks, predicted))
+            iou = queue.compare_boxes(people)
+            similarity = np.where(oks >= config.min_oks, (oks + iou) / 2, 0)
+            rows, cols = self._match(similarity, config.min_oks / 2)
+            track_ids[rows] = ids[cols]
             left, free = np.flatnonzero(track_ids == 0), np.flatnonzero(~np.isin(ids, track_ids))
-            iou = queue.compare_boxes(people[left])[:, free]
-            rows, cols = self._match(iou, config.min_iou)
+            rows, cols = self._match(iou[left][:, free], config.min_iou)
             track_ids[left[rows]] = ids[free[cols]]
+        else:
+            rows, cols = self._match(oks, config.min_oks)
+            track_ids[rows] = ids[cols]
         scores = people.person_scores
         may_start = scores >= config.new_track_min_score
         may_start &= people.visible_scores >= config.new_track_min_visible_score

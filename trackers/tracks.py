@@ -15,6 +15,7 @@ from trackers.people import People
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 class PoseQueue:
@@ -128,6 +129,13 @@ class PoseQueue:
         predicted = self.newest.predict().boxes_xyxy
         return np.maximum(compute_iou(people.boxes_xyxy, moved), compute_iou(people.boxes_xyxy, predicted))
 
+    def are_overlapped(self, min_iou: float) -> BoolArray:
+        """Which tracks another one overlaps where velocity leads, (M,) by id."""
+        boxes = self.newest.predict().boxes_xyxy
+        iou = compute_iou(boxes, boxes)
+        np.fill_diagonal(iou, 0)
+        return np.asarray(iou.max(axis=1, initial=0) > min_iou)
+
     def add(self, people: People, track_ids: IntArray, propagated_frames: IntArray) -> None:
         """Queue the people of this frame.
 
@@ -146,7 +154,7 @@ class PoseQueue:
         self.propagated_frames = np.concatenate([self.propagated_frames, propagated_frames])
         self.newest.add(people, track_ids)
 
-    def _select(self, rows: npt.NDArray[np.bool_]) -> None:
+    def _select(self, rows: BoolArray) -> None:
         self.people, self.areas_px2 = self.people[rows], self.areas_px2[rows]
         self.track_ids, self.ages = self.track_ids[rows], self.ages[rows]
         self.missed_s, self.propagated_frames = self.missed_s[rows], self.propagated_frames[rows]

@@ -85,3 +85,25 @@ def test_rescaling_scales_points_and_areas():
     np.testing.assert_allclose(
         queue.people.boxes_xyxy[0, 2:], np.sqrt(100 / 0.53) * np.array([4, 1]), rtol=1e-6
     )
+
+
+def test_tracks_that_another_overlaps_are_known():
+    queue = PoseQueue(2, Gap(frames=5), newest_only=True)
+    assert queue.are_overlapped(0.2).shape == (0,)
+    boxes = np.array([[0, 0, 20, 40], [5, 0, 25, 40], [100, 0, 120, 40]], np.float32)
+    people = make_people((0, 0), (5, 0), (100, 0))
+    queue.add(
+        People(boxes, people.box_scores, people.keypoints_xy, people.keypoint_scores),
+        np.array([5, 2, 9]),
+        still(3),
+    )
+    assert queue.are_overlapped(0.2).tolist() == [True, True, False]
+    assert queue.are_overlapped(0.7).tolist() == [False, False, False]
+
+
+def test_only_the_newest_pose_of_each_track_may_be_held():
+    queue = PoseQueue(2, Gap(frames=5), newest_only=True)
+    queue.add(make_people((0, 0), (100, 0)), np.array([7, 3]), still(2))
+    queue.start_frame(0.04)
+    queue.add(make_people((30, 0)), np.array([7]), still(1))
+    assert sorted(zip(queue.track_ids.tolist(), queue.ages.tolist(), strict=True)) == [(3, 1), (7, 0)]
