@@ -27,6 +27,7 @@ from posetrack.pipeline import RUN_AHEAD, Stage
 from posetrack.recipe import Recipe
 from posetrack.run.job import Output, run_job
 from posetrack.run.report import RunReport
+from posetrack.run.stitch import make_stitcher
 from posetrack.video.source import VideoSource, open_video
 
 NETWORKS = "networks"
@@ -173,7 +174,7 @@ def benchmark(
     observer = _Observer(clock)
     start_s = time.perf_counter()
     pipeline = build_pipeline(recipe, replace(compute, observe=observer.observe))
-    bench = _Bench(clip, pipeline, recipe.name, folder)
+    bench = _Bench(clip, pipeline, recipe, folder)
     bench.run(StageClock(), warm_up_frames)
     warm_up_s = time.perf_counter() - start_s
     observer.calls = []
@@ -231,6 +232,7 @@ class _TimedVideo(VideoSource):
 
     def __init__(self, clip: Path, max_frames: int, clock: StageClock) -> None:
         super().__init__()
+        self._clip = clip
         self._video = open_video(clip)
         self._max_frames = max_frames
         self._clock = clock
@@ -247,6 +249,9 @@ class _TimedVideo(VideoSource):
             self._decoded_s[frame.index] = time.perf_counter()
             yield frame
 
+    def _open_again(self) -> VideoSource:
+        return open_video(self._clip)
+
     def _release(self) -> None:
         self._video.close()
 
@@ -258,13 +263,13 @@ class _Bench:
     Attributes:
         clip: What `open_video` opens.
         pipeline: Ready to run.
-        recipe_name: Of the recipe that it was built from.
+        recipe: The recipe that it was built from.
         folder: To write results into.
     """
 
     clip: Path
     pipeline: Pipeline
-    recipe_name: str
+    recipe: Recipe
     folder: Path
 
     def run(self, clock: StageClock, max_frames: int) -> _Run:
@@ -274,7 +279,13 @@ class _Bench:
         start_s = time.perf_counter()
         with _TimedVideo(self.clip, max_frames, clock) as video:
             report = run_job(
-                video, timed, self.recipe_name, output, sinks=[video.finish], time_stage=clock.stage
+                video,
+                timed,
+                self.recipe.name,
+                output,
+                sinks=[video.finish],
+                time_stage=clock.stage,
+                stitcher=make_stitcher(self.recipe, self.pipeline.skeleton, smoothed=False),
             )
         return _Run(report, time.perf_counter() - start_s, tuple(video.latencies_s))
 

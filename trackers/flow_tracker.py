@@ -26,6 +26,7 @@ __all__ = ["EstimateBoxes", "FlowTracker", "FlowTrackerConfig", "People", "Track
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 ImageArray = npt.NDArray[np.uint8]
 
 EstimateBoxes = Callable[[ImageArray, FloatArray], tuple[FloatArray, FloatArray]]
@@ -236,33 +237,55 @@ class FlowTracker:
 
     def _associate(self, image: ImageArray | None, people: People) -> IntArray:
         """Ids of the detections (N,): a track's, a new one, or 0 for one too weak to start a track."""
-        queue, config = self._queue, self._config
-        oks, ids = queue.compare(people, self._sigmas, config.min_oks)
-        track_ids = np.zeros(len(people), np.int64)
-        if config.has_velocity:
-            predicted = queue.compare_with_predicted(people, self._sigmas, config.min_oks)
-            # Where people overlap, flow is that of the one in front.
-            oks = np.where(queue.are_overlapped(_OVERLAP), predicted, np.maximum(oks, predicted))
-            iou = queue.compare_boxes(people)
-            similarity = np.where(oks >= config.min_oks, (oks + iou) / 2, 0)
-            rows, cols = self._match(similarity, config.min_oks / 2)
-            track_ids[rows] = ids[cols]
-            left, free = np.flatnonzero(track_ids == 0), np.flatnonzero(~np.isin(ids, track_ids))
-            rows, cols = self._match(iou[left][:, free], config.min_iou)
-            track_ids[left[rows]] = ids[free[cols]]
-        else:
-            rows, cols = self._match(oks, config.min_oks)
-            track_ids[rows] = ids[cols]
+        config = self._config
         scores = people.person_scores
         may_start = scores >= config.new_track_min_score
         may_start &= people.visible_scores >= config.new_track_min_visible_score
+        track_ids, known = self._continue_tracks(people, may_start)
         new = np.flatnonzero((track_ids == 0) & may_start)
         # The highest-scoring first, whatever the order of the rows.
         new = new[np.argsort(-scores[new], kind="stable")]
         if self._gallery is not None and image is not None:
-            track_ids[new] = self._gallery.recognise(image, people[new], here=np.union1d(ids, track_ids))
+            here = np.union1d(known, track_ids)
+            track_ids[new] = self._gallery.recognise(image, people[new], here=here)
             new = new[track_ids[new] == 0]
-        track_ids[new] = queue.make_ids(len(new))
+        track_ids[new] = self._queue.make_ids(len(new))
+        return track_ids
+
+    def _continue_tracks(self, people: People, may_start: BoolArray) -> tuple[IntArray, IntArray]:
+        """Match detections with tracks.
+
+        Args:
+            people: N detections.
+            may_start: (N,), which of them could start a track. They are matched before the others: half-hidden
+                people and two who were found as one have lower scores.
+
+        Returns:
+            Ids (N,) of the tracks, 0 for none, and the ids of all tracks (M,).
+        """
+        queue, config = self._queue, self._config
+        oks, ids = queue.compare(people, self._sigmas, config.min_oks)
+        if not config.has_velocity:
+            return self._match_in_turn([(oks, config.min_oks)], ids, [np.arange(len(people))]), ids
+        predicted = queue.compare_with_predicted(people, self._sigmas, config.min_oks)
+        # Where people overlap, flow is that of the one in front.
+        oks = np.where(queue.are_overlapped(_OVERLAP), predicted, np.maximum(oks, predicted))
+        iou = queue.compare_boxes(people)
+        similarity = np.where(oks >= config.min_oks, (oks + iou) / 2, 0)
+        tables = [(similarity, config.min_oks / 2), (iou, config.min_iou)]
+        groups = [np.flatnonzero(may_start), np.flatnonzero(~may_start)]
+        return self._match_in_turn(tables, ids, groups), ids
+
+    def _match_in_turn(
+        self, tables: list[tuple[FloatArray, float]], ids: IntArray, groups: list[IntArray]
+    ) -> IntArray:
+        """Match detections with tracks by one table (N, M) and its minimum after another, group by group."""
+        track_ids = np.zeros(sum(len(group) for group in groups), np.int64)
+        for table, minimum in tables:
+            for group in groups:
+                left, free = group[track_ids[group] == 0], np.flatnonzero(~np.isin(ids, track_ids))
+                rows, cols = self._match(table[np.ix_(left, free)], minimum)
+                track_ids[left[rows]] = ids[free[cols]]
         return track_ids
 
     def _propagate(

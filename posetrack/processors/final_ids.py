@@ -29,6 +29,10 @@ class _Waiting:
     dropped: Instances
 
 
+_MOST_WAITING = 4096
+"""Frames that are held back at most, whatever their times say."""
+
+
 class _Seen(NamedTuple):
     """The last time that a person was seen: position of the frame, and the person alone."""
 
@@ -66,8 +70,8 @@ def give_final_ids(plan: StitchPlan, path: CameraPath, *, max_interpolated_s: fl
                     _fill(waiting, before, now, path)
                 seen[track_id] = now
             waiting.append(_Waiting(position, replace(frame, instances=people), dropped))
-            oldest_s = frame.time_s - max_interpolated_s - 1e-3
-            while waiting and waiting[0].frame.time_s < oldest_s:
+            oldest_s = path.get_time_s(position) - max_interpolated_s - 1e-3
+            while waiting and (path.get_time_s(waiting[0].position) < oldest_s or len(waiting) > _MOST_WAITING):
                 yield waiting.popleft().frame
             seen = {i: last for i, last in seen.items() if path.get_time_s(last.position) >= oldest_s}
         for held in waiting:
@@ -95,7 +99,7 @@ def _fill(waiting: deque[_Waiting], before: _Seen, after: _Seen, path: CameraPat
         part = (path.get_time_s(held.position) - start_s) / (end_s - start_s) if end_s > start_s else 0.5
         ends = [_move(each.person, path.map_between(each.position, held.position)) for each in (before, after)]
         person = _find_among_dropped(held, _blend(ends, part))
-        if _is_centre_inside(person, held.frame.size_wh):
+        if _is_centre_inside(person, path.get_size_wh(held.position)):
             people = Instances.concatenate([held.frame.instances, person])
             held.frame = replace(held.frame, instances=people)
 

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from posetrack.processors.tracklets import CameraPath, Sighting, Tracklet, is_sh
 from trackers.appearance import compare_appearance
 
 FloatArray = npt.NDArray[np.float32]
+Point = npt.NDArray[np.float64]
 
 _MOST_COMPARED = 60
 """Tracks whose mutual similarity says how alike different people of this video look."""
@@ -44,8 +44,8 @@ class StitcherConfig:
         max_size_ratio: Largest ratio of the diagonals of the boxes before and after.
         min_similarity: Least similarity of the clothes' colours (`trackers.appearance`). More is asked for the
             longer the gap, the larger the distance, and the more alike different people of the video are.
-        min_track_s: Tracks that were seen for less are dropped, unless they touch the beginning or end of the
-            video or a cut. Nobody who was seen in two frames or more is dropped for longer frames.
+        min_track_s: Tracks that were seen for less, gaps left out, are dropped, unless they touch the beginning
+            or end of the video or a cut.
         max_interpolated_s: Longest time between two sightings of a person that is filled by interpolation.
 
     Raises:
@@ -130,50 +130,85 @@ def make_plan(tracklets: Iterable[Tracklet], path: CameraPath, config: StitcherC
 
 def find_joins(tracklets: Sequence[Tracklet], path: CameraPath, config: StitcherConfig) -> list[Join]:
     """Find the pairs of tracks that may be one person's, each with the cost of joining them."""
-    starts = sorted(tracklets, key=lambda tracklet: tracklet.first)
-    firsts = [tracklet.first for tracklet in starts]
-    different = _compare_different(tracklets)
+    starts = [_Start.of(each, path) for each in sorted(tracklets, key=lambda tracklet: tracklet.first)]
+    firsts = [start.tracklet.first for start in starts]
+    times_s = [path.get_time_s(first) for first in firsts]
+    different = np.sort(_compare_different(tracklets))
     joins = []
     for before in tracklets:
-        end_s = path.get_time_s(before.last)
-        for after in starts[bisect_right(firsts, before.last) :]:
-            gap_s = path.get_time_s(after.first) - end_s
-            if gap_s > config.max_gap_s or path.get_shot(after.first) != path.get_shot(before.last):
-                break
-            cost = _compute_cost(before, after, path, config, different)
-            if cost <= _DEAREST:
-                joins.append(Join(cost, before.track_id, after.track_id))
+        latest_s = path.get_time_s(before.last) + config.max_gap_s
+        candidates = starts[bisect_right(firsts, before.last) : bisect_right(times_s, latest_s)]
+        shot = path.get_shot(before.last)
+        candidates = [start for start in candidates if path.get_shot(start.tracklet.first) == shot]
+        if candidates:
+            costs = _compute_costs(before, candidates, path, config, different)
+            joins += [
+                Join(float(costs[i]), before.track_id, candidates[i].tracklet.track_id)
+                for i in np.flatnonzero(costs <= _DEAREST).tolist()
+            ]
     return joins
 
 
-def _compute_cost(
-    before: Tracklet, after: Tracklet, path: CameraPath, config: StitcherConfig, different: FloatArray
-) -> float:
-    """Cost of joining two tracks: of distance, of time, and of how many different people look as alike."""
-    motion = path.map_between(before.last, after.first)
-    linear = motion[:, :2]
-    scale = float(np.sqrt(abs(np.linalg.det(linear))))
-    size_before, size_after = _measure_size(before.tail) * scale, _measure_size(after.head)
-    ratio = size_before / size_after if size_before and size_after else np.inf
-    if not 1 / config.max_size_ratio <= ratio <= config.max_size_ratio:
-        return np.inf
-    gap_s = path.get_time_s(after.first) - path.get_time_s(before.last)
-    seen = linear @ _find_centre(before.tail[-1]) + motion[:, 2]
-    gone_s = _SLOWDOWN_S * (1 - np.exp(-gap_s / _SLOWDOWN_S))
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """A track and what is known of its first moments, in pixels of its first frame."""
+
+    tracklet: Tracklet
+    centre_xy: Point
+    size_px: float
+    velocity_xy: Point
+
+    @classmethod
+    def of(cls, tracklet: Tracklet, path: CameraPath) -> _Start:
+        """Measure the start of a track."""
+        velocity = _measure_velocity(tracklet.head, path, at=tracklet.first)
+        return cls(tracklet, _find_centre(tracklet.head[0]), _measure_size(tracklet.head), velocity)
+
+
+def _compute_costs(
+    before: Tracklet,
+    starts: Sequence[_Start],
+    path: CameraPath,
+    config: StitcherConfig,
+    different: FloatArray,
+) -> npt.NDArray[np.float64]:
+    """Costs of joining a track with others that start later, (M,); infinite where it cannot be.
+
+    Args:
+        before: The track that ends.
+        starts: M tracks that start after its end, in order of time.
+        path: The camera's path.
+        config: Settings.
+        different: Similarities of different people, ascending.
+    """
+    motions = path.map_to([start.tracklet.first for start in starts], before.last)
+    linear = motions[:, :, :2]
+    gaps_s = np.array([path.get_time_s(start.tracklet.first) for start in starts])
+    gaps_s = gaps_s - path.get_time_s(before.last)
+    scales = np.sqrt(np.abs(np.linalg.det(linear)))
+    sizes_before = _measure_size(before.tail) * scales
+    sizes_after = np.array([start.size_px for start in starts])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.maximum(sizes_before / sizes_after, sizes_after / sizes_before)
+    gone_s = (_SLOWDOWN_S * (1 - np.exp(-gaps_s / _SLOWDOWN_S)))[:, None]
     onward = linear @ _measure_velocity(before.tail, path, at=before.last) * gone_s
-    back = _measure_velocity(after.head, path, at=after.first) * gone_s
-    off = _find_centre(after.head[0]) - seen
+    back = np.stack([start.velocity_xy for start in starts]) * gone_s
+    off = np.stack([start.centre_xy for start in starts])
+    off = off - (linear @ _find_centre(before.tail[-1]) + motions[:, :, 2])
     # The person stood, went on as before, came as they go on, or something between.
     misses = np.stack([off, off - onward, off - back, off - (onward + back) / 2])
-    distance = float(np.linalg.norm(misses, axis=1).min()) * 2 / (size_before + size_after)
-    limit = min(_NEAR + _FASTEST_PER_S * gap_s, config.max_distance)
-    if distance > limit:
-        return np.inf
-    similarity = float(compare_appearance(before.appearance[None], after.appearance[None])[0, 0])
-    if similarity < config.min_similarity:
-        return np.inf
-    rarity = _UNKNOWN_RARITY if np.isnan(similarity) else float(np.mean(different >= similarity))
-    return distance / max(limit, 1e-6) + _GAP_COST * gap_s / max(config.max_gap_s, 1e-6) + rarity
+    distances = np.linalg.norm(misses, axis=2).min(axis=0) * 2 / np.maximum(sizes_before + sizes_after, 1e-6)
+    limits = np.minimum(_NEAR + _FASTEST_PER_S * gaps_s, config.max_distance)
+
+    appearances = np.stack([start.tracklet.appearance for start in starts])
+    similarity = compare_appearance(before.appearance[None], appearances)[0]
+    is_known = ~np.isnan(similarity)
+    rarity = 1 - np.searchsorted(different, similarity, side="left") / max(len(different), 1)
+    costs = distances / np.maximum(limits, 1e-6) + _GAP_COST * gaps_s / max(config.max_gap_s, 1e-6)
+    costs = costs + np.where(is_known, rarity, _UNKNOWN_RARITY)
+    possible = (ratios <= config.max_size_ratio) & (distances <= limits)
+    possible &= ~is_known | (similarity >= config.min_similarity)
+    return np.where(possible, costs, np.inf)
 
 
 def _compare_different(tracklets: Sequence[Tracklet]) -> FloatArray:
@@ -241,9 +276,7 @@ def _is_too_short(members: Sequence[Tracklet], path: CameraPath, config: Stitche
         return False
     if path.get_shot(first - 1) != path.get_shot(first) or path.get_shot(last + 1) != path.get_shot(last):
         return False
-    least = config.min_track_s / path.step_s if path.step_s > 0 else 0
-    num_frames = sum(member.num_frames for member in members)
-    return num_frames < max(ceil(least - 0.01), 2 if config.min_track_s else 0)
+    return sum(member.seen_s for member in members) < config.min_track_s - 1e-3
 
 
 def _find_centre(sighting: Sighting) -> npt.NDArray[np.float64]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,10 +28,11 @@ _BLOCK_FRAMES = 256
 
 
 class CameraPath:
-    """Time and camera motion of every processed frame, a few numbers each, by position from 0.
+    """Time, size and camera motion of every processed frame, a few numbers each, by position from 0.
 
-    Motions are multiplied up from the first frame of a block, not of the video, so that rounding and drift
-    never add up over more frames than lie between the two that are compared.
+    Times never go back, as a file's may: a step back counts as none. Motions are multiplied up from the first
+    frame of a block, not of the video, so that rounding and drift never add up over more frames than lie
+    between the two that are compared.
     """
 
     def __init__(self) -> None:
@@ -37,16 +40,19 @@ class CameraPath:
         self._shots = array("q")
         self._from_block_start = array("d")
         self._blocks: list[Affine] = []
+        self._size_changes: list[tuple[int, tuple[int, int]]] = []
+        self._last_s = 0.0
 
     def __len__(self) -> int:
         return len(self._times_s)
 
-    def add(self, time_s: float, motion: FloatArray | None) -> None:
+    def add(self, time_s: float, motion: FloatArray | None, size_wh: tuple[int, int]) -> None:
         """Add a frame.
 
         Args:
             time_s: Its time.
             motion: (2, 3), `Frame.background_motion`.
+            size_wh: Width and height of its image.
         """
         position = len(self)
         is_cut = motion is None
@@ -58,22 +64,31 @@ class CameraPath:
         if position and position % _BLOCK_FRAMES == 0:
             self._blocks.append(step)
             step = np.eye(3)
-        self._times_s.append(time_s)
+        passed_s = max(time_s - self._last_s, 0.0)
+        self._times_s.append(self._times_s[-1] + passed_s if position else time_s)
+        self._last_s = time_s
         self._shots.append((self._shots[-1] if position else 0) + (is_cut and position > 0))
         self._from_block_start.extend(step[:2].ravel().tolist())
+        if not self._size_changes or self._size_changes[-1][1] != size_wh:
+            self._size_changes.append((position, size_wh))
 
     def get_time_s(self, position: int) -> float:
         """Time of a frame."""
         return self._times_s[position]
 
+    def get_step_s(self, position: int) -> float:
+        """Time since the frame before; of the first one, until the next."""
+        after = max(position, 1)
+        return self._times_s[after] - self._times_s[after - 1] if after < len(self) else 0.0
+
     def get_shot(self, position: int) -> int:
         """Number of scene cuts up to a frame."""
         return self._shots[position]
 
-    @property
-    def step_s(self) -> float:
-        """Median time from one frame to the next; 0 for less than two."""
-        return float(np.median(np.diff(self._times_s))) if len(self) > 1 else 0.0
+    def get_size_wh(self, position: int) -> tuple[int, int]:
+        """Width and height of a frame's image."""
+        change = bisect_right(self._size_changes, position, key=lambda change: change[0]) - 1
+        return self._size_changes[change][1]
 
     def map_between(self, start: int, end: int) -> Affine:
         """Map points of one frame to where the camera's motion takes them in another, (2, 3).
@@ -84,11 +99,25 @@ class CameraPath:
         """
         if end < start:
             return _invert(self.map_between(end, start))
+        return np.asarray(self.map_to([end], start)[0])
+
+    def map_to(self, ends: Sequence[int], start: int) -> Affine:
+        """Map points of one frame to where they are in several later ones, (M, 2, 3).
+
+        Args:
+            ends: Positions of the other frames, ascending, none before `start`.
+            start: Position of the frame of the points.
+        """
         motion = np.eye(3)
         motion[:2] = _invert(self._get_from_block_start(start)[:2])
-        for block in range(start // _BLOCK_FRAMES, end // _BLOCK_FRAMES):
-            motion = self._blocks[block] @ motion
-        return (self._get_from_block_start(end) @ motion)[:2]
+        block = start // _BLOCK_FRAMES
+        maps = np.empty((len(ends), 2, 3))
+        for i, end in enumerate(ends):
+            while block < end // _BLOCK_FRAMES:
+                motion = self._blocks[block] @ motion
+                block += 1
+            maps[i] = (self._get_from_block_start(end) @ motion)[:2]
+        return maps
 
     def _get_from_block_start(self, position: int) -> Affine:
         values = self._from_block_start[6 * position : 6 * position + 6]
@@ -115,6 +144,7 @@ class Tracklet:
         num_short_gaps: Number of gaps that may be filled.
         head: The first sightings, 0.04 s or more apart.
         tail: The last sightings, likewise.
+        seen_s: Time for which they were seen: the sum of the steps to those frames.
         appearance: (P, D) float32, sum of the descriptions of the person's clothes.
     """
 
@@ -123,6 +153,7 @@ class Tracklet:
     last: int
     num_frames: int = 0
     num_short_gaps: int = 0
+    seen_s: float = 0.0
     head: list[Sighting] = field(default_factory=list)
     tail: deque[Sighting] = field(default_factory=lambda: deque(maxlen=_SIGHTINGS))
     appearance: FloatArray = field(default_factory=lambda: np.zeros((PARTS, NUM_BINS), np.float32))
@@ -155,13 +186,11 @@ class TrackletCollector:
     Attributes:
         tracklets: By track id.
         path: The camera's path.
-        size_wh: Size of the images, of the last one.
     """
 
     def __init__(self, skeleton: Skeleton, *, max_interpolated_s: float, look_at_images: bool = True) -> None:
         self.tracklets: dict[int, Tracklet] = {}
         self.path = CameraPath()
-        self.size_wh = (0, 0)
         self._max_interpolated_s = max_interpolated_s
         self._look_at_images = look_at_images
         self._corners = find_clothes(skeleton)
@@ -169,8 +198,8 @@ class TrackletCollector:
     def __call__(self, frame: Frame) -> None:
         """Remember the people of the next frame."""
         position = len(self.path)
-        self.path.add(frame.time_s, frame.background_motion)
-        self.size_wh = frame.size_wh
+        self.path.add(frame.time_s, frame.background_motion, frame.size_wh)
+        time_s = self.path.get_time_s(position)
         people = frame.instances
         if people.track_ids is None or people.boxes_xyxy is None:
             return
@@ -186,12 +215,13 @@ class TrackletCollector:
             tracklet.see(Sighting(position, frame.time_s, tuple(box)))
             if people.is_interpolated is None or not people.is_interpolated[row]:
                 tracklet.num_frames += 1
-                if frame.time_s - tracklet.described_s >= _DESCRIBE_EVERY_S - 1e-3:
+                tracklet.seen_s += self.path.get_step_s(position)
+                if time_s - tracklet.described_s >= _DESCRIBE_EVERY_S - 1e-3:
                     due.append(row)
         if due and self._look_at_images:
-            self._describe(frame, people[due])
+            self._describe(frame, people[due], time_s)
 
-    def _describe(self, frame: Frame, people: Instances) -> None:
+    def _describe(self, frame: Frame, people: Instances, time_s: float) -> None:
         assert people.track_ids is not None
         assert people.boxes_xyxy is not None
         N = len(people)
@@ -201,15 +231,18 @@ class TrackletCollector:
         described = describe_clothes(frame.image, people.boxes_xyxy, xy, scores >= _VISIBLE_SCORE, corners)
         for track_id, description in zip(people.track_ids.tolist(), described, strict=True):
             tracklet = self.tracklets[track_id]
-            tracklet.described_s = frame.time_s
+            tracklet.described_s = time_s
             tracklet.appearance += description
 
 
 def is_short_gap(path: CameraPath, before: int, after: int, max_interpolated_s: float) -> bool:
-    """Whether the frames between two sightings may be filled: there are some, few, and no cut."""
+    """Whether the frames between two sightings may be filled: there are some, few, and no cut.
+
+    Frames whose clock stands still are not filled: nobody knows how many are few.
+    """
     return (
         after - before > 1
-        and path.get_time_s(after) - path.get_time_s(before) <= max_interpolated_s + 1e-3
+        and 0 < path.get_time_s(after) - path.get_time_s(before) <= max_interpolated_s + 1e-3
         and path.get_shot(after) == path.get_shot(before)
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from posetrack.errors import ResultsError
+from posetrack.errors import ResultsError, VideoError
 from posetrack.pipeline import FrameSink, run
 from posetrack.render import Renderer
 from posetrack.results.convert import convert
@@ -19,12 +20,14 @@ from posetrack.results.record import Header, Record
 from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
 from posetrack.run.resume import open_saved, restore
 from posetrack.run.sinks import TimeStage, leave_untimed, make_overlay_sink, make_poses_sink
+from posetrack.run.stitch import Stitched, Stitcher, remove_leftover
 from posetrack.video.base import VideoInfo, VideoSource
 from posetrack.video.writer import VideoWriter
 
 if TYPE_CHECKING:
     from posetrack.build import Pipeline
-    from posetrack.run.stitch import Stitched, Stitcher
+
+_log = logging.getLogger(__name__)
 
 Existing = Literal["refuse", "overwrite", "resume"]
 """What to do with existing results."""
@@ -98,6 +101,7 @@ def run_job(
     info = video.info
     header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name)
     saved = _open_results(output, header)
+    remove_leftover(output.poses)
     interruption: KeyboardInterrupt | None = None
     counter = FrameCounter()
     with ExitStack() as stack:
@@ -117,8 +121,8 @@ def run_job(
     stitched: Stitched | None = None
     if stitcher is not None and interruption is None:
         try:
-            overlay = output.overlay if output.has_overlay else None
-            stitched = stitcher.finish(output.poses, output.poses, overlay=overlay, video=video)
+            has_more = poses.num_records > counter.frames
+            stitched = _stitch(stitcher, output, video, has_more=has_more)
         except KeyboardInterrupt as error:
             interruption = error
     report = counter.make_report(video, _finish(output))
@@ -127,6 +131,29 @@ def run_job(
     if interruption is not None:
         raise RunInterrupted(report) from interruption
     return report
+
+
+def _stitch(stitcher: Stitcher, output: Output, video: VideoSource, *, has_more: bool) -> Stitched | None:
+    """Join the tracks of a finished run; where that fails, the run stays as it is, with a logged warning.
+
+    Args:
+        stitcher: It has seen every frame of the run.
+        output: The output.
+        video: The source, which has been read to its end.
+        has_more: Whether the file of a resumed run has frames behind the end of this one.
+    """
+    poses, overlay = output.poses, output.overlay
+    if has_more:
+        _log.warning("%s: has frames after the end of this run; its tracks are not joined", poses)
+        return None
+    try:
+        stitched = stitcher.finish(poses, poses, overlay=overlay if output.has_overlay else None, video=video)
+    except (ResultsError, VideoError) as error:
+        _log.warning("%s: its tracks are not joined: %s", poses, error)
+        return None
+    if stitched is not None and overlay.exists() and not output.has_overlay:
+        _log.warning("%s: is of an earlier run and shows other ids; run without --no-video", overlay)
+    return stitched
 
 
 def _open_overlay(path: Path, info: VideoInfo) -> VideoWriter:

@@ -11,12 +11,17 @@ from posetrack.results.poses import SavedPoses
 from posetrack.video.base import VideoSource
 
 
-def add_images(poses: SavedPoses, video: VideoSource) -> Iterator[Frame]:
+def add_images(poses: SavedPoses, video: VideoSource, *, remedy: str) -> Iterator[Frame]:
     """Yield the saved frames with their images, paired by the frame's index in the source.
+
+    Args:
+        poses: The frames.
+        video: Their video; it may have more frames.
+        remedy: End of the message where it lacks one.
 
     Raises:
         ResultsError: The poses cannot be read.
-        VideoError: The video cannot be read, or ends before the poses.
+        VideoError: The video cannot be read, or lacks a frame of the poses.
     """
     images = iter(video)
     current: Frame | None = None
@@ -25,7 +30,8 @@ def add_images(poses: SavedPoses, video: VideoSource) -> Iterator[Frame]:
             current = next(images, None)
             if current is None:
                 raise VideoError(
-                    f"{video.info.source}: ends before frame {saved.index} of the saved poses; give the video "
-                    "that they come from with --video, or use --no-flow"
+                    f"{video.info.source}: ends before frame {saved.index} of the saved poses; {remedy}"
                 )
+        if current.index != saved.index:
+            raise VideoError(f"{video.info.source}: lacks frame {saved.index} of the saved poses; {remedy}")
         yield replace(saved, image=current.image)

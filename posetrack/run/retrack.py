@@ -95,7 +95,8 @@ def check_size(poses: SavedPoses, video: VideoSource) -> None:
 
 def _make_frames(poses: SavedPoses, video: VideoSource | None) -> Iterator[Frame]:
     """Yield the saved people without ids, and with their images if there is a video."""
-    for saved in poses if video is None else add_images(poses, video):
+    remedy = "give the video that they come from with --video, or use --no-flow"
+    for saved in poses if video is None else add_images(poses, video, remedy=remedy):
         people = saved.instances
         found = people if people.is_interpolated is None else people[~people.is_interpolated]
         instances = replace(found, track_ids=None, is_interpolated=None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,8 +99,7 @@ class Stitcher:
         plan = make_plan(self._collector.tracklets.values(), self._collector.path, self._config)
         if plan.is_empty:
             return None
-        counter, num_interpolated = FrameCounter(), 0
-        part = out.with_name(f".{out.name}.part")
+        counter, num_interpolated, part = FrameCounter(), 0, part_of(out)
         try:
             saved = SavedPoses(poses)
             with JsonlWriter(part, saved.header) as writer:
@@ -112,12 +111,11 @@ class Stitcher:
                     counter(frame)
                     marks = frame.instances.is_interpolated
                     num_interpolated += 0 if marks is None else int(marks.sum())
-            if overlay is not None and video is not None:
-                redraw(SavedPoses(part), overlay, video)
-            try:
-                os.replace(part, out)
-            except OSError as error:
-                raise cannot_write(out, error) from error
+            with _replace_together(part, out, overlay):
+                if overlay is not None and video is not None:
+                    redraw(SavedPoses(part), overlay, video)
+        except OSError as error:
+            raise cannot_write(out, error) from error
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -129,6 +127,35 @@ class Stitcher:
         limit_s = self._config.max_interpolated_s
         processors = [give_final_ids(plan, self._collector.path, max_interpolated_s=limit_s)]
         return processors if self._smoother is None else [*processors, smooth(self._smoother)]
+
+
+def part_of(poses: Path) -> Path:
+    """The temporary file of a pass, which a killed one leaves."""
+    return poses.with_name(f".{poses.name}.part")
+
+
+def remove_leftover(poses: Path) -> None:
+    """Remove what a killed pass over this file has left."""
+    with suppress(OSError):
+        part_of(poses).unlink(missing_ok=True)
+
+
+@contextmanager
+def _replace_together(part: Path, out: Path, overlay: Path | None) -> Iterator[None]:
+    """Replace the poses when the block ends; also where it is interrupted after it replaced the overlay."""
+    before = _identify(overlay)
+    try:
+        yield
+    except BaseException:
+        if _identify(overlay) != before:
+            os.replace(part, out)
+        raise
+    os.replace(part, out)
+
+
+def _identify(path: Path | None) -> int | None:
+    """The file's number in the file system; None where there is none."""
+    return path.stat().st_ino if path is not None and path.exists() else None
 
 
 def make_stitcher(
@@ -157,11 +184,13 @@ def redraw(poses: SavedPoses, overlay: Path, video: VideoSource) -> None:
             if again is None:
                 raise VideoError(f"{video.info.source}: cannot be read a second time")
             info = stack.enter_context(again).info
+            if info != video.info:
+                raise VideoError(f"{video.info.source}: has changed since it was read")
             writer = VideoWriter(overlay, info, audio_from=info.source if info.has_audio else None)
             # Not a context of its own: Ctrl-C would leave half of a video in place of a whole one.
             stack.callback(writer.abort)
             sink = make_overlay_sink(writer, Renderer(poses.header.skeleton))
-            run(add_images(poses, again), [], [sink])
+            run(add_images(poses, again, remedy="it has changed since it was read"), [], [sink])
             writer.close()
     except VideoError as error:
         _log.warning("%s keeps the ids from before tracks were joined: %s", overlay.name, error)

@@ -71,7 +71,8 @@ class VideoFile(VideoSource):
             raise
 
     def _open_again(self) -> VideoFile | None:
-        return VideoFile(self._source, self._selection) if Path(self._source).is_file() else None
+        path = urlsplit(self._source).path if self._source.startswith("file:") else self._source
+        return VideoFile(self._source, self._selection) if Path(path).is_file() else None
 
     def _open(self) -> None:
         self._container = open_container(self._source)

@@ -31,7 +31,7 @@ def finish(people, plan=NOTHING, *, step_s=0.04, motion=None, cuts=(), limit_s=0
     motion = np.eye(2, 3, dtype=np.float32) if motion is None else motion
     frames = []
     for i, each in enumerate(people):
-        path.add(i * step_s, None if i == 0 or i in cuts else motion)
+        path.add(i * step_s, None if i == 0 or i in cuts else motion, IMAGE.shape[1::-1])
         frames.append(Frame(i, i * step_s, IMAGE, each))
     out = list(give_final_ids(plan, path, max_interpolated_s=limit_s)(iter(frames)))
     assert [frame.index for frame in out] == list(range(len(frames)))
@@ -112,7 +112,7 @@ def test_times_between_frames_count_not_their_number():
     path = CameraPath()
     frames = []
     for i, (time_s, people) in enumerate([(0, [(1, 100)]), (0.1, []), (0.3, []), (0.4, [(1, 140)])]):
-        path.add(time_s, np.eye(2, 3))
+        path.add(time_s, np.eye(2, 3), IMAGE.shape[1::-1])
         frames.append(Frame(i, time_s, IMAGE, make_people(*people)))
     out = [frame.instances for frame in give_final_ids(NOTHING, path, max_interpolated_s=0.4)(iter(frames))]
     np.testing.assert_allclose(find_x(out, 1), [[100], [110], [130], [140]], atol=1e-4)
@@ -125,7 +125,7 @@ def test_few_frames_are_held_back():
     def count():
         nonlocal taken
         for i in range(100):
-            path.add(i / 25, np.eye(2, 3))
+            path.add(i / 25, np.eye(2, 3), IMAGE.shape[1::-1])
             taken += 1
             yield Frame(i, i / 25, IMAGE, make_people((1, 100)))
 

@@ -12,13 +12,14 @@ from posetrack.processors.tracklets import CameraPath, Sighting, Tracklet
 from trackers.appearance import NUM_BINS, PARTS
 
 STEP_S = 0.04
+SIZE_WH = (640, 480)
 STILL = np.eye(2, 3, dtype=np.float32)
 
 
 def make_path(num_frames=200, *, cuts=(), motion=STILL, step_s=STEP_S):
     path = CameraPath()
     for i in range(num_frames):
-        path.add(i * step_s, None if i == 0 or i in cuts else motion)
+        path.add(i * step_s, None if i == 0 or i in cuts else motion, SIZE_WH)
     return path
 
 
@@ -38,6 +39,7 @@ def make_tracklet(track_id, first, last, *, x=100.0, speed=0.0, height=100.0, co
         box = (left, 100.0, left + height / 2, 100.0 + height)
         tracklet.see(Sighting(position, path.get_time_s(position), box))
         tracklet.num_frames += 1
+        tracklet.seen_s += path.get_step_s(position)
     if color is not None:
         tracklet.appearance = make_looks(color)
     return tracklet

@@ -22,7 +22,7 @@ def test_maps_between_frames_are_the_product_of_the_motions(seed, start, end):
     motions = np.eye(2, 3) + rng.normal(0, [0.001, 0.001, 1], (2 * _BLOCK_FRAMES + 6, 2, 3))
     path = CameraPath()
     for i, motion in enumerate(motions):
-        path.add(i / 25, None if i == 0 else motion.astype(np.float32))
+        path.add(i / 25, None if i == 0 else motion.astype(np.float32), (640, 480))
     expected = np.eye(3)
     for motion in motions[min(start, end) + 1 : max(start, end) + 1]:
         expected = to_square(motion) @ expected
@@ -34,16 +34,16 @@ def test_a_steady_zoom_of_an_hour_loses_no_precision():
     zoom = np.array([[1.01, 0, -3.2], [0, 1.01, -1.8]], np.float32)
     path = CameraPath()
     for i in range(20_000):
-        path.add(i / 25, zoom)
+        path.add(i / 25, zoom, (640, 480))
     np.testing.assert_allclose(path.map_between(19_990, 19_991), zoom, rtol=1e-6)
 
 
 def test_cuts_divide_shots_and_gaps_are_short_within_one_only():
     path = CameraPath()
     for i, motion in enumerate([None, np.eye(2, 3), None, np.eye(2, 3), np.eye(2, 3), np.eye(2, 3)]):
-        path.add(i / 10, motion)
+        path.add(i / 10, motion, (640, 480))
     assert [path.get_shot(i) for i in range(6)] == [0, 0, 1, 1, 1, 1]
-    assert path.step_s == pytest.approx(0.1)
+    assert path.get_step_s(3) == pytest.approx(0.1)
     assert not is_short_gap(path, 1, 3, 1.0)
     assert not is_short_gap(path, 2, 3, 1.0)
     assert is_short_gap(path, 2, 4, 0.2)
