@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posetrack.processors.stitch import StitcherConfig, make_plan
+from posetrack.processors import stitch
+from posetrack.processors.stitch import StitcherConfig, find_joins, make_plan
 from posetrack.processors.tracklets import CameraPath, Sighting, Tracklet
 from trackers.appearance import NUM_BINS, PARTS
 
@@ -186,3 +187,39 @@ def test_nobody_and_settings_out_of_range():
     assert plan().is_empty
     with pytest.raises(ValueError, match=r"max_size_ratio: expected a number from 1 to 100, got 0\.5"):
         StitcherConfig(max_size_ratio=0.5)
+
+
+def test_long_frames_count_for_as_long_as_they_last():
+    """Nine sightings, half a second apart, in a video of mostly short frames."""
+    path = CameraPath()
+    times_s = [*np.arange(100) / 30, *(4 + np.arange(20) / 2), *(15 + np.arange(100) / 30)]
+    for i, time_s in enumerate(times_s):
+        path.add(float(time_s), None if i == 0 else STILL, SIZE_WH)
+    assert not plan(make_tracklet(1, 105, 113, path=path), path=path).dropped
+    assert plan(make_tracklet(1, 50, 56, path=path), path=path).dropped == {1}
+
+
+def test_costs_do_not_depend_on_who_else_is_there():
+    """Many candidates at once are compared as each alone."""
+    path = make_path(400)
+    rng = np.random.default_rng(0)
+    before = make_tracklet(1, 0, 50, speed=1, path=path)
+    starts = sorted(rng.integers(52, 110, 30).tolist())
+    others = [
+        make_tracklet(
+            i + 2, first, first + 40, x=float(rng.uniform(0, 300)), color=int(rng.integers(0, 40)), path=path
+        )
+        for i, first in enumerate(starts)
+    ]
+    together = {
+        join.after: join.cost
+        for join in find_joins([before, *others], path, StitcherConfig())
+        if join.before == 1
+    }
+    different = np.sort(stitch._compare_different([before, *others]))
+    for other in others:
+        start = stitch._Start.of(other, path)
+        cost = stitch._compute_costs(before, [start], path, StitcherConfig(), different)[0]
+        assert together.get(other.track_id, np.inf) == pytest.approx(
+            cost if cost <= stitch._DEAREST else np.inf
+        )

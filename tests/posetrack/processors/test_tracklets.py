@@ -98,3 +98,25 @@ def test_frames_without_ids_or_boxes_pass():
     collector = TrackletCollector(COCO_17, max_interpolated_s=0.2)
     collector(Frame(0, 0.0, IMAGE))
     assert (len(collector.path), collector.tracklets) == (1, {})
+
+
+def test_a_clock_that_goes_back_counts_as_no_time():
+    path = CameraPath()
+    for time_s in (0, 0.1, 0.2, -1000, -999.9, -999.8):
+        path.add(time_s, np.eye(2, 3), (640, 480))
+    np.testing.assert_allclose([path.get_time_s(i) for i in range(6)], [0, 0.1, 0.2, 0.2, 0.3, 0.4])
+    np.testing.assert_allclose([path.get_step_s(i) for i in range(6)], [0.1, 0.1, 0.1, 0, 0.1, 0.1])
+
+
+def test_nobody_is_filled_in_where_the_clock_stands_still():
+    path = CameraPath()
+    for _ in range(300):
+        path.add(0.0, np.eye(2, 3), (640, 480))
+    assert not is_short_gap(path, 0, 299, 0.4)
+
+
+def test_sizes_of_images_may_change():
+    path = CameraPath()
+    for i in range(10):
+        path.add(i / 25, np.eye(2, 3), (640, 480) if i < 4 else (320, 240))
+    assert [path.get_size_wh(i) for i in (0, 3, 4, 9)] == [(640, 480), (640, 480), (320, 240), (320, 240)]

@@ -16,6 +16,7 @@ import pytest
 
 from posetrack import read_poses
 from posetrack.build import Pipeline
+from posetrack.errors import ResultsError
 from posetrack.frame import Instances
 from posetrack.pipeline import Stage
 from posetrack.processors.smooth import SmootherConfig, smooth
@@ -263,3 +264,101 @@ def test_saved_poses_are_joined_when_they_are_tracked_again(folder, tmp_path):
     assert plain.read_text().count("interpolated") == 0
     assert joined.read_text().count("interpolated") == 2
     assert list_names(tmp_path) == {"poses.jsonl", "overlay.mp4", "plain.jsonl", "joined.jsonl"}
+
+
+def test_a_resumed_run_that_ends_earlier_is_not_joined_and_nothing_is_lost(folder, tmp_path, caplog):
+    run_made(folder, tmp_path, BROKEN, stitched=False)
+    before = (tmp_path / "poses.jsonl").read_bytes()
+    with open_video(folder, end_s=1.0) as video:
+        shorter = run_job(
+            video,
+            make_pipeline(BROKEN),
+            "made",
+            Output(tmp_path, ("mot",), existing="resume"),
+            stitcher=Stitcher(StitcherConfig(), COCO_17),
+        )
+    assert (shorter.num_frames, shorter.num_joined) == (25, 0)
+    assert (tmp_path / "poses.jsonl").read_bytes() == before
+    assert (tmp_path / "mot.txt").exists()
+    assert "has frames after the end of this run; its tracks are not joined" in caplog.text
+
+
+def test_a_pass_that_cannot_write_costs_neither_formats_nor_report(folder, tmp_path, monkeypatch, caplog):
+    def fail(*_, **__):
+        raise ResultsError("disk is full")
+
+    monkeypatch.setattr(Stitcher, "_make_processors", fail)
+    report = run_made(folder, tmp_path, BROKEN, formats=("mot",))
+    assert (report.num_frames, report.num_joined) == (NUM_FRAMES, 0)
+    assert list_names(tmp_path) == {"poses.jsonl", "overlay.mp4", "mot.txt"}
+    assert "its tracks are not joined: disk is full" in caplog.text
+
+
+def remove_images(folder):
+    for i in (20, 21):
+        (folder / f"{i:03}.png").unlink()
+
+
+def enlarge_images(folder):
+    for path in folder.iterdir():
+        cv2.imwrite(str(path), np.zeros((2 * SIZE_WH[1], 2 * SIZE_WH[0], 3), np.uint8))
+
+
+@pytest.mark.parametrize("change", [remove_images, enlarge_images, shutil.rmtree])
+def test_a_source_that_changed_is_not_drawn_over(change, folder, tmp_path, caplog):
+    source, out = shutil.copytree(folder, tmp_path / "source"), tmp_path / "out"
+    run_made(source, tmp_path / "online", BROKEN, stitched=False)
+    with open_video(source) as video:
+        pipeline = make_pipeline(BROKEN)
+        seen = []
+
+        def follow(frame):
+            seen.append(frame.index)
+            if len(seen) == NUM_FRAMES:
+                change(source)
+
+        stitcher = Stitcher(StitcherConfig(), COCO_17)
+        report = run_job(video, pipeline, "made", Output(out), sinks=[follow], stitcher=stitcher)
+    assert report.num_joined == 1
+    assert "overlay.mp4 keeps the ids from before tracks were joined" in caplog.text
+    for name in ("overlay.mp4",):
+        assert (out / name).read_bytes() == (tmp_path / "online" / name).read_bytes()
+    assert read_ids(out) == [[1]] * NUM_FRAMES
+
+
+def test_ctrl_c_between_the_two_files_does_not_part_them(folder, tmp_path, monkeypatch):
+    draw = stitch.redraw
+
+    def draw_and_stop(*args):
+        draw(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stitch, "redraw", draw_and_stop)
+    with pytest.raises(RunInterrupted):
+        run_made(folder, tmp_path, BROKEN)
+    assert read_ids(tmp_path) == [[1]] * NUM_FRAMES
+    assert list_names(tmp_path) == {"poses.jsonl", "overlay.mp4"}
+
+
+def test_what_a_killed_pass_left_goes_with_the_next_run(folder, tmp_path):
+    run_made(folder, tmp_path, WHOLE)
+    (tmp_path / ".poses.jsonl.part").write_text("half of a file")
+    run_made(folder, tmp_path, WHOLE, stitched=False, existing="resume")
+    assert list_names(tmp_path) == {"poses.jsonl", "overlay.mp4"}
+
+
+def test_an_overlay_of_other_ids_is_told_of(folder, tmp_path, caplog):
+    run_made(folder, tmp_path, BROKEN, stitched=False)
+    with open_video(folder) as video:
+        output = Output(tmp_path, has_overlay=False, existing="resume")
+        run_job(video, make_pipeline(BROKEN), "made", output, stitcher=Stitcher(StitcherConfig(), COCO_17))
+    assert "overlay.mp4: is of an earlier run and shows other ids" in caplog.text
+
+
+def test_a_file_url_is_read_again(tmp_path):
+    (tmp_path / "clip.mp4").write_bytes(CLIP.read_bytes())
+    with open_video(f"file://{tmp_path}/clip.mp4") as video:
+        again = video.reopen()
+        assert again is not None
+        with again:
+            assert again.info == video.info
