@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from trackers.config import MOTIONS
 from trackers.flow_tracker import FlowTracker, FlowTrackerConfig, People
 from trackers.matching import match_greedy, match_hungarian
 from trackers.oks import compute_oks
@@ -24,13 +25,11 @@ def main() -> None:
     sigmas = np.full(K, 0.07, np.float32)
     crowd = make_crowd(rng)
 
-    # Oldest age = queue_frames + 1, so 9 keeps 10 frames: 2,000 poses.
-    config = FlowTrackerConfig(queue_frames=FRAMES - 1)
-    tracker = FlowTracker(sigmas, config)
-    for _ in range(FRAMES):
-        tracker.update(None, jitter(crowd, rng))
-    frames = iter([jitter(crowd, rng) for _ in range(REPEATS + 1)])
-    update_ms = measure_ms(lambda: tracker.update(None, next(frames)))
+    updates_ms = {
+        (motion, count): measure_update_ms(motion, crowd[np.arange(count)], sigmas, rng)
+        for motion in MOTIONS
+        for count in (PEOPLE // 4, PEOPLE)
+    }
 
     queued = np.concatenate([jitter(crowd, rng).keypoints_xy for _ in range(FRAMES)])
     visible, queued_visible = np.ones((PEOPLE, K), bool), np.ones((len(queued), K), bool)
@@ -50,12 +49,25 @@ def main() -> None:
     similarity = compare().reshape(PEOPLE, FRAMES, PEOPLE).max(axis=1)
     dense = rng.random((PEOPLE, PEOPLE)).astype(np.float32)
     print(f"{PEOPLE} people, {len(queued)} queued poses, median of {REPEATS}:")
-    print(f"  whole update without flow and networks  {update_ms:6.1f} ms  (wanted: < 50)")
+    for motion in MOTIONS:
+        few_ms, all_ms = updates_ms[motion, PEOPLE // 4], updates_ms[motion, PEOPLE]
+        ratio = f"{all_ms / few_ms:.1f} times that of {PEOPLE // 4} people"
+        print(f"  whole update, {motion:<25} {all_ms:6.1f} ms  (wanted: < 50), {ratio}")
     print(f"  OKS                                     {measure_ms(compare):6.1f} ms")
     for name, match in (("greedy", match_greedy), ("Hungarian", match_hungarian)):
         likely = measure_ms(lambda match=match: match(similarity, 0.25))
         worst = measure_ms(lambda match=match: match(dense, 0.25))
         print(f"  {name + ' matching':<39} {likely:6.1f} ms  ({worst:.1f} when all people are similar)")
+
+
+def measure_update_ms(motion: str, crowd: People, sigmas: np.ndarray, rng: np.random.Generator) -> float:
+    """Measure a whole update without images and networks."""
+    # Oldest age = queue_frames + 1, so 9 keeps 10 frames: 2,000 poses of 200 people with motion "flow".
+    tracker = FlowTracker(sigmas, FlowTrackerConfig(motion=motion, queue_frames=FRAMES - 1))
+    for _ in range(FRAMES):
+        tracker.update(None, jitter(crowd, rng))
+    frames = iter([jitter(crowd, rng) for _ in range(REPEATS + 1)])
+    return measure_ms(lambda: tracker.update(None, next(frames)))
 
 
 def make_crowd(rng: np.random.Generator) -> People:
