@@ -47,6 +47,11 @@ class FlowTracker:
     moved them. Matching decides this, not overlap of boxes: when two people embrace, a detection of one must
     not suppress the other.
 
+    Differs further with `motion = "flow+velocity"`: of each track only the newest pose is remembered; it is
+    also expected where the camera's motion and its own velocity take it, because flow takes a hidden person
+    along with whoever passes in front; boxes order the pairs and match whom poses do not; and the time for
+    which a person may be missed is in seconds. With `motion = "flow"` none of this happens.
+
     Args:
         sigmas: (K,), OKS sigmas of the keypoints.
         config: Settings.
