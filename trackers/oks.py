@@ -60,9 +60,13 @@ def compute_oks(
     others_areas = np.maximum(np.asarray(others_areas_px2, np.float32), 1)
     near = None
     if min_oks > 0:
-        extents, others_extents = _find_extents(points, seen), _find_extents(others, others_seen)
-        farthest = np.float32(np.sqrt(-np.log(min_oks)) / unit.min(initial=np.inf)) * _ROUNDING
-        near = _find_near(extents, others_extents, farthest * np.sqrt((areas[:, None] + others_areas) / 2))
+        # d^2 <= -ln(min_oks) * area / unit^2 for at least one keypoint, and the root of the mean of two areas
+        # is at most the sum of their roots divided by the root of 2.
+        reach = np.float32(np.sqrt(-np.log(min_oks) / 2) / unit.min(initial=np.inf)) * _ROUNDING
+        near = _find_near(
+            _find_extents(points, seen, reach * np.sqrt(areas)),
+            _find_extents(others, others_seen, reach * np.sqrt(others_areas)),
+        )
     points = (points * unit[:, None]).astype(np.float32)
     others = (others * unit[:, None]).astype(np.float32)
     if near is not None:
@@ -88,24 +92,15 @@ def compute_oks(
 
 
 def _find_near(
-    extents: tuple[FloatArray, FloatArray],
-    others_extents: tuple[FloatArray, FloatArray],
-    farthest_px: FloatArray,
+    extents: tuple[FloatArray, FloatArray], others_extents: tuple[FloatArray, FloatArray]
 ) -> BoolArray:
-    """Which pairs are no farther apart than a limit, (N, M).
-
-    No two keypoints are nearer than the boxes around all of them are, so that this distance bounds every term
-    of OKS.
-
-    Args:
-        extents: Left top and right bottom, (2, N) each.
-        others_extents: Those of the others, (2, M) each.
-        farthest_px: (N, M).
-    """
+    """Which pairs of extents, left top and right bottom (2, N) and (2, M) each, meet, (N, M)."""
     (low, high), (others_low, others_high) = extents, others_extents
-    gaps = np.maximum(low[:, :, None] - others_high[:, None], others_low[:, None] - high[:, :, None])
-    gaps = np.maximum(gaps, 0)
-    return np.asarray((gaps * gaps).sum(axis=0) <= farthest_px * farthest_px)
+    near: BoolArray = np.ones((low.shape[1], others_low.shape[1]), np.bool_)
+    for axis in (0, 1):
+        near &= low[axis, :, None] <= others_high[axis]
+        near &= others_low[axis] <= high[axis, :, None]
+    return near
 
 
 def _compare_pairs(
@@ -204,8 +199,10 @@ def _park_unseen(keypoints_xy: FloatArray, visible: BoolArray, far: np.float32) 
     return np.where(seen.T, near, far).astype(np.float32), seen.T
 
 
-def _find_extents(points: FloatArray, seen: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """Left top and right bottom (2, N) of the seen points; infinity and -infinity where there are none."""
+def _find_extents(
+    points: FloatArray, seen: BoolArray, grow: FloatArray | float = 0.0
+) -> tuple[FloatArray, FloatArray]:
+    """Left top and right bottom (2, N) of the seen points, grown; inf and -inf where there are none."""
     low = np.where(seen, points, np.inf).min(axis=1, initial=np.inf)
     high = np.where(seen, points, -np.inf).max(axis=1, initial=-np.inf)
-    return low, high
+    return low - grow, high + grow
