@@ -150,6 +150,18 @@ def test_nobody_is_matched_across_a_cut():
     assert ids(tracker.update(make_image(0), people)) == [5, 6]
 
 
+def test_ids_last_at_dusk_and_cuts_are_still_found():
+    tracker = make_tracker()
+    people = make_people((100, 20))
+
+    def dim(seed):
+        return (make_image(seed) * 0.08 + 6).astype(np.uint8)
+
+    for _ in range(4):
+        assert ids(tracker.update(dim(0), people)) == [1]
+    assert ids(tracker.update(dim(1), people)) == [2]
+
+
 def test_a_cut_can_be_ignored():
     tracker = make_tracker(scene_cut_similarity=-1)
     people = make_people((100, 20))

@@ -56,9 +56,23 @@ def test_the_same_scene_changed_is_no_cut(change, seed):
     assert similarity(scene, change(scene)) > THRESHOLD
 
 
-def test_an_equal_image_is_as_similar_as_can_be():
-    scene = make_scene(0)
-    assert 0.95 < compute_scene_similarity(scene, scene, np.zeros((200, 320, 2), np.float32)) <= 1
+CONTRASTS = [1, 0.3, 0.1, 0.05]
+
+
+@pytest.mark.parametrize("contrast", [*CONTRASTS, 0.01])
+def test_an_image_is_as_similar_to_itself_as_can_be_however_dim(contrast):
+    scene = brighten(make_scene(0), contrast, 10)
+    still = np.zeros((200, 320, 2), np.float32)
+    assert compute_scene_similarity(scene, scene, still) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("contrast", CONTRASTS)
+@pytest.mark.parametrize("seed", range(3))
+def test_cuts_are_told_from_pans_in_dim_images_too(contrast, seed):
+    scene, panned, other = make_scene(seed), np.roll(make_scene(seed), (6, 15), (0, 1)), make_scene(seed + 100)
+    scene, panned, other = (brighten(image, contrast, 10) for image in (scene, panned, other))
+    assert similarity(scene, panned) > THRESHOLD
+    assert similarity(scene, other) < THRESHOLD
 
 
 def test_nothing_to_compare_is_no_cut():
@@ -82,4 +96,6 @@ def test_blank_images():
     assert is_blank(rng.integers(0, 4, (90, 160)).astype(np.uint8))
     assert is_blank(np.zeros((1, 1), np.uint8))
     assert not is_blank(make_scene(0))
+    assert is_blank(np.clip(rng.normal(20, 3, (144, 256)), 0, 255).astype(np.uint8))
     assert not is_blank(brighten(make_scene(0), 0.3))
+    assert not is_blank(brighten(make_scene(0), 0.05, 10))
