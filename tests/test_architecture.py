@@ -23,7 +23,7 @@ FORBIDDEN = {
 }
 LAYERS = {
     "posetrack": (
-        ("errors", "frame", "json_fields", "skeleton"),
+        ("errors", "frame", "json_fields", "outputs", "skeleton"),
         ("compute", "drawing", "pipeline", "render", "runtime", "video"),
         ("images",),
         ("annotations", "predictors", "results"),
@@ -37,6 +37,7 @@ LAYERS = {
         ("benchmark", "live", "run"),
         ("",),
         ("cli",),
+        ("__main__",),
     ),
     "models": (
         ("", "extras", "metadata", "settings"),

@@ -16,6 +16,7 @@ from rich.console import Console
 from posetrack.cli.options import ComputeOptions, PartOptions, RecipeOptions
 from posetrack.cli.progress import RunProgress
 from posetrack.errors import PoseTrackError, ResultsError
+from posetrack.outputs import make_folder_name
 from posetrack.results.export import FORMATS, find_exporter
 from posetrack.run.report import RunInterrupted, RunReport
 from posetrack.run.sources import open_source
@@ -151,7 +152,7 @@ def _choose_folder(out: Path | None, name: str, *, is_alone: bool, taken: set[Pa
     """Choose the folder of one source's results; two sources of the same name get two folders."""
     if out is not None and is_alone:
         return out
-    folder = first = (out or _OUT) / name
+    folder = first = (out or _OUT) / make_folder_name(name)
     number = 2
     while folder in taken:
         folder = first.with_name(f"{name}-{number}")

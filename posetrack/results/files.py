@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from posetrack.errors import ResultsError
+from posetrack.outputs import check_output_file, make_part, name_part
 
 
 @contextmanager
@@ -25,10 +26,11 @@ def open_whole_file(path: Path) -> Iterator[TextIO]:
     Raises:
         ResultsError: The file cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
+    check_output_file(path)
+    part = name_part(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="") as file:
+        with make_part(path).open("w", encoding="utf-8", newline="") as file:
             yield file
         part.replace(path)
     except OSError as error:
@@ -52,11 +54,13 @@ def make_whole_folder(path: Path, own_pattern: str) -> Iterator[Path]:
     Raises:
         ResultsError: The folder cannot be written, or an older one holds other files.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = name_part(path)
     try:
         if path.exists():
             _refuse_other_files(path, own_pattern)
-        if part.exists():
+        if part.is_symlink() or part.is_file():
+            part.unlink()
+        elif part.exists():
             shutil.rmtree(part)
         part.mkdir(parents=True)
         yield part

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -38,6 +39,7 @@ from posetrack.json_fields import (
     read_float32,
     show,
 )
+from posetrack.outputs import create_file
 from posetrack.results.files import cannot_write
 from posetrack.results.jsonl_people import decode_people, encode_people
 from posetrack.results.record import SCHEMA, Header, Record
@@ -70,6 +72,10 @@ class JsonlWriter:
         whole_bytes = sum(lines)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not lines and (self.path.is_symlink() or self.path.is_file()):
+                self.path.unlink()
+            if not os.path.lexists(self.path):
+                create_file(self.path)
             self._file = self.path.open("r+b" if lines else "wb", buffering=0)
             if lines:  # A pipe has none, and could not be cut.
                 self._file.truncate(whole_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from posetrack.errors import ResultsError, VideoError
+from posetrack.outputs import check_output_folder
 from posetrack.pipeline import FrameSink, run
 from posetrack.render import Renderer
 from posetrack.results.convert import convert
@@ -99,6 +101,7 @@ def run_job(
     for name in output.formats:
         find_exporter(name, pipeline.skeleton)
     info = video.info
+    check_output_folder(output.folder, (output.poses, output.overlay), info.source)
     header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name)
     saved = _open_results(output, header)
     remove_leftover(output.poses)
@@ -164,7 +167,7 @@ def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
     """Open the saved frames of a run to resume; None for a new run, whose folder is then prepared."""
     if output.existing == "resume" and output.poses.exists():
         return open_saved(output.poses, header)
-    there = [path for path in (output.poses, output.overlay) if path.exists()]
+    there = [path for path in (output.poses, output.overlay) if os.path.lexists(path)]
     if there and output.existing != "overwrite":
         raise ResultsError(f"{there[0]}: is there already; use --overwrite, or another --out")
     try:

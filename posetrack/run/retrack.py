@@ -7,8 +7,9 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
-from posetrack.errors import ResultsError, VideoError
+from posetrack.errors import VideoError
 from posetrack.frame import Frame
+from posetrack.outputs import check_output_file, name_part
 from posetrack.pipeline import Stage, stream
 from posetrack.predictors.networks import PoseEstimator
 from posetrack.processors.smooth import smooth
@@ -53,8 +54,7 @@ def retrack(
         ResultsError: The poses cannot be read, or the file not written.
         VideoError: The video cannot be read, or has no image for some of the poses.
     """
-    if out.resolve() == poses.path.resolve():
-        raise ResultsError(f"{out}: is the file to read; use another --out")
+    check_output_file(out, [poses.path, *([] if video is None else [Path(video.info.source)])])
     skeleton = poses.header.skeleton
     follow = track(recipe.tracker, skeleton, estimator=estimator, look_at_images=video is not None)
     processors = [Stage("track", follow)]
@@ -64,7 +64,7 @@ def retrack(
     stitcher = None
     if stitched:
         stitcher = make_stitcher(recipe, skeleton, smoothed=smoothed, look_at_images=video is not None)
-    part = out.with_name(f".{out.stem}.part.jsonl")
+    part = name_part(out, ".part.jsonl")
     with ExitStack() as stack:
         stack.callback(part.unlink, missing_ok=True)
         writer = stack.enter_context(JsonlWriter(part, poses.header))

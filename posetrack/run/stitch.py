@@ -11,6 +11,7 @@ from pathlib import Path
 
 from posetrack.errors import VideoError
 from posetrack.frame import Frame
+from posetrack.outputs import name_part
 from posetrack.pipeline import FrameProcessor, run
 from posetrack.processors.final_ids import give_final_ids
 from posetrack.processors.smooth import SmootherConfig, smooth
@@ -131,7 +132,7 @@ class Stitcher:
 
 def part_of(poses: Path) -> Path:
     """The temporary file of a pass, which a killed one leaves."""
-    return poses.with_name(f".{poses.name}.part")
+    return name_part(poses)
 
 
 def remove_leftover(poses: Path) -> None:

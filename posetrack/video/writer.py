@@ -19,6 +19,7 @@ from av.container import OutputContainer
 
 from posetrack.errors import VideoError
 from posetrack.frame import ImageArray
+from posetrack.outputs import make_part, name_part
 from posetrack.video.audio import AudioMode, AudioTrack
 from posetrack.video.base import VideoInfo
 from posetrack.video.canvas import BT709, LIMITED_RANGE, Yuv420pConverter, even_size, fit_image
@@ -26,6 +27,7 @@ from posetrack.video.canvas import BT709, LIMITED_RANGE, Yuv420pConverter, even_
 _log = logging.getLogger(__name__)
 
 DEFAULT_CRF = 21
+_PART_SUFFIX = ".part.mp4"
 _PRESET = "veryfast"
 _ONE_THREAD_PX = 1280 * 720
 _MAX_TICKS_PER_S = 10_000_000
@@ -77,7 +79,7 @@ class VideoWriter:
         """
         self.path = Path(path)
         self.warnings: list[str] = []
-        self._part = self.path.with_name(f".{self.path.stem}.part.mp4")
+        self._part = name_part(self.path.with_suffix(""), _PART_SUFFIX)
         self._info = info
         self._crf = crf
         self._audio_from = audio_from
@@ -91,7 +93,7 @@ class VideoWriter:
         self._last_pts = -1
         self._gaps: deque[int] = deque(maxlen=_GAPS_REMEMBERED)
         with self._errors_reported():
-            self._part.touch()
+            make_part(self.path.with_suffix(""), _PART_SUFFIX)
 
     def write(self, image: ImageArray, time_s: float) -> None:
         """Append an image.

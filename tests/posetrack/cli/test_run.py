@@ -284,7 +284,7 @@ def test_results_that_are_there_are_kept_unless_told_otherwise(tmp_path, capsys)
         (["--start", "99"], "street.mp4: "),
         (["--start", "2", "--end", "1"], "end 1 s is not after start 2 s"),
         (["--image-fps", "0"], "--image-fps 0: expected frames a second"),
-        (["--out", str(CLIP)], "street.mp4: cannot be written"),
+        (["--out", str(CLIP)], "street.mp4: is a file, and the results need a folder; use another --out"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exit_code_1(arguments, message, tmp_path, monkeypatch, capsys):
@@ -462,3 +462,13 @@ def test_the_same_from_python():
     people = posetrack.track(CLIP, recipe="fast")
     next(people)
     people.close()
+
+
+def test_a_source_is_never_written_over(tmp_path, capsys):
+    source = tmp_path / "overlay.mp4"
+    source.write_bytes(CLIP.read_bytes())
+    before = source.read_bytes()
+    assert run_cli("run", source, "--recipe", "fast", "--out", tmp_path, "--overwrite", *PART) == 1
+    assert source.read_bytes() == before
+    assert f"posetrack: {source}: is the input itself; use another --out\n" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["overlay.mp4"]

@@ -93,5 +93,5 @@ def test_a_video_of_another_size_and_the_file_itself_are_refused(saved):
     check_size(saved, make_video(1))
     with pytest.raises(VideoError, match="arrays: 80 x 60, but the poses are from 160 x 120"):
         check_size(saved, make_video(1, (80, 60)))
-    with pytest.raises(ResultsError, match="is the file to read; use another --out"):
+    with pytest.raises(ResultsError, match="is the input itself; use another --out"):
         retrack(saved, saved.path, read_recipe("default"), video=None)

@@ -220,10 +220,12 @@ def test_a_full_disk_is_one_line(tmp_path: Path, make_image, monkeypatch, when: 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_device_that_is_full(tmp_path: Path, make_image) -> None:
-    (tmp_path / ".o.part.mp4").symlink_to("/dev/full")
+    part = tmp_path / ".o.part.mp4"
 
     def write() -> None:
         with VideoWriter(tmp_path / "o.mp4", INFO) as writer:
+            part.unlink()
+            part.symlink_to("/dev/full")
             for index in range(200):
                 writer.write(np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8), index / 25)
 
