@@ -19,6 +19,7 @@ from models.metadata import WeightsMetadata, encode_metadata, find_embedded
 
 # Keys of the weights in files that also contain other things.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
+_MOST_WRAPPERS = 8
 # First DataParallel's, then that of HigherHRNet's wrapper for half precision (its W48 was trained so), then
 # mmpose's (before version 1 the head is `keypoint_head`).
 _PREFIXES = (
@@ -208,12 +209,14 @@ def _read_state(path: Path) -> dict[str, Tensor]:
                 f"{path}: no PyTorch file of tensors and plain values only, and nothing else is read "
                 f"({_shorten(error)})"
             ) from error
-    while isinstance(content, Mapping):
-        inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
+    for _ in range(_MOST_WRAPPERS):  # A file may hold itself.
+        if not isinstance(content, Mapping):
             break
-        content = inner
-    if not isinstance(content, Mapping) or not content:
+        content = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), content)
+    is_wrapped = isinstance(content, Mapping) and any(
+        isinstance(content.get(key), Mapping) for key in _WRAPPERS
+    )
+    if not isinstance(content, Mapping) or not content or is_wrapped:
         raise CheckpointError(f"{path}: holds no weights by name")
     return _rename(content, path)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 _LONGEST_SIDE_PX = 16384
+_LARGEST_NUMBER = 2**63
 
 
 class SettingsError(Exception):
@@ -31,7 +32,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise SettingsError(f"{path}: not valid TOML: nested too deeply") from error
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, and numbers of thousands of digits.
         raise SettingsError(f"{path}: not valid TOML: {error}") from error
 
 
@@ -161,6 +164,8 @@ def _convert(wanted: Any, value: Any, where: str) -> Any:
     if isinstance(wanted, UnionType):  # X | None: TOML has no None; it is left out.
         (wanted,) = (kind for kind in get_args(wanted) if kind is not NoneType)
     is_whole_float = wanted is float and type(value) is int
+    if type(value) is int and abs(value) > _LARGEST_NUMBER:
+        raise SettingsError(f"{where}: expected a smaller number, got one of {value.bit_length()} bits")
     if type(value) is not wanted and not is_whole_float:
         article = "" if wanted is bool else "a "
         raise SettingsError(f"{where}: expected {article}{_NAMES[wanted]}, got {value!r}")

@@ -36,6 +36,8 @@ from posetrack.weights.published import PUBLISHED
 from trackers.flow_tracker import FlowTrackerConfig
 
 _NETWORK_TABLES = ("detector", "estimator")
+_LONGEST_NAME = 255
+"""Characters; file systems allow no more in a name."""
 _OTHER_TABLES: dict[str, type[Any]] = {
     "tracker": FlowTrackerConfig,
     "stitcher": StitcherConfig,
@@ -153,6 +155,8 @@ def _read_network(table: dict[str, Any], name: str, path: Path) -> NetworkSettin
     for key, value in said.items():
         if not isinstance(value, str):
             raise SettingsError(f"{where}.{key}: expected a text, got {value!r}")
+        if len(value) > _LONGEST_NAME:
+            raise SettingsError(f"{where}.{key}: no file or network has a name of {len(value)} characters")
     weights = _find_weights(said["weights"], said["network"], path)
     metadata: WeightsMetadata | None = find_metadata(weights) if weights else None
     network = said["network"] or (metadata.network if metadata else "")

@@ -180,6 +180,16 @@ def _make_line(fields: dict[str, object], where: str) -> bytes:
         raise ResultsError(f"{where}: {find_not_finite(fields)}: not a finite number") from error
 
 
+def has_header(path: Path) -> bool:
+    """Whether the first line of a file is whole; a run that was killed at once may leave none, or a part.
+
+    Raises:
+        ResultsError: The file cannot be read.
+    """
+    _, line = next(_read_lines(path), (1, b""))
+    return line.endswith(b"\n") and bool(line.strip())
+
+
 def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
     """Read a results file frame by frame.
 

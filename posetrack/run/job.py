@@ -17,7 +17,7 @@ from posetrack.pipeline import FrameSink, run
 from posetrack.render import Renderer
 from posetrack.results.convert import convert
 from posetrack.results.export import find_exporter
-from posetrack.results.jsonl import JsonlWriter
+from posetrack.results.jsonl import JsonlWriter, has_header
 from posetrack.results.record import Header, Record
 from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
 from posetrack.run.resume import open_saved, restore
@@ -165,10 +165,13 @@ def _open_overlay(path: Path, info: VideoInfo) -> VideoWriter:
 
 def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
     """Open the saved frames of a run to resume; None for a new run, whose folder is then prepared."""
-    if output.existing == "resume" and output.poses.exists():
+    is_resumed = output.existing == "resume" and output.poses.exists()
+    if is_resumed and has_header(output.poses):
         return open_saved(output.poses, header)
+    if is_resumed:
+        _log.warning("%s: the run was cut off before its first frame; it starts over", output.poses)
     there = [path for path in (output.poses, output.overlay) if os.path.lexists(path)]
-    if there and output.existing != "overwrite":
+    if there and output.existing != "overwrite" and not is_resumed:
         raise ResultsError(f"{there[0]}: is there already; use --overwrite, or another --out")
     try:
         output.folder.mkdir(parents=True, exist_ok=True)

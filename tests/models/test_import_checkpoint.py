@@ -210,3 +210,11 @@ def test_torchvision_files_have_names_of_before_convolutions_were_blocks(tmp_pat
     torch.save(published, path)
     with pytest.raises(CheckpointError, match=r"missing rpn\.head\.conv\.0\.0\.weight"):
         import_checkpoint(path, MAKERS[kind])
+
+
+def test_a_file_that_holds_itself_ends(tmp_path):
+    content = {}
+    content["model"] = content
+    torch.save(content, tmp_path / "cycle.pth")
+    with pytest.raises(CheckpointError, match="holds no weights by name"):
+        import_checkpoint(tmp_path / "cycle.pth", MAKERS["tiny"])

@@ -230,3 +230,20 @@ def test_the_queue_is_in_seconds_or_in_frames(tmp_path):
     assert [gap.seconds for gap in gaps[:2]] == [1.2, 2]
     with pytest.raises(RecipeError, match=r"tracker.queue_frames: expected a whole number, got 1.5"):
         read_recipe(write(tmp_path, DETECTOR + "[tracker]\nqueue_frames = 1.5\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a=" + "[" * 3000, "not valid TOML: nested too deeply"),
+        (DETECTOR + "[tracker]\nmin_oks = 0x" + "f" * 3000, "tracker.min_oks: expected a smaller number"),
+        (DETECTOR + "[tracker]\nqueue_frames = " + "9" * 5000, "not valid TOML: Exceeds the limit"),
+        ('[detector]\nweights = "' + "a" * 500 + '"\n', "no file or network has a name of 500 characters"),
+        ('[detector]\nnetwork = "' + "a" * 500 + '"\n', "no file or network has a name of 500 characters"),
+        (DETECTOR + "longest_side_px = 1000000000\n", "longest_side_px: expected at most 16384"),
+    ],
+)
+def test_excess_is_one_line(text, message, tmp_path):
+    with pytest.raises(RecipeError, match=message) as caught:
+        read_recipe(write(tmp_path, text))
+    assert "\n" not in str(caught.value)

@@ -1,14 +1,17 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from posetrack import Tracker
 from posetrack.errors import ResultsError
 from posetrack.frame import Frame, Instances
 from posetrack.processors.restored import skip_restored
 from posetrack.results.record import Record
 from posetrack.run.resume import restore
 
+CLIP = Path(__file__).parents[3] / "docs" / "media" / "street.mp4"
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 SOMEONE = Instances(boxes_xyxy=[[0, 0, 1, 1]], track_ids=[7])
 
@@ -48,3 +51,12 @@ def test_ids_that_no_run_saved_are_no_reason_to_pass_by_the_networks():
     frames = [Frame(0, 0.0, IMAGE, SOMEONE)]
     (seen,) = skip_restored(mark)(iter(frames))
     assert seen.instances.track_ids is None
+
+
+@pytest.mark.parametrize("content", [b"", b'{"schema": "posetrack/1", "sou', b"\n"])
+def test_a_run_that_was_killed_before_its_first_line_was_whole_starts_over(content, tmp_path, caplog):
+    (tmp_path / "poses.jsonl").write_bytes(content)
+    report = Tracker("fast").run(CLIP, tmp_path, start_s=3.2, end_s=3.3, overlay=False, existing="resume")
+    assert report.num_frames == 3
+    assert len((tmp_path / "poses.jsonl").read_text().splitlines()) == 4
+    assert "was cut off before its first frame; it starts over" in caplog.text
