@@ -19,6 +19,7 @@ from posetrack.errors import ResultsError
 LIMIT = 2**53
 """Numbers from this size on are refused: sums of such coordinates lose precision or overflow."""
 
+_LONGEST_ID = 20
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -108,10 +109,19 @@ def expect_integer(value: Any, where: str) -> int:
     return int(number)
 
 
-def expect_id(value: Any, where: str) -> int:
+def expect_whole(value: Any, where: str) -> int:
     """Take a whole number, which may be written as 3.0 or of a numpy type, or raise ResultsError."""
     try:
         return expect_integer(value.item() if isinstance(value, np.generic) else value, where)
+    except ResultsError:
+        raise make_error(where, "a whole number", value) from None
+
+
+def expect_id(value: Any, where: str) -> int:
+    """Take a whole number like `expect_whole`, or one that is written as "3", or raise ResultsError."""
+    is_text = isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < _LONGEST_ID
+    try:
+        return expect_whole(int(value) if is_text else value, where)
     except ResultsError:
         raise make_error(where, "a whole number", value) from None
 

@@ -149,7 +149,7 @@ def learn_images(name: str, annotations: Path, steps: int, out: Path | None) -> 
     torch.manual_seed(0)
     config = shrink(VARIANTS[name])
     network = make_rcnn(config).train()
-    samples = read_coco_instances(annotations, annotations.parent, COCO_17.num_keypoints)
+    samples = read_coco_instances(annotations, annotations.parent, COCO_17.names)
     dataset = DetectionDataset(
         samples, canvas=Canvas((_SIDE, _SIDE)), flip_index=COCO_17.flip_index, with_masks=config.has_masks
     )

@@ -6,41 +6,24 @@ keypoint in the loss. A keypoint with v = 0 is unknown and has weight 0, whateve
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.data.coco_people import read_coco_people
 from models.data.samples import FloatArray, PoseSamples
 from models.training.errors import DataError
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return json.load(file)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; give the data folder with --data") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise DataError(f"{path}: not valid JSON: {error}") from error
-
-
-def read_coco_samples(path: Path, image_folder: Path, num_keypoints: int) -> PoseSamples:
+def read_coco_samples(path: Path, image_folder: Path, keypoint_names: Sequence[str]) -> PoseSamples:
     """Read the people of a COCO-style keypoint file, except crowds.
 
     Args:
-        path: The annotations.
+        path: The annotations, with the habits that `models.data.coco_people` knows.
         image_folder: Folder that `file_name` is relative to.
-        num_keypoints: K, which the annotations must have.
+        keypoint_names: K names, which the annotations must have, in any order.
 
     Returns:
         All people, with or without known keypoints.
@@ -48,16 +31,18 @@ def read_coco_samples(path: Path, image_folder: Path, num_keypoints: int) -> Pos
     Raises:
         DataError: The file cannot be read, or is not valid.
     """
-    return decode_coco_samples(read_json(path), image_folder, num_keypoints, str(path))
+    content = read_coco_people(path, keypoint_names).content
+    return decode_coco_samples(content, image_folder, len(keypoint_names), str(path))
 
 
-def decode_coco_samples(data: Any, image_folder: Path, num_keypoints: int, where: str) -> PoseSamples:
-    """Decode the parsed content of such a file; `where` is its name in messages."""
-    images, positions = _decode_images(data, where)
+def decode_coco_samples(
+    data: Mapping[str, Any], image_folder: Path, num_keypoints: int, where: str
+) -> PoseSamples:
+    """Decode the content of `CocoPeople`; `where` is its name in messages."""
+    images = data["images"]
+    positions = {image["id"]: i for i, image in enumerate(images)}
     people = [
-        person
-        for person in _take(data, "annotations", list, where)
-        if not person.get("iscrowd", 0) and not person.get("ignore", 0)
+        person for person in data["annotations"] if not person.get("iscrowd", 0) and not person.get("ignore", 0)
     ]
     try:
         index = [positions[person["image_id"]] for person in people]
@@ -84,20 +69,6 @@ def decode_coco_samples(data: Any, image_folder: Path, num_keypoints: int, where
         keypoints_xy=np.ascontiguousarray(keypoints[..., :2]),
         weights=np.where(keypoints[..., 2] > 0, np.clip(weights, 0, 1), 0).astype(np.float32),
     )
-
-
-def _decode_images(data: Any, where: str) -> tuple[list[Mapping[str, Any]], dict[int, int]]:
-    images: list[Mapping[str, Any]] = _take(data, "images", list, where)
-    for i, image in enumerate(images):
-        if not isinstance(image, Mapping) or not {"id", "file_name"} <= image.keys():
-            raise DataError(f"{where}: images[{i}]: expected id and file_name")
-    return images, {image["id"]: i for i, image in enumerate(images)}
-
-
-def _take(data: Any, key: str, kind: type, where: str) -> Any:
-    if not isinstance(data, Mapping) or not isinstance(data.get(key), kind):
-        raise DataError(f"{where}: no list `{key}`; is it a COCO keypoint file?")
-    return data[key]
 
 
 def _check_finite(boxes: FloatArray, keypoints: FloatArray, where: str) -> None:

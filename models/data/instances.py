@@ -6,7 +6,7 @@ to 1, the weight of each keypoint. A keypoint with v = 0 is unknown, not absent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as mask_api
 
-from models.data.coco import read_json
+from models.data.coco_people import read_coco_people
 from models.data.letterbox import Placement, paste_image, place_points
 from models.data.run_lengths import decode_run_lengths
 from models.data.samples import FloatArray, IntArray, check_shapes
@@ -81,35 +81,30 @@ class InstanceSamples:
 
 
 def read_coco_instances(
-    path: Path, image_folder: Path, num_keypoints: int, *, min_box_score: float = 0.0
+    path: Path, image_folder: Path, keypoint_names: Sequence[str], *, min_box_score: float = 0.0
 ) -> InstanceSamples:
     """Read the people of a COCO-style file.
 
     Args:
-        path: The annotations; of several categories only `person` is read.
+        path: The annotations, with the habits that `models.data.coco_people` knows.
         image_folder: Folder that `file_name` is relative to.
-        num_keypoints: K; people without keypoints get unknown ones.
+        keypoint_names: K names; people without keypoints get unknown ones.
         min_box_score: Boxes with lower scores are regions to ignore, like crowds.
 
     Raises:
         DataError: The file cannot be read, or is not valid.
     """
-    return decode_coco_instances(read_json(path), image_folder, num_keypoints, min_box_score, str(path))
+    content = read_coco_people(path, keypoint_names, needs_keypoints=False).content
+    return decode_coco_instances(content, image_folder, len(keypoint_names), min_box_score, str(path))
 
 
 def decode_coco_instances(
-    data: Any, image_folder: Path, num_keypoints: int, min_box_score: float, where: str
+    data: Mapping[str, Any], image_folder: Path, num_keypoints: int, min_box_score: float, where: str
 ) -> InstanceSamples:
-    """Decode the parsed content of such a file; `where` is its name in messages."""
-    if not isinstance(data, Mapping) or not all(
-        isinstance(data.get(key), list) for key in ("images", "annotations")
-    ):
-        raise DataError(f"{where}: no lists `images` and `annotations`; is it a COCO file?")
+    """Decode the content of `CocoPeople`; `where` is its name in messages."""
     try:
-        wanted = find_person(data.get("categories", []))
         positions = {image["id"]: i for i, image in enumerate(data["images"])}
-        people = [person for person in data["annotations"] if wanted in (None, person.get("category_id"))]
-        people.sort(key=lambda person: positions[person["image_id"]])
+        people = sorted(data["annotations"], key=lambda person: positions[person["image_id"]])
         boxes = np.array([person["bbox"] for person in people], np.float32).reshape(-1, 4)
         samples = InstanceSamples(
             image_paths=tuple(image_folder / image["file_name"] for image in data["images"]),
@@ -127,13 +122,6 @@ def decode_coco_instances(
     if not (np.isfinite(samples.boxes_xyxy).all() and np.isfinite(samples.keypoints_xyw).all()):
         raise DataError(f"{where}: annotations: NaN or infinity among boxes or keypoints")
     return select_rows(samples, np.asarray((boxes[:, 2:] > 0).all(axis=1), bool))
-
-
-def find_person(categories: list[Mapping[str, Any]]) -> int | None:
-    """Find the id of the category to read; None for all."""
-    if len(categories) < 2:
-        return None
-    return next((int(category["id"]) for category in categories if category["name"] == "person"), None)
 
 
 def keep_peopled(samples: InstanceSamples) -> InstanceSamples:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data.coco import read_json
+from models.data.json_file import read_json
 from models.data.samples import PoseSamples
 from models.training.errors import DataError
 

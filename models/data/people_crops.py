@@ -6,7 +6,7 @@ segmentation if the file has one, else their box.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from models.data.coco import decode_coco_samples, read_json
+from models.data.coco import decode_coco_samples
+from models.data.coco_people import read_coco_people
 from models.data.run_lengths import decode_run_lengths
 from models.data.samples import IntArray, PoseSamples, keep_trainable
 from models.training.errors import DataError
@@ -47,13 +48,13 @@ class ImageSamples:
         return len(self.ignored)
 
 
-def read_image_samples(path: Path, image_folder: Path, num_keypoints: int) -> ImageSamples:
+def read_image_samples(path: Path, image_folder: Path, keypoint_names: Sequence[str]) -> ImageSamples:
     """Read the images of a COCO-style keypoint file that have any annotation.
 
     Args:
         path: The annotations.
         image_folder: Folder that `file_name` is relative to.
-        num_keypoints: K, which the annotations must have.
+        keypoint_names: K names, which the annotations must have, in any order.
 
     Returns:
         The images, with their people and ignored regions.
@@ -62,8 +63,8 @@ def read_image_samples(path: Path, image_folder: Path, num_keypoints: int) -> Im
         DataError: The file cannot be read, or is not valid.
     """
     where = str(path)
-    content = read_json(path)
-    everyone = decode_coco_samples(content, image_folder, num_keypoints, where)
+    content = read_coco_people(path, keypoint_names).content
+    everyone = decode_coco_samples(content, image_folder, len(keypoint_names), where)
     people = keep_trainable(everyone)
     regions: list[list[IgnoredRegion]] = [[] for _ in everyone.image_paths]
     positions = {image["id"]: i for i, image in enumerate(content["images"])}

@@ -52,8 +52,8 @@ def evaluate_coco(
         results: Each with `image_id`, `category_id`, `score` and `keypoints` (K x, y, v), `bbox` (xywh) or
             `segmentation` (RLE or polygons); not modified.
         iou_type: A key of `IOU_TYPES`.
-        sigmas: K OKS sigmas; None for COCO's if there are 17 keypoints, else for those of the skeleton in
-            `SKELETONS` that has the names of the annotations' keypoints. Only for `keypoints`.
+        sigmas: K OKS sigmas; None for those of the skeleton in `SKELETONS` that has the names of the
+            annotations' keypoints, in whatever order, else for COCO's if there are 17. Only for `keypoints`.
         annotations_name: Name of the annotations in error messages.
         results_name: Name of the results in error messages.
 
@@ -99,11 +99,12 @@ def choose_sigmas(
         if not all(0 < sigma < np.inf for sigma in sigmas):
             raise ResultsError(f"sigmas: expected {count} finite numbers above 0; correct them")
         return tuple(float(sigma) for sigma in sigmas)
+    for skeleton in SKELETONS.values():
+        if set(skeleton.names) == set(keypoint_names) and skeleton.num_keypoints == count:
+            by_name = dict(zip(skeleton.names, skeleton.sigmas, strict=True))
+            return tuple(by_name[name] for name in keypoint_names)
     if count == COCO_17.num_keypoints:
         return COCO_17.sigmas
-    for skeleton in SKELETONS.values():
-        if skeleton.names == tuple(keypoint_names):
-            return skeleton.sigmas
     fitting = " or ".join(name for name, skeleton in SKELETONS.items() if skeleton.num_keypoints == count)
     raise ResultsError(
         f"{annotations_name}: categories: no sigmas are known for these {count} keypoints; give --sigmas "

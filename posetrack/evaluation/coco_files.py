@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.data.coco_people import measure_area
 from posetrack.errors import ResultsError
-from posetrack.json_fields import expect_array, expect_id, make_error, read_json
+from posetrack.json_fields import expect_array, expect_id, expect_whole, make_error, read_json
 from posetrack.results.coco_masks import compute_mask_area, encode_mask
 
 Numbers = npt.NDArray[np.float64]
@@ -110,7 +111,7 @@ def check_annotations(dataset: object, iou_type: str, name: str, *, needs_area: 
         dataset: With `images`, `annotations` and `categories`.
         iou_type: `keypoints`, `bbox` or `segm`.
         name: Name of the annotations in error messages: the file.
-        needs_area: Whether each annotation must have an `area`; otherwise a missing one is 0.
+        needs_area: Whether areas are used: a missing one is then that of the mask, or of the box; else it is 0.
 
     Returns:
         The validated copy.
@@ -198,9 +199,9 @@ def _check_images(dataset: Mapping[str, Any], name: str, *, needs_size: bool) ->
         if image_id in images:
             raise ResultsError(f"{where}.id: image {image_id} stands twice; give every image its own id")
         for side in ("height", "width") if needs_size else ():
-            if not 0 < expect_id(entry.get(side), f"{where}.{side}") <= _LARGEST_SIDE_PX:
+            if not 0 < expect_whole(entry.get(side), f"{where}.{side}") <= _LARGEST_SIDE_PX:
                 raise make_error(f"{where}.{side}", f"1 to {_LARGEST_SIDE_PX} pixels", entry[side])
-        images[image_id] = entry
+        images[image_id] = {**entry, "id": image_id}
     return dict(sorted(images.items()))
 
 
@@ -209,7 +210,7 @@ def _choose_categories(
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """The categories to evaluate, those with keypoints if these are asked for, and the keypoints' names."""
     if iou_type != "keypoints":
-        return [{"id": entry["id"]} for entry in entries.values()], ()
+        return [{"id": expect_id(entry["id"], f"{where}.id")} for where, entry in entries.items()], ()
     found: dict[int, tuple[str, ...]] = {}
     for where, entry in entries.items():
         names = entry.get("keypoints")
@@ -217,7 +218,7 @@ def _choose_categories(
             continue
         if not isinstance(names, Sequence) or not names or not all(isinstance(each, str) for each in names):
             raise make_error(f"{where}.keypoints", "a list of keypoint names", names)
-        found[entry["id"]] = tuple(names)
+        found[expect_id(entry["id"], f"{where}.id")] = tuple(names)
     if not found:
         raise ResultsError(f"{name}: categories: none has keypoints; take a keypoints file, or --type bbox")
     if len({len(names) for names in found.values()}) > 1:
@@ -230,9 +231,10 @@ def _check_annotation(
 ) -> dict[str, Any]:
     fields: dict[str, Any] = {"iscrowd": 0, "area": 0.0}
     if "iscrowd" in entry:
-        fields["iscrowd"] = expect_id(entry.get("iscrowd"), f"{where}.iscrowd")
+        fields["iscrowd"] = expect_whole(entry.get("iscrowd"), f"{where}.iscrowd")
     if needs_area:
-        fields["area"] = float(expect_array(entry.get("area"), (), f"{where}.area"))
+        area = measure_area(entry) if entry.get("area") is None else entry["area"]
+        fields["area"] = float(expect_array(area, (), f"{where}.area"))
         if fields["area"] < 0:
             raise make_error(f"{where}.area", "0 or more square pixels", entry["area"])
     if iou_type != "segm":
@@ -241,7 +243,7 @@ def _check_annotation(
         fields["keypoints"] = _take_keypoints(entry, where, num_keypoints)
         fields["num_keypoints"] = int(np.count_nonzero(fields["keypoints"][2::3] > 0))
         if "num_keypoints" in entry:
-            fields["num_keypoints"] = expect_id(entry.get("num_keypoints"), f"{where}.num_keypoints")
+            fields["num_keypoints"] = expect_whole(entry.get("num_keypoints"), f"{where}.num_keypoints")
     return fields
 
 

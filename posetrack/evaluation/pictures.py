@@ -30,7 +30,7 @@ from posetrack.frame import (
     to_xywh,
 )
 from posetrack.predictors.networks import Networks, RegionEstimator
-from posetrack.results.coco_entries import encode_entries
+from posetrack.results.coco_entries import PERSON_CATEGORY_ID, encode_entries
 from posetrack.results.people import complete_boxes
 
 # Threads that read images ahead of the networks.
@@ -52,7 +52,9 @@ def list_images(annotations: Mapping[str, Any], folder: Path) -> dict[int, Path]
         raise ResultsError(f"annotations: images: one without a number or file name ({error})") from error
 
 
-def collect_boxes(entries: Iterable[Any], where: str) -> dict[int, Instances]:
+def collect_boxes(
+    entries: Iterable[Any], where: str, *, category_id: int = PERSON_CATEGORY_ID
+) -> dict[int, Instances]:
     """Collect the boxes of annotations, or of COCO detections, by image.
 
     As in the public code, crowds, other categories, boxes without area and annotated people without known
@@ -61,6 +63,7 @@ def collect_boxes(entries: Iterable[Any], where: str) -> dict[int, Instances]:
     Args:
         entries: Each with `image_id` and `bbox` (xywh); detections with `score`.
         where: Their name in messages.
+        category_id: Number of the people's category; entries without one are of it.
 
     Returns:
         Image -> its people, with boxes and box scores.
@@ -70,7 +73,9 @@ def collect_boxes(entries: Iterable[Any], where: str) -> dict[int, Instances]:
     """
     by_image: dict[int, list[list[float]]] = {}
     try:
-        for entry in filter(_is_person, entries):
+        for entry in entries:
+            if not _is_person(entry, category_id):
+                continue
             left, top, width, height = entry["bbox"]
             row = [left, top, width, height, float(entry.get("score", 1.0))]
             if width > 0 and height > 0:
@@ -86,8 +91,9 @@ def collect_boxes(entries: Iterable[Any], where: str) -> dict[int, Instances]:
     }
 
 
-def _is_person(entry: Mapping[str, Any]) -> bool:
-    if entry.get("iscrowd", 0) or entry.get("ignore", 0) or entry.get("category_id", 1) != 1:
+def _is_person(entry: Mapping[str, Any], category_id: int) -> bool:
+    is_other = int(entry.get("category_id", category_id)) != category_id
+    if is_other or entry.get("iscrowd", 0) or entry.get("ignore", 0):
         return False
     return "keypoints" not in entry or any(entry["keypoints"][2::3])
 

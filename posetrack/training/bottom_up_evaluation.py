@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from torch import nn
 
-from models.data.coco import read_coco_samples
+from models.data.coco import decode_coco_samples
+from models.data.coco_people import read_coco_people
 from models.swahr.network import BottomUpNetwork
 from models.swahr.recipe import BottomUpRecipe
 from posetrack.evaluation.coco import evaluate_coco
-from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
+from posetrack.evaluation.coco_files import keep_images
 from posetrack.evaluation.crowdpose import evaluate_crowdpose
 from posetrack.evaluation.pictures import collect_results, group_by_size
 from posetrack.predictors.networks import Networks
@@ -21,6 +22,7 @@ from posetrack.skeleton import CROWDPOSE_14
 from posetrack.training.evaluation import (
     DevImages,
     Metrics,
+    check_dev_images,
     collect_annotated,
     find_compute,
     list_image_paths,
@@ -47,10 +49,12 @@ def make_bottom_up_evaluation(recipe: BottomUpRecipe, run: TrainingRun) -> Calla
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     path = run.data_folder / recipe.data.dev
-    everyone = read_coco_samples(path, run.data_folder / recipe.data.dev_images, skeleton.num_keypoints)
+    content = read_coco_people(path, skeleton.names).content
+    images = run.data_folder / recipe.data.dev_images
+    everyone = decode_coco_samples(content, images, skeleton.num_keypoints, str(path))
     most = recipe.data.max_dev_images or len(everyone.image_paths)
     samples = everyone.select_images(spread_positions(len(everyone.image_paths), most))
-    annotations = keep_images(read_coco_annotations(path), samples.image_ids.tolist())
+    annotations = keep_images(content, samples.image_ids.tolist())
     shown = samples.image_ids[spread_positions(len(samples.image_ids), _SHOWN_IMAGES)]
     dev = DevImages(
         group_by_size(list_image_paths(samples), annotations), shown=collect_annotated(samples, shown)
@@ -61,11 +65,16 @@ def make_bottom_up_evaluation(recipe: BottomUpRecipe, run: TrainingRun) -> Calla
         compute = find_compute(network, recipe.loop.precision)
         predict = BottomUpPredictor(cast(BottomUpNetwork, network), settings, skeleton, compute)
         predicted = predict_dev_images(dev, Networks(predict, None, skeleton), run.find_samples(epoch))
-        results = collect_results(predicted)["keypoints"]
+        return measure(collect_results(predicted)["keypoints"])
+
+    def measure(results: list[dict[str, Any]]) -> Metrics:
         if skeleton is CROWDPOSE_14:
             return evaluate_crowdpose(annotations, results, annotations_name=str(path))
         return evaluate_coco(annotations, results, sigmas=skeleton.sigmas, annotations_name=str(path))
 
+    check_dev_images(dev)
+    # Nothing is found yet: this checks the annotations before the training.
+    measure([])
     return evaluate
 
 

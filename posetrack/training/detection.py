@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.data.instances import (
@@ -33,7 +34,7 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
         TrainingError: Data or weights are missing or not valid.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
-    samples = _read_samples(recipe.data, skeleton.num_keypoints, run.data_folder)
+    samples = _read_samples(recipe.data, skeleton.names, run.data_folder)
     network = make_network(recipe.network, skeleton.num_keypoints)
     is_started = run.weights is not None or bool(recipe.network.body)
     if is_started:
@@ -53,11 +54,11 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
     )
 
 
-def _read_samples(data: DetectionData, num_keypoints: int, data_folder: Path) -> InstanceSamples:
+def _read_samples(data: DetectionData, keypoint_names: Sequence[str], data_folder: Path) -> InstanceSamples:
     samples = read_coco_instances(
         data_folder / data.train,
         data_folder / data.train_images,
-        num_keypoints,
+        keypoint_names,
         min_box_score=data.min_box_score,
     )
     return keep_peopled(samples) if data.is_peopled_only else samples

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from torch import nn
 
+from models.data.coco_people import read_coco_people
 from models.data.instances import (
     InstanceSamples,
-    find_person,
     read_coco_instances,
     select_images,
 )
 from models.data.samples import IntArray
 from models.rcnn.network import RCNN
 from models.rcnn.recipe import DetectionData, DetectionRecipe
+from models.rcnn.variants import NETWORKS
 from posetrack.evaluation.coco import evaluate_coco
-from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
+from posetrack.evaluation.coco_files import keep_images
 from posetrack.evaluation.pictures import collect_results, group_by_size
 from posetrack.frame import Instances, from_pixel_indices
 from posetrack.predictors.networks import Networks
@@ -28,6 +29,7 @@ from posetrack.predictors.settings import TwoStageSettings
 from posetrack.training.evaluation import (
     DevImages,
     Metrics,
+    check_dev_images,
     find_compute,
     predict_dev_images,
     spread_positions,
@@ -54,8 +56,9 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     path = run.data_folder / recipe.data.dev
-    samples = _read_samples(recipe.data, skeleton.num_keypoints, run.data_folder)
-    annotations = keep_images(_keep_people(read_coco_annotations(path)), samples.image_ids.tolist())
+    samples = _read_samples(recipe.data, skeleton.names, run.data_folder)
+    people = read_coco_people(path, skeleton.names, needs_keypoints=False)
+    annotations = keep_images(people.content, samples.image_ids.tolist())
     image_paths = dict(zip(samples.image_ids.tolist(), samples.image_paths, strict=True))
     shown = spread_positions(samples.num_images, _SHOWN_IMAGES)
     dev = DevImages(
@@ -65,11 +68,7 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
     has_keypoints = bool((samples.keypoints_xyw[..., 2] > 0).any())
     settings = make_settings(recipe)
 
-    def evaluate(network: nn.Module, epoch: int) -> Metrics:
-        compute = find_compute(network, recipe.loop.precision)
-        predict = RCNNPredictor(cast(RCNN, network), settings, compute)
-        predicted = predict_dev_images(dev, Networks(predict, None, skeleton), run.find_samples(epoch))
-        results = collect_results(predicted)
+    def measure(results: Mapping[str, Any]) -> Metrics:
         numbers = evaluate_coco(annotations, results["bbox"], iou_type="bbox", annotations_name=str(path))
         others: dict[str, dict[str, Any]] = {}
         if "segm" in results and has_outlines:
@@ -83,6 +82,17 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
             numbers |= {f"{iou_type}_{name}": number for name, number in found.items()}
         return numbers
 
+    def evaluate(network: nn.Module, epoch: int) -> Metrics:
+        compute = find_compute(network, recipe.loop.precision)
+        predict = RCNNPredictor(cast(RCNN, network), settings, compute)
+        predicted = predict_dev_images(dev, Networks(predict, None, skeleton), run.find_samples(epoch))
+        return measure(collect_results(predicted))
+
+    check_dev_images(dev)
+    variant = NETWORKS[recipe.network.name]
+    kinds = {"bbox": True, "segm": variant.has_masks, "keypoints": variant.has_keypoints}
+    # Nothing is found yet: this checks the annotations before the training.
+    measure({kind: [] for kind, is_given in kinds.items() if is_given})
     return evaluate
 
 
@@ -119,19 +129,7 @@ def collect_instances(samples: InstanceSamples, images: IntArray) -> dict[int, I
     return shown
 
 
-def _keep_people(annotations: dict[str, Any]) -> dict[str, Any]:
-    """Select the annotations of people: other categories would count as missed."""
-    wanted = find_person(annotations.get("categories", []))
-    if wanted is None:
-        return annotations
-    return {
-        **annotations,
-        "categories": [each for each in annotations["categories"] if each["id"] == wanted],
-        "annotations": [each for each in annotations["annotations"] if each["category_id"] == wanted],
-    }
-
-
-def _read_samples(data: DetectionData, num_keypoints: int, data_folder: Path) -> InstanceSamples:
-    samples = read_coco_instances(data_folder / data.dev, data_folder / data.dev_images, num_keypoints)
+def _read_samples(data: DetectionData, keypoint_names: Sequence[str], data_folder: Path) -> InstanceSamples:
+    samples = read_coco_instances(data_folder / data.dev, data_folder / data.dev_images, keypoint_names)
     most = data.max_dev_images or samples.num_images
     return select_images(samples, spread_positions(samples.num_images, most))

@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from models.data.samples import IntArray, PoseSamples
+from models.training.errors import DataError
 from posetrack.compute import Compute
 from posetrack.evaluation.pictures import predict_images
 from posetrack.frame import Instances, from_pixel_indices
@@ -33,6 +34,17 @@ class DevImages:
     image_paths: Mapping[int, Path]
     shown: Mapping[int, Instances]
     min_shown_score: float = 0.0
+
+
+def check_dev_images(dev: DevImages) -> None:
+    """Check that the images exist, before a training that would end at its first evaluation.
+
+    Raises:
+        DataError: One does not.
+    """
+    for path in dev.image_paths.values():
+        if not path.is_file():
+            raise DataError(f"{path}: no such image, but the dev set names it; check data.dev_images")
 
 
 def spread_positions(count: int, most: int) -> IntArray:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from models.data.coco_people import PERSON_ID, CocoPeople, read_coco_people
 from models.data.samples import PoseSamples, keep_trainable
 from models.hrnet.recipe import PoseRecipe
+from models.training.errors import DataError
 from posetrack.evaluation.coco import evaluate_coco
-from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_results
+from posetrack.evaluation.coco_files import read_coco_results
 from posetrack.evaluation.crowdpose import evaluate_crowdpose
 from posetrack.evaluation.mpii import evaluate_mpii
 from posetrack.evaluation.mpii_files import read_mpii_truth
@@ -25,6 +27,7 @@ from posetrack.skeleton import CROWDPOSE_14, Skeleton
 from posetrack.training.evaluation import (
     DevImages,
     Metrics,
+    check_dev_images,
     collect_annotated,
     find_compute,
     list_image_paths,
@@ -65,8 +68,11 @@ def make_top_down_evaluation(recipe: PoseRecipe, run: TrainingRun) -> Callable[[
     samples = read_samples(recipe, skeleton, run.data_folder, is_training=False)
     path, is_mpii = run.data_folder / recipe.data.dev, recipe.data.format == "mpii"
     is_coco = recipe.data.format == "coco"
-    annotations = read_coco_annotations(path) if is_coco else make_annotations(samples, skeleton)
-    boxes = _find_boxes(recipe, samples, annotations, run.data_folder)
+    if is_coco:
+        file = read_coco_people(path, skeleton.names)
+    else:
+        file = CocoPeople(make_annotations(samples, skeleton), PERSON_ID)
+    boxes = _find_boxes(recipe, samples, file, run.data_folder)
     people = keep_trainable(samples)
     shown = np.unique(people.image_ids[people.image_index])
     shown = np.array([number for number in shown.tolist() if number in boxes], np.int64)
@@ -75,7 +81,7 @@ def make_top_down_evaluation(recipe: PoseRecipe, run: TrainingRun) -> Callable[[
     dev = DevImages(
         image_paths, shown=collect_annotated(people, shown[spread_positions(len(shown), _SHOWN_IMAGES)])
     )
-    measure = _make_mpii_measure(path, samples) if is_mpii else _make_measure(path, annotations, skeleton)
+    measure = _make_mpii_measure(path, samples) if is_mpii else _make_measure(path, file.content, skeleton)
     settings = make_settings(recipe)
 
     def evaluate(network: nn.Module, epoch: int) -> Metrics:
@@ -90,6 +96,9 @@ def make_top_down_evaluation(recipe: PoseRecipe, run: TrainingRun) -> Callable[[
         )
         return measure(predicted)
 
+    check_dev_images(dev)
+    # Nothing is found yet: this checks the annotations before the training.
+    measure(iter(()))
     return evaluate
 
 
@@ -116,15 +125,21 @@ def find_nobody(images: Sequence[ImageArray]) -> list[Instances]:
 
 
 def _find_boxes(
-    recipe: PoseRecipe, samples: PoseSamples, annotations: dict[str, Any], data_folder: Path
+    recipe: PoseRecipe, samples: PoseSamples, file: CocoPeople, data_folder: Path
 ) -> dict[int, Instances]:
     """Collect the boxes for pose estimation, by image number; for MPII those of all people, in order."""
     data = recipe.data
     if data.dev_detections:
         detections = data_folder / data.dev_detections
-        return collect_boxes(read_coco_results(detections), str(detections))
+        entries, wanted = read_coco_results(detections), file.category_id or PERSON_ID
+        boxes = collect_boxes(entries, str(detections), category_id=wanted)
+        if not boxes.keys() & set(samples.image_ids.tolist()):
+            raise DataError(
+                f"{detections}: no boxes of category {wanted} in the images of the dev set; take its detections"
+            )
+        return boxes
     if data.format == "coco" and data.boxes == "annotated":
-        return collect_boxes(annotations["annotations"], str(data_folder / data.dev))
+        return collect_boxes(file.content["annotations"], str(data_folder / data.dev))
     people = samples if data.format == "mpii" else keep_trainable(samples)
     return {
         number: Instances(boxes_xyxy=people.boxes_xyxy[rows], box_scores=people.scores[rows])

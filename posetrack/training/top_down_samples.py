@@ -46,7 +46,7 @@ def read_samples(
         # Image ids may occur in several files, and PoseTrack17 has none at all.
         samples = replace(samples, image_ids=np.arange(len(samples.image_paths)))
     else:
-        samples = read_coco_samples(path, images, skeleton.num_keypoints)
+        samples = read_coco_samples(path, images, skeleton.names)
     if samples.num_keypoints != skeleton.num_keypoints:
         raise SettingsError(
             f"data.skeleton: {skeleton.name} has {skeleton.num_keypoints} keypoints, but {path} has "

@@ -18,13 +18,15 @@ from posetrack.json_fields import (
 )
 
 
-@pytest.mark.parametrize("value", [3, 3.0, np.int32(3), np.float64(3)])
-def test_ids_may_be_written_as_floats(value):
+@pytest.mark.parametrize("value", [3, 3.0, "3", "03", np.int32(3), np.float64(3)])
+def test_ids_may_be_written_as_floats_or_text(value):
     assert expect_id(value, "id") == 3
     assert type(expect_id(value, "id")) is int
 
 
-@pytest.mark.parametrize("value", [None, "3", 3.5, True, np.bool_(True), math.nan, 2**60, [3]])
+@pytest.mark.parametrize(
+    "value", [None, "im3", "3.0", "-3", "", "9" * 5000, 3.5, True, np.bool_(True), math.nan, 2**60, [3]]
+)
 def test_other_values_are_no_ids(value):
     with pytest.raises(ResultsError, match=r"^x\.id: expected a whole number, found "):
         expect_id(value, "x.id")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_api
 
+from models.data.coco_people import unify_people
 from models.data.instances import (
     decode_coco_instances,
     draw_mask,
@@ -16,6 +17,7 @@ from models.data.letterbox import Placement
 from models.training.errors import DataError
 
 K = 2
+NAMES = ("left_eye", "right_eye")
 
 
 def person(image_id, box, **fields):
@@ -26,7 +28,10 @@ def person(image_id, box, **fields):
 def data():
     return {
         "images": [{"id": 70 + i, "file_name": f"{i}.png"} for i in range(3)],
-        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "bicycle"}],
+        "categories": [
+            {"id": 1, "name": "person", "keypoints": list(NAMES)},
+            {"id": 2, "name": "bicycle"},
+        ],
         "annotations": [
             person(72, [1, 2, 3, 4], iscrowd=1),
             person(71, [5, 5, 10, 20], score=0.4),
@@ -39,7 +44,8 @@ def data():
 
 
 def decode(data, min_box_score=0.5):
-    return decode_coco_instances(data, Path("images"), K, min_box_score, "f.json")
+    content = unify_people(data, NAMES, "f.json", needs_keypoints=False).content
+    return decode_coco_instances(content, Path("images"), K, min_box_score, "f.json")
 
 
 def test_people_are_read_in_the_order_of_images(data):
@@ -57,10 +63,12 @@ def test_people_are_read_in_the_order_of_images(data):
 
 
 def test_a_file_of_one_category_is_all_people(data, tmp_path):
-    data["categories"] = [{"id": 5, "name": "pedestrian"}]
+    data["categories"] = [{"id": 5, "name": "pedestrian", "keypoints": list(NAMES)}]
+    for entry in data["annotations"]:
+        entry["category_id"] = 5
     path = tmp_path / "people.json"
     path.write_text(json.dumps(data))
-    assert len(read_coco_instances(path, tmp_path, K)) == 5
+    assert len(read_coco_instances(path, tmp_path, NAMES)) == 5
 
 
 def test_images_of_nobody_are_left_out(data):
@@ -76,7 +84,7 @@ def test_images_of_nobody_are_left_out(data):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"annotations": None}, "no lists"),
+        ({"annotations": None}, "no list `annotations`"),
         ({"annotations": [person(99, [0, 0, 1, 1])]}, "no field or image 99"),
         ({"annotations": [person(70, [0, 0, 1, 1], keypoints=[1, 2, 2])]}, "1 keypoints, but"),
         ({"annotations": [person(70, [0, 0, float("nan"), 1])]}, "NaN or infinity"),

@@ -4,11 +4,13 @@ from pathlib import Path
 import pytest
 
 from models.data.coco import decode_coco_samples, read_coco_samples
+from models.data.coco_people import unify_people
 from models.data.mpii import read_mpii_samples
 from models.data.samples import enclose_keypoints, join_samples, keep_trainable
 from models.training.errors import DataError
 
 K = 3
+NAMES = ("nose", "left_eye", "right_eye")
 
 
 def person(number, **fields):
@@ -25,12 +27,13 @@ def make_file(*people):
     return {
         "images": [{"id": 5, "file_name": "a.jpg"}, {"id": 7, "file_name": "b.jpg"}],
         "annotations": list(people),
-        "categories": [],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(NAMES)}],
     }
 
 
 def decode(*people):
-    return decode_coco_samples(make_file(*people), Path("images"), K, "x.json")
+    content = unify_people(make_file(*people), NAMES, "x.json").content
+    return decode_coco_samples(content, Path("images"), K, "x.json")
 
 
 def test_people_become_columns():
@@ -88,13 +91,13 @@ def test_wrong_annotations_are_named(people, message):
 
 def test_wrong_files_are_named(tmp_path):
     with pytest.raises(DataError, match=r"no.json: no such file; give the data folder with --data"):
-        read_coco_samples(tmp_path / "no.json", tmp_path, K)
+        read_coco_samples(tmp_path / "no.json", tmp_path, NAMES)
     (tmp_path / "bad.json").write_text("[")
     with pytest.raises(DataError, match=r"bad.json: not valid JSON"):
-        read_coco_samples(tmp_path / "bad.json", tmp_path, K)
+        read_coco_samples(tmp_path / "bad.json", tmp_path, NAMES)
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(DataError, match=r"list.json: no list `images`"):
-        read_coco_samples(tmp_path / "list.json", tmp_path, K)
+        read_coco_samples(tmp_path / "list.json", tmp_path, NAMES)
 
 
 def test_mpii_boxes_are_squares_about_the_shifted_centre(tmp_path):

@@ -17,6 +17,7 @@ from models.training.errors import DataError
 from models.training.workers import WORKER_START
 
 K = 3
+CATEGORY = {"id": 1, "name": "person", "keypoints": ["nose", "left_eye", "right_eye"]}
 FLIP_INDEX = (0, 2, 1)
 COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 SIZE = (160, 120)
@@ -35,8 +36,8 @@ def write_data(folder, annotations, images=None):
     cv2.imwrite(str(folder / "a.png"), image[..., ::-1])
     images = images or [{"id": 7, "file_name": "a.png", "width": SIZE[0], "height": SIZE[1]}]
     path = folder / "people.json"
-    path.write_text(json.dumps({"images": images, "annotations": annotations}))
-    return read_image_samples(path, folder, K)
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [CATEGORY]}))
+    return read_image_samples(path, folder, CATEGORY["keypoints"])
 
 
 def list_people(known=(2, 2, 2)):

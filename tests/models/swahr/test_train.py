@@ -60,8 +60,11 @@ def samples(tmp_path):
             keypoints = [v for (x, y), seen in zip(points.tolist(), visible, strict=True) for v in (x, y, seen)]
             annotations.append({"image_id": i, "bbox": [*low, *(high - low)], "keypoints": keypoints})
     path = tmp_path / "people.json"
-    path.write_text(json.dumps({"images": images, "annotations": annotations}, default=float))
-    return read_image_samples(path, tmp_path, K)
+    names = [f"point{k}" for k in range(K)]
+    categories = [{"id": 1, "keypoints": names}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path.write_text(json.dumps(content, default=float))
+    return read_image_samples(path, tmp_path, names)
 
 
 def make_batch(samples, size_px=64):

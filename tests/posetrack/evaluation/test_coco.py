@@ -273,9 +273,9 @@ ANNOTATION_CASES = {
     ),
     "negative box": (put([0, 0, -1, 5], "annotations", 1, "bbox"), "annotations[1].bbox: expected x, y, width"),
     "short box": (put([1, 2], "annotations", 1, "bbox"), "annotations[1].bbox: expected 4 finite numbers"),
-    "no area": (
-        remove("annotations", 0, "area"),
-        "annotations[0].area: expected a finite number, found nothing",
+    "area is text": (
+        put("12", "annotations", 0, "area"),
+        "annotations[0].area: expected a finite number, found '12'",
     ),
     "negative area": (put(-1, "annotations", 0, "area"), "annotations[0].area: expected 0 or more"),
     "area is NaN": (put(math.nan, "annotations", 0, "area"), "annotations[0].area: expected a finite number"),
@@ -294,7 +294,7 @@ ANNOTATION_CASES = {
         "annotations[0].keypoints: expected 51",
     ),
     "image_id is text": (
-        put("3", "annotations", 0, "image_id"),
+        put("three", "annotations", 0, "image_id"),
         "annotations[0].image_id: expected a whole number",
     ),
     "unknown category": (put(9, "annotations", 0, "category_id"), "annotations[0].category_id: no category 9"),

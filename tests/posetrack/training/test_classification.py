@@ -13,6 +13,7 @@ from models.hrnet import classification_recipe
 from models.hrnet.variants import NETWORKS
 from posetrack.cli.main import app
 from posetrack.errors import PoseTrackError
+from posetrack.skeleton import COCO_17
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
 TINY_RESNET = ResNetConfig(depths=(1, 1, 1, 1), width=4)
@@ -150,7 +151,9 @@ def _write_pose_data(folder):
     images = [{"id": i, "file_name": f"{i}.JPEG"} for i in range(2)]
     person = {"category_id": 1, "bbox": [2, 2, 30, 30], "keypoints": [12, 14, 2] * 17}
     people = [person | {"id": i, "image_id": i} for i in range(2)]
-    (folder / "people.json").write_text(json.dumps({"images": images, "annotations": people}))
+    categories = [{"id": 1, "name": "person", "keypoints": list(COCO_17.names)}]
+    content = {"images": images, "annotations": people, "categories": categories}
+    (folder / "people.json").write_text(json.dumps(content))
 
 
 def test_weights_of_the_whole_network_are_a_start(folder):
