@@ -78,14 +78,21 @@ def compute_oks(
                 (others[:, :, j], others_weights[:, j], others_areas[j]),
             )
             return oks
+    return _compare_all((points, weights, areas), (others, others_weights, others_areas))
 
+
+def _compare_all(
+    some: tuple[FloatArray, FloatArray, FloatArray], others: tuple[FloatArray, FloatArray, FloatArray]
+) -> FloatArray:
+    """OKS of every pose with every other one (N, M), from points (2, K, N), weights (K, N) and areas (N,)."""
+    (points, weights, areas), (others_points, others_weights, others_areas) = some, others
     oks = np.empty((len(areas), len(others_areas)), np.float32)
     # A few people at a time, so that the buffers stay in a core's cache.
     for start in range(0, len(areas), _BLOCK_PEOPLE):
         rows = slice(start, start + _BLOCK_PEOPLE)
         minus_one_by_area = np.asarray(-2 / (areas[rows, None] + others_areas), np.float32)
         total, common = _sum_similarities(
-            points[:, :, rows], weights[:, rows], others, others_weights, minus_one_by_area
+            points[:, :, rows], weights[:, rows], others_points, others_weights, minus_one_by_area
         )
         np.divide(total, np.maximum(common, 1), out=oks[rows])
     return oks

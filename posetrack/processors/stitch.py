@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from models.settings import check_fraction, check_range
 from posetrack.processors.tracklets import CameraPath, Sighting, Tracklet, is_short_gap
 from trackers.appearance import compare_appearance
 
@@ -60,18 +61,11 @@ class StitcherConfig:
     max_interpolated_s: float = 0.4
 
     def __post_init__(self) -> None:
-        limits = {
-            "max_gap_s": (0, 3600),
-            "max_distance": (0, 100),
-            "max_size_ratio": (1, 100),
-            "min_similarity": (0, 1),
-            "min_track_s": (0, 3600),
-            "max_interpolated_s": (0, 10),
-        }
-        for setting in fields(self):
-            value, (low, high) = getattr(self, setting.name), limits[setting.name]
-            if not low <= value <= high:
-                raise ValueError(f"{setting.name}: expected a number from {low} to {high}, got {value}")
+        check_range(self, 0, 3600, "max_gap_s", "min_track_s")
+        check_range(self, 0, 100, "max_distance")
+        check_range(self, 1, 100, "max_size_ratio")
+        check_fraction(self, "min_similarity")
+        check_range(self, 0, 10, "max_interpolated_s")
 
 
 @dataclass(frozen=True)

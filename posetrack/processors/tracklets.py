@@ -212,7 +212,7 @@ class TrackletCollector:
             tracklet = self.tracklets.setdefault(track_id, Tracklet(track_id, position, position))
             if is_short_gap(self.path, tracklet.last, position, self._max_interpolated_s):
                 tracklet.num_short_gaps += 1
-            tracklet.see(Sighting(position, frame.time_s, tuple(box)))
+            tracklet.see(Sighting(position, time_s, tuple(box)))
             if people.is_interpolated is None or not people.is_interpolated[row]:
                 tracklet.num_frames += 1
                 tracklet.seen_s += self.path.get_step_s(position)

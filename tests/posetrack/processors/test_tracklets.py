@@ -120,3 +120,14 @@ def test_sizes_of_images_may_change():
     for i in range(10):
         path.add(i / 25, np.eye(2, 3), (640, 480) if i < 4 else (320, 240))
     assert [path.get_size_wh(i) for i in (0, 3, 4, 9)] == [(640, 480), (640, 480), (320, 240), (320, 240)]
+
+
+def test_sightings_have_the_times_of_the_path():
+    collector = TrackletCollector(COCO_17, max_interpolated_s=0.4, look_at_images=False)
+    person = Instances(boxes_xyxy=[[10, 10, 40, 90]], track_ids=[1])
+    for i, time_s in enumerate((5.0, 5.1, -1000.0, -999.9)):
+        image = np.zeros((96, 128, 3), np.uint8)
+        collector(Frame(i, time_s, image, person, background_motion=np.eye(2, 3)))
+    times_s = [sighting.time_s for sighting in collector.tracklets[1].tail]
+    assert times_s == sorted(times_s)
+    assert times_s[-1] == pytest.approx(5.2)
