@@ -101,10 +101,8 @@ def run_job(
     for name in output.formats:
         find_exporter(name, pipeline.skeleton)
     info = video.info
-    check_output_folder(output.folder, (output.poses, output.overlay), info.source)
     header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name)
     saved = _open_results(output, header)
-    remove_leftover(output.poses)
     interruption: KeyboardInterrupt | None = None
     counter = FrameCounter()
     with ExitStack() as stack:
@@ -124,8 +122,7 @@ def run_job(
     stitched: Stitched | None = None
     if stitcher is not None and interruption is None:
         try:
-            has_more = poses.num_records > counter.frames
-            stitched = _stitch(stitcher, output, video, has_more=has_more)
+            stitched = _stitch(stitcher, output, video, has_more=poses.num_records > counter.frames)
         except KeyboardInterrupt as error:
             interruption = error
     report = counter.make_report(video, _finish(output))
@@ -164,7 +161,12 @@ def _open_overlay(path: Path, info: VideoInfo) -> VideoWriter:
 
 
 def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
-    """Open the saved frames of a run to resume; None for a new run, whose folder is then prepared."""
+    """Open the saved frames of a run to resume; None for a new run, whose folder is then prepared.
+
+    The folder is checked first, and what a killed pass has left in it is removed.
+    """
+    check_output_folder(output.folder, (output.poses, output.overlay), header.source)
+    remove_leftover(output.poses)
     is_resumed = output.existing == "resume" and output.poses.exists()
     if is_resumed and has_header(output.poses):
         return open_saved(output.poses, header)
