@@ -239,6 +239,7 @@ class _TimedVideo(VideoSource):
         self._decoded_s: dict[int, float] = {}
         self.latencies_s: list[float] = []
         self.info = self._video.info
+        self.audio_address = self._video.audio_address
 
     def finish(self, frame: Frame) -> None:
         """The last sink."""

@@ -23,7 +23,7 @@ from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
 from posetrack.run.resume import open_saved, restore
 from posetrack.run.sinks import TimeStage, leave_untimed, make_overlay_sink, make_poses_sink
 from posetrack.run.stitch import Stitched, Stitcher, remove_leftover
-from posetrack.video.base import VideoInfo, VideoSource
+from posetrack.video.base import VideoSource
 from posetrack.video.writer import VideoWriter
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def run_job(
         restore_saved = restore(islice(saved or (), poses.num_records), str(output.poses))
         all_sinks = [make_poses_sink(poses, time_stage)]
         if output.has_overlay:
-            writer = stack.enter_context(_open_overlay(output.overlay, info))
+            writer = stack.enter_context(_open_overlay(output.overlay, video))
             all_sinks.append(make_overlay_sink(writer, Renderer(pipeline.skeleton), time_stage))
         all_sinks += [counter, *([] if stitcher is None else [stitcher]), *sinks]
         try:
@@ -156,8 +156,15 @@ def _stitch(stitcher: Stitcher, output: Output, video: VideoSource, *, has_more:
     return stitched
 
 
-def _open_overlay(path: Path, info: VideoInfo) -> VideoWriter:
-    return VideoWriter(path, info, audio_from=info.source if info.has_audio else None)
+def _open_overlay(path: Path, video: VideoSource) -> VideoWriter:
+    if video.info.has_audio and video.audio_address is None:
+        _log.warning(
+            "%s: its sound could only be read by opening it again, which a pipe or stream does not allow; %s "
+            "lacks it; save the source to a file first to keep it",
+            video.info.source,
+            path.name,
+        )
+    return VideoWriter(path, video.info, audio_from=video.audio_address)
 
 
 def _open_results(output: Output, header: Header) -> Iterator[Record] | None:

@@ -187,7 +187,7 @@ def redraw(poses: SavedPoses, overlay: Path, video: VideoSource) -> None:
             info = stack.enter_context(again).info
             if info != video.info:
                 raise VideoError(f"{video.info.source}: has changed since it was read")
-            writer = VideoWriter(overlay, info, audio_from=info.source if info.has_audio else None)
+            writer = VideoWriter(overlay, info, audio_from=again.audio_address)
             # Not a context of its own: Ctrl-C would leave half of a video in place of a whole one.
             stack.callback(writer.abort)
             sink = make_overlay_sink(writer, Renderer(poses.header.skeleton))

@@ -95,6 +95,8 @@ class VideoSource(ABC):
         info: Properties of the source, as known when it was opened.
         warnings: One line for each fault that was recovered from; complete after the last frame.
         num_damaged: Number of packets or images that could not be decoded, or were decoded from damaged data.
+        audio_address: Path or URL to read the audio from, by opening it again; None where it has none, or is a
+            pipe or a stream, which can be opened only once. Never to be shown: an address may have a password.
         is_live: Whether it captures on its own thread and yields its newest frame, so that nothing should
             queue.
     """
@@ -105,6 +107,7 @@ class VideoSource(ABC):
     def __init__(self) -> None:
         self.warnings: list[str] = []
         self.num_damaged = 0
+        self.audio_address: str | None = None
         self._lock = threading.Lock()
         self._closed = False
         self._started = False

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
+from urllib.parse import urlsplit
 
 import av
 from av.container import InputContainer
@@ -22,6 +23,11 @@ _TEXT_FORMATS = frozenset({"tty"})
 def to_url(source: str) -> str:
     """The URL of a source: paths get `file:`, so that FFmpeg finds no protocol in their names."""
     return source if "://" in source else f"file:{source}"
+
+
+def can_open_again(source: str) -> bool:
+    """Whether a source is a file on disk: a pipe can be read once only, and so can what some addresses name."""
+    return os.path.isfile(urlsplit(source).path if source.startswith("file:") else source)
 
 
 def open_container(
@@ -78,7 +84,8 @@ def pick_video_stream(source: str, container: InputContainer) -> av.VideoStream:
 def read_fps(source: str, stream: av.VideoStream) -> Fraction:
     """The average frame rate of a stream, measured on its first packets if the container's rate is wrong."""
     measured = None
-    if not is_sane_fps(stream.average_rate) and not is_sane_fps(stream.guessed_rate) and "://" not in source:
+    has_rate = is_sane_fps(stream.average_rate) or is_sane_fps(stream.guessed_rate)
+    if not has_rate and can_open_again(source):
         measured = measure_fps(_read_stamps(source, stream.index), stream.time_base or Fraction(1))
     return choose_fps(stream.average_rate, stream.guessed_rate, measured)
 

@@ -15,7 +15,13 @@ from av.codec.context import Flags
 from posetrack.errors import VideoError
 from posetrack.frame import Frame, ImageArray
 from posetrack.video.base import Selection, VideoInfo, VideoSource
-from posetrack.video.container import open_container, pick_video_stream, read_end_s, read_fps
+from posetrack.video.container import (
+    can_open_again,
+    open_container,
+    pick_video_stream,
+    read_end_s,
+    read_fps,
+)
 from posetrack.video.pixels import read_display_matrix, to_upright_rgb
 from posetrack.video.seek import find_start
 from posetrack.video.timeline import FrameClock
@@ -66,13 +72,14 @@ class VideoFile(VideoSource):
             if self._first is None:
                 raise VideoError(selection.describe_empty(source, self._length_s))
             self.info = self._describe(self._first)
+            if self.info.has_audio and can_open_again(source):
+                self.audio_address = source
         except BaseException:
             self._container.close()
             raise
 
     def _open_again(self) -> VideoFile | None:
-        path = urlsplit(self._source).path if self._source.startswith("file:") else self._source
-        return VideoFile(self._source, self._selection) if Path(path).is_file() else None
+        return VideoFile(self._source, self._selection) if can_open_again(self._source) else None
 
     def _open(self) -> None:
         self._container = open_container(self._source)

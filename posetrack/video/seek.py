@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import av
 
-from posetrack.video.container import open_container
+from posetrack.video.container import can_open_again, open_container
 
 # Containers with an exact index of key frames, and with one time-stamped packet per image.
 _INDEXED_FORMATS = frozenset({"mov", "matroska"})
@@ -44,7 +44,7 @@ def find_start(source: str, stream: av.VideoStream, *, first_pts: int, start_s: 
         Where to seek to; None if the packets do not tell, and decoding has to start at the beginning.
     """
     formats = stream.container.format.name.split(",")
-    if "://" in source or _INDEXED_FORMATS.isdisjoint(formats):
+    if not can_open_again(source) or _INDEXED_FORMATS.isdisjoint(formats):
         return None
     time_base = stream.time_base
     if stream.codec_context.name in _CODECS_WITH_HIDDEN_IMAGES or time_base is None:

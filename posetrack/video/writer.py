@@ -251,7 +251,7 @@ class VideoWriter:
 
     def _lose_audio(self, error: Exception) -> None:
         self._drop_audio()
-        message = f"{self._audio_from}: its sound cannot be carried over: {error}; {self.path.name} lacks it"
+        message = f"{self._info.source}: its sound cannot be carried over: {error}; {self.path.name} lacks it"
         self.warnings.append(message)
         _log.warning(message)
 

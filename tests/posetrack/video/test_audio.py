@@ -1,9 +1,14 @@
+import os
+import threading
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from posetrack.build import Pipeline
+from posetrack.run.job import Output, run_job
+from posetrack.skeleton import COCO_17
 from posetrack.video.audio import AudioTrack
 from posetrack.video.source import open_video
 from posetrack.video.writer import VideoWriter
@@ -165,3 +170,31 @@ def test_only_due_sound_is_read(make_video, tmp_path: Path) -> None:
         assert list(track.read_until(0.25)) == []
         assert next(track.read_until(0.5)).pts / 48000 >= 0.25
         track.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_the_sound_of_a_pipe_is_left_out_with_a_line(make_video, tmp_path: Path, caplog) -> None:
+    """A pipe cannot be opened again: its sound would take the images' bytes, or wait for ever."""
+    content = make_video("clip.mkv", num_frames=8, sound="aac").read_bytes()
+    pipe = tmp_path / "pipe.mkv"
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True)
+    feeder.start()
+    with open_video(pipe) as source:
+        assert source.info.has_audio
+        assert source.audio_address is None
+        run_job(source, Pipeline((), COCO_17), "made", Output(tmp_path / "out"))
+    feeder.join(20)
+    assert sum("pipe.mkv: its sound" in message for message in caplog.messages) == 1
+    with open_video(tmp_path / "out" / "overlay.mp4") as written:
+        assert not written.info.has_audio
+        assert len(list(written)) == 8
+
+
+def test_only_a_file_with_sound_has_an_address_of_its_sound(make_video) -> None:
+    with open_video(make_video("silent.mp4", num_frames=2)) as source:
+        assert source.audio_address is None
+    path = make_video("clip.mp4", num_frames=2, sound="aac")
+    for address in (str(path), f"file://{path}"):
+        with open_video(address) as source:
+            assert source.audio_address == address
