@@ -1,6 +1,7 @@
 # make run                  track people in the bundled clip
 # make run VIDEO=my.mp4     track people in a video of yours
 # make test, lint           what their names say
+# make fuzz                 two minutes of damaged files: each is read, or refused in one line
 # make bench [VIDEO=...]    what tracking costs beside its networks, and what it remembers
 #
 # Each sets up its own environment in .venv when it is not there.
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 VIDEO ?= docs/media/street.mp4
 OPTIONS ?= --overwrite
 
-.PHONY: run test lint format bench clean
+.PHONY: run test lint fuzz format bench clean
 
 run: $(VENV)/.run
 	$(BIN)/posetrack run "$(VIDEO)" $(OPTIONS)
@@ -23,6 +24,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python scripts/fuzz.py --seconds 120
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -5,6 +5,7 @@ Unknown keys, values of another type and values out of range are errors that nam
 
 from __future__ import annotations
 
+import reprlib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import MISSING, fields
@@ -16,6 +17,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 T = TypeVar("T")
 _LONGEST_SIDE_PX = 16384
 _LARGEST_NUMBER = 2**63
+_LONGEST_WORD = 80
 
 
 class SettingsError(Exception):
@@ -82,7 +84,7 @@ def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:
     known = {entry.name: entry for entry in fields(cls)}  # type: ignore[arg-type]
     for key in table:
         if key not in known:
-            raise SettingsError(f"{where}: unknown key '{key}'; {suggest(key, known)}")
+            raise SettingsError(f"{where}: unknown key '{_shorten(key)}'; {suggest(key, known)}")
     for name, entry in known.items():
         if entry.default is MISSING and entry.default_factory is MISSING and name not in table:
             raise SettingsError(f"{where}: '{name}' is missing")
@@ -100,11 +102,16 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
 
 
+def _shorten(word: str) -> str:
+    """A word from a file for messages: on one line and not long."""
+    return word if word.isprintable() and len(word) <= _LONGEST_WORD else reprlib.repr(word)[1:-1]
+
+
 def check_choice(settings: object, name: str, known: tuple[str, ...]) -> None:
     """Raise ValueError unless the named setting is one of the known words."""
     value = getattr(settings, name)
     if value not in known:
-        raise ValueError(f"{name}: unknown '{value}'; {suggest(value, known)}")
+        raise ValueError(f"{name}: unknown '{_shorten(value)}'; {suggest(value, known)}")
 
 
 def check_range(settings: object, low: float, high: float, *names: str) -> None:

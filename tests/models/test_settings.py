@@ -29,6 +29,10 @@ def test_values_are_converted():
     ("table", "message"),
     [
         ({"nam": "a"}, "settings: unknown key 'nam'; did you mean 'name'?"),
+        (
+            {"q" * 3000: 1},
+            "settings: unknown key 'qqqqqqqqqqqq...qqqqqqqqqqqqq'; known: name, rate, steps, pair, is_on",
+        ),
         ({}, "settings: 'name' is missing"),
         ({"name": 3}, "settings.name: expected a text, got 3"),
         ({"name": "a", "is_on": 1}, "settings.is_on: expected true or false, got 1"),

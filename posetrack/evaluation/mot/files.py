@@ -12,6 +12,7 @@ import numpy as np
 from posetrack.annotations.video import DoubleArray
 from posetrack.errors import ResultsError
 from posetrack.frame import BoolArray, IntArray
+from posetrack.json_fields import show
 from posetrack.results.jsonl import read_jsonl
 from posetrack.results.people import complete_boxes
 
@@ -183,7 +184,7 @@ def _parse_number(text: str, where: str) -> float:
 
 def _check(is_right: bool, where: str, expected: str, found: str) -> None:
     if not is_right:
-        raise ResultsError(f"{where}: expected {expected}, found '{found}'; correct the file")
+        raise ResultsError(f"{where}: expected {expected}, found {show(found)}; correct the file")
 
 
 def _check_ids(rows: list[_Row]) -> None:

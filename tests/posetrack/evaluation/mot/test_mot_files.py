@@ -84,6 +84,10 @@ def test_an_empty_file_has_no_results(tmp_path):
     [
         ("1,7,10,20,30", "line 2: 5 columns; expected 6 to 10"),
         ("1,7,10,20,30,60,1,1,1,1,1", "line 2: 11 columns"),
+        (
+            "1,7," + "9" * 3000 + ",20,30,60",
+            "line 2: column 3: expected a number, at most 1e+09, found '999999999999...9999999999999'",
+        ),
         ("1,7,ten,20,30,60", "line 2: column 3: expected a number, at most 1e+09, found 'ten'"),
         ("1,7,nan,20,30,60", "line 2: column 3"),
         ("1,7,,20,30,60", "line 2: column 3"),

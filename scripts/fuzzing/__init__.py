@@ -1,0 +1,1 @@
+"""Damaged files of every kind, for `fuzz.py`."""

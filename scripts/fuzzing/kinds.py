@@ -1,0 +1,34 @@
+"""All kinds of input that `fuzz.py` damages."""
+
+from __future__ import annotations
+
+from fuzzing import data_sets, media
+from fuzzing.kind import Kind
+from fuzzing.mutations import (
+    mutate_bytes,
+    mutate_head,
+    mutate_json,
+    mutate_json_lines,
+    mutate_text,
+    mutate_toml,
+)
+
+_BINARY = (mutate_bytes, mutate_head)
+_JSON = (mutate_json, mutate_json, mutate_text, mutate_bytes)
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("videos", media.make_videos, _BINARY, media.read_video),
+        Kind("images", media.make_images, _BINARY, media.read_video),
+        Kind("poses", media.make_poses, (mutate_json_lines, *_JSON[2:]), media.read_poses),
+        Kind("coco", data_sets.make_coco, _JSON, data_sets.read_coco),
+        Kind("crowdpose", data_sets.make_crowdpose, _JSON, data_sets.read_crowdpose),
+        Kind("posetrack", data_sets.make_posetrack, _JSON, data_sets.read_posetrack),
+        Kind("mpii", data_sets.make_mpii, _BINARY, data_sets.read_mpii),
+        Kind("mot", data_sets.make_mot, (mutate_text, mutate_bytes), data_sets.read_mot),
+        Kind("recipes", media.make_recipes, (mutate_toml, mutate_text), media.read_recipe),
+        Kind("weights", media.make_weights, _BINARY, media.read_weights),
+    )
+}
+"""All kinds by name."""
