@@ -79,6 +79,7 @@ class Renderer:
             _SIDE_COLORS[sides[a] if sides[a] == sides[b] else "middle"] for a, b in skeleton.edge_index
         ]
         self._trails: dict[int, deque[tuple[float, FloatArray]]] = {}
+        self._size_wh: tuple[int, int] | None = None
 
     def __call__(self, frame: Frame) -> ImageArray:
         """Draw one frame.
@@ -90,6 +91,7 @@ class Renderer:
             (H, W, 3) uint8 RGB, a new image.
         """
         image = frame.image.copy()
+        self._follow_size(frame.size_wh)
         people = frame.instances
         width = 1 + round(min(frame.size_wh) / 360)
         ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
@@ -105,6 +107,14 @@ class Renderer:
         if self.style.ids:
             _draw_labels(image, people, ids, colors, width)
         return image
+
+    def _follow_size(self, size_wh: tuple[int, int]) -> None:
+        """Scale the trails where the size of the images changes."""
+        if self._size_wh is not None and size_wh != self._size_wh:
+            ratio_xy = np.divide(size_wh, self._size_wh, dtype=np.float32)
+            for track_id, trail in self._trails.items():
+                self._trails[track_id] = deque((time_s, point * ratio_xy) for time_s, point in trail)
+        self._size_wh = size_wh
 
     def _draw_trails(self, image: ImageArray, frame: Frame, width: int) -> None:
         people = frame.instances

@@ -16,7 +16,7 @@ from trackers.flow import FLOWS, estimate_background_motion, estimate_flow_after
 from trackers.gallery import Gallery
 from trackers.matching import MATCHERS
 from trackers.newest import FRAME_S
-from trackers.nms import box_nms, oks_nms
+from trackers.nms import are_centres_inside, box_nms, oks_nms
 from trackers.oks import box_around_keypoints
 from trackers.people import People, TrackedPeople
 from trackers.scene_cut import compute_scene_similarity, is_blank
@@ -96,6 +96,7 @@ class FlowTracker:
         estimate_boxes: EstimateBoxes | None = None,
         *,
         time_s: float | None = None,
+        size_wh: tuple[int, int] | None = None,
     ) -> TrackedPeople:
         """Track the people of the next frame.
 
@@ -105,6 +106,7 @@ class FlowTracker:
             people: The people detected in it.
             estimate_boxes: Estimates the poses in given boxes; without it nobody is propagated.
             time_s: Presentation time of the frame; `None`: 1/25 s after the last one.
+            size_wh: Width and height of the frame, needed without an image only, if they change.
 
         Returns:
             The detections that are no duplicates and match or start a track, and the propagated people, with
@@ -115,7 +117,7 @@ class FlowTracker:
                 than there are sigmas.
         """
         self._check(image, people)
-        background = self._start_frame(image, time_s)
+        background = self._start_frame(image, time_s, size_wh)
         people = people.hide_keypoints(self._config.min_keypoint_score)
         rows = self._drop_duplicates(people)
         track_ids = self._associate(image, people[rows])
@@ -130,7 +132,13 @@ class FlowTracker:
         return TrackedPeople(rows, propagated, np.concatenate([track_ids, propagated_ids]), background)
 
     def adopt(
-        self, image: ImageArray | None, people: People, track_ids: IntArray, *, time_s: float | None = None
+        self,
+        image: ImageArray | None,
+        people: People,
+        track_ids: IntArray,
+        *,
+        time_s: float | None = None,
+        size_wh: tuple[int, int] | None = None,
     ) -> FloatArray | None:
         """Continue from a frame that was tracked before, with its ids.
 
@@ -140,6 +148,7 @@ class FlowTracker:
             track_ids: (N,); people without one, 0 or less, are not queued. Ids of later new tracks are higher
                 than all of these.
             time_s: As for `update`.
+            size_wh: As for `update`.
 
         Returns:
             The camera's motion since the last frame, as in `TrackedPeople`.
@@ -148,7 +157,7 @@ class FlowTracker:
             ValueError: As for `update`.
         """
         self._check(image, people)
-        background = self._start_frame(image, time_s)
+        background = self._start_frame(image, time_s, size_wh)
         rows = np.flatnonzero(track_ids > 0)
         self._queue.reserve_ids(track_ids[rows])
         people = people[rows].hide_keypoints(self._config.min_keypoint_score)
@@ -167,17 +176,19 @@ class FlowTracker:
         if image is not None and (image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8):
             raise ValueError(f"image: expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
 
-    def _start_frame(self, image: ImageArray | None, time_s: float | None) -> FloatArray | None:
+    def _start_frame(
+        self, image: ImageArray | None, time_s: float | None, size_wh: tuple[int, int] | None
+    ) -> FloatArray | None:
         """Age the queue and move its poses to where they should be; returns the camera's motion."""
         is_first = self._time_s is None
         last_s = 0.0 if self._time_s is None else self._time_s
         self._time_s = last_s + FRAME_S if time_s is None else time_s
         # Time that goes back, as a camera's clock may do, is none.
         self._queue.start_frame(max(self._time_s - last_s, 0.0))
-        background = self._follow_image(image)
+        background = self._follow_image(image, size_wh)
         return None if is_first else background
 
-    def _follow_image(self, image: ImageArray | None) -> FloatArray | None:
+    def _follow_image(self, image: ImageArray | None, size_wh: tuple[int, int] | None) -> FloatArray | None:
         """Move the queued poses to where they should be in this image; forget them across a cut.
 
         Returns:
@@ -185,16 +196,16 @@ class FlowTracker:
             across a cut.
         """
         motion = np.eye(2, 3, dtype=np.float32)
-        if image is None:
-            self._previous_gray = None
-            return motion
-        size_wh = (image.shape[1], image.shape[0])
-        if self._size_wh is not None and size_wh != self._size_wh:
+        size_wh = size_wh if image is None else (image.shape[1], image.shape[0])
+        if self._size_wh is not None and size_wh is not None and size_wh != self._size_wh:
             ratio_xy = (size_wh[0] / self._size_wh[0], size_wh[1] / self._size_wh[1])
             self._queue.rescale(ratio_xy)
             motion[:, :2] = np.diag(ratio_xy)
             self._previous_gray = None
         self._size_wh = size_wh
+        if image is None or size_wh is None:
+            self._previous_gray = None
+            return motion
         gray = reduce_to_gray(image, self._config.flow_longest_side_px)
         # A flash or a black frame shows nothing: the next image is compared with the one before it.
         if is_blank(gray):
@@ -313,7 +324,7 @@ class FlowTracker:
         boxes = box_around_keypoints(
             queue.people.keypoints_xy, queue.people.visible, config.propagation_padding
         )
-        missing &= _are_centres_inside(boxes, size_wh=(image.shape[1], image.shape[0]))
+        missing &= are_centres_inside(boxes, size_wh=(image.shape[1], image.shape[0]))
         if not missing.any():
             return People.empty(len(self._sigmas)), np.zeros(0, np.int64)
         propagated = self._make_people(*estimate_boxes(image, boxes[missing]))
@@ -336,11 +347,3 @@ class FlowTracker:
             keypoints_xy=keypoints_xy,
             keypoint_scores=keypoint_scores,
         )
-
-
-def _are_centres_inside(boxes_xyxy: FloatArray, size_wh: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Which boxes have an extent and their centre in the image, (N,)."""
-    centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
-    has_extent = (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)
-    inside = ((centres >= 0) & (centres <= np.array(size_wh))).all(axis=1)
-    return np.asarray(inside & has_extent)

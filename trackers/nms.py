@@ -97,6 +97,14 @@ def _suppress(alike: BoolArray, scores: FloatArray) -> IntArray:
     return order[kept[order]].astype(np.int64)
 
 
+def are_centres_inside(boxes_xyxy: FloatArray, size_wh: tuple[int, int]) -> BoolArray:
+    """Which boxes have an extent and their centre in the image, (N,)."""
+    centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+    has_extent = (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)
+    inside = ((centres >= 0) & (centres <= np.array(size_wh))).all(axis=1)
+    return np.asarray(inside & has_extent)
+
+
 def _compute_areas(boxes_xyxy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     areas: npt.NDArray[np.float64] = np.prod(np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0), axis=-1)
     return areas

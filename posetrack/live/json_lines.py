@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from posetrack.live.session import LiveFrame
 from posetrack.results.jsonl import make_header_line, make_record_line
-from posetrack.results.record import Header
+from posetrack.results.record import Header, Record
 from posetrack.skeleton import Skeleton
 from posetrack.video.live import NOMINAL_FPS
 
@@ -32,7 +32,7 @@ class JsonLines:
         self._source = source
         self._skeleton = skeleton
         self._recipe = recipe
-        self._has_header = False
+        self._header: Header | None = None
 
     def show(self, shown: LiveFrame) -> None:
         """Write the people of an image.
@@ -41,12 +41,12 @@ class JsonLines:
             BrokenPipeError: The reader has closed the pipe.
         """
         frame = shown.frame
-        if not self._has_header:
-            self._has_header = True
+        if self._header is None:
             width, height = frame.size_wh
-            header = Header(self._source, width, height, NOMINAL_FPS, self._skeleton, self._recipe)
-            self._write(make_header_line(header, _NAME))
-        self._write(make_record_line(frame.index, frame.time_s, frame.instances, _NAME))
+            self._header = Header(self._source, width, height, NOMINAL_FPS, self._skeleton, self._recipe)
+            self._write(make_header_line(self._header, _NAME))
+        record = Record(frame.index, frame.time_s, frame.instances, frame.size_wh)
+        self._write(make_record_line(record, self._header, _NAME))
 
     def close(self) -> None:
         """Do nothing: every line is already written."""

@@ -54,13 +54,20 @@ def smooth(config: SmootherConfig) -> FrameProcessor:
     frequency increases with speed. Differs from the paper: speed is measured in box heights per second, so that
     the same settings are suitable for near and far people and images of any size.
 
+    Where the size of the images changes, the filters are scaled with it.
+
     Returns:
         A processor that sets `smoothed_xy` and does not change `keypoints_xy`.
     """
 
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
         states: dict[int, _State] = {}
+        size_wh: tuple[int, int] | None = None
         for frame in frames:
+            if size_wh is not None and size_wh != frame.size_wh:
+                ratio_xy = np.divide(frame.size_wh, size_wh, dtype=np.float32)
+                states = {i: _State(s.time_s, s.xy * ratio_xy, s.speed * ratio_xy) for i, s in states.items()}
+            size_wh = frame.size_wh
             states = {i: s for i, s in states.items() if frame.time_s - s.time_s <= config.forget_s}
             people = frame.instances
             if people.keypoints_xy is None or people.track_ids is None or people.boxes_xyxy is None:

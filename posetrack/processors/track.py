@@ -48,12 +48,13 @@ def track(
             instances = _complete(frame.instances, skeleton)
             people = People(**{field.name: getattr(instances, field.name) for field in fields(People)})
             if frame.is_restored and frame.instances.track_ids is not None:
-                motion = tracker.adopt(image, people, frame.instances.track_ids, time_s=frame.time_s)
+                motion = tracker.adopt(
+                    image, people, frame.instances.track_ids, time_s=frame.time_s, size_wh=frame.size_wh
+                )
                 yield replace(frame, skeleton=skeleton, background_motion=motion)
                 continue
-            tracked = tracker.update(
-                image, people, None if estimator is None else estimate_boxes, time_s=frame.time_s
-            )
+            estimate = None if estimator is None else estimate_boxes
+            tracked = tracker.update(image, people, estimate, time_s=frame.time_s, size_wh=frame.size_wh)
             propagated = Instances(**vars(tracked.propagated))
             instances = Instances.concatenate([instances[tracked.rows], propagated])
             instances = instances.with_columns(track_ids=tracked.track_ids)

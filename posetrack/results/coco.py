@@ -18,6 +18,34 @@ from posetrack.skeleton import Skeleton
 _VISIBLE = 2
 
 
+class _Images:
+    """The images of the frames that went by, a few numbers each."""
+
+    def __init__(self) -> None:
+        self._frames, self._times_s = array("q"), array("d")
+        self._widths, self._heights = array("q"), array("q")
+
+    def add(self, record: Record, header: Header) -> None:
+        """Note the image of a frame."""
+        width, height = record.get_size_wh(header)
+        self._frames.append(record.frame)
+        self._times_s.append(record.time_s)
+        self._widths.append(width)
+        self._heights.append(height)
+
+    def describe(self, video_name: str) -> Iterator[dict[str, object]]:
+        """Make COCO's entries, in order."""
+        columns = zip(self._frames, self._times_s, self._widths, self._heights, strict=True)
+        for frame, time_s, width, height in columns:
+            yield {
+                "id": frame,
+                "file_name": f"{video_name}/{frame:06d}.jpg",
+                "width": width,
+                "height": height,
+                "time": round_time(time_s),
+            }
+
+
 def write_coco(records: Iterable[Record], header: Header, out_dir: Path, options: ExportOptions) -> Path:
     """Write `coco.json`.
 
@@ -40,29 +68,24 @@ def write_coco(records: Iterable[Record], header: Header, out_dir: Path, options
         ResultsError: The file cannot be written.
     """
     path = out_dir / "coco.json"
-    frames, times_s = array("q"), array("d")
+    images = _Images()
     with open_whole_file(path) as file:
         info = {"description": f"{header.source}, by PoseTrack with recipe {header.recipe}"}
         file.write(f'{{"info": {json.dumps(info)},\n"annotations": ')
-        write_json_array(file, _make_annotations(records, header, options, frames, times_s))
+        write_json_array(file, _make_annotations(records, header, options, images))
         file.write(',\n"images": ')
-        write_json_array(file, _make_images(header, frames, times_s))
+        write_json_array(file, images.describe(header.video_name))
         file.write(f',\n"categories": {json.dumps([_make_category(header.skeleton)])}}}\n')
     return path
 
 
 def _make_annotations(
-    records: Iterable[Record],
-    header: Header,
-    options: ExportOptions,
-    frames: array[int],
-    times_s: array[float],
+    records: Iterable[Record], header: Header, options: ExportOptions, images: _Images
 ) -> Iterator[dict[str, object]]:
-    """Make one annotation a person, and note every frame that went by in `frames` and `times_s`."""
+    """Make one annotation a person, and note every frame that went by in `images`."""
     annotation_id = 0
     for record in records:
-        frames.append(record.frame)
-        times_s.append(record.time_s)
+        images.add(record, header)
         people = select_people(record.instances, header.skeleton, options, keypoints_as_indices=True)
         entries = encode_entries(
             record.frame,
@@ -96,17 +119,6 @@ def _measure_areas(people: ExportedPeople) -> list[float]:
         return compute_mask_areas(people.masks)
     areas: list[float] = round_pixels(people.boxes_xywh[:, 2:].prod(axis=1)).tolist()
     return areas
-
-
-def _make_images(header: Header, frames: array[int], times_s: array[float]) -> Iterator[dict[str, object]]:
-    for frame, time_s in zip(frames, times_s, strict=True):
-        yield {
-            "id": frame,
-            "file_name": f"{header.video_name}/{frame:06d}.jpg",
-            "width": header.width,
-            "height": header.height,
-            "time": round_time(time_s),
-        }
 
 
 def _make_category(skeleton: Skeleton) -> dict[str, object]:

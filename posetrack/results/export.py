@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from posetrack.results.posetrack_people import POSETRACK_CONVERSIONS
 from posetrack.results.record import Header, Record
 from posetrack.skeleton import COCO_17, Skeleton
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Exporter:
@@ -27,16 +30,18 @@ class Exporter:
     Attributes:
         write: Takes the records, their header, the output folder and the options; returns what it wrote.
         skeletons: Names of the skeletons that the format can hold; None = any.
+        has_sizes: Whether it tells the size of each image.
     """
 
     write: Callable[[Iterable[Record], Header, Path, ExportOptions], Path]
     skeletons: tuple[str, ...] | None = None
+    has_sizes: bool = False
 
 
 FORMATS: dict[str, Exporter] = {
     "posetrack18": Exporter(write_posetrack18, tuple(POSETRACK_CONVERSIONS)),
     "posetrack17": Exporter(write_posetrack17, tuple(POSETRACK_CONVERSIONS)),
-    "coco": Exporter(write_coco),
+    "coco": Exporter(write_coco, has_sizes=True),
     "mot": Exporter(write_mot),
     "csv": Exporter(write_csv),
     "openpose": Exporter(write_openpose, (COCO_17.name,)),
@@ -94,4 +99,22 @@ def export(
         ResultsError: The format is unknown or cannot hold the skeleton, a record cannot be read, or the
             output cannot be written.
     """
-    return find_exporter(format_name, header.skeleton).write(records, header, out_dir, options)
+    exporter = find_exporter(format_name, header.skeleton)
+    if not exporter.has_sizes:
+        records = _watch_size(records, header, format_name)
+    return exporter.write(records, header, out_dir, options)
+
+
+def _watch_size(records: Iterable[Record], header: Header, format_name: str) -> Iterator[Record]:
+    """Yield the records; log the first change of the image size, which the format cannot tell."""
+    has_changed = False
+    for record in records:
+        size_wh = record.get_size_wh(header)
+        if size_wh != header.size_wh and not has_changed:
+            has_changed = True
+            _log.warning(
+                "format %s: has no image sizes, and the size changes at frame %d, from %dx%d to %dx%d; "
+                "positions are in pixels of each frame's own image",
+                *(format_name, record.frame, *header.size_wh, *size_wh),
+            )
+        yield record

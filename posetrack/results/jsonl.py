@@ -5,6 +5,9 @@ r"""`poses.jsonl`: a header line, then one line a frame, written as the frames c
     {"frame": 0, "time": 0.0, "people": [{"track_id": 1, "box": [x1, y1, x2, y2], "score": 0.93,
      "keypoints": [[x, y, score], ...]}]}
 
+`width` and `height` are those of the first image, upright and with square pixels: an image whose pixels are not
+square is widened or narrowed before anything is found in it, and all coordinates are in pixels of that. A frame
+whose image has another size says so itself: `"size": [width, height]`; the others do not have the key.
 Coordinates have 2 decimals, scores 4, seconds 6. `score` is the box score. A person who is not tracked has
 `track_id` -1. Smoothing adds `"smoothed": [[x, y], ...]` to each person; `keypoints` stay as estimated.
 A network that gives masks adds `"mask": {"size": [height, width], "counts": "..."}`, COCO's run lengths.
@@ -47,6 +50,7 @@ from posetrack.results.rounding import round_time
 from posetrack.skeleton import SKELETONS
 
 _LONGEST_LINE = 64 * 2**20
+_LONGEST_SIDE_PX = 2**30
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +72,7 @@ class JsonlWriter:
 
     def __init__(self, path: Path | str, header: Header, *, is_resumed: bool = False) -> None:
         self.path = Path(path)
+        self._header = header
         lines = _measure_whole_lines(self.path) if is_resumed else []
         whole_bytes = sum(lines)
         try:
@@ -92,19 +97,23 @@ class JsonlWriter:
             self.close()
             raise
 
-    def write(self, frame_index: int, time_s: float, instances: Instances) -> None:
+    def write(
+        self, frame_index: int, time_s: float, instances: Instances, size_wh: tuple[int, int] | None = None
+    ) -> None:
         """Append one frame.
 
         Args:
             frame_index: Position in the source, from 0.
             time_s: Presentation time in seconds.
             instances: The people; their boxes are drawn around the keypoints where they have none.
+            size_wh: Width and height of the image in pixels; None for that of the header.
 
         Raises:
             ResultsError: The file cannot be written, or a number is NaN or infinite. The lines before stay
                 whole.
         """
-        self._append(make_record_line(frame_index, time_s, instances, str(self.path)))
+        record = Record(frame_index, time_s, instances, size_wh)
+        self._append(make_record_line(record, self._header, str(self.path)))
 
     def close(self) -> None:
         """Close the file; closing it twice does no harm."""
@@ -157,19 +166,24 @@ def make_header_line(header: Header, where: str) -> bytes:
     return _make_line(fields, where)
 
 
-def make_record_line(frame_index: int, time_s: float, instances: Instances, where: str) -> bytes:
+def make_record_line(record: Record, header: Header, where: str) -> bytes:
     """The line of one frame.
 
     Args:
-        frame_index: Position in the source, from 0.
-        time_s: Presentation time in seconds.
-        instances: The people; their boxes are drawn around the keypoints where they have none.
+        record: The frame; the boxes of its people are drawn around the keypoints where they have none.
+        header: Of its file.
         where: What to call the output in messages.
 
     Raises:
         ResultsError: A number is NaN or infinite.
     """
-    fields = {"frame": int(frame_index), "time": round_time(time_s), "people": encode_people(instances)}
+    size_wh = record.get_size_wh(header)
+    fields = {
+        "frame": int(record.frame),
+        "time": round_time(record.time_s),
+        **({} if size_wh == header.size_wh else {"size": size_wh}),
+        "people": encode_people(record.instances),
+    }
     return _make_line(fields, where)
 
 
@@ -267,8 +281,8 @@ def _parse_header(fields: Any, where: str) -> Header:
         raise ResultsError(f"{where}: keypoints: not the {skeleton.num_keypoints} names of {skeleton.name}")
     return Header(
         source=fields["source"],
-        width=expect_count(fields.get("width"), 1, f"{where}: width"),
-        height=expect_count(fields.get("height"), 1, f"{where}: height"),
+        width=_parse_side(fields.get("width"), f"{where}: width"),
+        height=_parse_side(fields.get("height"), f"{where}: height"),
         fps=_parse_fps(fields["fps"], where),
         skeleton=skeleton,
         recipe=fields["recipe"],
@@ -291,4 +305,18 @@ def _parse_record(fields: Any, header: Header, where: str) -> Record:
     people = expect_list(fields.get("people"), f"{where}: people")
     for i, person in enumerate(people):
         expect_object(person, f"{where}: people[{i}]")
-    return Record(frame, float(time_s), decode_people(people, header, where))
+    size_wh = None
+    if "size" in fields:
+        sides = expect_list(fields["size"], f"{where}: size")
+        if len(sides) != 2:
+            raise make_error(f"{where}: size", "a width and a height", sides)
+        size_wh = _parse_side(sides[0], f"{where}: size[0]"), _parse_side(sides[1], f"{where}: size[1]")
+    instances = decode_people(people, header.skeleton, size_wh or header.size_wh, where)
+    return Record(frame, float(time_s), instances, size_wh)
+
+
+def _parse_side(value: Any, where: str) -> int:
+    side = expect_count(value, 1, where)
+    if side > _LONGEST_SIDE_PX:
+        raise make_error(where, f"at most {_LONGEST_SIDE_PX:,} pixels", value)
+    return side

@@ -11,8 +11,8 @@ from posetrack.frame import UNTRACKED, Instances
 from posetrack.json_fields import expect_column, expect_count, make_error
 from posetrack.results.masks import decode_masks, encode_masks
 from posetrack.results.people import complete_boxes
-from posetrack.results.record import Header
 from posetrack.results.rounding import round_pixels, round_scores
+from posetrack.skeleton import Skeleton
 
 
 def encode_people(instances: Instances) -> list[dict[str, object]]:
@@ -55,18 +55,21 @@ def _keypoint_triples(instances: Instances) -> list[list[list[float]]]:
     return rows
 
 
-def decode_people(people: list[dict[str, Any]], header: Header, where: str) -> Instances:
+def decode_people(
+    people: list[dict[str, Any]], skeleton: Skeleton, size_wh: tuple[int, int], where: str
+) -> Instances:
     """The people from objects of JSON; the inverse of `encode_people`.
 
     Args:
         people: One object a person.
-        header: Of the video.
+        skeleton: The keypoints.
+        size_wh: Width and height of the image in pixels.
         where: File and line, for messages.
 
     Raises:
         ResultsError: A field is not what it should be.
     """
-    K, at = header.skeleton.num_keypoints, f"{where}: people"
+    K, at = skeleton.num_keypoints, f"{where}: people"
     track_ids = [
         expect_count(person.get("track_id"), UNTRACKED, f"{where}: people[{i}].track_id")
         for i, person in enumerate(people)
@@ -86,7 +89,7 @@ def decode_people(people: list[dict[str, Any]], header: Header, where: str) -> I
     masks = None
     if any("mask" in person for person in people):
         encoded = [person.get("mask") for person in people]
-        masks = decode_masks(encoded, (header.width, header.height), f"{where}: ")
+        masks = decode_masks(encoded, size_wh, f"{where}: ")
     return Instances(
         boxes_xyxy=expect_column(people, "box", (4,), "4 numbers", at),
         box_scores=expect_column(people, "score", (), "a number", at),

@@ -18,7 +18,7 @@ class SavedPoses:
     """The header and the frames of a `poses.jsonl`; may be iterated more than once.
 
     Frames are read as they are asked for, so a long file takes no more memory than a short one. The file holds
-    no images: those of its frames are black, of the video's size, and take no memory either.
+    no images: those of its frames are black, of the image's size, and take no memory either.
 
     Attributes:
         path: The file.
@@ -51,8 +51,9 @@ class SavedPoses:
         from posetrack.results.jsonl import read_jsonl
 
         header, records = read_jsonl(self.path)
-        black: ImageArray = np.broadcast_to(np.zeros(3, np.uint8), (header.height, header.width, 3))
         for record in records:
+            width, height = record.get_size_wh(header)
+            black: ImageArray = np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))
             yield Frame(record.frame, record.time_s, black, record.instances, header.skeleton, is_restored=True)
 
     def __repr__(self) -> str:

@@ -19,8 +19,8 @@ class Header:
 
     Attributes:
         source: The video, folder, pattern or address as it was given.
-        width: Width of the image in pixels, upright.
-        height: Height of the image in pixels, upright.
+        width: Width of the image in pixels, upright and square; where it changes, that of the first one.
+        height: Height of the image, likewise.
         fps: Nominal frames a second; the time of each frame stands in its own record.
         skeleton: The keypoints of every person, in order.
         recipe: Name of the tracking recipe.
@@ -34,6 +34,11 @@ class Header:
     skeleton: Skeleton
     recipe: str
     schema: str = SCHEMA
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the image in pixels."""
+        return self.width, self.height
 
     @property
     def video_name(self) -> str:
@@ -54,8 +59,18 @@ class Record:
         frame: Position in the source, from 0 (`Frame.index`).
         time_s: Presentation time in seconds (`Frame.time_s`).
         instances: The people.
+        size_wh: Width and height of its image in pixels, where it is not that of the header.
     """
 
     frame: int
     time_s: float
     instances: Instances
+    size_wh: tuple[int, int] | None = None
+
+    def get_size_wh(self, header: Header) -> tuple[int, int]:
+        """Width and height of its image in pixels.
+
+        Args:
+            header: Of its file.
+        """
+        return self.size_wh or header.size_wh

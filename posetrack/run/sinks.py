@@ -28,7 +28,7 @@ def make_poses_sink(poses: JsonlWriter, time_stage: TimeStage = leave_untimed) -
     def write(frame: Frame) -> None:
         if next(positions) >= poses.num_records:
             with time_stage("write"):
-                poses.write(frame.index, frame.time_s, frame.instances)
+                poses.write(frame.index, frame.time_s, frame.instances, frame.size_wh)
 
     return write
 

@@ -112,3 +112,16 @@ def test_masks_tint_what_they_cover():
     np.testing.assert_allclose(drawn[masks[0]], np.tile(wanted, (400, 1)), atol=1)
     assert (drawn[~masks[0]] == 100).all()
     assert (Renderer(COCO_17, RenderStyle(ids=False, masks=False))(frame) == 100).all()
+
+
+def test_trails_are_scaled_where_the_size_of_the_images_changes():
+    def make_scaled(index, scale):
+        box = np.float32([[20 + 4 * index, 40, 40 + 4 * index, 60]]) * scale
+        people = Instances(boxes_xyxy=box, box_scores=[1.0], track_ids=[1])
+        return Frame(index, index / 25, np.zeros((100 * scale, 200 * scale, 3), np.uint8), people)
+
+    style = RenderStyle(boxes=False, ids=False, skeletons=False)
+    changed, same = Renderer(COCO_17, style), Renderer(COCO_17, style)
+    changed(make_scaled(0, 1))
+    same(make_scaled(0, 2))
+    np.testing.assert_array_equal(changed(make_scaled(1, 2)), same(make_scaled(1, 2)))

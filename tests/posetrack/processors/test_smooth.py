@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from reference.one_euro import naive_one_euro
@@ -61,6 +63,18 @@ def test_each_track_has_its_own_past_and_a_long_absence_ends_it():
     np.testing.assert_array_equal(smooth_xs(make_frames(xs, times_s, [UNTRACKED] * 3)), xs)
     apart = np.array([0.0, 5.0, 10.0])
     np.testing.assert_array_equal(smooth_xs(make_frames(xs, apart)), xs)
+
+
+def test_a_change_of_the_image_size_is_no_motion():
+    frames = make_frames(np.array([10.0, 12.0, 28.0, 32.0]), np.arange(4) / 25)
+    wide = np.zeros((2, 2, 3), np.uint8)
+    boxes = np.float32([[0, 0, 100, 2 * HEIGHT_PX]])
+    changed = [
+        replace(frame, image=wide, instances=replace(frame.instances, boxes_xyxy=boxes)) for frame in frames[2:]
+    ]
+    same = make_frames(np.array([10.0, 12.0, 14.0, 16.0]), np.arange(4) / 25)
+    expected = smooth_xs(same) * [1, 1, 2, 2]
+    np.testing.assert_allclose(smooth_xs([*frames[:2], *changed]), expected, rtol=1e-5)
 
 
 def test_frames_without_people_pass():

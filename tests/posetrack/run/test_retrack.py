@@ -1,5 +1,6 @@
 """Saved poses followed again."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -57,6 +58,22 @@ def test_saved_ids_are_forgotten_and_new_ones_given(saved, tmp_path, with_video)
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old.instances.keypoints_xy, new.instances.keypoints_xy)
     assert {path.name for path in tmp_path.iterdir()} == {"poses.jsonl", "again.jsonl"}
+
+
+def test_ids_and_sizes_last_where_the_size_of_the_images_changes(tmp_path):
+    header = Header("clip.mp4", *SIZE_WH, Fraction(25), COCO_17, "default")
+    wide_wh = (3 * SIZE_WH[0], 3 * SIZE_WH[1])
+    person = make_person(40, track_id=7)
+    wide = replace(person, boxes_xyxy=person.boxes_xyxy * 3, keypoints_xy=person.keypoints_xy * 3)
+    with JsonlWriter(tmp_path / "poses.jsonl", header) as writer:
+        for i in range(6):
+            writer.write(i, i / 25, wide if i > 2 else person, wide_wh if i > 2 else SIZE_WH)
+    saved, out = read_poses(tmp_path / "poses.jsonl"), tmp_path / "again.jsonl"
+    assert retrack(saved, out, read_recipe("default"), video=None, smoothed=True) == 1
+    frames = list(read_poses(out))
+    assert [frame.size_wh for frame in frames] == [SIZE_WH] * 3 + [wide_wh] * 3
+    assert [frame.instances.track_ids.tolist() for frame in frames] == [[1]] * 6
+    np.testing.assert_allclose(frames[3].instances.smoothed_xy, wide.keypoints_xy, atol=0.02)
 
 
 def test_with_an_estimator_missed_people_are_propagated(tmp_path):
