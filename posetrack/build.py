@@ -55,8 +55,12 @@ def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Ne
     if compute.device.type == "cuda":
         device_images = DeviceImages(compute.device, remembered=2 * batch_frames)
     made = {table: _make_predictor(recipe, table, compute, device_images) for table in recipe.networks}
-    skeleton = SKELETONS[complete_settings(recipe, list(recipe.networks)[-1]).skeleton]
-    return Networks(made["detector"], made.get("estimator"), skeleton)
+    return Networks(made["detector"], made.get("estimator"), find_skeleton(recipe))
+
+
+def find_skeleton(recipe: Recipe) -> Skeleton:
+    """Find the skeleton of a recipe's poses, without making its networks."""
+    return SKELETONS[complete_settings(recipe, list(recipe.networks)[-1]).skeleton]
 
 
 def _make_predictor(recipe: Recipe, table: str, compute: Compute, device_images: DeviceImages | None) -> Any:
@@ -96,18 +100,22 @@ def build_pipeline(
     return make_pipeline(recipe, networks, compute, batch_frames=batch_frames, smoothed=smoothed)
 
 
+def gives_poses(recipe: Recipe) -> bool:
+    """Whether a recipe's networks give poses, not boxes alone."""
+    role = find_role(recipe.detector.network, "detector", recipe.name)
+    return recipe.estimator is not None or recipe.detector.network not in role.without_poses
+
+
 def require_poses(recipe: Recipe) -> None:
     """Check that people can be tracked with a recipe.
 
     Raises:
         RecipeError: None of its networks gives poses.
     """
-    network = recipe.detector.network
-    role = find_role(network, "detector", recipe.name)
-    if recipe.estimator is None and network in role.without_poses:
+    if not gives_poses(recipe):
         raise RecipeError(
-            f"{recipe.name}: {network} finds boxes without poses, and people are tracked by their poses; add "
-            "an [estimator]"
+            f"{recipe.name}: {recipe.detector.network} finds boxes without poses, and people are "
+            "tracked by their poses; add an [estimator]"
         )
 
 

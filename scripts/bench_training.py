@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from models.data.augment import AugmentConfig
+from models.data.image_files import ImageFile
 from models.data.samples import PoseSamples
 from models.hrnet.codec import CODING_256X192, decode_heatmaps
 from models.hrnet.dataset import PoseDataset
@@ -107,7 +108,7 @@ def write_people(folder: Path, count: int) -> PoseSamples:
     boxes = np.concatenate([corner, corner + rng.uniform(100, 250, (count, 2))], axis=1).astype(np.float32)
     share = rng.random((count, K, 2), np.float32)
     return PoseSamples(
-        image_paths=tuple(paths),
+        images=tuple(map(ImageFile, paths)),
         image_ids=np.arange(IMAGES),
         image_index=np.arange(count) % IMAGES,
         boxes_xyxy=boxes,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data.crop import ImageArray, read_image
+from models.data.image_files import ImageArray, ImageFile, read_image
 from models.rcnn.codec import score_peaks
 from models.rcnn.network import RCNN, make_rcnn
 from models.rcnn.variants import NETWORKS
@@ -41,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     network = make_rcnn(NETWORKS[arguments.network]).eval()
     load_weights(network, arguments.weights)
-    batch, placement = Letterbox(torch.device("cpu"), arguments.side)([read_image(arguments.image)])
+    batch, placement = Letterbox(torch.device("cpu"), arguments.side)([read_image(ImageFile(arguments.image))])
     canvas = batch[0].permute(1, 2, 0).numpy()
     starts_xy, ends_xy, rows = find_offsets(network, canvas)
     inner = canvas[: placement.size_wh[1], : placement.size_wh[0]]

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from models.backbones.imagenet import normalize_images
-from models.data.crop import ImageArray, crop_image, invert_matrices, read_image
+from models.data.crop import crop_image, invert_matrices
+from models.data.image_files import ImageArray, ImageFile, read_image
 from models.data.samples import FloatArray
 from models.swahr.images import plan_views
 from models.swahr.losses import STAGE_NAMES, compute_alpha
@@ -43,7 +44,7 @@ def main() -> None:
     args = parser.parse_args()
     network = make_swahr_network(NETWORKS[args.network], args.keypoints).eval()
     load_weights(network, args.weights)
-    image = read_image(args.image)
+    image = read_image(ImageFile(args.image))
     inverse_scales = compute_inverse_scales(network, image, args.shorter_side_px, args.stage)
     drawn = draw_map(image, inverse_scales)
     if not cv2.imwrite(str(args.out), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):

@@ -166,13 +166,13 @@ def learn_images(name: str, annotations: Path, steps: int, out: Path | None) -> 
         optimizer.step()
     settings = TwoStageSettings(name, longest_side_px=_SIDE, score_threshold=0.05, nms_iou=0.5)
     predict = RCNNPredictor(network.eval(), settings, find_compute(network, "f32"))
-    image_paths = dict(zip(samples.image_ids.tolist(), samples.image_paths, strict=True))
-    found = dict(predict_images(image_paths, Networks(predict, None, COCO_17)))
+    images = dict(zip(samples.image_ids.tolist(), samples.images, strict=True))
+    found = dict(predict_images(images, Networks(predict, None, COCO_17)))
     results, truth = collect_results(found.items()), read_coco_annotations(annotations)
     if out is not None:
         annotated = collect_instances(samples, np.arange(samples.num_images))
         write_sample_images(
-            [SampleImage(image_paths[i], annotated[i], people) for i, people in found.items()],
+            [SampleImage(images[i], annotated[i], people) for i, people in found.items()],
             COCO_17,
             out / f"{name}.jpg",
         )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from models.data.coco_people import read_coco_people
+from models.data.image_files import list_images
 from models.data.samples import FloatArray, PoseSamples
 from models.training.errors import DataError
 
@@ -61,7 +62,7 @@ def decode_coco_samples(
         raise DataError(f"{where}: {min(counts):g} keypoints, but the recipe's skeleton has {num_keypoints}")
     _check_finite(boxes, keypoints, where)
     return PoseSamples(
-        image_paths=tuple(image_folder / image["file_name"] for image in images),
+        images=list_images(data, image_folder, where),
         image_ids=np.array([image["id"] for image in images], np.int64),
         image_index=np.array(index, np.int64),
         boxes_xyxy=np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1),

@@ -102,6 +102,14 @@ def unify_people(
     return CocoPeople({**data, "images": images, "annotations": people, "categories": [category]}, category_id)
 
 
+def has_keypoints(data: Any) -> bool:
+    """Whether a category of a parsed COCO-style file has keypoints."""
+    categories = data.get("categories") if isinstance(data, Mapping) else None
+    return isinstance(categories, list) and any(
+        isinstance(category, Mapping) and bool(category.get("keypoints")) for category in categories
+    )
+
+
 def read_id(value: object, where: str) -> int:
     """Take a whole number, which may be written as 3.0 or "3".
 

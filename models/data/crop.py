@@ -7,16 +7,13 @@ of the published weights.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.data.image_files import ImageArray
 from models.data.samples import FloatArray
-from models.training.errors import DataError
 
-ImageArray = npt.NDArray[np.uint8]
 DoubleArray = npt.NDArray[np.float64]
 
 
@@ -118,16 +115,3 @@ def crop_image(image: ImageArray, matrix: DoubleArray, size_wh: tuple[int, int])
         (height, width, 3).
     """
     return np.asarray(cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR), np.uint8)
-
-
-def read_image(path: Path) -> ImageArray:
-    """Read an image as (H, W, 3) uint8 RGB, ignoring its EXIF orientation.
-
-    Raises:
-        DataError: It is missing, or not an image.
-    """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        what = "not an image that OpenCV can read" if path.is_file() else "no such image; check --data"
-        raise DataError(f"{path}: {what}")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pycocotools import mask as mask_api
 
 from models.data.coco_people import read_coco_people
+from models.data.image_files import ImageFile, check_images, list_images
 from models.data.letterbox import Placement, paste_image, place_points
 from models.data.run_lengths import decode_run_lengths
 from models.data.samples import FloatArray, IntArray, check_shapes
@@ -31,9 +32,9 @@ class InstanceSamples:
     """N people and regions to ignore in I images.
 
     Attributes:
-        image_paths: I files.
+        images: I images.
         image_ids: (I,) the data set's ids of the images.
-        image_index: (N,) index of each person's image in `image_paths`, ascending.
+        image_index: (N,) index of each person's image in `images`, ascending.
         boxes_xyxy: (N, 4), pixels.
         is_ignored: (N,) whether it is a region to ignore: neither a person nor background.
         keypoints_xyw: (N, K, 3), x and y in pixels and the weight in the loss, from 0, unknown, to 1.
@@ -43,7 +44,7 @@ class InstanceSamples:
         ValueError: The shapes of the columns do not match.
     """
 
-    image_paths: tuple[Path, ...]
+    images: tuple[ImageFile, ...]
     image_ids: IntArray
     image_index: IntArray
     boxes_xyxy: FloatArray
@@ -54,7 +55,7 @@ class InstanceSamples:
     def __post_init__(self) -> None:
         N, K = self.keypoints_xyw.shape[:2]
         expected = {
-            "image_ids": (len(self.image_paths),),
+            "image_ids": (len(self.images),),
             "image_index": (N,),
             "boxes_xyxy": (N, 4),
             "is_ignored": (N,),
@@ -72,12 +73,16 @@ class InstanceSamples:
     @property
     def num_images(self) -> int:
         """The number of images, I."""
-        return len(self.image_paths)
+        return len(self.images)
 
     def find_rows(self, image: int) -> slice:
         """The rows of an image's people."""
         start, stop = np.searchsorted(self.image_index, [image, image + 1])
         return slice(int(start), int(stop))
+
+    def check_images(self, where: str) -> InstanceSamples:
+        """Check all images; see `models.data.image_files.check_images`."""
+        return replace(self, images=tuple(check_images(self.images, where)))
 
 
 def read_coco_instances(
@@ -107,7 +112,7 @@ def decode_coco_instances(
         people = sorted(data["annotations"], key=lambda person: positions[person["image_id"]])
         boxes = np.array([person["bbox"] for person in people], np.float32).reshape(-1, 4)
         samples = InstanceSamples(
-            image_paths=tuple(image_folder / image["file_name"] for image in data["images"]),
+            images=list_images(data, image_folder, where),
             image_ids=np.array(list(positions), np.int64),
             image_index=np.array([positions[person["image_id"]] for person in people], np.int64),
             boxes_xyxy=np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1),
@@ -134,7 +139,7 @@ def select_images(samples: InstanceSamples, images: IntArray) -> InstanceSamples
     rows = np.isin(samples.image_index, images)
     return replace(
         select_rows(samples, rows),
-        image_paths=tuple(samples.image_paths[i] for i in images),
+        images=tuple(samples.images[i] for i in images),
         image_ids=samples.image_ids[images],
         image_index=np.searchsorted(images, samples.image_index[rows]),
     )

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.data.crop import DoubleArray, ImageArray
+from models.data.crop import DoubleArray
+from models.data.image_files import ImageArray
 from models.data.samples import FloatArray
 
 CANVAS_COLOR = 114

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.data.image_files import ImageFile
 from models.data.json_file import read_json
 from models.data.samples import PoseSamples
 from models.training.errors import DataError
@@ -52,7 +53,7 @@ def read_mpii_samples(path: Path, image_folder: Path) -> PoseSamples:
     half = scales[:, None] * _SCALE_PX / 2
     positions = {name: i for i, name in enumerate(names)}
     return PoseSamples(
-        image_paths=tuple(image_folder / name for name in names),
+        images=tuple(ImageFile(image_folder / name) for name in names),
         image_ids=np.arange(len(names)),
         image_index=np.array([positions[person["image"]] for person in people], np.int64),
         boxes_xyxy=np.concatenate([centres - half, centres + half], axis=1).astype(np.float32) - 1,

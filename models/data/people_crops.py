@@ -7,7 +7,7 @@ segmentation if the file has one, else their box.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pycocotools import mask as coco_mask
 
 from models.data.coco import decode_coco_samples
 from models.data.coco_people import read_coco_people
+from models.data.image_files import check_images
 from models.data.run_lengths import decode_run_lengths
 from models.data.samples import IntArray, PoseSamples, keep_trainable
 from models.training.errors import DataError
@@ -40,12 +41,17 @@ class ImageSamples:
     rows: tuple[IntArray, ...]
 
     def __post_init__(self) -> None:
-        counts = {len(self.people.image_paths), len(self.ignored), len(self.rows)}
+        counts = {len(self.people.images), len(self.ignored), len(self.rows)}
         if len(counts) > 1:
             raise ValueError(f"images, ignored and rows differ in number: {sorted(counts)}")
 
     def __len__(self) -> int:
         return len(self.ignored)
+
+    def check_images(self, where: str) -> ImageSamples:
+        """Check all images; see `models.data.image_files.check_images`."""
+        images = tuple(check_images(self.people.images, where))
+        return replace(self, people=replace(self.people, images=images))
 
 
 def read_image_samples(path: Path, image_folder: Path, keypoint_names: Sequence[str]) -> ImageSamples:
@@ -66,7 +72,7 @@ def read_image_samples(path: Path, image_folder: Path, keypoint_names: Sequence[
     content = read_coco_people(path, keypoint_names).content
     everyone = decode_coco_samples(content, image_folder, len(keypoint_names), where)
     people = keep_trainable(everyone)
-    regions: list[list[IgnoredRegion]] = [[] for _ in everyone.image_paths]
+    regions: list[list[IgnoredRegion]] = [[] for _ in everyone.images]
     positions = {image["id"]: i for i, image in enumerate(content["images"])}
     try:
         for person in content["annotations"]:
@@ -132,7 +138,7 @@ def _encode_region(person: Mapping[str, Any], image: Mapping[str, Any]) -> Ignor
 
 def _list_rows(people: PoseSamples) -> list[IntArray]:
     order = np.argsort(people.image_index, kind="stable")
-    counts = np.bincount(people.image_index, minlength=len(people.image_paths))
+    counts = np.bincount(people.image_index, minlength=len(people.images))
     return np.split(order, np.cumsum(counts)[:-1])
 
 
@@ -143,7 +149,7 @@ def _select(
     new_index = np.full(len(regions), -1, np.int64)
     new_index[kept] = np.arange(len(kept))
     chosen = PoseSamples(
-        image_paths=tuple(people.image_paths[i] for i in kept),
+        images=tuple(people.images[i] for i in kept),
         image_ids=people.image_ids[kept],
         image_index=new_index[people.image_index],
         boxes_xyxy=people.boxes_xyxy,

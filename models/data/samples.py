@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from models.data.image_files import ImageFile, check_images
 from models.training.errors import DataError
 
 FloatArray = npt.NDArray[np.float32]
@@ -20,9 +20,9 @@ class PoseSamples:
     """N people in I images.
 
     Attributes:
-        image_paths: I files.
+        images: I images.
         image_ids: (I,) the data set's ids of the images.
-        image_index: (N,) index of each person's image in `image_paths`.
+        image_index: (N,) index of each person's image in `images`.
         boxes_xyxy: (N, 4), pixels.
         scores: (N,) score of each box; 1 for annotated ones.
         keypoints_xy: (N, K, 2), pixels; undefined where the weight is 0.
@@ -32,7 +32,7 @@ class PoseSamples:
         ValueError: The shapes of the columns do not match.
     """
 
-    image_paths: tuple[Path, ...]
+    images: tuple[ImageFile, ...]
     image_ids: IntArray
     image_index: IntArray
     boxes_xyxy: FloatArray
@@ -43,7 +43,7 @@ class PoseSamples:
     def __post_init__(self) -> None:
         N, K = self.weights.shape
         expected = {
-            "image_ids": (len(self.image_paths),),
+            "image_ids": (len(self.images),),
             "image_index": (N,),
             "boxes_xyxy": (N, 4),
             "scores": (N,),
@@ -69,10 +69,17 @@ class PoseSamples:
         people = self.select(np.isin(self.image_index, images))
         return replace(
             people,
-            image_paths=tuple(self.image_paths[i] for i in images),
+            images=tuple(self.images[i] for i in images),
             image_ids=self.image_ids[images],
             image_index=np.searchsorted(images, people.image_index),
         )
+
+    def check_images(self, where: str, *, upright_if_unknown: bool = True) -> PoseSamples:
+        """Check the images with people; see `models.data.image_files.check_images`."""
+        used = np.unique(self.image_index).tolist()
+        checked = check_images([self.images[i] for i in used], where, upright_if_unknown=upright_if_unknown)
+        found = dict(zip(used, checked, strict=True))
+        return replace(self, images=tuple(found.get(i, image) for i, image in enumerate(self.images)))
 
 
 def check_shapes(samples: object, expected: Mapping[str, tuple[int, ...]]) -> None:
@@ -95,9 +102,9 @@ def join_samples(parts: list[PoseSamples]) -> PoseSamples:
         raise DataError(
             f"training data: files of {sorted({p.num_keypoints for p in parts})} keypoints do not mix"
         )
-    starts = np.cumsum([0, *(len(part.image_paths) for part in parts)])
+    starts = np.cumsum([0, *(len(part.images) for part in parts)])
     return PoseSamples(
-        image_paths=tuple(path for part in parts for path in part.image_paths),
+        images=tuple(image for part in parts for image in part.images),
         image_ids=np.concatenate([part.image_ids for part in parts]),
         image_index=np.concatenate([p.image_index + start for p, start in zip(parts, starts, strict=False)]),
         boxes_xyxy=np.concatenate([part.boxes_xyxy for part in parts]),

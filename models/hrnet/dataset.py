@@ -12,9 +12,9 @@ from models.data.crop import (
     crop_image,
     fit_boxes,
     make_crop_matrices,
-    read_image,
     transform_points,
 )
+from models.data.image_files import read_image
 from models.data.samples import PoseSamples
 from models.training.batches import SampleKey
 
@@ -77,7 +77,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
             is_flipped=region.is_flipped,
             is_unbiased=self._is_unbiased,
         )
-        image = read_image(self.samples.image_paths[self.samples.image_index[index]])
+        image = read_image(self.samples.images[self.samples.image_index[index]])
         keypoints = transform_points(self.samples.keypoints_xy[index][None], matrix)[0]
         weights = self.samples.weights[index]
         if region.is_flipped:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.data.crop import ImageArray
+from models.data.image_files import ImageArray
 from models.data.letterbox import Placement, compute_fit
 from models.data.mosaic import Window
 from models.data.samples import FloatArray

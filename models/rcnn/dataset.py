@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from models.data.crop import ImageArray, read_image
+from models.data.image_files import ImageArray, read_image
 from models.data.instances import InstanceSamples, draw_mask
 from models.data.letterbox import (
     CANVAS_COLOR,
@@ -133,7 +133,7 @@ class DetectionDataset(Dataset[dict[str, Any]]):
 
     def _choose_parts(self, epoch: int, index: int) -> tuple[list[_Part], tuple[int, int]]:
         if self._augment is None:
-            image = read_image(self.samples.image_paths[index])
+            image = read_image(self.samples.images[index])
             placement, canvas_wh = self._place_image((image.shape[1], image.shape[0]))
             return [_Part(index, image, placement, (0, 0, *canvas_wh))], canvas_wh
         rng = np.random.default_rng((self._seed, epoch, index, _IMAGES))
@@ -191,7 +191,7 @@ class DetectionDataset(Dataset[dict[str, Any]]):
     def _read_jittered(self, image_index: int, epoch: int, index: int, number: int) -> ImageArray:
         assert self._augment is not None
         rng = np.random.default_rng((self._seed, epoch, index, _COLORS, number))
-        return jitter_colors(read_image(self.samples.image_paths[image_index]), self._augment, rng)
+        return jitter_colors(read_image(self.samples.images[image_index]), self._augment, rng)
 
     def _place_people(self, part: _Part, canvas_wh: tuple[int, int]) -> dict[str, Any]:
         samples, rows = self.samples, self.samples.find_rows(part.image_index)

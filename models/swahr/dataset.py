@@ -16,13 +16,12 @@ from torch.utils.data import Dataset
 from models.data.augment import Region
 from models.data.crop import (
     DoubleArray,
-    ImageArray,
     crop_image,
     invert_matrices,
     make_crop_matrices,
-    read_image,
     transform_points,
 )
+from models.data.image_files import ImageArray, read_image
 from models.data.mosaic import Window, cut_mosaic
 from models.data.people_crops import ImageSamples, draw_mask
 from models.data.samples import FloatArray, IntArray
@@ -206,7 +205,7 @@ class CrowdDataset(Dataset[dict[str, Any]]):
     def _make_tile(
         self, image_index: int, window: Window, config: ImageAugmentConfig, rng: np.random.Generator
     ) -> _Tile:
-        image = read_image(self.samples.people.image_paths[image_index])
+        image = read_image(self.samples.people.images[image_index])
         region = augment_image((image.shape[1], image.shape[0]), config, rng)
         left, top, right, bottom = window
         width, height = right - left, bottom - top

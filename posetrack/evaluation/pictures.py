@@ -8,16 +8,15 @@ Sources: Sun et al., CVPR 2019, section 4.1, "Testing", and its public code.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from models.data.crop import read_image
+from models.data.image_files import ImageFile, read_image
 from posetrack.errors import ResultsError
 from posetrack.evaluation.alike import suppress_alike
 from posetrack.frame import (
@@ -35,21 +34,6 @@ from posetrack.results.people import complete_boxes
 
 # Threads that read images ahead of the networks.
 _READERS = 4
-
-
-def list_images(annotations: Mapping[str, Any], folder: Path) -> dict[int, Path]:
-    """List the images of COCO annotations: number -> file.
-
-    Raises:
-        ResultsError: The annotations name none.
-    """
-    images = annotations.get("images")
-    if not isinstance(images, Sequence) or not images:
-        raise ResultsError("annotations: no images; is this a COCO file?")
-    try:
-        return {int(image["id"]): folder / image["file_name"] for image in images}
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"annotations: images: one without a number or file name ({error})") from error
 
 
 def collect_boxes(
@@ -98,17 +82,13 @@ def _is_person(entry: Mapping[str, Any], category_id: int) -> bool:
     return "keypoints" not in entry or any(entry["keypoints"][2::3])
 
 
-def group_by_size(image_paths: Mapping[int, Path], annotations: Mapping[str, Any]) -> dict[int, Path]:
-    """Sort images by size, so that those of one size share batches."""
-    sizes = {
-        image.get("id"): (image.get("width") or 0, image.get("height") or 0)
-        for image in annotations.get("images", ())
-    }
-    return dict(sorted(image_paths.items(), key=lambda item: sizes.get(item[0], (0, 0))))
+def group_by_size(images: Mapping[int, ImageFile]) -> dict[int, ImageFile]:
+    """Sort images by their annotated size, so that those of one size share batches."""
+    return dict(sorted(images.items(), key=lambda item: item[1].size_wh or (0, 0)))
 
 
 def predict_images(
-    image_paths: Mapping[int, Path],
+    images: Mapping[int, ImageFile],
     networks: Networks,
     *,
     boxes: Mapping[int, Instances] | None = None,
@@ -119,7 +99,7 @@ def predict_images(
     """Predict the people in images.
 
     Args:
-        image_paths: Image number -> file.
+        images: Image number -> file.
         networks: The recipe's networks.
         boxes: Boxes for the pose estimation instead of the detector's: annotated ones, or those of COCO
             detections. They are cut out as in HRNet's public code, which takes a box's coordinates for indices
@@ -138,16 +118,16 @@ def predict_images(
     """
     if boxes is not None and networks.estimator is None:
         raise ResultsError("boxes: the recipe has no [estimator] to look at them; leave them out")
-    waiting, done = iter(image_paths), 0
-    with closing(_read_ahead(image_paths.values(), 2 * batch)) as read:
+    waiting, done = iter(images), 0
+    with closing(_read_ahead(images.values(), 2 * batch)) as read:
         while numbers := list(islice(waiting, batch)):
-            images = list(islice(read, len(numbers)))
+            pixels = list(islice(read, len(numbers)))
             if boxes is None:
-                found = networks.detector(images)
+                found = networks.detector(pixels)
             else:
                 found = [boxes.get(number, Instances.empty()) for number in numbers]
             if networks.estimator is not None:
-                poses = networks.estimator(images, _find_regions(found, is_given=boxes is not None))
+                poses = networks.estimator(pixels, _find_regions(found, is_given=boxes is not None))
                 found = [
                     people.with_columns(keypoints_xy=points, keypoint_scores=scores)
                     for people, (points, scores) in zip(found, poses, strict=True)
@@ -159,12 +139,12 @@ def predict_images(
             report(done)
 
 
-def _read_ahead(paths: Iterable[Path], capacity: int) -> Generator[ImageArray]:
+def _read_ahead(images: Iterable[ImageFile], capacity: int) -> Generator[ImageArray]:
     """Images in order, so many of which are read on threads before they are asked for."""
     waiting: deque[Future[ImageArray]] = deque()
     with ThreadPoolExecutor(_READERS) as readers:
-        for path in paths:
-            waiting.append(readers.submit(read_image, path))
+        for image in images:
+            waiting.append(readers.submit(read_image, image))
             if len(waiting) == capacity:
                 yield waiting.popleft().result()
         while waiting:

@@ -26,6 +26,7 @@ def make_bottom_up_task(recipe: BottomUpRecipe, run: TrainingRun) -> Task:
     skeleton = find_skeleton(recipe.data.skeleton)
     data, folder = recipe.data, run.data_folder
     samples = read_image_samples(folder / data.train, folder / data.train_images, skeleton.names)
+    samples = samples.check_images(str(folder / data.train))
     network = make_network(recipe.network, skeleton.num_keypoints)
     if recipe.network.weights:
         load_whole(network, run.weights or folder / recipe.network.weights)

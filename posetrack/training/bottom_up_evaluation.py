@@ -25,7 +25,7 @@ from posetrack.training.evaluation import (
     check_dev_images,
     collect_annotated,
     find_compute,
-    list_image_paths,
+    list_sample_images,
     predict_dev_images,
     spread_positions,
 )
@@ -52,13 +52,12 @@ def make_bottom_up_evaluation(recipe: BottomUpRecipe, run: TrainingRun) -> Calla
     content = read_coco_people(path, skeleton.names).content
     images = run.data_folder / recipe.data.dev_images
     everyone = decode_coco_samples(content, images, skeleton.num_keypoints, str(path))
-    most = recipe.data.max_dev_images or len(everyone.image_paths)
-    samples = everyone.select_images(spread_positions(len(everyone.image_paths), most))
+    most = recipe.data.max_dev_images or len(everyone.images)
+    samples = everyone.select_images(spread_positions(len(everyone.images), most))
     annotations = keep_images(content, samples.image_ids.tolist())
     shown = samples.image_ids[spread_positions(len(samples.image_ids), _SHOWN_IMAGES)]
-    dev = DevImages(
-        group_by_size(list_image_paths(samples), annotations), shown=collect_annotated(samples, shown)
-    )
+    dev = DevImages(group_by_size(list_sample_images(samples)), shown=collect_annotated(samples, shown))
+    dev = check_dev_images(dev, str(path))
     settings = make_settings(recipe)
 
     def evaluate(network: nn.Module, epoch: int) -> Metrics:
@@ -72,7 +71,6 @@ def make_bottom_up_evaluation(recipe: BottomUpRecipe, run: TrainingRun) -> Calla
             return evaluate_crowdpose(annotations, results, annotations_name=str(path))
         return evaluate_coco(annotations, results, sigmas=skeleton.sigmas, annotations_name=str(path))
 
-    check_dev_images(dev)
     # Nothing is found yet: this checks the annotations before the training.
     measure([])
     return evaluate

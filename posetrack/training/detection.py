@@ -35,6 +35,7 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     samples = _read_samples(recipe.data, skeleton.names, run.data_folder)
+    samples = samples.check_images(str(run.data_folder / recipe.data.train))
     network = make_network(recipe.network, skeleton.num_keypoints)
     is_started = run.weights is not None or bool(recipe.network.body)
     if is_started:

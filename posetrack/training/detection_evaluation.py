@@ -59,11 +59,10 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
     samples = _read_samples(recipe.data, skeleton.names, run.data_folder)
     people = read_coco_people(path, skeleton.names, needs_keypoints=False)
     annotations = keep_images(people.content, samples.image_ids.tolist())
-    image_paths = dict(zip(samples.image_ids.tolist(), samples.image_paths, strict=True))
+    images = dict(zip(samples.image_ids.tolist(), samples.images, strict=True))
     shown = spread_positions(samples.num_images, _SHOWN_IMAGES)
-    dev = DevImages(
-        group_by_size(image_paths, annotations), collect_instances(samples, shown), _MIN_SHOWN_SCORE
-    )
+    dev = DevImages(group_by_size(images), collect_instances(samples, shown), _MIN_SHOWN_SCORE)
+    dev = check_dev_images(dev, str(path))
     has_outlines = None not in samples.outlines
     has_keypoints = bool((samples.keypoints_xyw[..., 2] > 0).any())
     settings = make_settings(recipe)
@@ -88,7 +87,6 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
         predicted = predict_dev_images(dev, Networks(predict, None, skeleton), run.find_samples(epoch))
         return measure(collect_results(predicted))
 
-    check_dev_images(dev)
     variant = NETWORKS[recipe.network.name]
     kinds = {"bbox": True, "segm": variant.has_masks, "keypoints": variant.has_keypoints}
     # Nothing is found yet: this checks the annotations before the training.

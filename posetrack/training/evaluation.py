@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
+from models.data.image_files import ImageFile, check_images
 from models.data.samples import IntArray, PoseSamples
-from models.training.errors import DataError
 from posetrack.compute import Compute
 from posetrack.evaluation.pictures import predict_images
 from posetrack.frame import Instances, from_pixel_indices
@@ -26,25 +26,24 @@ class DevImages:
     """The images of the evaluation.
 
     Attributes:
-        image_paths: Image number -> file.
+        images: Image number -> file, as `check_images` returns it.
         shown: The annotated people of the images to draw, by image number.
         min_shown_score: Predicted people with a lower box score are not drawn.
     """
 
-    image_paths: Mapping[int, Path]
+    images: Mapping[int, ImageFile]
     shown: Mapping[int, Instances]
     min_shown_score: float = 0.0
 
 
-def check_dev_images(dev: DevImages) -> None:
-    """Check that the images exist, before a training that would end at its first evaluation.
+def check_dev_images(dev: DevImages, where: str, *, upright_if_unknown: bool = True) -> DevImages:
+    """Check the images before a training that would end at its first evaluation, and how they are turned.
 
     Raises:
-        DataError: One does not.
+        DataError: One is missing, cannot be opened, or is of another size than its annotation.
     """
-    for path in dev.image_paths.values():
-        if not path.is_file():
-            raise DataError(f"{path}: no such image, but the dev set names it; check data.dev_images")
+    checked = check_images(list(dev.images.values()), where, upright_if_unknown=upright_if_unknown)
+    return replace(dev, images=dict(zip(dev.images, checked, strict=True)))
 
 
 def spread_positions(count: int, most: int) -> IntArray:
@@ -93,7 +92,7 @@ def predict_dev_images(
     """
     predicted = {}
     for number, people in predict_images(
-        dev.image_paths, networks, boxes=boxes, keeps_alike=keeps_alike, batch=batch
+        dev.images, networks, boxes=boxes, keeps_alike=keeps_alike, batch=batch
     ):
         if number in dev.shown:
             predicted[number] = people
@@ -103,14 +102,14 @@ def predict_dev_images(
         people = predicted[number]
         if people.box_scores is not None:
             people = people[people.box_scores >= dev.min_shown_score]
-        samples.append(SampleImage(dev.image_paths[number], annotated, people))
+        samples.append(SampleImage(dev.images[number], annotated, people))
     if samples:
         write_sample_images(samples, networks.skeleton, samples_path)
 
 
-def list_image_paths(samples: PoseSamples) -> dict[int, Path]:
+def list_sample_images(samples: PoseSamples) -> dict[int, ImageFile]:
     """List the images of samples: number -> file."""
-    return dict(zip(samples.image_ids.tolist(), samples.image_paths, strict=True))
+    return dict(zip(samples.image_ids.tolist(), samples.images, strict=True))
 
 
 def list_rows(samples: PoseSamples) -> dict[int, IntArray]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.data.crop import read_image
+from models.data.image_files import ImageFile, read_image
 from models.data.letterbox import fit_image, make_canvas, paste_image
 from posetrack.errors import ResultsError
 from posetrack.frame import Frame, ImageArray, Instances
@@ -26,12 +26,12 @@ class SampleImage:
     """One sample image.
 
     Attributes:
-        path: Its file.
+        image: Its file.
         annotated: The annotated people.
         predicted: The predicted people.
     """
 
-    path: Path
+    image: ImageFile
     annotated: Instances
     predicted: Instances
 
@@ -53,7 +53,7 @@ def write_sample_images(samples: Sequence[SampleImage], skeleton: Skeleton, path
     render = Renderer(skeleton, _STYLE)
     pairs = []
     for sample in samples:
-        image = read_image(sample.path)
+        image = read_image(sample.image)
         pairs.append(
             np.hstack([_draw(render, image, people) for people in (sample.annotated, sample.predicted)])
         )

@@ -30,14 +30,14 @@ from posetrack.training.evaluation import (
     check_dev_images,
     collect_annotated,
     find_compute,
-    list_image_paths,
     list_rows,
+    list_sample_images,
     predict_dev_images,
     spread_positions,
 )
 from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
-from posetrack.training.top_down_samples import make_annotations, read_samples
+from posetrack.training.top_down_samples import is_annotated_upright, make_annotations, read_samples
 
 _MPII_TRUTH = "gt_valid.mat"
 
@@ -77,9 +77,11 @@ def make_top_down_evaluation(recipe: PoseRecipe, run: TrainingRun) -> Callable[[
     shown = np.unique(people.image_ids[people.image_index])
     shown = np.array([number for number in shown.tolist() if number in boxes], np.int64)
     # Images without boxes need not be read.
-    image_paths = {number: file for number, file in list_image_paths(samples).items() if number in boxes}
-    dev = DevImages(
-        image_paths, shown=collect_annotated(people, shown[spread_positions(len(shown), _SHOWN_IMAGES)])
+    images = {number: image for number, image in list_sample_images(samples).items() if number in boxes}
+    dev = check_dev_images(
+        DevImages(images, collect_annotated(people, shown[spread_positions(len(shown), _SHOWN_IMAGES)])),
+        str(path),
+        upright_if_unknown=is_annotated_upright(recipe),
     )
     measure = _make_mpii_measure(path, samples) if is_mpii else _make_measure(path, file.content, skeleton)
     settings = make_settings(recipe)
@@ -96,7 +98,6 @@ def make_top_down_evaluation(recipe: PoseRecipe, run: TrainingRun) -> Callable[[
         )
         return measure(predicted)
 
-    check_dev_images(dev)
     # Nothing is found yet: this checks the annotations before the training.
     measure(iter(()))
     return evaluate

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from models.data.coco import read_coco_samples
+from models.data.image_files import ImageFile
 from models.data.mpii import read_mpii_samples
 from models.data.samples import PoseSamples, enclose_keypoints, join_samples, keep_trainable
 from models.hrnet.recipe import PoseRecipe
@@ -20,8 +21,16 @@ from posetrack.skeleton import Skeleton
 
 
 def read_training_samples(recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path) -> PoseSamples:
-    """Read the people of a recipe's training set with a known keypoint; see `read_samples`."""
-    return keep_trainable(read_samples(recipe, skeleton, data_folder, is_training=True))
+    """Read the people of a recipe's training set with a known keypoint, and check their images."""
+    samples = keep_trainable(read_samples(recipe, skeleton, data_folder, is_training=True))
+    return samples.check_images(
+        str(data_folder / recipe.data.train), upright_if_unknown=is_annotated_upright(recipe)
+    )
+
+
+def is_annotated_upright(recipe: PoseRecipe) -> bool:
+    """Whether images are upright where nothing tells: not MPII's, which MATLAB read as they are stored."""
+    return recipe.data.format != "mpii"
 
 
 def read_samples(
@@ -44,7 +53,7 @@ def read_samples(
             raise TrainingError(f"{path}: no annotation files (*.json) in this folder")
         samples = join_samples([convert_annotated_video(read_annotations(file), images) for file in files])
         # Image ids may occur in several files, and PoseTrack17 has none at all.
-        samples = replace(samples, image_ids=np.arange(len(samples.image_paths)))
+        samples = replace(samples, image_ids=np.arange(len(samples.images)))
     else:
         samples = read_coco_samples(path, images, skeleton.names)
     if samples.num_keypoints != skeleton.num_keypoints:
@@ -61,7 +70,7 @@ def convert_annotated_video(video: AnnotatedVideo, image_folder: Path) -> PoseSa
     known = people.present & people.has_points[:, None]
     frames = video.frames
     samples = PoseSamples(
-        image_paths=tuple(image_folder / frame.file_name for frame in frames),
+        images=tuple(ImageFile(image_folder / frame.file_name, frame.size_wh) for frame in frames),
         image_ids=np.arange(len(frames)),
         image_index=people.frame_index,
         boxes_xyxy=people.boxes_xyxy.astype(np.float32),

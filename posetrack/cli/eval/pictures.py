@@ -15,8 +15,11 @@ from posetrack.cli.options import ComputeOptions, RecipeOptions
 from posetrack.errors import PoseTrackError, ResultsError
 
 if TYPE_CHECKING:
+    from models.data.coco_people import CocoPeople
+    from models.data.image_files import ImageFile
     from posetrack.frame import Instances
     from posetrack.predictors.networks import Networks
+    from posetrack.recipe import Recipe
 
 _RECIPE, _ANNOTATED = "recipe", "annotated"
 
@@ -44,42 +47,91 @@ def pictures_command(
     ] = None,
 ) -> None:
     """Run a recipe's networks on the images of a data set, without tracking, and evaluate as COCO does."""
+    from models.training.errors import DataError
     from posetrack.build import build_networks
-    from posetrack.evaluation.coco_files import keep_images, read_coco_annotations
-    from posetrack.evaluation.pictures import group_by_size, list_images
+    from posetrack.evaluation.coco_files import keep_images
 
     settings = recipe.read()
-    annotations = read_coco_annotations(gt)
-    image_paths = dict(list(list_images(annotations, images).items())[:first])
-    given = _read_boxes(boxes, annotations)
-    networks = build_networks(settings, compute.choose(), batch_frames=8)
-    found = _find_people(settings.name, group_by_size(image_paths, annotations), networks, given)
+    try:
+        people = _read_people(gt, settings)
+        given = _read_boxes(boxes, people)
+        files = _check_images(people, images, str(gt), first)
+        measured = keep_images(people.content, files)
+        kinds = _choose_kinds(measured, settings, str(gt))
+        networks = build_networks(settings, compute.choose(), batch_frames=8)
+        found = _find_people(settings.name, files, networks, given)
+    except DataError as error:
+        raise PoseTrackError(str(error)) from error
     if results is not None:
-        _write_results(found, results)
-    measured = keep_images(annotations, image_paths)
-    numbers = _measure(measured, found, name=settings.name, annotations_name=str(gt))
+        _write_results(found, results, people.category_id)
+    numbers = _measure(
+        measured,
+        {kind: found[kind] for kind in kinds if kind in found},
+        name=settings.name,
+        annotations_name=str(gt),
+    )
     if not numbers:
-        print(f"{settings.name}: nobody found in {len(image_paths)} images")
+        print(f"{settings.name}: nobody found in {len(files)} images")
     if out is not None:
         write_metrics(numbers, out)
 
 
+def _read_people(gt: Path, recipe: Recipe) -> CocoPeople:
+    """Read the annotations, their keypoints in the order of the recipe's."""
+    from models.data.coco_people import has_keypoints, unify_people
+    from models.data.json_file import read_json
+    from posetrack.build import find_skeleton, gives_poses
+
+    content = read_json(gt)
+    names = find_skeleton(recipe).names if gives_poses(recipe) else None
+    return unify_people(content, names, str(gt), needs_keypoints=has_keypoints(content))
+
+
+def _choose_kinds(annotations: dict[str, Any], recipe: Recipe, where: str) -> list[str]:
+    """Choose what is evaluated, and check its annotations, before networks run for hours."""
+    from models.data.coco_people import has_keypoints
+    from posetrack.build import gives_poses
+    from posetrack.evaluation.coco import IOU_TYPES, choose_sigmas
+    from posetrack.evaluation.coco_files import check_annotations
+
+    kinds = list(IOU_TYPES)
+    if not has_keypoints(annotations):
+        kinds.remove("keypoints")
+        if gives_poses(recipe):
+            print(f"{where}: no keypoints are annotated; only boxes are evaluated")
+    if not all(entry.get("segmentation") for entry in annotations["annotations"]):
+        kinds.remove("segm")
+    for kind in kinds:
+        if kind != "segm":
+            checked = check_annotations(annotations, kind, where)
+        if kind == "keypoints":
+            choose_sigmas(checked.keypoint_names, None, where)
+    return kinds
+
+
+def _check_images(people: CocoPeople, folder: Path, where: str, first: int | None) -> dict[int, ImageFile]:
+    from models.data.image_files import check_images, list_images
+    from posetrack.evaluation.pictures import group_by_size
+
+    entries = people.content["images"][:first]
+    if not entries:
+        raise ResultsError(f"{where}: images: none; nothing to evaluate")
+    files = check_images(list_images({"images": entries}, folder, where), where)
+    return group_by_size({entry["id"]: file for entry, file in zip(entries, files, strict=True)})
+
+
 def _find_people(
-    name: str, image_paths: dict[int, Path], networks: Networks, given: dict[int, Instances] | None
+    name: str, images: dict[int, ImageFile], networks: Networks, given: dict[int, Instances] | None
 ) -> _Entries:
     """Encode the COCO results of every kind that the networks give; given boxes are not results."""
-    from models.training.errors import DataError
     from posetrack.evaluation.pictures import collect_results, predict_images
 
-    try:
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            bar = progress.add_task(name, total=len(image_paths))
-            predicted = predict_images(
-                image_paths, networks, boxes=given, report=lambda done: progress.update(bar, completed=done)
-            )
-            found = collect_results(predicted)
-    except DataError as error:
-        raise PoseTrackError(str(error)) from error
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(name, total=len(images))
+        predicted = predict_images(
+            images, networks, boxes=given, report=lambda done: progress.update(bar, completed=done)
+        )
+        found = collect_results(predicted)
     if given is not None:
         found.pop("bbox", None)
     return found
@@ -100,20 +152,32 @@ def _measure(
     return numbers
 
 
-def _read_boxes(source: str, annotations: dict[str, Any]) -> dict[int, Instances] | None:
+def _read_boxes(source: str, people: CocoPeople) -> dict[int, Instances] | None:
+    from models.data.coco_people import PERSON_ID
     from posetrack.evaluation.coco_files import read_coco_results
     from posetrack.evaluation.pictures import collect_boxes
 
     if source == _RECIPE:
         return None
-    entries = annotations.get("annotations", []) if source == _ANNOTATED else read_coco_results(Path(source))
-    return collect_boxes(entries, f"--boxes {source}")
+    if source == _ANNOTATED:
+        return collect_boxes(people.content["annotations"], f"--boxes {source}")
+    category_id = PERSON_ID if people.category_id is None else people.category_id
+    entries = read_coco_results(Path(source))
+    boxes = collect_boxes(entries, f"--boxes {source}", category_id=category_id)
+    if entries and not boxes.keys() & {image["id"] for image in people.content["images"]}:
+        raise ResultsError(
+            f"--boxes {source}: no boxes of category {category_id} in these images; take their detections"
+        )
+    return boxes
 
 
-def _write_results(found: _Entries, folder: Path) -> None:
+def _write_results(found: _Entries, folder: Path, category_id: int | None) -> None:
+    """Write results with the people's category of the annotations."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for kind, entries in found.items():
+            if category_id is not None:
+                entries = [{**entry, "category_id": category_id} for entry in entries]
             if entries:
                 (folder / f"{kind}.json").write_text(json.dumps(entries), encoding="utf-8")
     except OSError as error:

@@ -9,10 +9,8 @@ from models.data.crop import (
     fit_boxes,
     invert_matrices,
     make_crop_matrices,
-    read_image,
     transform_points,
 )
-from models.training.errors import DataError
 
 SIZE_WH = (192, 256)
 
@@ -93,18 +91,3 @@ def test_unbiased_flip_maps_pixels_onto_pixels():
     )
     # OpenCV rounds coordinates to 1/32 pixel, to either side.
     assert np.abs(flipped[:, ::-1].astype(int) - plain).mean() < 3
-
-
-def test_wrong_images_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"no.jpg: no such image"):
-        read_image(tmp_path / "no.jpg")
-    (tmp_path / "bad.jpg").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"bad.jpg: not an image"):
-        read_image(tmp_path / "bad.jpg")
-
-
-def test_images_are_rgb(tmp_path):
-    image = np.zeros((4, 6, 3), np.uint8)
-    image[..., 0] = 200
-    cv2.imwrite(str(tmp_path / "red.png"), image[..., ::-1])
-    np.testing.assert_array_equal(read_image(tmp_path / "red.png"), image)

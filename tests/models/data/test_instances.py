@@ -76,7 +76,7 @@ def test_images_of_nobody_are_left_out(data):
     assert peopled.image_ids.tolist() == [70, 71]
     assert peopled.image_index.tolist() == [0, 1, 1]
     one = select_images(peopled, np.array([1]))
-    assert one.image_paths[0].name == "1.png"
+    assert one.images[0].path.name == "1.png"
     assert one.image_index.tolist() == [0, 0]
     assert len(one.outlines) == 2
 

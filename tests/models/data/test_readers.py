@@ -38,7 +38,7 @@ def decode(*people):
 
 def test_people_become_columns():
     samples = decode(person(1), person(2, image_id=5, iscrowd=1), person(3, image_id=5, score=0.5))
-    assert samples.image_paths == (Path("images/a.jpg"), Path("images/b.jpg"))
+    assert [image.path for image in samples.images] == [Path("images/a.jpg"), Path("images/b.jpg")]
     assert samples.image_index.tolist() == [1, 0]
     assert samples.boxes_xyxy.tolist() == [[10, 20, 40, 60]] * 2
     assert samples.scores.tolist() == [1.0, 0.5]
@@ -71,7 +71,7 @@ def test_boxes_around_keypoints():
 def test_joined_files_keep_their_images():
     samples = join_samples([decode(person(1)), decode(person(1, image_id=5))])
     assert samples.image_index.tolist() == [1, 2]
-    assert len(samples.image_paths) == 4
+    assert len(samples.images) == 4
 
 
 @pytest.mark.parametrize(

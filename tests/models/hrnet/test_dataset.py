@@ -7,7 +7,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from models.data.augment import AugmentConfig
-from models.data.crop import crop_image, fit_boxes, make_crop_matrices, read_image, transform_points
+from models.data.crop import crop_image, fit_boxes, make_crop_matrices, transform_points
+from models.data.image_files import ImageFile, read_image
 from models.data.samples import PoseSamples
 from models.hrnet.codec import HeatmapCoding
 from models.hrnet.dataset import PoseDataset
@@ -36,7 +37,7 @@ def samples(tmp_path):
         paths.append(path)
         points.append(xy)
     return PoseSamples(
-        image_paths=tuple(paths),
+        images=tuple(map(ImageFile, paths)),
         image_ids=np.arange(4),
         image_index=np.arange(4),
         boxes_xyxy=np.array([[50, 40, 110, 130]] * 4, np.float32),
@@ -85,7 +86,7 @@ def test_without_augmentation_crops_are_those_of_inference(samples, is_unbiased)
             np.testing.assert_array_equal(a[name], b[name])
         points = transform_points(samples.keypoints_xy[index][None], matrices[index][None])[0]
         np.testing.assert_array_equal(points, a["keypoints_xy"])
-        crop = crop_image(read_image(samples.image_paths[index]), matrices[index], SIZE_WH)
+        crop = crop_image(read_image(samples.images[index]), matrices[index], SIZE_WH)
         np.testing.assert_array_equal(crop, a["image"])
 
 

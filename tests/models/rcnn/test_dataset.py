@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.data.image_files import ImageFile
 from models.data.instances import InstanceSamples, select_rows
 from models.data.letterbox import CANVAS_COLOR
 from models.rcnn.augment import DetectionAugment
@@ -36,7 +37,7 @@ def samples(tmp_path):
     keypoints = np.concatenate([corners, np.ones((2, 2, 1), np.float32)], axis=2)
     left, top, right, bottom = BOXES[0].tolist()
     return InstanceSamples(
-        image_paths=tuple(paths),
+        images=tuple(map(ImageFile, paths)),
         image_ids=np.arange(4),
         image_index=np.repeat(np.arange(4), 2),
         boxes_xyxy=np.tile(BOXES, (4, 1)),

@@ -7,6 +7,7 @@ import torch
 from reference.rcnn_scene import DETECTOR
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from models.data.image_files import ImageFile
 from models.data.instances import InstanceSamples
 from models.rcnn.augment import DetectionAugment
 from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
@@ -30,7 +31,7 @@ def samples(tmp_path):
         paths.append(Path(tmp_path / f"{i}.png"))
         cv2.imwrite(str(paths[-1]), image)
     return InstanceSamples(
-        image_paths=tuple(paths),
+        images=tuple(map(ImageFile, paths)),
         image_ids=np.array([30, 10, 20]),
         image_index=np.array([0, 0, 1, 2]),
         boxes_xyxy=np.array([*BOXES, BOXES[0], BOXES[1]], np.float32),

@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from posetrack import build
@@ -125,3 +126,103 @@ def test_mistakes_are_one_line(data, knowing):
         evaluate(data, "--boxes", str(data / "nothing.json"))
     with pytest.raises(PoseTrackError, match="did you mean 'fast'"):
         evaluate(data, "--recipe", "fats")
+
+
+def change(data, act):
+    content = json.loads((data / "gt.json").read_text())
+    act(content)
+    (data / "gt.json").write_text(json.dumps(content))
+
+
+def number_category(content):
+    content["categories"] = [{"id": 2, "name": "dog"}, {**content["categories"][0], "id": 7}]
+    for entry in content["annotations"]:
+        entry["category_id"] = 7
+    content["annotations"].append({"id": 99, "image_id": 9, "category_id": 2, "bbox": [1, 1, 50, 50]})
+
+
+def write_ids_as_text(content):
+    for entry in content["images"]:
+        entry["id"] = str(entry["id"])
+    for entry in content["annotations"]:
+        entry["image_id"] = f"{entry['image_id']}"
+
+
+def reverse_keypoints(content):
+    content["categories"][0]["keypoints"].reverse()
+    for entry in content["annotations"]:
+        entry["keypoints"] = np.reshape(entry["keypoints"], (17, 3))[::-1].ravel().tolist()
+
+
+def drop_areas(content):
+    for entry in content["annotations"]:
+        del entry["area"]
+
+
+@pytest.mark.parametrize("act", [number_category, write_ids_as_text, reverse_keypoints, drop_areas])
+@pytest.mark.parametrize("boxes", ["recipe", "annotated"])
+def test_data_sets_as_they_come(data, knowing, act, boxes):
+    change(data, act)
+    numbers = evaluate(data, "--results", str(data / "results"), "--boxes", boxes)
+    assert numbers["keypoints_AP"] == pytest.approx(1)
+    assert numbers.get("bbox_AP", 1) == pytest.approx(1)
+    # The results are of the file's own category.
+    results = json.loads((data / "results" / "keypoints.json").read_text())
+    assert {entry["category_id"] for entry in results} == {7 if act is number_category else 1}
+
+
+def test_detections_are_of_the_files_category(data, knowing):
+    change(data, number_category)
+    one = {"image_id": 8, "category_id": 7, "bbox": [5, 5, 90, 100], "score": 0.7}
+    (data / "boxes.json").write_text(json.dumps([one, {**one, "category_id": 1}]))
+    assert evaluate(data, "--boxes", str(data / "boxes.json"))["keypoints_AR"] == pytest.approx(1 / 3)
+    assert knowing == [0, 1, 0]
+    (data / "boxes.json").write_text(json.dumps([{**one, "category_id": 1}]))
+    with pytest.raises(PoseTrackError, match=r"boxes\.json: no boxes of category 7 in these images"):
+        evaluate(data, "--boxes", str(data / "boxes.json"))
+
+
+def test_without_keypoints_only_boxes_are_evaluated(data, knowing):
+    def drop_keypoints(content):
+        del content["categories"][0]["keypoints"]
+        for entry in content["annotations"]:
+            del entry["keypoints"]
+
+    change(data, drop_keypoints)
+    numbers = evaluate(data)
+    assert numbers["bbox_AP"] == pytest.approx(1)
+    assert not any(name.startswith("keypoints") for name in numbers)
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda content: content["images"].append(content["images"][0]), "image 7 stands twice"),
+        (lambda content: content["images"][0].update(id="im1"), r"images\[0\]\.id: expected a whole number"),
+        (
+            lambda content: content["images"][1].update(width=120, height=160),
+            r"8\.png: the image is 160x120, but",
+        ),
+        (lambda content: content["images"][1].update(file_name="no.png"), r"no\.png: no such image"),
+        (lambda content: content["categories"][0]["keypoints"].__setitem__(0, "snout"), "'nose' is missing"),
+        (lambda content: content["annotations"][2].pop("bbox"), r"annotations\[2\]\.bbox"),
+        (lambda content: content["annotations"][2].update(area=-1), r"annotations\[2\]\.area"),
+        (lambda content: content.update(images=[]), "images: none"),
+    ],
+)
+def test_faults_are_found_before_the_networks_run(data, knowing, monkeypatch, act, message):
+    change(data, act)
+    monkeypatch.setattr(build, "build_networks", lambda *_, **__: pytest.fail("built"))
+    with pytest.raises(PoseTrackError, match=message):
+        evaluate(data)
+
+
+def test_turned_images_are_shown_as_they_were_annotated(data, knowing, caplog):
+    image = np.zeros((160, 120, 3), np.uint8)
+    image[0, -1], image[0, 0] = 8, 200
+    exif = Image.Exif()
+    exif[274] = 8
+    Image.fromarray(image).save(data / "8.png", exif=exif)
+    # The annotated size is that of the upright image, whose first pixel is the stored last of the first row.
+    assert evaluate(data)["keypoints_AP"] == pytest.approx(1)
+    assert not caplog.records

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from models.data.image_files import ImageFile
 from posetrack.errors import ResultsError
-from posetrack.evaluation.pictures import collect_boxes, list_images, predict_images
+from posetrack.evaluation.pictures import collect_boxes, predict_images
 from posetrack.frame import Instances
 from posetrack.predictors.networks import Networks
 from posetrack.skeleton import COCO_17
@@ -14,10 +15,10 @@ BOX = (10.0, 5.0, 40.0, 65.0)
 
 
 @pytest.fixture
-def image_paths(tmp_path):
+def images(tmp_path):
     for number in (3, 4):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((80, 60, 3), number, np.uint8))
-    return {number: tmp_path / f"{number}.png" for number in (3, 4)}
+    return {number: ImageFile(tmp_path / f"{number}.png") for number in (3, 4)}
 
 
 @pytest.fixture
@@ -38,13 +39,13 @@ def networks(asked):
     return Networks(detector, estimator, COCO_17)
 
 
-def test_detected_boxes_are_cut_out_where_they_are(image_paths, networks, asked):
-    found = dict(predict_images(image_paths, networks))
+def test_detected_boxes_are_cut_out_where_they_are(images, networks, asked):
+    found = dict(predict_images(images, networks))
     assert asked == [[list(BOX)], [list(BOX)]]
     assert found[4].boxes_xyxy.tolist() == [list(BOX)]
 
 
-def test_given_boxes_are_cut_out_as_the_public_code_does_and_stay_as_they_are(image_paths, networks, asked):
+def test_given_boxes_are_cut_out_as_the_public_code_does_and_stay_as_they_are(images, networks, asked):
     boxes = collect_boxes(
         [
             {"image_id": 4, "bbox": [10, 5, 30, 60], "score": 0.25},
@@ -54,21 +55,13 @@ def test_given_boxes_are_cut_out_as_the_public_code_does_and_stay_as_they_are(im
         "boxes.json",
     )
     assert boxes[4].boxes_xyxy.tolist() == [list(BOX)]
-    found = dict(predict_images(image_paths, networks, boxes=boxes))
+    found = dict(predict_images(images, networks, boxes=boxes))
     # Continuous pixels of the box whose numbers are taken for indices of pixels.
     assert asked == [[], [[10.5, 5.5, 40.5, 65.5]]]
     assert found[4].boxes_xyxy.tolist() == [list(BOX)]
     assert (len(found[3]), found[4].box_scores.tolist()) == (0, [0.25])
 
 
-def test_given_boxes_need_an_estimator(image_paths, networks):
+def test_given_boxes_need_an_estimator(images, networks):
     with pytest.raises(ResultsError, match=r"no \[estimator\]"):
-        next(predict_images(image_paths, Networks(networks.detector, None, COCO_17), boxes={}))
-
-
-def test_images_go_by_number(tmp_path):
-    annotations = {"images": [{"id": 3, "file_name": "a/3.jpg"}]}
-    assert list_images(annotations, tmp_path) == {3: tmp_path / "a" / "3.jpg"}
-    for wrong in ({}, {"images": []}, {"images": [{"id": 1}]}, {"images": [{"id": "x", "file_name": "y"}]}):
-        with pytest.raises(ResultsError, match="annotations: "):
-            list_images(wrong, tmp_path)
+        next(predict_images(images, Networks(networks.detector, None, COCO_17), boxes={}))

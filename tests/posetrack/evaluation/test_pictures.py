@@ -1,9 +1,12 @@
 """Networks over a data set's images: given boxes, order, batches, reading ahead."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
+from models.data.image_files import ImageFile
 from models.training.errors import DataError
 from posetrack.errors import ResultsError
 from posetrack.evaluation.pictures import (
@@ -19,11 +22,11 @@ from posetrack.skeleton import COCO_17
 
 
 @pytest.fixture
-def image_paths(tmp_path):
+def images(tmp_path):
     """Twenty images, each as grey as its number."""
     for i in range(20):
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((8, 8, 3), i, np.uint8))
-    return {100 + i: tmp_path / f"{i}.png" for i in range(20)}
+    return {100 + i: ImageFile(tmp_path / f"{i}.png") for i in range(20)}
 
 
 def find_one(images):
@@ -43,21 +46,21 @@ def estimate_same(images, boxes):
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8, 32])
-def test_images_keep_their_order_and_numbers(image_paths, batch):
+def test_images_keep_their_order_and_numbers(images, batch):
     done = []
     networks = Networks(find_one, None, COCO_17)
-    predicted = list(predict_images(image_paths, networks, batch=batch, report=done.append))
-    assert [number for number, _ in predicted] == list(image_paths)
+    predicted = list(predict_images(images, networks, batch=batch, report=done.append))
+    assert [number for number, _ in predicted] == list(images)
     assert [people.boxes_xyxy[0, 0] for _, people in predicted] == list(range(20))
     assert done[-1] == 20
     assert len(done) == -(-20 // batch)
 
 
-def test_alike_poses_stay_where_people_are_compared_one_by_one(image_paths):
+def test_alike_poses_stay_where_people_are_compared_one_by_one(images):
     networks = Networks(find_one, estimate_same, COCO_17)
     two = Instances(boxes_xyxy=np.array([[0, 0, 50, 50]] * 2, np.float32), box_scores=np.ones(2, np.float32))
     boxes = {101: two}
-    few = dict(list(image_paths.items())[:3])
+    few = dict(list(images.items())[:3])
     counts = {
         keeps: [len(people) for _, people in predict_images(few, networks, boxes=boxes, keeps_alike=keeps)]
         for keeps in (False, True)
@@ -67,24 +70,24 @@ def test_alike_poses_stay_where_people_are_compared_one_by_one(image_paths):
         next(predict_images(few, Networks(find_one, None, COCO_17), boxes=boxes))
 
 
-def test_an_image_that_cannot_be_read_is_named(image_paths):
-    image_paths[115].write_bytes(b"no image")
+def test_an_image_that_cannot_be_read_is_named(images):
+    images[115].path.write_bytes(b"no image")
     read = []
     with pytest.raises(DataError, match=r"15\.png"):
-        read.extend(predict_images(image_paths, Networks(find_one, None, COCO_17), batch=4))
-    image_paths[100].unlink()
+        read.extend(predict_images(images, Networks(find_one, None, COCO_17), batch=4))
+    images[100].path.unlink()
     with pytest.raises(DataError, match=r"0\.png"):
-        next(predict_images(image_paths, Networks(find_one, None, COCO_17)))
+        next(predict_images(images, Networks(find_one, None, COCO_17)))
 
 
-def test_images_of_one_size_stand_together(image_paths):
-    few = dict(list(image_paths.items())[:4])
-    sizes = [{"id": 100 + i, "width": (64, 32)[i % 2], "height": 48} for i in range(4)]
-    assert list(group_by_size(few, {"images": sizes})) == [101, 103, 100, 102]
-    assert list(group_by_size(few, {})) == [100, 101, 102, 103]
+def test_images_of_one_size_stand_together(images):
+    few = dict(list(images.items())[:4])
+    assert list(group_by_size(few)) == [100, 101, 102, 103]
+    sized = {number: replace(image, size_wh=((64, 32)[number % 2], 48)) for number, image in few.items()}
+    assert list(group_by_size(sized)) == [101, 103, 100, 102]
 
 
-def test_boxes_are_those_of_people(image_paths):
+def test_boxes_are_those_of_people(images):
     person = {"image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4], "keypoints": [5, 5, 2] + [0] * 48}
     entries = [
         person,
