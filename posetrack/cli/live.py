@@ -20,6 +20,7 @@ from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
 from posetrack.live.recorder import Recorder
 from posetrack.live.session import LiveFrame, LiveOutput, LiveSession
+from posetrack.outputs import check_output_file
 from posetrack.recipe import read_recipe
 from posetrack.recipe_files import list_recipes
 from posetrack.skeleton import Skeleton
@@ -74,8 +75,11 @@ class SaveOptions:
     ] = None
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but warnings and errors.")] = False
 
-    def check(self) -> None:
+    def check(self, source: str) -> None:
         """Find mistakes before the networks are loaded.
+
+        Args:
+            source: The source, which must not be written to.
 
         Raises:
             PoseTrackError: What is asked for cannot be written.
@@ -85,7 +89,7 @@ class SaveOptions:
                 f"--json {self.json_to}: only '-' is known, the standard output; use > for a file"
             )
         if self.record is not None:
-            _check_recording(self.record)
+            _check_recording(self.record, source)
 
 
 def live_command(
@@ -105,7 +109,7 @@ def live_command(
     r record, n next recipe, q quit (window).
     """
     logging.basicConfig(level=logging.WARNING, format="posetrack: %(message)s")
-    save.check()
+    save.check(source)
     build = _make_builder(recipe, compute, smooth=smooth)
     # Before the source is opened, so that no frames are missed meanwhile.
     built = {recipe.recipe: build(recipe.recipe)}
@@ -194,8 +198,9 @@ def _write_json(source: str, skeleton: Skeleton, recipe: str) -> LiveOutput:
     return JsonLines(file, source=source, skeleton=skeleton, recipe=recipe)
 
 
-def _check_recording(path: Path) -> None:
-    if path.exists():
+def _check_recording(path: Path, source: str) -> None:
+    check_output_file(path, [Path(source)], "--record")
+    if os.path.lexists(path):
         raise PoseTrackError(f"{path}: is there already; give --record another name")
     if not path.parent.is_dir():
         raise PoseTrackError(f"{path}: there is no such folder; make it first")

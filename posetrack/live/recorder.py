@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +16,9 @@ from posetrack.video.base import VideoInfo
 from posetrack.video.live import NOMINAL_FPS, TIME_BASE
 from posetrack.video.writer import VideoWriter
 
+_RETRY_S = 1.0
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE})
+
 _log = logging.getLogger(__name__)
 
 
@@ -21,7 +26,7 @@ class Recorder:
     """Writes the annotated images to a video while recording is on; each recording is a new file.
 
     Existing files are kept: if `out.mp4` exists, `out-2.mp4` is written. A full disk ends the recording, not
-    the session.
+    the session, and what was recorded is kept. Where too many files are open, it begins later.
 
     Args:
         path: Path of the first recording.
@@ -35,6 +40,7 @@ class Recorder:
         self._number = 1
         self._writer: VideoWriter | None = None
         self._has_failed = False
+        self._waits_until_s: float | None = None
         self._is_closed = False
         # Closing waits for the image that is being written.
         self._lock = Lock()
@@ -49,7 +55,7 @@ class Recorder:
         with self._lock:
             if not shown.settings.is_recording:
                 self._finish()
-                self._has_failed = False
+                self._has_failed, self._waits_until_s = False, None
             elif not self._has_failed and not self._is_closed:
                 self._write(shown)
 
@@ -60,16 +66,29 @@ class Recorder:
             self._finish()
 
     def _write(self, shown: LiveFrame) -> None:
+        if self._waits_until_s is not None and time.monotonic() < self._waits_until_s:
+            return
         try:
             if self._writer is None:
                 self._claim()
-                self._writer = VideoWriter(self._path, _describe(self._path, shown))
+                self._writer = VideoWriter(self._path, _describe(self._path, shown), is_recording=True)
             self._writer.write(shown.drawn, shown.frame.time_s)
         except VideoError as error:
-            self._writer, self._has_failed = None, True
-            self._release()
-            _log.warning("recording stopped: %s", error)
+            self._writer = None
+            kept = self._release()
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in _SHORTAGES:
+                self._wait(error)
+                return
+            self._has_failed = True
+            _log.warning("recording stopped: %s%s", error, kept)
             self._on_failure()
+
+    def _wait(self, error: VideoError) -> None:
+        """Begin again later, as the recording has no open file."""
+        if self._waits_until_s is None:
+            _log.warning("recording waits: %s", error)
+        self._waits_until_s = time.monotonic() + _RETRY_S
 
     def _claim(self) -> None:
         """Claim the first unused file name by creating an empty file, so that no other session takes it."""
@@ -88,12 +107,15 @@ class Recorder:
             self._path = self._claimed = path
             return
 
-    def _release(self) -> None:
-        """Remove the empty file of a recording that failed."""
+    def _release(self) -> str:
+        """Remove the file of a recording that failed if it is empty; else returns what to say of it."""
         claimed, self._claimed = self._claimed, None
         with suppress(OSError):
             if claimed is not None and claimed.stat().st_size == 0:
                 claimed.unlink()
+            elif claimed is not None:
+                return "; what came before is kept"
+        return ""
 
     def _finish(self) -> None:
         writer, self._writer = self._writer, None
@@ -101,8 +123,7 @@ class Recorder:
             try:
                 writer.close()
             except VideoError as error:
-                self._release()
-                _log.warning("recording lost: %s", error)
+                _log.warning("recording not finished: %s%s", error, self._release())
 
 
 def _describe(path: Path, shown: LiveFrame) -> VideoInfo:

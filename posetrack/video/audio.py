@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
 import av
 from av.container import OutputContainer
 
+from posetrack.video.adts import read_config, strip_header
 from posetrack.video.container import open_container
 
 # Codecs that players support in MP4; others are transcoded to AAC.
@@ -56,6 +57,8 @@ class AudioTrack:
         self._time_base = self._stream.time_base or Fraction(1, _DEFAULT_RATE)
         codec = self._stream.codec_context.codec.canonical_name
         self.mode: AudioMode = "copy" if mode == "copy" and codec in _COPIED_CODECS else "encode"
+        # FFmpeg's muxer converts ADTS by itself, but not in a fragmented file.
+        self._is_adts = self.mode == "copy" and codec == "aac" and not self._stream.codec_context.extradata
         self._waiting: tuple[Fraction, av.Packet[av.AudioStream]] | None = None
         self._last_dts: int | None = None
         self._next_s: Fraction | None = None
@@ -75,6 +78,11 @@ class AudioTrack:
         """
         if self.mode == "copy":
             self._out = container.add_stream_from_template(self._stream)
+            if self._is_adts:
+                self._waiting = next(self._packets, None)
+                if self._waiting is None:
+                    raise ValueError("no packets")
+                self._out.codec_context.extradata = read_config(bytes(self._waiting[1]))
         else:
             context = self._stream.codec_context
             rate = context.sample_rate if context.sample_rate in _AAC_RATES else _DEFAULT_RATE
@@ -127,6 +135,8 @@ class AudioTrack:
         if self._last_dts is not None and dts <= self._last_dts:
             return
         self._last_dts = dts
+        if self._is_adts:
+            packet = _strip(packet)
         packet.pts, packet.dts, packet.stream = max(pts - shift, dts), dts, self._out
         yield packet
 
@@ -155,3 +165,12 @@ class AudioTrack:
                 self._resampler = av.AudioResampler(context.format, context.layout, context.sample_rate)
             for converted in self._resampler.resample(frame):
                 yield from self._out.encode(converted)
+
+
+def _strip(packet: av.Packet[av.AudioStream]) -> av.Packet[av.AudioStream]:
+    """An ADTS packet without its header, still without time stamps; a damaged one stays as it is."""
+    with suppress(ValueError):
+        content = cast("av.Packet[av.AudioStream]", av.Packet(strip_header(bytes(packet))))
+        content.duration, content.time_base, content.is_keyframe = packet.duration, packet.time_base, True
+        return content
+    return packet

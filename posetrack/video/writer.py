@@ -23,12 +23,24 @@ from posetrack.outputs import make_part, name_part
 from posetrack.video.audio import AudioMode, AudioTrack
 from posetrack.video.base import VideoInfo
 from posetrack.video.canvas import BT709, LIMITED_RANGE, Yuv420pConverter, even_size, fit_image
+from posetrack.video.disk_file import DiskFile
+from posetrack.video.mp4_index import clean_up, cut_torn_end, move_index_to_front
 
 _log = logging.getLogger(__name__)
 
 DEFAULT_CRF = 21
 _PART_SUFFIX = ".part.mp4"
 _PRESET = "veryfast"
+# Half a second at a time reaches the file, with an index of its own, so that a killed process leaves a video.
+# When the file is closed, it becomes one without fragments, whose index is at the end.
+# Without `delay_moov` sound would be late by its encoder's delay.
+_CONTAINER_OPTIONS = {
+    "movflags": "+hybrid_fragmented+delay_moov",
+    "frag_duration": "500000",
+    "flush_packets": "1",
+}
+# At 8 frames/s the usual 10 images and one for each thread would be lost in a kill.
+_SHORT_DELAY = "rc-lookahead=2:sync-lookahead=0:sliced-threads=1"
 _ONE_THREAD_PX = 1280 * 720
 _MAX_TICKS_PER_S = 10_000_000
 _FALLBACK_TIME_BASE = Fraction(1, 90_000)
@@ -51,7 +63,8 @@ class VideoWriter:
 
     The file is written under a temporary name in its folder and renamed when it is complete: after `close`,
     and also after Ctrl-C, so that what was written can be played. After any other exception, or if no frame was
-    written, the temporary file is removed.
+    written, the temporary file is removed. A recording has its name from the start, and is kept also where the
+    disk fails. A process that is killed leaves a file that plays up to about its last second.
 
     Attributes:
         path: Path of the finished video.
@@ -65,21 +78,26 @@ class VideoWriter:
         *,
         crf: int = DEFAULT_CRF,
         audio_from: str | None = None,
+        is_recording: bool = False,
     ) -> None:
-        """Create the temporary file.
+        """Create the file.
 
         Args:
             path: The video to write; an existing file is replaced when the new one is complete.
             info: Properties of the source, for its clock and frame rate.
             crf: Quality of H.264, 0 to 51; 18 looks like the source, 23 gives small files.
             audio_from: The path or URL whose audio to include, None for no audio.
+            is_recording: Whether the images come only once: then they are written under the final name, where
+                nothing else may be, and are on the disk after about a second.
 
         Raises:
             VideoError: The folder is missing or cannot be written.
         """
         self.path = Path(path)
         self.warnings: list[str] = []
-        self._part = name_part(self.path.with_suffix(""), _PART_SUFFIX)
+        self._is_recording = is_recording
+        self._part = self.path if is_recording else name_part(self.path.with_suffix(""), _PART_SUFFIX)
+        self._file: DiskFile | None = None
         self._info = info
         self._crf = crf
         self._audio_from = audio_from
@@ -93,7 +111,9 @@ class VideoWriter:
         self._last_pts = -1
         self._gaps: deque[int] = deque(maxlen=_GAPS_REMEMBERED)
         with self._errors_reported():
-            make_part(self.path.with_suffix(""), _PART_SUFFIX)
+            if not is_recording:
+                clean_up(self.path)
+                make_part(self.path.with_suffix(""), _PART_SUFFIX)
 
     def write(self, image: ImageArray, time_s: float) -> None:
         """Append an image.
@@ -137,19 +157,49 @@ class VideoWriter:
             self._mux_audio(self._container, end, last=True)
             self._container.close()
             self._drop_audio()
-            self._part.replace(self.path)
+            self._close_file()
+            self._move_index()
         self._closed = True
 
     def abort(self) -> None:
         """Abort: remove what was written."""
-        self._closed = True
-        self._drop_audio()
-        if self._container is not None:
-            # The failing disk may be the reason.
-            with suppress(av.FFmpegError, OSError):
-                self._container.close()
+        self._stop()
         with suppress(OSError):
             self._part.unlink(missing_ok=True)
+
+    def _fail(self) -> None:
+        """Keep what a recording has; remove anything else."""
+        self._stop()
+        with suppress(OSError):
+            if not self._is_recording or not cut_torn_end(self._part):
+                self._part.unlink(missing_ok=True)
+
+    def _stop(self) -> None:
+        self._closed = True
+        self._drop_audio()
+        # Not closed: that would begin to turn the file, which can be played, into its finished form.
+        self._container = None
+        self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _move_index(self) -> None:
+        """Give the closed file its name, with its index at the beginning where there is room for a copy."""
+        try:
+            move_index_to_front(self._part, self.path, is_synced=self._is_recording)
+        except (OSError, ValueError) as error:
+            self._part.replace(self.path)
+            reason = getattr(error, "strerror", None) or str(error)
+            message = (
+                f"{self.path}: complete, but with its index at the end, as it could not be copied: {reason}"
+            )
+            self.warnings.append(message)
+            _log.warning(message)
+        else:
+            if self._part != self.path:
+                self._part.unlink()
 
     def __enter__(self) -> Self:
         return self
@@ -187,11 +237,13 @@ class VideoWriter:
         return container
 
     def _open(self, size_wh: tuple[int, int]) -> OutputContainer:
-        container = av.open(
-            f"file:{self._part}", mode="w", format="mp4", container_options={"movflags": "+faststart"}
-        )
+        self._close_file()
+        self._file = DiskFile(self._part, is_synced=self._is_recording)
+        container = av.open(self._file, mode="w", format="mp4", container_options=dict(_CONTAINER_OPTIONS))
         # Without B-frames encoding takes 25 % less time, and files are 10 % larger.
         options = {"crf": str(self._crf), "preset": _PRESET, "bf": "0"}
+        if self._is_recording:
+            options["x264-params"] = _SHORT_DELAY
         try:
             stream = container.add_stream("libx264", rate=self._info.fps, options=options)
         except av.codec.codec.UnknownCodecError as error:
@@ -262,11 +314,11 @@ class VideoWriter:
 
     @contextmanager
     def _errors_reported(self) -> Iterator[None]:
-        """Convert errors of the file to a VideoError of one line, and remove the file."""
+        """Convert errors of the file to a VideoError of one line, and keep only what a recording has."""
         try:
             yield
         except (av.FFmpegError, OSError) as error:
-            self.abort()
+            self._fail()
             reason = error.strerror or str(error)
             remedy = _REMEDIES.get(error.errno or 0, "check the disk and the output folder")
             raise VideoError(f"{self.path}: the video cannot be written: {reason}; {remedy}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 
@@ -100,6 +101,25 @@ def test_a_disk_that_fails_ends_the_recording_until_it_is_switched_on_again(
     recorder.close()
     assert len(caplog.records) == 1
     assert [len(read_times(path)) for path in tmp_path.iterdir()] == [1]
+
+
+def test_a_recording_waits_until_there_are_files_to_open(tmp_path, make_image, monkeypatch, caplog):
+    monkeypatch.setattr(recorder_module, "_RETRY_S", 0.0)
+    recorder = Recorder(tmp_path / "out.mp4", lambda: pytest.fail("it is still on"))
+    touch = Path.touch
+    shortages = iter([True, True, False])
+
+    def touch_or_fail(path: Path, **options) -> None:
+        if next(shortages):
+            raise OSError(errno.EMFILE, "Too many open files")
+        touch(path, **options)
+
+    monkeypatch.setattr(Path, "touch", touch_or_fail)
+    for index in range(4):
+        recorder.show(make_image(index))
+    recorder.close()
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["recording waits"]
+    assert len(read_times(tmp_path / "out.mp4")) == 2
 
 
 def test_a_change_of_resolution_goes_into_the_same_video(tmp_path, make_image):
