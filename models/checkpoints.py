@@ -260,6 +260,9 @@ def _check_fit(state: Mapping[str, Tensor], module: nn.Module, path: Path) -> No
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise CheckpointError(f"{path}: does not fit the network: {'; '.join(problems[:3])}{more}")
+    wrong = [key for key, tensor in state.items() if not tensor.isfinite().all()]
+    if wrong:
+        raise CheckpointError(f"{path}: damaged: {', '.join(wrong[:3])}: NaN or infinite; get the file again")
 
 
 def _find_problems(state: Mapping[str, Tensor], module: nn.Module) -> list[str]:

@@ -9,7 +9,6 @@ recipes give it: `skeleton`, `width_px`, `coding`, ...
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -24,6 +23,7 @@ Trait = str | int | float
 
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 100_000_000
+_LARGEST_TRAIT = 2**53
 _TRAIT = "trait."
 
 
@@ -84,7 +84,7 @@ def _decode_trait(name: str, text: str) -> Trait:
     except (ValueError, RecursionError):
         raise ValueError(f"{name}: {text[:40]!r} is not JSON") from None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not isinstance(value, str) and not (is_number and math.isfinite(value)):
+    if not isinstance(value, str) and not (is_number and abs(value) < _LARGEST_TRAIT):
         raise ValueError(f"{name}: expected a text or a number, found {text[:40]}")
     return value  # type: ignore[no-any-return]
 

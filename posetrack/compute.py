@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from models.engines.choice import choose_engine
 from models.engines.engine import Engine, EngineError
+from models.engines.failures import explain_failures
 from models.engines.make import make_engine
 from posetrack.errors import PoseTrackError
 
@@ -50,9 +52,10 @@ class Compute:
             example: (B, C, H, W) like the inputs; its dtype and C are used.
 
         Raises:
-            PoseTrackError: The engine cannot convert this network.
+            PoseTrackError: The engine cannot convert this network; the returned engine raises it too, where it
+                cannot run it, or memory is too small.
         """
-        try:
+        with _explain(self.engine, name):
             engine = make_engine(
                 network,
                 name=name,
@@ -61,9 +64,29 @@ class Compute:
                 engine=self.engine,
                 precision=self.precision,
             )
-        except EngineError as error:
-            raise PoseTrackError(str(error)) from error
-        return engine if self.observe is None else self.observe(engine)
+        return _Explained(engine if self.observe is None else self.observe(engine), self.engine, name)
+
+
+class _Explained:
+    """An engine whose failures are lines for the user."""
+
+    def __init__(self, engine: Engine, engine_name: str, name: str) -> None:
+        self.device = engine.device
+        self._engine = engine
+        self._names = engine_name, name
+
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        with _explain(*self._names):
+            return self._engine(images)
+
+
+@contextmanager
+def _explain(engine: str, name: str) -> Iterator[None]:
+    try:
+        with explain_failures(engine, name):
+            yield
+    except EngineError as error:
+        raise PoseTrackError(str(error)) from error
 
 
 def choose_device(name: str = "auto") -> torch.device:

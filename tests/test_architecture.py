@@ -40,7 +40,7 @@ LAYERS = {
         ("__main__",),
     ),
     "models": (
-        ("", "extras", "metadata", "settings"),
+        ("", "extras", "metadata", "out_of_memory", "settings"),
         ("backbones", "engines", "weights"),
         ("checkpoints", "training"),
         ("data",),

@@ -22,5 +22,7 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: no such file; give the data folder with --data") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: not valid JSON: nested too deeply") from error
     except ValueError as error:
         raise DataError(f"{path}: not valid JSON: {error}") from error

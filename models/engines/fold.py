@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from models.engines.compare import check_finite, is_same
 from models.engines.engine import make_examples, name_outputs
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_TOLERANCE = 1e-3
 
 
 def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
@@ -31,10 +31,15 @@ def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
     Returns:
         The copy, in evaluation mode; without folding if that would change the outputs (a convolution's output
         has other uses besides the batch norm).
+
+    Raises:
+        EngineError: Its outputs are NaN or infinite.
     """
     plain = copy.deepcopy(module).eval()
     images = make_examples(example)[0].to(example.device)
     with torch.no_grad():
+        expected = name_outputs(plain(images))
+        check_finite("the network", expected)
         pairs = _find_pairs(plain, images)
         if not pairs:
             return plain
@@ -46,7 +51,7 @@ def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
                 conv_name, fuse_conv_bn_eval(conv, norm, transpose=isinstance(conv, _TRANSPOSED))
             )
             folded.set_submodule(norm_name, nn.Identity())
-        return folded if _is_same(name_outputs(plain(images)), name_outputs(folded(images))) else plain
+        return folded if is_same(expected, name_outputs(folded(images))) else plain
 
 
 def _find_pairs(module: nn.Module, images: Tensor) -> list[tuple[str, str]]:
@@ -79,10 +84,3 @@ def _find_pairs(module: nn.Module, images: Tensor) -> list[tuple[str, str]]:
         for handle in handles:
             handle.remove()
     return [(conv, norm) for conv, norm in pairs if runs[conv] == runs[norm] == 1]
-
-
-def _is_same(expected: dict[str, Tensor], found: dict[str, Tensor]) -> bool:
-    return all(
-        torch.allclose(found[name].float(), output.float(), rtol=_TOLERANCE, atol=_TOLERANCE)
-        for name, output in expected.items()
-    )

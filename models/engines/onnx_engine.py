@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from models.engines.cache import compute_key, read_cached, write_cached
+from models.engines.compare import check_outputs
 from models.engines.engine import EngineError, TupleNetwork, make_examples, name_outputs
-
-_TOLERANCE = 1e-3
 
 
 class OnnxEngine:
@@ -109,9 +108,8 @@ def convert(module: nn.Module, name: str, example: Tensor) -> bytes:
             raise EngineError(f"onnxruntime: cannot convert {name}: {reason[0]}; use --engine torch") from error
     session = _import_extra("onnxruntime").InferenceSession(payload, providers=["CPUExecutionProvider"])
     found = session.run(list(expected), {session.get_inputs()[0].name: others.numpy()})
-    for (output_name, output), array in zip(expected.items(), found, strict=True):
-        if not torch.allclose(torch.from_numpy(array), output.float(), rtol=_TOLERANCE, atol=_TOLERANCE):
-            raise EngineError(f"onnxruntime: cannot convert {name}: {output_name} differs; use --engine torch")
+    arrays = {key: torch.from_numpy(array) for key, array in zip(expected, found, strict=True)}
+    check_outputs(name, expected, arrays, "onnxruntime")
     return payload
 
 

@@ -28,6 +28,7 @@ import torch.nn.functional as F  # noqa: N812, the name that torch's own documen
 from torch import Tensor, nn
 
 from models.engines.cache import compute_key, read_cached, write_cached
+from models.engines.compare import check_outputs
 from models.engines.engine import EngineError, TupleNetwork, make_examples, name_outputs
 
 _HINTS = {"f32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -37,7 +38,6 @@ _FEW_CELLS = 64
 _SMALL_AT_ONCE = 32
 # Compiled networks (image sizes times numbers of streams) to keep; each has its own workspace.
 _MOST_COMPILED = 12
-_TOLERANCE = 1e-3
 
 
 class OpenVinoEngine:
@@ -271,19 +271,12 @@ def _check_numbers(network: Converted, name: str, images: Tensor, expected: dict
     )
     request = compiled.take_request()
     for i, image in enumerate(images.permute(0, 2, 3, 1).contiguous().numpy()):
-        found = request.infer([image[None]])
-        for port, (output_name, output) in zip(compiled.model.outputs, expected.items(), strict=True):
-            one = torch.from_numpy(found[port])
-            if one.shape != output[i : i + 1].shape:
-                raise EngineError(
-                    f"openvino: cannot convert {name}: {output_name} comes as {tuple(one.shape)}, not "
-                    f"{tuple(output[i : i + 1].shape)}; use --engine torch"
-                )
-            if not torch.allclose(one, output[i : i + 1].float(), rtol=_TOLERANCE, atol=_TOLERANCE):
-                off = float((one - output[i : i + 1]).abs().max())
-                raise EngineError(
-                    f"openvino: cannot convert {name}: {output_name} differs by {off:.3g}; use --engine torch"
-                )
+        outputs = request.infer([image[None]])
+        found = {
+            key: torch.from_numpy(outputs[port])
+            for port, key in zip(compiled.model.outputs, expected, strict=True)
+        }
+        check_outputs(name, {key: output[i : i + 1] for key, output in expected.items()}, found, "openvino")
 
 
 @cache

@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 _INTERRUPTED = 130
+_INTERNAL_ERROR = 70
+_TRACEBACK_VARIABLE = "POSETRACK_TRACEBACK"
 
 
 def main() -> None:
-    """Run the command line; interruptions and system errors end it with one line and an exit code."""
+    """Run the command line; whatever ends it, ends it with one line and an exit code.
+
+    The traceback of an error that no command expects is printed if `POSETRACK_TRACEBACK` is set.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt_once)
     try:
@@ -27,9 +34,29 @@ def main() -> None:
         if leaving.code == _INTERRUPTED:
             _leave_at_once(_INTERRUPTED)
         raise
-    except OSError as error:
-        print(f"posetrack: {error}", file=sys.stderr)
-        sys.exit(1)
+    except Exception as error:
+        if os.environ.get(_TRACEBACK_VARIABLE):
+            raise
+        sys.exit(_report(error))
+
+
+def _report(error: Exception) -> int:
+    """Print an error that no command expects as one line; returns the exit code."""
+    from models.out_of_memory import LESS_MEMORY, is_out_of_memory
+    from posetrack.cli.messages import print_error
+
+    if is_out_of_memory(error):
+        print_error(f"the memory of this machine is too small for this; {LESS_MEMORY}")
+        return 1
+    if isinstance(error, OSError):
+        print_error(error)
+        return 1
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    print_error(
+        f"an error of PoseTrack itself: {type(error).__name__}: {error} ({Path(place.filename).name}, line "
+        f"{place.lineno}); please report it, with what the same command prints under {_TRACEBACK_VARIABLE}=1"
+    )
+    return _INTERNAL_ERROR
 
 
 def _leave_at_once(code: int) -> NoReturn:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from posetrack.cli.messages import start_logging
 from posetrack.cli.options import ComputeOptions, RecipeOptions
 from posetrack.errors import PoseTrackError
 from posetrack.live.controls import LiveControls, LiveSettings
@@ -108,7 +109,7 @@ def live_command(
     Keys in the window and on the page: s skeletons, m masks, b boxes, i ids, t trails, p or space pause,
     r record, n next recipe, q quit (window).
     """
-    logging.basicConfig(level=logging.WARNING, format="posetrack: %(message)s")
+    start_logging(logging.WARNING)
     save.check(source)
     build = _make_builder(recipe, compute, smooth=smooth)
     # Before the source is opened, so that no frames are missed meanwhile.

@@ -14,6 +14,7 @@ from posetrack.cli.convert import convert_command
 from posetrack.cli.doctor import doctor_command
 from posetrack.cli.eval.app import eval_app
 from posetrack.cli.live import live_command
+from posetrack.cli.messages import print_error
 from posetrack.cli.options import make_command
 from posetrack.cli.recipes import recipes_command
 from posetrack.cli.retrack import retrack_command
@@ -64,7 +65,7 @@ def main() -> None:
     try:
         app()
     except (PoseTrackError, MissingPackageError) as error:
-        print(f"posetrack: {error}", file=sys.stderr)
+        print_error(error)
         sys.exit(1)
     except BrokenPipeError:
         # The reader of the output has closed it: `posetrack recipes | head -1`.

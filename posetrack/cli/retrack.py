@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from posetrack.cli.messages import print_error
 from posetrack.errors import ResultsError, VideoError
 from posetrack.recipe import read_recipe
 from posetrack.results.poses import SavedPoses
@@ -62,6 +62,6 @@ def _open_images(stack: ExitStack, poses: SavedPoses, video: str | None) -> Vide
     except VideoError as error:
         if video is not None:
             raise
-        print(f"posetrack: tracking without optical flow: {error}", file=sys.stderr)
+        print_error(f"tracking without optical flow: {error}")
         return None
     return source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from posetrack.cli.messages import print_error, start_logging
 from posetrack.cli.options import ComputeOptions, PartOptions, RecipeOptions
 from posetrack.cli.progress import RunProgress
 from posetrack.errors import PoseTrackError, ResultsError
@@ -91,7 +91,7 @@ def run_command(
 ) -> None:
     """Track people: writes poses.jsonl, overlay.mp4 and other formats for each source."""
     level = logging.ERROR if output.quiet else logging.WARNING
-    logging.basicConfig(level=level, format="posetrack: %(message)s")
+    start_logging(level)
     existing, settings, wanted = output.existing, recipe.read(), part.read()
     from posetrack.run.tracker import Tracker
 
@@ -124,7 +124,7 @@ def _run_sources(
                 _run_one(run, video, folder, output)
         except PoseTrackError as error:
             all_well = False
-            print(f"posetrack: {error}", file=sys.stderr)
+            print_error(error)
     return all_well
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from posetrack.cli.messages import print_error, start_logging
 from posetrack.errors import PoseTrackError, WeightsError
 
 weights_app = typer.Typer(no_args_is_help=True, help="Fetch, import, check and list weights.")
@@ -66,7 +66,7 @@ def fetch_command(
 
     if bool(names) == is_all:
         raise PoseTrackError("weights fetch: give names, or --all; see posetrack weights list")
-    logging.basicConfig(level=logging.WARNING, format="posetrack: %(message)s")
+    start_logging(logging.WARNING)
     chosen = names or [name for name, entry in PUBLISHED.items() if entry.urls or mirrors]
     problems = []
     for name in chosen:
@@ -74,7 +74,7 @@ def fetch_command(
             _fetch(name, mirrors or [], is_forced=force)
         except WeightsError as error:
             problems.append(name)
-            print(f"posetrack: {error}", file=sys.stderr)
+            print_error(error)
     if problems:
         raise typer.Exit(1)
 

@@ -218,3 +218,11 @@ def test_a_file_that_holds_itself_ends(tmp_path):
     torch.save(content, tmp_path / "cycle.pth")
     with pytest.raises(CheckpointError, match="holds no weights by name"):
         import_checkpoint(tmp_path / "cycle.pth", MAKERS["tiny"])
+
+
+def test_weights_that_are_no_numbers_are_damaged(state, tmp_path):
+    state = {key: tensor.clone() for key, tensor in state.items()}
+    state["final_layer.bias"][1] = torch.nan
+    path = save(state, tmp_path / "nan.pth")
+    with pytest.raises(CheckpointError, match=r"damaged: final_layer\.bias: NaN or infinite"):
+        import_checkpoint(path, MAKERS["tiny"])

@@ -1,0 +1,37 @@
+"""Messages on the terminal: errors and logs, each one line, whatever a file or a library has put into it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+_LONGEST = 1000
+"""Characters of a line; what is longer comes from a damaged file."""
+
+
+def print_error(message: object) -> None:
+    """Print an error, or another message for the user, as one line."""
+    print(to_line(f"posetrack: {message}"), file=sys.stderr)
+
+
+def start_logging(level: int) -> None:
+    """Print log records of a level and above, each as one line."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("posetrack: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+def to_line(text: str) -> str:
+    """Make one line of a text: line breaks become spaces, a very long text loses its middle.
+
+    Control characters, which could change the terminal, are written as escapes.
+    """
+    line = " ".join(filter(None, map(str.strip, text.splitlines())))
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+    half = _LONGEST // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]} ... {line[-half:]}"
+
+
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return to_line(super().format(record))
