@@ -82,6 +82,11 @@ class ClassDataset(Dataset[dict[str, Any]]):
         """The names of the classes."""
         return list(self._images.classes)
 
+    @property
+    def image_paths(self) -> list[Path]:
+        """The files of the images."""
+        return [Path(path) for path, _ in self._images.samples]
+
     def __len__(self) -> int:
         return len(self._images)
 

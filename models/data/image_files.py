@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,17 +162,20 @@ def read_header(path: Path) -> ImageHeader:
     return ImageHeader(stored_wh, orientation if is_known else UPRIGHT, is_decoded_upright=is_tiff)
 
 
-def read_headers(paths: Iterable[Path]) -> Iterator[ImageHeader | DataError]:
-    """Read headers on threads; yields one for each path, in order, or the error."""
+def read_headers(paths: Iterable[Path], *, decoded: bool = False) -> Iterator[ImageHeader | DataError]:
+    """Read headers on threads, and decode the pixels if asked; yields a header or the error for each path."""
+    read = partial(_try_header, decoded=decoded)
     with ThreadPoolExecutor(_THREADS) as readers:
         waiting = list(paths)
         # In parts, so that an interruption need not wait for all of them.
         for start in range(0, len(waiting), _READ_AT_ONCE):
-            yield from readers.map(_try_header, waiting[start : start + _READ_AT_ONCE])
+            yield from readers.map(read, waiting[start : start + _READ_AT_ONCE])
 
 
-def _try_header(path: Path) -> ImageHeader | DataError:
+def _try_header(path: Path, *, decoded: bool) -> ImageHeader | DataError:
     try:
+        if decoded:
+            read_image(ImageFile(path))
         return read_header(path)
     except DataError as error:
         return error
@@ -182,7 +186,9 @@ def agrees(file: ImageFile, header: ImageHeader) -> bool:
     return file.size_wh is None or file.size_wh in (header.shown_wh, header.stored_wh)
 
 
-def check_images(files: Sequence[ImageFile], where: str, *, upright_if_unknown: bool = True) -> list[ImageFile]:
+def check_images(
+    files: Sequence[ImageFile], where: str, *, upright_if_unknown: bool = True, decoded: bool = False
+) -> list[ImageFile]:
     """Check that images can be opened and have the annotated sizes, and find how they were turned.
 
     An image with an EXIF orientation is turned upright, or left as it is stored, so that it has the annotated
@@ -193,6 +199,7 @@ def check_images(files: Sequence[ImageFile], where: str, *, upright_if_unknown: 
         files: The images.
         where: Name of the annotations in messages.
         upright_if_unknown: Whether images are taken upright where nothing tells.
+        decoded: Whether all pixels are decoded, which takes longer than reading headers.
 
     Returns:
         The same files with the orientation to apply.
@@ -202,7 +209,7 @@ def check_images(files: Sequence[ImageFile], where: str, *, upright_if_unknown: 
             upright and others not.
     """
     headers = []
-    for file, header in zip(files, read_headers(file.path for file in files), strict=True):
+    for file, header in zip(files, read_headers((file.path for file in files), decoded=decoded), strict=True):
         if isinstance(header, DataError):
             raise header
         if not agrees(file, header):

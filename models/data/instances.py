@@ -18,6 +18,7 @@ from pycocotools import mask as mask_api
 from models.data.coco_people import read_coco_people
 from models.data.image_files import ImageFile, check_images, list_images
 from models.data.letterbox import Placement, paste_image, place_points
+from models.data.outlines import check_outline
 from models.data.run_lengths import decode_run_lengths
 from models.data.samples import FloatArray, IntArray, check_shapes
 from models.training.errors import DataError
@@ -124,6 +125,10 @@ def decode_coco_instances(
         raise DataError(f"{where}: no field or image {error}") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{where}: {error}") from error
+    for i, person in enumerate(data["annotations"]):
+        if person.get("segmentation"):
+            image = samples.images[positions[person["image_id"]]]
+            check_outline(person["segmentation"], image.size_wh, f"{where}: annotations[{i}].segmentation")
     if not (np.isfinite(samples.boxes_xyxy).all() and np.isfinite(samples.keypoints_xyw).all()):
         raise DataError(f"{where}: annotations: NaN or infinity among boxes or keypoints")
     return select_rows(samples, np.asarray((boxes[:, 2:] > 0).all(axis=1), bool))

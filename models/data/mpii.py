@@ -40,6 +40,7 @@ def read_mpii_samples(path: Path, image_folder: Path) -> PoseSamples:
     blank = [[0.0, 0.0]] * NUM_JOINTS
     try:
         names = list(dict.fromkeys(person["image"] for person in people))
+        images = tuple(ImageFile(image_folder / name) for name in names)
         centres = np.array([person["center"] for person in people], np.float64).reshape(-1, 2)
         scales = np.array([person["scale"] for person in people], np.float64)
         joints = np.array([person.get("joints", blank) for person in people], np.float64)
@@ -53,7 +54,7 @@ def read_mpii_samples(path: Path, image_folder: Path) -> PoseSamples:
     half = scales[:, None] * _SCALE_PX / 2
     positions = {name: i for i, name in enumerate(names)}
     return PoseSamples(
-        images=tuple(ImageFile(image_folder / name) for name in names),
+        images=images,
         image_ids=np.arange(len(names)),
         image_index=np.array([positions[person["image"]] for person in people], np.int64),
         boxes_xyxy=np.concatenate([centres - half, centres + half], axis=1).astype(np.float32) - 1,

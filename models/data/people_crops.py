@@ -18,6 +18,7 @@ from pycocotools import mask as coco_mask
 from models.data.coco import decode_coco_samples
 from models.data.coco_people import read_coco_people
 from models.data.image_files import check_images
+from models.data.outlines import check_outline
 from models.data.run_lengths import decode_run_lengths
 from models.data.samples import IntArray, PoseSamples, keep_trainable
 from models.training.errors import DataError
@@ -78,6 +79,9 @@ def read_image_samples(path: Path, image_folder: Path, keypoint_names: Sequence[
         for person in content["annotations"]:
             if _is_ignored(person):
                 i = positions[person["image_id"]]
+                if person.get("segmentation"):
+                    at = f"{where}: annotations: a mask to ignore in {everyone.images[i].path}"
+                    check_outline(person["segmentation"], everyone.images[i].size_wh, at)
                 regions[i].append(_encode_region(person, content["images"][i]))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{where}: annotations: an ignored region cannot be read ({error})") from error

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from models.data.coco_people import read_id
 from models.data.image_files import ImageFile, read_image
 from posetrack.errors import ResultsError
 from posetrack.evaluation.alike import suppress_alike
@@ -54,6 +55,7 @@ def collect_boxes(
 
     Raises:
         ResultsError: An entry has no `image_id` or `bbox`.
+        DataError: An id is not a whole number.
     """
     by_image: dict[int, list[list[float]]] = {}
     try:
@@ -62,8 +64,10 @@ def collect_boxes(
                 continue
             left, top, width, height = entry["bbox"]
             row = [left, top, width, height, float(entry.get("score", 1.0))]
+            if not np.isfinite(row).all():
+                raise ValueError(f"bbox or score {row}")
             if width > 0 and height > 0:
-                by_image.setdefault(int(entry["image_id"]), []).append(row)
+                by_image.setdefault(read_id(entry["image_id"], f"{where}: image_id"), []).append(row)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ResultsError(f"{where}: an entry without image_id or bbox ({error})") from error
     tables = {number: np.array(rows, np.float64) for number, rows in by_image.items()}
@@ -76,7 +80,7 @@ def collect_boxes(
 
 
 def _is_person(entry: Mapping[str, Any], category_id: int) -> bool:
-    is_other = int(entry.get("category_id", category_id)) != category_id
+    is_other = "category_id" in entry and read_id(entry["category_id"], "category_id") != category_id
     if is_other or entry.get("iscrowd", 0) or entry.get("ignore", 0):
         return False
     return "keypoints" not in entry or any(entry["keypoints"][2::3])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from models.data.classification import ClassDataset
+from models.data.image_files import ImageFile, check_images
 from models.hrnet.classification_recipe import ClassRecipe, make_class_network
 from models.hrnet.classification_train import compute_class_losses, measure_accuracy
 from models.hrnet.start import load_whole
@@ -44,6 +45,7 @@ def make_classification_evaluation(recipe: ClassRecipe, run: TrainingRun) -> Eva
     if dataset.classes != classes:
         odd = sorted(set(dataset.classes) ^ set(classes))
         raise DataError(f"{folder}: its classes are not those of training: {', '.join(odd[:3])}")
+    check_images([ImageFile(path) for path in dataset.image_paths], str(folder))
 
     def evaluate(network: nn.Module, epoch: int) -> Mapping[str, float | None]:
         return measure_accuracy(

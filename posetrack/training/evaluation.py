@@ -42,7 +42,9 @@ def check_dev_images(dev: DevImages, where: str, *, upright_if_unknown: bool = T
     Raises:
         DataError: One is missing, cannot be opened, or is of another size than its annotation.
     """
-    checked = check_images(list(dev.images.values()), where, upright_if_unknown=upright_if_unknown)
+    checked = check_images(
+        list(dev.images.values()), where, upright_if_unknown=upright_if_unknown, decoded=True
+    )
     return replace(dev, images=dict(zip(dev.images, checked, strict=True)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,9 @@ from models.training.distributed import World
 from models.training.errors import TrainingError
 from models.training.loop import Evaluate, StepReport, Task, Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
+
+# What a training writes besides checkpoints and sample images.
+_FILES = ("recipe.toml", "train.csv", "evaluation.csv", "best.pt", "weights.safetensors")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,26 @@ class TrainingRun:
         """Raise TrainingError unless there is a data folder."""
         if not self.data_folder.is_dir():
             raise TrainingError(f"{self.data_folder}: no such folder; give the data's with --data")
+
+    def check_out_folder(self) -> None:
+        """Check that what is written at the first evaluation, or at the end, can be written.
+
+        Raises:
+            TrainingError: It cannot.
+        """
+        folders = (self.out_folder, self.find_samples(0).parent)
+        for folder in folders:
+            if folder.exists() and not folder.is_dir():
+                raise TrainingError(f"{folder}: is a file, and a folder is needed; use another --out")
+        for name in _FILES:
+            if (self.out_folder / name).is_dir():
+                raise TrainingError(
+                    f"{self.out_folder / name}: is a folder; a file is written; use another --out"
+                )
+        for folder in folders:
+            nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise TrainingError(f"{folder}: cannot be written into; use another --out")
 
 
 class LoopedRecipe(Protocol):
@@ -82,6 +106,7 @@ def make_trainer(
         ResultsError: Annotations for the evaluation are missing or not valid.
     """
     run.check_data_folder()
+    run.check_out_folder()
     torch.manual_seed(recipe.loop.seed)
     task = replace(make_task(recipe, run), recipe_text=run.recipe_text)
     if make_evaluation is not None and recipe.data.dev and recipe.loop.evaluate_every_epochs:
