@@ -23,7 +23,7 @@ FORBIDDEN = {
 }
 LAYERS = {
     "posetrack": (
-        ("errors", "frame", "json_fields", "outputs", "skeleton"),
+        ("addresses", "errors", "frame", "json_fields", "outputs", "skeleton"),
         ("compute", "drawing", "pipeline", "render", "runtime", "video"),
         ("images",),
         ("annotations", "predictors", "results"),

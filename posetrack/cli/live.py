@@ -118,9 +118,9 @@ def live_command(
     outputs: list[LiveOutput] = []
     with open_live(source, mirror=play.mirror, loop=play.loop, speed=play.speed) as live:
         session = LiveSession(live, lambda name: built.pop(name, None) or build(name), controls, outputs)
-        window = _open_window(controls, source, session.stop) if view.window else None
+        window = _open_window(controls, live.name, session.stop) if view.window else None
         if save.json_to is not None:
-            outputs.append(_write_json(source, session.pipeline.skeleton, read_recipe(recipe.recipe).name))
+            outputs.append(_write_json(live.name, session.pipeline.skeleton, read_recipe(recipe.recipe).name))
         outputs.append(recorder := Recorder(save.record or _RECORDING, controls.stop_recording))
         if view.serve is not None or not (view.window or save.json_to):
             outputs.append(_serve(view, controls, live, recorder))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from posetrack.addresses import hide_in_text
+
 _LONGEST = 1000
 """Characters of a line; what is longer comes from a damaged file."""
 
@@ -24,9 +26,10 @@ def start_logging(level: int) -> None:
 def to_line(text: str) -> str:
     """Make one line of a text: line breaks become spaces, a very long text loses its middle.
 
-    Control characters, which could change the terminal, are written as escapes.
+    Control characters, which could change the terminal, are written as escapes. Addresses, which libraries
+    repeat, lose their secrets.
     """
-    line = " ".join(filter(None, map(str.strip, text.splitlines())))
+    line = hide_in_text(" ".join(filter(None, map(str.strip, text.splitlines()))))
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
     half = _LONGEST // 2
     return line if len(line) <= _LONGEST else f"{line[:half]} ... {line[-half:]}"

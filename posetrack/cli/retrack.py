@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from posetrack.addresses import has_hidden_part
 from posetrack.cli.messages import print_error
 from posetrack.errors import ResultsError, VideoError
 from posetrack.recipe import read_recipe
@@ -54,6 +55,11 @@ def _open_images(stack: ExitStack, poses: SavedPoses, video: str | None) -> Vide
     from posetrack.video.source import open_video
 
     header = poses.header
+    if video is None and has_hidden_part(header.source):
+        print_error(
+            f"tracking without optical flow: {header.source}: its secrets were not saved; give it with --video"
+        )
+        return None
     try:
         source = stack.enter_context(
             open_video(header.source if video is None else video, image_fps=header.fps)

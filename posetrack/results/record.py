@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from posetrack.addresses import name_address, show_address
 from posetrack.frame import Instances
 from posetrack.skeleton import Skeleton
 
@@ -18,7 +19,7 @@ class Header:
     """The source of the poses: the first line of a results file.
 
     Attributes:
-        source: The video, folder, pattern or address as it was given.
+        source: The video, folder, pattern or address as it was given; secrets in an address are left out.
         width: Width of the image in pixels, upright and square; where it changes, that of the first one.
         height: Height of the image, likewise.
         fps: Nominal frames a second; the time of each frame stands in its own record.
@@ -35,6 +36,10 @@ class Header:
     recipe: str
     schema: str = SCHEMA
 
+    def __post_init__(self) -> None:
+        # Here too, because files of earlier versions have addresses as they were given.
+        object.__setattr__(self, "source", show_address(self.source))
+
     @property
     def size_wh(self) -> tuple[int, int]:
         """Width and height of the image in pixels."""
@@ -43,7 +48,8 @@ class Header:
     @property
     def video_name(self) -> str:
         """Short name of the source, fit for a file name: `clips/juggle.mp4` is `juggle`."""
-        parts = [part for part in re.split(r"[\\/]+", self.source) if part]
+        source = name_address(self.source) if "://" in self.source else self.source
+        parts = [part for part in re.split(r"[\\/]+", source) if part]
         if len(parts) > 1 and "*" in parts[-1]:
             parts.pop()
         last = parts[-1] if parts else ""

@@ -10,6 +10,7 @@ from typing import Literal, cast
 import av
 from av.container import OutputContainer
 
+from posetrack.addresses import show_address
 from posetrack.video.adts import read_config, strip_header
 from posetrack.video.container import open_container
 
@@ -53,7 +54,7 @@ class AudioTrack:
             self._stream = next(s for s in self._container.streams.audio if s.codec_context is not None)
         except StopIteration:
             self._container.close()
-            raise LookupError(f"{source}: no sound") from None
+            raise LookupError(f"{show_address(source)}: no sound") from None
         self._time_base = self._stream.time_base or Fraction(1, _DEFAULT_RATE)
         codec = self._stream.codec_context.codec.canonical_name
         self.mode: AudioMode = "copy" if mode == "copy" and codec in _COPIED_CODECS else "encode"

@@ -22,7 +22,7 @@ class VideoInfo:
     """Properties of a source that are known before its frames are read.
 
     Attributes:
-        source: The source as the user gave it.
+        source: The source as the user gave it, an address without its secrets; see `posetrack.addresses`.
         name: A name for its outputs: the stem of a file, the name of a folder of images.
         width: Pixels, upright (display rotation applied), of the first selected frame.
         height: Pixels, likewise.

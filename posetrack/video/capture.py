@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from av.container import InputContainer
 
+from posetrack.addresses import show_address
 from posetrack.errors import VideoError
 from posetrack.frame import ImageArray
 from posetrack.video.container import open_container, pick_video_stream
@@ -96,11 +97,12 @@ def capture_stream(url: str, stop: Event) -> Capture:
             if stop.is_set():
                 return
             yield to_upright_rgb(image, matrix)
-    except av.error.ExitError as error:
-        raise VideoError(f"{url}: the stream fell silent") from error
+    # Not from the error, which holds the address and would be shown with it.
+    except av.error.ExitError:
+        raise VideoError(f"{show_address(url)}: the stream fell silent") from None
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise VideoError(f"{url}: the stream broke off: {reason.lower()}") from error
+        raise VideoError(f"{show_address(url)}: the stream broke off: {reason.lower()}") from None
     finally:
         container.close()
 
@@ -114,7 +116,8 @@ def _open_stream(url: str) -> InputContainer:
         # FFmpeg names this differently for every protocol.
         if time.monotonic() - start_s >= STREAM_OPEN_S:
             raise VideoError(
-                f"{url}: no answer within {STREAM_OPEN_S:g} s; check the address, and that it is sending"
+                f"{show_address(url)}: no answer within {STREAM_OPEN_S:g} s; check the address, and that it "
+                "is sending"
             ) from error
         raise
 
@@ -147,7 +150,9 @@ def _decode(
         if images:
             image_s = now_s
         elif now_s - image_s > _UNDECODABLE_S:
-            raise VideoError(f"{url}: nothing of its video can be decoded; is it encrypted, or damaged?")
+            raise VideoError(
+                f"{show_address(url)}: nothing of its video can be decoded; is it encrypted, or damaged?"
+            )
         yield from images
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import av
 from av.container import InputContainer
 
+from posetrack.addresses import show_address
 from posetrack.errors import VideoError
 from posetrack.video.timeline import choose_fps, is_sane_fps, measure_fps
 
@@ -56,10 +57,11 @@ def open_container(
             options=dict(options or {}),
         )
     except av.FFmpegError as error:
-        raise VideoError(_explain(source, error)) from error
+        # The error of an address holds it, and would be shown as the cause.
+        raise VideoError(_explain(source, error)) from (None if "://" in source else error)
     if container.format.name in _TEXT_FORMATS:
         container.close()
-        raise VideoError(f"{source}: a text file, not a video; give a video or images")
+        raise VideoError(f"{show_address(source)}: a text file, not a video; give a video or images")
     return container
 
 
@@ -73,11 +75,13 @@ def pick_video_stream(source: str, container: InputContainer) -> av.VideoStream:
     if not streams:
         found = ["cover image" if stream.type == "video" else stream.type for stream in container.streams]
         kinds = ", ".join(dict.fromkeys(found)) or "none"
-        raise VideoError(f"{source}: no video stream; streams found: {kinds}")
+        raise VideoError(f"{show_address(source)}: no video stream; streams found: {kinds}")
     best = container.streams.best("video")
     stream = next((stream for stream in streams if stream is best), streams[0])
     if stream.codec_context is None:
-        raise VideoError(f"{source}: this FFmpeg has no decoder for its video; convert it to H.264")
+        raise VideoError(
+            f"{show_address(source)}: this FFmpeg has no decoder for its video; convert it to H.264"
+        )
     return stream
 
 
@@ -122,7 +126,7 @@ def _read_stamps(source: str, stream_index: int) -> list[int]:
 def _explain(source: str, error: av.FFmpegError) -> str:
     """The error message for a container that does not open: what, where, remedy."""
     if "://" in source:
-        return f"{source}: cannot be opened: {error.strerror}; check the address and the network"
+        return f"{show_address(source)}: cannot be opened: {error.strerror}; check the address and the network"
     if isinstance(error, PermissionError):
         return f"{source}: may not be read; check its permissions"
     try:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import av
 from av.codec.context import Flags
 
+from posetrack.addresses import name_address, show_address
 from posetrack.errors import VideoError
 from posetrack.frame import Frame, ImageArray
 from posetrack.video.base import Selection, VideoInfo, VideoSource
@@ -58,7 +58,7 @@ class VideoFile(VideoSource):
             VideoError: It cannot be opened or decoded, has no video stream, or no frame in the part.
         """
         super().__init__()
-        self._source = source
+        self._source, self._shown = source, show_address(source)
         self._selection = selection
         self._end_s = 0.0
         self._shape: tuple[int, int, int] | None = None  # rotation, width and height of _matrix
@@ -70,7 +70,7 @@ class VideoFile(VideoSource):
             self._images = self._select(self._locate_start())
             self._first = next(self._images, None)
             if self._first is None:
-                raise VideoError(selection.describe_empty(source, self._length_s))
+                raise VideoError(selection.describe_empty(self._shown, self._length_s))
             self.info = self._describe(self._first)
             if self.info.has_audio and can_open_again(source):
                 self.audio_address = source
@@ -101,14 +101,14 @@ class VideoFile(VideoSource):
         frames = self._decode()
         first = next(frames, None)
         if first is None:
-            raise VideoError(f"{self._source}: no image could be decoded; the file is damaged or not supported")
+            raise VideoError(f"{self._shown}: no image could be decoded; the file is damaged or not supported")
         first_pts = self._stamp(first)
         self._start_clock(first_pts)
         if self._selection.start_s == 0 or first_pts is None:
             return enumerate(chain([first], frames))
         start = find_start(self._source, self._stream, first_pts=first_pts, start_s=self._selection.start_s)
         if start is None and self._is_past_end():
-            raise VideoError(self._selection.describe_empty(self._source, self._length_s))
+            raise VideoError(self._selection.describe_empty(self._shown, self._length_s))
         if start is None:
             return enumerate(chain([first], frames))
         self._container.seek(start.key_pts, stream=self._stream)
@@ -205,7 +205,7 @@ class VideoFile(VideoSource):
                 num_errors += 1
                 self.num_damaged += 1
                 if num_errors == _MAX_READ_ERRORS:
-                    self._warn(f"{self._source}: reading stopped: {error.strerror}; the rest is left out")
+                    self._warn(f"{self._shown}: reading stopped: {error.strerror}; the rest is left out")
                     return
 
     def _convert(self, image: _Image) -> ImageArray:
@@ -217,16 +217,15 @@ class VideoFile(VideoSource):
             return to_upright_rgb(frame, self._matrix)
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(
-                f"{self._source}: frame {image.index} has pixels that cannot be converted "
+                f"{self._shown}: frame {image.index} has pixels that cannot be converted "
                 f"({frame.format.name}); convert the video to H.264"
             ) from error
 
     def _describe(self, first: _Image) -> VideoInfo:
         height, width = self._convert(first).shape[:2]
-        path = urlsplit(self._source).path if "://" in self._source else self._source
         return VideoInfo(
-            source=self._source,
-            name=Path(path).stem or "stream",
+            source=self._shown,
+            name=name_address(self._source) if "://" in self._source else Path(self._source).stem or "stream",
             width=width,
             height=height,
             fps=self._fps,
@@ -249,18 +248,16 @@ class VideoFile(VideoSource):
     def _report(self) -> None:
         """Add the warnings once all frames are read."""
         if self.num_damaged:
-            self._warn(
-                f"{self._source}: {self.num_damaged} damaged packets; frames there are missing or marred"
-            )
+            self._warn(f"{self._shown}: {self.num_damaged} damaged packets; frames there are missing or marred")
         if self._clock.num_repaired and not self._use_dts:
             self._warn(
-                f"{self._source}: {self._clock.num_repaired} time stamps were missing or out of order; "
+                f"{self._shown}: {self._clock.num_repaired} time stamps were missing or out of order; "
                 f"repaired from the frame rate ({float(self._fps):.4g})"
             )
         missing_s = 0.0 if self._length_s is None else self._length_s - self._end_s
         if self._reached_end and missing_s > max(_CUT_SHORT_S, float(3 / self._fps)):
             self._warn(
-                f"{self._source}: the images end at {self._end_s:.4g} s of {self._length_s:.4g} s; "
+                f"{self._shown}: the images end at {self._end_s:.4g} s of {self._length_s:.4g} s; "
                 "the file is cut short"
             )
 

@@ -15,6 +15,7 @@ from typing import Literal, Self
 
 import numpy as np
 
+from posetrack.addresses import show_address
 from posetrack.errors import VideoError
 from posetrack.frame import Frame, ImageArray
 from posetrack.video.capture import Capture, capture_camera, capture_file, capture_stream
@@ -64,7 +65,7 @@ class LiveSource:
     from 0.5 s to 10 s. Where the resolution changes, only the size of the frames changes.
 
     Attributes:
-        name: Name of the source for messages.
+        name: Name of the source for messages and pages, without secrets.
         started_s: `time.monotonic()` at the start.
     """
 
@@ -252,10 +253,11 @@ def open_live(source: str, *, mirror: bool = False, loop: bool = False, speed: f
         capture = lambda stop: capture_file(source, stop, loop=loop, speed=speed)  # noqa: E731
     else:
         raise VideoError(
-            f"{source}: no such camera or file; give a camera's number, a device, a URL or a video"
+            f"{show_address(source)}: no such camera or file; give a camera's number, a device, a URL or a "
+            "video"
         )
     opened = capture if not mirror else lambda stop: _mirror(capture(stop))
-    live = LiveSource(opened, source, comes_back=comes_back)
+    live = LiveSource(opened, show_address(source), comes_back=comes_back)
     try:
         live.wait_for_first()
     except BaseException:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
 
+from posetrack.addresses import show_address
 from posetrack.errors import VideoError
 from posetrack.video.base import Selection, VideoInfo, VideoSource
 from posetrack.video.decode import VideoFile
@@ -57,7 +58,7 @@ def open_video(
         return ImageSequence((source,), selection, image_fps, source=source, name=Path(source).stem)
     if glob.has_magic(source):
         return _open_glob(source, selection, image_fps)
-    raise VideoError(f"{source}: no such file or folder; check the path")
+    raise VideoError(f"{show_address(source)}: no such file or folder; check the path")
 
 
 def group_sources(arguments: Sequence[str]) -> list[Source]:
@@ -96,7 +97,7 @@ def _matches(pattern: str) -> list[str]:
 def _open_glob(pattern: str, selection: Selection, image_fps: Fraction) -> VideoSource:
     matches = _matches(pattern)
     if not matches:
-        raise VideoError(f"{pattern}: no file matches; check the pattern")
+        raise VideoError(f"{show_address(pattern)}: no file matches; check the pattern")
     images = tuple(filter(is_image_name, matches))
     if images:
         name = Path(images[0]).resolve().parent.name

@@ -6,19 +6,22 @@ resumes.
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
-import ssl
-import string
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from models.checkpoints import compute_sha256
+from posetrack.addresses import show_address
+from posetrack.weights.transport import (
+    Response,
+    TransportError,
+    add_file_name,
+    open_address,
+    read_length,
+    read_piece,
+)
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received and the total, which is None if the server does not say."""
@@ -31,7 +34,6 @@ _MAX_BYTES = 8 << 30
 _SCHEMES = ("http", "https", "file")
 _NOT_SATISFIABLE = 416
 _PARTIAL = 206
-_NETWORK_ERRORS = (http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError)
 _LOG = logging.getLogger(__name__)
 
 
@@ -45,17 +47,6 @@ class _AddressError(Exception):
 
 class _CutError(_AddressError):
     """A transfer was cut off; what was received is kept."""
-
-
-class _Response(Protocol):
-    """The part of `urlopen`'s response that is used."""
-
-    headers: http.client.HTTPMessage
-    status: int | None
-
-    def read(self, amount: int) -> bytes:
-        """Read up to this many bytes; empty at the end."""
-        ...
 
 
 def make_address(mirror: str, file_name: str) -> str:
@@ -74,16 +65,16 @@ def make_address(mirror: str, file_name: str) -> str:
     try:
         scheme = urllib.parse.urlsplit(mirror).scheme
     except ValueError as error:
-        raise DownloadError(f"{mirror}: not a mirror; {error}") from error
+        raise DownloadError(f"{show_address(mirror)}: not a mirror; {error}") from None
     # A scheme of one letter is a drive.
     if len(scheme) < 2:
         path = Path(mirror).expanduser().resolve()
         return path.as_uri() if path.is_file() else f"{path.as_uri()}/{file_name}"
-    if scheme not in _SCHEMES:
-        raise DownloadError(f"{mirror}: not a mirror; give an http, https or file address, or a path")
-    address = mirror if mirror.endswith(f"/{file_name}") else f"{mirror.rstrip('/')}/{file_name}"
-    # Quotes spaces and non-ASCII letters; what is already quoted is kept.
-    return urllib.parse.quote(address, safe=string.punctuation)
+    if scheme not in _SCHEMES or (scheme != "file" and "://" not in mirror):
+        raise DownloadError(
+            f"{show_address(mirror)}: not a mirror; give an http, https or file address, or a path"
+        )
+    return add_file_name(mirror, file_name)
 
 
 def download(
@@ -106,7 +97,7 @@ def download(
         timeout_s: Longest time without data from a server.
 
     Returns:
-        The address that delivered it, and its full SHA-256.
+        The address that delivered it, without secrets, and its full SHA-256.
 
     Raises:
         DownloadError: No address delivered it. What was received stays in `part`, unless its digest is wrong.
@@ -120,10 +111,10 @@ def download(
     reasons = []
     for url in urls:
         try:
-            return url, transfer.bring(url)
+            return show_address(url), transfer.bring(url)
         except _AddressError as error:
             reasons.append(f"{_find_host(url)}: {error}")
-            _LOG.info("%s: %s", url, error)
+            _LOG.info("%s: %s", show_address(url), error)
     raise DownloadError("; ".join(reasons) or "no address is known")
 
 
@@ -150,44 +141,37 @@ class _Transfer:
                 attempts -= 1
                 if not attempts or _measure(self._part) <= before:
                     raise
-                _LOG.info("%s: %s; going on", url, error)
+                _LOG.info("%s: %s; going on", show_address(url), error)
                 continue
             digest = compute_sha256(self._part)
             if digest.startswith(self._sha256):
                 return digest
             remove_part(self._part)
-            _LOG.warning("%s: delivered a wrong file, which was removed", url)
+            _LOG.warning("%s: delivered a wrong file, which was removed", show_address(url))
             if not before:
                 raise _AddressError(f"wrong file: SHA-256 {digest[:16]}..., expected {self._sha256[:16]}...")
             # The beginning was left by an earlier attempt, perhaps from another address: start again.
 
     def _receive(self, url: str) -> None:
         offset = _measure(self._part)
-        request = _make_request(url, self._part, offset)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
+            with open_address(url, _make_headers(url, self._part, offset), self._timeout_s) as answer:
                 self._store(answer, url, offset)
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code != _NOT_SATISFIABLE or not offset:
-                raise _AddressError(f"HTTP {error.code} {error.reason}") from error
+        except TransportError as error:
+            if error.status != _NOT_SATISFIABLE or not offset:
+                raise _AddressError(str(error)) from error
             remove_part(self._part)
             self._receive(url)
-        except urllib.error.URLError as error:
-            reason = getattr(error.reason, "strerror", None) or error.reason
-            raise _AddressError(str(reason)) from error
-        except _NETWORK_ERRORS as error:
-            raise _AddressError(str(error) or type(error).__name__) from error
 
-    def _store(self, answer: _Response, url: str, offset: int) -> None:
+    def _store(self, answer: Response, url: str, offset: int) -> None:
         """Write the response to the part file, appending if the server resumes there."""
         start = offset if answer.status == _PARTIAL else 0
         if answer.status == _PARTIAL and not _is_from(answer, offset):
             raise _AddressError("the server sent another range than the one requested")
         if answer.headers.get_content_type() == "text/html":
             raise _AddressError("a web page, not the file")
-        length = answer.headers.get("Content-Length", "")
-        total = start + int(length) if length.isdecimal() else self._size_bytes
+        length = read_length(answer)
+        total = self._size_bytes if length is None else start + length
         if self._size_bytes is not None and total != self._size_bytes:
             raise _AddressError(f"wrong file: {total} bytes, expected {self._size_bytes}")
         here = start
@@ -204,31 +188,30 @@ class _Transfer:
             raise _CutError(f"cut off after {here} of {total} bytes")
 
 
-def _read_piece(answer: _Response) -> bytes:
+def _read_piece(answer: Response) -> bytes:
     try:
-        return answer.read(_CHUNK_BYTES)
-    except _NETWORK_ERRORS as error:
-        raise _CutError(f"cut off ({str(error) or type(error).__name__})") from error
+        return read_piece(answer, _CHUNK_BYTES)
+    except TransportError as error:
+        raise _CutError(str(error)) from error
 
 
-def _make_request(url: str, part: Path, offset: int) -> urllib.request.Request:
-    request = urllib.request.Request(url, headers={"User-Agent": "posetrack"})
-    if offset:
-        request.add_header("Range", f"bytes={offset}-")
-        origin = _read_origin(part)
-        # At another address the same file has another ETag, so only its digest can tell.
-        if origin.get("url") == url and (tag := origin.get("tag")):
-            request.add_header("If-Range", tag)
-    return request
+def _make_headers(url: str, part: Path, offset: int) -> dict[str, str]:
+    if not offset:
+        return {}
+    origin = _read_origin(part)
+    # At another address the same file has another ETag, so only its digest can tell.
+    tag = origin.get("tag") if origin.get("url") == show_address(url) else ""
+    return {"Range": f"bytes={offset}-", **({"If-Range": tag} if tag else {})}
 
 
-def _is_from(answer: _Response, offset: int) -> bool:
+def _is_from(answer: Response, offset: int) -> bool:
     return str(answer.headers.get("Content-Range", "")).startswith(f"bytes {offset}-")
 
 
 def _find_host(url: str) -> str:
     """The name of an address in messages: its host, or the full address of a file."""
-    return urllib.parse.urlsplit(url).netloc or urllib.parse.unquote(urllib.parse.urlsplit(url).path)
+    parts = urllib.parse.urlsplit(show_address(url))
+    return parts.netloc.rpartition("@")[2] or urllib.parse.unquote(parts.path)
 
 
 def _measure(part: Path) -> int:
@@ -243,17 +226,17 @@ def _read_origin(part: Path) -> dict[str, str]:
     """Read where a part file came from; empty if unknown."""
     try:
         content = json.loads(_find_origin(part).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}
 
 
-def _write_origin(part: Path, url: str, answer: _Response) -> None:
+def _write_origin(part: Path, url: str, answer: Response) -> None:
     tag = answer.headers.get("ETag") or ""
     # A weak ETag does not guarantee identical bytes.
     if not tag or tag.startswith("W/"):
         tag = answer.headers.get("Last-Modified") or ""
-    _find_origin(part).write_text(json.dumps({"url": url, "tag": tag}), encoding="utf-8")
+    _find_origin(part).write_text(json.dumps({"url": show_address(url), "tag": tag}), encoding="utf-8")
 
 
 def remove_part(part: Path) -> None:

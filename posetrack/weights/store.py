@@ -151,7 +151,7 @@ def read_card(name: str) -> WeightsCard | None:
     """Read the card of fetched weights; None if there is none, or it cannot be read."""
     try:
         content = json.loads(_find_card(name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(content, dict) or content.keys() != {field.name for field in fields(WeightsCard)}:
         return None

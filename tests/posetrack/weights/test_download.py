@@ -310,7 +310,7 @@ def test_addresses_of_mirrors():
     assert make_address("https://a.org/w/", "n.pth") == "https://a.org/w/n.pth"
     assert make_address("https://a.org/w", "n.pth") == "https://a.org/w/n.pth"
     assert make_address("https://a.org/w/n.pth", "n.pth") == "https://a.org/w/n.pth"
-    assert make_address("http://a.org/ä b/%20?k=v", "n.pth") == "http://a.org/%C3%A4%20b/%20?k=v/n.pth"
+    assert make_address("http://a.org/ä b/%20?k=v", "n.pth") == "http://a.org/%C3%A4%20b/%20/n.pth?k=v"
     with pytest.raises(DownloadError, match=r"^http://\[a: not a mirror; Invalid IPv6"):
         make_address("http://[a", "n.pth")
     with pytest.raises(DownloadError, match=r"^ftp://a\.org: not a mirror"):
