@@ -59,6 +59,10 @@ def open_container(
     except av.FFmpegError as error:
         # The error of an address holds it, and would be shown as the cause.
         raise VideoError(_explain(source, error)) from (None if "://" in source else error)
+    except UnicodeEncodeError as error:
+        raise VideoError(
+            f"{show_address(source)}: its name is not UTF-8, as FFmpeg needs it; rename it"
+        ) from error
     if container.format.name in _TEXT_FORMATS:
         container.close()
         raise VideoError(f"{show_address(source)}: a text file, not a video; give a video or images")

@@ -235,7 +235,7 @@ def test_reading_holds_one_record_at_a_time(tmp_path, header, records):
         ("C:\\videos\\a b.MKV", "a_b"),
         ("/data/000342_mpii_test/", "000342_mpii_test"),
         ("frames/*.jpg", "frames"),
-        ("rtsp://camera/stream?x=1", "stream_x_1"),
+        ("rtsp://camera/stream?x=1", "stream"),
         ("0", "0"),
         ("walk.v1.2", "walk.v1.2"),
         ("*.jpg", "video"),
