@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -16,6 +15,8 @@ import cv2
 import numpy as np
 
 from posetrack.frame import ImageArray
+from posetrack.live.audience import Audience
+from posetrack.live.gate import GateLimits
 from posetrack.live.session import LiveFrame
 from posetrack.live.state import StateReader
 
@@ -35,6 +36,7 @@ class ViewOptions:
         silent_after_s: A viewer that has not acknowledged its image for this long is sent nothing until it
             does.
         closed_after_s: A viewer that has not answered for this long is disconnected.
+        gate: Limits on connections, of viewers and of anybody else.
     """
 
     max_side_px: int = 1280
@@ -43,6 +45,7 @@ class ViewOptions:
     state_every_s: float = 1.0
     silent_after_s: float = 10.0
     closed_after_s: float = 60.0
+    gate: GateLimits = field(default_factory=GateLimits)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class ImageFeed:
     Only `offer` may be called from a thread other than that of the event loop.
 
     Attributes:
+        audience: The viewers.
         number: Number of the newest image; 0 before the first.
         num_changes: Incremented when viewers should be sent the state at once.
         is_over: Whether the session has ended.
@@ -83,7 +87,7 @@ class ImageFeed:
         self.is_over = False
         self._reader = reader
         self._options = options
-        self._viewers: dict[asyncio.Event, asyncio.Transport] = {}
+        self.audience = Audience(options.max_viewers)
         self._loop = asyncio.get_running_loop()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="posetrack-jpeg")
         self._lock = Lock()
@@ -103,32 +107,10 @@ class ImageFeed:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._take_offered)
 
-    @property
-    def num_viewers(self) -> int:
-        """The number of viewers."""
-        return len(self._viewers)
-
-    @contextmanager
-    def watch(self, transport: asyncio.Transport) -> Iterator[asyncio.Event]:
-        """Register a viewer for as long as the context lasts.
-
-        Args:
-            transport: Connection to the viewer; aborted when the session ends and the viewer does not respond.
-
-        Yields:
-            An event that is set when there is something new to send; the viewer's task clears it.
-        """
-        wake_up = asyncio.Event()
-        self._viewers[wake_up] = transport
-        try:
-            yield wake_up
-        finally:
-            del self._viewers[wake_up]
-
     def announce(self) -> None:
         """Send every viewer the state at once."""
         self.num_changes += 1
-        self._wake()
+        self.audience.wake()
 
     async def end(self, farewell_s: float) -> None:
         """Tell every viewer that the session has ended, and abort the connections that do not close.
@@ -139,10 +121,10 @@ class ImageFeed:
         self.is_over = True
         self.announce()
         end_s = time.monotonic() + farewell_s
-        while self._viewers and time.monotonic() < end_s:
+        while len(self.audience) and time.monotonic() < end_s:
             await asyncio.sleep(_POLL_S)
-        for transport in self._viewers.values():
-            transport.abort()
+        for viewer in self.audience:
+            viewer.transport.abort()
 
     def close(self) -> None:
         """Stop the encoding thread."""
@@ -180,11 +162,7 @@ class ImageFeed:
             self._newest, self._offered = self._offered, None
         self._newest_s = time.monotonic()
         self.number += 1
-        self._wake()
-
-    def _wake(self) -> None:
-        for wake_up in self._viewers:
-            wake_up.set()
+        self.audience.wake()
 
 
 def make_state_message(state: dict[str, Any], *, image_number: int | None = None) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import WSCloseCode, web
 
 from posetrack.live.access import SECURITY_HEADERS, Access
+from posetrack.live.audience import Viewer
+from posetrack.live.connection import Connection
 from posetrack.live.controls import LiveControls
 from posetrack.live.feed import ImageFeed, ViewOptions
 from posetrack.live.viewers import MJPEG_TYPE, PageViewer, stream_mjpeg
@@ -54,8 +57,15 @@ class Routes:
     async def _check(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        self.access.check(request)
-        return await handler(request)
+        connection = request.protocol
+        with connection.passage.answering() if isinstance(connection, Connection) else nullcontext():
+            try:
+                self.access.check(request)
+                return await handler(request)
+            except web.HTTPException as refusal:
+                # Another try costs another connection, and those are bounded.
+                refusal.force_close()
+                raise
 
     def _make_file_handler(self, path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         content = path.read_bytes()
@@ -74,26 +84,33 @@ class Routes:
 
     async def _talk(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(
-            timeout=_GOODBYE_S, heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=_MAX_COMMAND_BYTES
+            timeout=_GOODBYE_S,
+            heartbeat=_HEARTBEAT_S,
+            autoping=False,  # Pings count as messages.
+            compress=False,
+            max_msg_size=_MAX_COMMAND_BYTES,
         )
         await socket.prepare(request)
-        transport = request.transport
-        if self._is_full():
+        viewer = self._admit(request)
+        if viewer is None:
             await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=self._say_full().encode())
-        elif transport is not None:
-            with self.feed.watch(transport) as wake_up:
-                await PageViewer(socket, transport, self.feed, self.controls, self.options, wake_up).serve()
+            return socket
+        try:
+            await PageViewer(socket, viewer, self.feed, self.controls, self.options).serve()
+        finally:
+            self.feed.audience.leave(viewer)
         return socket
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        if self._is_full():
+        viewer = self._admit(request)
+        if viewer is None:
             raise web.HTTPServiceUnavailable(text=f"{self._say_full()}\n")
         response = web.StreamResponse(headers={"Content-Type": MJPEG_TYPE})
-        await response.prepare(request)
-        transport = request.transport
-        if transport is not None:
-            with self.feed.watch(transport) as wake_up:
-                await stream_mjpeg(response, transport, self.feed, self.options, wake_up)
+        try:
+            await response.prepare(request)
+            await stream_mjpeg(response, viewer, self.feed, self.options)
+        finally:
+            self.feed.audience.leave(viewer)
         return response
 
     async def _tell_state(self, request: web.Request) -> web.StreamResponse:
@@ -102,8 +119,9 @@ class Routes:
     async def _tell_health(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="ok\n")
 
-    def _is_full(self) -> bool:
-        return self.feed.num_viewers >= self.options.max_viewers
+    def _admit(self, request: web.Request) -> Viewer | None:
+        transport = request.transport
+        return None if transport is None else self.feed.audience.admit(transport)
 
     def _say_full(self) -> str:
         return f"{self.options.max_viewers} viewers are watching already; try again later"
@@ -111,4 +129,4 @@ class Routes:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY_HEADERS)
-    response.headers["Server"] = "posetrack"
+    response.headers.popall("Server", None)

@@ -11,14 +11,18 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
 from posetrack.errors import PoseTrackError
 from posetrack.live.access import Access, make_token
+from posetrack.live.calm_log import calm
+from posetrack.live.connection import Connection
 from posetrack.live.controls import LiveControls
 from posetrack.live.feed import ImageFeed, ViewOptions
+from posetrack.live.gate import Gate, Passage
 from posetrack.live.routes import Routes
 from posetrack.live.session import LiveFrame
 from posetrack.live.state import StateReader
@@ -30,6 +34,10 @@ _START_S = 10.0
 _FAREWELL_S = 0.4
 _SHUTDOWN_S = 0.1
 _JOIN_S = 5.0
+_CALMED = (
+    *(f"posetrack.live.{name}" for name in ("server", "gate", "connection", "viewers")),
+    *("asyncio", "aiohttp.server", "aiohttp.web", "aiohttp.websocket"),
+)
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +122,8 @@ class BrowserView:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with calm(*_CALMED):
+                asyncio.run(self._serve())
         except Exception as error:  # noqa: BLE001, the session goes on without its browser view
             self._failure = error
             _log.warning("browser view: %s", error)
@@ -128,16 +137,34 @@ class BrowserView:
         feed = ImageFeed(self._reader, self._options)
         app = Routes(self._access, feed, self._controls, self._options).make_app()
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        loop.set_exception_handler(_log_failure)
+        accepting: asyncio.Task[None] | None = None
         try:
             await runner.setup()
-            await web.SockSite(runner, self._socket).start()
+            gate = Gate(
+                self._socket, lambda passage: self._make_connection(runner, gate, passage), self._options.gate
+            )
+            accepting = asyncio.create_task(gate.serve())
             self._feed = feed
             self._is_started.set()
             await stop.wait()
             await feed.end(_FAREWELL_S)
         finally:
+            if accepting is not None:
+                accepting.cancel()
+                await asyncio.gather(accepting, return_exceptions=True)
             await runner.cleanup()
             feed.close()
+
+    def _make_connection(self, runner: web.AppRunner, gate: Gate, passage: Passage) -> Connection:
+        server = runner.server
+        if server is None:
+            raise ConnectionError("the server has stopped")
+        return Connection(server, gate, passage, self._options.gate.silent_s)
+
+
+def _log_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    _log.error("browser view: %s", context.get("message"), exc_info=context.get("exception"))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -26,7 +26,7 @@ export class Link {
     socket.binaryType = "blob";
     socket.addEventListener("open", () => {
       this.#retry_ms = FIRST_RETRY_MS;
-      if (document.hidden) this.send({ watch: false });
+      this.send({ watch: !document.hidden });
       this.#on.open();
     });
     socket.addEventListener("message", (event) => this.#take(socket, event.data));
