@@ -71,7 +71,9 @@ class Connection(web.RequestHandler):
 
         aiohttp's own answer names the server and its version, and lacks the security headers.
         """
-        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        if isinstance(exc, ConnectionError):
+            pass  # It left.
+        elif status == HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.error("browser view: a request from %s failed", self.passage.peer, exc_info=exc)
         else:
             _log.warning("browser view: malformed request from %s", self.passage.peer)

@@ -28,7 +28,8 @@ _SEND_BUFFER_BYTES = 256 * 1024
 # A page acknowledges each image; a key that is held down repeats 30 times a second.
 _MESSAGES_PER_S = 200.0
 _BURST_MESSAGES = 600.0
-_MESSAGES_PER_CHANGE = 5.0
+_CHANGES_PER_S = 30.0
+_BURST_CHANGES = 100.0
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ class PageViewer:
         self._feed = feed
         self._controls = controls
         self._options = options
-        self._budget = Budget(_BURST_MESSAGES, _MESSAGES_PER_S)
+        self._messages = Budget(_BURST_MESSAGES, _MESSAGES_PER_S)
+        self._changes = Budget(_BURST_CHANGES, _CHANGES_PER_S)
         self._is_watching = True
         self._number = 0
         self._sent_s: float | None = None
@@ -70,7 +72,7 @@ class PageViewer:
         sender = asyncio.create_task(self._send_all())
         try:
             async for message in self._socket:
-                if not self._budget.take(1):
+                if not self._messages.take(1):
                     await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many messages")
                     return
                 await self._receive(message)
@@ -106,11 +108,11 @@ class PageViewer:
             raise PoseTrackError(f"not JSON; expected {_COMMANDS}") from error
         match command:
             case {"toggle": str(name)}:
-                self._pay()
+                self._count_change()
                 self._controls.toggle(name)
                 self._feed.announce()
             case {"recipe": str(name)}:
-                self._pay()
+                self._count_change()
                 self._controls.choose_recipe(name)
                 self._feed.announce()
             case {"ack": int(number)}:
@@ -128,13 +130,13 @@ class PageViewer:
             case _:
                 raise PoseTrackError(f"unknown command; expected {_COMMANDS}")
 
-    def _pay(self) -> None:
-        """Take the price of a change of the settings, which all viewers are told.
+    def _count_change(self) -> None:
+        """Count a change of the settings, which all viewers are told.
 
         Raises:
             PoseTrackError: There are too many.
         """
-        if not self._budget.take(_MESSAGES_PER_CHANGE):
+        if not self._changes.take(1):
             raise PoseTrackError("too many changes at once; try again")
 
     async def _send_all(self) -> None:
