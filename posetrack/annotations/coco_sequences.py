@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from posetrack.annotations.video import AnnotatedPeople, AnnotatedVideo
+from posetrack.annotations.video import AnnotatedVideo
 from posetrack.errors import ResultsError
-from posetrack.frame import IntArray
 from posetrack.json_fields import expect_integer, expect_text, show_name
 
 
@@ -46,7 +45,7 @@ def split_sequences(
     for i, image in enumerate(images):
         sequence = _name_sequence(image, video.name, f"{where}: images[{i}]", is_ambiguous=is_ambiguous)
         members.setdefault(sequence, []).append(i)
-    return [_select_frames(video, name, np.array(rows, np.int64)) for name, rows in members.items()]
+    return [replace(video.select_frames(np.array(rows, np.int64)), name=name) for name, rows in members.items()]
 
 
 def _find_folder(image: dict[str, Any]) -> PurePosixPath:
@@ -70,17 +69,3 @@ def _name_sequence(image: dict[str, Any], default: str, where: str, *, is_ambigu
     if not name.isprintable() or name.startswith(".") or set(name) & set("/\\") or not 0 < len(name) <= 200:
         raise ResultsError(f"{where}.{field}: '{show_name(name)}' cannot be the name of a sequence; rename it")
     return name
-
-
-def _select_frames(video: AnnotatedVideo, name: str, frames: IntArray) -> AnnotatedVideo:
-    position = np.full(len(video.frames), -1, np.int64)
-    position[frames] = np.arange(len(frames))
-    people = video.people
-    rows = np.flatnonzero(position[people.frame_index] >= 0)
-    columns = {field.name: getattr(people, field.name)[rows] for field in fields(AnnotatedPeople)}
-    selected = AnnotatedPeople(**columns)
-    return AnnotatedVideo(
-        name,
-        tuple(video.frames[i] for i in frames),
-        replace(selected, frame_index=position[selected.frame_index]),
-    )

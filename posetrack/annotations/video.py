@@ -8,7 +8,7 @@ nothing is converted from one to another; boxes are continuous. Our own `poses.j
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +91,15 @@ class AnnotatedVideo:
     name: str
     frames: tuple[AnnotatedFrame, ...]
     people: AnnotatedPeople
+
+    def select_frames(self, positions: IntArray) -> AnnotatedVideo:
+        """Select frames by their positions, all different, in this order, with the people in them."""
+        position = np.full(len(self.frames), -1, np.int64)
+        position[positions] = np.arange(len(positions))
+        rows = np.flatnonzero(position[self.people.frame_index] >= 0)
+        columns = {column.name: getattr(self.people, column.name)[rows] for column in fields(AnnotatedPeople)}
+        columns["frame_index"] = position[columns["frame_index"]]
+        return AnnotatedVideo(self.name, tuple(self.frames[i] for i in positions), AnnotatedPeople(**columns))
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from glob import escape, glob
 from multiprocessing import get_context
@@ -16,6 +16,7 @@ import numpy as np
 from posetrack.annotations.read import read_annotations
 from posetrack.errors import ResultsError
 from posetrack.evaluation.posetrack.average_precision import assign_poses, label_keypoints
+from posetrack.evaluation.posetrack.frame_names import warn_of_names
 from posetrack.evaluation.posetrack.hota import HotaMatches, compute_similarities
 from posetrack.evaluation.posetrack.metrics import PoseTrackMetrics, SequenceCounts, add_counts, compute_metrics
 from posetrack.evaluation.posetrack.mota import MotAccumulator
@@ -202,6 +203,11 @@ def _evaluate_files(paths: tuple[Path, Path], *, modes: tuple[bool, ...]) -> lis
     # The reference tool checks for duplicate ids among the predictions only.
     check_track_ids(truth, str(truth_path), unique=False)
     check_track_ids(predictions, str(predictions_path), unique=True)
+    if predictions_path.suffix == ".jsonl":
+        # The frames of a run are numbered; the names that PoseTrack's formats need are made of the numbers.
+        frames = tuple(replace(frame, file_name="") for frame in predictions.frames)
+        predictions = replace(predictions, frames=frames)
+    warn_of_names(truth, predictions, str(predictions_path), corrected=all(modes))
     evaluations = []
     for corrected in modes:
         sequence = pair_sequence(

@@ -9,6 +9,7 @@ import numpy as np
 
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, DoubleArray
 from posetrack.errors import ResultsError
+from posetrack.evaluation.posetrack.frame_names import find_missing, pair_by_name
 from posetrack.evaluation.posetrack.regions import find_strictly_inside
 from posetrack.frame import BoolArray, IntArray
 from posetrack.json_fields import show_name
@@ -148,8 +149,8 @@ def pair_sequence(
     Args:
         truth: Ground truth.
         predictions: Predictions for the same frames, by position.
-        corrected: Also remove points at exactly (0, 0), which the reference takes for real ones if their
-            visibility is not 0.
+        corrected: Pair frames by the names of their images where both have the same names, and also remove
+            points at exactly (0, 0), which the reference takes for real ones if their visibility is not 0.
         truth_file: Name of the ground truth in messages; by default that of the sequence.
         predictions_file: Name of the predictions in messages.
 
@@ -161,10 +162,14 @@ def pair_sequence(
             has one or two corners.
     """
     if len(truth.frames) != len(predictions.frames):
+        missing = find_missing(truth, predictions)
         raise ResultsError(
             f"{predictions_file or predictions.name}: {len(predictions.frames)} frames, but the ground truth "
-            f"has {len(truth.frames)}; predict every frame of the sequence, also those without people"
+            f"has {len(truth.frames)}{f', also {missing}' if missing else ''}; predict every frame of the "
+            "sequence, also those without people"
         )
+    if corrected:
+        predictions = pair_by_name(truth, predictions)
     counted = np.unique(truth.people.frame_index)
     _check_regions(truth.frames, truth_file or truth.name)
     regions = [frame.ignore_regions for frame in truth.frames]

@@ -325,3 +325,67 @@ def test_an_error_in_a_worker_leaves_as_one_line(tmp_path, capfd):
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert "000002.json: not JSON" in printed.err
+
+
+def reorder_frames(path, order, rename=str):
+    """Write the frames of a PoseTrack18 file in another order."""
+    content = json.loads(path.read_text())
+    content["images"] = [content["images"][i] for i in order]
+    for image in content["images"]:
+        image["file_name"] = rename(image["file_name"])
+    path.write_text(json.dumps(content))
+
+
+def evaluate_names(tmp_path, order, rename=str, options=()):
+    """Metrics of a random case in order, and of the same predictions with their frames reordered or renamed."""
+    gt, pred = write_case(tmp_path, make_random_case(5), 17, 18)
+    out = tmp_path / "numbers.json"
+    assert run_cli("--gt", gt, "--pred", pred, "--out", out, "--workers", 1, *options) == 0
+    expected = read_metrics(out)
+    for path in pred.iterdir():
+        count = len(json.loads(path.read_text())["images"])
+        reorder_frames(path, range(count)[::order], rename)
+    assert run_cli("--gt", gt, "--pred", pred, "--out", out, "--workers", 1, *options) == 0
+    return expected, read_metrics(out)
+
+
+@pytest.mark.parametrize("rename", [str, lambda name: f"elsewhere\\{name[-10:-4]}.png"])
+def test_frames_in_another_order_are_paired_by_name_if_corrected(tmp_path, caplog, rename):
+    expected, found = evaluate_names(tmp_path, -1, rename, ["--corrected"])
+    assert found["corrected"] == expected["corrected"]
+    assert found["ap"] != expected["ap"]
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    assert "frame names differ, the first at frame 0: " in caplog.text
+    assert "paired by position as by the reference tool; --corrected pairs by name" in caplog.text
+    # One line a file.
+    assert len(caplog.records) == len(found["sequences"])
+
+
+def test_frames_in_another_order_are_warned_of(tmp_path, caplog):
+    expected, found = evaluate_names(tmp_path, -1)
+    assert found["ap"] != expected["ap"]
+    assert "frame names differ, the first at frame 0: " in caplog.text
+
+
+@pytest.mark.parametrize("rename", [lambda name: f"other/{name[-7:-4]}.png", lambda name: ""])
+def test_other_folders_endings_and_zeros_are_no_other_names(tmp_path, caplog, rename):
+    expected, found = evaluate_names(tmp_path, 1, rename, ["--corrected"])
+    assert found == expected
+    assert not caplog.records
+
+
+def test_names_that_are_not_the_ground_truths_are_warned_of_and_not_used(tmp_path, caplog):
+    expected, found = evaluate_names(
+        tmp_path, 1, lambda name: f"{int(name[-10:-4]) + 1:06d}.jpg", ["--corrected"]
+    )
+    assert found == expected
+    assert "paired by position" in caplog.text
+    assert "--corrected" not in caplog.text
+
+
+def test_a_missing_frame_is_named(tmp_path, capsys):
+    gt, pred = write_perfect(tmp_path, 18)
+    (path,) = pred.iterdir()
+    reorder_frames(path, [0, 2])
+    assert run_cli("--gt", gt, "--pred", pred) == 1
+    assert "2 frames, but the ground truth has 3, also " in capsys.readouterr().err
