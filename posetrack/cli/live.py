@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.image_size import MAX_PIXELS
 from posetrack.cli.messages import start_logging
-from posetrack.cli.options import ComputeOptions, RecipeOptions
+from posetrack.cli.options import ComputeOptions, MaxPixelsOption, RecipeOptions
 from posetrack.errors import PoseTrackError
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
@@ -43,9 +44,20 @@ class PlayOptions:
     mirror: Annotated[bool, typer.Option("--mirror", help="Mirror the images.")] = False
     loop: Annotated[bool, typer.Option("--loop", help="Play a file repeatedly.")] = False
     speed: Annotated[float, typer.Option(min=0.01, help="Playback speed of a file.")] = 1.0
+    max_pixels: MaxPixelsOption = MAX_PIXELS
     duration: Annotated[
         float | None, typer.Option(min=0, help="Duration in seconds.", show_default="until the end or Ctrl-C")
     ] = None
+
+    def open(self, source: str) -> LiveSource:
+        """Open the source.
+
+        Raises:
+            VideoError: There is no such source, or it delivers no image.
+        """
+        return open_live(
+            source, mirror=self.mirror, loop=self.loop, speed=self.speed, max_pixels=self.max_pixels
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,7 @@ def live_command(
     built = {recipe.recipe: build(recipe.recipe)}
     controls = _make_controls(recipe.recipe, is_recording=save.record is not None)
     outputs: list[LiveOutput] = []
-    with open_live(source, mirror=play.mirror, loop=play.loop, speed=play.speed) as live:
+    with play.open(source) as live:
         session = LiveSession(live, lambda name: built.pop(name, None) or build(name), controls, outputs)
         window = _open_window(controls, live.name, session.stop) if view.window else None
         if save.json_to is not None:

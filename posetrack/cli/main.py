@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 app.command("run")(make_command(run_command))
 app.command("live")(make_command(live_command))
-app.command("retrack")(retrack_command)
+app.command("retrack")(make_command(retrack_command))
 app.command("train")(train_command)
 app.command("convert")(convert_command)
 app.command("bench")(make_command(bench_command))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from models.image_size import MAX_PIXELS
 from posetrack.errors import VideoError
 from posetrack.recipe import Recipe, read_recipe, use_weights
 
@@ -59,6 +60,14 @@ class ComputeOptions:
         return Compute(choose_device(self.device), self.engine, self.precision)
 
 
+MaxPixelsOption = Annotated[
+    int,
+    typer.Option(
+        min=1, max=2**30, metavar="N", help="Largest number of pixels of an image; larger ones are not decoded."
+    ),
+]
+
+
 @dataclass(frozen=True)
 class PartOptions:
     """Options of the part of a source."""
@@ -67,6 +76,7 @@ class PartOptions:
     end: Annotated[float | None, typer.Option(min=0, help="End, in seconds.", show_default=False)] = None
     every: Annotated[int, typer.Option(min=1, help="Process every n-th frame.")] = 1
     image_fps: Annotated[str, typer.Option(help="Frame rate of images, e.g. 25 or 30000/1001.")] = "25"
+    max_pixels: MaxPixelsOption = MAX_PIXELS
 
     def read(self) -> Part:
         """The part.
@@ -79,6 +89,7 @@ class PartOptions:
             "end_s": self.end,
             "every": self.every,
             "image_fps": _read_fps(self.image_fps),
+            "max_pixels": self.max_pixels,
         }
 
 

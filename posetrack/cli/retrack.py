@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from models.image_size import MAX_PIXELS
 from posetrack.addresses import has_hidden_part
 from posetrack.cli.messages import print_error
+from posetrack.cli.options import MaxPixelsOption
 from posetrack.errors import ResultsError, VideoError
 from posetrack.recipe import read_recipe
 from posetrack.results.poses import SavedPoses
 from posetrack.video.base import VideoSource
 
 
+@dataclass(frozen=True)
+class ImageOptions:
+    """Options of the images of the poses."""
+
+    video: Annotated[
+        str | None,
+        typer.Option(help="Video of the poses, for optical flow.", show_default="the source in FILE"),
+    ] = None
+    no_flow: Annotated[bool, typer.Option("--no-flow", help="Do not use the video.")] = False
+    max_pixels: MaxPixelsOption = MAX_PIXELS
+
+    def open(self, stack: ExitStack, poses: SavedPoses) -> VideoSource | None:
+        """Open the video of saved poses; if it is missing and was not given, tracking runs without flow.
+
+        Raises:
+            VideoError: It was given, and cannot be read or is another one.
+        """
+        from posetrack.run.retrack import check_size
+        from posetrack.video.source import open_video
+
+        if self.no_flow:
+            return None
+        header = poses.header
+        if self.video is None and has_hidden_part(header.source):
+            print_error(
+                f"tracking without optical flow: {header.source}: its secrets were not saved; "
+                "give it with --video"
+            )
+            return None
+        given = header.source if self.video is None else self.video
+        try:
+            source = stack.enter_context(open_video(given, image_fps=header.fps, max_pixels=self.max_pixels))
+            check_size(poses, source)
+        except VideoError as error:
+            if self.video is not None:
+                raise
+            print_error(f"tracking without optical flow: {error}")
+            return None
+        return source
+
+
 def retrack_command(
+    images: ImageOptions,
     file: Annotated[Path, typer.Argument(help="A poses.jsonl.", show_default=False)],
     out: Annotated[
         Path | None, typer.Option(help="File to write.", show_default="FILE with .retracked before .jsonl")
@@ -24,11 +69,6 @@ def retrack_command(
     recipe: Annotated[
         str, typer.Option(help="Recipe with the tracker settings: a name or a TOML file.")
     ] = "default",
-    video: Annotated[
-        str | None,
-        typer.Option(help="Video of the poses, for optical flow.", show_default="the source in FILE"),
-    ] = None,
-    no_flow: Annotated[bool, typer.Option("--no-flow", help="Do not use the video.")] = False,
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False,
     no_stitch: Annotated[
         bool, typer.Option("--no-stitch", help="Join no broken tracks afterwards, drop none, fill no gaps.")
@@ -44,30 +84,6 @@ def retrack_command(
     settings = read_recipe(recipe)
     poses = SavedPoses(file)
     with ExitStack() as stack:
-        images = None if no_flow else _open_images(stack, poses, video)
-        num_ids = retrack(poses, out, settings, video=images, smoothed=smooth, stitched=not no_stitch)
+        source = images.open(stack, poses)
+        num_ids = retrack(poses, out, settings, video=source, smoothed=smooth, stitched=not no_stitch)
     print(f"{out}: {num_ids} ids")
-
-
-def _open_images(stack: ExitStack, poses: SavedPoses, video: str | None) -> VideoSource | None:
-    """Open the video of saved poses; if it is missing and was not given, tracking runs without flow."""
-    from posetrack.run.retrack import check_size
-    from posetrack.video.source import open_video
-
-    header = poses.header
-    if video is None and has_hidden_part(header.source):
-        print_error(
-            f"tracking without optical flow: {header.source}: its secrets were not saved; give it with --video"
-        )
-        return None
-    try:
-        source = stack.enter_context(
-            open_video(header.source if video is None else video, image_fps=header.fps)
-        )
-        check_size(poses, source)
-    except VideoError as error:
-        if video is not None:
-            raise
-        print_error(f"tracking without optical flow: {error}")
-        return None
-    return source

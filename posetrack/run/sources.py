@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeGuard
 
+from models.image_size import MAX_PIXELS
 from posetrack.errors import VideoError
 from posetrack.frame import ImageArray
 
@@ -33,12 +34,14 @@ class Part(TypedDict, total=False):
         end_s: End, exclusive, in seconds from the source's first frame.
         every: Process the first frame of the part and every n-th after it.
         image_fps: Frame rate of images, which have no times: a folder, a glob pattern, arrays. 25 by default.
+        max_pixels: The most pixels that an image of a file or stream may have. 200 million by default.
     """
 
     start_s: float
     end_s: float | None
     every: int
     image_fps: Fraction | float
+    max_pixels: int
 
 
 def open_source(
@@ -48,6 +51,7 @@ def open_source(
     end_s: float | None = None,
     every: int = 1,
     image_fps: Fraction | float = DEFAULT_FPS,
+    max_pixels: int = MAX_PIXELS,
 ) -> VideoSource:
     """Open a source for a tracker.
 
@@ -57,6 +61,7 @@ def open_source(
         end_s: Likewise.
         every: Likewise.
         image_fps: Likewise.
+        max_pixels: Likewise.
 
     Returns:
         The open source; close it, or use it as a context manager.
@@ -76,7 +81,9 @@ def open_source(
         return Camera(source, selection)
     fps = Fraction(image_fps).limit_denominator(_LARGEST_DENOMINATOR)
     if isinstance(source, str | Path) or _are_files(source):
-        return open_video(source, start_s=start_s, end_s=end_s, every=every, image_fps=fps)
+        return open_video(
+            source, start_s=start_s, end_s=end_s, every=every, image_fps=fps, max_pixels=max_pixels
+        )
     if isinstance(source, Iterable):
         return ArraySequence(source, selection, fps)
     raise VideoError(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from posetrack.frame import Frame
-from posetrack.run.sources import DEFAULT_FPS, Part, Source, open_source
+from posetrack.run.sources import Part, Source, open_source
 from posetrack.skeleton import Skeleton
 
 if TYPE_CHECKING:
@@ -93,21 +92,15 @@ class Tracker:
     def track(
         self,
         source: Source,
-        *,
-        start_s: float = 0.0,
-        end_s: float | None = None,
-        every: int = 1,
-        image_fps: Fraction | float = DEFAULT_FPS,
+        **part: Unpack[Part],
     ) -> Iterator[Frame]:
         """Detect and track the people in a source.
 
         Args:
             source: A video file, a folder or glob pattern of images, or a URL for FFmpeg; the number of a
                 camera; or an iterable of images (H, W, 3) uint8 RGB, which are copied.
-            start_s: Start, in seconds.
-            end_s: End, in seconds.
-            every: Process every n-th frame.
-            image_fps: Frame rate of a folder, a glob pattern, or arrays.
+            part: `start_s` and `end_s`, in seconds; `every`: process every n-th frame; `image_fps`: frame rate
+                of a folder, a glob pattern, or arrays; `max_pixels`: the most pixels that an image may have.
 
         Yields:
             The frames in order, with boxes, keypoints, scores and track ids in `frame.instances`; of a camera
@@ -119,7 +112,7 @@ class Tracker:
         from posetrack.pipeline import stream
 
         with (
-            open_source(source, start_s=start_s, end_s=end_s, every=every, image_fps=image_fps) as video,
+            open_source(source, **part) as video,
             closing(stream(video, self._make_pipeline(video).processors, is_live=video.is_live)) as frames,
         ):
             yield from frames
@@ -149,7 +142,7 @@ class Tracker:
             stitch: Whether to join broken tracks, drop very short ones and fill gaps of a few frames when the
                 run has ended, by the recipe's [stitcher]; `overlay.mp4` is then drawn once more.
             progress: Called with each finished frame, on another thread.
-            part: `start_s`, `end_s`, `every` and `image_fps`, as for `track`.
+            part: As for `track`.
 
         Returns:
             The report of the run.
@@ -195,15 +188,15 @@ class TrackerOptions(TypedDict, total=False):
     smooth: bool
 
 
+class TrackOptions(TrackerOptions, Part, total=False):
+    """The options of `track`: those of a `Tracker`, and the part of the source."""
+
+
 def track(
     source: Source,
     *,
     recipe: str | Path | Recipe = "default",
-    start_s: float = 0.0,
-    end_s: float | None = None,
-    every: int = 1,
-    image_fps: Fraction | float = DEFAULT_FPS,
-    **options: Unpack[TrackerOptions],
+    **options: Unpack[TrackOptions],
 ) -> Iterator[Frame]:
     """Detect and track the people in one source; for several, a `Tracker` loads the networks once.
 
@@ -213,13 +206,10 @@ def track(
     3.24 [1] ('nose', 'left_eye')
 
     Args:
-        source: As for `Tracker.track`, like the next four.
+        source: As for `Tracker.track`.
         recipe: Name or TOML file of a recipe, or a recipe.
-        start_s: Start, in seconds.
-        end_s: End, in seconds.
-        every: Process every n-th frame.
-        image_fps: Frame rate of a folder, a glob pattern, or arrays.
-        options: `device`, `engine`, `precision`, `weights`, `batch_frames` and `smooth`, as for `Tracker`.
+        options: `start_s`, `end_s`, `every`, `image_fps` and `max_pixels`, as for `Tracker.track`; `device`,
+            `engine`, `precision`, `weights`, `batch_frames` and `smooth`, as for `Tracker`.
 
     Yields:
         The frames in order, with boxes, keypoints, scores and track ids in `frame.instances`. Close the
@@ -228,5 +218,7 @@ def track(
     Raises:
         PoseTrackError: The source cannot be read, or the recipe, device or engine does not exist.
     """
-    tracker = Tracker(recipe, **options)
-    yield from tracker.track(source, start_s=start_s, end_s=end_s, every=every, image_fps=image_fps)
+    part = {name: value for name, value in options.items() if name in Part.__annotations__}
+    others = {name: value for name, value in options.items() if name not in part}
+    tracker = Tracker(recipe, **cast("TrackerOptions", others))
+    yield from tracker.track(source, **cast("Part", part))

@@ -24,7 +24,7 @@ class VideoInfo:
     Attributes:
         source: The source as the user gave it, an address without its secrets; see `posetrack.addresses`.
         name: A name for its outputs: the stem of a file, the name of a folder of images.
-        width: Pixels, upright (display rotation applied), of the first selected frame.
+        width: Pixels, upright (display rotation applied) and square, of the first selected frame.
         height: Pixels, likewise.
         fps: Average frames per second of the source, before `every`.
         time_base: Seconds in one tick of the source's clock; frame times are whole ticks.
@@ -88,8 +88,8 @@ class VideoSource(ABC):
     """Frames of one source, in order of time; iterate over it once.
 
     One thread may iterate and another may close it. Where the resolution of a stream changes, the size of
-    the frames changes too, with a warning that says where. Pixels are taken as square (the sample aspect
-    ratio is ignored) and interlaced images are not deinterlaced.
+    the frames changes too, with a warning that says where. Pixels are square: images whose pixels are not are
+    widened or narrowed. Interlaced images are not deinterlaced.
 
     Attributes:
         info: Properties of the source, as known when it was opened.
@@ -168,6 +168,11 @@ class VideoSource(ABC):
 
     def _warn(self, message: str) -> None:
         self.warnings.append(message)
+        if not self._is_repeated:
+            _log.warning(message)
+
+    def _tell(self, message: str) -> None:
+        """Log something that is no fault."""
         if not self._is_repeated:
             _log.warning(message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator, Iterator
 from threading import Event
@@ -15,8 +16,11 @@ from posetrack.addresses import show_address
 from posetrack.errors import VideoError
 from posetrack.frame import ImageArray
 from posetrack.video.container import open_container, pick_video_stream
-from posetrack.video.pixels import read_display_matrix, to_upright_rgb
+from posetrack.video.limits import MAX_PIXELS, bound_decoders
 from posetrack.video.source import open_video
+from posetrack.video.upright import ImageConverter
+
+_log = logging.getLogger(__name__)
 
 Capture = Generator[ImageArray]
 """Yields images as they arrive, (H, W, 3) uint8 RGB; ends with the source, raises VideoError if it is lost."""
@@ -68,7 +72,7 @@ def _open_camera(source: str) -> cv2.VideoCapture:
     return cv2.VideoCapture(int(source))
 
 
-def capture_stream(url: str, stop: Event) -> Capture:
+def capture_stream(url: str, stop: Event, *, max_pixels: int = MAX_PIXELS) -> Capture:
     """Capture from a network stream; one of known length, such as a file over HTTP, plays at its own pace.
 
     Packets that cannot be decoded are skipped. Where decoding is slower than the stream, packets are skipped up
@@ -77,26 +81,30 @@ def capture_stream(url: str, stop: Event) -> Capture:
     Args:
         url: rtsp, http, rtmp, udp or another protocol of FFmpeg.
         stop: Ends the capture when set.
+        max_pixels: The most pixels that an image may have.
 
     Raises:
-        VideoError: It cannot be opened, sends nothing for 3 s, or sends nothing that can be decoded.
+        VideoError: It cannot be opened, sends nothing for 3 s, sends nothing that can be decoded, or too large
+            images.
     """
-    container = _open_stream(url)
+    container = _open_stream(url, max_pixels)
     try:
         stream = pick_video_stream(url, container)
         # One thread: with several, each delays the output by an image.
         stream.thread_type = "SLICE"
         is_file = container.duration is not None
         pace = Pace(1.0, stop)
-        matrix, shape = None, None
+        stream.codec_context.options = bound_decoders(max_pixels)
+        convert = ImageConverter(show_address(url), stream, max_pixels)
         for image in _decode(url, container, stream, is_live=not is_file):
-            if matrix is None or shape != (image.rotation, image.width, image.height):
-                shape, matrix = (image.rotation, image.width, image.height), read_display_matrix(image)
             if is_file and image.time is not None:
                 pace.wait(image.time)
             if stop.is_set():
                 return
-            yield to_upright_rgb(image, matrix)
+            converted = convert(image)
+            while convert.notes:
+                _log.warning("%s: %s", show_address(url), convert.notes.pop(0))
+            yield converted
     # Not from the error, which holds the address and would be shown with it.
     except av.error.ExitError:
         raise VideoError(f"{show_address(url)}: the stream fell silent") from None
@@ -107,11 +115,12 @@ def capture_stream(url: str, stop: Event) -> Capture:
         container.close()
 
 
-def _open_stream(url: str) -> InputContainer:
+def _open_stream(url: str, max_pixels: int) -> InputContainer:
+    options = {**_STREAM_OPTIONS, **bound_decoders(max_pixels)}
     silence_s = max(STREAM_SILENCE_S, _SEGMENTED_SILENCE_S) if ".m3u8" in url else STREAM_SILENCE_S
     start_s = time.monotonic()
     try:
-        return open_container(url, timeout_s=(STREAM_OPEN_S, silence_s), options=_STREAM_OPTIONS)
+        return open_container(url, timeout_s=(STREAM_OPEN_S, silence_s), options=options)
     except VideoError as error:
         # FFmpeg names this differently for every protocol.
         if time.monotonic() - start_s >= STREAM_OPEN_S:
@@ -200,7 +209,9 @@ class Backlog:
         self._is_skipping, self._has_caught_up = is_skipping, False
 
 
-def capture_file(path: str, stop: Event, *, loop: bool = False, speed: float = 1.0) -> Capture:
+def capture_file(
+    path: str, stop: Event, *, loop: bool = False, speed: float = 1.0, max_pixels: int = MAX_PIXELS
+) -> Capture:
     """Capture from a file as if from a camera, at the pace of its time stamps.
 
     Args:
@@ -208,13 +219,14 @@ def capture_file(path: str, stop: Event, *, loop: bool = False, speed: float = 1
         stop: Ends the capture when set.
         loop: Whether to start again at the end.
         speed: Playback speed; 2 is twice as fast.
+        max_pixels: The most pixels that an image may have.
 
     Raises:
         VideoError: It cannot be read.
     """
     while True:
         pace = Pace(speed, stop)
-        with open_video(path) as video:
+        with open_video(path, max_pixels=max_pixels) as video:
             for frame in video:
                 pace.wait(frame.time_s)
                 if stop.is_set():

@@ -13,6 +13,7 @@ from av.container import InputContainer
 
 from posetrack.addresses import show_address
 from posetrack.errors import VideoError
+from posetrack.video.limits import MAX_PIXELS, bound_decoders
 from posetrack.video.timeline import choose_fps, is_sane_fps, measure_fps
 
 _URL_TIMEOUT_S = 20.0
@@ -42,7 +43,7 @@ def open_container(
     Args:
         source: The file or URL.
         timeout_s: Longest time for a URL to open, and longest time without data.
-        options: Options for FFmpeg.
+        options: Options for FFmpeg; by default, its decoders refuse images of more than `MAX_PIXELS`.
 
     Raises:
         VideoError: It is missing, empty, unfinished, or not in a format that FFmpeg reads.
@@ -54,7 +55,7 @@ def open_container(
             mode="r",
             timeout=timeout,
             metadata_errors="replace",
-            options=dict(options or {}),
+            options={**bound_decoders(MAX_PIXELS), **(options or {})},
         )
     except av.FFmpegError as error:
         # The error of an address holds it, and would be shown as the cause.

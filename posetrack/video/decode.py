@@ -13,7 +13,7 @@ from av.codec.context import Flags
 
 from posetrack.addresses import name_address, show_address
 from posetrack.errors import VideoError
-from posetrack.frame import Frame, ImageArray
+from posetrack.frame import Frame
 from posetrack.video.base import Selection, VideoInfo, VideoSource
 from posetrack.video.container import (
     can_open_again,
@@ -21,10 +21,13 @@ from posetrack.video.container import (
     pick_video_stream,
     read_end_s,
     read_fps,
+    to_url,
 )
-from posetrack.video.pixels import read_display_matrix, to_upright_rgb
+from posetrack.video.limits import MAX_PIXELS, bound_decoders, check_max_pixels, check_pixels
+from posetrack.video.refused import find_refused_size
 from posetrack.video.seek import find_start
 from posetrack.video.timeline import FrameClock
+from posetrack.video.upright import ImageConverter
 
 _MAX_READ_ERRORS = 10
 _CUT_SHORT_S = 0.5
@@ -47,21 +50,23 @@ class VideoFile(VideoSource):
     that exist, and a warning.
     """
 
-    def __init__(self, source: str, selection: Selection) -> None:
+    def __init__(self, source: str, selection: Selection, *, max_pixels: int = MAX_PIXELS) -> None:
         """Open the container and decode up to the first selected frame.
 
         Args:
             source: A path, or a URL with `://`.
             selection: The part to read.
+            max_pixels: The most pixels that an image may have.
 
         Raises:
-            VideoError: It cannot be opened or decoded, has no video stream, or no frame in the part.
+            VideoError: It cannot be opened or decoded, its images are too large, it has no video stream,
+                or no frame in the part.
         """
         super().__init__()
         self._source, self._shown = source, show_address(source)
         self._selection = selection
+        self._max_pixels = check_max_pixels(max_pixels)
         self._end_s = 0.0
-        self._shape: tuple[int, int, int] | None = None  # rotation, width and height of _matrix
         self._reached_end = False
         self._open()
         try:
@@ -79,10 +84,13 @@ class VideoFile(VideoSource):
             raise
 
     def _open_again(self) -> VideoFile | None:
-        return VideoFile(self._source, self._selection) if can_open_again(self._source) else None
+        if not can_open_again(self._source):
+            return None
+        return VideoFile(self._source, self._selection, max_pixels=self._max_pixels)
 
     def _open(self) -> None:
-        self._container = open_container(self._source)
+        bound = bound_decoders(self._max_pixels)
+        self._container = open_container(self._source, options=bound)
         try:
             self._stream = pick_video_stream(self._source, self._container)
         except VideoError:
@@ -90,6 +98,8 @@ class VideoFile(VideoSource):
             raise
         self._time_base = self._stream.time_base or Fraction(1, 90000)
         self._stream.thread_type = "AUTO"
+        self._stream.codec_context.options = bound
+        self._convert = ImageConverter(self._shown, self._stream, self._max_pixels)
         if self._stream.codec_context.name == "hevc":
             # Otherwise FFmpeg's HEVC decoder outputs nothing from a lost packet to the next key frame.
             self._stream.codec_context.flags |= Flags.output_corrupt.value
@@ -101,7 +111,7 @@ class VideoFile(VideoSource):
         frames = self._decode()
         first = next(frames, None)
         if first is None:
-            raise VideoError(f"{self._shown}: no image could be decoded; the file is damaged or not supported")
+            raise self._explain_nothing()
         first_pts = self._stamp(first)
         self._start_clock(first_pts)
         if self._selection.start_s == 0 or first_pts is None:
@@ -162,7 +172,9 @@ class VideoFile(VideoSource):
         self._first = None
         try:
             for image in images:
-                frame = Frame(index=image.index, time_s=image.time_s, image=self._convert(image))
+                frame = Frame(index=image.index, time_s=image.time_s, image=self._convert(image.frame))
+                while self._convert.notes:
+                    self._tell(f"{self._shown}: {self._convert.notes.pop(0)}")
                 self._watch_size(frame)
                 yield frame
         finally:
@@ -208,21 +220,16 @@ class VideoFile(VideoSource):
                     self._warn(f"{self._shown}: reading stopped: {error.strerror}; the rest is left out")
                     return
 
-    def _convert(self, image: _Image) -> ImageArray:
-        frame = image.frame
-        shape = (frame.rotation, frame.width, frame.height)
-        if shape != self._shape:
-            self._shape, self._matrix = shape, read_display_matrix(frame)
-        try:
-            return to_upright_rgb(frame, self._matrix)
-        except (av.FFmpegError, ValueError) as error:
-            raise VideoError(
-                f"{self._shown}: frame {image.index} has pixels that cannot be converted "
-                f"({frame.format.name}); convert the video to H.264"
-            ) from error
+    def _explain_nothing(self) -> VideoError:
+        """The error for a source of which nothing could be decoded."""
+        if can_open_again(self._source):
+            refused_wh = find_refused_size(to_url(self._source), self._max_pixels)
+            if refused_wh is not None:
+                check_pixels(self._shown, refused_wh, self._max_pixels)
+        return VideoError(f"{self._shown}: no image could be decoded; the file is damaged or not supported")
 
     def _describe(self, first: _Image) -> VideoInfo:
-        height, width = self._convert(first).shape[:2]
+        height, width = self._convert(first.frame).shape[:2]
         return VideoInfo(
             source=self._shown,
             name=name_address(self._source) if "://" in self._source else Path(self._source).stem or "stream",

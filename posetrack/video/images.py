@@ -9,12 +9,11 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from posetrack.errors import VideoError
-from posetrack.frame import Frame, ImageArray
+from posetrack.frame import Frame
 from posetrack.video.base import Selection, VideoInfo, VideoSource
+from posetrack.video.image_files import ImageReader
+from posetrack.video.limits import MAX_PIXELS
 
 IMAGE_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"]
@@ -85,32 +84,11 @@ def find_images(folder: str) -> tuple[str, ...]:
     return tuple(os.path.join(folder, name) for name in images)
 
 
-def read_image(path: str) -> ImageArray | None:
-    """Read one image file, upright by its EXIF orientation.
-
-    Args:
-        path: An image file of any depth and number of channels; transparency is dropped.
-
-    Returns:
-        (H, W, 3) uint8 RGB, or None if the file is missing, damaged or not an image.
-    """
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError:
-        return None
-    if data.size == 0:
-        return None
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error:  # a header that claims an impossible size
-        return None
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
-
-
 class ImageSequence(VideoSource):
     """Image files, one frame each, at an even rate.
 
-    A file that cannot be read is skipped with a warning; the frames after it keep their index and time.
+    A file that cannot be read, or has too many pixels, is skipped with a warning; the frames after it keep
+    their index and time.
     """
 
     def __init__(
@@ -121,6 +99,7 @@ class ImageSequence(VideoSource):
         *,
         source: str,
         name: str | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         """Select the part and read its first image.
 
@@ -130,6 +109,7 @@ class ImageSequence(VideoSource):
             fps: Images per second.
             source: The source as the user gave it.
             name: Name for outputs; None for that of the images' folder.
+            max_pixels: The most pixels that an image may have.
 
         Raises:
             VideoError: `fps` is not positive, the part is empty, or no image can be read.
@@ -141,7 +121,10 @@ class ImageSequence(VideoSource):
         self._source = source
         self._paths = paths
         self._selection = selection
+        self._max_pixels = max_pixels
+        self._reader = ImageReader(max_pixels)
         self._unreadable: list[str] = []
+        self._too_large: list[str] = []
         wanted = [i for i in range(len(paths)) if self._is_wanted(i, selection)]
         if not wanted:
             raise VideoError(selection.describe_empty(source, float(len(paths) / fps)))
@@ -149,6 +132,8 @@ class ImageSequence(VideoSource):
         self._num_wanted = len(wanted)
         self._images = self._read([(i, paths[i]) for i in wanted])
         self._first = next(self._images, None)
+        if self._first is None and self._too_large and not self._unreadable:
+            raise VideoError(self._too_large[0])
         if self._first is None:
             self._report()
             raise VideoError(
@@ -168,8 +153,14 @@ class ImageSequence(VideoSource):
         )
 
     def _open_again(self) -> ImageSequence:
-        name = self.info.name
-        return ImageSequence(self._paths, self._selection, self._fps, source=self._source, name=name)
+        return ImageSequence(
+            self._paths,
+            self._selection,
+            self._fps,
+            source=self._source,
+            name=self.info.name,
+            max_pixels=self._max_pixels,
+        )
 
     def _is_wanted(self, index: int, selection: Selection) -> bool:
         time_s = float(index / self._fps)
@@ -177,7 +168,12 @@ class ImageSequence(VideoSource):
 
     def _read(self, files: list[tuple[int, str]]) -> Iterator[Frame]:
         for index, path in files:
-            image = read_image(path)
+            try:
+                image = self._reader.read(path)
+            except VideoError as error:
+                self.num_damaged += 1
+                self._too_large.append(str(error))
+                continue
             if image is None:
                 self.num_damaged += 1
                 self._unreadable.append(os.path.basename(path))
@@ -191,10 +187,17 @@ class ImageSequence(VideoSource):
         self._first = None
         try:
             for frame in frames:
+                self._tell_depth()
                 self._watch_size(frame)
                 yield frame
         finally:
             self._report()
+
+    def _tell_depth(self) -> None:
+        """Log how images of more than 8 bits are shown."""
+        notes = self._reader.to_eight_bits.notes
+        while notes:
+            self._tell(f"{self._source}: {notes.pop(0)}")
 
     def _report(self) -> None:
         if self._unreadable:
@@ -205,6 +208,12 @@ class ImageSequence(VideoSource):
                 f"and were left out: {names}"
             )
             self._unreadable = []
+        if self._too_large:
+            self._warn(
+                f"{self._source}: {len(self._too_large)} of {self._num_wanted} images are too large and were "
+                f"left out: {self._too_large[0]}"
+            )
+            self._too_large = []
 
     def _release(self) -> None:
         self._images = iter(())

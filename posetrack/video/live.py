@@ -19,6 +19,7 @@ from posetrack.addresses import show_address
 from posetrack.errors import VideoError
 from posetrack.frame import Frame, ImageArray
 from posetrack.video.capture import Capture, capture_camera, capture_file, capture_stream
+from posetrack.video.limits import MAX_PIXELS, check_max_pixels
 
 OpenCapture = Callable[[Event], Capture]
 """Connects to a source and yields its images; stops when the event is set."""
@@ -227,7 +228,14 @@ class LiveSource:
             self._changed.notify_all()
 
 
-def open_live(source: str, *, mirror: bool = False, loop: bool = False, speed: float = 1.0) -> LiveSource:
+def open_live(
+    source: str,
+    *,
+    mirror: bool = False,
+    loop: bool = False,
+    speed: float = 1.0,
+    max_pixels: int = MAX_PIXELS,
+) -> LiveSource:
     """Open a camera, a stream or a file as a live source.
 
     Args:
@@ -235,6 +243,7 @@ def open_live(source: str, *, mirror: bool = False, loop: bool = False, speed: f
         mirror: Whether to flip the images left to right.
         loop: Whether to play a file repeatedly.
         speed: Playback speed of a file; 2 is twice as fast.
+        max_pixels: The most pixels that an image of a stream or file may have.
 
     Returns:
         The source, capturing.
@@ -242,15 +251,18 @@ def open_live(source: str, *, mirror: bool = False, loop: bool = False, speed: f
     Raises:
         VideoError: There is no such source, or it delivers no image.
     """
+    check_max_pixels(max_pixels)
     comes_back = True
     capture: OpenCapture
     if source.isdecimal() or source.startswith("/dev/video"):
         capture = lambda stop: capture_camera(source)  # noqa: E731
     elif "://" in source:
-        capture = lambda stop: capture_stream(source, stop)  # noqa: E731
+        capture = lambda stop: capture_stream(source, stop, max_pixels=max_pixels)  # noqa: E731
     elif os.path.isfile(source):
         comes_back = loop
-        capture = lambda stop: capture_file(source, stop, loop=loop, speed=speed)  # noqa: E731
+        capture = lambda stop: capture_file(  # noqa: E731
+            source, stop, loop=loop, speed=speed, max_pixels=max_pixels
+        )
     else:
         raise VideoError(
             f"{show_address(source)}: no such camera or file; give a camera's number, a device, a URL or a "

@@ -20,7 +20,7 @@ DisplayMatrix = tuple[int, int, int, int]
 _MATRICES = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 
 
-def to_upright_rgb(frame: av.VideoFrame, matrix: DisplayMatrix) -> ImageArray:
+def to_upright_rgb(frame: av.VideoFrame, matrix: DisplayMatrix, width: int | None = None) -> ImageArray:
     """Convert a decoded image of any pixel format to RGB.
 
     The colour matrix (BT.601, 709, 2020) and range are those of the frame; if it names none, BT.601 in limited
@@ -29,6 +29,7 @@ def to_upright_rgb(frame: av.VideoFrame, matrix: DisplayMatrix) -> ImageArray:
     Args:
         frame: The image.
         matrix: Its rotation and mirroring, from `read_display_matrix`.
+        width: Width in pixels to scale it to, before the rotation; None for its own.
 
     Returns:
         (H, W, 3) uint8 RGB, contiguous.
@@ -36,12 +37,13 @@ def to_upright_rgb(frame: av.VideoFrame, matrix: DisplayMatrix) -> ImageArray:
     Raises:
         av.FFmpegError: The pixel format cannot be converted.
     """
+    width = width or frame.width
     try:
-        image = frame.to_ndarray(format="rgb24")
+        image = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
     except av.FFmpegError:
         # swscale does not know this matrix (YCgCo, ICtCp): wrong colours are better than no image.
         frame.colorspace = _UNSPECIFIED_COLORSPACE
-        image = frame.to_ndarray(format="rgb24")
+        image = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
     return turn_upright(np.asarray(image, np.uint8), matrix)
 
 

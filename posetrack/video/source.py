@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from posetrack.errors import VideoError
 from posetrack.video.base import Selection, VideoInfo, VideoSource
 from posetrack.video.decode import VideoFile
 from posetrack.video.images import ImageSequence, find_images, is_image_name, natural_key
+from posetrack.video.limits import MAX_PIXELS
 
 __all__ = ["Source", "VideoInfo", "VideoSource", "group_sources", "open_video"]
 
@@ -28,6 +30,7 @@ def open_video(
     end_s: float | None = None,
     every: int = 1,
     image_fps: Fraction = Fraction(25),
+    max_pixels: int = MAX_PIXELS,
 ) -> VideoSource:
     """Open a source of frames and read up to its first selected frame.
 
@@ -38,6 +41,7 @@ def open_video(
         end_s: End of the part, exclusive; None for the end of the source.
         every: Read the first frame of the part and every n-th after it.
         image_fps: Frames per second of a sequence of images.
+        max_pixels: The most pixels that an image may have.
 
     Returns:
         The open source; it is also a context manager.
@@ -46,18 +50,21 @@ def open_video(
         VideoError: The source is missing, unreadable or has no images; or the part is empty.
     """
     selection = Selection(start_s, end_s, every)
+    open_images = partial(ImageSequence, selection=selection, fps=image_fps, max_pixels=max_pixels)
     if isinstance(source, Sequence) and not isinstance(source, str):
-        return ImageSequence(tuple(source), selection, image_fps, source=_describe(source))
+        return open_images(tuple(source), source=_describe(source))
     source = os.fspath(source)
     if os.path.isdir(source):
-        name = Path(source).resolve().name
-        return ImageSequence(find_images(source), selection, image_fps, source=source, name=name)
+        return open_images(find_images(source), source=source, name=Path(source).resolve().name)
     if "://" in source or (os.path.exists(source) and not is_image_name(source)):
-        return VideoFile(source, selection)
+        return VideoFile(source, selection, max_pixels=max_pixels)
     if os.path.exists(source):
-        return ImageSequence((source,), selection, image_fps, source=source, name=Path(source).stem)
+        return open_images((source,), source=source, name=Path(source).stem)
     if glob.has_magic(source):
-        return _open_glob(source, selection, image_fps)
+        images = _match_images(source)
+        if isinstance(images, str):
+            return VideoFile(images, selection, max_pixels=max_pixels)
+        return open_images(images, source=source, name=Path(images[0]).resolve().parent.name)
     raise VideoError(f"{show_address(source)}: no such file or folder; check the path")
 
 
@@ -94,16 +101,16 @@ def _matches(pattern: str) -> list[str]:
     return sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)), key=natural_key)
 
 
-def _open_glob(pattern: str, selection: Selection, image_fps: Fraction) -> VideoSource:
+def _match_images(pattern: str) -> tuple[str, ...] | str:
+    """The images that a pattern matches, or the one file that it matches, which is no image."""
     matches = _matches(pattern)
     if not matches:
         raise VideoError(f"{show_address(pattern)}: no file matches; check the pattern")
     images = tuple(filter(is_image_name, matches))
     if images:
-        name = Path(images[0]).resolve().parent.name
-        return ImageSequence(images, selection, image_fps, source=pattern, name=name)
+        return images
     if len(matches) == 1:
-        return open_video(matches[0], start_s=selection.start_s, end_s=selection.end_s, every=selection.every)
+        return matches[0]
     raise VideoError(f"{pattern}: matches {len(matches)} files and no images; open them one by one")
 
 

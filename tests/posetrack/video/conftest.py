@@ -74,6 +74,7 @@ def make_video(tmp_path: Path) -> MakeVideo:
         fps: Fraction = Fraction(25),
         rotation: int = 0,
         hflip: bool = False,
+        pixel_ratio: Fraction | None = None,
         sound: str | None = None,
         options: dict[str, str] | None = None,
         container_options: dict[str, str] | None = None,
@@ -89,6 +90,8 @@ def make_video(tmp_path: Path) -> MakeVideo:
             stream.codec_context.time_base = time_base
             if colorspace is not None:
                 stream.codec_context.colorspace = colorspace
+            if pixel_ratio is not None:
+                stream.codec_context.sample_aspect_ratio = pixel_ratio
             if rotation or hflip:
                 stream.set_display_rotation(rotation, hflip=hflip)
             audio = container.add_stream(sound, rate=48000, layout="mono") if sound else None

@@ -1,4 +1,3 @@
-import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +7,8 @@ import pytest
 
 from posetrack.errors import VideoError
 from posetrack.video import images
-from posetrack.video.images import natural_key, read_image
+from posetrack.video.image_files import ImageReader
+from posetrack.video.images import natural_key
 from posetrack.video.source import group_sources, open_video
 
 NAMES = ["f1.png", "f2.png", "f10.png"]
@@ -120,22 +120,10 @@ def test_sizes_may_differ(make_images) -> None:
 )
 def test_depths_and_channels(tmp_path: Path, pixels: np.ndarray) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), pixels)
-    image = read_image(str(tmp_path / "a.png"))
+    image = ImageReader().read(str(tmp_path / "a.png"))
     assert image is not None
     assert image.shape == (*pixels.shape[:2], 3)
     assert (image == 100).all()
-
-
-def test_exif_orientation(make_images) -> None:
-    folder = make_images("photo", ["a.jpg"])
-    data = (folder / "a.jpg").read_bytes()
-    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<HHHIHHI", 1, 0x112, 3, 1, 6, 0, 0)
-    (folder / "a.jpg").write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:])
-    image = read_image(str(folder / "a.jpg"))
-    assert image is not None
-    assert image.shape == (64, 48, 3)
-    assert image[4, -5, 0] > 180  # the red corner went from the top left to the top right
-    assert image[4, -5, 1] < 80
 
 
 def test_natural_key() -> None:
