@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MAX_PIXELS = 200_000_000
 """The most pixels that an image may have where nothing else is said.
@@ -22,38 +25,58 @@ def read_image_size(file: BinaryIO) -> tuple[int, int] | None:
     """Read the size of an image as it is stored; of a file with several images, that of the largest.
 
     Args:
-        file: A JPEG, PNG, TIFF, WebP, BMP or PNM file, at its beginning; the position changes.
+        file: An image file, at its beginning; the position changes.
 
     Returns:
-        Width and height in pixels; None if it is of another kind, or its header is damaged.
+        Width and height in pixels; None if it is of an unknown kind, or its header is damaged.
     """
-    # Pillow comes with torchvision. Its own `Image.open` has a bound of its own, one for the whole process.
-    from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, WebPImagePlugin
-
     prefix = file.read(_PREFIX_BYTES)
     file.seek(0)
     try:
-        if prefix.startswith(b"\x89PNG\r\n\x1a\n"):
-            return PngImagePlugin.PngImageFile(file).size
-        if prefix.startswith(b"\xff\xd8\xff"):
-            return JpegImagePlugin.JpegImageFile(file).size
-        if prefix.startswith(_TIFF_MAGICS):
-            return _read_tiff_size(file, prefix)
-        if prefix.startswith(b"RIFF") and prefix[8:12] == b"WEBP":
-            return WebPImagePlugin.WebPImageFile(file).size
-        if prefix.startswith(b"BM"):
-            return BmpImagePlugin.BmpImageFile(file).size
-        if prefix[:1] == b"P" and prefix[1:2] in b"123456":
-            return PpmImagePlugin.PpmImageFile(file).size
+        # Pillow's images know fewer kinds of pixels than OpenCV: of TIFF only the directories are read.
+        return _read_tiff_size(file, prefix) if prefix.startswith(_TIFF_MAGICS) else open_header(file).size
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 (a damaged header makes Pillow raise anything)
         return None
-    return None
+
+
+def open_header(file: BinaryIO) -> Image:
+    """Open an image with Pillow, which reads its header only.
+
+    Differs from `PIL.Image.open`, which has a bound of its own, one for the whole process: it warns of images
+    above it, and refuses those above its double.
+
+    Args:
+        file: An image file, at its beginning.
+
+    Raises:
+        Exception: Whatever Pillow raises for an unknown kind or a damaged header.
+    """
+    # Pillow comes with torchvision.
+    from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, WebPImagePlugin
+    from PIL.Image import open as open_any
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    prefix = file.read(_PREFIX_BYTES)
+    file.seek(0)
+    if prefix.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PngImagePlugin.PngImageFile(file)
+    if prefix.startswith(b"\xff\xd8\xff"):
+        return JpegImagePlugin.JpegImageFile(file)
+    if prefix.startswith(_TIFF_MAGICS):
+        return TiffImageFile(file)
+    if prefix.startswith(b"RIFF") and prefix[8:12] == b"WEBP":
+        return WebPImagePlugin.WebPImageFile(file)
+    if prefix.startswith(b"BM"):
+        return BmpImagePlugin.BmpImageFile(file)
+    if prefix[:1] == b"P" and prefix[1:2] in b"123456":
+        return PpmImagePlugin.PpmImageFile(file)
+    return open_any(file)
 
 
 def _read_tiff_size(file: BinaryIO, prefix: bytes) -> tuple[int, int] | None:
-    """Read the directories of a TIFF file only: Pillow's images know fewer kinds of pixels than OpenCV."""
+    """The size of the largest page of a TIFF file."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     is_big = _BIG_TIFF in prefix[2:4]

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.data.coco_people import read_id
+from models.image_size import MAX_PIXELS, open_header, read_image_size
 from models.training.errors import DataError
 
 ImageArray = npt.NDArray[np.uint8]
@@ -109,12 +110,18 @@ def read_image(file: ImageFile) -> ImageArray:
     """Read an image as (H, W, 3) uint8 RGB, turned by the file's `orientation`.
 
     Raises:
-        DataError: It is missing, or not an image.
+        DataError: It is missing, not an image, or has more than `MAX_PIXELS`.
     """
     try:
-        data = np.fromfile(file.path, np.uint8)
+        with file.path.open("rb") as opened:
+            size_wh = read_image_size(opened)
+            opened.seek(0)
+            data = np.fromfile(opened, np.uint8)
     except (OSError, ValueError) as error:
         raise _make_missing_error(file.path) from error
+    if size_wh is None:
+        raise DataError(f"{file.path}: not an image that can be read; is it damaged?")
+    _check_pixels(file.path, size_wh)
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     except cv2.error:  # a header that claims an impossible size
@@ -137,18 +144,15 @@ def turn_image(image: ImageArray, orientation: int) -> ImageArray:
 
 
 def read_header(path: Path) -> ImageHeader:
-    """Read the header of an image file, without decoding its pixels where the format is a usual one.
+    """Read the header of an image file, without decoding its pixels where Pillow knows the kind of pixels.
 
     Raises:
-        DataError: It is missing, or not an image.
+        DataError: It is missing, not an image, or has more than `MAX_PIXELS`.
     """
-    # Pillow comes with torchvision.
-    from PIL import Image
-
     if not path.is_file():
         raise _make_missing_error(path)
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, open_header(file) as image:
             orientation = image.getexif().get(_ORIENTATION, UPRIGHT)
             stored_wh, is_tiff = image.size, image.format == "TIFF"
             if is_tiff:
@@ -158,6 +162,7 @@ def read_header(path: Path) -> ImageHeader:
     except Exception:  # noqa: BLE001 (a damaged file makes Pillow raise anything; OpenCV knows more formats)
         image_array = read_image(ImageFile(path))
         return ImageHeader((image_array.shape[1], image_array.shape[0]))
+    _check_pixels(path, stored_wh)
     is_known = isinstance(orientation, int) and 1 <= orientation <= 8
     return ImageHeader(stored_wh, orientation if is_known else UPRIGHT, is_decoded_upright=is_tiff)
 
@@ -270,6 +275,15 @@ def _find_usual(
         files[unknown[0]].path,
     )
     return upright_if_unknown
+
+
+def _check_pixels(path: Path, size_wh: tuple[int, int]) -> None:
+    width, height = size_wh
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{path}: {width}x{height} is {width * height:,} pixels, above the limit of {MAX_PIXELS:,}; "
+            "scale it down"
+        )
 
 
 def _make_missing_error(path: Path) -> DataError:

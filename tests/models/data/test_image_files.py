@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.data import image_files
 from models.data.image_files import ImageFile, check_images, list_images, read_header, read_image, turn_image
 from models.training.errors import DataError
 
@@ -107,6 +108,23 @@ def test_wrong_images_are_named(tmp_path):
                 act(ImageFile(tmp_path / "bad.jpg"))
         with pytest.raises(DataError, match="no such image"):
             act(ImageFile(tmp_path))
+
+
+def test_too_large_images_are_refused_by_their_header(tmp_path, stored, monkeypatch):
+    path = write(tmp_path / "a.png", stored, 6)
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 599)
+    monkeypatch.setattr(cv2, "imdecode", None)
+    for act in (read_image, lambda file: check_images([file], "x.json")):
+        with pytest.raises(
+            DataError, match=r"a\.png: 30x20 is 600 pixels, above the limit of 599; scale it down"
+        ):
+            act(ImageFile(path))
+
+
+def test_pillows_own_bound_does_not_count(tmp_path, stored, monkeypatch):
+    path = write(tmp_path / "a.png", stored, 6)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert read_header(path).shown_wh == (20, 30)
 
 
 def test_a_damaged_orientation_counts_as_none(tmp_path, stored):
