@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +20,7 @@ from posetrack.video.timeline import choose_fps, is_sane_fps, measure_fps
 _URL_TIMEOUT_S = 20.0
 _PACKETS_TO_MEASURE = 120
 _FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _TEXT_FORMATS = frozenset({"tty"})
 
 
@@ -132,6 +134,8 @@ def _explain(source: str, error: av.FFmpegError) -> str:
     """The error message for a container that does not open: what, where, remedy."""
     if "://" in source:
         return f"{show_address(source)}: cannot be opened: {error.strerror}; check the address and the network"
+    if error.errno in _SHORTAGES:
+        return f"{source}: cannot be opened: {error.strerror}; close other programs, or raise the limit"
     if isinstance(error, PermissionError):
         return f"{source}: may not be read; check its permissions"
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -148,7 +148,7 @@ class VideoFile(VideoSource):
     def _stamp(self, frame: av.VideoFrame) -> int | None:
         return frame.dts if self._use_dts or frame.pts is None else frame.pts
 
-    def _select(self, frames: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[_Image]:
+    def _select(self, frames: Iterator[tuple[int, av.VideoFrame]]) -> Generator[_Image]:
         """Yield the selected images with their times."""
         start_s, end_s, every = self._selection.start_s, self._selection.end_s, self._selection.every
         anchor = None
@@ -270,4 +270,8 @@ class VideoFile(VideoSource):
 
     def _release(self) -> None:
         self._first = None
+        # A generator that was not read to its end would keep this object, and it the decoder with its threads,
+        # until the garbage collector comes.
+        self._images.close()
         self._container.close()
+        del self._stream, self._container, self._convert

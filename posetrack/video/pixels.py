@@ -8,6 +8,7 @@ import av
 import cv2
 import numpy as np
 from av.sidedata.sidedata import SideData
+from av.video.reformatter import VideoReformatter
 
 from posetrack.frame import ImageArray
 
@@ -39,12 +40,18 @@ def to_upright_rgb(frame: av.VideoFrame, matrix: DisplayMatrix, width: int | Non
     """
     width = width or frame.width
     try:
-        image = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
+        image = _to_rgb(frame, width)
     except av.FFmpegError:
         # swscale does not know this matrix (YCgCo, ICtCp): wrong colours are better than no image.
         frame.colorspace = _UNSPECIFIED_COLORSPACE
-        image = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
-    return turn_upright(np.asarray(image, np.uint8), matrix)
+        image = _to_rgb(frame, width)
+    return turn_upright(image, matrix)
+
+
+def _to_rgb(frame: av.VideoFrame, width: int) -> ImageArray:
+    # Not by the frame itself, which would keep the converter and its threads: see `read_display_matrix`.
+    converted = VideoReformatter().reformat(frame, width, frame.height, "rgb24")
+    return np.asarray(converted.to_ndarray(), np.uint8)
 
 
 def turn_upright(image: ImageArray, matrix: DisplayMatrix) -> ImageArray:
