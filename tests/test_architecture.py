@@ -28,7 +28,7 @@ LAYERS = {
         ("images",),
         ("annotations", "predictors", "results"),
         ("processors",),
-        ("evaluation",),
+        ("data_sets", "evaluation"),
         ("training",),
         ("families",),
         ("recipe_files", "weights"),

@@ -10,6 +10,7 @@ import typer
 import posetrack
 from models.extras import MissingPackageError
 from posetrack.cli.bench import bench_command
+from posetrack.cli.check import check_command
 from posetrack.cli.convert import convert_command
 from posetrack.cli.doctor import doctor_command
 from posetrack.cli.eval.app import eval_app
@@ -35,6 +36,7 @@ app.command("live")(make_command(live_command))
 app.command("retrack")(make_command(retrack_command))
 app.command("train")(train_command)
 app.command("convert")(convert_command)
+app.command("check")(check_command)
 app.command("bench")(make_command(bench_command))
 app.command("recipes")(recipes_command)
 app.command("doctor")(doctor_command)
