@@ -15,7 +15,9 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
-_LONGEST_SIDE_PX = 16384
+LONGEST_SIDE_PX = 16384
+"""Largest side of a network's input; its maps would not fit into any memory beyond."""
+
 _LARGEST_NUMBER = 2**63
 _LONGEST_WORD = 80
 
@@ -127,13 +129,6 @@ def check_fraction(settings: object, *names: str) -> None:
     check_range(settings, 0, 1, *names)
 
 
-def check_positive(settings: object, *names: str) -> None:
-    """Raise ValueError unless each named setting is 1 or more."""
-    for name in names:
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name}: expected a whole number from 1 up, got {getattr(settings, name)}")
-
-
 def check_optional_choice(settings: object, name: str, known: tuple[str, ...]) -> None:
     """Raise ValueError unless the named setting is empty or one of the known words."""
     if getattr(settings, name):
@@ -156,8 +151,8 @@ def check_sides(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if value < 32 or value % 32:
             raise ValueError(f"{name}: expected a multiple of 32, got {value}")
-        if value > _LONGEST_SIDE_PX:
-            raise ValueError(f"{name}: expected at most {_LONGEST_SIDE_PX}, got {value}")
+        if value > LONGEST_SIDE_PX:
+            raise ValueError(f"{name}: expected at most {LONGEST_SIDE_PX}, got {value}")
 
 
 def _convert(wanted: Any, value: Any, where: str) -> Any:

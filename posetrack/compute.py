@@ -100,7 +100,7 @@ def choose_device(name: str = "auto") -> torch.device:
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdecimal()) or (kind == "cpu" and number):
         raise PoseTrackError(f"--device {name}: no such device; use auto, cpu, cuda or cuda:N")
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+    if kind == "cuda" and int(number[:9] or 0) >= torch.cuda.device_count():
         raise PoseTrackError(
             f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu, or see "
             "`posetrack doctor`"

@@ -286,4 +286,4 @@ def _open_core() -> Any:
 
 def _read_threads() -> int | None:
     text = os.environ.get("OMP_NUM_THREADS", "")
-    return int(text) if text.isdecimal() and int(text) > 0 else None
+    return int(text) or None if text.isdecimal() and len(text) < 5 else None

@@ -19,7 +19,7 @@ from models.rcnn.augment import DetectionAugment
 from models.rcnn.dataset import Canvas
 from models.rcnn.network import RCNN, make_rcnn
 from models.rcnn.variants import NETWORKS
-from models.settings import check_choice, check_range
+from models.settings import LONGEST_SIDE_PX, check_choice, check_range
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import list_recipes, read_recipe
@@ -101,16 +101,18 @@ class CanvasRecipe:
 
     def __post_init__(self) -> None:
         for name in ("width_px", "height_px"):
-            if getattr(self, name) < 0 or getattr(self, name) % _COARSEST_STRIDE:
+            side = getattr(self, name)
+            if not 0 <= side <= LONGEST_SIDE_PX or side % _COARSEST_STRIDE:
                 raise ValueError(
-                    f"{name}: expected a multiple of {_COARSEST_STRIDE}, got {getattr(self, name)}"
+                    f"{name}: expected a multiple of {_COARSEST_STRIDE} up to {LONGEST_SIDE_PX}, got {side}"
                 )
         if bool(self.width_px) != bool(self.height_px):
             raise ValueError(f"width_px: is {self.width_px}, but height_px {self.height_px}; give both")
         if bool(self.width_px) == bool(self.short_sides_px):
             raise ValueError("width_px: give width_px and height_px, or short_sides_px")
-        if any(side < _COARSEST_STRIDE for side in (*self.short_sides_px, self.max_side_px)):
-            raise ValueError(f"short_sides_px: expected {_COARSEST_STRIDE} pixels or more")
+        sides = (*self.short_sides_px, self.max_side_px)
+        if not all(_COARSEST_STRIDE <= side <= LONGEST_SIDE_PX for side in sides):
+            raise ValueError(f"short_sides_px: expected {_COARSEST_STRIDE} to {LONGEST_SIDE_PX} pixels")
 
     def make_canvas(self) -> Canvas:
         """Make the canvas of a data set."""
@@ -134,7 +136,7 @@ class DetectionEvaluationRecipe:
     nms_iou: float = 0.5
 
     def __post_init__(self) -> None:
-        check_range(self, 0, 1e5, "longest_side_px", "shorter_side_px")
+        check_range(self, 0, LONGEST_SIDE_PX, "longest_side_px", "shorter_side_px")
         check_range(self, 0, 1, "score_threshold", "nms_iou")
 
 

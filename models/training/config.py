@@ -8,6 +8,9 @@ from models.settings import check_choice, check_range
 
 PRECISIONS = ("f32", "bf16")
 
+MOST_WORKERS = 256
+"""Largest number of data loading processes per training process."""
+
 
 @dataclass(frozen=True)
 class LoopConfig:
@@ -52,7 +55,8 @@ class LoopConfig:
     def __post_init__(self) -> None:
         check_choice(self, "precision", PRECISIONS)
         check_range(self, 1, 1e9, "epochs", "batch_size", "keep_checkpoints", "log_every_steps")
-        check_range(self, 0, 1e9, "steps", "seed", "num_workers", "evaluate_every_epochs", "save_every_steps")
+        check_range(self, 0, 1e9, "steps", "seed", "evaluate_every_epochs", "save_every_steps")
+        check_range(self, 0, MOST_WORKERS, "num_workers")
         check_range(self, 0, 1e9, "max_grad_norm")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay: expected a number from 0 to below 1, got {self.ema_decay}")

@@ -30,7 +30,7 @@ class CsvLog:
             reader = csv.DictReader(file)
             # A row that a crash cut off lacks its last fields, and its step may be truncated too.
             rows = [row for row in reader if None not in row.values()]
-            rows = [row for row in rows if row["step"].isdecimal() and int(row["step"]) <= first_step]
+            rows = [row for row in rows if _is_until(row.get("step", ""), first_step)]
             self._columns = list(reader.fieldnames or [])
         part = path.with_name(path.name + ".part")
         with part.open("w", newline="", encoding="utf-8") as file:
@@ -71,6 +71,11 @@ class TensorBoardLog:
                 if value is not None:
                     self._writer.add_scalar(name, value, step)
             self._writer.flush()
+
+
+def _is_until(step: str, last_step: int) -> bool:
+    """Whether a row's step, which a crash may have filled with anything, is at most this one."""
+    return step.isdecimal() and len(step) < 20 and int(step) <= last_step
 
 
 def _shorten(value: float | None) -> str:

@@ -29,8 +29,10 @@ def bench_command(
         Path | None,
         typer.Option(help="Weights of the pose network, .safetensors or .pth.", show_default="the recipe's"),
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Largest number of frames.")] = 300,
-    repeats: Annotated[int, typer.Option(min=1, help="Number of runs, of which the median is reported.")] = 3,
+    frames: Annotated[int, typer.Option(min=1, max=10_000_000, help="Largest number of frames.")] = 300,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=1000, help="Number of runs, of which the median is reported.")
+    ] = 3,
     out: Annotated[Path | None, typer.Option(help="Write every number to this JSON file.")] = None,
 ) -> None:
     """Time a whole run (decoding, networks, tracking, drawing, encoding, writing) and the networks alone.

@@ -16,7 +16,7 @@ import typer
 
 from models.image_size import MAX_PIXELS
 from posetrack.cli.messages import start_logging
-from posetrack.cli.options import ComputeOptions, MaxPixelsOption, RecipeOptions
+from posetrack.cli.options import ComputeOptions, MaxPixelsOption, RecipeOptions, check_finite
 from posetrack.errors import PoseTrackError
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _RECORDING = Path("live.mp4")
 _DEFAULT_ADDRESS = "127.0.0.1:8000"
 _PRINT_EVERY_S = 5.0
+# Ten years; timers do not take any number.
+_LONGEST_DURATION_S = 315_360_000
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,19 @@ class PlayOptions:
 
     mirror: Annotated[bool, typer.Option("--mirror", help="Mirror the images.")] = False
     loop: Annotated[bool, typer.Option("--loop", help="Play a file repeatedly.")] = False
-    speed: Annotated[float, typer.Option(min=0.01, help="Playback speed of a file.")] = 1.0
+    speed: Annotated[
+        float, typer.Option(min=0.01, max=1000, callback=check_finite, help="Playback speed of a file.")
+    ] = 1.0
     max_pixels: MaxPixelsOption = MAX_PIXELS
     duration: Annotated[
-        float | None, typer.Option(min=0, help="Duration in seconds.", show_default="until the end or Ctrl-C")
+        float | None,
+        typer.Option(
+            min=0,
+            max=_LONGEST_DURATION_S,
+            callback=check_finite,
+            help="Duration in seconds.",
+            show_default="until the end or Ctrl-C",
+        ),
     ] = None
 
     def open(self, source: str) -> LiveSource:
@@ -123,6 +134,7 @@ def live_command(
     """
     start_logging(logging.WARNING)
     save.check(source)
+    _read_address(view.serve or _DEFAULT_ADDRESS)
     build = _make_builder(recipe, compute, smooth=smooth)
     # Before the source is opened, so that no frames are missed meanwhile.
     built = {recipe.recipe: build(recipe.recipe)}
@@ -247,7 +259,7 @@ def _serve(view: DisplayOptions, controls: LiveControls, live: LiveSource, recor
 
 def _read_address(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
-    if not port.isdecimal() or not 0 <= int(port) < 65536:
+    if not port.isdecimal() or len(port) > 5 or int(port) >= 65536:
         raise PoseTrackError(f"--serve {address}: expected PORT or HOST:PORT, such as 8000 or 0.0.0.0:8000")
     return host.strip("[]") or "127.0.0.1", int(port)
 

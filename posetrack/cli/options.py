@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from fractions import Fraction
@@ -74,7 +76,7 @@ class PartOptions:
 
     start: Annotated[float, typer.Option(min=0, help="Start, in seconds.")] = 0.0
     end: Annotated[float | None, typer.Option(min=0, help="End, in seconds.", show_default=False)] = None
-    every: Annotated[int, typer.Option(min=1, help="Process every n-th frame.")] = 1
+    every: Annotated[int, typer.Option(min=1, max=1_000_000_000, help="Process every n-th frame.")] = 1
     image_fps: Annotated[str, typer.Option(help="Frame rate of images, e.g. 25 or 30000/1001.")] = "25"
     max_pixels: MaxPixelsOption = MAX_PIXELS
 
@@ -94,13 +96,19 @@ class PartOptions:
 
 
 def _read_fps(text: str) -> Fraction:
-    try:
-        fps = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        fps = Fraction(0)
+    # Not what `Fraction` reads besides: that of 1e1000000000 has a billion digits.
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{0,9})?)(?:/([1-9][0-9]{0,8}))?", text)
+    fps = Fraction(match[1]) / int(match[2] or 1) if match else Fraction(0)
     if fps <= 0:
         raise VideoError(f"--image-fps {text}: expected frames a second, such as 25 or 30000/1001")
     return fps
+
+
+def check_finite(value: float | None) -> float | None:
+    """Refuse `nan` and `inf`, which are numbers to Python, as the value of an option."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
 
 
 def make_command(function: Callable[..., None]) -> Callable[..., None]:

@@ -17,6 +17,7 @@ from posetrack.cli.options import ComputeOptions, PartOptions, RecipeOptions
 from posetrack.cli.progress import RunProgress
 from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.outputs import make_folder_name
+from posetrack.predictors.settings import MOST_AT_ONCE
 from posetrack.results.export import FORMATS, find_exporter
 from posetrack.run.report import RunInterrupted, RunReport
 from posetrack.run.sources import open_source
@@ -36,7 +37,9 @@ class TrackingOptions:
 
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="Frames per call of the detector.", show_default="the recipe's"),
+        typer.Option(
+            min=1, max=MOST_AT_ONCE, help="Frames per call of the detector.", show_default="the recipe's"
+        ),
     ] = None
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False
     no_stitch: Annotated[

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from models.training.config import MOST_WORKERS
 from posetrack.errors import PoseTrackError
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def train_command(
         typer.Option(min=1, help="Stop after this many steps; --resume continues.", show_default="all"),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes that read images.", show_default="the recipe's")
+        int | None,
+        typer.Option(min=0, max=MOST_WORKERS, help="Processes that read images.", show_default="the recipe's"),
     ] = None,
 ) -> None:
     """Train a network.

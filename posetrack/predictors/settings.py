@@ -15,11 +15,13 @@ from models.settings import (
     check_optional_choice,
     check_optional_range,
     check_optional_sides,
-    check_positive,
     check_range,
     check_sides,
 )
 from posetrack.skeleton import SKELETONS
+
+MOST_AT_ONCE = 1024
+"""Largest number of frames, or of boxes, per call of a network."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class DetectorSettings(NetworkSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "batch_frames", "det_every")
+        check_range(self, 1, MOST_AT_ONCE, "batch_frames")
+        check_range(self, 1, 10_000, "det_every")
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class EstimatorSettings(NetworkSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "batch_crops")
+        check_range(self, 1, MOST_AT_ONCE, "batch_crops")
 
 
 @dataclass(frozen=True)

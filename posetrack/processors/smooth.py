@@ -12,6 +12,8 @@ import numpy.typing as npt
 from posetrack.frame import UNTRACKED, FloatArray, Frame
 from posetrack.pipeline import FrameProcessor
 
+_LARGEST = 1e6
+
 
 @dataclass(frozen=True)
 class SmootherConfig:
@@ -31,9 +33,9 @@ class SmootherConfig:
 
     def __post_init__(self) -> None:
         for name in ("min_cutoff_hz", "derivative_cutoff_hz", "forget_s"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) <= _LARGEST:
                 raise ValueError(f"{name}: expected a number above 0, got {getattr(self, name)}")
-        if not self.beta >= 0:
+        if not 0 <= self.beta <= _LARGEST:
             raise ValueError(f"beta: expected a number from 0 up, got {self.beta}")
 
 

@@ -30,7 +30,7 @@ STREAM_SILENCE_S = 3.0
 # HLS is sent in segments of many seconds, with nothing between them.
 _SEGMENTED_SILENCE_S = 20.0
 _UNDECODABLE_S = 10.0
-_MOST_CAMERAS = 1000
+_MOST_CAMERA_DIGITS = 3
 
 # RTSP over TCP, which passes firewalls. Not `nobuffer`: it drops the packets that were probed to find the
 # streams, and with them the key frame that the first images need.
@@ -67,7 +67,7 @@ def _open_camera(source: str) -> cv2.VideoCapture:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     if not source.isdecimal():
         return cv2.VideoCapture(source)
-    if int(source) >= _MOST_CAMERAS:
+    if len(source) > _MOST_CAMERA_DIGITS:
         raise VideoError(f"{source}: no such camera; their numbers are 0, 1, 2 and so on")
     return cv2.VideoCapture(int(source))
 

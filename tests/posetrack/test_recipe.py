@@ -120,7 +120,7 @@ def test_weights_beside_the_recipe_are_found_from_anywhere(tmp_path, monkeypatch
         (DETECTOR + 'nms_iou = "a"\n', "recipe.toml: detector.nms_iou: expected a number, got 'a'"),
         (DETECTOR + "nms_iou = true\n", "detector.nms_iou: expected a number, got True"),
         (DETECTOR + "batch_frames = 1.5\n", "detector.batch_frames: expected a whole number, got 1.5"),
-        (DETECTOR + "batch_frames = 0\n", "detector.batch_frames: expected a whole number from 1 up, got 0"),
+        (DETECTOR + "batch_frames = 0\n", "detector.batch_frames: expected a number from 1 to 1024, got 0"),
         (
             DETECTOR + "score_threshold = 2\n",
             "detector.score_threshold: expected a number from 0 to 1, got 2",
@@ -241,6 +241,10 @@ def test_the_queue_is_in_seconds_or_in_frames(tmp_path):
         ('[detector]\nweights = "' + "a" * 500 + '"\n', "no file or network has a name of 500 characters"),
         ('[detector]\nnetwork = "' + "a" * 500 + '"\n', "no file or network has a name of 500 characters"),
         (DETECTOR + "longest_side_px = 1000000000\n", "longest_side_px: expected at most 16384"),
+        (DETECTOR + "batch_frames = 1000000000\n", "batch_frames: expected a number from 1 to 1024"),
+        (DETECTOR + "det_every = 1000000000\n", "det_every: expected a number from 1 to 10000"),
+        (DETECTOR + "[smoother]\nbeta = inf\n", "beta: expected a number from 0 up, got inf"),
+        (DETECTOR + "[smoother]\nforget_s = 1e300\n", "forget_s: expected a number above 0, got 1e"),
     ],
 )
 def test_excess_is_one_line(text, message, tmp_path):

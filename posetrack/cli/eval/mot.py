@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from posetrack.cli.eval.metrics import format_percent, write_metrics
+from posetrack.cli.options import check_finite
 
 if TYPE_CHECKING:
     from posetrack.evaluation.mot.evaluate import BoxEvaluation, BoxMetrics
@@ -54,7 +55,10 @@ def mot_command(
             show_default=False,
         ),
     ],
-    iou: Annotated[float, typer.Option(min=0.01, max=1, help="Least IoU of a match for MOTA and IDF1.")] = 0.5,
+    iou: Annotated[
+        float,
+        typer.Option(min=0.01, max=1, callback=check_finite, help="Least IoU of a match for MOTA and IDF1."),
+    ] = 0.5,
     out: Annotated[
         Path | None, typer.Option(help="Also write the numbers, from 0 to 1, as JSON.", show_default=False)
     ] = None,

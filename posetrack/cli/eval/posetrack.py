@@ -45,7 +45,7 @@ def posetrack_command(
         typer.Option(help="Draw curves, bars and id timelines here; needs pip install 'posetrack[plots]'."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.", show_default="one per core if worthwhile")
+        int | None, typer.Option(min=1, max=256, help="Processes.", show_default="one per core if worthwhile")
     ] = None,
 ) -> None:
     """Evaluate predicted poses and tracks on PoseTrack: AP, MOTA, MOTP, precision, recall and HOTA.
