@@ -12,7 +12,8 @@ import av
 from posetrack.video.limits import bound_decoders
 
 _PACKETS = 16
-_PATTERN = re.compile(r"Picture size (\d+)x(\d+) exceeds")
+# FFmpeg has a bound of its own as well, of about 268 million pixels.
+_PATTERN = re.compile(r"Picture size (\d+)x(\d+) (?:exceeds|is invalid)")
 
 
 def find_refused_size(source: str, max_pixels: int) -> tuple[int, int] | None:
