@@ -17,9 +17,10 @@ from posetrack.processors.restored import skip_restored
 from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
 from posetrack.recipe import Recipe, complete_settings
+from posetrack.results.provenance import Provenance, digest_settings, shorten_digest
 from posetrack.runtime import tune_process
 from posetrack.skeleton import SKELETONS, Skeleton
-from posetrack.weights.store import load_weights
+from posetrack.weights.store import find_sha256, load_weights
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,13 @@ class Pipeline:
     Attributes:
         processors: The processors, in the order of application.
         skeleton: Skeleton of the resulting keypoints.
+        provenance: What decides its poses, without the part that a source and the joining of tracks have in it;
+            None where it is not known.
     """
 
     processors: tuple[Stage, ...]
     skeleton: Skeleton
+    provenance: Provenance | None = None
 
 
 def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Networks:
@@ -55,7 +59,8 @@ def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Ne
     if compute.device.type == "cuda":
         device_images = DeviceImages(compute.device, remembered=2 * batch_frames)
     made = {table: _make_predictor(recipe, table, compute, device_images) for table in recipe.networks}
-    return Networks(made["detector"], made.get("estimator"), find_skeleton(recipe))
+    sha256 = {table: find_sha256(settings.weights) for table, settings in recipe.networks.items()}
+    return Networks(made["detector"], made.get("estimator"), find_skeleton(recipe), sha256)
 
 
 def find_skeleton(recipe: Recipe) -> Skeleton:
@@ -144,4 +149,20 @@ def make_pipeline(
     processors.append(Stage("track", follow))
     if smoothed:
         processors.append(Stage("smooth", smooth(recipe.smoother)))
-    return Pipeline(tuple(processors), networks.skeleton)
+    return Pipeline(
+        tuple(processors), networks.skeleton, _describe(recipe, networks, compute, smoothed=smoothed)
+    )
+
+
+def _describe(recipe: Recipe, networks: Networks, compute: Compute, *, smoothed: bool) -> Provenance:
+    tables = {
+        **recipe.networks,
+        "tracker": recipe.tracker,
+        **({"smoother": recipe.smoother} if smoothed else {}),
+    }
+    return Provenance(
+        recipe={name: digest_settings(settings) for name, settings in tables.items()},
+        weights={table: shorten_digest(sha256) for table, sha256 in networks.weights_sha256.items()},
+        engine=compute.engine,
+        precision=compute.precision,
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from posetrack.frame import FloatArray, ImageArray, Instances
@@ -38,8 +38,10 @@ class Networks:
         detector: Detects people in images.
         estimator: Estimates poses in their boxes; None if the detector gives the poses.
         skeleton: Skeleton of the resulting keypoints.
+        weights_sha256: Digests of the files of their weights, by the tables of the recipe.
     """
 
     detector: Detector
     estimator: PoseEstimator | None
     skeleton: Skeleton
+    weights_sha256: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,9 @@ r"""`poses.jsonl`: a header line, then one line a frame, written as the frames c
 `width` and `height` are those of the first image, upright and with square pixels: an image whose pixels are not
 square is widened or narrowed before anything is found in it, and all coordinates are in pixels of that. A frame
 whose image has another size says so itself: `"size": [width, height]`; the others do not have the key.
+In the file of a run, the header has a key "run" as well, with what decides its poses, so that `--resume` goes
+on with the same run only: digests of the recipe's tables and of the weights, engine, precision, the part of the
+source, and a fingerprint of its files ("source"; null where there are none, as of a stream or a pipe).
 Coordinates have 2 decimals, scores 4, seconds 6. `score` is the box score. A person who is not tracked has
 `track_id` -1. Smoothing adds `"smoothed": [[x, y], ...]` to each person; `keypoints` stay as estimated.
 A network that gives masks adds `"mask": {"size": [height, width], "counts": "..."}`, COCO's run lengths.
@@ -44,12 +47,13 @@ from posetrack.json_fields import (
 )
 from posetrack.outputs import create_file
 from posetrack.results.files import cannot_write
+from posetrack.results.jsonl_lines import WholeLines, is_damaged, is_json, measure_whole_lines, read_lines
 from posetrack.results.jsonl_people import decode_people, encode_people
+from posetrack.results.provenance import decode_provenance, encode_provenance
 from posetrack.results.record import SCHEMA, Header, Record
 from posetrack.results.rounding import round_time
 from posetrack.skeleton import SKELETONS
 
-_LONGEST_LINE = 64 * 2**20
 _LONGEST_SIDE_PX = 2**30
 
 _log = logging.getLogger(__name__)
@@ -73,26 +77,33 @@ class JsonlWriter:
     def __init__(self, path: Path | str, header: Header, *, is_resumed: bool = False) -> None:
         self.path = Path(path)
         self._header = header
-        lines = _measure_whole_lines(self.path) if is_resumed else []
-        whole_bytes = sum(lines)
+        lines = measure_whole_lines(self.path) if is_resumed else WholeLines(0, 0, True, 0)
+        self._size_bytes = lines.size_bytes
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if not lines and (self.path.is_symlink() or self.path.is_file()):
+            if not lines.count and (self.path.is_symlink() or self.path.is_file()):
                 self.path.unlink()
             if not os.path.lexists(self.path):
                 create_file(self.path)
-            self._file = self.path.open("r+b" if lines else "wb", buffering=0)
-            if lines:  # A pipe has none, and could not be cut.
-                self._file.truncate(whole_bytes)
-                self._file.seek(whole_bytes)
+            self._file = self.path.open("r+b" if lines.count else "wb", buffering=0)
+            if lines.count:  # A pipe has none, and could not be cut.
+                self._file.truncate(lines.size_bytes)
+                self._file.seek(lines.size_bytes)
         except OSError as error:
             raise cannot_write(self.path, error) from error
-        self.num_records = max(len(lines) - 1, 0)
-        self._size_bytes = whole_bytes
-        if lines:
-            return
+        self.num_records = max(lines.count - 1, 0)
+        if lines.count and lines.rest_bytes:
+            _log.warning(
+                "%s: damaged behind frame line %d; the last %d bytes are cut off, and their frames done again",
+                self.path,
+                self.num_records,
+                lines.rest_bytes,
+            )
         try:
-            self._append(make_header_line(header, str(self.path)))
+            if not lines.count:
+                self._append(make_header_line(header, str(self.path)))
+            elif not lines.has_end:
+                self._append(b"\n")
         except ResultsError:
             self.close()
             raise
@@ -141,11 +152,6 @@ class JsonlWriter:
             raise cannot_write(self.path, error) from error
 
 
-def _measure_whole_lines(path: Path) -> list[int]:
-    """Bytes of each line that is whole: the last one of a killed run may not be."""
-    return [len(line) for _, line in _read_lines(path) if line.endswith(b"\n")]
-
-
 def make_header_line(header: Header, where: str) -> bytes:
     """The first line of a results file.
 
@@ -153,7 +159,7 @@ def make_header_line(header: Header, where: str) -> bytes:
         header: Of the video.
         where: What to call the output in messages.
     """
-    fields = {
+    fields: dict[str, object] = {
         "schema": header.schema,
         "source": header.source,
         "width": header.width,
@@ -163,6 +169,8 @@ def make_header_line(header: Header, where: str) -> bytes:
         "keypoints": header.skeleton.names,
         "recipe": header.recipe,
     }
+    if header.provenance is not None:
+        fields["run"] = encode_provenance(header.provenance)
     return _make_line(fields, where)
 
 
@@ -194,16 +202,6 @@ def _make_line(fields: dict[str, object], where: str) -> bytes:
         raise ResultsError(f"{where}: {find_not_finite(fields)}: not a finite number") from error
 
 
-def has_header(path: Path) -> bool:
-    """Whether the first line of a file is whole; a run that was killed at once may leave none, or a part.
-
-    Raises:
-        ResultsError: The file cannot be read.
-    """
-    _, line = next(_read_lines(path), (1, b""))
-    return line.endswith(b"\n") and bool(line.strip())
-
-
 def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
     """Read a results file frame by frame.
 
@@ -221,7 +219,7 @@ def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
             field; for the records it comes while they are iterated.
     """
     path = Path(path)
-    number, line = next(_read_lines(path), (1, b""))
+    number, line = next(read_lines(path), (1, b""))
     where = f"{path}: line {number}"
     if not line.strip():
         raise ResultsError(f"{path}: empty; expected a header line with schema '{SCHEMA}'")
@@ -233,29 +231,17 @@ def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
     return header, _read_records(path, header)
 
 
-def _read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        with path.open("rb") as file:
-            number = 0
-            while line := file.readline(_LONGEST_LINE):
-                number += 1
-                if len(line) == _LONGEST_LINE:
-                    raise ResultsError(f"{path}: line {number}: too long; is this a PoseTrack results file?")
-                yield number, line
-    except OSError as error:
-        raise ResultsError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
-
-
 def _read_records(path: Path, header: Header) -> Iterator[Record]:
     last_frame = -1
-    for number, line in _read_lines(path):
+    lines = read_lines(path)
+    for number, line in lines:
         if number == 1 or not line.strip():
             continue
         where = f"{path}: line {number}"
         try:
             fields = json.loads(line.decode())
         except (ValueError, RecursionError) as error:
-            if not line.endswith(b"\n"):
+            if is_damaged(line) and not any(is_json(other) for _, other in lines):
                 _log.warning("%s: cut short, left out; the %d lines before it are whole", where, number - 1)
                 return
             raise ResultsError(f"{where}: not JSON: {str(error).splitlines()[0]}") from error
@@ -286,6 +272,7 @@ def _parse_header(fields: Any, where: str) -> Header:
         fps=_parse_fps(fields["fps"], where),
         skeleton=skeleton,
         recipe=fields["recipe"],
+        provenance=decode_provenance(fields["run"], f"{where}: run") if "run" in fields else None,
     )
 
 

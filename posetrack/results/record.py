@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from posetrack.addresses import name_address, show_address
 from posetrack.frame import Instances
+from posetrack.results.provenance import Provenance
 from posetrack.skeleton import Skeleton
 
 SCHEMA = "posetrack/1"
@@ -25,6 +26,7 @@ class Header:
         fps: Nominal frames a second; the time of each frame stands in its own record.
         skeleton: The keypoints of every person, in order.
         recipe: Name of the tracking recipe.
+        provenance: What decides the poses; None where it is not known.
         schema: Name and version of the layout.
     """
 
@@ -34,6 +36,7 @@ class Header:
     fps: Fraction
     skeleton: Skeleton
     recipe: str
+    provenance: Provenance | None = None
     schema: str = SCHEMA
 
     def __post_init__(self) -> None:

@@ -17,10 +17,11 @@ from posetrack.pipeline import FrameSink, run
 from posetrack.render import Renderer
 from posetrack.results.convert import convert
 from posetrack.results.export import find_exporter
-from posetrack.results.jsonl import JsonlWriter, has_header
+from posetrack.results.jsonl import JsonlWriter
+from posetrack.results.jsonl_lines import has_header
 from posetrack.results.record import Header, Record
 from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
-from posetrack.run.resume import open_saved, restore
+from posetrack.run.resume import describe_run, open_saved, restore
 from posetrack.run.sinks import TimeStage, leave_untimed, make_overlay_sink, make_poses_sink
 from posetrack.run.stitch import Stitched, Stitcher, remove_leftover
 from posetrack.video.base import VideoSource
@@ -101,7 +102,8 @@ def run_job(
     for name in output.formats:
         find_exporter(name, pipeline.skeleton)
     info = video.info
-    header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name)
+    provenance = describe_run(pipeline.provenance, video, None if stitcher is None else stitcher.config)
+    header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name, provenance)
     saved = _open_results(output, header)
     interruption: KeyboardInterrupt | None = None
     counter = FrameCounter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
@@ -10,11 +11,42 @@ from pathlib import Path
 from posetrack.errors import ResultsError
 from posetrack.frame import Frame
 from posetrack.pipeline import FrameProcessor
+from posetrack.processors.stitch import StitcherConfig
 from posetrack.results.jsonl import read_jsonl
+from posetrack.results.provenance import Provenance, describe_differences, digest_settings
 from posetrack.results.record import Header, Record
 from posetrack.skeleton import Skeleton
+from posetrack.video.base import VideoSource
+from posetrack.video.fingerprint import fingerprint_files
 
-_SAME = ("source", "width", "height", "fps", "skeleton", "recipe")
+_log = logging.getLogger(__name__)
+
+
+def describe_run(
+    pipeline: Provenance | None, video: VideoSource, stitcher: StitcherConfig | None
+) -> Provenance | None:
+    """Complete what decides the poses of a run.
+
+    Args:
+        pipeline: That of the pipeline; None where it is not known.
+        video: The open source.
+        stitcher: Settings of the joining of tracks; None for none.
+
+    Returns:
+        It all; None where that of the pipeline is not known.
+    """
+    if pipeline is None:
+        return None
+    part = video.selection
+    used = {} if stitcher is None else {"stitcher": digest_settings(stitcher)}
+    return replace(
+        pipeline,
+        recipe={**pipeline.recipe, **used},
+        start_s=part.start_s,
+        end_s=part.end_s,
+        every=part.every,
+        source=fingerprint_files(video.list_files()),
+    )
 
 
 def open_saved(path: Path, header: Header) -> Iterator[Record]:
@@ -31,14 +63,42 @@ def open_saved(path: Path, header: Header) -> Iterator[Record]:
         ResultsError: The file cannot be read, or its header is that of another run.
     """
     saved, records = read_jsonl(path)
-    for name in _SAME:
-        before, now = (getattr(each, name) for each in (saved, header))
-        if before != now:
-            before, now = (each.name if isinstance(each, Skeleton) else each for each in (before, now))
-            raise ResultsError(
-                f"{path}: {name}: {before}, but this run has {now}; resume with the same, or use --overwrite"
-            )
+    differences = _compare(saved, header, str(path))
+    if differences:
+        raise ResultsError(f"{path}: {'; '.join(differences)}; resume with the same, or use --overwrite")
     return records
+
+
+def _compare(saved: Header, header: Header, where: str) -> list[str]:
+    """Name what differs; where a header does not say what decided its poses, the names alone are compared."""
+    before, now = saved.provenance, header.provenance
+    is_known = before is not None and now is not None
+    names = ["width", "height", "fps", "skeleton"]
+    same_content = before is not None and now is not None and None not in (before.source, now.source)
+    names += [] if same_content else ["source"]
+    details: list[str] = []
+    if before is not None and now is not None:
+        same_name = saved.recipe == header.recipe
+        details = describe_differences(before, now, same_recipe_name=same_name)
+        names += [] if same_name or before.recipe == now.recipe else ["recipe"]
+    else:
+        names.append("recipe")
+    values = [(name, *(getattr(each, name) for each in (saved, header))) for name in names]
+    found = [f"{name}: {_name(old)}, but this run has {_name(new)}" for name, old, new in values if old != new]
+    if not is_known and now is not None:
+        _log.warning(
+            "%s: does not say which settings, weights and content it was made with; only names are compared",
+            where,
+        )
+    elif is_known and not same_content:
+        _log.warning(
+            "%s: %s: no file, so its content is not compared with that of the saved run", where, header.source
+        )
+    return found + details
+
+
+def _name(value: object) -> object:
+    return value.name if isinstance(value, Skeleton) else value
 
 
 def restore(records: Iterable[Record], where: str) -> FrameProcessor:

@@ -67,7 +67,7 @@ def retrack(
     part = name_part(out, ".part.jsonl")
     with ExitStack() as stack:
         stack.callback(part.unlink, missing_ok=True)
-        writer = stack.enter_context(JsonlWriter(part, poses.header))
+        writer = stack.enter_context(JsonlWriter(part, replace(poses.header, provenance=None)))
         for frame in stack.enter_context(closing(stream(_make_frames(poses, video), processors))):
             writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh)
             counter(frame)

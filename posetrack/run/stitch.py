@@ -60,6 +60,9 @@ class Stitcher:
         smoother: Settings of the smoothing, which is done again along the joined tracks; None where the run
             does not smooth.
         look_at_images: Whether people are compared by appearance.
+
+    Attributes:
+        config: The settings.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class Stitcher:
         smoother: SmootherConfig | None = None,
         look_at_images: bool = True,
     ) -> None:
-        self._config = config
+        self.config = config
         self._smoother = smoother
         self._collector = TrackletCollector(
             skeleton, max_interpolated_s=config.max_interpolated_s, look_at_images=look_at_images
@@ -97,7 +100,7 @@ class Stitcher:
         Raises:
             ResultsError: The poses cannot be read or written; the files stay as they are.
         """
-        plan = make_plan(self._collector.tracklets.values(), self._collector.path, self._config)
+        plan = make_plan(self._collector.tracklets.values(), self._collector.path, self.config)
         if plan.is_empty:
             return None
         counter, num_interpolated, part = FrameCounter(), 0, part_of(out)
@@ -125,7 +128,7 @@ class Stitcher:
         )
 
     def _make_processors(self, plan: StitchPlan) -> Sequence[FrameProcessor]:
-        limit_s = self._config.max_interpolated_s
+        limit_s = self.config.max_interpolated_s
         processors = [give_final_ids(plan, self._collector.path, max_interpolated_s=limit_s)]
         return processors if self._smoother is None else [*processors, smooth(self._smoother)]
 

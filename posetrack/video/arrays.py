@@ -36,6 +36,7 @@ class ArraySequence(VideoSource):
         super().__init__()
         if fps <= 0:
             raise VideoError(f"{_NAME}: {fps} images per second; give a rate above 0")
+        self._selection = selection
         self._frames = _select(arrays, selection, fps)
         first = next(self._frames, None)
         if first is None:

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
@@ -103,6 +104,7 @@ class VideoSource(ABC):
 
     info: VideoInfo
     is_live = False
+    _selection = Selection()
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -141,6 +143,15 @@ class VideoSource(ABC):
         if again is not None:
             again._is_repeated = True
         return again
+
+    @property
+    def selection(self) -> Selection:
+        """The part of the source that is read."""
+        return self._selection
+
+    def list_files(self) -> tuple[Path, ...]:
+        """The files that the frames come from; none of a camera, a stream, a pipe, or arrays."""
+        return ()
 
     def close(self) -> None:
         """Release the source; frames already read stay valid. May be called twice."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import av
@@ -31,7 +32,12 @@ def to_url(source: str) -> str:
 
 def can_open_again(source: str) -> bool:
     """Whether a source is a file on disk: a pipe can be read once only, and so can what some addresses name."""
-    return os.path.isfile(urlsplit(source).path if source.startswith("file:") else source)
+    return find_path(source).is_file()
+
+
+def find_path(source: str) -> Path:
+    """The path that a source would have as a file."""
+    return Path(urlsplit(source).path if source.startswith("file:") else source)
 
 
 def open_container(

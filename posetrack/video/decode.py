@@ -17,6 +17,7 @@ from posetrack.frame import Frame
 from posetrack.video.base import Selection, VideoInfo, VideoSource
 from posetrack.video.container import (
     can_open_again,
+    find_path,
     open_container,
     pick_video_stream,
     read_end_s,
@@ -82,6 +83,10 @@ class VideoFile(VideoSource):
         except BaseException:
             self._container.close()
             raise
+
+    def list_files(self) -> tuple[Path, ...]:
+        """The file, if it is one."""
+        return (find_path(self._source),) if can_open_again(self._source) else ()
 
     def _open_again(self) -> VideoFile | None:
         if not can_open_again(self._source):

@@ -152,6 +152,10 @@ class ImageSequence(VideoSource):
             kind="images",
         )
 
+    def list_files(self) -> tuple[Path, ...]:
+        """The image files, those outside the selected part included."""
+        return tuple(map(Path, self._paths))
+
     def _open_again(self) -> ImageSequence:
         return ImageSequence(
             self._paths,

@@ -23,6 +23,7 @@ from models.checkpoints import (
     load_published,
 )
 from models.engines.cache import find_cache_folder
+from models.metadata import find_embedded
 from models.settings import suggest
 from posetrack.errors import WeightsError
 from posetrack.families.table import list_embedded, list_importable
@@ -129,6 +130,28 @@ def load_weights(module: nn.Module, name_or_path: str | Path) -> None:
             _load_file(module, name_or_path)
     except CheckpointError as error:
         raise WeightsError(str(error)) from error
+
+
+def find_sha256(name_or_path: str | Path) -> str:
+    """Find the SHA-256 of weights that were loaded; only those that are given as a file are read again.
+
+    Args:
+        name_or_path: As for `load_weights`.
+
+    Raises:
+        WeightsError: The file can no longer be read.
+    """
+    known = ""
+    path = Path(name_or_path)
+    if isinstance(name_or_path, str) and name_or_path in (embedded := list_embedded()):
+        known, path = embedded[name_or_path], find_embedded(name_or_path)
+    elif isinstance(name_or_path, str) and name_or_path in PUBLISHED:
+        card, path = read_card(name_or_path), find_file(name_or_path)
+        known = card.sha256 if card is not None else ""
+    try:
+        return known or compute_sha256(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: not readable ({error.strerror or error})") from error
 
 
 def _load_file(module: nn.Module, name_or_path: str | Path) -> None:

@@ -349,7 +349,7 @@ def test_a_run_that_was_killed_goes_on(whole_run, tmp_path, capsys):
             ["--recipe", "fast"],
             "recipe: default, but this run has fast; resume with the same, or use --overwrite",
         ),
-        (["--start", "1"], "continues with frame 0, where this run has frame 25; give --start"),
+        (["--start", "1"], "--start: 0, but this run has 1; resume with the same"),
         (["--overwrite"], "--resume: keeps what --overwrite would replace"),
     ],
 )
@@ -416,6 +416,7 @@ def test_masks_reach_the_poses_and_other_formats(tmp_path, monkeypatch):
     thin |= {"proposals_per_level": (50, 50), "proposals": (50, 50)}
     monkeypatch.setitem(NETWORKS, "multitask-rb-h", replace(NETWORKS["multitask-rb-h"], **thin))
     monkeypatch.setattr("posetrack.build.load_weights", set_weights)
+    monkeypatch.setattr("posetrack.build.find_sha256", str)
     recipe = tmp_path / "masks.toml"
     recipe.write_text(
         '[detector]\nnetwork = "multitask-rb-h"\nweights = "any"\nlongest_side_px = 160\n'

@@ -134,7 +134,7 @@ def test_other_files_are_refused(tmp_path, content, message):
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("posetrack.results.jsonl._LONGEST_LINE", 1000)
+    monkeypatch.setattr("posetrack.results.jsonl_lines._LONGEST_LINE", 1000)
     path = tmp_path / "poses.jsonl"
     path.write_bytes(b"x" * 5000)
     with pytest.raises(ResultsError, match="line 1: too long"):
@@ -199,4 +199,20 @@ def test_keypoints_of_another_skeleton_are_refused_on_reading(tmp_path, header, 
     body = (tmp_path / "other.jsonl").read_text().splitlines()[1]
     path.write_text(path.read_text() + body + "\n")
     with pytest.raises(ResultsError, match=r"line 2: people\[0\].keypoints: expected 14 triples, found 17"):
+        read_all(path)
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 4000, b'{"frame": 2, "ti\0\0\n', b'{"frame": 2, "time": 0.\xc3'])
+def test_what_a_power_cut_leaves_is_left_out(tmp_path, header, people, tail, caplog):
+    path = tmp_path / "poses.jsonl"
+    with JsonlWriter(path, header) as writer:
+        writer.write(0, 0.0, people)
+        writer.write(1, 0.1, people)
+    whole = path.read_bytes()
+    path.write_bytes(whole + tail)
+    assert [record.frame for record in read_all(path)[1]] == [0, 1]
+    assert "line 4: cut short, left out; the 3 lines before it are whole" in caplog.text
+    body = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join(body[:2]) + b"\0" * 40 + b"\n" + body[2])
+    with pytest.raises(ResultsError, match="line 3: not JSON"):
         read_all(path)

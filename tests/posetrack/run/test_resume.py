@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,3 +61,143 @@ def test_a_run_that_was_killed_before_its_first_line_was_whole_starts_over(conte
     assert report.num_frames == 3
     assert len((tmp_path / "poses.jsonl").read_text().splitlines()) == 4
     assert "was cut off before its first frame; it starts over" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def tracker():
+    return Tracker("fast")
+
+
+PART = {"start_s": 3.2, "end_s": 3.5}
+
+
+@pytest.fixture(scope="module")
+def whole_run(tracker, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    tracker.run(CLIP, out, overlay=False, **PART)
+    return (out / "poses.jsonl").read_bytes()
+
+
+def cut(whole_run, folder, *, tail=b"", num_lines=4):
+    lines = whole_run.splitlines(keepends=True)[:num_lines]
+    (folder / "poses.jsonl").write_bytes(b"".join(lines) + tail)
+
+
+def resume(tracker, folder, source=CLIP, **options):
+    return tracker.run(source, folder, overlay=False, existing="resume", **{**PART, **options})
+
+
+TORN = b'{"frame": 83, "time": 3.32, "peo'
+
+
+@pytest.mark.parametrize(
+    ("tail", "is_said"),
+    [
+        (b"", False),
+        (TORN, True),
+        (TORN + b"\xc3", True),
+        (b"\0" * 5000, True),
+        (TORN + b"\0" * 5000 + b"\n", True),
+        (b"\0" * 50 + b'\n{"frame": 84, "time": 3.36, "people": []}\n', True),
+        (b"\n\n", False),
+    ],
+)
+def test_a_damaged_end_is_cut_off_and_said(tail, is_said, tracker, whole_run, tmp_path, caplog):
+    cut(whole_run, tmp_path, tail=tail)
+    resume(tracker, tmp_path)
+    assert (tmp_path / "poses.jsonl").read_bytes().replace(b"\n\n\n", b"\n") == whole_run
+    said = f"damaged behind frame line 3; the last {len(tail)} bytes are cut off"
+    assert (said in caplog.text) == is_said
+
+
+def test_a_whole_last_line_needs_no_line_feed(tracker, whole_run, tmp_path, caplog):
+    (tmp_path / "poses.jsonl").write_bytes(whole_run[:-1])
+    restored = []
+    resume(tracker, tmp_path, progress=lambda frame: restored.append(frame.is_restored))
+    assert (tmp_path / "poses.jsonl").read_bytes() == whole_run
+    assert all(restored)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("content", [b"\0" * 3000, b"\0" * 300 + b"\n" + b"{}\n"])
+def test_a_header_of_nothing_is_no_header(content, tracker, whole_run, tmp_path):
+    (tmp_path / "poses.jsonl").write_bytes(content)
+    resume(tracker, tmp_path)
+    assert (tmp_path / "poses.jsonl").read_bytes() == whole_run
+
+
+def test_a_file_of_another_kind_is_left_alone(tracker, tmp_path):
+    (tmp_path / "poses.jsonl").write_bytes(b"dear diary")
+    with pytest.raises(ResultsError, match="line 1: not JSON"):
+        resume(tracker, tmp_path)
+    assert (tmp_path / "poses.jsonl").read_bytes() == b"dear diary"
+
+
+def test_a_moved_and_renamed_video_is_the_same(tracker, whole_run, tmp_path):
+    cut(whole_run, tmp_path)
+    resume(tracker, tmp_path, shutil.copy(CLIP, tmp_path / "moved.mp4"))
+    assert (tmp_path / "poses.jsonl").read_bytes() == whole_run
+
+
+def test_another_video_of_that_size_is_refused(tracker, whole_run, tmp_path):
+    other = tmp_path / "street.mp4"
+    content = bytearray(CLIP.read_bytes())
+    content[-20_000:-10_000] = bytes(10_000)
+    other.write_bytes(content)
+    cut(whole_run, tmp_path)
+    with pytest.raises(ResultsError, match="jsonl: source's content: changed; resume with the same, or use"):
+        resume(tracker, tmp_path, other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stitch": False}, "joining of tracks: on, but this run has off"),
+        ({"end_s": 3.4}, "--end: 3.5, but this run has 3.4"),
+        ({"every": 2}, "--every: 1, but this run has 2"),
+    ],
+)
+def test_another_part_or_pass_is_refused(options, message, tracker, whole_run, tmp_path):
+    cut(whole_run, tmp_path)
+    before = (tmp_path / "poses.jsonl").read_bytes()
+    with pytest.raises(ResultsError, match=message):
+        resume(tracker, tmp_path, **options)
+    assert (tmp_path / "poses.jsonl").read_bytes() == before
+
+
+def test_another_smoothing_engine_and_recipe_are_refused(tracker, whole_run, tmp_path):
+    cut(whole_run, tmp_path)
+    detector = replace(tracker.recipe.detector, score_threshold=0.5)
+    other = Tracker(replace(tracker.recipe, detector=detector), smooth=True, engine="torch", batch_frames=1)
+    with pytest.raises(ResultsError) as caught:
+        resume(other, tmp_path)
+    now = "openvino" in whole_run.splitlines()[0].decode()
+    engine = "engine: openvino, but this run has torch; " if now else ""
+    assert str(caught.value) == (
+        f"{tmp_path}/poses.jsonl: smoothing: off, but this run has on; {engine}"
+        "content of the recipe's [detector]: changed; resume with the same, or use --overwrite"
+    )
+
+
+def test_a_copy_of_a_recipe_and_another_batch_size_are_the_same_run(tracker, whole_run, tmp_path):
+    cut(whole_run, tmp_path)
+    resume(Tracker(replace(tracker.recipe, name="mine"), batch_frames=1), tmp_path)
+    assert len((tmp_path / "poses.jsonl").read_bytes().splitlines()) == len(whole_run.splitlines())
+
+
+def test_a_file_of_an_earlier_version_is_gone_on_with_by_names(tracker, whole_run, tmp_path, caplog):
+    lines = whole_run.splitlines(keepends=True)[:4]
+    lines[0] = lines[0][: lines[0].index(b', "run"')] + b"}\n"
+    (tmp_path / "poses.jsonl").write_bytes(b"".join(lines))
+    resume(tracker, tmp_path)
+    assert (tmp_path / "poses.jsonl").read_bytes().splitlines()[1:] == whole_run.splitlines()[1:]
+    assert "only names are compared" in caplog.text
+    with pytest.raises(ResultsError, match=r"source: .*, but this run has"):
+        resume(tracker, tmp_path, shutil.copy(CLIP, tmp_path / "moved.mp4"))
+
+
+def test_arrays_are_gone_on_with_and_it_is_said_that_their_content_is_not_compared(tracker, tmp_path, caplog):
+    images = [np.zeros((64, 64, 3), np.uint8)] * 3
+    tracker.run(images, tmp_path, overlay=False)
+    tracker.run(images, tmp_path, overlay=False, existing="resume")
+    assert "arrays: no file, so its content is not compared" in caplog.text
