@@ -214,12 +214,17 @@ def _is_of(entry: Mapping[str, Any], category_id: int, categories: Mapping[int, 
     return found == category_id
 
 
+def simplify_names(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Write names of keypoints as the wanted ones are, where they are the same but for spelling."""
+    plain = [name.strip().lower().replace(" ", "_").replace("-", "_") for name in names]
+    return [name if name in wanted else _OTHER_NAMES.get(name, name) for name in plain]
+
+
 def _find_columns(names: object, wanted: Sequence[str], at: str) -> list[int] | None:
     """For each wanted keypoint its position in the file; None if the order is the same."""
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError(f"{at}: expected a list of keypoint names, found {_show(names)}")
-    plain = [name.strip().lower().replace(" ", "_").replace("-", "_") for name in names]
-    plain = [name if name in wanted else _OTHER_NAMES.get(name, name) for name in plain]
+    plain = simplify_names(names, wanted)
     for name in wanted:
         if plain.count(name) != 1:
             found = "stands twice" if name in plain else f"is missing among the {len(plain)} names"

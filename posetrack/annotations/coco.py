@@ -9,7 +9,7 @@ What COCO has no field for is stored in extra fields, which `pycocotools` ignore
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,16 +25,15 @@ from posetrack.annotations.coco_style import (
     match_annotations,
     number_images,
 )
+from posetrack.annotations.people_category import PeopleCategory, find_people_category
 from posetrack.annotations.posetrack18 import decode_posetrack18_sequences
 from posetrack.annotations.video import AnnotatedPeople, AnnotatedVideo, DoubleArray, PeopleBuilder
 from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED
 from posetrack.json_fields import (
-    expect_integer,
-    expect_list,
+    expect_id,
     expect_number,
     expect_numbers,
-    expect_object,
 )
 from posetrack.skeleton import COCO_17, POSETRACK_15, convert_coco17_to_posetrack15
 
@@ -163,13 +162,12 @@ def decode_coco(data: dict[str, Any], name: str, where: str) -> list[AnnotatedVi
     Raises:
         ResultsError: A field is not valid.
     """
-    category = _find_category(data, where)
-    names = expect_list(category.get("keypoints"), f"{where}: categories: person.keypoints")
-    if "head_top" not in names:
-        video = _decode_coco_names(data, name, where, category, names)
-    elif "neck" in names:
+    category = find_people_category(data, where)
+    if "head_top" not in category.find_columns(POSETRACK_15.names):
+        video = _decode_coco_names(data, name, where, category)
+    elif "neck" in category.keypoint_names:
         # Written by this package, with POSETRACK_15 keypoints.
-        video = decode_posetrack18_sequences(_rename_fields(data, category, names), name, where)
+        video = decode_posetrack18_sequences(_rename_scores(data), name, where)
     else:
         return split_sequences(
             decode_posetrack18_sequences(data, name, where), data["images"], where, file_first=True
@@ -180,20 +178,8 @@ def decode_coco(data: dict[str, Any], name: str, where: str) -> list[AnnotatedVi
     return split_sequences(replace(video, people=people), data["images"], where)
 
 
-def _find_category(data: dict[str, Any], where: str) -> dict[str, Any]:
-    categories = expect_list(data.get("categories"), f"{where}: categories")
-    found = [expect_object(category, f"{where}: categories[{i}]") for i, category in enumerate(categories)]
-    found = [category for category in found if category.get("name") == "person"]
-    if len(found) != 1:
-        raise ResultsError(
-            f"{where}: categories: expected exactly one with the name 'person', found {len(found)}"
-        )
-    return found[0]
-
-
-def _rename_fields(data: dict[str, Any], category: dict[str, Any], names: list[Any]) -> dict[str, Any]:
-    """Rename the POSETRACK_15 keypoints of a file that this package wrote to PoseTrack18's names."""
-    keypoints = ["head_bottom" if name == "neck" else name for name in names]
+def _rename_scores(data: dict[str, Any]) -> dict[str, Any]:
+    """Rename the scores in a file that this package wrote to PoseTrack18's name."""
     annotations = data.get("annotations")
     if isinstance(annotations, list):
         annotations = [
@@ -202,26 +188,24 @@ def _rename_fields(data: dict[str, Any], category: dict[str, Any], names: list[A
             else item
             for item in annotations
         ]
-    return data | {"annotations": annotations, "categories": [category | {"keypoints": keypoints}]}
+    return data | {"annotations": annotations}
 
 
-def _decode_coco_names(
-    data: dict[str, Any], name: str, where: str, category: dict[str, Any], names: list[Any]
-) -> AnnotatedVideo:
+def _decode_coco_names(data: dict[str, Any], name: str, where: str, category: PeopleCategory) -> AnnotatedVideo:
+    columns = category.find_columns(COCO_17.names)
     missing = [
         keypoint
         for keypoint, joint in zip(COCO_17.names, _JOINT_OF_KEYPOINT, strict=True)
-        if joint is not None and keypoint not in names
+        if joint is not None and keypoint not in columns
     ]
     if missing:
-        at = f"{where}: categories: person.keypoints"
+        at = f"{category.where}.keypoints"
         raise ResultsError(f"{at}: no '{missing[0]}'; expected COCO's 17 names or PoseTrack's 15")
-    category_id = expect_integer(category.get("id"), f"{where}: categories: person.id")
     frames = decode_images(data, where)
-    builder = _CocoPeopleBuilder(names)
+    builder = _CocoPeopleBuilder(columns, len(category.keypoint_names))
     crowds = 0
     for index, annotation, at in match_annotations(data, frames, where):
-        if expect_integer(annotation.get("category_id"), f"{at}.category_id") != category_id:
+        if not category.has(annotation, at):
             continue
         if expect_number(annotation.get("iscrowd", 0), f"{at}.iscrowd"):
             crowds += 1
@@ -235,9 +219,9 @@ def _decode_coco_names(
 class _CocoPeopleBuilder:
     """Collects people one by one and makes columns of all of them."""
 
-    def __init__(self, names: list[Any]) -> None:
-        self._names = names
-        self._columns = [(k, names.index(name)) for k, name in enumerate(COCO_17.names) if name in names]
+    def __init__(self, columns: Mapping[str, int], count: int) -> None:
+        self._count = count
+        self._columns = [(COCO_17.names.index(name), column) for name, column in columns.items()]
         self._people = PeopleBuilder()
         self._keypoints: list[list[float]] = []
         self._scores: list[list[float]] = []
@@ -250,7 +234,7 @@ class _CocoPeopleBuilder:
         Raises:
             ResultsError: A field is not valid.
         """
-        count = len(self._names)
+        count = self._count
         track_id, score = annotation.get("track_id"), annotation.get("score")
         is_boxed = not annotation.get("bbox_from_keypoints")
         field = "scores" if "scores" in annotation else "keypoint_scores"
@@ -268,7 +252,7 @@ class _CocoPeopleBuilder:
         self._scores.append(scores)
         people = self._people
         people.frame_index.append(frame_index)
-        people.track_ids.append(None if track_id is None else expect_integer(track_id, f"{where}.track_id"))
+        people.track_ids.append(None if track_id is None else expect_id(track_id, f"{where}.track_id"))
         people.scores.append(None if score is None else expect_number(score, f"{where}.score"))
         people.head_boxes_xyxy.append(decode_box(annotation, "bbox_head", where))
         people.boxes_xyxy.append(decode_box(annotation, "bbox", where) if is_boxed else None)
@@ -276,7 +260,7 @@ class _CocoPeopleBuilder:
 
     def build(self) -> AnnotatedPeople:
         """Make the columns."""
-        N, count = len(self._keypoints), len(self._names)
+        N, count = len(self._keypoints), self._count
         # x, y, v and score of each keypoint, with v = 0 for those that the file does not have.
         coco = np.zeros((N, len(COCO_17.names), 4))
         triples = np.array(self._keypoints, np.float64).reshape(N, count, 3)

@@ -14,7 +14,7 @@ from posetrack.errors import ResultsError
 from posetrack.frame import BoolArray
 from posetrack.json_fields import (
     expect_flag,
-    expect_integer,
+    expect_id,
     expect_list,
     expect_numbers,
     expect_object,
@@ -48,20 +48,24 @@ def decode_images(data: dict[str, Any], where: str) -> list[AnnotatedFrame]:
         at = f"{where}: images[{i}]"
         image = expect_object(image, at)
         is_labeled = image.get("is_labeled")
-        size_wh = None
-        if isinstance(image.get("width"), int) and isinstance(image.get("height"), int):
-            size_wh = (image["width"], image["height"])
+        # As in COCO-style files for training, a side of 0 counts as none.
+        sides = [expect_id(image[side], f"{at}.{side}") for side in ("width", "height") if image.get(side)]
         frames.append(
             AnnotatedFrame(
                 file_name=expect_text(image.get("file_name", ""), f"{at}.file_name"),
                 is_labeled=None if is_labeled is None else expect_flag(is_labeled, f"{at}.is_labeled"),
                 ignore_regions=_decode_regions(image, at),
-                image_id=expect_integer(image.get("id"), f"{at}.id"),
-                size_wh=size_wh,
+                image_id=expect_id(image.get("id"), f"{at}.id"),
+                size_wh=(sides[0], sides[1]) if len(sides) == 2 else None,
             )
         )
-    if len({frame.image_id for frame in frames}) < len(frames):
-        raise ResultsError(f"{where}: images: an id occurs twice; each image needs its own")
+    seen: set[int | None] = set()
+    for i, frame in enumerate(frames):
+        if frame.image_id in seen:
+            raise ResultsError(
+                f"{where}: images[{i}].id: image {frame.image_id} stands twice; give every image its own id"
+            )
+        seen.add(frame.image_id)
     return frames
 
 
@@ -148,7 +152,7 @@ def match_annotations(
     unknown = 0
     for i, annotation in enumerate(annotations):
         at = f"{where}: annotations[{i}]"
-        image_id = expect_integer(expect_object(annotation, at).get("image_id"), f"{at}.image_id")
+        image_id = expect_id(expect_object(annotation, at).get("image_id"), f"{at}.image_id")
         index = index_of_image.get(image_id)
         if index is None:
             unknown += 1

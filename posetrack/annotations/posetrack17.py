@@ -28,7 +28,7 @@ from posetrack.errors import ResultsError
 from posetrack.json_fields import (
     LIMIT,
     expect_flag,
-    expect_integer,
+    expect_id,
     expect_list,
     expect_number,
     expect_object,
@@ -167,7 +167,7 @@ def _decode_person(rect: dict[str, Any], frame_index: int, people: PeopleBuilder
         head = [_expect_first(rect, name, where) for name in _HEAD_FIELDS]
     points = _find_points(rect, where)
     people.frame_index.append(frame_index)
-    people.track_ids.append(None if track_id is None else expect_integer(track_id, f"{where}.track_id"))
+    people.track_ids.append(None if track_id is None else expect_id(track_id, f"{where}.track_id"))
     people.scores.append(None if score is None else expect_number(score, f"{where}.score"))
     people.head_boxes_xyxy.append(head)
     people.boxes_xyxy.append(None)
@@ -181,7 +181,7 @@ def _decode_person(rect: dict[str, Any], frame_index: int, people: PeopleBuilder
         at = ""
         if not (type(x) is type(y) is float and abs(x) + abs(y) < LIMIT and keypoint.__class__ is int):
             at = f"{where}.annopoints[0].point[{i}]"
-            keypoint = expect_integer(keypoint, f"{at}.id")
+            keypoint = expect_id(keypoint, f"{at}.id")
             expect_number(x, f"{at}.x")
             expect_number(y, f"{at}.y")
         if 0 <= keypoint < K:

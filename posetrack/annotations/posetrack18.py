@@ -21,14 +21,13 @@ from posetrack.annotations.coco_style import (
     match_annotations,
     number_images,
 )
+from posetrack.annotations.people_category import PeopleCategory, find_people_category
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, PeopleBuilder, shorten
 from posetrack.errors import ResultsError
 from posetrack.json_fields import (
-    expect_integer,
-    expect_list,
+    expect_id,
     expect_number,
     expect_numbers,
-    expect_object,
     show_name,
 )
 from posetrack.results.posetrack18 import POSETRACK18_CATEGORY, POSETRACK18_JOINTS
@@ -64,28 +63,30 @@ def decode_posetrack18_sequences(data: dict[str, Any], name: str, where: str) ->
 
     Otherwise like `decode_posetrack18`.
     """
-    columns = _find_columns(data, where)
+    category = find_people_category(data, where)
+    columns = _find_columns(category)
     frames = decode_images(data, where)
     people = PeopleBuilder()
     for index, annotation, at in match_annotations(data, frames, where):
-        _decode_person(annotation, index, columns, people, at)
+        # In files of one category its number is not looked at, as in the reference tool.
+        if category.is_only or category.has(annotation, at):
+            _decode_person(annotation, index, columns, people, at)
     return AnnotatedVideo(name, tuple(frames), people.build())
 
 
-def _find_columns(data: dict[str, Any], where: str) -> list[tuple[int, int]]:
+def _find_columns(category: PeopleCategory) -> list[tuple[int, int]]:
     """Pairs (index in POSETRACK_15, index in the file), one per name in the file; -1 for none of the 15."""
-    categories = expect_list(data.get("categories"), f"{where}: categories")
-    if len(categories) != 1 or expect_object(categories[0], f"{where}: categories[0]").get("name") != "person":
-        raise ResultsError(f"{where}: categories: expected exactly one, with the name 'person'")
-    at = f"{where}: categories[0].keypoints"
-    names = expect_list(categories[0].get("keypoints"), at)
+    names, at = category.keypoint_names, f"{category.where}.keypoints"
     if len(names) not in (15, 17):
         raise ResultsError(f"{at}: expected 15 or 17 names, found {len(names)}")
-    wanted = ["head_bottom" if name == "neck" else name for name in POSETRACK_15.names]
-    missing = [name for name in wanted if name not in names]
+    found = category.find_columns(POSETRACK_15.names)
+    missing = [name for name in POSETRACK_15.names if name not in found]
     if missing:
-        raise ResultsError(f"{at}: no '{missing[0]}'; PoseTrack's 15 joints are found by name")
-    return [(wanted.index(name) if name in wanted else -1, i) for i, name in enumerate(names)]
+        # As the format calls it.
+        name = "head_bottom" if missing[0] == "neck" else missing[0]
+        raise ResultsError(f"{at}: no '{name}'; PoseTrack's 15 joints are found by name")
+    keypoint_of = {column: POSETRACK_15.names.index(name) for name, column in found.items()}
+    return [(keypoint_of.get(column, -1), column) for column in range(len(names))]
 
 
 def _decode_person(
@@ -103,7 +104,7 @@ def _decode_person(
         scores = expect_numbers(scores, len(columns), f"{where}.scores")
     track_id, score = annotation.get("track_id"), annotation.get("score")
     people.frame_index.append(frame_index)
-    people.track_ids.append(None if track_id is None else expect_integer(track_id, f"{where}.track_id"))
+    people.track_ids.append(None if track_id is None else expect_id(track_id, f"{where}.track_id"))
     people.scores.append(None if score is None else expect_number(score, f"{where}.score"))
     people.head_boxes_xyxy.append(decode_box(annotation, "bbox_head", where))
     people.boxes_xyxy.append(decode_box(annotation, "bbox", where))

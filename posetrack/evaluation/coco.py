@@ -11,10 +11,11 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from models.data.coco_people import simplify_names
 from models.settings import suggest
 from posetrack.errors import ResultsError
 from posetrack.evaluation.coco_files import CocoAnnotations, check_annotations, check_results
-from posetrack.skeleton import COCO_17, SKELETONS
+from posetrack.skeleton import COCO_17, SKELETONS, Skeleton
 
 Metrics = dict[str, float | None]
 """Metrics by name, each from 0 to 1; None if undefined, because nothing is annotated."""
@@ -100,9 +101,9 @@ def choose_sigmas(
             raise ResultsError(f"sigmas: expected {count} finite numbers above 0; correct them")
         return tuple(float(sigma) for sigma in sigmas)
     for skeleton in SKELETONS.values():
-        if set(skeleton.names) == set(keypoint_names) and skeleton.num_keypoints == count:
-            by_name = dict(zip(skeleton.names, skeleton.sigmas, strict=True))
-            return tuple(by_name[name] for name in keypoint_names)
+        found = find_sigmas(keypoint_names, skeleton)
+        if found is not None:
+            return found
     if count == COCO_17.num_keypoints:
         return COCO_17.sigmas
     fitting = " or ".join(name for name, skeleton in SKELETONS.items() if skeleton.num_keypoints == count)
@@ -110,6 +111,15 @@ def choose_sigmas(
         f"{annotations_name}: categories: no sigmas are known for these {count} keypoints; give --sigmas "
         + (f"{fitting}, or {count} numbers" if fitting else f"with {count} numbers")
     )
+
+
+def find_sigmas(keypoint_names: Sequence[str], skeleton: Skeleton) -> tuple[float, ...] | None:
+    """The sigmas of a skeleton for its keypoints in another order; None if they are not its keypoints."""
+    names = simplify_names(keypoint_names, skeleton.names)
+    if sorted(names) != sorted(skeleton.names):
+        return None
+    by_name = dict(zip(skeleton.names, skeleton.sigmas, strict=True))
+    return tuple(by_name[name] for name in names)
 
 
 def run_cocoeval(

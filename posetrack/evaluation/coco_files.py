@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.data.coco_people import measure_area
+from models.data.coco_people import measure_area, simplify_names
 from posetrack.errors import ResultsError
 from posetrack.json_fields import expect_array, expect_id, expect_whole, make_error, read_json
 from posetrack.results.coco_masks import compute_mask_area, encode_mask
@@ -62,12 +62,14 @@ def read_coco_annotations(path: Path | str) -> dict[str, Any]:
     return dataset
 
 
-def read_coco_results(path: Path | str) -> list[Any]:
+def read_coco_results(path: Path | str, annotations: Mapping[str, Any] | None = None) -> list[Any]:
     """Read COCO results; `evaluate_coco` validates their content.
 
     Args:
         path: JSON: a list of results, or an object whose `annotations` have scores (as `posetrack convert --to
             coco` writes).
+        annotations: Content of the annotation file. If the results' file names the same keypoints in another
+            order, they are put in that of the annotations.
 
     Returns:
         The results.
@@ -75,12 +77,43 @@ def read_coco_results(path: Path | str) -> list[Any]:
     Raises:
         ResultsError: The file cannot be read, is not JSON, or contains no results.
     """
-    results = read_json(Path(path))
-    if isinstance(results, dict):
-        results = results.get("annotations")
+    content = read_json(Path(path))
+    results = content.get("annotations") if isinstance(content, dict) else content
     if not isinstance(results, list):
         raise make_error(str(path), "a list of results, or an object with 'annotations'", results)
-    return results
+    columns = None
+    if isinstance(content, dict) and annotations is not None:
+        columns = _compare_names(_find_names(content), _find_names(annotations))
+    return results if columns is None else [_reorder(entry, columns) for entry in results]
+
+
+def _find_names(dataset: Mapping[str, Any]) -> list[str] | None:
+    """Names of the keypoints of the only category with keypoints."""
+    categories = dataset.get("categories")
+    if not isinstance(categories, list):
+        return None
+    found = [entry["keypoints"] for entry in categories if isinstance(entry, dict) and entry.get("keypoints")]
+    is_valid = (
+        len(found) == 1 and isinstance(found[0], list) and all(isinstance(each, str) for each in found[0])
+    )
+    return found[0] if is_valid else None
+
+
+def _compare_names(names: list[str] | None, wanted: list[str] | None) -> list[int] | None:
+    """For each wanted keypoint its position; None where the order is the same or these are other keypoints."""
+    if names is None or wanted is None or len(set(wanted)) < len(wanted):
+        return None
+    names = simplify_names(names, wanted)
+    if names == wanted or sorted(names) != sorted(wanted):
+        return None
+    return [names.index(name) for name in wanted]
+
+
+def _reorder(entry: Any, columns: list[int]) -> Any:
+    flat = entry.get("keypoints") if isinstance(entry, dict) else None
+    if not isinstance(flat, list) or len(flat) != 3 * len(columns):
+        return entry
+    return {**entry, "keypoints": [value for k in columns for value in flat[3 * k : 3 * k + 3]]}
 
 
 def keep_images(dataset: Mapping[str, Any], image_ids: Iterable[int]) -> dict[str, Any]:

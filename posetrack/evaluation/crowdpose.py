@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from posetrack.errors import ResultsError
-from posetrack.evaluation.coco import Metrics, run_cocoeval
+from posetrack.evaluation.coco import Metrics, find_sigmas, run_cocoeval
 from posetrack.evaluation.coco_files import CocoAnnotations, check_annotations, check_results
 from posetrack.json_fields import expect_array
 from posetrack.skeleton import CROWDPOSE_14
@@ -52,13 +52,15 @@ def evaluate_crowdpose(
             f"{annotations_name}: categories: {checked.num_keypoints} keypoints, expected CrowdPose's "
             f"{CROWDPOSE_14.num_keypoints}; for other skeletons take posetrack eval coco"
         )
+    # By name; keypoints with names of their own are taken to be in CrowdPose's order, as by the public tool.
+    sigmas = find_sigmas(checked.keypoint_names, CROWDPOSE_14) or CROWDPOSE_14.sigmas
     levels = _split_images(checked)
     people = check_results(results, checked, "keypoints", results_name)
     checked = replace(checked, annotations=[_set_area(person) for person in checked.annotations])
-    overall = run_cocoeval(checked, people, "keypoints", CROWDPOSE_14.sigmas)
+    overall = run_cocoeval(checked, people, "keypoints", sigmas)
     metrics = {name: overall[name] for name in _METRICS}
     for level, image_ids in levels.items():
-        found = run_cocoeval(checked, people, "keypoints", CROWDPOSE_14.sigmas, image_ids)
+        found = run_cocoeval(checked, people, "keypoints", sigmas, image_ids)
         metrics[f"AP_{level}"] = found["AP"]
     return metrics
 

@@ -35,9 +35,10 @@ def coco_command(
     from posetrack.evaluation.coco import evaluate_coco
     from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_results
 
+    annotations = read_coco_annotations(gt)
     metrics = evaluate_coco(
-        read_coco_annotations(gt),
-        read_coco_results(pred),
+        annotations,
+        read_coco_results(pred, annotations),
         iou_type=iou_type,
         sigmas=None if sigmas is None else _parse_sigmas(sigmas),
         annotations_name=str(gt),

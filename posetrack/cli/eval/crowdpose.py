@@ -23,9 +23,10 @@ def crowdpose_command(
     from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_results
     from posetrack.evaluation.crowdpose import evaluate_crowdpose
 
+    annotations = read_coco_annotations(gt)
     metrics = evaluate_crowdpose(
-        read_coco_annotations(gt),
-        read_coco_results(pred),
+        annotations,
+        read_coco_results(pred, annotations),
         annotations_name=str(gt),
         results_name=str(pred),
     )

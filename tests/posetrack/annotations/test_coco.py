@@ -180,3 +180,48 @@ def test_posetrack_names_with_several_sequences():
 def test_two_sequences_of_one_name_do_not_fit_into_one_file(video):
     with pytest.raises(ResultsError, match=r"^street: two sequences of this name"):
         encode_coco([video, video])
+
+
+@pytest.mark.parametrize("is_posetrack", [False, True])
+def test_data_sets_as_they_come(is_posetrack):
+    names = [{"neck": "head_bottom"}.get(name, name) for name in POSETRACK_15.names]
+    names = names if is_posetrack else list(COCO_17.names)
+    flat = [float(n) for k in range(len(names)) for n in (10 + k, 20 + 2 * k, 2)]
+    usual = plain_file({"keypoints": flat, "track_id": 4}, images=("a/1.jpg", "a/2.jpg"))
+    usual["categories"][0]["keypoints"] = names
+    usual["annotations"][0]["image_id"] = 1
+    backwards = [n for k in reversed(range(len(names))) for n in flat[3 * k : 3 * k + 3]]
+    odd = {
+        "images": [
+            {"id": "0", "file_name": "a/1.jpg", "width": 9.0, "height": "9"},
+            {"id": 1.0, "file_name": "a/2.jpg", "width": 9, "height": 9},
+        ],
+        "annotations": [
+            {
+                "image_id": "1",
+                "category_id": "7",
+                "track_id": "4",
+                "bbox": [1, 2, 3, 4],
+                "keypoints": backwards,
+            },
+            {"image_id": 1, "category_id": 1, "bbox": [5, 5, 5, 5]},
+        ],
+        "categories": [
+            {"id": 1, "name": "horse"},
+            {"id": 7.0, "name": "human", "keypoints": [name.replace("_", " ") for name in reversed(names)]},
+        ],
+    }
+    (first,), (second,) = (decode_coco(data, "made", "made.json") for data in (usual, odd))
+    assert encode_coco([first]) == encode_coco([second])
+    assert len(first.people) == 1
+    assert first.people.present.any()
+
+
+def test_of_several_categories_with_keypoints_the_one_of_people():
+    data = plain_file({"keypoints": keypoints(nose=(5, 4, 2))})
+    data["categories"].insert(0, {"id": 3, "name": "horse", "keypoints": ["muzzle", "tail"]})
+    (video,) = decode_coco(data, "made", "made.json")
+    assert len(video.people) == 1
+    data["categories"][1]["name"] = "human"
+    with pytest.raises(ResultsError, match="found 2 with keypoints, 0 of that name"):
+        decode_coco(data, "made", "made.json")

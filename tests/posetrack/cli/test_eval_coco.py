@@ -91,7 +91,7 @@ def test_coco_takes_sigmas_by_name_and_by_number(files, tmp_path, capsys):
     gt, pred = files["crowdpose"]
     assert run_cli("eval", "coco", "--gt", gt, "--pred", pred) == 0  # The names are CROWDPOSE_14's.
     annotations = json.loads(gt.read_text())
-    annotations["categories"][0]["keypoints"][-2:] = ["head", "neck"]
+    annotations["categories"][0]["keypoints"][-2:] = ["crown", "neck"]
     gt.write_text(json.dumps(annotations))
     capsys.readouterr()
     assert run_cli("eval", "coco", "--gt", gt, "--pred", pred) == 1
@@ -192,3 +192,28 @@ def test_an_out_that_cannot_be_written_is_one_line(files, tmp_path, capsys, name
 def test_the_help_states_the_convention_of_pixels(capsys):
     assert run_cli("eval", "mpii", "--help") == 0
     assert "pixels from 1" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(("command", "skeleton"), [("coco", COCO_17), ("crowdpose", CROWDPOSE_14)])
+def test_results_whose_file_names_another_order_are_reordered(tmp_path, command, skeleton):
+    annotations, results = make_coco(skeleton)
+    (tmp_path / "gt.json").write_text(json.dumps(annotations))
+    numbers = []
+    for order in (1, -1):
+        names = list(skeleton.names)[::order]
+        flat = np.reshape(results[0]["keypoints"], (-1, 3))[::order].ravel().tolist()
+        content = {
+            "annotations": [{**results[0], "keypoints": flat}],
+            "categories": [{"id": 1, "name": "person", "keypoints": names}],
+        }
+        (tmp_path / "pred.json").write_text(json.dumps(content))
+        out = tmp_path / "out.json"
+        assert (
+            run_cli(
+                "eval", command, "--gt", tmp_path / "gt.json", "--pred", tmp_path / "pred.json", "--out", out
+            )
+            == 0
+        )
+        numbers.append(json.loads(out.read_text()))
+    assert numbers[0] == numbers[1]
+    assert numbers[0]["AP"] == pytest.approx(0.5, abs=0.01)

@@ -148,3 +148,16 @@ def test_another_skeleton_is_refused():
         person["keypoints"] = [1.0] * 51
     with pytest.raises(ResultsError, match=r"17 keypoints, expected CrowdPose's 14; .*posetrack eval coco"):
         evaluate_crowdpose(annotations, results)
+
+
+@pytest.mark.parametrize(
+    "spell", [str, lambda name: {"head_top": "head"}.get(name, name).replace("_", " ").title()]
+)
+def test_keypoints_in_another_order_have_their_own_sigmas(spell):
+    annotations, results = make_data(3)
+    expected = evaluate_crowdpose(annotations, results)
+    order = np.random.default_rng(0).permutation(14)
+    annotations["categories"][0]["keypoints"] = [spell(CROWDPOSE_14.names[k]) for k in order]
+    for entry in (*annotations["annotations"], *results):
+        entry["keypoints"] = np.reshape(entry["keypoints"], (14, 3))[order].ravel().tolist()
+    assert evaluate_crowdpose(annotations, results) == pytest.approx(expected, abs=1e-12)
