@@ -54,6 +54,12 @@ def _to_rgb(frame: av.VideoFrame, width: int) -> ImageArray:
     return np.asarray(converted.to_ndarray(), np.uint8)
 
 
+def has_plain_16_bits(frame: av.VideoFrame) -> bool:
+    """Whether an image has grey or RGB values of 16 bits, of which cameras often fill 10, 12 or 14."""
+    components = frame.format.components
+    return all(part.bits == 16 for part in components) and (frame.format.is_rgb or len(components) <= 2)
+
+
 def turn_upright(image: ImageArray, matrix: DisplayMatrix) -> ImageArray:
     """Rotate an image in steps of 90 degrees and mirror it, by a display matrix.
 

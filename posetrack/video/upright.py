@@ -8,8 +8,9 @@ import av
 
 from posetrack.errors import VideoError
 from posetrack.frame import ImageArray
+from posetrack.video.depth import EightBits
 from posetrack.video.limits import check_pixels
-from posetrack.video.pixels import read_display_matrix, to_upright_rgb
+from posetrack.video.pixels import has_plain_16_bits, read_display_matrix, to_upright_rgb, turn_upright
 
 _MOST_ANAMORPHIC = Fraction(10)
 # A stretch of less than this is an encoder's rounding of the aspect ratio, and not worth resampling for.
@@ -21,10 +22,12 @@ class ImageConverter:
 
     Pixels that are not square (DVD, DV, HDV, SVCD, anamorphic film) are made so: the image keeps its height,
     and gets the width at which players show it. The container's sample aspect ratio counts, else that of the
-    images, which may change with them; what no image can have is ignored.
+    images, which may change with them; what no image can have is ignored. Values of 16 bits are scaled by
+    the bits that are in use.
 
     Attributes:
-        notes: One line for each kind of pixels that was made square, or ignored; the reader empties it.
+        notes: One line for each kind of pixels that was made square, or ignored, and for each scale of 16-bit
+            values; the reader empties it.
     """
 
     def __init__(self, source: str, stream: av.VideoStream, max_pixels: int) -> None:
@@ -42,6 +45,7 @@ class ImageConverter:
         self._shape: tuple[int, int, int] | None = None  # rotation, width and height of _matrix
         self._overriding: Fraction | None = None
         self._noted: set[Fraction] = set()
+        self._to_eight_bits = EightBits()
 
     def __call__(self, frame: av.VideoFrame) -> ImageArray:
         """Convert an image that the stream's decoder has just given.
@@ -62,12 +66,17 @@ class ImageConverter:
         if shape != self._shape:
             self._shape, self._matrix = shape, read_display_matrix(frame)
         try:
-            return to_upright_rgb(frame, self._matrix, width)
+            if not has_plain_16_bits(frame):
+                return to_upright_rgb(frame, self._matrix, width)
+            image = self._to_eight_bits(frame.to_ndarray(format="rgb48le", width=width, height=frame.height))
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(
                 f"{self._source}: has pixels that cannot be converted ({frame.format.name}); "
                 "convert the video to H.264"
             ) from error
+        self.notes += self._to_eight_bits.notes
+        self._to_eight_bits.notes.clear()
+        return turn_upright(image, self._matrix)
 
     def _find_width(self, frame: av.VideoFrame) -> int:
         """The width in square pixels."""

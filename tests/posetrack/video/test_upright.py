@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
+import av
 import numpy as np
 import pytest
 
@@ -113,6 +114,27 @@ def test_live_images_have_square_pixels_too(make_video) -> None:
     for capture in (capture_file(str(path), Event()), capture_stream(f"file://{path}", Event())):
         assert next(capture).shape == (48, 128, 3)
         capture.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"), [("a.mkv", "ffv1", "gray16le"), ("a.mov", "png", "rgb48be")]
+)
+def test_16_bits_of_video_are_scaled_by_what_is_used(
+    tmp_path: Path, name: str, codec: str, pix_fmt: str, caplog
+) -> None:
+    pixels = np.full((48, 64) if pix_fmt.startswith("gray") else (48, 64, 3), 1600, np.uint16)
+    pixels[0, 0] = 4095
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        for _ in range(2):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format=pix_fmt)))
+        container.mux(stream.encode(None))
+    with open_video(tmp_path / name) as source:
+        assert [frame.image[20, 20].tolist() for frame in source] == [[100, 100, 100]] * 2
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / name}: 16-bit images with 12 bits in use (the largest value is 4095), shown in 8 bits"
+    ]
 
 
 @pytest.mark.parametrize(
