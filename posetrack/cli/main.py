@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -64,6 +65,8 @@ def main() -> None:
 
     After Ctrl-C all files are closed, and Typer sets the exit code to 130.
     """
+    # Pillow warns of damaged headers, in two lines with a place in its code; we say what matters about a file.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         app()
     except (PoseTrackError, MissingPackageError) as error:

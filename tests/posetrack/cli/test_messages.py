@@ -4,9 +4,11 @@ import logging
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 
+from posetrack.cli import main
 from posetrack.cli.messages import to_line
 
 
@@ -78,3 +80,14 @@ def test_logs_are_one_line_too(capsys):
     finally:
         root.handlers = handlers
     assert capsys.readouterr().err == "posetrack: a b\n"
+
+
+def test_warnings_of_pillow_are_not_shown(monkeypatch):
+    def warn():
+        warnings.warn_explicit("Corrupt EXIF data", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
+
+    with pytest.raises(UserWarning):
+        warn()
+    monkeypatch.setattr(main, "app", warn)
+    with warnings.catch_warnings():
+        main.main()
