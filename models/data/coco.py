@@ -36,6 +36,8 @@ def read_coco_samples(path: Path, image_folder: Path, keypoint_names: Sequence[s
     return decode_coco_samples(content, image_folder, len(keypoint_names), str(path))
 
 
+# What is too large for float32 becomes infinite, and is refused as such.
+@np.errstate(over="ignore")
 def decode_coco_samples(
     data: Mapping[str, Any], image_folder: Path, num_keypoints: int, where: str
 ) -> PoseSamples:
@@ -60,7 +62,7 @@ def decode_coco_samples(
         raise DataError(f"{where}: annotations: {error}") from error
     if counts:
         raise DataError(f"{where}: {min(counts):g} keypoints, but the recipe's skeleton has {num_keypoints}")
-    _check_finite(boxes, keypoints, where)
+    _check_finite((boxes, scores, keypoints, weights), where)
     return PoseSamples(
         images=list_images(data, image_folder, where),
         image_ids=np.array([image["id"] for image in images], np.int64),
@@ -72,7 +74,6 @@ def decode_coco_samples(
     )
 
 
-def _check_finite(boxes: FloatArray, keypoints: FloatArray, where: str) -> None:
-    values: Sequence[FloatArray] = (boxes, keypoints)
+def _check_finite(values: Sequence[FloatArray], where: str) -> None:
     if not all(np.isfinite(value).all() for value in values):
-        raise DataError(f"{where}: annotations: NaN or infinity among boxes or keypoints")
+        raise DataError(f"{where}: annotations: NaN or infinity among boxes, keypoints or their scores")

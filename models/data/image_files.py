@@ -33,6 +33,7 @@ _QUARTER_TURNS = frozenset([5, 6, 7, 8])
 _UNDONE_BY = {6: 8, 8: 6}
 _THREADS = min(16, 4 * (os.cpu_count() or 1))
 _READ_AT_ONCE = 1024
+_LONGEST_PATH = 1000
 
 _TIFF_WIDTH, _TIFF_HEIGHT, _ORIENTATION = 256, 257, 274
 
@@ -120,14 +121,14 @@ def read_image(file: ImageFile) -> ImageArray:
     except (OSError, ValueError) as error:
         raise _make_missing_error(file.path) from error
     if size_wh is None:
-        raise DataError(f"{file.path}: not an image that can be read; is it damaged?")
+        raise DataError(f"{_show(file.path)}: not an image that can be read; is it damaged?")
     _check_pixels(file.path, size_wh)
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     except cv2.error:  # a header that claims an impossible size
         image = None
     if image is None:
-        raise DataError(f"{file.path}: not an image that can be read; is it damaged?")
+        raise DataError(f"{_show(file.path)}: not an image that can be read; is it damaged?")
     return turn_image(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8), file.orientation)
 
 
@@ -149,7 +150,7 @@ def read_header(path: Path) -> ImageHeader:
     Raises:
         DataError: It is missing, not an image, or has more than `MAX_PIXELS`.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise _make_missing_error(path)
     try:
         with path.open("rb") as file, open_header(file) as image:
@@ -234,8 +235,8 @@ def describe_mismatch(file: ImageFile, header: ImageHeader, where: str) -> str:
     shown = "{}x{}".format(*header.shown_wh)
     stored = "" if header.shown_wh == header.stored_wh else ", stored as {}x{}".format(*header.stored_wh)
     return (
-        f"{file.path}: the image is {shown}{stored}, but {where} says {file.size_wh[0]}x{file.size_wh[1]}; "
-        "take the images that were annotated, or correct the annotations"
+        f"{_show(file.path)}: the image is {shown}{stored}, but {where} says "
+        f"{file.size_wh[0]}x{file.size_wh[1]}; take the images that were annotated, or correct the annotations"
     )
 
 
@@ -260,10 +261,10 @@ def _find_usual(
         return upright_if_unknown
     upright, stored = told.count(True), told.count(False)
     if upright and stored:
+        image, orientation = _show(files[unknown[0]].path), headers[unknown[0]].orientation
         raise DataError(
-            f"{files[unknown[0]].path}: EXIF orientation {headers[unknown[0]].orientation}: by the sizes in "
-            f"{where} {upright} images were annotated upright and {stored} as they are stored; turn this "
-            "image's pixels and remove the tag"
+            f"{image}: EXIF orientation {orientation}: by the sizes in {where} {upright} images were annotated "
+            f"upright and {stored} as they are stored; turn this image's pixels and remove the tag"
         )
     if upright or stored:
         return bool(upright)
@@ -272,7 +273,7 @@ def _find_usual(
         "taken %s: %s",
         *(where, len(unknown)),
         "upright, as viewers show them" if upright_if_unknown else "as they are stored",
-        files[unknown[0]].path,
+        _show(files[unknown[0]].path),
     )
     return upright_if_unknown
 
@@ -281,12 +282,26 @@ def _check_pixels(path: Path, size_wh: tuple[int, int]) -> None:
     width, height = size_wh
     if width * height > MAX_PIXELS:
         raise DataError(
-            f"{path}: {width}x{height} is {width * height:,} pixels, above the limit of {MAX_PIXELS:,}; "
+            f"{_show(path)}: {width}x{height} is {width * height:,} pixels, above the limit of {MAX_PIXELS:,}; "
             "scale it down"
         )
 
 
 def _make_missing_error(path: Path) -> DataError:
-    if path.is_file():
-        return DataError(f"{path}: cannot be read; check its permissions")
-    return DataError(f"{path}: no such image; check the folder of images")
+    if is_file(path):
+        return DataError(f"{_show(path)}: cannot be read; check its permissions")
+    return DataError(f"{_show(path)}: no such image; check the folder of images")
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file of this name; a name that the system does not allow is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _show(path: Path) -> str:
+    """A path on one line, shortened if no system allows it."""
+    text = str(path) if str(path).isprintable() else repr(str(path))
+    return text if len(text) <= _LONGEST_PATH else f"{text[:_LONGEST_PATH]}..."

@@ -104,6 +104,8 @@ def read_coco_instances(
     return decode_coco_instances(content, image_folder, len(keypoint_names), min_box_score, str(path))
 
 
+# What is too large for float32 becomes infinite, and is refused as such.
+@np.errstate(over="ignore")
 def decode_coco_instances(
     data: Mapping[str, Any], image_folder: Path, num_keypoints: int, min_box_score: float, where: str
 ) -> InstanceSamples:

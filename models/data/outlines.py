@@ -29,7 +29,7 @@ def check_outline(outline: Any, size_wh: tuple[int, int] | None, where: str) -> 
         sizes = [np.asarray(part, np.float64).shape for part in outline]
         is_valid = all(len(shape) == 1 and shape[0] % 2 == 0 and shape[0] for shape in sizes)
         is_finite = is_valid and all(np.isfinite(part).all() for part in outline)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         is_finite = False
     if not is_finite:
         raise DataError(f"{where}: expected polygons of x, y, x, y, ... or run lengths; correct it")
@@ -43,7 +43,7 @@ def _check_run_lengths(lengths: Mapping[str, Any], size_wh: tuple[int, int] | No
             is_valid = sum(counts) == height * width and min(counts, default=0) >= 0
         else:
             is_valid = decode_run_lengths(lengths).shape == (height, width)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         is_valid = False
     if not is_valid:
         raise DataError(f"{where}: expected run lengths with size (height, width) and counts; correct them")

@@ -17,6 +17,7 @@ from models.data.image_files import (
     ImageFile,
     ImageHeader,
     agrees,
+    is_file,
     make_image_file,
     read_header,
     read_image,
@@ -70,7 +71,7 @@ def check_sizes(
         Width and height of each image as annotated, else as it is shown; None where neither is known.
     """
     sizes: list[tuple[int, int] | None] = []
-    is_found = any(path.is_file() for path in part.paths)
+    is_found = any(map(is_file, part.paths))
     if part.paths and not is_found:
         kind = "files none of whose images are found (give their folder with --images)"
         findings.add_fault(kind, f"{part.name}: {part.paths[0]}, for one")
@@ -86,7 +87,7 @@ def check_sizes(
         header = found.header
         if isinstance(header, DataError):
             if is_found:
-                kind = "images that cannot be opened" if path.is_file() else "images that are missing"
+                kind = "images that cannot be opened" if is_file(path) else "images that are missing"
                 findings.add_fault(kind, str(path))
             sizes.append(annotated_wh)
             continue

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.data.image_files import is_file
 from models.data.mpii import read_mpii_samples
 from models.training.errors import DataError
 from posetrack.annotations.posetrack17 import decode_posetrack17
@@ -176,7 +177,7 @@ def _list_roots(file: Path, path: Path) -> list[Path]:
 def _choose_folder(part: DataSetPart, roots: list[Path]) -> Path:
     """The folder with the most of the first images; the first one if there are none."""
     tried = part.images[:: max(1, len(part.images) // _TRIED_IMAGES)][: _TRIED_IMAGES + 1]
-    counts = [sum(_find_path(image, root).is_file() for image in tried) for root in roots]
+    counts = [sum(is_file(_find_path(image, root)) for image in tried) for root in roots]
     return roots[counts.index(max(counts))]
 
 

@@ -150,7 +150,7 @@ def _check_categories(part: DataSetPart, findings: Findings) -> tuple[list[int |
     for i, entry in enumerate(entries):
         at = f"{part.name}: categories[{i}].id"
         # PoseTrack18's predictions have no numbers.
-        number = _take_id(entry["id"], at, findings) if "id" in entry or len(entries) > 1 else None
+        number = _take_id(entry.get("id"), at, findings) if "id" in entry or len(entries) > 1 else None
         if number is not None and number in ids:
             findings.add_fault("category ids that stand twice", f"{at}: {number}")
         ids.append(number)

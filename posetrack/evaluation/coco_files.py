@@ -265,6 +265,8 @@ def _check_annotation(
     fields: dict[str, Any] = {"iscrowd": 0, "area": 0.0}
     if "iscrowd" in entry:
         fields["iscrowd"] = expect_whole(entry.get("iscrowd"), f"{where}.iscrowd")
+        if fields["iscrowd"] not in (0, 1):
+            raise make_error(f"{where}.iscrowd", "0 or 1", entry["iscrowd"])
     if needs_area:
         area = measure_area(entry) if entry.get("area") is None else entry["area"]
         fields["area"] = float(expect_array(area, (), f"{where}.area"))

@@ -33,6 +33,8 @@ from posetrack.predictors.networks import Networks, RegionEstimator
 from posetrack.results.coco_entries import PERSON_CATEGORY_ID, encode_entries
 from posetrack.results.people import complete_boxes
 
+_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+
 # Threads that read images ahead of the networks.
 _READERS = 4
 
@@ -64,7 +66,7 @@ def collect_boxes(
                 continue
             left, top, width, height = entry["bbox"]
             row = [left, top, width, height, float(entry.get("score", 1.0))]
-            if not np.isfinite(row).all():
+            if not (np.abs(row) < _LARGEST_FLOAT32).all():
                 raise ValueError(f"bbox or score {row}")
             if width > 0 and height > 0:
                 by_image.setdefault(read_id(entry["image_id"], f"{where}: image_id"), []).append(row)

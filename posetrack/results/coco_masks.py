@@ -9,6 +9,7 @@ import numpy as np
 from pycocotools import mask as mask_api
 
 from posetrack.errors import ResultsError
+from posetrack.json_fields import show
 
 _FURTHEST_PX = 10**5
 _FEWEST_POLYGON_NUMBERS = 6
@@ -66,7 +67,9 @@ def _check_polygon(polygon: object, where: str) -> list[float]:
 def _encode_run_lengths(rle: Mapping[str, Any], height: int, width: int, where: str) -> dict[str, Any]:
     size, counts = rle.get("size"), rle.get("counts")
     if not isinstance(size, Sequence) or list(size) != [height, width]:
-        raise ResultsError(f"{where}.size: expected [{height}, {width}], as the image has it, found {size!r}")
+        raise ResultsError(
+            f"{where}.size: expected [{height}, {width}], as the image has it, found {show(size)}"
+        )
     if isinstance(counts, str):
         if not counts.isascii():
             raise ResultsError(f"{where}.counts: expected COCO's text of run lengths")

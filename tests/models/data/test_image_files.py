@@ -154,3 +154,11 @@ def test_sizes_of_annotations():
     for wrong in ({"width": "wide"}, {"width": -5}, {"height": 10.5}, {"file_name": 3}, {"file_name": ""}):
         with pytest.raises(DataError, match=r"x\.json: images\[0\]"):
             list_images({"images": [{**entries[0], **wrong}]}, Path("images"), "x.json")
+
+
+def test_names_that_no_file_has_are_one_line(tmp_path):
+    for name in ("a\nb.png", "x" * 5000, "a" * 300 + ".png"):
+        for act in (read_image, lambda file: check_images([file], "x.json")):
+            with pytest.raises(DataError, match="no such image") as caught:
+                act(ImageFile(tmp_path / name))
+            assert "\n" not in str(caught.value)

@@ -267,6 +267,7 @@ ANNOTATION_CASES = {
     "image id is huge": (put(2**70, "images", 1, "id"), "images[1].id: expected a whole number"),
     "no keypoints category": (remove("categories", 0, "keypoints"), "categories: none has keypoints"),
     "empty keypoints category": (put([], "categories", 0, "keypoints"), "categories[0].keypoints: expected"),
+    "half a crowd": (put(-1, "annotations", 1, "iscrowd"), "annotations[1].iscrowd: expected 0 or 1, found -1"),
     "no box": (
         remove("annotations", 1, "bbox"),
         "annotations[1].bbox: expected 4 finite numbers, found nothing",
