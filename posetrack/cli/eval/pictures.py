@@ -13,6 +13,7 @@ from rich.progress import Progress
 from posetrack.cli.eval.metrics import print_metrics, write_metrics
 from posetrack.cli.options import ComputeOptions, RecipeOptions
 from posetrack.errors import PoseTrackError, ResultsError
+from posetrack.outputs import check_output_file
 
 if TYPE_CHECKING:
     from models.data.coco_people import CocoPeople
@@ -52,6 +53,7 @@ def pictures_command(
     from posetrack.evaluation.coco_files import keep_images
 
     settings = recipe.read()
+    _check_outputs(out, results, [gt, Path(boxes)])
     try:
         people = _read_people(gt, settings)
         given = _read_boxes(boxes, people)
@@ -74,6 +76,19 @@ def pictures_command(
         print(f"{settings.name}: nobody found in {len(files)} images")
     if out is not None:
         write_metrics(numbers, out)
+
+
+def _check_outputs(out: Path | None, results: Path | None, inputs: list[Path]) -> None:
+    """Check what is written at the end, before networks run for hours."""
+    from posetrack.evaluation.coco import IOU_TYPES
+
+    if out is not None:
+        check_output_file(out, inputs)
+    if results is not None:
+        if results.exists() and not results.is_dir():
+            raise ResultsError(f"{results}: is a file, and the results need a folder; use another --results")
+        for kind in IOU_TYPES:
+            check_output_file(results / f"{kind}.json", inputs, "--results")
 
 
 def _read_people(gt: Path, recipe: Recipe) -> CocoPeople:

@@ -226,3 +226,21 @@ def test_turned_images_are_shown_as_they_were_annotated(data, knowing, caplog):
     # The annotated size is that of the upright image, whose first pixel is the stored last of the first row.
     assert evaluate(data)["keypoints_AP"] == pytest.approx(1)
     assert not caplog.records
+
+
+def test_outputs_are_checked_before_the_networks_run(data, knowing, monkeypatch):
+    monkeypatch.setattr(build, "build_networks", lambda *_, **__: pytest.fail("built"))
+    truth = (data / "gt.json").read_text()
+    (data / "keypoints.json").write_text("[]")
+    for options, message in (
+        (("--results", str(data / "7.png")), "is a file, and the results need a folder"),
+        (
+            ("--boxes", str(data / "keypoints.json"), "--results", str(data)),
+            "keypoints.json: is the input itself",
+        ),
+        (("--out", str(data / "gt.json")), "gt.json: is the input itself"),
+        (("--out", str(data)), "is a folder"),
+    ):
+        with pytest.raises(PoseTrackError, match=message):
+            evaluate(data, *options)
+    assert (data / "gt.json").read_text() == truth
