@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models.metadata import WeightsMetadata, encode_metadata, find_embedded
+from models.out_of_memory import is_out_of_memory
 
 # Keys of the weights in files that also contain other things.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -205,6 +206,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         except OSError as error:
             raise CheckpointError(f"{path}: not readable ({error.strerror or error})") from error
         except Exception as error:  # Unpickling bytes that are no pickle may raise anything.
+            if is_out_of_memory(error):
+                raise CheckpointError(f"{path}: the memory is too small to read it; free some") from error
             raise CheckpointError(
                 f"{path}: no PyTorch file of tensors and plain values only, and nothing else is read "
                 f"({_shorten(error)})"

@@ -7,6 +7,7 @@ import errno
 LESS_MEMORY = "lower --batch or the recipe's sizes (longest_side_px, batch_frames, batch_size), or free memory"
 """What to do about it."""
 
+_LIBRARIES = ("cv2", "onnxruntime", "safetensors_rust")
 # In lower case; each library has its own words.
 _WORDS = (
     "can't allocate memory",
@@ -18,6 +19,7 @@ _WORDS = (
     "bad_alloc",
     "bad allocation",
     "could not create a memory object",
+    "failed to map segment",
 )
 
 
@@ -31,7 +33,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     while seen is not None:
         if isinstance(seen, MemoryError) or getattr(seen, "errno", None) == errno.ENOMEM:
             return True
-        if isinstance(seen, RuntimeError) or type(seen).__module__.partition(".")[0] in ("cv2", "onnxruntime"):
+        is_of_system = isinstance(seen, RuntimeError | OSError | ImportError)
+        if is_of_system or type(seen).__module__.partition(".")[0] in (
+            "cv2",
+            "onnxruntime",
+            "safetensors_rust",
+        ):
             text = str(seen).lower()
             if any(words in text for words in _WORDS):
                 return True

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from models.backbones.imagenet import normalize_images
 from models.data.classification import ClassDataset, count_top
-from models.training.workers import read_in_order
+from models.training.workers import read_batches, read_in_order
 
 TOPS = (1, 5)
 """An image counts as correct if its class is among this many most likely ones."""
@@ -56,7 +56,8 @@ def measure_accuracy(
     """
     device = next(network.parameters()).device
     right = dict.fromkeys(TOPS, 0)
-    for batch in read_in_order(dataset, len(dataset), batch_size=batch_size, num_workers=num_workers):
+    loader = read_in_order(dataset, len(dataset), batch_size=batch_size, num_workers=num_workers)
+    for batch in read_batches(loader):
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             logits = network(_to_input(batch["image"].to(device)))
         labels = batch["label"].to(device)

@@ -120,7 +120,8 @@ class CropRecipe:
 
     def __post_init__(self) -> None:
         check_sides(self, "width_px", "height_px")
-        check_range(self, 0.1, 10, "padding", "sigma_cells")
+        check_range(self, 1, 5, "padding")
+        check_range(self, 0.1, 10, "sigma_cells")
         check_choice(self, "coding", CODINGS)
         check_choice(self, "loss", LOSSES)
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 
+from models.out_of_memory import is_out_of_memory
 from models.training.errors import TrainingError
 
 _PREFIX, _SUFFIX = "checkpoint-", ".pt"
@@ -23,14 +25,36 @@ _BEST = "best.pt"
 
 
 def write_checkpoint(content: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint atomically: after a crash the file is either complete or unchanged."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a checkpoint atomically: after a crash the file is either complete or unchanged.
+
+    Raises:
+        TrainingError: It cannot be written; what was before is still there.
+    """
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            save_to(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise TrainingError(
+            f"{path}: not written ({error.strerror}); make room, or use another --out"
+        ) from error
+
+
+def save_to(content: dict[str, Any], file: IO[bytes]) -> None:
+    """Write a content as `torch.save` does; what stops it is raised, not what torch makes of that."""
+    try:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    except RuntimeError as error:
+        # Where a write fails or Ctrl-C comes, torch still ends its archive, and raises what that gives.
+        if isinstance(error.__context__, OSError | KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -46,6 +70,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except (OSError, MemoryError) as error:
         raise TrainingError(f"{path}: not readable ({error})") from error
     except Exception as error:  # Unpickling bytes that are no pickle may raise anything.
+        if is_out_of_memory(error):
+            raise TrainingError(f"{path}: the memory is too small to read it; free some") from error
         reason = str(error).partition("\n")[0]
         raise TrainingError(f"{path}: not a checkpoint of ours, or damaged ({reason}); delete it") from error
     if not isinstance(content, dict):

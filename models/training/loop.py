@@ -35,7 +35,7 @@ from models.training.optim import (
     make_optimizer,
     set_learning_rate,
 )
-from models.training.workers import WORKER_START, start_worker
+from models.training.workers import WORKER_START, read_batches, start_worker
 
 ComputeLosses = Callable[[nn.Module, Any], Mapping[str, Tensor]]
 """Computes losses by name from network and batch, each a scalar mean over the batch; their sum is minimised."""
@@ -145,7 +145,7 @@ class Trainer:
         end = self.plan.num_steps if max_steps is None else min(self.step + max_steps, self.plan.num_steps)
         logs = self._open_logs()
         self._shared.train()
-        for batch in self._make_loader(end):
+        for batch in read_batches(self._make_loader(end)):
             self._take_step(batch)
             is_last = self.step == end
             is_epoch_end = self.step % self.plan.steps_per_epoch == 0 or self.step == self.plan.num_steps

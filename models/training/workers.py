@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
+
+from models.training.errors import TrainingError
 
 WORKER_START = "spawn"
 """Start method of workers. A forked copy of a process in which OpenCV has used its threads would deadlock."""
@@ -15,6 +18,31 @@ WORKER_START = "spawn"
 def start_worker(number: int) -> None:
     """Make a new worker use one thread, because the workers already use all cores."""
     cv2.setNumThreads(1)
+
+
+def read_batches(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Read the batches of a loader; what fails in one of its processes is the error that it is without them.
+
+    Raises:
+        TrainingError: A sample cannot be read, or a process was ended from outside.
+    """
+    try:
+        yield from loader
+    except TrainingError as error:
+        # The loader repeats a process's error with that process's traceback, whose last line says it.
+        raise type(error)(_find_last_words(str(error), error)) from None
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise TrainingError(
+            "a data loading process was ended, as systems do when memory is too small; lower loop.num_workers "
+            "or loop.batch_size"
+        ) from error
+
+
+def _find_last_words(text: str, error: TrainingError) -> str:
+    last = text.strip().rpartition("\n")[2]
+    return last.removeprefix(f"{type(error).__module__}.{type(error).__qualname__}: ")
 
 
 def read_in_order(

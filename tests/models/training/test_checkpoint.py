@@ -1,3 +1,4 @@
+import io
 import random
 
 import numpy as np
@@ -8,6 +9,7 @@ from models.training.checkpoint import (
     CheckpointFolder,
     get_rng_state,
     read_checkpoint,
+    save_to,
     set_rng_state,
     write_checkpoint,
 )
@@ -20,10 +22,10 @@ def test_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
     def fail(content, file):
         file.write(b"half a file")
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
     monkeypatch.setattr(torch, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(TrainingError, match=r"a\.pt: not written \(disk full\); make room"):
         write_checkpoint({"step": 2}, path)
     assert read_checkpoint(path) == {"step": 1}
 
@@ -93,3 +95,22 @@ def test_random_generators_go_on_where_they_were(tmp_path):
     draw()
     set_rng_state(read_checkpoint(tmp_path / "a.pt")["rng"])
     assert draw() == expected
+
+
+class FullDisk(io.BytesIO):
+    """A file whose writing fails after some bytes, with the error that it is given."""
+
+    def __init__(self, failure):
+        super().__init__()
+        self.failure = failure
+
+    def write(self, piece):
+        if self.tell() > 1000:
+            raise self.failure
+        return super().write(piece)
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_what_stops_the_writing_is_raised_and_not_what_torch_makes_of_it(failure):
+    with pytest.raises(type(failure)):
+        save_to({"weights": torch.zeros(100_000)}, FullDisk(failure))
