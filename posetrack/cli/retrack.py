@@ -18,6 +18,9 @@ from posetrack.recipe import read_recipe
 from posetrack.results.poses import SavedPoses
 from posetrack.video.base import VideoSource
 
+# Times are saved with six decimals.
+_ROUNDED_S = 1e-5
+
 
 @dataclass(frozen=True)
 class ImageOptions:
@@ -49,8 +52,13 @@ class ImageOptions:
             )
             return None
         given = header.source if self.video is None else self.video
+        # From the first frame of the poses on, whose size the header tells.
+        first = next(iter(poses), None)
+        start_s = 0.0 if first is None else max(first.time_s - _ROUNDED_S, 0.0)
         try:
-            source = stack.enter_context(open_video(given, image_fps=header.fps, max_pixels=self.max_pixels))
+            source = stack.enter_context(
+                open_video(given, start_s=start_s, image_fps=header.fps, max_pixels=self.max_pixels)
+            )
             check_size(poses, source)
         except VideoError as error:
             if self.video is not None:
