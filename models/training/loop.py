@@ -178,16 +178,16 @@ class Trainer:
         """Restore the content of a checkpoint.
 
         Raises:
-            TrainingError: It was made with another recipe, data set or network.
+            TrainingError: It was made with another recipe, data set or network, or something in it is missing.
         """
         if state.get("recipe") != self.task.recipe_text:
             raise TrainingError(
                 "the checkpoint was made with another recipe; give that one (recipe.toml beside it), "
                 "or another --out"
             )
-        if state["num_samples"] != self.plan.num_samples:
+        if state.get("num_samples") != self.plan.num_samples:
             raise TrainingError(
-                f"the checkpoint was made with {state['num_samples']} samples, but there are "
+                f"the checkpoint was made with {state.get('num_samples')} samples, but there are "
                 f"{self.plan.num_samples}; restore the data, or start again with another --out"
             )
         try:
@@ -195,11 +195,13 @@ class Trainer:
             self._optimizer.load_state_dict(state["optimizer"])
             if self._ema is not None:
                 self._ema.network.load_state_dict(state["ema"])
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise TrainingError(f"the checkpoint does not fit the network: {error}") from error
-        self.step, self.best_score = state["step"], state["best_score"]
-        if len(state["rng"]) == self._world.size:
-            set_rng_state(state["rng"][self._world.rank])
+            if len(state["rng"]) == self._world.size:
+                set_rng_state(state["rng"][self._world.rank])
+            self.step, self.best_score = int(state["step"]), float(state["best_score"])
+        # Of a damaged file that can be read, anything may be of another type or missing.
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise TrainingError(f"the checkpoint does not fit the network, or is damaged: {reason}") from error
 
     def _make_loader(self, end: int) -> DataLoader[Any]:
         sampler = BatchSampler(self.plan, self.step, end, rank=self._world.rank, world_size=self._world.size)

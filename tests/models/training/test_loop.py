@@ -184,6 +184,15 @@ def test_another_recipe_or_data_set_is_not_resumed(make_trainer):
         make_trainer(folder=None).resume(state | {"num_samples": 21})
 
 
+@pytest.mark.parametrize("key", ["network", "optimizer", "step", "best_score", "rng"])
+@pytest.mark.parametrize("value", [None, "x", {"a": 1}])
+def test_a_checkpoint_with_other_content_is_one_error(key, value, make_trainer):
+    state = make_trainer(folder=None).state()
+    with pytest.raises(TrainingError, match="does not fit the network, or is damaged") as caught:
+        make_trainer(folder=None).resume(state | {key: value})
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="TensorBoard is installed")
 def test_missing_tensorboard_is_one_note(make_trainer, caplog):
     with caplog.at_level(logging.INFO):
