@@ -31,7 +31,7 @@ class ViewOptions:
     Attributes:
         max_side_px: Larger images are scaled down so that their longer side has this length.
         jpeg_quality: 1 to 100.
-        max_viewers: Largest number of viewers at a time.
+        max_viewers: Largest number of viewers at a time; half of them may be readers of MJPEG.
         state_every_s: Interval at which viewers are sent the state while no images arrive.
         silent_after_s: A viewer that has not acknowledged its image for this long is sent nothing until it
             does.

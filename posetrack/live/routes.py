@@ -102,7 +102,7 @@ class Routes:
         return socket
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        viewer = self._admit(request)
+        viewer = self._admit(request, is_stream=True)
         if viewer is None:
             raise web.HTTPServiceUnavailable(text=f"{self._say_full()}\n")
         response = web.StreamResponse(headers={"Content-Type": MJPEG_TYPE})
@@ -119,9 +119,9 @@ class Routes:
     async def _tell_health(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="ok\n")
 
-    def _admit(self, request: web.Request) -> Viewer | None:
+    def _admit(self, request: web.Request, *, is_stream: bool = False) -> Viewer | None:
         transport = request.transport
-        return None if transport is None else self.feed.audience.admit(transport)
+        return None if transport is None else self.feed.audience.admit(transport, is_stream=is_stream)
 
     def _say_full(self) -> str:
         return f"{self.options.max_viewers} viewers are watching already; try again later"

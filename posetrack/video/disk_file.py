@@ -18,7 +18,8 @@ class DiskFile:
     """A new or emptied file, with the methods that PyAV calls.
 
     After a write has failed, every other one fails too: a container that is closed then would otherwise begin
-    to turn the file into its finished form, and could not end that.
+    to turn the file into its finished form, and could not end that. What is written to a closed file is
+    discarded: a container can be closed after it without a change to what is on the disk.
 
     Args:
         path: The file.
@@ -45,6 +46,8 @@ class DiskFile:
         Raises:
             OSError: It cannot be written, or an earlier write could not.
         """
+        if self._file.closed:
+            return len(data)
         if self._failure is not None:
             raise OSError(self._failure.errno, self._failure.strerror)
         left = memoryview(data)
@@ -58,11 +61,11 @@ class DiskFile:
 
     def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
         """Go to a position, as in `io`."""
-        return self._file.seek(position, whence)
+        return position if self._file.closed else self._file.seek(position, whence)
 
     def tell(self) -> int:
         """The position in bytes."""
-        return self._file.tell()
+        return 0 if self._file.closed else self._file.tell()
 
     def close(self) -> None:
         """Close it; a disk that hangs is left to the thread. May be called twice."""

@@ -31,14 +31,15 @@ _log = logging.getLogger(__name__)
 DEFAULT_CRF = 21
 _PART_SUFFIX = ".part.mp4"
 _PRESET = "veryfast"
+IS_KEPT_WHEN_KILLED = av.library_versions["libavformat"] >= (62, 12)
+"""Whether this FFmpeg can write videos that play after a kill. Before 8.1 (PyAV 17.1), they have no head when
+they are closed."""
+
 # Half a second at a time reaches the file, with an index of its own, so that a killed process leaves a video.
-# When the file is closed, it becomes one without fragments, whose index is at the end.
-# Without `delay_moov` sound would be late by its encoder's delay.
-_CONTAINER_OPTIONS = {
-    "movflags": "+hybrid_fragmented+delay_moov",
-    "frag_duration": "500000",
-    "flush_packets": "1",
-}
+# When the file is closed, it becomes one without fragments, whose index is at the end. Without `delay_moov` it
+# has no edit list, and sound is late by its encoder's delay.
+_FRAGMENTS = {"movflags": "+hybrid_fragmented+delay_moov", "frag_duration": "500000", "flush_packets": "1"}
+_CONTAINER_OPTIONS = _FRAGMENTS if IS_KEPT_WHEN_KILLED else {}
 # At 8 frames/s the usual 10 images and one for each thread would be lost in a kill.
 _SHORT_DELAY = "rc-lookahead=2:sync-lookahead=0:sliced-threads=1"
 _ONE_THREAD_PX = 1280 * 720
@@ -177,9 +178,11 @@ class VideoWriter:
     def _stop(self) -> None:
         self._closed = True
         self._drop_audio()
-        # Not closed: that would begin to turn the file, which can be played, into its finished form.
-        self._container = None
+        # The file first: the container would begin to turn it, which can be played, into its finished form.
         self._close_file()
+        if self._container is not None:
+            with suppress(av.FFmpegError, OSError):
+                self._container.close()
 
     def _close_file(self) -> None:
         if self._file is not None:

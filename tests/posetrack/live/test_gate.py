@@ -24,7 +24,7 @@ from posetrack.live.gate import Budget, GateLimits, find_peer
 from posetrack.live.server import BrowserView
 
 HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "
-ASK = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+ASK = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -59,7 +59,7 @@ def read_all(peer: socket.socket) -> bytes:
 
 def ask(view: BrowserView) -> bytes:
     with connect(view, ASK) as peer:
-        return peer.recv(65536)
+        return read_all(peer)
 
 
 def is_closed(peer: socket.socket) -> bool:
@@ -92,7 +92,7 @@ def test_half_a_request_is_closed_after_a_while_and_so_is_an_idle_connection():
         connect(view) as silent,
         connect(view) as idle,
     ):
-        idle.sendall(ASK)
+        idle.sendall(ASK.replace(b"Connection: close\r\n", b""))
         begin_s = time.monotonic()
         assert read_all(half) == b""
         assert read_all(silent) == b""
@@ -175,7 +175,7 @@ def test_accept_without_descriptors_goes_on_later(monkeypatch, lines):
     ],
 )
 def test_malformed_requests_are_refused_in_one_line_a_minute(data: bytes, lines):
-    with serve() as view:
+    with serve(silent_s=1.0) as view:
         for _ in range(3):
             with connect(view, data) as peer:
                 head, _, body = read_all(peer).partition(b"\r\n\r\n")
@@ -380,6 +380,23 @@ def test_the_longest_idle_viewer_goes_first(monkeypatch):
     assert [transport.is_aborted for transport in transports] == [False, True, False]
     audience.leave(viewers[1])  # its task ends later
     assert len(audience) == 3
+
+
+def test_streams_leave_half_of_the_places_to_pages(monkeypatch):
+    audience = Audience(4)
+    for _ in range(2):
+        viewer = audience.admit(Transport("127.0.0.1"), is_stream=True)
+        viewer.settle()
+    assert audience.admit(Transport("127.0.0.1"), is_stream=True) is None
+    pages = [audience.admit(Transport("127.0.0.1")) for _ in range(2)]
+    monkeypatch.setattr("posetrack.live.audience._IDLE_S", 0.0)
+    # Idle pages make room for pages, and not for more streams than there may be.
+    assert audience.admit(Transport("127.0.0.1"), is_stream=True) is None
+    assert audience.admit(Transport("127.0.0.1")) is not None
+    assert pages[0].transport.is_aborted
+    viewer.owe()
+    assert audience.admit(Transport("127.0.0.1"), is_stream=True) is not None
+    assert viewer.transport.is_aborted
 
 
 def test_an_address_with_many_viewers_gives_one_to_another_address():
