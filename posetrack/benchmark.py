@@ -22,13 +22,14 @@ from torch import Tensor
 from models.engines.engine import Engine
 from posetrack.build import Pipeline, build_pipeline
 from posetrack.compute import Compute
+from posetrack.errors import VideoError
 from posetrack.frame import Frame
 from posetrack.pipeline import RUN_AHEAD, Stage
 from posetrack.recipe import Recipe
 from posetrack.run.job import Output, run_job
 from posetrack.run.report import RunReport
 from posetrack.run.stitch import make_stitcher
-from posetrack.video.source import VideoSource, open_video
+from posetrack.video.source import VideoSource, may_be_silent, open_video
 
 NETWORKS = "networks"
 """The stage of the engines' calls, wherever they are made from."""
@@ -149,6 +150,7 @@ def benchmark(
     max_frames: int = 300,
     repeats: int = 3,
     warm_up_frames: int = 20,
+    timeout_s: float | None = None,
 ) -> BenchReport:
     """Run a recipe over a clip as `posetrack run` does, several times, and the bare networks in between.
 
@@ -156,13 +158,14 @@ def benchmark(
     since machines are noisy.
 
     Args:
-        clip: What `open_video` opens.
+        clip: What `open_video` opens, more than once: no pipe.
         recipe: What to run.
         compute: What the networks run on.
         folder: To write results into.
         max_frames: Frames of the clip to run at most.
         repeats: How often.
         warm_up_frames: Frames of the warm-up.
+        timeout_s: Longest time without data of the clip; None for any.
 
     Returns:
         What was measured.
@@ -170,11 +173,13 @@ def benchmark(
     Raises:
         PoseTrackError: The clip cannot be read, or the recipe cannot be built.
     """
+    if may_be_silent(clip):
+        raise VideoError(f"{clip}: a benchmark reads its clip several times; give a file or a folder of images")
     clock = StageClock()
     observer = _Observer(clock)
     start_s = time.perf_counter()
     pipeline = build_pipeline(recipe, replace(compute, observe=observer.observe))
-    bench = _Bench(clip, pipeline, recipe, folder)
+    bench = _Bench(partial(open_video, clip, timeout_s=timeout_s), pipeline, recipe, folder)
     bench.run(StageClock(), warm_up_frames)
     warm_up_s = time.perf_counter() - start_s
     observer.calls = []
@@ -230,10 +235,10 @@ class _TimedVideo(VideoSource):
         latencies_s: From each frame's decoding to the end of its writing.
     """
 
-    def __init__(self, clip: Path, max_frames: int, clock: StageClock) -> None:
+    def __init__(self, open_clip: Callable[[], VideoSource], max_frames: int, clock: StageClock) -> None:
         super().__init__()
-        self._clip = clip
-        self._video = open_video(clip)
+        self._open_clip = open_clip
+        self._video = open_clip()
         self._max_frames = max_frames
         self._clock = clock
         self._decoded_s: dict[int, float] = {}
@@ -251,7 +256,7 @@ class _TimedVideo(VideoSource):
             yield frame
 
     def _open_again(self) -> VideoSource:
-        return open_video(self._clip)
+        return self._open_clip()
 
     def _release(self) -> None:
         self._video.close()
@@ -262,13 +267,13 @@ class _Bench:
     """A run that can be repeated.
 
     Attributes:
-        clip: What `open_video` opens.
+        open_clip: Opens the clip.
         pipeline: Ready to run.
         recipe: The recipe that it was built from.
         folder: To write results into.
     """
 
-    clip: Path
+    open_clip: Callable[[], VideoSource]
     pipeline: Pipeline
     recipe: Recipe
     folder: Path
@@ -278,7 +283,7 @@ class _Bench:
         timed = replace(self.pipeline, processors=tuple(map(clock.wrap, self.pipeline.processors)))
         output = Output(self.folder, existing="overwrite")
         start_s = time.perf_counter()
-        with _TimedVideo(self.clip, max_frames, clock) as video:
+        with _TimedVideo(self.open_clip, max_frames, clock) as video:
             report = run_job(
                 video,
                 timed,

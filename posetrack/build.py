@@ -18,7 +18,7 @@ from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
 from posetrack.recipe import Recipe, complete_settings
 from posetrack.results.provenance import Provenance, digest_settings, shorten_digest
-from posetrack.runtime import tune_process
+from posetrack.runtime import tune_process, use_networks
 from posetrack.skeleton import SKELETONS, Skeleton
 from posetrack.weights.store import find_sha256, load_weights
 
@@ -50,8 +50,9 @@ def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Ne
     Raises:
         RecipeError: The recipe lacks weights, or contradicts them.
         WeightsError: A network's weights are missing or damaged.
-        PoseTrackError: An engine cannot convert a network.
+        PoseTrackError: An engine cannot convert a network, or this is a forked process (see `use_networks`).
     """
+    use_networks()
     if compute.device.type == "cpu":
         tune_process(torch_computes=compute.engine == "torch")
     # On a GPU, the images uploaded for the detector are reused when boxes are cut out.
@@ -135,7 +136,11 @@ def make_pipeline(
         compute: Device, engine and precision.
         batch_frames: Frames per call of the detector; 1 for no batching.
         smoothed: Whether keypoints are smoothed over time.
+
+    Raises:
+        PoseTrackError: This is a forked process (see `use_networks`).
     """
+    use_networks()
     det_every = recipe.detector.det_every
     find = detect(networks.detector, batch_frames=batch_frames, det_every=det_every)
     processors = [Stage("detect", skip_restored(find))]

@@ -4,6 +4,7 @@ Each message is one line that says what is wrong, where, and what to do about it
 
     PoseTrackError
     ├── VideoError     a source cannot be read, or a video cannot be written
+    │   └── SilentSourceError   a source has given no data for too long
     ├── RecipeError    a recipe is not valid
     ├── WeightsError   network weights are missing, damaged or do not fit
     └── ResultsError   a results or annotation file cannot be read or written
@@ -24,6 +25,10 @@ class PoseTrackError(Exception):
 
 class VideoError(PoseTrackError):
     """A source cannot be read, or a video cannot be written."""
+
+
+class SilentSourceError(VideoError):
+    """A source has given no data for longer than its time-out; the frames before are whole."""
 
 
 class RecipeError(PoseTrackError):

@@ -3,16 +3,44 @@
 from __future__ import annotations
 
 import ctypes
+import gc
+import os
 import sys
 
 import cv2
 import torch
 
+from posetrack.errors import PoseTrackError
+
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _KEPT_BYTES = 1 << 30
+_users: list[int] = []
+"""The process that uses networks, which a forked one inherits."""
 _TORCH_THREADS = torch.get_num_threads()
+
+
+def use_networks() -> None:
+    """Note that this process uses networks; to be called before it does.
+
+    A child that is forked from it does not collect the garbage that it inherits: an engine that is destroyed
+    there waits for threads that are not there.
+
+    Raises:
+        PoseTrackError: It was forked from a process that used them: the threads of torch and the engines were
+            not copied, and would be waited for without end.
+    """
+    process_id = os.getpid()
+    if not _users:
+        _users.append(process_id)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=gc.freeze)
+    if process_id not in _users:
+        raise PoseTrackError(
+            "this process was forked from one that has used networks, whose threads a fork does not copy; "
+            "start it with multiprocessing.get_context('spawn'), or use networks in the children only"
+        )
 
 
 def tune_process(*, torch_computes: bool = True) -> None:

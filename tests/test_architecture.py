@@ -23,7 +23,7 @@ FORBIDDEN = {
 }
 LAYERS = {
     "posetrack": (
-        ("addresses", "errors", "frame", "json_fields", "outputs", "skeleton"),
+        ("addresses", "errors", "frame", "interruption", "json_fields", "outputs", "skeleton"),
         ("compute", "drawing", "pipeline", "render", "runtime", "video"),
         ("images",),
         ("annotations", "predictors", "results"),

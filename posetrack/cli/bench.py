@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from posetrack.cli.eval.metrics import write_metrics
-from posetrack.cli.options import ComputeOptions, RecipeOptions
+from posetrack.cli.options import ComputeOptions, RecipeOptions, TimeoutOption
 
 if TYPE_CHECKING:
     from posetrack.benchmark import BenchReport
@@ -34,6 +34,7 @@ def bench_command(
         int, typer.Option(min=1, max=1000, help="Number of runs, of which the median is reported.")
     ] = 3,
     out: Annotated[Path | None, typer.Option(help="Write every number to this JSON file.")] = None,
+    timeout: TimeoutOption = None,
 ) -> None:
     """Time a whole run (decoding, networks, tracking, drawing, encoding, writing) and the networks alone.
 
@@ -47,7 +48,15 @@ def bench_command(
     for name in recipe or ["default"]:
         settings = RecipeOptions(name, weights).read()
         with tempfile.TemporaryDirectory(prefix="posetrack-bench-") as folder:
-            report = benchmark(clip, settings, chosen, Path(folder), max_frames=frames, repeats=repeats)
+            report = benchmark(
+                clip,
+                settings,
+                chosen,
+                Path(folder),
+                max_frames=frames,
+                repeats=repeats,
+                timeout_s=timeout,
+            )
         reports[settings.name] = asdict(report)
         console.print(f"{clip.name}, recipe {settings.name}, {report.engine}", markup=False)
         console.print(_make_table(report))

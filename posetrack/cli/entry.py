@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
-from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
-_INTERRUPTED = 130
+from posetrack.cli.signals import INTERRUPTED, MESSAGE, handle_signals, leave_at_once
+
 _INTERNAL_ERROR = 70
 _TRACEBACK_VARIABLE = "POSETRACK_TRACEBACK"
 
@@ -21,18 +18,16 @@ def main() -> None:
 
     The traceback of an error that no command expects is printed if `POSETRACK_TRACEBACK` is set.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt_once)
     try:
+        handle_signals()
         from posetrack.cli.main import main as run
 
         run()
     except KeyboardInterrupt:
-        print("posetrack: interrupted", file=sys.stderr)
-        _leave_at_once(_INTERRUPTED)
+        _leave_interrupted()
     except SystemExit as leaving:  # Typer converts Ctrl-C to this.
-        if leaving.code == _INTERRUPTED:
-            _leave_at_once(_INTERRUPTED)
+        if leaving.code == INTERRUPTED:
+            _leave_interrupted()
         raise
     except Exception as error:
         if os.environ.get(_TRACEBACK_VARIABLE):
@@ -59,19 +54,9 @@ def _report(error: Exception) -> int:
     return _INTERNAL_ERROR
 
 
-def _leave_at_once(code: int) -> NoReturn:
-    """Exit without unloading torch and the engines, which takes a second; all files are closed by now."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
-
-
-def _interrupt_once(number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt on the first SIGINT or SIGTERM, and ignore later ones while files are closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+def _leave_interrupted() -> None:
+    print(MESSAGE, file=sys.stderr)
+    leave_at_once(INTERRUPTED)
 
 
 if __name__ == "__main__":

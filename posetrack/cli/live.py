@@ -49,6 +49,15 @@ class PlayOptions:
         float, typer.Option(min=0.01, max=1000, callback=check_finite, help="Playback speed of a file.")
     ] = 1.0
     max_pixels: MaxPixelsOption = MAX_PIXELS
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            metavar="SECONDS",
+            help="End when there is no image for so long.",
+            show_default="connect again for ever",
+        ),
+    ] = None
     duration: Annotated[
         float | None,
         typer.Option(
@@ -67,7 +76,12 @@ class PlayOptions:
             VideoError: There is no such source, or it delivers no image.
         """
         return open_live(
-            source, mirror=self.mirror, loop=self.loop, speed=self.speed, max_pixels=self.max_pixels
+            source,
+            mirror=self.mirror,
+            loop=self.loop,
+            speed=self.speed,
+            max_pixels=self.max_pixels,
+            timeout_s=self.timeout,
         )
 
 

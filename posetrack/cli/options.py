@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from posetrack.run.sources import Part
 
 
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        metavar="SECONDS",
+        help="Give up on a source that sends no data for so long.",
+        show_default="20 for URLs, else none",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class RecipeOptions:
     """Options of the recipe and its weights."""
@@ -79,6 +90,7 @@ class PartOptions:
     every: Annotated[int, typer.Option(min=1, max=1_000_000_000, help="Process every n-th frame.")] = 1
     image_fps: Annotated[str, typer.Option(help="Frame rate of images, e.g. 25 or 30000/1001.")] = "25"
     max_pixels: MaxPixelsOption = MAX_PIXELS
+    timeout: TimeoutOption = None
 
     def read(self) -> Part:
         """The part.
@@ -92,6 +104,7 @@ class PartOptions:
             "every": self.every,
             "image_fps": _read_fps(self.image_fps),
             "max_pixels": self.max_pixels,
+            "timeout_s": self.timeout,
         }
 
 

@@ -144,7 +144,6 @@ def _run_one(run: Callable[..., RunReport], video: VideoSource, folder: Path, ou
             )
     except RunInterrupted as interruption:
         if not output.quiet:
-            console.print(f"{video.info.name}: interrupted", markup=False)
             _print_summary(console, interruption.report)
         raise
     if not output.quiet:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from posetrack.errors import ResultsError, VideoError
+from posetrack.errors import ResultsError, SilentSourceError, VideoError
+from posetrack.interruption import finishing
 from posetrack.outputs import check_output_folder
-from posetrack.pipeline import FrameSink, run
+from posetrack.pipeline import FrameProcessor, FrameSink, run
 from posetrack.render import Renderer
 from posetrack.results.convert import convert
 from posetrack.results.export import find_exporter
@@ -98,6 +99,7 @@ def run_job(
         RunInterrupted: Ctrl-C; the results so far are complete, in all formats.
         ResultsError: There are results already, a format cannot hold the skeleton, or they cannot be written.
         VideoError: The source cannot be read, or the video cannot be written.
+        SilentSourceError: The source gave no data for too long; the results so far are complete, likewise.
     """
     for name in output.formats:
         find_exporter(name, pipeline.skeleton)
@@ -105,7 +107,6 @@ def run_job(
     provenance = describe_run(pipeline.provenance, video, None if stitcher is None else stitcher.config)
     header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name, provenance)
     saved = _open_results(output, header)
-    interruption: KeyboardInterrupt | None = None
     counter = FrameCounter()
     with ExitStack() as stack:
         poses = stack.enter_context(JsonlWriter(output.poses, header, is_resumed=saved is not None))
@@ -116,23 +117,38 @@ def run_job(
             writer = stack.enter_context(_open_overlay(output.overlay, video))
             all_sinks.append(make_overlay_sink(writer, Renderer(pipeline.skeleton), time_stage))
         all_sinks += [counter, *([] if stitcher is None else [stitcher]), *sinks]
-        try:
-            run(video, [restore_saved, *pipeline.processors], all_sinks, is_live=video.is_live)
-        except KeyboardInterrupt as error:
-            # The results so far are finished like those of a whole run before the interruption is raised.
-            interruption = error
+        processors: list[FrameProcessor] = [restore_saved, *pipeline.processors]
+        cut_by = _run_and_close(lambda: run(video, processors, all_sinks, is_live=video.is_live), stack)
     stitched: Stitched | None = None
-    if stitcher is not None and interruption is None:
+    if stitcher is not None and cut_by is None:
         try:
             stitched = _stitch(stitcher, output, video, has_more=poses.num_records > counter.frames)
         except KeyboardInterrupt as error:
-            interruption = error
-    report = counter.make_report(video, _finish(output))
+            cut_by = error
+    with finishing():
+        report = counter.make_report(video, _finish(output))
     if stitched is not None:
         report = replace(report, **vars(stitched))
-    if interruption is not None:
-        raise RunInterrupted(report) from interruption
+    if isinstance(cut_by, KeyboardInterrupt):
+        raise RunInterrupted(report) from cut_by
+    if cut_by is not None:
+        raise cut_by
     return report
+
+
+def _run_and_close(work: Callable[[], None], stack: ExitStack) -> KeyboardInterrupt | SilentSourceError | None:
+    """Run, and finish the files of the stack, also where the run was cut short; returns by what."""
+    cut_by: KeyboardInterrupt | SilentSourceError | None = None
+    try:
+        work()
+    except (KeyboardInterrupt, SilentSourceError) as error:
+        cut_by = error
+    try:
+        with finishing():
+            stack.close()
+    except KeyboardInterrupt as error:
+        cut_by = error
+    return cut_by
 
 
 def _stitch(stitcher: Stitcher, output: Output, video: VideoSource, *, has_more: bool) -> Stitched | None:

@@ -35,6 +35,7 @@ class Part(TypedDict, total=False):
         every: Process the first frame of the part and every n-th after it.
         image_fps: Frame rate of images, which have no times: a folder, a glob pattern, arrays. 25 by default.
         max_pixels: The most pixels that an image of a file or stream may have. 200 million by default.
+        timeout_s: Longest time without data; by default 20 s for a URL, and any time for others.
     """
 
     start_s: float
@@ -42,6 +43,7 @@ class Part(TypedDict, total=False):
     every: int
     image_fps: Fraction | float
     max_pixels: int
+    timeout_s: float | None
 
 
 def open_source(
@@ -52,6 +54,7 @@ def open_source(
     every: int = 1,
     image_fps: Fraction | float = DEFAULT_FPS,
     max_pixels: int = MAX_PIXELS,
+    timeout_s: float | None = None,
 ) -> VideoSource:
     """Open a source for a tracker.
 
@@ -62,6 +65,7 @@ def open_source(
         every: Likewise.
         image_fps: Likewise.
         max_pixels: Likewise.
+        timeout_s: Likewise.
 
     Returns:
         The open source; close it, or use it as a context manager.
@@ -72,20 +76,30 @@ def open_source(
     from posetrack.video.arrays import ArraySequence
     from posetrack.video.base import Selection, VideoSource
     from posetrack.video.camera import Camera
+    from posetrack.video.silence import Silence
     from posetrack.video.source import open_video
 
     if isinstance(source, VideoSource):
         return source
     selection = Selection(start_s, end_s, every)
     if isinstance(source, int):
-        return Camera(source, selection)
+        return Camera(source, selection, timeout_s)
     fps = Fraction(image_fps).limit_denominator(_LARGEST_DENOMINATOR)
     if isinstance(source, str | Path) or _are_files(source):
         return open_video(
-            source, start_s=start_s, end_s=end_s, every=every, image_fps=fps, max_pixels=max_pixels
+            source,
+            start_s=start_s,
+            end_s=end_s,
+            every=every,
+            image_fps=fps,
+            max_pixels=max_pixels,
+            timeout_s=timeout_s,
         )
     if isinstance(source, Iterable):
-        return ArraySequence(source, selection, fps)
+        arrays = ArraySequence(source, selection, fps)
+        if timeout_s is not None:
+            arrays.read_apart(Silence(arrays.info.source, timeout_s))
+        return arrays
     raise VideoError(
         f"{type(source).__name__}: not a source; give a path, the number of a camera, or arrays (H, W, 3) of "
         "uint8, RGB"

@@ -72,7 +72,9 @@ class Tracker:
         from posetrack.build import build_networks, require_poses
         from posetrack.compute import Compute, choose_device
         from posetrack.recipe import Recipe, read_recipe, use_weights
+        from posetrack.runtime import use_networks
 
+        use_networks()
         if not isinstance(recipe, Recipe):
             recipe = read_recipe(recipe)
         if weights is not None:
@@ -100,7 +102,8 @@ class Tracker:
             source: A video file, a folder or glob pattern of images, or a URL for FFmpeg; the number of a
                 camera; or an iterable of images (H, W, 3) uint8 RGB, which are copied.
             part: `start_s` and `end_s`, in seconds; `every`: process every n-th frame; `image_fps`: frame rate
-                of a folder, a glob pattern, or arrays; `max_pixels`: the most pixels that an image may have.
+                of a folder, a glob pattern, or arrays; `max_pixels`: the most pixels that an image may have;
+                `timeout_s`: longest time without data, by default 20 s for a URL and any time for others.
 
         Yields:
             The frames in order, with boxes, keypoints, scores and track ids in `frame.instances`; of a camera

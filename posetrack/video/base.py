@@ -14,8 +14,12 @@ from typing import Literal, Self
 
 from posetrack.errors import VideoError
 from posetrack.frame import Frame
+from posetrack.pipeline import prefetch
+from posetrack.video.silence import Silence
 
 _log = logging.getLogger(__name__)
+
+_CLOSE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,10 @@ class Selection:
 class VideoSource(ABC):
     """Frames of one source, in order of time; iterate over it once.
 
-    One thread may iterate and another may close it. Where the resolution of a stream changes, the size of
-    the frames changes too, with a warning that says where. Pixels are square: images whose pixels are not are
-    widened or narrowed. Interlaced images are not deinterlaced.
+    One thread may iterate and another may close it; where the first hangs in reading, the source is released
+    when that ends. Where the resolution of a stream changes, the size of the frames changes too, with a warning
+    that says where. Pixels are square: images whose pixels are not are widened or narrowed. Interlaced images
+    are not deinterlaced.
 
     Attributes:
         info: Properties of the source, as known when it was opened.
@@ -111,7 +116,9 @@ class VideoSource(ABC):
         self.num_damaged = 0
         self.audio_address: str | None = None
         self._lock = threading.Lock()
+        self._closing = False
         self._closed = False
+        self._silence: Silence | None = None
         self._started = False
         self._size_wh: tuple[int, int] | None = None
         self._size_changed = False
@@ -123,11 +130,22 @@ class VideoSource(ABC):
         Raises:
             RuntimeError: The source was iterated before.
             VideoError: The source can no longer be read.
+            SilentSourceError: It has given no data for longer than its time-out.
         """
         if self._started:
             raise RuntimeError(f"{self.info.source}: already read; open it again to read it again")
         self._started = True
-        return self._guarded_frames()
+        if self._silence is None:
+            return self._guarded_frames()
+        return prefetch(self._guarded_frames(), 1, while_waiting=self._silence.check)
+
+    def read_apart(self, silence: Silence) -> None:
+        """Read on a thread of its own from now on, so that nobody else hangs where the source does.
+
+        Args:
+            silence: Its time-out.
+        """
+        self._silence = silence
 
     def reopen(self) -> VideoSource | None:
         """Open the same part of the source once more, from its beginning.
@@ -142,6 +160,7 @@ class VideoSource(ABC):
         again = self._open_again()
         if again is not None:
             again._is_repeated = True
+            again._silence = self._silence
         return again
 
     @property
@@ -155,10 +174,12 @@ class VideoSource(ABC):
 
     def close(self) -> None:
         """Release the source; frames already read stay valid. May be called twice."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._release()
+        self._closing = True
+        if self._lock.acquire(timeout=_CLOSE_S):
+            try:
+                self._release_once()
+            finally:
+                self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -172,10 +193,21 @@ class VideoSource(ABC):
         frames = self._read_frames()
         while True:
             with self._lock:
-                frame = None if self._closed else next(frames, None)
+                try:
+                    frame = None if self._closing else next(frames, None)
+                finally:
+                    if self._closing:
+                        self._release_once()
+            if self._silence is not None:
+                self._silence.end()
             if frame is None:
                 return
             yield frame
+
+    def _release_once(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._release()
 
     def _warn(self, message: str) -> None:
         self.warnings.append(message)

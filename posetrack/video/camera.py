@@ -19,19 +19,20 @@ class Camera(VideoSource):
 
     is_live = True
 
-    def __init__(self, number: int, selection: Selection) -> None:
+    def __init__(self, number: int, selection: Selection, timeout_s: float | None = None) -> None:
         """Open the camera and wait for its first image.
 
         Args:
             number: 0 for the first.
             selection: The part that is wanted.
+            timeout_s: Longest time without an image; None for any.
 
         Raises:
             VideoError: There is no such camera, or it gives no image.
         """
         super().__init__()
         self._selection = selection
-        self._live = open_live(str(number))
+        self._live = open_live(str(number), timeout_s=timeout_s)
         width, height = self._live.wait_for_first().size_wh
         self.info = VideoInfo(
             source=str(number),

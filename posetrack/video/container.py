@@ -16,9 +16,9 @@ from av.container import InputContainer
 from posetrack.addresses import show_address
 from posetrack.errors import VideoError
 from posetrack.video.limits import MAX_PIXELS, bound_decoders
+from posetrack.video.silence import NETWORK_TIMEOUT_S
 from posetrack.video.timeline import choose_fps, is_sane_fps, measure_fps
 
-_URL_TIMEOUT_S = 20.0
 _PACKETS_TO_MEASURE = 120
 _FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -43,7 +43,7 @@ def find_path(source: str) -> Path:
 def open_container(
     source: str,
     *,
-    timeout_s: tuple[float, float] = (_URL_TIMEOUT_S, _URL_TIMEOUT_S),
+    timeout_s: tuple[float, float] = (NETWORK_TIMEOUT_S, NETWORK_TIMEOUT_S),
     options: Mapping[str, str] | None = None,
 ) -> InputContainer:
     """Open a file or URL for reading.
@@ -144,6 +144,11 @@ def _explain(source: str, error: av.FFmpegError) -> str:
         return f"{source}: cannot be opened: {error.strerror}; close other programs, or raise the limit"
     if isinstance(error, PermissionError):
         return f"{source}: may not be read; check its permissions"
+    if os.path.exists(source) and not can_open_again(source):
+        return (
+            f"{source}: not a video that FFmpeg can read from a pipe ({error.strerror}); send Matroska or "
+            "MPEG-TS, or give a file"
+        )
     try:
         size = os.path.getsize(source)
     except OSError:

@@ -27,12 +27,14 @@ from posetrack.video.container import (
 from posetrack.video.limits import MAX_PIXELS, bound_decoders, check_max_pixels, check_pixels
 from posetrack.video.refused import find_refused_size
 from posetrack.video.seek import find_start
+from posetrack.video.silence import NETWORK_TIMEOUT_S, Silence
 from posetrack.video.timeline import FrameClock
 from posetrack.video.upright import ImageConverter
 
 _MAX_READ_ERRORS = 10
 _CUT_SHORT_S = 0.5
 _LENGTH_ERROR_S = 1.0
+_LEFT_BEHIND_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,21 @@ class VideoFile(VideoSource):
     that exist, and a warning.
     """
 
-    def __init__(self, source: str, selection: Selection, *, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        source: str,
+        selection: Selection,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        silence: Silence | None = None,
+    ) -> None:
         """Open the container and decode up to the first selected frame.
 
         Args:
             source: A path, or a URL with `://`.
             selection: The part to read.
             max_pixels: The most pixels that an image may have.
+            silence: The time-out, told of all data; None: the source is never silent.
 
         Raises:
             VideoError: It cannot be opened or decoded, its images are too large, it has no video stream,
@@ -67,6 +77,7 @@ class VideoFile(VideoSource):
         self._source, self._shown = source, show_address(source)
         self._selection = selection
         self._max_pixels = check_max_pixels(max_pixels)
+        self._silence = silence
         self._end_s = 0.0
         self._reached_end = False
         self._open()
@@ -95,7 +106,10 @@ class VideoFile(VideoSource):
 
     def _open(self) -> None:
         bound = bound_decoders(self._max_pixels)
-        self._container = open_container(self._source, options=bound)
+        # The reading thread ends some time after it was left behind.
+        limit_s = _LEFT_BEHIND_S + (NETWORK_TIMEOUT_S if self._silence is None else self._silence.limit_s)
+        self._container = open_container(self._source, timeout_s=(limit_s, limit_s), options=bound)
+        self._note_data()
         try:
             self._stream = pick_video_stream(self._source, self._container)
         except VideoError:
@@ -214,16 +228,23 @@ class VideoFile(VideoSource):
         while True:
             try:
                 for packet in self._container.demux(self._stream):
+                    self._note_data()
                     if packet.size:
                         num_errors = 0
                         yield packet
                 return
+            except av.error.ExitError as error:
+                raise Silence(self._shown, NETWORK_TIMEOUT_S).make_error() from error
             except av.FFmpegError as error:
                 num_errors += 1
                 self.num_damaged += 1
                 if num_errors == _MAX_READ_ERRORS:
                     self._warn(f"{self._shown}: reading stopped: {error.strerror}; the rest is left out")
                     return
+
+    def _note_data(self) -> None:
+        if self._silence is not None:
+            self._silence.end()
 
     def _explain_nothing(self) -> VideoError:
         """The error for a source of which nothing could be decoded."""

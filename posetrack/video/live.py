@@ -20,6 +20,7 @@ from posetrack.errors import VideoError
 from posetrack.frame import Frame, ImageArray
 from posetrack.video.capture import Capture, capture_camera, capture_file, capture_stream
 from posetrack.video.limits import MAX_PIXELS, check_max_pixels
+from posetrack.video.silence import Silence
 
 OpenCapture = Callable[[Event], Capture]
 """Connects to a source and yields its images; stops when the event is set."""
@@ -70,14 +71,26 @@ class LiveSource:
         started_s: `time.monotonic()` at the start.
     """
 
-    def __init__(self, open_capture: OpenCapture, name: str, *, comes_back: bool = True) -> None:
+    def __init__(
+        self,
+        open_capture: OpenCapture,
+        name: str,
+        *,
+        comes_back: bool = True,
+        timeout_s: float | None = None,
+    ) -> None:
         """Start capturing.
 
         Args:
             open_capture: Connects to the source.
             name: Name of the source for messages.
             comes_back: Whether to reconnect after the end or a failure; otherwise the frames end there.
+            timeout_s: Longest time without an image, reconnecting included; None to reconnect for ever.
+
+        Raises:
+            VideoError: The time-out is not above 0.
         """
+        self._silence = Silence(name, timeout_s)
         self.name = name
         self.started_s = time.monotonic()
         self._open_capture = open_capture
@@ -96,20 +109,26 @@ class LiveSource:
         with self._changed:
             return self._status
 
-    def wait_for_first(self, timeout_s: float = _FIRST_IMAGE_S) -> Frame:
+    def wait_for_first(self) -> Frame:
         """Wait until there is a first frame, without reading it.
 
         Raises:
-            VideoError: The first connection failed, or no image arrived in time.
+            VideoError: The first connection failed, or no image arrived in time. With a time-out, connecting is
+                tried again until then.
         """
+        timeout_s = self._silence.timeout_s
+        has_failed = self._is_over_or_lost if timeout_s is None else self._is_over
         with self._changed:
-            self._changed.wait_for(lambda: self._newest is not None or self._is_over_or_lost(), timeout_s)
+            self._changed.wait_for(
+                lambda: self._newest is not None or has_failed(),
+                _FIRST_IMAGE_S if timeout_s is None else timeout_s,
+            )
             if self._newest is not None:
                 return self._newest
             self._raise_failure()
-            raise VideoError(
-                f"{self.name}: {self._status.message or f'no image within {timeout_s:g} s; is it sending?'}"
-            )
+            if self._status.message:
+                raise VideoError(f"{self.name}: {self._status.message}")
+            raise Silence(self.name, timeout_s or _FIRST_IMAGE_S).make_error()
 
     def read(self, timeout_s: float | None = None) -> Frame | None:
         """Read the newest frame, waiting for one that was not read before.
@@ -122,12 +141,18 @@ class LiveSource:
 
         Raises:
             BaseException: What the capture raised, except a VideoError of a source that is reconnected.
+            SilentSourceError: There was no image for longer than the time-out.
         """
+        limits_s = [limit_s for limit_s in (timeout_s, self._silence.left_s) if limit_s is not None]
         with self._changed:
-            self._changed.wait_for(lambda: self._newest is not None or self._is_over(), timeout_s)
+            self._changed.wait_for(
+                lambda: self._newest is not None or self._is_over(), min(limits_s, default=None)
+            )
             frame, self._newest = self._newest, None
             if frame is None:
                 self._raise_failure()
+                if not self._is_over():
+                    self._silence.check()
             return frame
 
     def __iter__(self) -> Iterator[Frame]:
@@ -205,6 +230,7 @@ class LiveSource:
         with self._changed:
             if self._stop.is_set():
                 return
+            self._silence.end()
             status = self._status
             came_back = status.state == "lost" and status.num_captured > 0
             self._status = replace(
@@ -235,6 +261,7 @@ def open_live(
     loop: bool = False,
     speed: float = 1.0,
     max_pixels: int = MAX_PIXELS,
+    timeout_s: float | None = None,
 ) -> LiveSource:
     """Open a camera, a stream or a file as a live source.
 
@@ -244,6 +271,7 @@ def open_live(
         loop: Whether to play a file repeatedly.
         speed: Playback speed of a file; 2 is twice as fast.
         max_pixels: The most pixels that an image of a stream or file may have.
+        timeout_s: Longest time without an image; None to reconnect for ever.
 
     Returns:
         The source, capturing.
@@ -269,7 +297,7 @@ def open_live(
             "video"
         )
     opened = capture if not mirror else lambda stop: _mirror(capture(stop))
-    live = LiveSource(opened, show_address(source), comes_back=comes_back)
+    live = LiveSource(opened, show_address(source), comes_back=comes_back, timeout_s=timeout_s)
     try:
         live.wait_for_first()
     except BaseException:

@@ -13,11 +13,13 @@ from pathlib import Path
 from posetrack.addresses import show_address
 from posetrack.errors import VideoError
 from posetrack.video.base import Selection, VideoInfo, VideoSource
+from posetrack.video.container import can_open_again
 from posetrack.video.decode import VideoFile
 from posetrack.video.images import ImageSequence, find_images, is_image_name, natural_key
 from posetrack.video.limits import MAX_PIXELS
+from posetrack.video.silence import NETWORK_TIMEOUT_S, Silence, wait_for
 
-__all__ = ["Source", "VideoInfo", "VideoSource", "group_sources", "open_video"]
+__all__ = ["Source", "VideoInfo", "VideoSource", "group_sources", "may_be_silent", "open_video"]
 
 Source = str | tuple[str, ...]
 """One source: a path, a URL or a glob; or the image files of one sequence, in order."""
@@ -31,6 +33,7 @@ def open_video(
     every: int = 1,
     image_fps: Fraction = Fraction(25),
     max_pixels: int = MAX_PIXELS,
+    timeout_s: float | None = None,
 ) -> VideoSource:
     """Open a source of frames and read up to its first selected frame.
 
@@ -42,14 +45,44 @@ def open_video(
         every: Read the first frame of the part and every n-th after it.
         image_fps: Frames per second of a sequence of images.
         max_pixels: The most pixels that an image may have.
+        timeout_s: Longest time without data, here and in reading; None for 20 s for a URL and no limit for
+            others.
 
     Returns:
         The open source; it is also a context manager.
 
     Raises:
         VideoError: The source is missing, unreadable or has no images; or the part is empty.
+        SilentSourceError: It gives no data for longer than the time-out.
     """
     selection = Selection(start_s, end_s, every)
+    if timeout_s is None and not may_be_silent(source):
+        return _open(source, selection, image_fps, max_pixels)
+    address = os.fspath(source) if isinstance(source, str | Path) else _describe(source)
+    if timeout_s is None and "://" in address and not can_open_again(address):
+        timeout_s = NETWORK_TIMEOUT_S
+    silence = Silence(show_address(address), timeout_s)
+    open_it = partial(_open, source, selection, image_fps, max_pixels, silence)
+    video = wait_for(open_it, silence, VideoSource.close)
+    video.read_apart(silence)
+    return video
+
+
+def may_be_silent(source: str | Path | Sequence[str]) -> bool:
+    """Whether a source is a pipe, a device or a network address, which may have nothing to read for ever."""
+    if not isinstance(source, str | Path):
+        return False
+    path = os.fspath(source)
+    return not can_open_again(path) and ("://" in path or (os.path.exists(path) and not os.path.isdir(path)))
+
+
+def _open(
+    source: str | Path | Sequence[str],
+    selection: Selection,
+    image_fps: Fraction,
+    max_pixels: int,
+    silence: Silence | None = None,
+) -> VideoSource:
     open_images = partial(ImageSequence, selection=selection, fps=image_fps, max_pixels=max_pixels)
     if isinstance(source, Sequence) and not isinstance(source, str):
         return open_images(tuple(source), source=_describe(source))
@@ -57,13 +90,13 @@ def open_video(
     if os.path.isdir(source):
         return open_images(find_images(source), source=source, name=Path(source).resolve().name)
     if "://" in source or (os.path.exists(source) and not is_image_name(source)):
-        return VideoFile(source, selection, max_pixels=max_pixels)
+        return VideoFile(source, selection, max_pixels=max_pixels, silence=silence)
     if os.path.exists(source):
         return open_images((source,), source=source, name=Path(source).stem)
     if glob.has_magic(source):
         images = _match_images(source)
         if isinstance(images, str):
-            return VideoFile(images, selection, max_pixels=max_pixels)
+            return VideoFile(images, selection, max_pixels=max_pixels, silence=silence)
         return open_images(images, source=source, name=Path(images[0]).resolve().parent.name)
     raise VideoError(f"{show_address(source)}: no such file or folder; check the path")
 

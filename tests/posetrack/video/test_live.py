@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from posetrack.errors import VideoError
+from posetrack.errors import SilentSourceError, VideoError
 from posetrack.video import capture, live
 from posetrack.video.capture import Backlog, Pace, capture_camera, capture_file
 from posetrack.video.live import LiveSource, open_live
@@ -180,10 +180,10 @@ def test_a_first_connection_that_fails_is_one_error(script):
 
 def test_a_first_image_that_does_not_come_is_one_error(script):
     with (
-        LiveSource(script, "cam") as source,
-        pytest.raises(VideoError, match=r"no image within 0\.05 s; is it sending"),
+        LiveSource(script, "cam", timeout_s=0.05) as source,
+        pytest.raises(SilentSourceError, match=r"cam: no data for 0\.05 s; check that it is there and sending"),
     ):
-        source.wait_for_first(0.05)
+        source.wait_for_first()
 
 
 def test_a_bug_in_capturing_reaches_the_reader(script):
