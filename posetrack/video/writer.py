@@ -19,6 +19,7 @@ from av.container import OutputContainer
 
 from posetrack.errors import VideoError
 from posetrack.frame import ImageArray
+from posetrack.interruption import finishing
 from posetrack.outputs import make_part, name_part
 from posetrack.video.audio import AudioMode, AudioTrack
 from posetrack.video.base import VideoInfo
@@ -152,7 +153,7 @@ class VideoWriter:
         if self._container is None:
             self.abort()
             return
-        with self._errors_reported():
+        with finishing(), self._errors_reported():
             self._mux_video(self._container, None)
             end = (self._last_pts + self._usual_gap()) * self._time_base
             self._mux_audio(self._container, end, last=True)

@@ -1,3 +1,5 @@
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -116,3 +118,79 @@ def test_leaving_early_stops_everything():
     next(frames)
     frames.close()
     assert count_stages() == 0
+
+
+@pytest.fixture
+def press_ctrl_c():
+    """Presses Ctrl-C in this process when the event that it returns is set."""
+    # A shell that starts the tests in the background has them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    ready = threading.Event()
+
+    def press():
+        if ready.wait(20):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    yield ready
+    ready.set()
+    thread.join(20)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("where", ["source", "processor", "sink"])
+def test_ctrl_c_leaves_what_hangs_and_keeps_what_is_finished(where, press_ctrl_c):
+    release = threading.Event()
+    seen: list[int] = []
+    finished = [0, 1] if where == "processor" else [0, 1, 2]
+
+    def hang():
+        limit_s = time.monotonic() + 20
+        while len(seen) < len(finished) and time.monotonic() < limit_s:
+            time.sleep(0.01)
+        press_ctrl_c.set()
+        release.wait(60)
+
+    def source():
+        yield from make_frames(3)
+        if where == "source":
+            hang()
+
+    def processor(frames):
+        for frame in frames:
+            if where == "processor" and frame.index == 2:
+                hang()
+            yield frame
+
+    def sink(frame):
+        seen.append(frame.index)
+        if where == "sink" and frame.index == 2:
+            hang()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(source(), [processor], [sink])
+    assert not release.is_set()
+    release.set()
+    assert seen == finished
+    limit_s = time.monotonic() + 20
+    while count_stages() and time.monotonic() < limit_s:
+        time.sleep(0.01)
+    assert count_stages() == 0, "the threads left behind end as soon as they can"
+
+
+def test_waiting_for_an_item_can_be_broken_off():
+    release = threading.Event()
+
+    def items():
+        yield 1
+        release.wait(60)
+
+    def give_up(waited_s):
+        raise BrokenError(f"after {waited_s:.1f} s")
+
+    ahead = prefetch(items(), while_waiting=give_up)
+    assert next(ahead) == 1
+    with pytest.raises(BrokenError, match=r"after 0\.[1-9] s"):
+        next(ahead)
+    release.set()

@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import pytest
@@ -7,6 +9,8 @@ import torch
 
 from posetrack import runtime
 from posetrack.runtime import keep_freed_memory, tune_process
+
+CLIP = Path(__file__).parents[2] / "docs" / "media" / "street.mp4"
 
 # Asks for 64 MiB and frees it, ten times over, and counts the fresh pages that the kernel had to give.
 COUNT_PAGES = """
@@ -46,3 +50,40 @@ def test_opencv_works_on_one_thread_and_so_does_torch_when_it_only_decodes():
     finally:
         cv2.setNumThreads(before[0])
         torch.set_num_threads(before[1])
+
+
+FORK = """
+import multiprocessing, sys
+import posetrack
+
+def find(tracker):
+    try:
+        tracker = tracker or posetrack.Tracker("fast", device="cpu")
+        print(sum(1 for _ in tracker.track(sys.argv[1], end_s=0.2)), flush=True)
+    except posetrack.PoseTrackError as error:
+        print(error, flush=True)
+
+tracker = posetrack.Tracker("fast", device="cpu")
+find(tracker)
+for inherited in (None, tracker):
+    child = multiprocessing.get_context("fork").Process(target=find, args=(inherited,))
+    child.start()
+    child.join(60)
+    print(child.exitcode, flush=True)
+    child.kill()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_networks_in_a_forked_child_are_an_error_with_the_remedy_and_no_hang():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK, str(CLIP)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=240,
+    )
+    first, *rest = done.stdout.splitlines()
+    assert first == "5"
+    assert rest[1::2] == ["0", "0"]
+    assert all("multiprocessing.get_context('spawn')" in line for line in rest[::2])
