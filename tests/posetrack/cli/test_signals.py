@@ -144,17 +144,18 @@ import ctypes, os, signal, sys, time
 from posetrack.cli.signals import handle_signals
 from posetrack.interruption import finishing, raise_if_interrupted
 handle_signals()
-print("ready", flush=True)
 """
+READY = "print('ready', flush=True);"
 # Blocked signals do not break off a call in C, as none does in FFmpeg; another thread receives them.
-STUCK = PREPARE + "signal.pthread_sigmask(signal.SIG_BLOCK, {2, 15}); ctypes.CDLL(None).sleep(60)"
-FINISHING = PREPARE + "with finishing(): time.sleep(1); print('whole', flush=True); time.sleep(60)"
+STUCK = PREPARE + "signal.pthread_sigmask(signal.SIG_BLOCK, {2, 15}); " + READY + "ctypes.CDLL(None).sleep(60)"
+FINISHING = PREPARE + "with finishing(): " + READY + "time.sleep(1); print('whole', flush=True); time.sleep(60)"
 LOST = (
     PREPARE
     + """
 class Leaving:
     def __del__(self):
-        time.sleep(1)  # The KeyboardInterrupt comes here, where Python ignores it.
+        print("ready", flush=True)
+        time.sleep(2)  # The KeyboardInterrupt comes here, where Python ignores it.
 sys.stderr = open(os.devnull, "w")
 leaving = Leaving()
 del leaving
@@ -196,7 +197,6 @@ def test_two_signals_in_one_moment_are_one(start: Start) -> None:
 def test_an_interruption_that_python_lost_is_raised_again(start: Start) -> None:
     process = start(LOST)
     process.stdout.readline()
-    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     process.wait(LIMIT_S)
     assert process.returncode == -signal.SIGINT, "by a KeyboardInterrupt of its own, before anyone else ends it"
@@ -205,7 +205,7 @@ def test_an_interruption_that_python_lost_is_raised_again(start: Start) -> None:
 def test_a_forked_child_has_signals_of_its_own(start: Start) -> None:
     """Those of the child do not count as its parent's."""
     code = PREPARE + (
-        "child = os.fork()\n"
+        READY + "child = os.fork()\n"
         "if not child: time.sleep(15)\n"
         "time.sleep(1); os.kill(child, signal.SIGTERM)\n"
         "print(os.waitpid(child, 0)[1], flush=True)\n"
