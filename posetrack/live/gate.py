@@ -41,7 +41,7 @@ class GateLimits:
     max_connections: int = 128
     max_from_peer: int = 64
     silent_s: float = 10.0
-    burst_bytes: int = 1 << 20
+    burst_bytes: int = 1 << 19
     bytes_per_s: float = 1 << 16
     kept_files: int = 64
 

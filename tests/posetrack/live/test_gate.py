@@ -123,6 +123,15 @@ def test_many_halves_lock_nobody_out_and_are_one_line(lines):
     assert lines() == ["browser view: too many connections, from 1 addresses; silent ones are closed"]
 
 
+def test_one_address_may_not_have_all_connections(monkeypatch, lines):
+    monkeypatch.setattr(gate_module, "_is_loopback", lambda peer: False)
+    with serve(max_from_peer=4) as view, ExitStack() as stack:
+        peers = [stack.enter_context(connect(view, HALF)) for _ in range(12)]
+        wait_until(lambda: sum(map(is_closed, peers)) == 8)
+        assert ask(view).endswith(b"ok\n")
+    assert len(lines()) == 1
+
+
 def test_capture_and_recording_keep_files_whatever_connects():
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with ExitStack() as stack:
@@ -313,6 +322,27 @@ def watch_silently(view: BrowserView) -> socket.socket:
     peer = connect(view, UPGRADE)
     assert peer.recv(65536).startswith(b"HTTP/1.1 101 ")
     return peer
+
+
+def test_a_page_that_answers_no_ping_is_disconnected_and_another_one_is_not(monkeypatch):
+    monkeypatch.setattr("posetrack.live.routes._HEARTBEAT_S", 0.3)
+
+    with serve() as view, watch_silently(view) as silent:
+
+        async def watch() -> None:
+            async with (
+                aiohttp.ClientSession() as client,
+                client.ws_connect(f"ws://127.0.0.1:{view.port}/ws") as ws,
+            ):
+                end_s = time.monotonic() + 1.5
+                while time.monotonic() < end_s:
+                    assert "state" in await ws.receive_json(timeout=WAIT_S)
+
+        silent.settimeout(WAIT_S)
+        begin_s = time.monotonic()
+        read_all(silent)
+        assert time.monotonic() - begin_s < WAIT_S / 2
+        asyncio.run(watch())
 
 
 def test_idle_viewers_make_room_for_a_real_one(monkeypatch):
