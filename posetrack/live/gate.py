@@ -131,6 +131,8 @@ class Gate:
         self._passages: dict[Passage, None] = {}
         most_files = _read_most_files()
         self._most_files = most_files - min(limits.kept_files, most_files // 4)
+        # How many connections there may be for the files that are left; found out when these become few.
+        self._capacity = limits.max_connections
 
     async def serve(self) -> None:
         """Accept connections until cancelled."""
@@ -153,6 +155,7 @@ class Gate:
         except OSError as error:
             # Out of file descriptors or memory, or the connection ended before it was accepted.
             _log.warning("browser view: no connection can be accepted: %s", error.strerror)
+            self._capacity = max(1, len(self._passages) - 1)
             self._make_room(None)
             await asyncio.sleep(_BACK_OFF_S)
             return
@@ -174,7 +177,9 @@ class Gate:
         of_peer = sum(other.peer == passage.peer for other in self._passages)
         if not _is_loopback(passage.peer) and of_peer >= limits.max_from_peer:
             return self._make_room(passage.peer)
-        if len(self._passages) >= limits.max_connections or file >= self._most_files:
+        if file >= self._most_files:
+            self._capacity = max(1, len(self._passages))
+        if len(self._passages) >= self._capacity:
             return self._make_room(None)
         return True
 
@@ -206,6 +211,7 @@ class Gate:
         """Close the connections whose request does not come."""
         while True:
             await asyncio.sleep(_SWEEP_S)
+            self._capacity = min(self._limits.max_connections, self._capacity + 1)
             due_s = time.monotonic() - self._limits.silent_s
             for passage in list(self._passages):
                 if passage.silent_since_s is not None and passage.silent_since_s < due_s:
