@@ -14,7 +14,6 @@ caller's thread, which in `run` does nothing but wait for it.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -25,8 +24,6 @@ from typing import TypeVar
 
 from posetrack.frame import Frame
 from posetrack.interruption import finishing, raise_if_interrupted
-
-_log = logging.getLogger(__name__)
 
 FrameProcessor = Callable[[Iterator[Frame]], Iterator[Frame]]
 """Maps an iterator of frames to an iterator of the same frames with more results."""
@@ -237,7 +234,7 @@ class _Work:
                 if self._num_written > num_written:
                     num_written, progress_s = self._num_written, time.monotonic()
             if writing.is_alive():
-                _log.warning("writing hangs; the last frames are left out")
+                # Without a word: it may be the reader of the log who hangs.
                 _drain(self._finished)
 
     def _process(self) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _RECORDING = Path("live.mp4")
 _DEFAULT_ADDRESS = "127.0.0.1:8000"
 _PRINT_EVERY_S = 5.0
+_LEAVE_S = 10.0
 # Ten years; timers do not take any number.
 _LONGEST_DURATION_S = 315_360_000
 
@@ -216,7 +217,7 @@ def _run_beside(window: Window, session: LiveSession, duration_s: float | None) 
         window.loop()
     finally:
         session.stop()
-        thread.join()
+        thread.join(_LEAVE_S)
     if failures:
         raise failures[0]
 

@@ -27,7 +27,7 @@ _FINISHING_MESSAGE = "posetrack: finishing the files; another Ctrl-C leaves at o
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LIMIT_S = 2.5
-_FINISHING_LIMIT_S = 60.0
+_FINISHING_LIMIT_S = 30.0
 _LEAVING_LIMIT_S = 1.0
 # `timeout` and some shells send a signal to the process and to its group: that is one signal.
 _ONE_SIGNAL_S = 0.25
