@@ -22,6 +22,7 @@ from posetrack.results.export import FORMATS, find_exporter
 from posetrack.run.report import RunInterrupted, RunReport
 from posetrack.run.sources import open_source
 from posetrack.video.base import VideoSource
+from posetrack.video.missing import describe_missing
 from posetrack.video.source import group_sources
 
 if TYPE_CHECKING:
@@ -67,6 +68,12 @@ class OutputOptions:
     resume: Annotated[bool, typer.Option("--resume", help="Continue interrupted runs; start the others.")] = (
         False
     )
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Exit with 1 if images of a source are missing or damaged; all is written anyway."
+        ),
+    ] = False
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False
 
     @property
@@ -124,14 +131,19 @@ def _run_sources(
         try:
             with open_source(group, **part) as video:
                 folder = _choose_folder(output.out, video.info.name, is_alone=len(groups) == 1, taken=taken)
-                _run_one(run, video, folder, output)
+                report = _run_one(run, video, folder, output)
+                if output.strict and not report.is_source_whole:
+                    all_well = False
+                    print(f"posetrack: {_describe_losses(report)} (--strict)", file=sys.stderr)
         except PoseTrackError as error:
             all_well = False
             print_error(error)
     return all_well
 
 
-def _run_one(run: Callable[..., RunReport], video: VideoSource, folder: Path, output: OutputOptions) -> None:
+def _run_one(
+    run: Callable[..., RunReport], video: VideoSource, folder: Path, output: OutputOptions
+) -> RunReport:
     console = Console(stderr=True, highlight=False)
     try:
         with RunProgress(console, video.info.name, video.info.num_frames, is_quiet=output.quiet) as progress:
@@ -148,6 +160,13 @@ def _run_one(run: Callable[..., RunReport], video: VideoSource, folder: Path, ou
         raise
     if not output.quiet:
         _print_summary(console, report)
+    return report
+
+
+def _describe_losses(report: RunReport) -> str:
+    """One line on what is missing or damaged in a source."""
+    damaged = [f"{report.num_damaged} damaged packets or images"] if report.num_damaged else []
+    return f"{report.name}: " + ", ".join([*filter(None, [describe_missing(report.missing)]), *damaged])
 
 
 def _choose_folder(out: Path | None, name: str, *, is_alone: bool, taken: set[Path]) -> Path:
@@ -168,6 +187,7 @@ def _print_summary(console: Console, report: RunReport) -> None:
     lines = [
         f"{report.name}: {report.num_frames} frames, {report.people_per_frame:.1f} people a frame, "
         f"{report.num_ids} ids, {report.frames_per_s:.1f} frames/s{damaged}",
+        *([f"  {describe_missing(report.missing)}"] if report.missing else []),
         *_describe_stitching(report),
         *(f"  {path}" for path in report.files),
     ]

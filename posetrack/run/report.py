@@ -8,6 +8,7 @@ from pathlib import Path
 
 from posetrack.frame import UNTRACKED, Frame
 from posetrack.video.base import VideoSource
+from posetrack.video.missing import MissingImages, sum_missing
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class RunReport:
         num_joined: Number of track ids that were joined with an earlier one after the run.
         num_dropped: Number of short tracks that were left out after the run.
         num_interpolated: Number of people, of `num_people`, who were interpolated after the run.
+        missing: Images that the source should have and did not give, in runs.
     """
 
     name: str
@@ -37,6 +39,22 @@ class RunReport:
     num_joined: int = 0
     num_dropped: int = 0
     num_interpolated: int = 0
+    missing: tuple[MissingImages, ...] = ()
+
+    @property
+    def num_missing(self) -> int:
+        """Number of missing images, as far as it is known."""
+        return sum_missing(self.missing)[1]
+
+    @property
+    def missing_s(self) -> float:
+        """Seconds without images, as far as they are known."""
+        return sum_missing(self.missing)[0]
+
+    @property
+    def is_source_whole(self) -> bool:
+        """Whether no image of the source is missing and nothing in it was damaged."""
+        return not self.missing and not self.num_damaged
 
     @property
     def frames_per_s(self) -> float:
@@ -98,4 +116,5 @@ class FrameCounter:
             seconds=self._last_s - self._started_s,
             num_damaged=video.num_damaged,
             files=files,
+            missing=tuple(video.missing),
         )

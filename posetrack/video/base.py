@@ -15,6 +15,7 @@ from typing import Literal, Self
 from posetrack.errors import VideoError
 from posetrack.frame import Frame
 from posetrack.pipeline import prefetch
+from posetrack.video.missing import MissingImages
 from posetrack.video.silence import Silence
 
 _log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class VideoSource(ABC):
         info: Properties of the source, as known when it was opened.
         warnings: One line for each fault that was recovered from; complete after the last frame.
         num_damaged: Number of packets or images that could not be decoded, or were decoded from damaged data.
+        missing: The images that the selected part should have and does not give; complete after the last frame.
         audio_address: Path or URL to read the audio from, by opening it again; None where it has none, or is a
             pipe or a stream, which can be opened only once. Never to be shown: an address may have a password.
         is_live: Whether it captures on its own thread and yields its newest frame, so that nothing should
@@ -114,6 +116,7 @@ class VideoSource(ABC):
     def __init__(self) -> None:
         self.warnings: list[str] = []
         self.num_damaged = 0
+        self.missing: list[MissingImages] = []
         self.audio_address: str | None = None
         self._lock = threading.Lock()
         self._closing = False

@@ -110,6 +110,9 @@ def read_fps(source: str, stream: av.VideoStream) -> Fraction:
 def read_end_s(stream: av.VideoStream) -> float | None:
     """The end of a stream's images on its container's clock, in seconds; None if unknown."""
     container = stream.container
+    if container.format.name == "avi" and stream.frames and stream.time_base:
+        # FFmpeg makes the duration of a file that was cut off shorter.
+        return float(((stream.start_time or 0) + stream.frames) * stream.time_base)
     if stream.duration and stream.time_base:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
     tag = stream.metadata.get("DURATION")  # Matroska: 00:00:10.292000000

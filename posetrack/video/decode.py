@@ -25,6 +25,8 @@ from posetrack.video.container import (
     to_url,
 )
 from posetrack.video.limits import MAX_PIXELS, bound_decoders, check_max_pixels, check_pixels
+from posetrack.video.losses import LossWatch
+from posetrack.video.missing import describe_missing
 from posetrack.video.refused import find_refused_size
 from posetrack.video.seek import find_start
 from posetrack.video.silence import NETWORK_TIMEOUT_S, Silence
@@ -32,7 +34,6 @@ from posetrack.video.timeline import FrameClock
 from posetrack.video.upright import ImageConverter
 
 _MAX_READ_ERRORS = 10
-_CUT_SHORT_S = 0.5
 _LENGTH_ERROR_S = 1.0
 _LEFT_BEHIND_S = 2.0
 
@@ -49,8 +50,8 @@ class _Image:
 class VideoFile(VideoSource):
     """The video stream of a container that FFmpeg reads.
 
-    Damaged packets are skipped and counted. A file that is shorter than its header says yields the frames
-    that exist, and a warning.
+    Damaged packets are skipped and counted. A file that is shorter than its header says, or has
+    holes, yields the frames that exist, and a warning.
     """
 
     def __init__(
@@ -124,9 +125,10 @@ class VideoFile(VideoSource):
             self._stream.codec_context.flags |= Flags.output_corrupt.value
         # AVI has no presentation time stamps: FFmpeg makes them up, wrongly where images are reordered.
         self._use_dts = self._container.format.name == "avi"
+        self._losses = LossWatch(self._source, self._stream, self._selection, self.missing)
 
-    def _locate_start(self) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Yield images with their index, from the first one or from a key frame before the start."""
+    def _locate_start(self) -> Iterator[av.VideoFrame]:
+        """Yield images, from the first one or from the one at the start, if a seek leads there."""
         frames = self._decode()
         first = next(frames, None)
         if first is None:
@@ -134,45 +136,61 @@ class VideoFile(VideoSource):
         first_pts = self._stamp(first)
         self._start_clock(first_pts)
         if self._selection.start_s == 0 or first_pts is None:
-            return enumerate(chain([first], frames))
-        start = find_start(self._source, self._stream, first_pts=first_pts, start_s=self._selection.start_s)
+            return chain([first], frames)
+        start = find_start(
+            self._source,
+            self._stream,
+            first_pts=first_pts,
+            start_s=self._selection.start_s,
+            places=self._losses.places,
+        )
         if start is None and self._is_past_end():
             raise VideoError(self._selection.describe_empty(self._shown, self._length_s))
         if start is None:
-            return enumerate(chain([first], frames))
+            return chain([first], frames)
         self._container.seek(start.key_pts, stream=self._stream)
         frames = self._decode()
         landed = next((frame for frame in frames if (self._stamp(frame) or 0) >= start.pts), None)
         if landed is not None and self._stamp(landed) == start.pts:
-            return enumerate(chain([landed], frames), start.index)
+            self._losses.land(start.pts)
+            return chain([landed], frames)
         # The seek went too far, or the image at the start is damaged: decode from the beginning.
         self._container.close()
         self._open()
         self.num_damaged = 0
         self._start_clock(first_pts)
-        return enumerate(self._decode())
+        return self._decode()
 
     def _is_past_end(self) -> bool:
         return self._length_s is not None and self._selection.start_s > self._length_s + _LENGTH_ERROR_S
 
     def _start_clock(self, first_pts: int | None) -> None:
         self._clock = FrameClock(time_base=self._time_base, fps=self._fps, first_pts=first_pts)
+        self._losses.begin(float(1 / self._fps))
         # The decoding time stamp of AVI's first image is late by the decoder's delay, the image is not.
         first = self._stream.start_time if self._use_dts else first_pts
         self._origin_s = float((first or 0) * self._time_base)
         # Read now: a closed container must not be accessed.
         end_s = read_end_s(self._stream)
-        self._length_s = None if end_s is None else end_s - self._origin_s
+        self._length_s = length_s = None if end_s is None else end_s - self._origin_s
+        num_stored = self._stream.frames if "mov" in self._container.format.name else 0
+        # An edit list shows a part of the stored images only.
+        is_edited = length_s is not None and abs(num_stored - length_s * self._fps) > 1
+        self._num_stored = 0 if is_edited else num_stored
 
     def _stamp(self, frame: av.VideoFrame) -> int | None:
         return frame.dts if self._use_dts or frame.pts is None else frame.pts
 
-    def _select(self, frames: Iterator[tuple[int, av.VideoFrame]]) -> Generator[_Image]:
+    def _select(self, frames: Iterator[av.VideoFrame]) -> Generator[_Image]:
         """Yield the selected images with their times."""
         start_s, end_s, every = self._selection.start_s, self._selection.end_s, self._selection.every
         anchor = None
-        for index, frame in frames:
-            time_s = self._clock.read(self._stamp(frame))
+        for frame in frames:
+            stamp = self._stamp(frame)
+            if self._losses.is_late(stamp):
+                continue
+            time_s = self._clock.read(stamp)
+            index = self._losses.place(stamp, time_s)
             if end_s is not None and time_s >= end_s:
                 return
             self._end_s = time_s + float(max((frame.duration or 0) * self._time_base, 1 / self._fps))
@@ -210,6 +228,7 @@ class VideoFile(VideoSource):
             # The last packet of a truncated file. An error while the decoder is flushed would lose
             # the whole images that it still holds.
             self.num_damaged += 1
+            self._losses.note_cut_packet()
         elif held is not None:
             yield from self._decode_packet(held)
         yield from self._decode_packet(None)
@@ -220,7 +239,7 @@ class VideoFile(VideoSource):
         except MemoryError:
             raise
         except av.FFmpegError:
-            self.num_damaged += 1
+            self._count_fault()
             return []
 
     def _read_packets(self) -> Iterator[av.Packet[av.VideoStream]]:
@@ -231,16 +250,21 @@ class VideoFile(VideoSource):
                     self._note_data()
                     if packet.size:
                         num_errors = 0
+                        self._losses.note_packet(packet)
                         yield packet
                 return
             except av.error.ExitError as error:
                 raise Silence(self._shown, NETWORK_TIMEOUT_S).make_error() from error
             except av.FFmpegError as error:
                 num_errors += 1
-                self.num_damaged += 1
+                self._count_fault()
                 if num_errors == _MAX_READ_ERRORS:
                     self._warn(f"{self._shown}: reading stopped: {error.strerror}; the rest is left out")
                     return
+
+    def _count_fault(self) -> None:
+        self.num_damaged += 1
+        self._losses.note_fault()
 
     def _note_data(self) -> None:
         if self._silence is not None:
@@ -272,8 +296,8 @@ class VideoFile(VideoSource):
         length_s, end_s = self._length_s, self._selection.end_s
         if end_s is not None and (length_s is None or end_s < length_s):
             return self._selection.count(max(1, round((end_s - first.time_s) * self._fps)))
-        if "mov" in self._container.format.name and self._stream.frames:
-            return self._selection.count(max(1, self._stream.frames - first.index))
+        if self._num_stored:
+            return self._selection.count(max(1, self._num_stored - first.index))
         if length_s is None:
             return None
         return self._selection.count(max(1, round((length_s - first.time_s) * self._fps)))
@@ -287,12 +311,11 @@ class VideoFile(VideoSource):
                 f"{self._shown}: {self._clock.num_repaired} time stamps were missing or out of order; "
                 f"repaired from the frame rate ({float(self._fps):.4g})"
             )
-        missing_s = 0.0 if self._length_s is None else self._length_s - self._end_s
-        if self._reached_end and missing_s > max(_CUT_SHORT_S, float(3 / self._fps)):
-            self._warn(
-                f"{self._shown}: the images end at {self._end_s:.4g} s of {self._length_s:.4g} s; "
-                "the file is cut short"
-            )
+        if self._reached_end:
+            self._losses.finish(self._end_s, self._length_s, self._num_stored)
+        if self.missing:
+            cut = "; the file is incomplete" if self._losses.is_cut else ""
+            self._warn(f"{self._shown}: {describe_missing(self.missing)}{cut}")
 
     def _release(self) -> None:
         self._first = None

@@ -8,15 +8,18 @@ from typing import TypeGuard
 _DEFAULT_FPS = Fraction(25)
 _HIGHEST_FPS = 1000
 _REPAIR_FRACTION = 8
-_JUMP_S = 1
+_STEP_BACK = Fraction(9, 4)
+_GLITCH_FRAMES = 5
 
 
 class FrameClock:
     """Converts the time stamps of decoded frames, in order, to times from the source's first frame.
 
-    A missing stamp is set to one frame after the last. A stamp at or before the last time is moved an eighth
-    of a frame past it, so that later stamps stay valid; if it is more than a second earlier (a recording that
-    starts again), the clock continues from the last time.
+    A missing stamp is set to one frame after the last. A stamp that steps back by more than a frame (a
+    recording that starts again, a clock that is set), or a second time in a row, shifts the clock: it continues
+    one frame after the last time. Where a stamp soon after fits better without the shift, a few stamps were
+    wrong and not the clock, and the shift is taken back. Any other stamp at or before the last time is moved an
+    eighth of a frame past it, so that later stamps stay valid.
 
     Attributes:
         num_repaired: Number of stamps that were missing or out of order.
@@ -34,7 +37,8 @@ class FrameClock:
         self.num_repaired = 0
         self._time_base = time_base
         self._step = 1 / fps
-        self._shift = Fraction(0)
+        self._shift = self._old_shift = Fraction(0)
+        self._since_shift = self._since_squeeze = _GLITCH_FRAMES
         self._last: Fraction | None = None
 
     def read(self, pts: int | None) -> float:
@@ -47,19 +51,34 @@ class FrameClock:
         return float(self._last)
 
     def _advance(self, stamp: Fraction | None) -> Fraction:
-        if self._last is None:
+        last, step = self._last, self._step
+        if last is None:
             return Fraction(0) if stamp is None else stamp
-        if stamp is not None:
-            time = stamp + self._shift
-            if time > self._last:
-                return time
+        self._since_shift += 1
+        self._since_squeeze += 1
+        if stamp is None:
             self.num_repaired += 1
-            if self._last - time <= _JUMP_S:
-                return self._last + self._step / _REPAIR_FRACTION
-            self._shift += self._last + self._step - time
-            return self._last + self._step
+            return last + step
+        if self._since_shift <= _GLITCH_FRAMES and self._fits_better(stamp + self._old_shift, last + step):
+            self._shift = self._old_shift
+            self._since_shift = _GLITCH_FRAMES
+        time = stamp + self._shift
+        if time > last:
+            return time
         self.num_repaired += 1
-        return self._last + self._step
+        if last + step - time <= _STEP_BACK * step and self._since_squeeze > 1:
+            self._since_squeeze = 0
+            return last + step / _REPAIR_FRACTION
+        self._old_shift = self._shift
+        self._since_shift = 0
+        self._shift += last + step - time
+        return last + step
+
+    def _fits_better(self, time: Fraction, expected: Fraction) -> bool:
+        """Whether a time is nearer to that of an even rate than with the shift, and not far behind it."""
+        error = time - expected
+        shifted = error + self._shift - self._old_shift
+        return abs(error) < abs(shifted) and -error <= _STEP_BACK * self._step
 
 
 def choose_fps(

@@ -222,7 +222,10 @@ def test_damaged_packets_are_skipped_and_counted(make_video, damage_packet, shad
     assert [shade(frame.image) for frame in frames] == kept
     assert [frame.time_s for frame in frames] == pytest.approx([i / 25 for i in kept])
     assert source.num_damaged == 1
-    assert source.warnings == [f"{path}: 1 damaged packets; frames there are missing or marred"]
+    assert source.warnings == [
+        f"{path}: 1 damaged packets; frames there are missing or marred",
+        f"{path}: 0.040 s missing at 0.3 s (1 frame)",
+    ]
     assert source.warnings[0] in caplog.text
 
 
@@ -247,7 +250,8 @@ def test_a_file_cut_short_gives_what_is_there(make_video, shade, name: str) -> N
         frames = list(source)
     assert 8 <= len(frames) < 15
     assert [shade(frame.image) for frame in frames] == list(range(len(frames)))
-    assert "cut short" in source.warnings[-1]
+    assert source.warnings[-1].endswith("; the file is incomplete")
+    assert len(frames) + source.missing[0].num_frames == 20
 
 
 def test_an_unfinished_mp4(make_video) -> None:
