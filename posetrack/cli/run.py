@@ -15,7 +15,7 @@ from rich.console import Console
 from posetrack.cli.messages import print_error, start_logging
 from posetrack.cli.options import ComputeOptions, PartOptions, RecipeOptions
 from posetrack.cli.progress import RunProgress
-from posetrack.errors import PoseTrackError, ResultsError
+from posetrack.errors import PoseTrackError, ResultsError, VideoError
 from posetrack.outputs import make_folder_name
 from posetrack.predictors.settings import MOST_AT_ONCE
 from posetrack.results.export import FORMATS, find_exporter
@@ -134,7 +134,7 @@ def _run_sources(
                 report = _run_one(run, video, folder, output)
                 if output.strict and not report.is_source_whole:
                     all_well = False
-                    print(f"posetrack: {_describe_losses(report)} (--strict)", file=sys.stderr)
+                    print_error(VideoError(f"{_describe_losses(report)} (--strict)"))
         except PoseTrackError as error:
             all_well = False
             print_error(error)

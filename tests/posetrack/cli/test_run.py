@@ -473,3 +473,27 @@ def test_a_source_is_never_written_over(tmp_path, capsys):
     assert source.read_bytes() == before
     assert f"posetrack: {source}: is the input itself; use another --out\n" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["overlay.mp4"]
+
+
+def test_strict_tells_of_missing_images_by_the_exit_status(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    path = tmp_path / "cut.mkv"
+    with av.open(str(path), "w") as video:
+        stream = video.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for seed in range(20):
+            image = np.random.default_rng(seed).integers(0, 255, (48, 64, 3), np.uint8)
+            video.mux(stream.encode(av.VideoFrame.from_ndarray(image).reformat(format="yuv420p")))
+        video.mux(stream.encode(None))
+    run = ["run", path, "--recipe", "fast", "--no-video", "--overwrite", "--strict"]
+    assert run_cli(*run, "--out", tmp_path / "whole") == 0
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 4])
+    capfd.readouterr()
+    out = tmp_path / "out"
+    assert run_cli(*run, "--out", out) == 1
+    num_missing = 20 - len(read_records(out / "poses.jsonl"))
+    assert 10 < num_missing < 20
+    words = rf"0\.\d s missing at 0\.\d s \({num_missing} frames\)"
+    lines = capfd.readouterr().err.splitlines()
+    assert sum(bool(re.search(words, line)) for line in lines) == 2  # the summary, the error
+    assert re.fullmatch(f"posetrack: cut: {words} \\(--strict\\)", lines[-1])
+    assert run_cli(*run[:-1], "--out", out) == 0

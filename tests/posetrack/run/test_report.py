@@ -7,6 +7,7 @@ from posetrack.frame import UNTRACKED, Frame, Instances
 from posetrack.run.report import FrameCounter, RunInterrupted
 from posetrack.video.arrays import ArraySequence
 from posetrack.video.base import Selection
+from posetrack.video.missing import MissingImages
 
 IMAGE = np.zeros((6, 8, 3), np.uint8)
 
@@ -17,6 +18,7 @@ def make_report(*people: Instances):
         counter(Frame(i, i / 25, IMAGE, instances))
     video = ArraySequence([IMAGE], Selection(), Fraction(25))
     video.num_damaged = 2
+    video.missing = [MissingImages(4.0, 2.6, 39), MissingImages(9.0, None, None)]
     return counter.make_report(video, (Path("poses.jsonl"),))
 
 
@@ -26,6 +28,7 @@ def test_people_are_counted_in_each_frame_and_ids_once():
     )
     assert (report.name, report.num_frames, report.num_people, report.num_ids) == ("arrays", 4, 4, 2)
     assert (report.num_damaged, report.files) == (2, (Path("poses.jsonl"),))
+    assert (report.num_missing, report.missing_s, report.is_source_whole) == (39, 2.6, False)
     assert report.people_per_frame == 1.0
     assert report.frames_per_s > 0
 

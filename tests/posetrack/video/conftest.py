@@ -17,7 +17,7 @@ MakeVideo = Callable[..., Path]
 
 def shade_of(index: int) -> int:
     """The grey level of the frame at an index, so that a frame tells which one it is."""
-    return 20 + 6 * index
+    return 20 + 6 * (index % 36)
 
 
 def make_pixels(index: int, size_wh: tuple[int, int] = (64, 48)) -> np.ndarray:
@@ -79,6 +79,7 @@ def make_video(tmp_path: Path) -> MakeVideo:
         options: dict[str, str] | None = None,
         container_options: dict[str, str] | None = None,
         colorspace: int | None = None,
+        noise: bool = False,
     ) -> Path:
         path = tmp_path / name
         with av.open(str(path), "w", container_options=container_options or {}) as container:
@@ -96,7 +97,10 @@ def make_video(tmp_path: Path) -> MakeVideo:
                 stream.set_display_rotation(rotation, hflip=hflip)
             audio = container.add_stream(sound, rate=48000, layout="mono") if sound else None
             for index in range(num_frames):
-                frame = av.VideoFrame.from_ndarray(make_pixels(index, size_wh), format="rgb24")
+                pixels = make_pixels(index, size_wh)
+                if noise:  # so that all images take about as many bytes
+                    pixels += np.random.default_rng(index).integers(0, 16, pixels.shape, np.uint8)
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
                 frame = frame.reformat(format=pix_fmt, dst_colorspace=colorspace or 5)
                 frame.pts, frame.time_base = (pts[index] if pts else index), time_base
                 container.mux(stream.encode(frame))

@@ -68,3 +68,17 @@ def test_measure_fps() -> None:
     assert measure_fps([66, 0, 33, 100], Fraction(1, 1000)) == 30
     assert measure_fps([5], Fraction(1, 1000)) is None
     assert measure_fps([], Fraction(1, 1000)) is None
+
+
+def test_a_clock_that_is_set_back_is_shifted() -> None:
+    times, repaired = read_all([*range(0, 120, 4), *range(60, 180, 4)])
+    assert times == pytest.approx([0.04 * i for i in range(60)])
+    assert repaired == 1
+
+
+@pytest.mark.parametrize("wrong", [0, 3, 7, -500])
+def test_a_single_wrong_stamp_does_not_shift_the_clock(wrong: int) -> None:
+    times, repaired = read_all([0, 4, 8, 12, 16, wrong, 24, 28, 32])
+    assert times[:5] + times[6:] == [0.0, 0.04, 0.08, 0.12, 0.16, 0.24, 0.28, 0.32]
+    assert times[4] < times[5] < times[6]
+    assert repaired == 1
