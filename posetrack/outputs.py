@@ -94,6 +94,23 @@ def check_output_folder(folder: Path, outputs: Sequence[Path], source: str) -> N
             raise ResultsError(f"{path}: is the input itself; use another --out")
 
 
+def check_is_no_input(path: Path, given: Path, option: str = "--out") -> None:
+    """Check that an output is not what is read, nor a folder that has it inside.
+
+    Args:
+        path: The file or folder to write.
+        given: The file or folder that is read.
+        option: What the user gave the output with.
+
+    Raises:
+        ResultsError: It is.
+    """
+    if _is_same(path, given):
+        raise ResultsError(f"{path}: is the input itself; use another {option}")
+    if path.is_dir() and any(_is_same(path, folder) for folder in given.absolute().parents):
+        raise ResultsError(f"{path}: would be replaced, and the input is in it; use another {option}")
+
+
 def make_folder_name(name: str) -> str:
     """A name for a folder of results that leads nowhere else: `video` for one of dots or of nothing."""
     safe = name.translate({ord(character): "_" for character in ("/", "\\", "\0")})

@@ -79,7 +79,7 @@ def stream(
         The finished frames in order. Closing the generator stops the thread.
 
     Raises:
-        BaseException: The exception of the source or a processor.
+        BaseException: The exception of the source, after all frames before it, or of a processor.
     """
     return _stream(source, processors, is_live=is_live)
 
@@ -92,11 +92,14 @@ def _stream(
     while_waiting: WhileWaiting | None = None,
 ) -> Generator[Frame]:
     decoded = _iterate(source) if is_live else prefetch(source, while_waiting=while_waiting)
+    failures: list[Exception] = []
     with closing(decoded):
-        frames: Iterator[Frame] = decoded
+        frames = _hold_failure(decoded, failures)
         for process in processors:
             frames = process(frames)
         yield from frames
+        if failures:
+            raise failures[0]
 
 
 def run(
@@ -172,6 +175,14 @@ def run_ahead(frames: Iterator[Frame]) -> Iterator[Frame]:
 
 RUN_AHEAD = Stage("run ahead", run_ahead)
 """The stage of `run_ahead`, which only waits."""
+
+
+def _hold_failure(frames: Iterator[Frame], failures: list[Exception]) -> Iterator[Frame]:
+    """End where the source fails, so that processors finish the frames that they hold back for a batch."""
+    try:
+        yield from frames
+    except Exception as error:  # noqa: BLE001, raised when those frames are through
+        failures.append(error)
 
 
 def _iterate(source: Iterable[Frame]) -> Generator[Frame]:

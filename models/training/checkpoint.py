@@ -7,6 +7,7 @@ exists is complete.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import shutil
@@ -19,6 +20,8 @@ import torch
 
 from models.out_of_memory import is_out_of_memory
 from models.training.errors import TrainingError
+
+_log = logging.getLogger(__name__)
 
 _PREFIX, _SUFFIX = "checkpoint-", ".pt"
 _BEST = "best.pt"
@@ -108,6 +111,24 @@ class CheckpointFolder:
         """The checkpoint of the last step, if there is one."""
         found = self._find_all()
         return found[-1] if found else None
+
+    def read_latest(self) -> dict[str, Any]:
+        """Read the last checkpoint that is whole; each damaged one is passed over with a logged warning.
+
+        Raises:
+            TrainingError: There is none.
+        """
+        found = self._find_all()
+        if not found:
+            raise TrainingError(f"{self.folder}: no checkpoint")
+        for path in reversed(found):
+            try:
+                return read_checkpoint(path)
+            except TrainingError as error:
+                if path == found[0]:
+                    raise
+                _log.warning("%s; the one before is taken", error)
+        raise AssertionError("the first one was read or raised")
 
     @property
     def best(self) -> Path:

@@ -188,11 +188,21 @@ def _print_summary(console: Console, report: RunReport) -> None:
         f"{report.name}: {report.num_frames} frames, {report.people_per_frame:.1f} people a frame, "
         f"{report.num_ids} ids, {report.frames_per_s:.1f} frames/s{damaged}",
         *([f"  {describe_missing(report.missing)}"] if report.missing else []),
+        *_describe_resuming(report),
         *_describe_stitching(report),
         *(f"  {path}" for path in report.files),
     ]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _describe_resuming(report: RunReport) -> list[str]:
+    """One line of a resumed run; none of another."""
+    if not report.num_restored:
+        return []
+    if report.num_restored == report.num_frames:
+        return ["  all frames were saved before; nothing was left to do"]
+    return [f"  {report.num_restored} frames were saved before"]
 
 
 def _describe_stitching(report: RunReport) -> list[str]:

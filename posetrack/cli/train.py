@@ -131,9 +131,10 @@ def _find_training(path: Path) -> Training:
 
 
 def _resume(trainer: Trainer, choices: _Choices) -> None:
-    from models.training.checkpoint import CheckpointFolder, read_checkpoint
+    from models.training.checkpoint import CheckpointFolder
 
-    latest = CheckpointFolder(choices.out).latest
+    folder = CheckpointFolder(choices.out)
+    latest = folder.latest
     if choices.is_resumed and latest is None:
         raise PoseTrackError(f"{choices.out}: no checkpoint to resume from; leave --resume out to start")
     if not choices.is_resumed and latest is not None:
@@ -141,7 +142,7 @@ def _resume(trainer: Trainer, choices: _Choices) -> None:
             f"{choices.out}: has a training already; continue it with --resume, or give another --out"
         )
     if latest is not None:
-        trainer.resume(read_checkpoint(latest))
+        trainer.resume(folder.read_latest())
 
 
 def _finish(out: Path, name: str, metadata: WeightsMetadata, console: Console) -> None:

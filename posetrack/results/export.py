@@ -28,23 +28,25 @@ class Exporter:
     """Writes one format.
 
     Attributes:
+        target: Path in the output folder of what it writes; `{name}` is the name of the video.
         write: Takes the records, their header, the output folder and the options; returns what it wrote.
         skeletons: Names of the skeletons that the format can hold; None = any.
         has_sizes: Whether it tells the size of each image.
     """
 
+    target: str
     write: Callable[[Iterable[Record], Header, Path, ExportOptions], Path]
     skeletons: tuple[str, ...] | None = None
     has_sizes: bool = False
 
 
 FORMATS: dict[str, Exporter] = {
-    "posetrack18": Exporter(write_posetrack18, tuple(POSETRACK_CONVERSIONS)),
-    "posetrack17": Exporter(write_posetrack17, tuple(POSETRACK_CONVERSIONS)),
-    "coco": Exporter(write_coco, has_sizes=True),
-    "mot": Exporter(write_mot),
-    "csv": Exporter(write_csv),
-    "openpose": Exporter(write_openpose, (COCO_17.name,)),
+    "posetrack18": Exporter("posetrack18/{name}.json", write_posetrack18, tuple(POSETRACK_CONVERSIONS)),
+    "posetrack17": Exporter("posetrack17/{name}.json", write_posetrack17, tuple(POSETRACK_CONVERSIONS)),
+    "coco": Exporter("coco.json", write_coco, has_sizes=True),
+    "mot": Exporter("mot.txt", write_mot),
+    "csv": Exporter("poses.csv", write_csv),
+    "openpose": Exporter("openpose", write_openpose, (COCO_17.name,)),
 }
 """Every export format by the name that the command line takes."""
 
@@ -72,6 +74,16 @@ def find_exporter(format_name: str, skeleton: Skeleton) -> Exporter:
             f"{' or '.join(exporter.skeletons)}; these formats can: {able}"
         )
     return exporter
+
+
+def list_outputs(header: Header, out_dir: Path) -> dict[str, Path]:
+    """The file or folder of each format, whether it is there or not.
+
+    Args:
+        header: Of the video.
+        out_dir: The output folder.
+    """
+    return {name: out_dir / each.target.format(name=header.video_name) for name, each in FORMATS.items()}
 
 
 def export(

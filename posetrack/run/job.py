@@ -17,8 +17,8 @@ from posetrack.outputs import check_output_folder
 from posetrack.pipeline import FrameProcessor, FrameSink, run
 from posetrack.render import Renderer
 from posetrack.results.convert import convert
-from posetrack.results.export import find_exporter
-from posetrack.results.jsonl import JsonlWriter
+from posetrack.results.export import find_exporter, list_outputs
+from posetrack.results.jsonl import JsonlWriter, read_jsonl
 from posetrack.results.jsonl_lines import has_header
 from posetrack.results.record import Header, Record
 from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
@@ -107,6 +107,9 @@ def run_job(
     provenance = describe_run(pipeline.provenance, video, None if stitcher is None else stitcher.config)
     header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name, provenance)
     saved = _open_results(output, header)
+    if saved is not None:  # Formats that are there would miss the frames that come now.
+        there = [name for name in _list_exports(output.poses, output.folder) if name not in output.formats]
+        output = replace(output, formats=(*output.formats, *there))
     counter = FrameCounter()
     with ExitStack() as stack:
         poses = stack.enter_context(JsonlWriter(output.poses, header, is_resumed=saved is not None))
@@ -198,17 +201,44 @@ def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
     if is_resumed:
         _log.warning("%s: the run was cut off before its first frame; it starts over", output.poses)
     there = [path for path in (output.poses, output.overlay) if os.path.lexists(path)]
+    stale = _list_exports(output.poses, output.folder).values() if output.existing == "overwrite" else ()
     if there and output.existing != "overwrite" and not is_resumed:
         raise ResultsError(f"{there[0]}: is there already; use --overwrite, or another --out")
     try:
         output.folder.mkdir(parents=True, exist_ok=True)
         for path in there:
             path.unlink()
+        for path in stale:
+            _remove_export(path)
     except OSError as error:
         raise ResultsError(
             f"{output.folder}: cannot be written ({error.strerror}); use another --out"
         ) from error
     return None
+
+
+def _list_exports(poses: Path, folder: Path) -> dict[str, Path]:
+    """The other formats of the run of a file, of those that are there; none where it is no results file."""
+    try:
+        header, _ = read_jsonl(poses)
+    except ResultsError:
+        return {}
+    return {name: path for name, path in list_outputs(header, folder).items() if path.exists()}
+
+
+def _remove_export(path: Path) -> None:
+    """Remove a format of an earlier run; of a folder, its files of that format alone.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    for file in path.glob("*_keypoints.json"):
+        file.unlink()
+    if not any(path.iterdir()):
+        path.rmdir()
 
 
 def _finish(output: Output) -> tuple[Path, ...]:

@@ -27,6 +27,7 @@ class RunReport:
         num_dropped: Number of short tracks that were left out after the run.
         num_interpolated: Number of people, of `num_people`, who were interpolated after the run.
         missing: Images that the source should have and did not give, in runs.
+        num_restored: Number of frames, of `num_frames`, that an interrupted run had saved.
     """
 
     name: str
@@ -40,6 +41,7 @@ class RunReport:
     num_dropped: int = 0
     num_interpolated: int = 0
     missing: tuple[MissingImages, ...] = ()
+    num_restored: int = 0
 
     @property
     def num_missing(self) -> int:
@@ -85,12 +87,14 @@ class FrameCounter:
     def __init__(self) -> None:
         self.frames = 0
         self.people = 0
+        self.restored = 0
         self._ids: set[int] = set()
         self._started_s = self._last_s = time.monotonic()
 
     def __call__(self, frame: Frame) -> None:
         """Count one finished frame."""
         self.frames += 1
+        self.restored += int(frame.is_restored)
         self.people += len(frame.instances)
         if frame.instances.track_ids is not None:
             self._ids.update(frame.instances.track_ids.tolist())
@@ -117,4 +121,5 @@ class FrameCounter:
             num_damaged=video.num_damaged,
             files=files,
             missing=tuple(video.missing),
+            num_restored=self.restored,
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from posetrack.frame import Frame
-from posetrack.pipeline import QUEUE_FRAMES, prefetch, run, stream
+from posetrack.pipeline import QUEUE_FRAMES, RUN_AHEAD, prefetch, run, stream
 
 
 def make_frames(count: int) -> Iterator[Frame]:
@@ -194,3 +194,24 @@ def test_waiting_for_an_item_can_be_broken_off():
     with pytest.raises(BrokenError, match=r"after 0\.[1-9] s"):
         next(ahead)
     release.set()
+
+
+def test_frames_before_a_failing_source_come_out_of_every_batch():
+    def fail():
+        yield from make_frames(5)
+        raise OSError("unplugged")
+
+    def hold_three(frames):
+        held = []
+        for frame in frames:
+            held.append(frame)
+            if len(held) == 3:
+                yield from held
+                held = []
+        yield from held
+
+    for processors in ([hold_three], [hold_three, RUN_AHEAD, hold_three]):
+        seen = []
+        with pytest.raises(OSError, match="unplugged"):
+            run(fail(), processors, [lambda frame, seen=seen: seen.append(frame.index)])
+        assert seen == [0, 1, 2, 3, 4]

@@ -114,3 +114,20 @@ class FullDisk(io.BytesIO):
 def test_what_stops_the_writing_is_raised_and_not_what_torch_makes_of_it(failure):
     with pytest.raises(type(failure)):
         save_to({"weights": torch.zeros(100_000)}, FullDisk(failure))
+
+
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path, caplog):
+    folder = CheckpointFolder(tmp_path)
+    folder.save({"step": 1}, 1)
+    path = folder.save({"step": 2}, 2)
+    assert folder.read_latest() == {"step": 2}
+    path.write_bytes(path.read_bytes()[:300])
+    assert folder.read_latest() == {"step": 1}
+    (line,) = caplog.messages
+    assert line.startswith(f"{path}: not a checkpoint of ours, or damaged")
+    assert line.endswith("the one before is taken")
+    (tmp_path / "checkpoint-00000001.pt").write_bytes(b"")
+    with pytest.raises(TrainingError, match=r"checkpoint-00000001\.pt: not a checkpoint of ours, or damaged"):
+        folder.read_latest()
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        CheckpointFolder(tmp_path / "none").read_latest()

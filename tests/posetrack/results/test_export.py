@@ -10,7 +10,7 @@ import pytest
 from posetrack.errors import ResultsError
 from posetrack.frame import Instances
 from posetrack.results.convert import convert
-from posetrack.results.export import FORMATS, export, find_exporter
+from posetrack.results.export import FORMATS, export, find_exporter, list_outputs
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.people import ExportOptions
 from posetrack.results.record import Record
@@ -263,3 +263,15 @@ def test_convert_gives_what_export_gives(tmp_path, header, records, name):
         return [f.read_text() for f in sorted(path.iterdir())] if path.is_dir() else [path.read_text()]
 
     assert contents(converted) == contents(exported)
+    assert exported == list_outputs(header, tmp_path / "b")[name]
+
+
+def test_the_input_is_not_converted_into_itself(tmp_path, header, records):
+    for name, given in (("csv", "poses.csv"), ("mot", "mot.txt"), ("openpose", "openpose/a_keypoints.json")):
+        path = tmp_path / given
+        with JsonlWriter(path, header) as writer:
+            writer.write(0, 0.0, records[0].instances)
+        before = path.read_bytes()
+        with pytest.raises(ResultsError, match=r"the input .*; use another --out"):
+            convert(path, name, tmp_path)
+        assert path.read_bytes() == before

@@ -201,3 +201,25 @@ def test_arrays_are_gone_on_with_and_it_is_said_that_their_content_is_not_compar
     tracker.run(images, tmp_path, overlay=False)
     tracker.run(images, tmp_path, overlay=False, existing="resume")
     assert "arrays: no file, so its content is not compared" in caplog.text
+
+
+def test_formats_that_are_there_are_brought_up_to_date(tracker, whole_run, tmp_path):
+    tracker.run(CLIP, tmp_path, overlay=False, formats=["csv", "openpose", "posetrack18"], **PART)
+    names = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+    cut(whole_run, tmp_path)
+    report = resume(tracker, tmp_path)
+    assert report.num_restored == 3
+    after = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+    assert after.keys() == names.keys()
+    assert after["poses.csv"] != names["poses.csv"]
+    assert after["openpose"] != names["openpose"]
+    assert resume(tracker, tmp_path).num_restored == report.num_frames
+
+
+def test_overwriting_leaves_no_formats_of_the_run_before(tracker, tmp_path):
+    tracker.run(CLIP, tmp_path, overlay=False, formats=["csv", "openpose", "posetrack18"], **PART)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "openpose" / "notes.txt").write_text("mine")
+    tracker.run(CLIP, tmp_path, overlay=False, formats=["mot"], existing="overwrite", start_s=3.2, end_s=3.3)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"poses.jsonl", "mot.txt", "notes.txt", "openpose/notes.txt"}
