@@ -14,6 +14,8 @@ from posetrack.skeleton import Skeleton
 SCHEMA = "posetrack/1"
 """Name and version of the layout of `poses.jsonl`."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 @dataclass(frozen=True)
 class Header:
@@ -40,8 +42,10 @@ class Header:
     schema: str = SCHEMA
 
     def __post_init__(self) -> None:
-        # Here too, because files of earlier versions have addresses as they were given.
-        object.__setattr__(self, "source", show_address(self.source))
+        # Here too, because files of earlier versions have addresses as they were given. Names of files may be no
+        # text; half a surrogate pair, as Python has it then, is no JSON for others.
+        shown = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", show_address(self.source))
+        object.__setattr__(self, "source", shown)
 
     @property
     def size_wh(self) -> tuple[int, int]:

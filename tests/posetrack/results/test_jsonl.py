@@ -245,3 +245,11 @@ def test_reading_holds_one_record_at_a_time(tmp_path, header, records):
 )
 def test_video_name_is_fit_for_a_file(header, source, name):
     assert replace(header, source=source).video_name == name
+
+
+def test_a_name_that_is_no_text_is_json_for_everyone(tmp_path, header):
+    path = tmp_path / "poses.jsonl"
+    odd = replace(header, source="caf\udce9/a\ud800.mp4")
+    JsonlWriter(path, odd).close()
+    assert json.loads(path.read_text())["source"] == "caf\ufffd/a\ufffd.mp4"
+    assert read_jsonl(path)[0].video_name == "a"
