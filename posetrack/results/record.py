@@ -42,8 +42,8 @@ class Header:
     schema: str = SCHEMA
 
     def __post_init__(self) -> None:
-        # Here too, because files of earlier versions have addresses as they were given. Names of files may be no
-        # text; half a surrogate pair, as Python has it then, is no JSON for others.
+        # Here too, because files of earlier versions have addresses as they were given. Names of files may be
+        # no text; half a surrogate pair, as Python has it then, is no JSON for others.
         shown = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", show_address(self.source))
         object.__setattr__(self, "source", shown)
 
