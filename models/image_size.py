@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,7 +18,8 @@ million, which take gigabytes when they are decoded.
 _PREFIX_BYTES = 16
 _TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BIG_TIFF = 43
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_TIFF_KIND, _TIFF_WIDTH, _TIFF_HEIGHT = 254, 256, 257
+_TIFF_ASIDE = 0b101
 _MOST_PAGES = 100_000
 
 
@@ -77,16 +79,61 @@ def open_header(file: BinaryIO) -> Image:
 
 def _read_tiff_size(file: BinaryIO, prefix: bytes) -> tuple[int, int] | None:
     """The size of the largest page of a TIFF file."""
+    sizes_wh = [page.size_wh for page in _walk_tiff(file, prefix)]
+    return max(sizes_wh, key=lambda wh: wh[0] * wh[1], default=None)
+
+
+class TiffPage(NamedTuple):
+    """A page of a TIFF file: where its directory begins, in bytes, and its width and height in pixels."""
+
+    offset: int
+    size_wh: tuple[int, int]
+    is_aside: bool
+    """Whether it is a smaller copy of another page, or a mask for one."""
+
+
+def read_tiff_pages(file: BinaryIO) -> tuple[list[TiffPage], bool]:
+    """Read the directories of a TIFF file.
+
+    Args:
+        file: The file, at its beginning; the position changes.
+
+    Returns:
+        The pages, and whether their chain is whole; none if it is not a TIFF file.
+    """
+    prefix = file.read(_PREFIX_BYTES)
+    pages: list[TiffPage] = []
+    if not prefix.startswith(_TIFF_MAGICS):
+        return pages, True
+    try:
+        pages.extend(_walk_tiff(file, prefix))  # those before a damaged one stay
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 (a damaged directory makes Pillow raise anything)
+        return pages, False
+    # Pillow takes what there is of a directory that was cut off.
+    is_whole = not pages or _is_directory_whole(file, prefix, pages[-1].offset)
+    return (pages if is_whole else pages[:-1]), is_whole
+
+
+def _is_directory_whole(file: BinaryIO, prefix: bytes, offset: int) -> bool:
+    count_bytes, entry_bytes, next_bytes = (8, 20, 8) if _BIG_TIFF in prefix[2:4] else (2, 12, 4)
+    file.seek(offset)
+    count = int.from_bytes(file.read(count_bytes), "little" if prefix.startswith(b"II") else "big")
+    num_bytes = count * entry_bytes + next_bytes
+    return file.seek(0, 2) >= offset + count_bytes + num_bytes
+
+
+def _walk_tiff(file: BinaryIO, prefix: bytes) -> Iterator[TiffPage]:
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     is_big = _BIG_TIFF in prefix[2:4]
     directory = ImageFileDirectory_v2(prefix[: 16 if is_big else 8])
-    largest: tuple[int, int] | None = None
     seen: set[int] = set()
     while directory.next and directory.next not in seen and len(seen) < _MOST_PAGES:
-        seen.add(directory.next)
-        file.seek(directory.next)
+        offset = directory.next
+        seen.add(offset)
+        file.seek(offset)
         directory.load(file)
-        size = int(directory[_TIFF_WIDTH]), int(directory[_TIFF_HEIGHT])
-        largest = size if largest is None else max(largest, size, key=lambda wh: wh[0] * wh[1])
-    return largest
+        size_wh = int(directory[_TIFF_WIDTH]), int(directory[_TIFF_HEIGHT])
+        yield TiffPage(offset, size_wh, bool(int(directory.get(_TIFF_KIND, 0)) & _TIFF_ASIDE))

@@ -13,6 +13,7 @@ from posetrack.errors import VideoError
 from posetrack.frame import Frame
 from posetrack.video.base import Selection, VideoInfo, VideoSource
 from posetrack.video.image_files import ImageReader
+from posetrack.video.image_pages import PAGED_SUFFIXES, find_pages
 from posetrack.video.limits import MAX_PIXELS
 
 IMAGE_SUFFIXES = frozenset(
@@ -125,6 +126,7 @@ class ImageSequence(VideoSource):
         self._reader = ImageReader(max_pixels)
         self._unreadable: list[str] = []
         self._too_large: list[str] = []
+        self._has_told_pages = False
         wanted = [i for i in range(len(paths)) if self._is_wanted(i, selection)]
         if not wanted:
             raise VideoError(selection.describe_empty(source, float(len(paths) / fps)))
@@ -174,6 +176,7 @@ class ImageSequence(VideoSource):
         for index, path in files:
             try:
                 image = self._reader.read(path)
+                self._tell_pages(path)
             except VideoError as error:
                 self.num_damaged += 1
                 self._too_large.append(str(error))
@@ -196,6 +199,19 @@ class ImageSequence(VideoSource):
                 yield frame
         finally:
             self._report()
+
+    def _tell_pages(self, path: str) -> None:
+        """Tell of the first file that holds several images."""
+        is_such = path.lower().endswith(PAGED_SUFFIXES)
+        if self._has_told_pages or not is_such or len(self._paths) == 1:
+            return
+        pages = find_pages(path, self._fps, self._max_pixels, self._reader.to_eight_bits)
+        if pages is not None:
+            self._has_told_pages = True
+            self._warn(
+                f"{self._source}: {os.path.basename(path)} holds {len(pages.times_s)} images, of which the "
+                "first is read, as of others of its kind; to read all, give each file as a source of its own"
+            )
 
     def _tell_depth(self) -> None:
         """Log how images of more than 8 bits are shown."""

@@ -15,6 +15,8 @@ from posetrack.errors import VideoError
 from posetrack.video.base import Selection, VideoInfo, VideoSource
 from posetrack.video.container import can_open_again
 from posetrack.video.decode import VideoFile
+from posetrack.video.image_pages import is_animated_png
+from posetrack.video.image_stack import open_stack
 from posetrack.video.images import ImageSequence, find_images, is_image_name, natural_key
 from posetrack.video.limits import MAX_PIXELS
 from posetrack.video.silence import NETWORK_TIMEOUT_S, Silence, wait_for
@@ -39,7 +41,8 @@ def open_video(
 
     Args:
         source: A file that FFmpeg reads, a URL (anything with `://`), a folder of images, a quoted glob
-            of images, one image, or the image files of one sequence (see `group_sources`).
+            of images, one image file, or those of one sequence (see `group_sources`). A single file may hold
+            several images (TIFF, animated WebP and PNG); in a sequence the first one of each is read.
         start_s: Start of the part to read, in seconds from the source's first frame.
         end_s: End of the part, exclusive; None for the end of the source.
         every: Read the first frame of the part and every n-th after it.
@@ -91,7 +94,12 @@ def _open(
         return open_images(find_images(source), source=source, name=Path(source).resolve().name)
     if "://" in source or (os.path.exists(source) and not is_image_name(source)):
         return VideoFile(source, selection, max_pixels=max_pixels, silence=silence)
+    if is_animated_png(source):
+        return VideoFile(source, selection, max_pixels=max_pixels, silence=silence)
     if os.path.exists(source):
+        stack = open_stack(source, selection, image_fps, max_pixels)
+        if stack is not None:
+            return stack
         return open_images((source,), source=source, name=Path(source).stem)
     if glob.has_magic(source):
         images = _match_images(source)
