@@ -35,6 +35,7 @@ from models.training.optim import (
     make_optimizer,
     set_learning_rate,
 )
+from models.training.same_training import check_same_training
 from models.training.workers import WORKER_START, read_batches, start_worker
 
 ComputeLosses = Callable[[nn.Module, Any], Mapping[str, Tensor]]
@@ -55,6 +56,7 @@ class Task:
         compute_losses: Computes the losses of a batch.
         evaluate: Evaluates the network; called in the main process only.
         recipe_text: The recipe, which is stored in checkpoints.
+        data_digest: Digest of the annotations, likewise; empty for none.
         collate: Makes a batch of samples; None for torch's default.
         body: Prefixes of the names of the parameters to which `OptimizerConfig.body_factor` applies.
     """
@@ -65,6 +67,7 @@ class Task:
     compute_losses: ComputeLosses
     evaluate: Evaluate | None = None
     recipe_text: str = ""
+    data_digest: str = ""
     collate: Callable[[list[Any]], Any] | None = None
     body: tuple[str, ...] = ()
 
@@ -172,6 +175,7 @@ class Trainer:
             "ema": None if self._ema is None else self._ema.network.state_dict(),
             "rng": gather_objects(get_rng_state(), self._world),
             "recipe": self.task.recipe_text,
+            "data_digest": self.task.data_digest,
         }
 
     def resume(self, state: Mapping[str, Any]) -> None:
@@ -180,16 +184,8 @@ class Trainer:
         Raises:
             TrainingError: It was made with another recipe, data set or network, or something in it is missing.
         """
-        if state.get("recipe") != self.task.recipe_text:
-            raise TrainingError(
-                "the checkpoint was made with another recipe; give that one (recipe.toml beside it), "
-                "or another --out"
-            )
-        if state.get("num_samples") != self.plan.num_samples:
-            raise TrainingError(
-                f"the checkpoint was made with {state.get('num_samples')} samples, but there are "
-                f"{self.plan.num_samples}; restore the data, or start again with another --out"
-            )
+        task = self.task
+        check_same_training(state, task.recipe_text, self.plan.num_samples, task.data_digest)
         try:
             self.network.load_state_dict(state["network"])
             self._optimizer.load_state_dict(state["optimizer"])

@@ -102,7 +102,7 @@ def _train(path: Path, choices: _Choices, world: World) -> None:
         _resume(trainer, choices)
         if world.is_main:
             choices.out.mkdir(parents=True, exist_ok=True)
-            (choices.out / "recipe.toml").write_text(text, encoding="utf-8")
+            _keep_recipe(choices.out / "recipe.toml", text)
             millions = sum(parameter.numel() for parameter in trainer.network.parameters()) / 1e6
             console.print(
                 f"{path.stem}: {trainer.plan.num_samples} {training.counted}, {millions:.1f} M parameters, "
@@ -113,6 +113,15 @@ def _train(path: Path, choices: _Choices, world: World) -> None:
         trainer.run(choices.steps)
     if world.is_main:
         _finish(choices.out, path.stem, training.describe(recipe), console)
+
+
+def _keep_recipe(path: Path, text: str) -> None:
+    """Keep the recipe beside its checkpoints; one that is there already, and may be what was read, stays."""
+    from posetrack.results.files import open_whole_file
+
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        with open_whole_file(path) as file:
+            file.write(text)
 
 
 def _find_training(path: Path) -> Training:

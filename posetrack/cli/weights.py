@@ -20,6 +20,7 @@ from rich.progress import (
 
 from posetrack.cli.messages import print_error, start_logging
 from posetrack.errors import PoseTrackError, WeightsError
+from posetrack.outputs import check_output_file
 
 weights_app = typer.Typer(no_args_is_help=True, help="Fetch, import, check and list weights.")
 
@@ -174,6 +175,7 @@ def import_command(
 
     if out.suffix != ".safetensors":
         raise PoseTrackError(f"{out}: the name of weights ends in .safetensors")
+    check_output_file(out, [path])
     if out.exists() and not overwrite:
         raise PoseTrackError(f"{out}: is there already; use --overwrite to replace it")
     importable = list_importable()

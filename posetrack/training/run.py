@@ -11,11 +11,13 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from models.checkpoints import compute_sha256
 from models.training.config import LoopConfig
 from models.training.distributed import World
 from models.training.errors import TrainingError
 from models.training.loop import Evaluate, StepReport, Task, Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
+from posetrack.outputs import check_is_no_input
 
 # What a training writes besides checkpoints and sample images.
 _FILES = ("recipe.toml", "train.csv", "evaluation.csv", "best.pt", "weights.safetensors")
@@ -55,7 +57,10 @@ class TrainingRun:
 
         Raises:
             TrainingError: It cannot.
+            ResultsError: It would replace the initial weights.
         """
+        if self.weights is not None:
+            check_is_no_input(self.out_folder / "weights.safetensors", self.weights)
         folders = (self.out_folder, self.find_samples(0).parent)
         for folder in folders:
             if folder.exists() and not folder.is_dir():
@@ -108,7 +113,8 @@ def make_trainer(
     run.check_data_folder()
     run.check_out_folder()
     torch.manual_seed(recipe.loop.seed)
-    task = replace(make_task(recipe, run), recipe_text=run.recipe_text)
+    digest = _digest_annotations(run.data_folder / recipe.data.train)
+    task = replace(make_task(recipe, run), recipe_text=run.recipe_text, data_digest=digest)
     if make_evaluation is not None and recipe.data.dev and recipe.loop.evaluate_every_epochs:
         evaluate = make_evaluation(recipe, run) if run.world.is_main else _evaluate_nothing
         task = replace(task, evaluate=evaluate)
@@ -125,6 +131,11 @@ def _start(task: Task, recipe: LoopedRecipe, run: TrainingRun) -> Trainer:
         folder=run.out_folder,
         report=run.report,
     )
+
+
+def _digest_annotations(path: Path) -> str:
+    """Digest of a file of annotations; empty where it is a folder, or is missing, which is said elsewhere."""
+    return compute_sha256(path) if path.is_file() else ""
 
 
 def _evaluate_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:

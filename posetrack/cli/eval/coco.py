@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from models.settings import suggest
-from posetrack.cli.eval.metrics import print_metrics, write_metrics
+from posetrack.cli.eval.metrics import check_metrics_file, print_metrics, write_metrics
 from posetrack.errors import ResultsError
 from posetrack.skeleton import SKELETONS
 
@@ -35,6 +35,7 @@ def coco_command(
     from posetrack.evaluation.coco import evaluate_coco
     from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_results
 
+    check_metrics_file(out, [gt, pred])
     annotations = read_coco_annotations(gt)
     metrics = evaluate_coco(
         annotations,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from posetrack.cli.eval.metrics import print_metrics, write_metrics
+from posetrack.cli.eval.metrics import check_metrics_file, print_metrics, write_metrics
 
 
 def crowdpose_command(
@@ -23,6 +23,7 @@ def crowdpose_command(
     from posetrack.evaluation.coco_files import read_coco_annotations, read_coco_results
     from posetrack.evaluation.crowdpose import evaluate_crowdpose
 
+    check_metrics_file(out, [gt, pred])
     annotations = read_coco_annotations(gt)
     metrics = evaluate_crowdpose(
         annotations,

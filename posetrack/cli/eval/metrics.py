@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from posetrack.outputs import check_output_file
 from posetrack.results.files import open_whole_file
 
 _UNDEFINED = "-"
@@ -27,6 +28,22 @@ def print_metrics(title: str, metrics: Mapping[str, float | None]) -> None:
         table.add_column(name.replace("_", " "), justify="right")
     table.add_row(*map(format_percent, metrics.values()))
     Console(highlight=False).print(table)
+
+
+def check_metrics_file(path: Path | None, inputs: Iterable[Path]) -> None:
+    """Check the file that metrics will be written to, before any work.
+
+    Args:
+        path: The file; None for none.
+        inputs: Files, and folders of files, that are read.
+
+    Raises:
+        ResultsError: It is a folder, or one of the inputs.
+    """
+    if path is None:
+        return
+    files = [file for given in inputs for file in (given.rglob(path.name) if given.is_dir() else [given])]
+    check_output_file(path, files)
 
 
 def write_metrics(content: Mapping[str, object], path: Path) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from posetrack.cli.eval.metrics import format_percent, write_metrics
+from posetrack.cli.eval.metrics import check_metrics_file, format_percent, write_metrics
 from posetrack.cli.options import check_finite
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def mot_command(
     from posetrack.evaluation.mot.evaluate import evaluate_mot, import_motmetrics
     from posetrack.evaluation.mot.pairs import pair_sequences
 
+    check_metrics_file(out, [gt, pred])
     import_motmetrics()
     evaluation = evaluate_mot(pair_sequences(gt, pred), min_iou=iou)
     if out is not None:

@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from posetrack.cli.eval.metrics import format_percent, print_metrics, write_metrics
+from posetrack.cli.eval.metrics import check_metrics_file, format_percent, print_metrics, write_metrics
 
 
 def mpii_command(
@@ -39,6 +39,7 @@ def mpii_command(
     from posetrack.evaluation.mpii import evaluate_mpii
     from posetrack.evaluation.mpii_files import read_mpii_predictions, read_mpii_truth
 
+    check_metrics_file(out, [gt, pred])
     truth = read_mpii_truth(gt)
     poses_xy = read_mpii_predictions(pred, len(truth.annotated), is_zero_based=zero_based)
     metrics = evaluate_mpii(poses_xy, truth)

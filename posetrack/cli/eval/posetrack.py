@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from models.extras import MissingPackageError
-from posetrack.cli.eval.metrics import write_metrics
+from posetrack.cli.eval.metrics import check_metrics_file, write_metrics
 from posetrack.evaluation.posetrack.evaluate import (
     PoseTrackEvaluation,
     evaluate_posetrack,
@@ -52,6 +52,7 @@ def posetrack_command(
 
     The numbers are those of the reference tool, poseval.
     """
+    check_metrics_file(out, [truth_dir, predictions_dir])
     if plots is not None:
         _check_matplotlib()
     workers = workers or choose_num_workers(truth_dir, predictions_dir)

@@ -2,7 +2,9 @@ import copy
 import csv
 import importlib.util
 import logging
+import re
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -178,8 +180,19 @@ def test_compiling_without_a_compiler_is_refused(make_trainer, monkeypatch):
 
 def test_another_recipe_or_data_set_is_not_resumed(make_trainer):
     state = make_trainer(folder=None).state()
-    with pytest.raises(TrainingError, match="another recipe"):
-        make_trainer(folder=None, recipe="other").resume(state)
+    for recipe, difference in {
+        "a = 2": "a was 1, now 2",
+        "a = 1\nloop.epochs = 3": "loop.epochs was not set, now 3",
+        "[": "its text differs",
+    }.items():
+        with pytest.raises(TrainingError, match=f"another recipe: {re.escape(difference)}; give that one"):
+            make_trainer(folder=None, recipe=recipe).resume(state | {"recipe": "a = 1"})
+    make_trainer(folder=None, recipe="# the same\na = 1").resume(state | {"recipe": "a = 1"})
+    trainer = make_trainer(folder=None)
+    trainer.task = replace(trainer.task, data_digest="now")
+    with pytest.raises(TrainingError, match="other annotations of as many samples"):
+        trainer.resume(state | {"data_digest": "before"})
+    trainer.resume(state)
     with pytest.raises(TrainingError, match="21 samples, but there are 22"):
         make_trainer(folder=None).resume(state | {"num_samples": 21})
 

@@ -217,3 +217,17 @@ def test_results_whose_file_names_another_order_are_reordered(tmp_path, command,
         numbers.append(json.loads(out.read_text()))
     assert numbers[0] == numbers[1]
     assert numbers[0]["AP"] == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "posetrack"])
+def test_metrics_never_replace_what_is_evaluated(command, tmp_path, capsys):
+    for name in ("gt", "pred"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "000001.json").write_text("{}")
+    out = tmp_path / "gt" / "000001.json"
+    gt, pred = (tmp_path / name for name in ("gt", "pred"))
+    if command != "posetrack":
+        gt, pred = (folder / "000001.json" for folder in (gt, pred))
+    assert run_cli("eval", command, "--gt", gt, "--pred", pred, "--out", out) == 1
+    assert capsys.readouterr().err == f"posetrack: {out}: is the input itself; use another --out\n"
+    assert out.read_text() == "{}"

@@ -47,6 +47,10 @@ def test_weights_that_are_there_are_kept_unless_told(tmp_path, published):
     assert out.read_text() == "mine"
     assert run("import", published, "--as", "tiny-kind", "--out", out, "--overwrite").exit_code == 0
     assert "conv1.weight" in load_file(out)
+    before = out.read_bytes()
+    with pytest.raises(PoseTrackError, match="is the input itself; use another --out"):
+        run("import", out, "--as", "tiny-kind", "--out", out, "--overwrite")
+    assert out.read_bytes() == before
 
 
 def test_what_cannot_be_imported_leaves_no_file(tmp_path, published):
