@@ -64,7 +64,7 @@ def test_networks_are_made_with_the_recipes_numbers():
         ({"width_px": 64}, "give both"),
         ({}, "short_sides_px"),
         ({"width_px": 64, "height_px": 64, "short_sides_px": (64,)}, "short_sides_px"),
-        ({"short_sides_px": (8,)}, "32 pixels or more"),
+        ({"short_sides_px": (8,)}, "expected 32 to 16384 pixels"),
     ],
 )
 def test_canvases_are_one_or_the_other(fields, message):
