@@ -53,7 +53,7 @@ class AviIndex:
 
     def count_between(self, before: int, after: int) -> int:
         """The number of images between two places."""
-        return bisect_left(self._places, after) - bisect_right(self._places, before)
+        return max(0, bisect_left(self._places, after) - bisect_right(self._places, before))
 
 
 def read_avi_index(path: Path, stream_index: int) -> AviIndex | None:

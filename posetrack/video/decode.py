@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -148,9 +149,10 @@ class VideoFile(VideoSource):
             raise VideoError(self._selection.describe_empty(self._shown, self._length_s))
         if start is None:
             return chain([first], frames)
-        self._container.seek(start.key_pts, stream=self._stream)
-        frames = self._decode()
-        landed = next((frame for frame in frames if (self._stamp(frame) or 0) >= start.pts), None)
+        landed, frames = None, self._decode()
+        with suppress(av.FFmpegError):  # of a damaged index
+            self._container.seek(start.key_pts, stream=self._stream)
+            landed = next((frame for frame in frames if (self._stamp(frame) or 0) >= start.pts), None)
         if landed is not None and self._stamp(landed) == start.pts:
             self._losses.land(start.pts)
             return chain([landed], frames)
@@ -253,6 +255,8 @@ class VideoFile(VideoSource):
                         self._losses.note_packet(packet)
                         yield packet
                 return
+            except IndexError:  # PyAV does not know a stream that appears behind the beginning: not ours
+                continue
             except av.error.ExitError as error:
                 raise Silence(self._shown, NETWORK_TIMEOUT_S).make_error() from error
             except av.FFmpegError as error:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from models.image_size import TiffPage, open_header, read_tiff_pages
+from models.image_size import TiffPage, open_header, read_image_size, read_tiff_pages
 from posetrack.frame import ImageArray
 from posetrack.video.depth import EightBits, to_rgb
 from posetrack.video.limits import check_pixels
@@ -124,7 +124,10 @@ def find_pages(path: str, fps: Fraction, max_pixels: int, to_eight_bits: EightBi
         with open(path, "rb") as file:
             durations_ms, is_whole = _read_webp_durations(file)
             if len(durations_ms) > 1:
-                check_pixels(path, open_header(file).size, max_pixels)
+                size_wh = read_image_size(file)
+                if size_wh is None:
+                    return None
+                check_pixels(path, size_wh, max_pixels)
                 return WebpFrames(path, durations_ms, is_whole=is_whole)
             file.seek(0)
             pages, is_whole = read_tiff_pages(file)

@@ -197,7 +197,10 @@ class LossWatch:
         return unsure_s
 
     def _finish_gif(self, end_s: float) -> None:
-        survey = survey_gif(find_path(self._source))
+        try:
+            survey = survey_gif(find_path(self._source))
+        except (OSError, ValueError):  # removed or emptied meanwhile
+            return
         step_s = self.places.step_s
         num_frames = survey.num_images - self.places.index - 1
         self.is_cut = survey.is_cut

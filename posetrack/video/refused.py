@@ -32,7 +32,7 @@ def find_refused_size(source: str, max_pixels: int) -> tuple[int, int] | None:
     with (
         _capture_errors() as lines,
         suppress(av.FFmpegError, IndexError),
-        av.open(source, options=bound) as container,
+        av.open(source, options=bound, metadata_errors="replace") as container,
     ):
         stream = container.streams.video[0]
         stream.codec_context.options = bound

@@ -80,6 +80,8 @@ def survey_rhythm(source: str, stream_index: int) -> Rhythm | None:
         return None
     stamps: list[int] = []
     with open_container(source) as container:
+        if stream_index >= len(container.streams):  # found behind the beginning only
+            return None
         stream = container.streams[stream_index]
         formats = set(container.format.name.split(","))
         is_torn = bool(is_cut(find_path(source), container.format.name)) or find_damage(
@@ -97,7 +99,7 @@ def survey_rhythm(source: str, stream_index: int) -> Rhythm | None:
                     stamps.append(packet.pts)
                 if len(stamps) == _MAX_PACKETS:
                     break
-        except av.FFmpegError:
+        except (av.FFmpegError, IndexError):  # the latter by PyAV, of a stream that appears later
             is_torn = True
         tick_s = float(stream.time_base or 0)
     return measure_rhythm([stamp * tick_s for stamp in sorted(stamps)], resolution_s=tick_s, is_torn=is_torn)

@@ -52,10 +52,13 @@ def find_damage(path: Path, format_name: str) -> bool:
         format_name: FFmpeg's name of the container; nothing is known of others.
     """
     formats = format_name.split(",")
-    if not {"mpegts", "flv"}.intersection(formats) or not os.path.getsize(path):
+    if not {"mpegts", "flv"}.intersection(formats):
         return False
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return _is_flv_torn(data) if "flv" in formats else _is_ts_torn(data)
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _is_flv_torn(data) if "flv" in formats else _is_ts_torn(data)
+    except (OSError, ValueError):  # removed or emptied meanwhile
+        return False
 
 
 def _is_ts_torn(data: mmap.mmap) -> bool:

@@ -105,6 +105,17 @@ def test_the_frames_of_an_animation_have_their_times(tmp_path: Path, name: str) 
     assert part == [frames[2], frames[4]]
 
 
+def test_a_damaged_animation_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = make_animation(tmp_path / "moving.webp")
+    data = path.read_bytes()
+    path.write_bytes(data[:40] + bytes(len(data) // 2) + data[40 + len(data) // 2 :])
+    with pytest.raises(VideoError, match="no image could be read"):
+        open_video(path)
+    path.write_bytes(data[:-20])
+    with pytest.raises(VideoError, match="no image could be read"):
+        open_video(path)
+
+
 def test_one_image_stays_one_image(tmp_path: Path) -> None:
     for name in ("one.tif", "one.png", "one.webp", "one.jpg"):
         cv2.imwrite(str(tmp_path / name), make_images(2)[1])

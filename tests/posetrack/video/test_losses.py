@@ -1,13 +1,15 @@
 """Images that are missing in files: noticed, counted, and their places kept; healthy files have none."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
 
+from posetrack.video import decode
+from posetrack.video.avi import AviIndex
 from posetrack.video.missing import MissingImages, add_missing, describe_missing
 from posetrack.video.source import VideoSource, open_video
 
@@ -216,3 +218,36 @@ def test_a_long_list_is_summed_up() -> None:
         add_missing(missing, MissingImages(float(i), 0.5, 2))
     assert len(missing) == 1000
     assert sum(run.num_frames or 0 for run in missing) == 6000
+
+
+def test_a_seek_that_fails_and_streams_that_appear_later(make_clip, monkeypatch) -> None:
+    path = make_clip("clip.mkv")
+
+    class Failing:
+        def __init__(self, container: av.container.InputContainer) -> None:
+            self._container = container
+            self._is_new = True
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._container, name)
+
+        def seek(self, *args: object, **options: object) -> None:
+            raise av.error.PermissionError(1, "Operation not permitted")
+
+        def demux(self, stream: av.VideoStream) -> Iterator[av.Packet]:
+            for count, packet in enumerate(self._container.demux(stream)):
+                yield packet
+                if count == 9 and self._is_new:
+                    self._is_new = False
+                    raise IndexError("list index out of range")
+
+    open_it = decode.open_container
+    monkeypatch.setattr(decode, "open_container", lambda *args, **options: Failing(open_it(*args, **options)))
+    source, frames = read(path, start_s=1.0)
+    assert [index for index, _ in frames] == list(range(25, NUM_FRAMES))
+    assert (source.num_damaged, source.missing) == (0, [])
+
+
+def test_places_of_an_avi_index() -> None:
+    index = AviIndex([(0, 4, 10), (1, 22, 10), (5, 40, 10)], 0)  # 2 to 4 are empty chunks
+    assert [index.count_between(*pair) for pair in ((0, 1), (0, 5), (1, 5), (1, 1), (5, 0))] == [0, 1, 0, 0, 0]
