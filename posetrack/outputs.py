@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from posetrack.errors import ResultsError
 
-_DEVICES = Path("/dev")
+_DEVICES = (Path("/dev"), Path("/dev/fd"))
 
 
 def make_part(path: Path, suffix: str = ".part") -> Path:
@@ -64,7 +64,7 @@ def check_output_file(path: Path, inputs: Iterable[Path] = (), option: str = "--
         raise ResultsError(f"'{path}': not the name of a file; give one with {option}")
     if path.is_dir():
         raise ResultsError(f"{path}: is a folder, and a file is written; give its name with {option}")
-    if (path.exists() and not path.is_file()) or _DEVICES in path.absolute().parents:
+    if (path.exists() and not path.is_file()) or path.absolute().parent in _DEVICES:
         raise ResultsError(f"{path}: is no file, and would be replaced by one; use another {option}")
     for given in inputs:
         if _is_same(path, given):

@@ -93,6 +93,8 @@ def test_a_file_to_write_is_a_file_and_no_input(tmp_path, victim):
         with pytest.raises(ResultsError, match="is the input itself; use another --out"):
             check_output_file(path, [victim])
     check_output_file(tmp_path / "new", [victim, tmp_path / "missing"])
+    # A folder in memory is a folder.
+    check_output_file(type(tmp_path)("/dev/shm/new"))
 
 
 def test_a_folder_of_results_is_no_input_and_holds_no_folder_for_a_file(tmp_path, victim):
