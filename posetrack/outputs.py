@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from posetrack.errors import ResultsError
+
+if sys.platform != "win32":
+    import fcntl
 
 _DEVICES = (Path("/dev"), Path("/dev/fd"))
 
@@ -92,6 +96,36 @@ def check_output_folder(folder: Path, outputs: Sequence[Path], source: str) -> N
             raise ResultsError(f"{path}: is a folder, where a file would be written; use another --out")
         if _is_same(path, given):
             raise ResultsError(f"{path}: is the input itself; use another --out")
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Hold the folder of a run's results, which is created, so that no other run writes into it meanwhile.
+
+    The system lets go of it when the process ends, however it ends. Where there are no such locks, on some
+    network drives and on Windows, nothing is held.
+
+    Raises:
+        ResultsError: Another run holds it, or it cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(f"{folder}: cannot be written ({error.strerror}); use another --out") from error
+    if sys.platform == "win32":
+        yield
+        return
+    with ExitStack() as stack:
+        with suppress(OSError):  # Without locks, and where a folder may be written and not read.
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ResultsError(
+                    f"{folder}: another run is writing into it; wait for its end, or use another --out"
+                ) from error
+        yield
 
 
 def check_is_no_input(path: Path, given: Path, option: str = "--out") -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import os
 import sys
 import traceback
 from pathlib import Path
 
-from posetrack.cli.signals import INTERRUPTED, MESSAGE, handle_signals, leave_at_once
+from posetrack.cli.signals import INTERRUPTED, MESSAGE, handle_signals, has_threads_left, leave_at_once
 
 _INTERNAL_ERROR = 70
 _TRACEBACK_VARIABLE = "POSETRACK_TRACEBACK"
@@ -18,21 +20,32 @@ def main() -> None:
 
     The traceback of an error that no command expects is printed if `POSETRACK_TRACEBACK` is set.
     """
+    code = 1
+
+    def leave() -> None:
+        # A thread that a failed run has left behind in a network would abort the process where Python ends it.
+        if has_threads_left():
+            leave_at_once(code)
+
+    atexit.register(leave)  # The first one is called last.
     try:
         handle_signals()
         from posetrack.cli.main import main as run
 
         run()
+        code = 0
     except KeyboardInterrupt:
         _leave_interrupted()
     except SystemExit as leaving:  # Typer converts Ctrl-C to this.
         if leaving.code == INTERRUPTED:
             _leave_interrupted()
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         raise
     except Exception as error:
         if os.environ.get(_TRACEBACK_VARIABLE):
             raise
-        sys.exit(_report(error))
+        code = _report(error)
+        sys.exit(code)
 
 
 def _report(error: Exception) -> int:
@@ -44,7 +57,8 @@ def _report(error: Exception) -> int:
         print_error(f"the memory of this machine is too small for this; {LESS_MEMORY}")
         return 1
     if isinstance(error, OSError):
-        print_error(error)
+        is_long = error.errno == errno.ENAMETOOLONG
+        print_error(f"{error.filename}: this system has no such long names; use another" if is_long else error)
         return 1
     place = traceback.extract_tb(error.__traceback__)[-1]
     print_error(

@@ -25,6 +25,7 @@ INTERRUPTED = 130
 MESSAGE = "posetrack: interrupted"
 _FINISHING_MESSAGE = "posetrack: finishing the files; another Ctrl-C leaves at once"
 
+_THREAD_NAME = "posetrack-signals"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LIMIT_S = 2.5
 _FINISHING_LIMIT_S = 30.0
@@ -43,7 +44,7 @@ def handle_signals() -> None:
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in _SIGNALS:
         signal.signal(number, _handle)
-    threading.Thread(target=_watch, args=(reading,), name="posetrack-signals", daemon=True).start()
+    threading.Thread(target=_watch, args=(reading,), name=_THREAD_NAME, daemon=True).start()
 
 
 def leave_at_once(code: int) -> NoReturn:
@@ -52,6 +53,14 @@ def leave_at_once(code: int) -> NoReturn:
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
+
+
+def has_threads_left() -> bool:
+    """Whether threads still run beside this one, apart from those that watch the signals."""
+    return any(
+        thread is not threading.current_thread() and thread.name != _THREAD_NAME
+        for thread in threading.enumerate()
+    )
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
@@ -66,7 +75,7 @@ def _watch(reading: int) -> None:
                 continue
             if first_s is None:
                 first_s = time.monotonic()
-                threading.Thread(target=_enforce, name="posetrack-signals", daemon=True).start()
+                threading.Thread(target=_enforce, name=_THREAD_NAME, daemon=True).start()
             elif time.monotonic() - first_s > _ONE_SIGNAL_S:
                 _abandon()
 

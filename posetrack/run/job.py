@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from posetrack.errors import ResultsError, SilentSourceError, VideoError
 from posetrack.interruption import finishing
-from posetrack.outputs import check_output_folder
+from posetrack.outputs import check_output_folder, hold_folder
 from posetrack.pipeline import FrameProcessor, FrameSink, run
 from posetrack.render import Renderer
 from posetrack.results.convert import convert
@@ -106,6 +106,22 @@ def run_job(
     info = video.info
     provenance = describe_run(pipeline.provenance, video, None if stitcher is None else stitcher.config)
     header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name, provenance)
+    check_output_folder(output.folder, (output.poses, output.overlay), header.source)
+    with hold_folder(output.folder):
+        return _run_held(video, pipeline, header, output, sinks=sinks, time_stage=time_stage, stitcher=stitcher)
+
+
+def _run_held(
+    video: VideoSource,
+    pipeline: Pipeline,
+    header: Header,
+    output: Output,
+    *,
+    sinks: Sequence[FrameSink],
+    time_stage: TimeStage,
+    stitcher: Stitcher | None,
+) -> RunReport:
+    """Run in a folder that no other run writes into."""
     saved = _open_results(output, header)
     if saved is not None:  # Formats that are there would miss the frames that come now.
         there = [name for name in _list_exports(output.poses, output.folder) if name not in output.formats]
@@ -191,9 +207,8 @@ def _open_overlay(path: Path, video: VideoSource) -> VideoWriter:
 def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
     """Open the saved frames of a run to resume; None for a new run, whose folder is then prepared.
 
-    The folder is checked first, and what a killed pass has left in it is removed.
+    What a killed pass has left in the folder is removed.
     """
-    check_output_folder(output.folder, (output.poses, output.overlay), header.source)
     remove_leftover(output.poses)
     is_resumed = output.existing == "resume" and output.poses.exists()
     if is_resumed and has_header(output.poses):
@@ -205,7 +220,6 @@ def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
     if there and output.existing != "overwrite" and not is_resumed:
         raise ResultsError(f"{there[0]}: is there already; use --overwrite, or another --out")
     try:
-        output.folder.mkdir(parents=True, exist_ok=True)
         for path in there:
             path.unlink()
         for path in stale:

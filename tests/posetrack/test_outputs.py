@@ -11,6 +11,7 @@ from posetrack.outputs import (
     check_output_file,
     check_output_folder,
     create_file,
+    hold_folder,
     make_folder_name,
     make_part,
     name_part,
@@ -132,3 +133,36 @@ def test_names_of_folders_lead_nowhere_else(name, expected):
 def test_python_m_posetrack_is_the_command():
     command = [sys.executable, "-m", "posetrack", "--version"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from posetrack.outputs import hold_folder
+
+with hold_folder(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs locks of folders")
+def test_a_folder_is_of_one_run_at_a_time_and_free_when_that_is_killed(tmp_path):
+    folder = tmp_path / "new" / "out"
+    command = [sys.executable, "-c", HOLDER, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(ResultsError, match="another run is writing into it"), hold_folder(folder):
+                pass
+        finally:
+            holder.kill()
+    for _ in range(2):
+        with hold_folder(folder), pytest.raises(ResultsError, match="another run"), hold_folder(folder):
+            pass
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path, victim):
+    with pytest.raises(ResultsError, match="cannot be written"), hold_folder(victim / "out"):
+        pass
