@@ -65,7 +65,7 @@ def check_tables(tables: dict[str, Any], known: Iterable[str], where: str) -> No
     known = list(known)
     for key, value in tables.items():
         if key not in known:
-            raise SettingsError(f"{where}: unknown table '{key}'; {suggest(key, known)}")
+            raise SettingsError(f"{where}: unknown table '{_shorten(key)}'; {suggest(key, known)}")
         if not isinstance(value, dict):
             raise SettingsError(f"{where}: '{key}' is a table; write it as [{key}]")
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from models.data.coco_faults import describe_fault
 from models.data.coco_people import read_coco_people
 from models.data.image_files import list_images
-from models.data.samples import FloatArray, PoseSamples
+from models.data.samples import PoseSamples
 from models.training.errors import DataError
 
 
@@ -56,13 +57,13 @@ def decode_coco_samples(
         keypoints = np.array([] if counts else flat, np.float32).reshape(-1, num_keypoints, 3)
         worth = [person.get("keypoint_scores") or [1.0] * num_keypoints for person in people]
         weights = np.array(worth, np.float32).reshape(-1, num_keypoints)
-    except KeyError as error:
-        raise DataError(f"{where}: annotations: no field or image {error}") from error
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: annotations: {error}") from error
-    if counts:
-        raise DataError(f"{where}: {min(counts):g} keypoints, but the recipe's skeleton has {num_keypoints}")
-    _check_finite((boxes, scores, keypoints, weights), where)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise DataError(
+            f"{where}: {describe_fault({**data, 'annotations': people}, num_keypoints, error)}"
+        ) from error
+    if counts or not all(np.isfinite(value).all() for value in (boxes, scores, keypoints, weights)):
+        fault = describe_fault({**data, "annotations": people}, num_keypoints, "numbers that are not finite")
+        raise DataError(f"{where}: {fault}")
     return PoseSamples(
         images=list_images(data, image_folder, where),
         image_ids=np.array([image["id"] for image in images], np.int64),
@@ -72,8 +73,3 @@ def decode_coco_samples(
         keypoints_xy=np.ascontiguousarray(keypoints[..., :2]),
         weights=np.where(keypoints[..., 2] > 0, np.clip(weights, 0, 1), 0).astype(np.float32),
     )
-
-
-def _check_finite(values: Sequence[FloatArray], where: str) -> None:
-    if not all(np.isfinite(value).all() for value in values):
-        raise DataError(f"{where}: annotations: NaN or infinity among boxes, keypoints or their scores")

@@ -120,7 +120,7 @@ def read_id(value: object, where: str) -> int:
         value = int(value[:20])
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not abs(value) < _LARGEST_ID or value != int(value):  # type: ignore[arg-type,call-overload]
-        raise DataError(f"{where}: expected a whole number, found {_show(value)}; give whole numbers as ids")
+        raise DataError(f"{where}: expected a whole number, found {_show(value)}; give whole numbers")
     return int(value)  # type: ignore[call-overload,no-any-return]
 
 

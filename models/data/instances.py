@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as mask_api
 
+from models.data.coco_faults import describe_fault
 from models.data.coco_people import read_coco_people
 from models.data.image_files import ImageFile, check_images, list_images
 from models.data.letterbox import Placement, paste_image, place_points
@@ -123,16 +124,16 @@ def decode_coco_instances(
             keypoints_xyw=_decode_keypoints(people, num_keypoints),
             outlines=tuple(person.get("segmentation") or None for person in people),
         )
-    except KeyError as error:
-        raise DataError(f"{where}: no field or image {error}") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{where}: {error}") from error
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        fault = describe_fault(data, num_keypoints, error, needs_keypoints=False)
+        raise DataError(f"{where}: {fault}") from error
     for i, person in enumerate(data["annotations"]):
         if person.get("segmentation"):
             image = samples.images[positions[person["image_id"]]]
             check_outline(person["segmentation"], image.size_wh, f"{where}: annotations[{i}].segmentation")
     if not (np.isfinite(samples.boxes_xyxy).all() and np.isfinite(samples.keypoints_xyw).all()):
-        raise DataError(f"{where}: annotations: NaN or infinity among boxes or keypoints")
+        fault = describe_fault(data, num_keypoints, "numbers that are not finite", needs_keypoints=False)
+        raise DataError(f"{where}: {fault}")
     return select_rows(samples, np.asarray((boxes[:, 2:] > 0).all(axis=1), bool))
 
 

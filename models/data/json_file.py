@@ -25,4 +25,6 @@ def read_json(path: Path) -> Any:
     except RecursionError as error:
         raise DataError(f"{path}: not valid JSON: nested too deeply") from error
     except ValueError as error:
+        if "int_max_str_digits" in str(error):  # its advice is for programmers
+            raise DataError(f"{path}: not valid JSON: a number has too many digits") from error
         raise DataError(f"{path}: not valid JSON: {error}") from error

@@ -10,6 +10,9 @@ import numpy as np
 from models.data.run_lengths import decode_run_lengths
 from models.training.errors import DataError
 
+_FURTHEST_PX = 10**5
+"""Largest coordinate of a polygon: pycocotools draws each pixel of its sides, and crashes of too many."""
+
 
 def check_outline(outline: Any, size_wh: tuple[int, int] | None, where: str) -> None:
     """Check a mask: polygons x1, y1, x2, y2, ... or run lengths.
@@ -28,16 +31,22 @@ def check_outline(outline: Any, size_wh: tuple[int, int] | None, where: str) -> 
     try:
         sizes = [np.asarray(part, np.float64).shape for part in outline]
         is_valid = all(len(shape) == 1 and shape[0] % 2 == 0 and shape[0] for shape in sizes)
-        is_finite = is_valid and all(np.isfinite(part).all() for part in outline)
+        is_near = is_valid and all((np.abs(part) <= _FURTHEST_PX).all() for part in outline)
     except (TypeError, ValueError, OverflowError):
-        is_finite = False
-    if not is_finite:
-        raise DataError(f"{where}: expected polygons of x, y, x, y, ... or run lengths; correct it")
+        is_near = False
+    if not is_near:
+        raise DataError(
+            f"{where}: expected polygons of x, y, ... within {_FURTHEST_PX} px, or run lengths; correct it"
+        )
 
 
 def _check_run_lengths(lengths: Mapping[str, Any], size_wh: tuple[int, int] | None, where: str) -> None:
     try:
         height, width = (int(side) for side in lengths["size"])
+        if size_wh is not None and (width, height) != size_wh:  # first: decoding takes memory for that size
+            raise DataError(
+                f"{where}: the mask is {width}x{height}, but its image {size_wh[0]}x{size_wh[1]}; correct them"
+            )
         counts = lengths["counts"]
         if isinstance(counts, list):
             is_valid = sum(counts) == height * width and min(counts, default=0) >= 0
@@ -47,7 +56,3 @@ def _check_run_lengths(lengths: Mapping[str, Any], size_wh: tuple[int, int] | No
         is_valid = False
     if not is_valid:
         raise DataError(f"{where}: expected run lengths with size (height, width) and counts; correct them")
-    if size_wh is not None and (width, height) != size_wh:
-        raise DataError(
-            f"{where}: the mask is {width}x{height}, but its image {size_wh[0]}x{size_wh[1]}; correct them"
-        )

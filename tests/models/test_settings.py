@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from models.settings import SettingsError, read_table, read_tables
+from models.settings import SettingsError, check_tables, read_table, read_tables
 
 
 @dataclass(frozen=True)
@@ -68,3 +68,9 @@ def test_wrong_files_are_named(tmp_path, text, message):
 def test_missing_file_is_one_line(tmp_path):
     with pytest.raises(SettingsError, match=r"r.toml: cannot be read"):
         read_tables(tmp_path / "r.toml", {"settings": Settings})
+
+
+def test_a_long_name_of_a_table_is_shortened():
+    with pytest.raises(SettingsError) as caught:
+        check_tables({"trac" + "9" * 5000: {}}, ["tracker"], "mine.toml")
+    assert len(str(caught.value)) < 200

@@ -85,9 +85,9 @@ def test_images_of_nobody_are_left_out(data):
     ("change", "message"),
     [
         ({"annotations": None}, "no list `annotations`"),
-        ({"annotations": [person(99, [0, 0, 1, 1])]}, "no field or image 99"),
+        ({"annotations": [person(99, [0, 0, 1, 1])]}, "image_id: no image 99 in the file"),
         ({"annotations": [person(70, [0, 0, 1, 1], keypoints=[1, 2, 2])]}, "1 keypoints, but"),
-        ({"annotations": [person(70, [0, 0, float("nan"), 1])]}, "NaN or infinity"),
+        ({"annotations": [person(70, [0, 0, float("nan"), 1])]}, "bbox: expected 4 finite numbers"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(data, change, message):

@@ -77,16 +77,28 @@ def test_joined_files_keep_their_images():
 @pytest.mark.parametrize(
     ("people", "message"),
     [
-        ([person(1, keypoints=[1, 2, 2])], "x.json: 1 keypoints, but the recipe's skeleton has 3"),
-        ([person(1, image_id=99)], "x.json: annotations: no field or image 99"),
-        ([person(1, bbox=[1, 2])], "x.json: annotations: "),
-        ([person(1, bbox=[1, 2, float("nan"), 4])], "x.json: annotations: NaN or infinity"),
+        (
+            [person(1, keypoints=[1, 2, 2])],
+            r"x.json: annotations \(.*\): keypoints: 3 numbers, 1 keypoints, but the recipe's skeleton has 3",
+        ),
+        ([person(1, image_id=99)], r"x.json: annotations \(.*\): image_id: no image 99 in the file"),
+        ([person(1, bbox=[1, 2])], r"bbox: expected 4 finite numbers, found \[1, 2\]"),
+        (
+            [person(1), person(2, bbox=None)],
+            "bbox: expected 4 finite numbers, found nothing; correct it or take",
+        ),
+        ([person(1), person(2, keypoints=None)], "keypoints: expected 9 finite numbers, found nothing"),
+        ([person(1), person(2, keypoints=[10**400] * 9)], "keypoints: expected 9 finite numbers, found"),
+        ([person(1), person(2, keypoints=[[1, 2, 2]] * 3)], "keypoints: expected 9 finite numbers, found"),
+        ([person(1, keypoint_scores=[1.0])], "keypoint_scores: expected 3 finite numbers"),
+        ([person(1, score="x")], "score: expected a finite number, found 'x'"),
+        ([person(1, bbox=[1, 2, float("nan"), 4])], r"bbox: expected 4 finite numbers, found \[1, 2, nan, 4\]"),
     ],
 )
 def test_wrong_annotations_are_named(people, message):
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         decode(*people)
-    assert str(caught.value).startswith(message)
+    assert str(caught.value).startswith("x.json: annotations (id ")
 
 
 def test_wrong_files_are_named(tmp_path):
