@@ -22,6 +22,9 @@ from posetrack.video.timeline import choose_fps, is_sane_fps, measure_fps
 _PACKETS_TO_MEASURE = 120
 _FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+# Without it FFmpeg asks the server to close each connection, sends the next request into it all the same, and
+# then loses the first key frame of a file whose index is at its end, with all images that build on it.
+_KEEP_ALIVE = {"multiple_requests": "1"}
 _TEXT_FORMATS = frozenset({"tty"})
 
 
@@ -57,13 +60,14 @@ def open_container(
         VideoError: It is missing, empty, unfinished, or not in a format that FFmpeg reads.
     """
     timeout = timeout_s if "://" in source else None
+    network = _KEEP_ALIVE if source.lower().startswith(("http:", "https:")) else {}
     try:
         container = av.open(
             to_url(source),
             mode="r",
             timeout=timeout,
             metadata_errors="replace",
-            options={**bound_decoders(MAX_PIXELS), **(options or {})},
+            options={**network, **bound_decoders(MAX_PIXELS), **(options or {})},
         )
     except av.FFmpegError as error:
         # The error of an address holds it, and would be shown as the cause.
