@@ -113,7 +113,7 @@ def make_trainer(
     run.check_data_folder()
     run.check_out_folder()
     torch.manual_seed(recipe.loop.seed)
-    digest = _digest_annotations(run.data_folder / recipe.data.train)
+    digest = _digest_annotations(recipe, run)
     task = replace(make_task(recipe, run), recipe_text=run.recipe_text, data_digest=digest)
     if make_evaluation is not None and recipe.data.dev and recipe.loop.evaluate_every_epochs:
         evaluate = make_evaluation(recipe, run) if run.world.is_main else _evaluate_nothing
@@ -133,8 +133,10 @@ def _start(task: Task, recipe: LoopedRecipe, run: TrainingRun) -> Trainer:
     )
 
 
-def _digest_annotations(path: Path) -> str:
-    """Digest of a file of annotations; empty where it is a folder, or is missing, which is said elsewhere."""
+def _digest_annotations(recipe: Any, run: TrainingRun) -> str:
+    """Digest of the file that a recipe's `data.train` names; empty where there is none, or it is a folder."""
+    train = getattr(getattr(recipe, "data", None), "train", "")
+    path = run.data_folder / train
     return compute_sha256(path) if path.is_file() else ""
 
 
