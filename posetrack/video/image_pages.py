@@ -143,18 +143,23 @@ def find_pages(path: str, fps: Fraction, max_pixels: int, to_eight_bits: EightBi
 
 def is_animated_png(path: str) -> bool:
     """Whether a file is a PNG file with several images, which FFmpeg reads as a video."""
+    return count_png_images(path) > 1
+
+
+def count_png_images(path: str | Path) -> int:
+    """Number of images that an animated PNG file declares; 0 for other files."""
     try:
         with open(path, "rb") as file:
             if file.read(8) != _PNG_HEAD:
-                return False
+                return 0
             while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
                 length = int.from_bytes(head[:4], "big")
                 if head[4:] == b"acTL":
-                    return int.from_bytes(file.read(4), "big") > 1
+                    return int.from_bytes(file.read(4), "big")
                 file.seek(length + 4, os.SEEK_CUR)
     except OSError:
-        return False
-    return False
+        return 0
+    return 0
 
 
 def _read_webp_durations(file: BinaryIO) -> tuple[list[int], bool]:

@@ -14,6 +14,7 @@ from posetrack.video.avi import AviIndex, read_avi_index
 from posetrack.video.base import Selection
 from posetrack.video.container import can_open_again, find_path
 from posetrack.video.gif import survey_gif
+from posetrack.video.image_pages import count_png_images
 from posetrack.video.missing import MissingImages, add_missing
 from posetrack.video.places import Places
 from posetrack.video.rhythm import survey_rhythm
@@ -163,10 +164,19 @@ class LossWatch:
             if "gif" in formats:
                 self._finish_gif(end_s)
                 return
+            if "apng" in formats:
+                num_stored = count_png_images(find_path(self._source))
+                num_missing = num_stored - self.places.index - 1
+                if num_missing > 0:  # each may last as long as it likes
+                    length_s = num_missing * self.places.step_s
+                    self._add(MissingImages(end_s, length_s, num_missing, is_estimate=True))
+                return
             self.is_cut = is_cut(find_path(self._source), self._format)
         if self.is_cut is None and self._ends_in_packet:
             self.is_cut = True
-        if "mpegts" in formats:  # declares no length: FFmpeg looks for the last time stamp
+        if not {"mpegts", "mpeg"}.isdisjoint(
+            formats
+        ):  # no length declared: FFmpeg looks for the last time stamp
             length_s = None
         missing_s = max(0.0 if length_s is None else length_s - end_s, 0.0)
         if missing_s <= self._choose_tolerance_s(missing_s):

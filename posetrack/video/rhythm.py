@@ -60,7 +60,10 @@ def measure_rhythm(times_s: Sequence[float], *, resolution_s: float, is_torn: bo
         return None
     step_s = float(np.median(gaps_s))
     num_long = np.count_nonzero(gaps_s > LONG_GAP * step_s)
-    num_even = np.count_nonzero(np.abs(gaps_s - step_s) <= _TOLERANCE * step_s + resolution_s)
+    is_even = np.abs(gaps_s - step_s) <= _TOLERANCE * step_s + resolution_s
+    num_even = np.count_nonzero(is_even)
+    if num_even:
+        step_s = float(gaps_s[is_even].mean())  # the median is rounded to a tick: 33 ms instead of 33.3
     num_odd = len(gaps_s) - num_even - num_long
     most = len(gaps_s) / _GAPS_PER_HOLE if is_torn else min(_MAX_PAUSES, len(gaps_s) / _GAPS_PER_PAUSE)
     return Rhythm(step_s, bool(num_odd <= _MAX_ODD * len(gaps_s) and num_long <= most))

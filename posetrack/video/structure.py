@@ -12,6 +12,9 @@ _TS_PACKETS_TO_CHECK = 5
 _TS_SYNC = b"\x47"
 _MAX_BYTES_TO_CHECK = 1 << 28
 _SEGMENT = 0x18538067
+_START_CODE = b"\0\0\1"
+_PACK, _PROGRAM_END = b"\0\0\1\xba", b"\0\0\1\xb9"
+_PACK_BYTES = 1 << 18
 _EBML = 0x1A45DFA3
 
 
@@ -39,6 +42,8 @@ def is_cut(path: Path, format_name: str) -> bool | None:
                 return _is_ts_cut(file, size)
             if "flv" in formats:
                 return _is_flv_cut(file, size)
+            if "mpeg" in formats:
+                return _is_program_stream_cut(file, size)
     except OSError:
         return None
     return None
@@ -151,3 +156,25 @@ def _is_flv_cut(file: BinaryIO, size: int) -> bool | None:
         return True
     file.seek(size - 4 - length)
     return int.from_bytes(file.read(4)[1:], "big") + 11 != length
+
+
+def _is_program_stream_cut(file: BinaryIO, size: int) -> bool | None:
+    """Packets say how long they are, and a pack tells where they begin; an end mark is not always written."""
+    start = max(0, size - _PACK_BYTES)
+    file.seek(start)
+    data = file.read()
+    position = data.find(_PACK)
+    while 0 <= position < len(data):
+        head = data[position : position + 14]
+        if head[:4] == _PROGRAM_END:
+            return False
+        if head[:3] != _START_CODE[: len(head[:3])]:
+            return None
+        if len(head) < 6:
+            return True
+        if head[:4] == _PACK:
+            is_mpeg2 = head[4] >> 6 == 1
+            position += (14 + (head[13] & 7) if len(head) == 14 else 14) if is_mpeg2 else 12
+        else:
+            position += 6 + int.from_bytes(head[4:6], "big")
+    return True if position > len(data) else None

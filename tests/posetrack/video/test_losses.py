@@ -251,3 +251,31 @@ def test_a_seek_that_fails_and_streams_that_appear_later(make_clip, monkeypatch)
 def test_places_of_an_avi_index() -> None:
     index = AviIndex([(0, 4, 10), (1, 22, 10), (5, 40, 10)], 0)  # 2 to 4 are empty chunks
     assert [index.count_between(*pair) for pair in ((0, 1), (0, 5), (1, 5), (1, 1), (5, 0))] == [0, 1, 0, 0, 0]
+
+
+def test_a_cut_or_damaged_animated_png_lacks_what_it_declares(make_video) -> None:
+    path = make_video("clip.apng", num_frames=20, codec="apng", pix_fmt="rgb24", noise=True)
+    assert read(path)[0].missing == []
+    data = path.read_bytes()
+    middle = len(data) // 2
+    for changed in (data[:middle], data[:middle] + bytes(len(data) // 5) + data[middle + len(data) // 5 :]):
+        path.write_bytes(changed)
+        source, frames = read(path)
+        (run,) = source.missing
+        assert run.is_estimate
+        assert len(frames) + run.num_frames == 20
+
+
+def test_a_cut_program_stream(make_video) -> None:
+    path = make_video("clip.mpg", num_frames=50, codec="mpeg2video", noise=True)
+    assert read(path)[0].missing == []
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10 | 1])
+    source, frames = read(path)
+    assert source.missing == [MissingImages(pytest.approx(frames[-1][1] + 0.04), None, None)]
+
+
+def test_a_clock_of_whole_milliseconds_does_not_lengthen_a_hole(make_clip) -> None:
+    pts = [round(i * 100 / 3) for i in [*range(60), *range(300, 360)]]
+    source, frames = read(make_clip("clip.mkv", num_frames=120, pts=pts, time_base=MILLISECONDS))
+    assert source.missing[0].num_frames == 240
+    assert frames[-1][0] == 359
