@@ -27,9 +27,9 @@ from pycocotools import mask as mask_api
 
 from models.backbones.variants import ResNetFPNConfig
 from models.data.instances import read_coco_instances
-from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
+from models.detection.dataset import Canvas, DetectionDataset, collate_samples
+from models.detection.train import make_detection_losses
 from models.rcnn.network import make_rcnn
-from models.rcnn.train import make_detection_losses
 from models.rcnn.variants import NETWORKS, RCNNConfig
 from models.training.optim import (
     OptimizerConfig,

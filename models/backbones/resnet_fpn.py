@@ -12,6 +12,7 @@ from typing import Any
 
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.resnet import (
+    Bottleneck,
     resnet18,
     resnet50,
     resnet101,
@@ -43,8 +44,17 @@ def make_resnet_fpn(config: ResNetFPNConfig) -> BackboneWithFPN:
         `config.strides`: `map_names`, then `pool`. Its attribute `out_channels` is `config.channels`.
     """
     body = _MAKERS[config.name](weights=None, norm_layer=partial(FrozenBatchNorm2d, eps=config.norm_epsilon))
+    if config.strides_first:
+        _move_strides(body)
     stages = SCALES[config.scales]
     # Stage i has half the channels of stage i + 1; torchvision knows those of the last.
     channels = [body.inplanes * STAGE_STRIDES[stage] // STAGE_STRIDES["layer4"] for stage in stages]
     names = {stage: str(i) for i, stage in enumerate(stages)}
     return BackboneWithFPN(body, names, channels, config.channels)
+
+
+def _move_strides(body: Any) -> None:
+    """Move the stride of each bottleneck from its 3x3 convolution to the 1x1 before it."""
+    for block in body.modules():
+        if isinstance(block, Bottleneck):
+            block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride

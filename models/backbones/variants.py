@@ -110,12 +110,15 @@ class ResNetFPNConfig:
         scales: One of `SCALES`.
         channels: Channels of the pyramid.
         norm_epsilon: Epsilon of the frozen batch norms; 0 in torchvision's published detectors, version 1.
+        strides_first: Whether a bottleneck strides in its first convolution, 1x1, as in detectron2's networks,
+            instead of in its 3x3 convolution.
     """
 
     name: str = "resnet50"
     scales: Literal["all", "multi", "single"] = "all"
     channels: int = 256
     norm_epsilon: float = 1e-5
+    strides_first: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in RESNETS:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from torch import Tensor, arange
-from torchvision.models.detection.roi_heads import fastrcnn_loss, keypointrcnn_loss, maskrcnn_loss
+from torchvision.models.detection.roi_heads import keypointrcnn_loss, maskrcnn_loss
 
 from models.rcnn.codec import encode_keypoints
 from models.rcnn.variants import LossWeights
@@ -28,24 +28,6 @@ def weight_losses(losses: Mapping[str, Tensor], weights: LossWeights) -> dict[st
     """
     factors = asdict(weights)
     return {name: loss * factors[name] for name, loss in losses.items()}
-
-
-def compute_box_losses(
-    logits: Tensor, deltas: Tensor, labels: Sequence[Tensor], wanted: Sequence[Tensor]
-) -> dict[str, Tensor]:
-    """Cross-entropy of the classes, and smooth L1 of the box deltas of the true class.
-
-    Args:
-        logits: (N, classes), of the regions of all images.
-        deltas: (N, 4 classes).
-        labels: For each image (n,); 0 is the background.
-        wanted: For each image the true deltas (n, 4).
-
-    Returns:
-        `person` and `box`, scalars, means over all regions.
-    """
-    person, box = fastrcnn_loss(logits, deltas, list(labels), list(wanted))
-    return {"person": person, "box": box}
 
 
 def compute_keypoint_loss(heatmaps: Tensor, keypoints_xyv: Tensor, boxes_xyxy: Tensor) -> Tensor:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNPredictor
 from torchvision.ops import DeformConv2d
 
-from models.rcnn.codec import SIGMA_CELLS, promote
+from models.detection.boxes import promote
+from models.rcnn.codec import SIGMA_CELLS
 from models.rcnn.variants import KeypointLoss
 
 KEYPOINT_CELLS = 14

@@ -3,7 +3,7 @@
 [network]       the network and its pretrained weights              DetectionNetworkRecipe
 [data]          annotations and images                              DetectionData
 [canvas]        the input size                                      CanvasRecipe
-[augment]       augmentation                                        models.rcnn.augment.DetectionAugment
+[augment]       augmentation                                        models.detection.augment.DetectionAugment
 [evaluation]    settings of the predictor while training            DetectionEvaluationRecipe
 [optimizer]     optimiser and its settings                          models.training.optim.OptimizerConfig
 [schedule]      learning rate schedule                              models.training.optim.ScheduleConfig
@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.rcnn.augment import DetectionAugment
-from models.rcnn.dataset import Canvas
+from models.detection.augment import DetectionAugment
+from models.detection.dataset import Canvas
 from models.rcnn.network import RCNN, make_rcnn
 from models.rcnn.variants import NETWORKS
 from models.settings import LONGEST_SIDE_PX, check_choice, check_range

@@ -18,9 +18,7 @@ from models.backbones.variants import (
     PyramidConfig,
     ResNetFPNConfig,
 )
-
-PERSON_LABEL = 1
-"""The class of people, which is COCO's category number; 0 is the background."""
+from models.detection.config import TwoStageConfig
 
 KeypointLoss = Literal["mse", "cross_entropy"]
 Deformed = Literal["none", "backbone", "backbone+head"]
@@ -48,12 +46,10 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
-class RCNNConfig:
+class RCNNConfig(TwoStageConfig):
     """One network of the R-CNN family; the defaults are torchvision's Faster R-CNN with two classes.
 
     Attributes:
-        backbone: Body and feature pyramid.
-        num_classes: Number of classes, with the background; see `PERSON_LABEL`.
         mask_layers: Channels of the convolutions of the mask head; () is no mask head.
         keypoint_layers: Channels of the convolutions of the keypoint head; () is no keypoint head.
         num_keypoints: K.
@@ -63,32 +59,12 @@ class RCNNConfig:
         deformed: Where convolutions are deformable: nowhere, in conv3 to conv5 of a ResNet (`backbone`, RB in
             the tables), or there and in the keypoint head (`backbone+head`, RB+H).
         is_modulated: Whether deformable convolutions also learn a weight per sampled cell (version 2).
-        anchor_sizes_px: For each level of the pyramid, square roots of the areas of its anchors.
-        anchor_ratios: Heights of the anchors divided by their widths.
-        has_exact_strides: Whether anchors lie at the pyramid's strides. Otherwise their spacing is the input's
-            side divided by the map's, as in torchvision, which differs where the side is not a multiple of
-            the stride.
-        is_rpn_separable: Whether the head of the region proposal network is depthwise separable.
-        proposals_per_level: Highest-scoring anchors of each level that enter non-maximum suppression, in
-            training and in inference.
-        proposals: Proposals of an image that the heads get, likewise.
-        proposal_nms_iou: Of two proposals that overlap more than this, the lower-scoring one is dropped.
-        sampled_anchors: Anchors of each image that the losses of proposals are computed on.
-        sampled_proposals: Proposals of each image that the losses of the heads are computed on.
-        box_cells: Regions are pooled to so many cells each way for the box head.
-        box_width: Hidden features of the box head.
-        roi_canonical_px: Regions of this size are pooled from the map of stride 16.
         loss_weights: Weights of the losses.
-        score_threshold: Boxes with a lower score are dropped, unless `find_people` is given another.
-        nms_iou: Of two boxes that overlap more than this, the lower-scoring one is dropped; likewise.
-        max_people: Most boxes of an image, of all classes.
 
     Raises:
         ValueError: An option is unknown, or the options do not fit together.
     """
 
-    backbone: ResNetFPNConfig | PyramidConfig
-    num_classes: int = 2
     mask_layers: tuple[int, ...] = ()
     keypoint_layers: tuple[int, ...] = ()
     num_keypoints: int = 17
@@ -96,33 +72,16 @@ class RCNNConfig:
     has_offsets: bool = False
     deformed: Deformed = "none"
     is_modulated: bool = False
-    anchor_sizes_px: tuple[tuple[int, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
-    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    has_exact_strides: bool = False
-    is_rpn_separable: bool = False
-    proposals_per_level: tuple[int, int] = (2000, 1000)
-    proposals: tuple[int, int] = (2000, 1000)
-    proposal_nms_iou: float = 0.7
-    sampled_anchors: int = 256
-    sampled_proposals: int = 512
-    box_cells: int = 7
-    box_width: int = 1024
-    roi_canonical_px: int = 224
     loss_weights: LossWeights = LossWeights()
-    score_threshold: float = 0.05
-    nms_iou: float = 0.5
-    max_people: int = 100
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.keypoint_loss not in ("mse", "cross_entropy"):
             raise ValueError(f"keypoint_loss '{self.keypoint_loss}': known: mse, cross_entropy")
         if self.deformed not in ("none", "backbone", "backbone+head"):
             raise ValueError(f"deformed '{self.deformed}': known: none, backbone, backbone+head")
         if self.deformed != "none" and isinstance(self.backbone, PyramidConfig):
             raise ValueError(f"deformed '{self.deformed}': only a ResNet has deformable stages")
-        levels = len(self.backbone.strides)
-        if len(self.anchor_sizes_px) != levels:
-            raise ValueError(f"anchor_sizes_px: {len(self.anchor_sizes_px)} levels, the pyramid has {levels}")
 
     @property
     def has_masks(self) -> bool:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from models.data.letterbox import Placement, unplace_boxes, unplace_points
+from models.detection.config import PERSON_LABEL
+from models.detection.heads import RunPart
 from models.engines.engine import Engine
 from models.rcnn.codec import decode_masks
 from models.rcnn.network import RCNN
-from models.rcnn.roi_heads import RunPart
-from models.rcnn.variants import PERSON_LABEL
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.images.batches import predict_by_size
@@ -50,7 +50,7 @@ class RCNNPredictor:
     ) -> None:
         self._network = copy.deepcopy(network)
         self._settings = settings
-        self._dense = compute.make_engine(self._network.dense_part(), name=settings.network, example=_EXAMPLE)
+        self._dense = compute.make_engine(self._network.image_part(), name=settings.network, example=_EXAMPLE)
         heads, channels = self._network.roi_heads, self._network.backbone.out_channels
         self._parts: dict[str, RunPart] = {}
         for name, part in heads.region_parts().items():

@@ -10,10 +10,11 @@ from models.data.instances import (
     keep_peopled,
     read_coco_instances,
 )
-from models.rcnn.dataset import collate_samples
+from models.detection.dataset import collate_samples
+from models.detection.train import make_detection_losses
 from models.rcnn.recipe import DetectionData, DetectionRecipe, make_network
 from models.rcnn.start import load_start
-from models.rcnn.train import make_dataset, make_detection_losses
+from models.rcnn.train import make_dataset
 from models.training.freeze import freeze_body
 from models.training.loop import Task
 from posetrack.training.run import TrainingRun

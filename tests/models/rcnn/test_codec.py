@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from reference.rcnn_ignore import compute_iou
 from reference.rcnn_offsets import BOX, KEYPOINTS, draw_keypoint
 
-from models.rcnn.codec import choose_boxes, decode_keypoints, decode_masks, encode_keypoints, score_peaks
+from models.detection.boxes import choose_boxes
+from models.rcnn.codec import decode_keypoints, decode_masks, encode_keypoints, score_peaks
 
 SIDE = 16
 

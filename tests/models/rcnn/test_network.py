@@ -209,7 +209,7 @@ def test_engines_find_what_the_network_finds(body, engine):
     torch.nn.init.normal_(network.roi_heads.keypoint_predictor.kps_score_lowres.weight, std=0.3)
     images = normalize_images(make_scene()[0])
     options = {"device": torch.device("cpu"), "engine": engine, "precision": "f32"}
-    dense = make_engine(network.dense_part(), name="dense", example=images[:, :, :, :64], **options)
+    dense = make_engine(network.image_part(), name="dense", example=images[:, :, :, :64], **options)
     assert set(network.roi_heads.region_parts()) == {"box", "keypoint"}
     parts = {}
     for part, module in network.roi_heads.region_parts().items():
@@ -237,7 +237,7 @@ def test_thresholds_are_arguments_of_a_network_in_hand():
     torch.nn.init.normal_(network.roi_heads.box_predictor.cls_score.weight, std=0.5)
     images, _ = make_scene()
     with torch.no_grad():
-        outputs = network.dense_part()(images)
+        outputs = network.image_part()(images)
         expected = network(images)
         middle = expected[0]["scores"].median().item()
         plain = network.find_people(outputs, (H, W))

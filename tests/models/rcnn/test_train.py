@@ -9,10 +9,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.data.image_files import ImageFile
 from models.data.instances import InstanceSamples
-from models.rcnn.augment import DetectionAugment
-from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
+from models.detection.augment import DetectionAugment
+from models.detection.dataset import Canvas, DetectionDataset, collate_samples
+from models.detection.train import make_detection_losses
 from models.rcnn.network import make_rcnn
-from models.rcnn.train import make_detection_losses
 from models.training.errors import TrainingError
 from models.training.freeze import freeze_body
 

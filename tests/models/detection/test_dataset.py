@@ -9,8 +9,8 @@ import torch
 from models.data.image_files import ImageFile
 from models.data.instances import InstanceSamples, select_rows
 from models.data.letterbox import CANVAS_COLOR
-from models.rcnn.augment import DetectionAugment
-from models.rcnn.dataset import Canvas, DetectionDataset, collate_samples
+from models.detection.augment import DetectionAugment
+from models.detection.dataset import Canvas, DetectionDataset, collate_samples
 
 K = 2
 CANVAS = Canvas((96, 64))

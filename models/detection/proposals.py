@@ -17,17 +17,19 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 
-from models.rcnn.codec import promote
-from models.rcnn.variants import RCNNConfig
+from models.detection.boxes import promote
+from models.detection.config import TwoStageConfig
 
 IGNORED_OVERLAP = 0.5
 """A box lies in an ignored region if more than this fraction of its own area does."""
+
+_CPU = torch.device("cpu")
 
 Pyramid = dict[str, Tensor]
 """Maps by name, (B, C, H / s, W / s)."""
 
 Targets = list[dict[str, Tensor]]
-"""One dict an image; see `models.rcnn.network.RCNN.forward`."""
+"""One dict an image; see `models.detection.network.TwoStageNetwork.forward`."""
 
 
 def find_ignored(boxes_xyxy: Tensor, ignored_xyxy: Tensor) -> Tensor:
@@ -59,6 +61,7 @@ class Anchors(AnchorGenerator):  # type: ignore[misc]
         sizes_px: For each level, square roots of the areas.
         ratios: Heights divided by widths.
         strides: Of each level, in pixels; None computes them as torchvision does.
+        is_rounded: Whether corners are rounded to whole pixels, as in torchvision.
     """
 
     def __init__(
@@ -66,9 +69,28 @@ class Anchors(AnchorGenerator):  # type: ignore[misc]
         sizes_px: Sequence[tuple[int, ...]],
         ratios: tuple[float, ...],
         strides: tuple[int, ...] | None = None,
+        *,
+        is_rounded: bool = True,
     ) -> None:
+        self._is_rounded = is_rounded
         super().__init__(tuple(sizes_px), (ratios,) * len(sizes_px))
         self.strides = strides
+
+    def generate_anchors(
+        self,
+        scales: list[int],
+        aspect_ratios: list[float],
+        dtype: torch.dtype = torch.float32,
+        device: torch.device = _CPU,
+    ) -> Tensor:
+        """The anchors of one cell around 0: (A, 4) xyxy, by ratio and then by size."""
+        if self._is_rounded:
+            anchors: Tensor = super().generate_anchors(scales, aspect_ratios, dtype, device)
+            return anchors
+        sizes = torch.tensor(scales, dtype=dtype, device=device)
+        heights = torch.tensor(aspect_ratios, dtype=dtype, device=device).sqrt()[:, None] * sizes
+        widths = sizes.square() / heights
+        return torch.stack([-widths, -heights, widths, heights], -1).reshape(-1, 4) / 2
 
     def set_cell_anchors(self, dtype: torch.dtype, device: torch.device) -> None:
         """Move the anchors of one cell to the maps' device, but not to a less precise type."""
@@ -118,9 +140,11 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         config: The network's configuration.
     """
 
-    def __init__(self, config: RCNNConfig) -> None:
+    def __init__(self, config: TwoStageConfig) -> None:
         strides = config.backbone.strides if config.has_exact_strides else None
-        anchors = Anchors(config.anchor_sizes_px, config.anchor_ratios, strides)
+        anchors = Anchors(
+            config.anchor_sizes_px, config.anchor_ratios, strides, is_rounded=config.has_rounded_anchors
+        )
         make_head = SeparableRPNHead if config.is_rpn_separable else RPNHead
         super().__init__(
             anchors,

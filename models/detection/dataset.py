@@ -25,7 +25,7 @@ from models.data.letterbox import (
     place_points,
 )
 from models.data.mosaic import Window, cut_mosaic
-from models.rcnn.augment import (
+from models.detection.augment import (
     DetectionAugment,
     find_empty_part,
     jitter_colors,

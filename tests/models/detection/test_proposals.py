@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from reference.rcnn_ignore import PEOPLE, REGIONS, draw_boxes, is_ignored, label_box, make_boxes
 from reference.rcnn_scene import DETECTOR
 
+from models.detection.proposals import Anchors, find_ignored
 from models.rcnn.network import make_rcnn
-from models.rcnn.rpn import Anchors, find_ignored
 
 numbers = st.integers(0, 20).map(float)
 boxes = st.tuples(numbers, numbers, st.integers(1, 10), st.integers(1, 10)).map(
