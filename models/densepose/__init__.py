@@ -1,0 +1,1 @@
+"""DensePose: which point of the body's surface every pixel of a person shows."""

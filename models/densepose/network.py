@@ -1,0 +1,68 @@
+"""DensePose R-CNN: boxes of people from one pass over the image, and a dense pose in each.
+
+Source: Güler et al., "DensePose: Dense Human Pose Estimation in the Wild", CVPR 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from models.backbones.resnet_fpn import make_resnet_fpn
+from models.densepose.losses import DenseLossConfig, balance_losses
+from models.densepose.roi_heads import DENSE_LOSSES, DenseRoIHeads
+from models.densepose.variants import DensePoseConfig
+from models.detection.network import TwoStageNetwork, normalize_bytes
+from models.detection.proposals import ProposalNetwork
+
+_MEAN_BGR = (103.53, 116.28, 123.675)
+
+
+class DensePoseRCNN(TwoStageNetwork):
+    """A two-stage network with a dense head.
+
+    In training, the losses are `objectness`, `proposal_box`, `person` and `box`, and those of
+    `models.densepose.losses.compute_dense_losses` with `dense_` before their names. `find_people` gives the
+    outputs of `models.densepose.heads.ChartPredictor` for each person.
+
+    Args:
+        config: Which one.
+        losses: How the dense head's losses are computed and weighted.
+        balance: K of UV R-CNN's balanced weighting, which then weighs all losses; None adds them.
+    """
+
+    def __init__(
+        self, config: DensePoseConfig, losses: DenseLossConfig | None = None, balance: float | None = None
+    ) -> None:
+        backbone = make_resnet_fpn(config.backbone)
+        proposals = ProposalNetwork(config)
+        heads = DenseRoIHeads(config, losses or DenseLossConfig(confidences=config.confidences))
+        normalize = normalize_bgr if config.pixels == "bgr" else normalize_bytes
+        super().__init__(backbone, proposals, heads, normalize)
+        self.config = config
+        self.balance = balance
+
+    def weight_losses(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Balance the losses of detection and of dense poses, if so wanted."""
+        if self.balance is None:
+            return dict(losses)
+        dense = {name: loss for name, loss in losses.items() if name.startswith(DENSE_LOSSES)}
+        detection = {name: loss for name, loss in losses.items() if name not in dense}
+        return balance_losses((detection, dense), (1.0, self.balance))
+
+
+def make_densepose(
+    config: DensePoseConfig, losses: DenseLossConfig | None = None, balance: float | None = None
+) -> DensePoseRCNN:
+    """Make a network with random weights; see `DensePoseRCNN`."""
+    return DensePoseRCNN(config, losses, balance)
+
+
+def normalize_bgr(images: Tensor) -> Tensor:
+    """Turn (B, 3, H, W) uint8 RGB into BGR minus detectron2's mean; floats are normalised already."""
+    if images.is_floating_point():
+        return images
+    mean = torch.tensor(_MEAN_BGR)[:, None, None].to(images.device, non_blocking=True)
+    return images.flip(1).float() - mean
