@@ -53,7 +53,7 @@ class RCNN(TwoStageNetwork):
 
 
 def make_rcnn(config: RCNNConfig) -> RCNN:
-    """Make a network with random weights; `models.rcnn.start.load_start` loads what training starts from.
+    """Make a network with random weights; `models.detection.start.load_start` loads what training starts from.
 
     Args:
         config: Which one, such as `models.rcnn.variants.LITE0_DETECTOR`.

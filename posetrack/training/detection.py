@@ -11,9 +11,9 @@ from models.data.instances import (
     read_coco_instances,
 )
 from models.detection.dataset import collate_samples
+from models.detection.start import load_start
 from models.detection.train import make_detection_losses
 from models.rcnn.recipe import DetectionData, DetectionRecipe, make_network
-from models.rcnn.start import load_start
 from models.rcnn.train import make_dataset
 from models.training.freeze import freeze_body
 from models.training.loop import Task
@@ -22,6 +22,8 @@ from posetrack.training.skeletons import find_skeleton
 
 # Prefixes of the names of the weights that may have their own learning rate.
 _BODY = ("backbone.body.",)
+# Detectors of boxes may get keypoints.
+_KEYPOINT_HEAD = ("roi_heads.keypoint_head.", "roi_heads.keypoint_predictor.")
 
 
 def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
@@ -40,7 +42,7 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
     network = make_network(recipe.network, skeleton.num_keypoints)
     is_started = run.weights is not None or bool(recipe.network.body)
     if is_started:
-        load_start(network, run.weights or run.data_folder / recipe.network.body)
+        load_start(network, run.weights or run.data_folder / recipe.network.body, _KEYPOINT_HEAD)
     frozen = freeze_body(
         network.backbone.body,
         stages=recipe.network.frozen_stages,

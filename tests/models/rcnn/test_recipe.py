@@ -2,7 +2,6 @@ import pytest
 
 from models.backbones.fpn import PyramidBackbone
 from models.rcnn.recipe import (
-    CanvasRecipe,
     DetectionNetworkRecipe,
     list_detection_recipes,
     make_network,
@@ -55,21 +54,6 @@ def test_networks_are_made_with_the_recipes_numbers():
     assert network.rpn._pre_nms_top_n == {"training": 2000, "testing": 1000}
     assert network.config.num_keypoints == 5
     assert network.roi_heads.fg_bg_sampler.batch_size_per_image == 44
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"width_px": 100, "height_px": 64}, "multiple of 32"),
-        ({"width_px": 64}, "give both"),
-        ({}, "short_sides_px"),
-        ({"width_px": 64, "height_px": 64, "short_sides_px": (64,)}, "short_sides_px"),
-        ({"short_sides_px": (8,)}, "expected 32 to 16384 pixels"),
-    ],
-)
-def test_canvases_are_one_or_the_other(fields, message):
-    with pytest.raises(ValueError, match=message):
-        CanvasRecipe(**fields)
 
 
 def test_evaluation_needs_a_size(tmp_path):

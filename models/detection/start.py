@@ -1,4 +1,4 @@
-"""Loading of the weights that the training of an R-CNN starts from."""
+"""Loading of the weights that the training of a two-stage network starts from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.backbones.mobile import MobileBody, load_lite0_weights
 from models.backbones.movenet import MoveNetMaps
-from models.rcnn.network import RCNN
+from models.detection.network import TwoStageNetwork
 from models.training.errors import TrainingError
 from models.training.start import load_body
 
@@ -19,17 +19,21 @@ _UNUSED = ("fc.",)
 _COUNTER = "num_batches_tracked"
 # Parameters of deformable convolutions besides their kernels.
 _OFFSETS = ".offset."
-_KEYPOINT_HEAD = ("roi_heads.keypoint_head.", "roi_heads.keypoint_predictor.")
 
 
-def load_start(network: RCNN, path: Path) -> None:
+def load_start(network: TwoStageNetwork, path: Path, optional: tuple[str, ...] = ()) -> bool:
     """Load pretrained weights into a network, or into its body.
 
     Args:
         network: The network, which is changed.
-        path: A `.safetensors` file of the whole network, whose keypoint head may be missing, or of its body:
-            ImageNet's ResNet under torchvision's names, whose kernels deformable convolutions take over, or
-            MoveNet. A mobile body takes the `.pth` file of `models.backbones.mobile.load_lite0_weights`.
+        path: A `.safetensors` file of the whole network, or of its body: ImageNet's ResNet under
+            torchvision's names, whose kernels deformable convolutions take over, or MoveNet. A mobile body
+            takes the `.pth` file of `models.backbones.mobile.load_lite0_weights`.
+        optional: What the names of weights begin with that a file of the whole network may lack, all or none;
+            they keep their initial values.
+
+    Returns:
+        Whether the whole network was loaded.
 
     Raises:
         TrainingError: It is missing, unreadable, or of another network.
@@ -45,14 +49,14 @@ def load_start(network: RCNN, path: Path) -> None:
             if not isinstance(body, MobileBody):
                 raise TrainingError(f"{path}: weights of this network are a .safetensors file")
             load_lite0_weights(body, path)
-            return
+            return False
         state = load_file(path)
         if any(name.startswith("rpn.") for name in state):
-            _load_whole(network, state)
-            return
+            _load_whole(network, state, optional)
+            return True
         if isinstance(body, MoveNetMaps):
             load_body(body, path, heads=())
-            return
+            return False
         kept = {
             name: value
             for name, value in state.items()
@@ -68,11 +72,12 @@ def load_start(network: RCNN, path: Path) -> None:
     wrong = [name for name in missing if _OFFSETS not in name and not name.endswith(_COUNTER)] + unknown
     if wrong:
         raise TrainingError(f"{path}: does not fit the network's body: {', '.join(wrong[:3])}")
+    return False
 
 
-def _load_whole(network: RCNN, state: dict[str, Tensor]) -> None:
-    """Load the weights of the whole network; a keypoint head that they lack keeps its own."""
+def _load_whole(network: TwoStageNetwork, state: dict[str, Tensor], optional: tuple[str, ...]) -> None:
+    """Load the weights of the whole network; optional ones that they lack keep the network's own."""
     own = network.state_dict()
-    if not any(name.startswith(_KEYPOINT_HEAD) for name in state):
-        state = state | {name: value for name, value in own.items() if name.startswith(_KEYPOINT_HEAD)}
+    if optional and not any(name.startswith(optional) for name in state):
+        state = state | {name: value for name, value in own.items() if name.startswith(optional)}
     network.load_state_dict(state)

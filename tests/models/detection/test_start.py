@@ -8,8 +8,8 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import resnet18
 
 import models
+from models.detection.start import load_start
 from models.rcnn.network import make_rcnn
-from models.rcnn.start import load_start
 from models.rcnn.variants import FULL, MOVENET_DETECTOR
 from models.training.errors import TrainingError
 from models.training.freeze import freeze_body
@@ -20,7 +20,7 @@ def test_a_resnet_body_takes_imagenet_weights(tmp_path):
     path = tmp_path / "resnet18.safetensors"
     save_file(source.state_dict(), path)
     network = make_rcnn(shrink(FULL))
-    load_start(network, path)
+    assert not load_start(network, path)
     body = network.backbone.body
     assert torch.equal(body.layer4[0].conv1.weight, source.layer4[0].conv1.weight)
     freeze_body(body, stages=2, is_batch_norm_frozen=False)
@@ -40,9 +40,12 @@ def test_a_keypoint_head_is_added_to_a_detector(tmp_path):
     save_file(found.state_dict(), path)
     network = make_rcnn(POSED_DETECTOR)
     head = network.roi_heads.keypoint_head[0].weight.clone()
-    load_start(network, path)
+    heads = ("roi_heads.keypoint_head.", "roi_heads.keypoint_predictor.")
+    assert load_start(network, path, heads)
     assert torch.equal(network.rpn.head.cls_logits.weight, found.rpn.head.cls_logits.weight)
     assert torch.equal(network.roi_heads.keypoint_head[0].weight, head)
+    with pytest.raises(TrainingError, match="does not fit"):
+        load_start(network, path)
     with pytest.raises(TrainingError, match="does not fit"):
         load_start(make_rcnn(replace(DETECTOR, box_width=8)), path)
 
