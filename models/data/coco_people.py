@@ -92,7 +92,7 @@ def unify_people(
         }
         if columns is not None and person.get("keypoints"):
             _reorder(person, columns, at)
-        if person.get("keypoints") and keypoint_names is not None and not names:
+        if person.get("keypoints") and keypoint_names and not names:
             raise DataError(
                 f"{at}.keypoints: their names are unknown; list them in the category as `keypoints`"
             )

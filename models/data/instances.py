@@ -1,13 +1,17 @@
 """COCO-style annotations for detectors: people with boxes, masks and keypoints, and regions to ignore.
 
+Regions to ignore are crowds, people with `ignore`, and the boxes around the polygons of an image's
+`ignore_regions_x` and `ignore_regions_y`, as in PoseTrack.
+
 Besides COCO's fields an annotation may have `score`, that of its box, and `keypoint_scores`, K numbers from 0
 to 1, the weight of each keypoint. A keypoint with v = 0 is unknown, not absent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,11 @@ BoolArray = npt.NDArray[np.bool_]
 Outline = list[list[float]] | Mapping[str, Any]
 """A mask in COCO's encoding: polygons x1, y1, x2, y2, ... or run lengths."""
 
+ReadDetail = Callable[[Mapping[str, Any], str], object | None]
+"""Reads what else a family needs from an annotation and its name in messages; None where there is nothing."""
+
+_REGION_FIELDS = ("ignore_regions_x", "ignore_regions_y")
+
 
 @dataclass(frozen=True, eq=False)
 class InstanceSamples:
@@ -41,6 +50,7 @@ class InstanceSamples:
         is_ignored: (N,) whether it is a region to ignore: neither a person nor background.
         keypoints_xyw: (N, K, 3), x and y in pixels and the weight in the loss, from 0, unknown, to 1.
         outlines: N masks; None where there is none.
+        details: What else a family read of the N people, None where there is nothing; or empty.
 
     Raises:
         ValueError: The shapes of the columns do not match.
@@ -53,6 +63,7 @@ class InstanceSamples:
     is_ignored: BoolArray
     keypoints_xyw: FloatArray
     outlines: tuple[Outline | None, ...]
+    details: tuple[object | None, ...] = ()
 
     def __post_init__(self) -> None:
         N, K = self.keypoints_xyw.shape[:2]
@@ -66,6 +77,8 @@ class InstanceSamples:
         check_shapes(self, expected)
         if len(self.outlines) != N:
             raise ValueError(f"outlines: expected {N}, got {len(self.outlines)}")
+        if self.details and len(self.details) != N:
+            raise ValueError(f"details: expected {N}, got {len(self.details)}")
         if (np.diff(self.image_index) < 0).any():
             raise ValueError("image_index: expected ascending numbers")
 
@@ -88,32 +101,47 @@ class InstanceSamples:
 
 
 def read_coco_instances(
-    path: Path, image_folder: Path, keypoint_names: Sequence[str], *, min_box_score: float = 0.0
+    path: Path,
+    image_folder: Path,
+    keypoint_names: Sequence[str],
+    *,
+    min_box_score: float = 0.0,
+    read_detail: ReadDetail | None = None,
 ) -> InstanceSamples:
     """Read the people of a COCO-style file.
 
     Args:
         path: The annotations, with the habits that `models.data.coco_people` knows.
         image_folder: Folder that `file_name` is relative to.
-        keypoint_names: K names; people without keypoints get unknown ones.
+        keypoint_names: K names; people without keypoints get unknown ones. Without names none are read.
         min_box_score: Boxes with lower scores are regions to ignore, like crowds.
+        read_detail: Reads what else is needed of each person.
 
     Raises:
         DataError: The file cannot be read, or is not valid.
     """
     content = read_coco_people(path, keypoint_names, needs_keypoints=False).content
-    return decode_coco_instances(content, image_folder, len(keypoint_names), min_box_score, str(path))
+    return decode_coco_instances(
+        content, image_folder, len(keypoint_names), min_box_score, str(path), read_detail
+    )
 
 
 # What is too large for float32 becomes infinite, and is refused as such.
 @np.errstate(over="ignore")
 def decode_coco_instances(
-    data: Mapping[str, Any], image_folder: Path, num_keypoints: int, min_box_score: float, where: str
+    data: Mapping[str, Any],
+    image_folder: Path,
+    num_keypoints: int,
+    min_box_score: float,
+    where: str,
+    read_detail: ReadDetail | None = None,
 ) -> InstanceSamples:
     """Decode the content of `CocoPeople`; `where` is its name in messages."""
     try:
         positions = {image["id"]: i for i, image in enumerate(data["images"])}
-        people = sorted(data["annotations"], key=lambda person: positions[person["image_id"]])
+        listed = [*data["annotations"], *_list_ignored_regions(data["images"], where)]
+        order = sorted(range(len(listed)), key=lambda i: positions[listed[i]["image_id"]])
+        people = [listed[i] for i in order]
         boxes = np.array([person["bbox"] for person in people], np.float32).reshape(-1, 4)
         samples = InstanceSamples(
             images=list_images(data, image_folder, where),
@@ -123,6 +151,9 @@ def decode_coco_instances(
             is_ignored=np.array([_is_ignored(person, min_box_score) for person in people], bool),
             keypoints_xyw=_decode_keypoints(people, num_keypoints),
             outlines=tuple(person.get("segmentation") or None for person in people),
+            details=tuple(read_detail(listed[i], f"{where}: annotations[{i}]") for i in order)
+            if read_detail
+            else (),
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         fault = describe_fault(data, num_keypoints, error, needs_keypoints=False)
@@ -197,11 +228,31 @@ def _is_ignored(person: Mapping[str, Any], min_box_score: float) -> bool:
     return bool(person.get("iscrowd", 0) or person.get("ignore", 0) or is_unsure)
 
 
+def _list_ignored_regions(images: Sequence[Mapping[str, Any]], where: str) -> list[dict[str, Any]]:
+    """The boxes around PoseTrack's regions to ignore, as annotations of people to ignore."""
+    regions = []
+    for i, image in enumerate(images):
+        try:
+            columns = [image.get(name) or [] for name in _REGION_FIELDS]
+            for xs, ys in zip(*columns, strict=True):
+                corners = np.array([xs, ys], np.float64)
+                if corners.size and np.isfinite(corners).all():
+                    low, sizes = corners.min(axis=1), np.ptp(corners, axis=1)
+                    box = [*low.tolist(), *sizes.tolist()]
+                    regions.append({"image_id": image["id"], "bbox": box, "ignore": 1})
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{where}: images[{i}].{_REGION_FIELDS[0]}: expected lists of numbers, as many as in "
+                f"{_REGION_FIELDS[1]}; correct them"
+            ) from error
+    return regions
+
+
 def _decode_keypoints(people: list[Mapping[str, Any]], num_keypoints: int) -> FloatArray:
     keypoints = np.zeros((len(people), num_keypoints, 3), np.float32)
     for row, person in zip(keypoints, people, strict=True):
         flat = person.get("keypoints")
-        if not flat:
+        if not flat or not num_keypoints:
             continue
         if len(flat) != 3 * num_keypoints:
             raise ValueError(f"{len(flat) / 3:g} keypoints, but the recipe's skeleton has {num_keypoints}")
@@ -217,5 +268,6 @@ def select_rows(samples: InstanceSamples, rows: BoolArray) -> InstanceSamples:
     return replace(
         samples,
         **{name: getattr(samples, name)[rows] for name in columns},
-        outlines=tuple(outline for outline, is_kept in zip(samples.outlines, rows, strict=True) if is_kept),
+        outlines=tuple(compress(samples.outlines, rows)),
+        details=tuple(compress(samples.details, rows)),
     )

@@ -85,9 +85,10 @@ class DenseRoIHeads(BoxHeads):
     """The box head, and the dense head on the boxes that it chose.
 
     Targets of training have, for the people with dense annotations (`has_dense`, (N,) bool), in their order:
-    `dense_counts` (D,) int64, the number of points of each; `dense_points_xy` (P, 2), `dense_charts` (P,),
-    `dense_coordinates_uv` (P, 2) of all; `has_dense_mask` (D,) bool and `dense_masks` (M, 256, 256) uint8; see
-    `models.densepose.targets.PersonPoints`.
+    `dense_boxes` (D, 4), the boxes that were annotated, whole where `boxes` are cut; `dense_counts` (D,) int64,
+    the number of points of each; `dense_points_xy` (P, 2), `dense_charts` (P,), `dense_coordinates_uv` (P, 2)
+    of all; `has_dense_mask` (D,) bool and `dense_masks` (M, 256, 256) uint8; see
+    `models.densepose.targets.PersonPoints`. Regions are compared with `boxes`.
 
     Args:
         config: The network's configuration.
@@ -145,9 +146,7 @@ class DenseRoIHeads(BoxHeads):
         """Compute the losses of the dense head on regions that lie well on people with dense annotations."""
         chosen, boxes, people = [], [], []
         for own, rows, label, target in zip(regions, matched, labels, targets, strict=True):
-            is_person = (
-                label == PERSON_LABEL
-            )  # nobody, where an image has no people whose rows could be matched
+            is_person = label == PERSON_LABEL
             regions_of_people, rows_of_people = own[is_person], rows[is_person]
             true = target["boxes"][rows_of_people].to(own)
             is_near = torch.diagonal(box_iou(regions_of_people, true)) > _LEAST_IOU
@@ -155,7 +154,7 @@ class DenseRoIHeads(BoxHeads):
             annotated = _list_people(target)
             places = (target["has_dense"].cumsum(0) - 1)[rows_of_people[taken]]
             chosen.append(regions_of_people[taken])
-            boxes.append(true[taken])
+            boxes.append(target["dense_boxes"].to(own)[places])
             people += [annotated[i] for i in places.tolist()]
         outputs = dict(zip(self.dense_predictor.layers, run("dense", chosen), strict=True))
         found = compute_dense_losses(outputs, people, torch.cat(boxes), torch.cat(chosen), self._losses)

@@ -1,4 +1,4 @@
-"""The data set of the R-CNN family: resized or letterboxed images with the targets of their people."""
+"""The data set of two-stage networks: resized or letterboxed images with the targets of their people."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from models.data.letterbox import (
     place_points,
 )
 from models.data.mosaic import Window, cut_mosaic
+from models.data.samples import IntArray
 from models.detection.augment import (
     DetectionAugment,
     find_empty_part,
@@ -84,7 +85,8 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         masks          (N, H, W) uint8, if asked for; empty where a person has none
         has_masks      (N,) bool, likewise
 
-    and depends on the seed, the epoch and the index alone.
+    and depends on the seed, the epoch and the index alone. Subclasses add what else their network learns
+    (`place_details`), and may keep images from being mirrored (`may_flip`).
 
     Args:
         samples: The images and their people.
@@ -124,6 +126,23 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         joined = {name: np.concatenate([target[name] for target in targets]) for name in targets[0]}
         return {"image": image, **joined}
 
+    def may_flip(self, image_index: int) -> bool:
+        """Whether an image with people in it may be mirrored."""
+        return True
+
+    def place_details(self, positions: IntArray, placement: Placement, window: Window) -> dict[str, Any]:
+        """Place what else is learned of some people of an image.
+
+        Args:
+            positions: (N,) rows of `samples`.
+            placement: Placement of the image on the canvas.
+            window: The part of the canvas that the image fills.
+
+        Returns:
+            Arrays by name; those of several images are concatenated.
+        """
+        return {}
+
     def _place_image(self, image_wh: tuple[int, int]) -> tuple[Placement, tuple[int, int]]:
         """An image's placement without augmentation, and the size of its canvas."""
         if self._canvas.size_wh != (0, 0):
@@ -138,7 +157,7 @@ class DetectionDataset(Dataset[dict[str, Any]]):
             return [_Part(index, image, placement, (0, 0, *canvas_wh))], canvas_wh
         rng = np.random.default_rng((self._seed, epoch, index, _IMAGES))
         if self._canvas.size_wh == (0, 0):
-            return self._resize_at_random(self._augment, epoch, index, rng)
+            return self._resize_at_random(epoch, index, rng)
         canvas_wh, augment = self._canvas.size_wh, self._augment
         first = self._read_jittered(index, epoch, index, 0)
         empty = self._choose_empty_part(augment, epoch, index, first)
@@ -153,7 +172,8 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         for number, (image_index, window) in enumerate(zip(images, windows, strict=True)):
             image = self._read_jittered(image_index, epoch, index, number) if number else first
             image_wh = (image.shape[1], image.shape[0])
-            placement = place_at_random(image_wh, canvas_wh, window, scales, augment, rng)
+            limits = self._limit_flips(image_index)
+            placement = place_at_random(image_wh, canvas_wh, window, scales, limits, rng)
             parts.append(_Part(image_index, image, placement, window))
         return parts, canvas_wh
 
@@ -177,15 +197,20 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         )
         return _Part(index, image, placement, window)
 
+    def _limit_flips(self, image_index: int) -> DetectionAugment:
+        assert self._augment is not None
+        return self._augment if self.may_flip(image_index) else replace(self._augment, flip_fraction=0.0)
+
     def _resize_at_random(
-        self, augment: DetectionAugment, epoch: int, index: int, rng: np.random.Generator
+        self, epoch: int, index: int, rng: np.random.Generator
     ) -> tuple[list[_Part], tuple[int, int]]:
         """Resize by a random shorter side, as Detectron2's recipes do."""
         image = self._read_jittered(index, epoch, index, 0)
         image_wh = (image.shape[1], image.shape[0])
         shorter_side_px = int(rng.choice(self._canvas.short_sides_px))
         fitted, _ = fit_to_sides(image_wh, self._canvas.max_side_px, shorter_side_px)
-        placement = replace(fitted, is_flipped=bool(rng.random() < augment.flip_fraction))
+        flip_fraction = self._limit_flips(index).flip_fraction
+        placement = replace(fitted, is_flipped=bool(rng.random() < flip_fraction))
         return [_Part(index, image, placement, (0, 0, *fitted.size_wh))], fitted.size_wh
 
     def _read_jittered(self, image_index: int, epoch: int, index: int, number: int) -> ImageArray:
@@ -203,7 +228,8 @@ class DetectionDataset(Dataset[dict[str, Any]]):
             samples.is_ignored[rows] | (visible < limits.min_visible_fraction) | (sides < limits.min_side_px)
         )
         taken = is_seen & ~is_ignored
-        keypoints = self._place_keypoints(samples.keypoints_xyw[rows][taken], part)
+        positions = np.flatnonzero(taken) + rows.start
+        keypoints = self._place_keypoints(samples.keypoints_xyw[positions], part)
         targets = {
             "boxes": boxes[taken],
             "labels": np.ones(int(taken.sum()), np.int64),
@@ -212,10 +238,9 @@ class DetectionDataset(Dataset[dict[str, Any]]):
             "has_keypoints": (keypoints[..., 2] > 0).any(axis=1),
         }
         if self._with_masks:
-            positions = np.flatnonzero(taken) + rows.start
             targets["masks"] = self._draw_masks(positions, part, canvas_wh)
             targets["has_masks"] = np.array([samples.outlines[i] is not None for i in positions], bool)
-        return targets
+        return targets | self.place_details(positions, part.placement, part.window)
 
     def _place_keypoints(self, keypoints_xyw: np.ndarray[Any, Any], part: _Part) -> np.ndarray[Any, Any]:
         if part.placement.is_flipped:

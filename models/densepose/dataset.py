@@ -1,0 +1,178 @@
+"""The data set of the DensePose family: images with their people, of whom some have dense annotations."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from models.data.instances import InstanceSamples
+from models.data.letterbox import Placement, place_boxes
+from models.data.mosaic import Window
+from models.data.samples import FloatArray, IntArray
+from models.densepose.annotations import read_surface_masks, read_surface_points
+from models.densepose.symmetry import SymmetryTable, mirror_mask
+from models.densepose.targets import ANNOTATION_SIDE
+from models.detection.augment import DetectionAugment
+from models.detection.dataset import Canvas, DetectionDataset
+
+_log = logging.getLogger(__name__)
+
+Labels = npt.NDArray[np.uint8]
+
+_MASK_SHAPE = (ANNOTATION_SIDE, ANNOTATION_SIDE)
+# Of zlib; higher levels take longer to read the annotations and save little.
+_LEVEL = 1
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PersonSurface:
+    """The dense annotation of one person, small enough to keep all of a data set.
+
+    Attributes:
+        points_xy: (P, 2), in 0..256 over the annotated box.
+        charts: (P,), 1..24; 0 is a point on the background.
+        coordinates_uv: (P, 2), in 0..1.
+        packed_mask: The coarse parts (256, 256) over the box, packed by zlib; empty where nobody painted them.
+        is_whole: Whether the only part is the whole person.
+    """
+
+    points_xy: FloatArray
+    charts: Labels
+    coordinates_uv: FloatArray
+    packed_mask: bytes = b""
+    is_whole: bool = False
+
+    def unpack_mask(self) -> Labels:
+        """The coarse parts, (256, 256)."""
+        return np.frombuffer(zlib.decompress(self.packed_mask), np.uint8).reshape(_MASK_SHAPE)
+
+
+def read_surface(person: Mapping[str, Any], where: str) -> PersonSurface | None:
+    """Read the dense annotation of a person; None without one.
+
+    Args:
+        person: An annotation in COCO's style.
+        where: Its name in messages.
+
+    Raises:
+        DataError: It is not valid.
+    """
+    points = read_surface_points(person, where)
+    if points is None:
+        return None
+    masks = read_surface_masks(person, where)
+    return PersonSurface(
+        points.points_xy.astype(np.float32),
+        points.charts.astype(np.uint8),
+        points.coordinates_uv.astype(np.float32),
+        b"" if masks is None else zlib.compress(masks.decode_parts().tobytes(), _LEVEL),
+        is_whole=masks is not None and masks.is_whole,
+    )
+
+
+class SurfaceDataset(DetectionDataset):
+    """Images with the boxes of their people, and the dense annotations of those who have them.
+
+    Samples have what `models.detection.dataset.DetectionDataset` gives, and what
+    `models.densepose.roi_heads.DenseRoIHeads` learns.
+
+    Points and masks stay in the frame of the annotated box, also where the canvas or a window cuts it; what the
+    cut takes away is left out. Without a table of coordinates, images of people with dense annotations are not
+    mirrored.
+
+    Args:
+        samples: The images and their people, whose details are those of `read_surface`.
+        canvas: The input size.
+        augment: Random augmentation; None letterboxes or resizes alone, as inference does.
+        symmetry: The coordinates of the mirrored body.
+        has_parts: Whether coarse parts are told apart; masks of the whole person are then left out.
+        seed: Of the augmentation.
+    """
+
+    def __init__(
+        self,
+        samples: InstanceSamples,
+        *,
+        canvas: Canvas,
+        augment: DetectionAugment | None = None,
+        symmetry: SymmetryTable | None = None,
+        has_parts: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(samples, canvas=canvas, flip_index=(), augment=augment, seed=seed)
+        self._symmetry = symmetry
+        self._has_parts = has_parts
+        if augment is not None and augment.flip_fraction and symmetry is None and any(samples.details):
+            _log.warning(
+                "images of people with dense annotations are not mirrored: that needs the data set owner's "
+                "UV_symmetry_transforms.mat; name it in the recipe as data.symmetry"
+            )
+
+    def may_flip(self, image_index: int) -> bool:
+        """Whether an image with people in it may be mirrored."""
+        return self._symmetry is not None or not any(self.samples.details[self.samples.find_rows(image_index)])
+
+    def place_details(self, positions: IntArray, placement: Placement, window: Window) -> dict[str, Any]:
+        """Place the dense annotations of some people of an image."""
+        surfaces = [cast(PersonSurface | None, self.samples.details[i]) for i in positions]
+        has_dense = np.array([surface is not None for surface in surfaces], bool)
+        boxes = place_boxes(self.samples.boxes_xyxy[positions[has_dense]], placement)
+        people = [
+            self._place_surface(surface, box, window, is_flipped=placement.is_flipped)
+            for surface, box in zip(filter(None, surfaces), boxes, strict=True)
+        ]
+        masks = [mask for *_, mask in people]
+        painted = [mask[None] for mask in masks if mask is not None]
+        return {
+            "has_dense": has_dense,
+            "dense_boxes": boxes,
+            "dense_counts": np.array([len(charts) for _, charts, *_ in people], np.int64),
+            "dense_points_xy": _join([points for points, *_ in people], (0, 2), np.float32),
+            "dense_charts": _join([charts for _, charts, *_ in people], (0,), np.int64),
+            "dense_coordinates_uv": _join([uv for *_, uv, _ in people], (0, 2), np.float32),
+            "has_dense_mask": np.array([mask is not None for mask in masks], bool),
+            "dense_masks": _join(
+                [mask[None] for mask in masks if mask is not None], (0, *_MASK_SHAPE), np.uint8
+            ),
+        }
+
+    def _place_surface(
+        self, surface: PersonSurface, box: FloatArray, window: Window, *, is_flipped: bool
+    ) -> tuple[FloatArray, Labels, FloatArray, Labels | None]:
+        """Points, charts, coordinates and mask over the placed box (4,), without what the window cuts off."""
+        points, charts, coordinates = surface.points_xy, surface.charts, surface.coordinates_uv
+        mask = surface.unpack_mask() if surface.packed_mask and self._is_usable(surface) else None
+        if is_flipped:
+            assert self._symmetry is not None
+            points, charts, coordinates = self._symmetry.mirror_points(points, charts, coordinates)
+            mask = None if mask is None else mirror_mask(mask)
+        low, high = ((np.array(window[i : i + 2], np.float32) - box[:2]) / (box[2:] - box[:2]) for i in (0, 2))
+        places = points / ANNOTATION_SIDE
+        is_seen = ((places >= low) & (places < high)).all(axis=1)
+        if mask is not None:
+            mask = mask * _find_seen_pixels(low, high)
+        return points[is_seen], charts[is_seen], coordinates[is_seen], mask
+
+    def _is_usable(self, surface: PersonSurface) -> bool:
+        return not (surface.is_whole and self._has_parts)
+
+
+def _find_seen_pixels(low: FloatArray, high: FloatArray) -> Labels:
+    """The pixels of a mask within fractions of its box, (256, 256), 0 or 1.
+
+    The first pixel lies on one edge of the box and the last on the other; see
+    `models.densepose.targets.resample_masks`.
+    """
+    places = np.arange(ANNOTATION_SIDE) / (ANNOTATION_SIDE - 1)
+    columns, rows = ((places >= low[i]) & (places <= high[i]) for i in (0, 1))
+    return np.asarray(rows[:, None] & columns, np.uint8)
+
+
+def _join(parts: Sequence[npt.NDArray[Any]], empty: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    return np.concatenate(parts).astype(dtype) if parts else np.zeros(empty, dtype)

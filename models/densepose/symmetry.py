@@ -1,0 +1,128 @@
+"""Mirroring of dense annotations and outputs, by the data set owner's table of coordinates.
+
+A mirrored image shows another chart, whose u and v at the same place of the body follow from the mesh. The
+table has them for each chart on a lattice of 256 x 256: the row is 255 v, the column 255 u, both truncated, of
+the chart before. Source: detectron2's DensePose; the file is `UV_symmetry_transforms.mat` of the annotations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.io import loadmat
+from torch import Tensor
+
+from models.data.samples import FloatArray
+from models.densepose.parts import CHART_MIRROR, MASK_MIRROR, NUM_CHARTS
+from models.densepose.targets import ANNOTATION_SIDE
+from models.training.errors import DataError
+
+_LATTICE = 256
+_LAST = 255
+_FIELDS = ("U_transforms", "V_transforms")
+_CHART_MIRROR = np.array(CHART_MIRROR, np.uint8)
+_MASK_MIRROR = np.array(MASK_MIRROR, np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class SymmetryTable:
+    """The coordinates of the mirrored body.
+
+    Attributes:
+        tables: (2, 24, 256, 256) float32, u and v: the chart before, its v, its u.
+    """
+
+    tables: FloatArray
+
+    def mirror_points(
+        self, points_xy: FloatArray, charts: npt.NDArray[np.uint8], coordinates_uv: FloatArray
+    ) -> tuple[FloatArray, npt.NDArray[np.uint8], FloatArray]:
+        """Mirror annotated points of a person.
+
+        Args:
+            points_xy: (P, 2), in 0..256 over the person's box.
+            charts: (P,), 1..24; 0 is a point on the background, whose coordinates stay.
+            coordinates_uv: (P, 2), in 0..1.
+
+        Returns:
+            The same of the mirrored image.
+        """
+        mirrored = points_xy * np.array([-1, 1], np.float32) + np.array([ANNOTATION_SIDE, 0], np.float32)
+        columns, rows = (coordinates_uv * np.float32(_LAST)).astype(np.int64).T
+        # Those of the background look at any chart.
+        found = self.tables[:, np.maximum(charts, 1) - 1, rows, columns].T
+        return mirrored, _CHART_MIRROR[charts], np.where(charts[:, None] > 0, found, coordinates_uv)
+
+    def mirror_outputs(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Mirror outputs of `models.densepose.heads.ChartPredictor`, such as those of a mirrored image.
+
+        Args:
+            outputs: `coarse` (N, 15 or 2, Z, Z), `fine`, `u` and `v` (N, 25, Z, Z); others are not mirrored.
+
+        Returns:
+            The four; coordinates are limited to 0..1 first.
+        """
+        flipped = {name: outputs[name].flip(-1) for name in ("coarse", "fine", "u", "v")}
+        columns, rows = ((flipped[name][:, 1:].clamp(0, 1) * _LAST).long() for name in ("u", "v"))
+        tables = torch.from_numpy(self.tables).to(columns.device)
+        charts = torch.arange(NUM_CHARTS, device=columns.device)[None, :, None, None]
+        for name, table in zip(("u", "v"), tables, strict=True):
+            found = table[charts, rows, columns].to(flipped[name])
+            flipped[name] = torch.cat([flipped[name][:, :1], found], dim=1)
+        for name in ("fine", "u", "v"):
+            flipped[name] = flipped[name][:, CHART_MIRROR]
+        if flipped["coarse"].shape[1] == len(MASK_MIRROR):
+            flipped["coarse"] = flipped["coarse"][:, MASK_MIRROR]
+        return flipped
+
+
+def mirror_mask(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Mirror a person's coarse parts (H, W)."""
+    return _MASK_MIRROR[mask[:, ::-1]]
+
+
+def read_symmetry(path: Path) -> SymmetryTable:
+    """Read the owner's `UV_symmetry_transforms.mat`.
+
+    Args:
+        path: With the cells `U_transforms` and `V_transforms`, (1, 24), each of 256 x 256 numbers in 0..1.
+
+    Raises:
+        DataError: It is missing, cannot be read, or has something else.
+    """
+    try:
+        content = loadmat(path, variable_names=_FIELDS)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path}: no such file; get UV_symmetry_transforms.mat from the data set's owner, or take "
+            "data.symmetry out of the recipe to train without mirrored images"
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # Of bytes that are no such file, the reader may raise anything.
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError(f"{path}: not a MATLAB file up to version 7 ({reason}); get it again") from error
+    return SymmetryTable(np.stack([_take_cells(content, name, path) for name in _FIELDS]))
+
+
+def _take_cells(content: Mapping[str, Any], name: str, path: Path) -> FloatArray:
+    cells = content.get(name)
+    if cells is None or cells.size != NUM_CHARTS:
+        found = "is missing" if cells is None else f"has {cells.size} cells, not {NUM_CHARTS}"
+        raise DataError(f"{path}: {name} {found}; is it UV_symmetry_transforms.mat?")
+    tables = np.empty((NUM_CHARTS, _LATTICE, _LATTICE), np.float32)
+    for i, cell in enumerate(cells.ravel()):
+        where = f"{path}: {name}, cell {i + 1}"
+        table = np.asarray(cell)
+        if table.shape != (_LATTICE, _LATTICE) or table.dtype.kind not in "fiu":
+            raise DataError(f"{where}: expected {_LATTICE} x {_LATTICE} numbers, found {table.shape}")
+        tables[i] = table
+        if not ((tables[i] >= 0) & (tables[i] <= 1)).all():
+            raise DataError(f"{where}: expected numbers in 0..1; is it UV_symmetry_transforms.mat?")
+    return tables
