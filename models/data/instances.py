@@ -184,6 +184,19 @@ def select_images(samples: InstanceSamples, images: IntArray) -> InstanceSamples
     )
 
 
+def join_instances(first: InstanceSamples, second: InstanceSamples) -> InstanceSamples:
+    """Concatenate the people of two files with the same keypoints; ids of images may occur twice."""
+    columns = ("image_ids", "boxes_xyxy", "is_ignored", "keypoints_xyw")
+    pairs = {name: (getattr(first, name), getattr(second, name)) for name in columns}
+    return InstanceSamples(
+        images=first.images + second.images,
+        image_index=np.concatenate([first.image_index, second.image_index + first.num_images]),
+        outlines=first.outlines + second.outlines,
+        details=first.details + second.details,
+        **{name: np.concatenate(pair) for name, pair in pairs.items()},
+    )
+
+
 def draw_mask(outline: Outline, placement: Placement, canvas_wh: tuple[int, int]) -> BoolArray:
     """Draw a person's mask on the canvas on which its image is placed.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from models.data.instances import InstanceSamples
+from models.data.instances import InstanceSamples, read_coco_instances
 from models.data.letterbox import Placement, place_boxes
 from models.data.mosaic import Window
 from models.data.samples import FloatArray, IntArray
@@ -76,6 +77,22 @@ def read_surface(person: Mapping[str, Any], where: str) -> PersonSurface | None:
     )
 
 
+def read_surface_samples(path: Path, image_folder: Path, *, min_box_score: float = 0.0) -> InstanceSamples:
+    """Read the people of a COCO-style file with their dense annotations, without keypoints and outlines.
+
+    Args:
+        path: The annotations.
+        image_folder: Folder that `file_name` is relative to.
+        min_box_score: Boxes with lower scores are regions to ignore, like crowds.
+
+    Raises:
+        DataError: The file cannot be read, or is not valid.
+    """
+    samples = read_coco_instances(path, image_folder, (), min_box_score=min_box_score, read_detail=read_surface)
+    # Nothing learns from outlines, which are most of what would stay of the file.
+    return replace(samples, outlines=(None,) * len(samples))
+
+
 class SurfaceDataset(DetectionDataset):
     """Images with the boxes of their people, and the dense annotations of those who have them.
 
@@ -137,9 +154,7 @@ class SurfaceDataset(DetectionDataset):
             "dense_charts": _join([charts for _, charts, *_ in people], (0,), np.int64),
             "dense_coordinates_uv": _join([uv for *_, uv, _ in people], (0, 2), np.float32),
             "has_dense_mask": np.array([mask is not None for mask in masks], bool),
-            "dense_masks": _join(
-                [mask[None] for mask in masks if mask is not None], (0, *_MASK_SHAPE), np.uint8
-            ),
+            "dense_masks": _join(painted, (0, *_MASK_SHAPE), np.uint8),
         }
 
     def _place_surface(

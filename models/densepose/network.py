@@ -31,10 +31,16 @@ class DensePoseRCNN(TwoStageNetwork):
         config: Which one.
         losses: How the dense head's losses are computed and weighted.
         balance: K of UV R-CNN's balanced weighting, which then weighs all losses; None adds them.
+        is_balance_detached: Whether the weights of that are constants; see `balance_losses`.
     """
 
     def __init__(
-        self, config: DensePoseConfig, losses: DenseLossConfig | None = None, balance: float | None = None
+        self,
+        config: DensePoseConfig,
+        losses: DenseLossConfig | None = None,
+        balance: float | None = None,
+        *,
+        is_balance_detached: bool = True,
     ) -> None:
         backbone = make_resnet_fpn(config.backbone)
         proposals = ProposalNetwork(config)
@@ -43,6 +49,7 @@ class DensePoseRCNN(TwoStageNetwork):
         super().__init__(backbone, proposals, heads, normalize)
         self.config = config
         self.balance = balance
+        self.is_balance_detached = is_balance_detached
 
     def weight_losses(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Balance the losses of detection and of dense poses, if so wanted."""
@@ -50,14 +57,18 @@ class DensePoseRCNN(TwoStageNetwork):
             return dict(losses)
         dense = {name: loss for name, loss in losses.items() if name.startswith(DENSE_LOSSES)}
         detection = {name: loss for name, loss in losses.items() if name not in dense}
-        return balance_losses((detection, dense), (1.0, self.balance))
+        return balance_losses((detection, dense), (1.0, self.balance), is_detached=self.is_balance_detached)
 
 
 def make_densepose(
-    config: DensePoseConfig, losses: DenseLossConfig | None = None, balance: float | None = None
+    config: DensePoseConfig,
+    losses: DenseLossConfig | None = None,
+    balance: float | None = None,
+    *,
+    is_balance_detached: bool = True,
 ) -> DensePoseRCNN:
     """Make a network with random weights; see `DensePoseRCNN`."""
-    return DensePoseRCNN(config, losses, balance)
+    return DensePoseRCNN(config, losses, balance, is_balance_detached=is_balance_detached)
 
 
 def normalize_bgr(images: Tensor) -> Tensor:

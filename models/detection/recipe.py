@@ -39,6 +39,7 @@ class TwoStageNetworkRecipe:
         is_batch_norm_frozen: Whether the body's batch norms keep their statistics, for small batches.
         proposals: Proposals of each image, and of each level, in training; 0 takes the network's own number.
         sampled_proposals: Proposals of each image that the losses are computed on; 0 likewise.
+        sampled_anchors: Anchors of each image that the losses of proposals are computed on; 0 likewise.
     """
 
     name: str
@@ -47,9 +48,10 @@ class TwoStageNetworkRecipe:
     is_batch_norm_frozen: bool = False
     proposals: int = 0
     sampled_proposals: int = 0
+    sampled_anchors: int = 0
 
     def __post_init__(self) -> None:
-        check_range(self, 0, 1e5, "proposals", "sampled_proposals")
+        check_range(self, 0, 1e5, "proposals", "sampled_proposals", "sampled_anchors")
         check_range(self, 0, 18, "frozen_stages")
 
 
@@ -163,6 +165,8 @@ def apply_numbers(config: C, recipe: TwoStageNetworkRecipe) -> C:
     """Set the numbers of a recipe in the configuration of its network."""
     if recipe.sampled_proposals:
         config = replace(config, sampled_proposals=recipe.sampled_proposals)
+    if recipe.sampled_anchors:
+        config = replace(config, sampled_anchors=recipe.sampled_anchors)
     if recipe.proposals:
         config = replace(
             config,
