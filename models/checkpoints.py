@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from models.detectron2_names import is_published, rename_published
 from models.metadata import WeightsMetadata, encode_metadata, find_embedded
 from models.out_of_memory import is_out_of_memory
 
@@ -225,11 +226,16 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _rename(content: Mapping[object, object], path: Path) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = {}
-    is_rcnn = all(any(str(key).startswith(part) for key in content) for part in _RCNN_PARTS)
+    tensors: dict[str, Tensor] = {}
     for key, tensor in content.items():
         if not isinstance(key, str) or not isinstance(tensor, Tensor):
             raise CheckpointError(f"{path}: '{key}' is no tensor but a {type(tensor).__name__}")
+        tensors[key] = tensor
+    if is_published(tensors):
+        return rename_published(tensors)
+    state: dict[str, Tensor] = {}
+    is_rcnn = all(any(key.startswith(part) for key in tensors) for part in _RCNN_PARTS)
+    for key, tensor in tensors.items():
         name = _rename_torchvision(key) if is_rcnn else _remove_prefixes(key)
         if name in state:
             raise CheckpointError(f"{path}: holds {name} twice, once as {key}")

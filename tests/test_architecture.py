@@ -40,7 +40,7 @@ LAYERS = {
         ("__main__",),
     ),
     "models": (
-        ("", "extras", "image_size", "metadata", "out_of_memory", "settings"),
+        ("", "detectron2_names", "extras", "image_size", "metadata", "out_of_memory", "settings"),
         ("backbones", "engines", "weights"),
         ("checkpoints", "training"),
         ("data",),

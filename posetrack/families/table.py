@@ -14,6 +14,7 @@ FAMILIES: dict[str, str] = {
     "hrnet": "posetrack.families.hrnet",
     "swahr": "posetrack.families.swahr",
     "rcnn": "posetrack.families.rcnn",
+    "densepose": "posetrack.families.densepose",
 }
 """The modules of the families' records, by the names of their folders in `models/`."""
 

@@ -1,4 +1,4 @@
-"""The predictor of the R-CNN family: stages on engines, with proposals and pooling of regions in between."""
+"""The predictor of two-stage networks: stages on engines, with proposals and pooling of regions in between."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 from models.data.letterbox import Placement, unplace_boxes, unplace_points
 from models.detection.config import PERSON_LABEL
 from models.detection.heads import RunPart
+from models.detection.network import TwoStageNetwork
 from models.engines.engine import Engine
 from models.rcnn.codec import decode_masks
-from models.rcnn.network import RCNN
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.images.batches import predict_by_size
@@ -43,7 +43,7 @@ class RCNNPredictor:
 
     def __init__(
         self,
-        network: RCNN,
+        network: TwoStageNetwork,
         settings: TwoStageSettings,
         compute: Compute,
         device_images: DeviceImages | None = None,

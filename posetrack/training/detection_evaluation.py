@@ -16,6 +16,7 @@ from models.data.instances import (
     select_images,
 )
 from models.data.samples import IntArray
+from models.detection.recipe import TwoStageRecipe
 from models.rcnn.network import RCNN
 from models.rcnn.recipe import DetectionData, DetectionRecipe
 from models.rcnn.variants import NETWORKS
@@ -37,10 +38,10 @@ from posetrack.training.evaluation import (
 from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
 
-_SHOWN_IMAGES = 12
-
-
-_MIN_SHOWN_SCORE = 0.3
+SHOWN_IMAGES = 12
+"""Number of sample images."""
+MIN_SHOWN_SCORE = 0.3
+"""People with a lower score are not drawn in them."""
 
 
 def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Callable[[nn.Module, int], Metrics]:
@@ -60,12 +61,12 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
     people = read_coco_people(path, skeleton.names, needs_keypoints=False)
     annotations = keep_images(people.content, samples.image_ids.tolist())
     images = dict(zip(samples.image_ids.tolist(), samples.images, strict=True))
-    shown = spread_positions(samples.num_images, _SHOWN_IMAGES)
-    dev = DevImages(group_by_size(images), collect_instances(samples, shown), _MIN_SHOWN_SCORE)
+    shown = spread_positions(samples.num_images, SHOWN_IMAGES)
+    dev = DevImages(group_by_size(images), collect_instances(samples, shown), MIN_SHOWN_SCORE)
     dev = check_dev_images(dev, str(path))
     has_outlines = None not in samples.outlines
     has_keypoints = bool((samples.keypoints_xyw[..., 2] > 0).any())
-    settings = make_settings(recipe)
+    settings = make_settings(recipe, recipe.data.skeleton)
 
     def measure(results: Mapping[str, Any]) -> Metrics:
         numbers = evaluate_coco(annotations, results["bbox"], iou_type="bbox", annotations_name=str(path))
@@ -94,12 +95,12 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
     return evaluate
 
 
-def make_settings(recipe: DetectionRecipe) -> TwoStageSettings:
-    """Make the settings of the predictor for the evaluation."""
+def make_settings(recipe: TwoStageRecipe, skeleton: str) -> TwoStageSettings:
+    """Make the settings of the predictor for the evaluation; `skeleton` is the name of that of its poses."""
     evaluation = recipe.evaluation
     return TwoStageSettings(
         recipe.network.name,
-        skeleton=recipe.data.skeleton,
+        skeleton=skeleton,
         longest_side_px=evaluation.longest_side_px,
         shorter_side_px=evaluation.shorter_side_px,
         score_threshold=evaluation.score_threshold,
@@ -118,12 +119,13 @@ def collect_instances(samples: InstanceSamples, images: IntArray) -> dict[int, I
     for i in images.tolist():
         rows = np.arange(len(samples.is_ignored))[samples.find_rows(i)]
         rows = rows[~samples.is_ignored[rows]]
-        shown[int(samples.image_ids[i])] = Instances(
-            boxes_xyxy=samples.boxes_xyxy[rows],
-            box_scores=np.ones(len(rows), np.float32),
-            keypoints_xy=from_pixel_indices(samples.keypoints_xyw[rows, :, :2]),
-            keypoint_scores=np.clip(samples.keypoints_xyw[rows, :, 2], 0, 1),
-        )
+        people = Instances(boxes_xyxy=samples.boxes_xyxy[rows], box_scores=np.ones(len(rows), np.float32))
+        if samples.keypoints_xyw.shape[1]:
+            people = people.with_columns(
+                keypoints_xy=from_pixel_indices(samples.keypoints_xyw[rows, :, :2]),
+                keypoint_scores=np.clip(samples.keypoints_xyw[rows, :, 2], 0, 1),
+            )
+        shown[int(samples.image_ids[i])] = people
     return shown
 
 

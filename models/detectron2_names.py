@@ -1,4 +1,4 @@
-"""Published checkpoints of DensePose in the names of our networks.
+"""Published checkpoints of detectron2's DensePose in the names of our networks.
 
 detectron2's files are pickles of a dict with `model`: numpy arrays by name. They differ from ours in the names,
 and in the order of the classes, of which the background is the last.

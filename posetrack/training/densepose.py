@@ -1,0 +1,115 @@
+"""Training of the DensePose family: network, data and losses of a recipe, and its evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from torch import nn
+
+from models.data.coco_people import read_coco_people
+from models.data.instances import InstanceSamples, read_coco_instances, select_images
+from models.densepose.recipe import DensePoseRecipe, make_network
+from models.densepose.train import load_densepose_start, make_dataset, read_training_samples
+from models.detection.dataset import collate_samples
+from models.detection.network import TwoStageNetwork
+from models.detection.train import make_detection_losses
+from models.training.freeze import freeze_body
+from models.training.loop import Task
+from posetrack.evaluation.coco import evaluate_coco
+from posetrack.evaluation.coco_files import keep_images
+from posetrack.evaluation.pictures import collect_results, group_by_size
+from posetrack.predictors.networks import Networks
+from posetrack.predictors.rcnn import RCNNPredictor
+from posetrack.skeleton import COCO_17
+from posetrack.training.detection_evaluation import (
+    MIN_SHOWN_SCORE,
+    SHOWN_IMAGES,
+    collect_instances,
+    make_settings,
+)
+from posetrack.training.evaluation import (
+    DevImages,
+    Metrics,
+    check_dev_images,
+    find_compute,
+    predict_dev_images,
+    spread_positions,
+)
+from posetrack.training.run import TrainingRun
+
+# Prefixes of the names of the weights that may have their own learning rate.
+_BODY = ("backbone.body.",)
+
+
+def make_densepose_task(recipe: DensePoseRecipe, run: TrainingRun) -> Task:
+    """Make network, data set and losses of a recipe of the DensePose family.
+
+    Args:
+        recipe: The recipe.
+        run: The run; its weights are the initial ones, instead of those that the recipe names.
+
+    Raises:
+        TrainingError: Data or weights are missing or not valid.
+    """
+    samples = read_training_samples(recipe.data, run.data_folder)
+    samples = samples.check_images(str(run.data_folder / recipe.data.train))
+    dataset = make_dataset(recipe, samples, run.data_folder)
+    network = make_network(recipe)
+    is_started = run.weights is not None or bool(recipe.network.body)
+    if is_started:
+        load_densepose_start(network, run.weights or run.data_folder / recipe.network.body)
+    frozen = freeze_body(
+        network.backbone.body,
+        stages=recipe.network.frozen_stages,
+        is_batch_norm_frozen=recipe.network.is_batch_norm_frozen,
+    )
+    return Task(
+        network,
+        dataset,
+        samples.num_images,
+        make_detection_losses(frozen),
+        collate=collate_samples,
+        body=_BODY if is_started else (),
+    )
+
+
+def make_densepose_evaluation(recipe: DensePoseRecipe, run: TrainingRun) -> Callable[[nn.Module, int], Metrics]:
+    """Make the function that evaluates a network on the recipe's dev set and draws sample images.
+
+    Returns:
+        A function from network and epoch to the metrics of boxes, AP first.
+
+    Raises:
+        TrainingError: Data are missing or not valid.
+        ResultsError: Annotations for the evaluation are missing or not valid.
+    """
+    path = run.data_folder / recipe.data.dev
+    samples = _read_dev_samples(recipe, run)
+    people = read_coco_people(path, (), needs_keypoints=False)
+    annotations = keep_images(people.content, samples.image_ids.tolist())
+    images = dict(zip(samples.image_ids.tolist(), samples.images, strict=True))
+    shown = spread_positions(samples.num_images, SHOWN_IMAGES)
+    dev = DevImages(group_by_size(images), collect_instances(samples, shown), MIN_SHOWN_SCORE)
+    dev = check_dev_images(dev, str(path))
+    settings = make_settings(recipe, COCO_17.name)
+
+    def measure(results: list[dict[str, object]]) -> Metrics:
+        return evaluate_coco(annotations, results, iou_type="bbox", annotations_name=str(path))
+
+    def evaluate(network: nn.Module, epoch: int) -> Metrics:
+        compute = find_compute(network, recipe.loop.precision)
+        predict = RCNNPredictor(cast(TwoStageNetwork, network), settings, compute)
+        predicted = predict_dev_images(dev, Networks(predict, None, COCO_17), run.find_samples(epoch))
+        return measure(collect_results(predicted)["bbox"])
+
+    # Nothing is found yet: this checks the annotations before the training.
+    measure([])
+    return evaluate
+
+
+def _read_dev_samples(recipe: DensePoseRecipe, run: TrainingRun) -> InstanceSamples:
+    data = recipe.data
+    samples = read_coco_instances(run.data_folder / data.dev, run.data_folder / data.dev_images, ())
+    most = data.max_dev_images or samples.num_images
+    return select_images(samples, spread_positions(samples.num_images, most))
