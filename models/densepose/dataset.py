@@ -181,11 +181,12 @@ class SurfaceDataset(DetectionDataset):
 def _find_seen_pixels(low: FloatArray, high: FloatArray) -> Labels:
     """The pixels of a mask within fractions of its box, (256, 256), 0 or 1.
 
-    The first pixel lies on one edge of the box and the last on the other; see
-    `models.densepose.targets.resample_masks`.
+    The first pixel's middle lies on one edge of the box and the last one's on the other; see
+    `models.densepose.targets.resample_masks`. Pixels of which a part is seen count.
     """
-    places = np.arange(ANNOTATION_SIDE) / (ANNOTATION_SIDE - 1)
-    columns, rows = ((places >= low[i]) & (places <= high[i]) for i in (0, 1))
+    pixels = np.arange(ANNOTATION_SIDE)
+    low, high = ((ANNOTATION_SIDE - 1) * side for side in (low, high))
+    columns, rows = ((pixels >= low[i] - 0.5) & (pixels <= high[i] + 0.5) for i in (0, 1))
     return np.asarray(rows[:, None] & columns, np.uint8)
 
 

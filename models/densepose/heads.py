@@ -107,7 +107,7 @@ class NonLocal(nn.Module):
         key = functional.max_pool2d(self.key(regions), 2).flatten(2)
         value = functional.max_pool2d(self.value(regions), 2).flatten(2).transpose(1, 2)
         seen = (query @ key).softmax(-1) @ value
-        added: Tensor = self.norm(self.out(seen.transpose(1, 2).reshape(len(regions), -1, *regions.shape[2:])))
+        added: Tensor = self.norm(self.out(seen.transpose(1, 2).unflatten(2, regions.shape[2:])))
         return added + regions
 
 

@@ -97,7 +97,8 @@ def read_symmetry(path: Path) -> SymmetryTable:
         DataError: It is missing, cannot be read, or has something else.
     """
     try:
-        content = loadmat(path, variable_names=_FIELDS)
+        with path.open("rb") as file:
+            content = loadmat(file, variable_names=_FIELDS)
     except FileNotFoundError as error:
         raise DataError(
             f"{path}: no such file; get UV_symmetry_transforms.mat from the data set's owner, or take "

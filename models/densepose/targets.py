@@ -95,7 +95,7 @@ def place_points(
         The points, in order of the regions. A region spans Z cells from edge to edge, without half a cell.
     """
     device, dtype = regions_xyxy.device, regions_xyxy.dtype
-    counts = torch.tensor([len(person.charts) for person in people], device=device)
+    counts = torch.tensor([len(person.charts) for person in people], dtype=torch.int64, device=device)
     rows = torch.arange(len(people), device=device).repeat_interleave(counts)
     points, coordinates = (
         _join([getattr(person, name) for person in people], 2, regions_xyxy)

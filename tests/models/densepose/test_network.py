@@ -1,0 +1,224 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from reference.densepose_scene import make_person, shrink
+
+from models.densepose.decoder import PyramidDecoder
+from models.densepose.heads import (
+    ChartPredictor,
+    ContextHead,
+    ConvolutionHead,
+    DeepLabHead,
+    LightContextHead,
+    NonLocal,
+    start_dense_layers,
+)
+from models.densepose.losses import DenseLossConfig
+from models.densepose.network import make_densepose, normalize_bgr
+from models.densepose.roi_heads import JoinedMaps
+from models.densepose.variants import NETWORKS, PARSING_R50, DensePoseConfig
+
+# Trainable parameters; frozen batch norms have none. Of the first eleven the public code has the same.
+WC1, WC2, WC1M, WC2M = 204_825, 614_475, 221_211, 630_861
+IMPROVED, DEEPLAB = 63_821_090, 66_055_970
+PARAMETERS = {
+    "densepose-r50": 59_731_247,
+    "densepose-r101": 78_671_151,
+    "densepose-r50-improved": IMPROVED,
+    "densepose-r101-improved": 82_760_994,
+    "densepose-r50-improved-wc1": IMPROVED + WC1,
+    "densepose-r50-improved-wc2": IMPROVED + WC2,
+    "densepose-r50-improved-wc1m": IMPROVED + WC1M,
+    "densepose-r50-improved-wc2m": IMPROVED + WC2M,
+    "densepose-r50-dl": DEEPLAB,
+    "densepose-r101-dl": 84_995_874,
+    "densepose-r50-dl-wc1": DEEPLAB + WC1,
+    "densepose-r50-dl-wc2": DEEPLAB + WC2,
+    "densepose-r50-dl-wc1m": DEEPLAB + WC1M,
+    "densepose-r50-dl-wc2m": DEEPLAB + WC2M,
+    "parsing-r50": 54_555_951,
+}
+UNPUBLISHED = {"uv-rcnn-r50", "uv-rcnn-r101", "uv-rcnn-x101"}
+SHRUNK = {
+    name: shrink(NETWORKS[name])
+    for name in (
+        "densepose-r50",
+        "densepose-r50-dl-wc2m",
+        "densepose-r50-improved-wc1",
+        "parsing-r50",
+        "uv-rcnn-r50",
+    )
+}
+BOX = [8.0, 6.0, 52.0, 60.0]
+
+
+def make_target(*, has_dense=True):
+    """One person, as the data set gives them."""
+    person = make_person(3, 40)
+    count = int(has_dense)
+    return {
+        "boxes": torch.tensor([BOX]),
+        "labels": torch.ones(1, dtype=torch.int64),
+        "ignored_boxes": torch.zeros(0, 4),
+        "has_dense": torch.tensor([has_dense]),
+        "dense_boxes": torch.tensor([BOX])[:count],
+        "dense_counts": torch.tensor([40])[:count],
+        "dense_points_xy": person.points_xy[: 40 * count],
+        "dense_charts": person.charts[: 40 * count],
+        "dense_coordinates_uv": person.coordinates_uv[: 40 * count],
+        "has_dense_mask": torch.tensor([True])[:count],
+        "dense_masks": person.mask[None][:count],
+    }
+
+
+def make_nobody():
+    target = make_target(has_dense=False)
+    return target | {name: target[name][:0] for name in ("boxes", "labels", "has_dense")}
+
+
+def count_parameters(config):
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in make_densepose(config).parameters())
+
+
+def test_parameters_are_those_of_the_table():
+    assert PARAMETERS.keys() | UNPUBLISHED == NETWORKS.keys()
+    assert {name: count_parameters(NETWORKS[name]) for name in PARAMETERS} == PARAMETERS
+
+
+def test_light_context_is_lighter_than_gce():
+    assert count_parameters(NETWORKS["uv-rcnn-r50"]) < PARAMETERS["parsing-r50"]
+    with torch.device("meta"):
+        heads = ContextHead(256), LightContextHead(256)
+    attentions = heads[0].non_local, heads[1].attention
+    non_local, light = (sum(p.numel() for p in each.parameters()) for each in attentions)
+    assert 10 * light < non_local
+    assert count_parameters(replace(NETWORKS["uv-rcnn-r50"], dense_head="gce")) == PARAMETERS["parsing-r50"]
+
+
+@pytest.mark.parametrize("name", list(SHRUNK))
+def test_every_parameter_gets_a_gradient(name):
+    torch.manual_seed(0)
+    network = make_densepose(SHRUNK[name]).train()
+    # The last norm of the non-local block starts at 0, where nothing before it could learn.
+    for part in network.modules():
+        if isinstance(part, NonLocal):
+            torch.nn.init.ones_(part.norm.weight)
+    images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
+    losses = network(images, [make_target(), make_target(has_dense=False)])
+    confidences = SHRUNK[name].confidences
+    own = ("uv",) if confidences != "none" else ("u", "v")
+    dense = {f"dense_{loss}" for loss in ("coarse", "fine", *own)}
+    assert losses.keys() == {"objectness", "proposal_box", "person", "box"} | dense
+    assert all(losses[loss] != 0 for loss in dense)
+    sum(losses.values()).backward()
+    without = {key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()}
+    # u and v of charts that are not annotated, and the key's bias, to which softmax is blind, get 0.
+    assert {key for key in without if not key.endswith("key.bias")} == set()
+
+
+@pytest.mark.parametrize("name", ["densepose-r50-dl-wc2m", "parsing-r50"])
+def test_a_batch_without_dense_poses_has_losses_of_zero(name):
+    network = make_densepose(SHRUNK[name]).train()
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    for targets in ([make_target(has_dense=False)] * 2, [make_nobody()] * 2):
+        losses = network(images, targets)
+        assert all(loss.isfinite() for loss in losses.values())
+        assert {loss.item() for key, loss in losses.items() if key.startswith("dense_")} == {0.0}
+        sum(losses.values()).backward()
+        assert all(p.grad is not None for p in network.roi_heads.dense_predictor.parameters())
+
+
+def test_losses_can_be_balanced():
+    config = SHRUNK["parsing-r50"]
+    losses = {"person": torch.tensor(1.0), "box": torch.tensor(2.0), "dense_u": torch.tensor(3.0)}
+    assert make_densepose(config).weight_losses(losses) == losses
+    weighted = make_densepose(config, balance=2.0).weight_losses(losses)
+    assert weighted["dense_u"].item() == pytest.approx(6)
+    assert (weighted["person"] + weighted["box"]).item() < 2
+
+
+@pytest.mark.parametrize("name", list(SHRUNK))
+def test_people_have_the_outputs_of_the_dense_head(name):
+    config = SHRUNK[name]
+    network = make_densepose(config).eval()
+    with torch.no_grad():
+        people = network(torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8))
+    side, number = config.dense_side, len(people[0]["boxes"])
+    assert people[0]["coarse"].shape == (number, config.num_coarse, side, side)
+    for output in ("fine", "u", "v", *config.confidence_names):
+        assert people[0][output].shape == (number, 25, side, side)
+    assert ("fine_confidence" in people[0]) == config.has_segment_confidences
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        ConvolutionHead(8, 32, 2),
+        DeepLabHead(32, 32, 2, is_non_local=True),
+        ContextHead(8, 4, 32, 8, 2),
+        ContextHead(8, 4, 32, 0, 2),
+        LightContextHead(8, 4, 32, 2),
+    ],
+)
+def test_heads_keep_the_cells(head):
+    channels = next(head.parameters()).shape[1] if not isinstance(head, LightContextHead) else 8
+    assert head(torch.randn(2, channels, 10, 10)).shape == (2, 32, 10, 10)
+
+
+def test_a_non_local_block_starts_as_nothing():
+    block = NonLocal(32, 8, has_batch_norm=False)
+    start_dense_layers(block)
+    regions = torch.randn(2, 32, 6, 6)
+    assert torch.equal(block(regions), regions)
+
+
+@pytest.mark.parametrize(("is_enlarged", "side"), [(True, 24), (False, 12)])
+def test_predicted_maps_have_two_or_four_cells_for_each(is_enlarged, side):
+    outputs = ChartPredictor(8, 2, is_enlarged=is_enlarged, has_segment_confidences=True)(
+        torch.randn(3, 8, 6, 6)
+    )
+    assert {name: maps.shape for name, maps in outputs.items()} == {
+        "coarse": (3, 2, side, side),
+        "fine": (3, 25, side, side),
+        "u": (3, 25, side, side),
+        "v": (3, 25, side, side),
+        "fine_confidence": (3, 1, side, side),
+        "coarse_confidence": (3, 1, side, side),
+    }
+
+
+def test_the_decoder_joins_all_levels_at_the_finest():
+    names = ("0", "1", "2", "3")
+    maps = {name: torch.randn(1, 8, 32 >> i, 48 >> i) for i, name in enumerate(names)}
+    joined = JoinedMaps(PyramidDecoder(8, 8), names)(maps)
+    assert list(joined) == [*names, "joined"]
+    assert joined["joined"].shape == (1, 8, 32, 48)
+
+
+def test_bgr_is_in_bytes_without_the_mean():
+    images = torch.tensor([10, 20, 30], dtype=torch.uint8).reshape(1, 3, 1, 1)
+    expected = [30 - 103.53, 20 - 116.28, 10 - 123.675]
+    assert normalize_bgr(images).flatten().tolist() == pytest.approx(expected)
+    assert torch.equal(normalize_bgr(images.float()), images.float())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dense_head": "x"}, "dense_head 'x'"),
+        ({"dense_maps": "x"}, "dense_maps 'x'"),
+        ({"pixels": "x"}, "pixels 'x'"),
+        ({"num_classes": 3}, "num_classes 3"),
+        ({"num_coarse": 3}, "num_coarse 3"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        DensePoseConfig(**(vars(PARSING_R50) | options))
+
+
+def test_losses_take_the_confidences_of_the_network():
+    network = make_densepose(SHRUNK["densepose-r50-improved-wc1"])
+    assert network.roi_heads._losses == DenseLossConfig(confidences="isotropic")

@@ -1,0 +1,91 @@
+import pytest
+import torch
+from torch import nn
+
+from models.densepose.losses import DenseLossConfig
+from models.densepose.recipe import (
+    DenseLossRecipe,
+    DensePoseNetworkRecipe,
+    list_densepose_recipes,
+    make_network,
+    read_densepose_recipe,
+)
+from models.settings import SettingsError
+
+DATA = '[data]\ntrain = "a"\ntrain_images = "b"\n'
+NETWORK = '[network]\nname = "{}"\n[canvas]\nshort_sides_px = [64]\n'
+
+
+def read(folder, name="densepose-r50", more=""):
+    path = folder / "r.toml"
+    path.write_text(NETWORK.format(name) + DATA + more)
+    return read_densepose_recipe(path)
+
+
+@pytest.mark.parametrize("name", list(list_densepose_recipes()))
+def test_recipes_are_those_of_the_papers(name):
+    recipe = read_densepose_recipe(list_densepose_recipes()[name])
+    assert (recipe.loop.steps, recipe.loop.batch_size) == (130_000, 16)
+    assert (recipe.optimizer.name, recipe.optimizer.momentum, recipe.optimizer.weight_decay) == (
+        "sgd",
+        0.9,
+        1e-4,
+    )
+    assert recipe.schedule.milestones_steps == (100_000, 120_000)
+    assert recipe.schedule.warmup_factor == 0.1
+    assert recipe.network.frozen_stages == 2
+    assert (recipe.losses.coarse_weight, recipe.losses.fine_weight) == (2.0, 0.3)
+    assert (recipe.evaluation.shorter_side_px, recipe.evaluation.longest_side_px) == (800, 1333)
+    sides = recipe.canvas.short_sides_px
+    rate, weight = optimizer.learning_rate, recipe.losses.coordinate_weight
+    expected = {
+        "coco-densepose-r50-s1x": ("densepose-r50", 0.002, 0.1, 1000, (640, 800), 6),
+        "coco-parsing-r50-s1x": ("parsing-r50", 0.002, 0.1, 1000, (512, 864), 2),
+        "coco-uv-rcnn-r50": ("uv-rcnn-r50", 0.06, 0.05, 500, (512, 864), 12),
+    }
+    found = (recipe.network.name, rate, weight, recipe.schedule.warmup_steps, (sides[0], sides[-1]), len(sides))
+    assert found == expected[name]
+    with torch.device("meta"):
+        network = make_network(recipe)
+    assert isinstance(network, nn.Module)
+    is_uv_rcnn = name == "coco-uv-rcnn-r50"
+    assert network.balance == (2.0 if is_uv_rcnn else None)
+    loss = DenseLossConfig(2.0, 0.3, weight, "dense_points", 0.25) if is_uv_rcnn else DenseLossConfig()
+    assert network.roi_heads._losses == loss
+
+
+def test_networks_are_made_with_the_recipes_numbers(tmp_path):
+    more = "[losses]\nbalance = 3\nis_balance_detached = false\ncoordinate_weight = 0.2\n"
+    recipe = read(tmp_path, "densepose-r50-dl-wc2", more)
+    with torch.device("meta"):
+        network = make_network(recipe)
+    assert (network.balance, network.is_balance_detached) == (3.0, False)
+    assert network.roi_heads._losses == DenseLossConfig(coordinate_weight=0.2, confidences="anisotropic")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "message"),
+    [
+        ("densepose-r5", "", "did you mean 'densepose-r50'"),
+        ("densepose-r50", '[losses]\ncoordinate_loss = "l2"\n', r"losses\.coordinate_loss: unknown 'l2'"),
+        ("densepose-r50", "[losses]\nomega = 0.7\n", r"losses\.omega"),
+        ("densepose-r50", "[losses]\nbalance = -1\n", r"losses\.balance"),
+        ("densepose-r50", 'dev = "c"\n', r"evaluation\.longest_side_px: missing"),
+        ("densepose-r50", 'more_train = "c"\n', r"data\.more_train"),
+        (
+            "densepose-r50-dl-wc1",
+            '[losses]\ncoordinate_loss = "dense_points"\n',
+            r"losses\.coordinate_loss: dense_points, but densepose-r50-dl-wc1",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_recipe_is_said(tmp_path, name, more, message):
+    with pytest.raises(SettingsError, match=message):
+        read(tmp_path, name, more)
+
+
+def test_numbers_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="sampled_anchors"):
+        DensePoseNetworkRecipe("densepose-r50", sampled_anchors=-1)
+    with pytest.raises(ValueError, match="fine_weight"):
+        DenseLossRecipe(fine_weight=float("nan"))
