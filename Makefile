@@ -37,6 +37,7 @@ bench: $(VENV)/.run
 	$(BIN)/python scripts/bench_tracking.py scenes --quiet
 	$(BIN)/python scripts/bench_tracking.py cost
 	$(BIN)/python scripts/bench_evaluation.py
+	$(BIN)/python scripts/bench_densepose.py
 	$(BIN)/python scripts/bench_detector.py
 	$(BIN)/posetrack bench "$(VIDEO)" --recipe default --recipe fast
 	$(BIN)/python scripts/bench_memory.py "$(VIDEO)"

@@ -8,16 +8,12 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as mask_api
 
+from models.data.run_lengths import parse_run_lengths
 from posetrack.errors import ResultsError
 from posetrack.json_fields import show
 
 _FURTHEST_PX = 10**5
 _FEWEST_POLYGON_NUMBERS = 6
-# Compressed run lengths: each byte is 48 plus five bits of a number plus a bit that says that it goes on.
-_FIRST_CODE = 48
-_CONTINUES = 32
-_LAST_CODE = _FIRST_CODE + 63
-_MOST_BITS = 40
 
 
 def encode_mask(segmentation: object, height: int, width: int, where: str) -> dict[str, Any]:
@@ -74,7 +70,12 @@ def _encode_run_lengths(rle: Mapping[str, Any], height: int, width: int, where: 
         if not counts.isascii():
             raise ResultsError(f"{where}.counts: expected COCO's text of run lengths")
         counts = counts.encode()
-    lengths = _decode_text(counts, where) if isinstance(counts, bytes) else counts
+    lengths = counts
+    if isinstance(counts, bytes):
+        try:
+            lengths = parse_run_lengths(counts).tolist()
+        except ValueError as error:
+            raise ResultsError(f"{where}.counts: {error}") from error
     if not isinstance(lengths, list) or not all(type(each) is int and each >= 0 for each in lengths):
         raise ResultsError(f"{where}.counts: expected run lengths, each 0 or more, or COCO's text of them")
     if sum(lengths) != height * width:
@@ -85,24 +86,3 @@ def _encode_run_lengths(rle: Mapping[str, Any], height: int, width: int, where: 
         return {"size": [height, width], "counts": counts}
     encoded: dict[str, Any] = mask_api.frPyObjects({"size": [height, width], "counts": lengths}, height, width)
     return encoded
-
-
-def _decode_text(text: bytes, where: str) -> list[int]:
-    """Run lengths from COCO's text; from the fourth on, it has the difference of each to the last but one."""
-    codes = np.frombuffer(text, np.uint8)
-    if not len(codes) or codes.min() < _FIRST_CODE or codes.max() > _LAST_CODE:
-        raise ResultsError(f"{where}.counts: expected COCO's text of run lengths")
-    numbers: list[int] = []
-    value = shift = 0
-    for code in (codes - _FIRST_CODE).tolist():
-        value |= (code & 31) << shift
-        shift += 5
-        if code & _CONTINUES and shift < _MOST_BITS:
-            continue
-        if code & 16:  # The sign bit of the last five.
-            value -= 1 << shift
-        numbers.append(value + numbers[-2] if len(numbers) > 2 else value)
-        value = shift = 0
-    if shift:
-        raise ResultsError(f"{where}.counts: expected COCO's text of run lengths; it ends within a number")
-    return numbers

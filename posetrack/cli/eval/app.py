@@ -6,6 +6,7 @@ import typer
 
 from posetrack.cli.eval.coco import coco_command
 from posetrack.cli.eval.crowdpose import crowdpose_command
+from posetrack.cli.eval.densepose import densepose_command
 from posetrack.cli.eval.mot import mot_command
 from posetrack.cli.eval.mpii import mpii_command
 from posetrack.cli.eval.pictures import pictures_command
@@ -16,6 +17,7 @@ eval_app = typer.Typer(no_args_is_help=True, help="Evaluate results as a benchma
 eval_app.command("posetrack")(posetrack_command)
 eval_app.command("mot")(mot_command)
 eval_app.command("coco")(coco_command)
+eval_app.command("densepose")(densepose_command)
 eval_app.command("crowdpose")(crowdpose_command)
 eval_app.command("mpii")(mpii_command)
 eval_app.command("pictures")(make_command(pictures_command))

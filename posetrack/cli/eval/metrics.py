@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from models.extras import MissingPackageError
 from posetrack.outputs import check_output_file
 from posetrack.results.files import open_whole_file
 
@@ -44,6 +45,14 @@ def check_metrics_file(path: Path | None, inputs: Iterable[Path]) -> None:
         return
     files = [file for given in inputs for file in (given.rglob(path.name) if given.is_dir() else [given])]
     check_output_file(path, files)
+
+
+def check_matplotlib() -> None:
+    """Raise the error of a missing package before the evaluation, not after it."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError("--plots", "matplotlib", "plots") from error
 
 
 def write_metrics(content: Mapping[str, object], path: Path) -> None:

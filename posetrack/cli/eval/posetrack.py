@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from models.extras import MissingPackageError
-from posetrack.cli.eval.metrics import check_metrics_file, write_metrics
+from posetrack.cli.eval.metrics import check_matplotlib, check_metrics_file, write_metrics
 from posetrack.evaluation.posetrack.evaluate import (
     PoseTrackEvaluation,
     evaluate_posetrack,
@@ -54,7 +53,7 @@ def posetrack_command(
     """
     check_metrics_file(out, [truth_dir, predictions_dir])
     if plots is not None:
-        _check_matplotlib()
+        check_matplotlib()
     workers = workers or choose_num_workers(truth_dir, predictions_dir)
     if corrected:
         reference, shown = evaluate_posetrack_twice(truth_dir, predictions_dir, num_workers=workers)
@@ -74,14 +73,6 @@ def posetrack_command(
 
         for path in draw_plots(shown, plots, corrected=corrected):
             print(path)
-
-
-def _check_matplotlib() -> None:
-    """Raise the error of a missing package before the evaluation, not after it."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError("--plots", "matplotlib", "plots") from error
 
 
 def describe(evaluation: PoseTrackEvaluation) -> dict[str, object]:

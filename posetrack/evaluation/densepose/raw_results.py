@@ -1,0 +1,190 @@
+"""Results as Detectron2's tools save them: pickles, and files of torch.save.
+
+Only plain values, arrays and tensors are read; files that hold classes of Detectron2 are refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from models.pickles import RefusedPickleError, read_pickle
+from posetrack.errors import ResultsError
+from posetrack.evaluation.densepose.mesh import find_cache
+from posetrack.evaluation.densepose.results import Bytes, DenseResult, check_shape, keep_people
+from posetrack.evaluation.densepose.truth import BoxXYWH, SurfaceTruth, read_box
+from posetrack.json_fields import expect_array, expect_id, expect_list, expect_object
+
+_ZIP, _PICKLE = b"PK", b"\x80"
+_TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+_REMEDY = "save dicts of arrays (labels, uv), or take the competition's JSON"
+_UINT8 = 255
+
+
+def is_raw(path: Path) -> bool:
+    """Whether a file is a pickle, or one of torch.save, by its first bytes; of a missing file False."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+    except OSError:
+        return False
+    return start.startswith(_PICKLE) or (start == _ZIP and _is_of_torch(path))
+
+
+def _is_of_torch(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("data.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return True
+
+
+def read_raw_results(path: Path, truth: SurfaceTruth) -> list[DenseResult]:
+    """Read a list of results, or of images; see `read.read_dense_results`."""
+    entries = expect_list(_load(path), str(path))
+    return keep_people(_each_result(entries, path, truth), truth, path)
+
+
+def _each_result(entries: list[Any], path: Path, truth: SurfaceTruth) -> Iterator[tuple[Any, DenseResult]]:
+    for i, entry in enumerate(entries):
+        where = f"{path}: results[{i}]"
+        fields = expect_object(entry, where)
+        if "pred_densepose" in fields:
+            for result in _decode_image(fields, where, truth):
+                yield None, result
+            continue
+        box = read_box(_to_list(fields.get("bbox")), f"{where}.bbox")
+        yield (
+            fields.get("category_id"),
+            DenseResult(
+                image_id=expect_id(_to_list(fields.get("image_id")), f"{where}.image_id"),
+                score=float(expect_array(_to_list(fields.get("score")), (), f"{where}.score")),
+                box=box,
+                content=_take_pose(fields.get("uv"), box, f"{where}.uv"),
+                where=f"{where}.uv",
+            ),
+        )
+
+
+def _decode_image(entry: dict[str, Any], where: str, truth: SurfaceTruth) -> Iterator[DenseResult]:
+    """Decode the results of one image."""
+    image_id = _find_image(entry, where, truth)
+    poses = expect_list(entry["pred_densepose"], f"{where}.pred_densepose")
+    count = len(poses)
+    scores = expect_array(_to_list(entry.get("scores")), (count,), f"{where}.scores")
+    corners = expect_array(
+        _to_list(entry.get("pred_boxes_XYXY")), (count, 4) if count else (0,), f"{where}.pred_boxes_XYXY"
+    )
+    for n, pose in enumerate(poses):
+        at = f"{where}.pred_densepose[{n}]"
+        left, top, right, bottom = corners[n].tolist()
+        box = read_box([left, top, right - left, bottom - top], f"{where}.pred_boxes_XYXY[{n}]")
+        fields = expect_object(pose, at)
+        labels = fields.get("labels")
+        content = (
+            _take_pose(fields.get("uv"), box, at)
+            if labels is None
+            else _join(labels, fields.get("uv"), box, at)
+        )
+        yield DenseResult(image_id, float(scores[n]), box, content, at)
+
+
+def _find_image(entry: dict[str, Any], where: str, truth: SurfaceTruth) -> int:
+    """The image of an entry, by its number or by its file's name."""
+    if entry.get("image_id") is not None:
+        return expect_id(_to_list(entry["image_id"]), f"{where}.image_id")
+    name = str(entry.get("file_name"))
+    if name in truth.file_names:
+        return truth.file_names[name]
+    last = PurePosixPath(name).name
+    found = [number for known, number in truth.file_names.items() if PurePosixPath(known).name == last]
+    if len(found) != 1:
+        raise ResultsError(
+            f"{where}.file_name: {len(found)} images of {truth.name} are named {last[:60]!r}; give image_id"
+        )
+    return found[0]
+
+
+def _take_pose(value: Any, box: BoxXYWH, where: str) -> Bytes:
+    pose = _to_array(value, where)
+    if pose.dtype != np.uint8 or pose.ndim != 3:
+        raise ResultsError(
+            f"{where}: expected (3, h, w) bytes of I, U and V, found {pose.dtype} {pose.shape}; {_REMEDY}"
+        )
+    check_shape(pose.shape, box, where)
+    return pose
+
+
+def _join(labels: Any, uv: Any, box: BoxXYWH, where: str) -> Bytes:
+    """Bytes from labels (h, w) and coordinates (2, h, w) in 0..1, truncated as Detectron2 does."""
+    charts, coordinates = _to_array(labels, f"{where}.labels"), _to_array(uv, f"{where}.uv")
+    if (
+        charts.dtype.kind not in "iu"
+        or coordinates.dtype.kind != "f"
+        or coordinates.shape != (2, *charts.shape)
+    ):
+        raise ResultsError(f"{where}: expected labels (h, w) and uv (2, h, w); {_REMEDY}")
+    check_shape((3, *charts.shape), box, where)
+    if not np.isfinite(coordinates).all():
+        raise ResultsError(f"{where}.uv: NaN or infinity; correct it")
+    scaled = (coordinates.astype(np.float32) * np.float32(_UINT8)).clip(0, _UINT8)
+    return np.concatenate([charts[None].clip(0, _UINT8), scaled]).astype(np.uint8)
+
+
+def _to_array(value: Any, where: str) -> np.ndarray[Any, np.dtype[Any]]:
+    # A tensor, without importing torch for files that have none.
+    array = value.cpu().numpy() if hasattr(value, "cpu") else value
+    if not isinstance(array, np.ndarray):
+        raise ResultsError(f"{where}: expected an array, found {type(value).__name__}; {_REMEDY}")
+    return array
+
+
+def _to_list(value: Any) -> Any:
+    """Plain numbers of an array or a tensor."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _load(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            is_zip = file.read(2) == _ZIP
+        content = None if is_zip else read_pickle(path, find_cache)
+    except RefusedPickleError as error:
+        raise ResultsError(f"{path}: {error}; {_REMEDY}") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ResultsError(f"{error.filename or path}: {reason}; check the path") from error
+    # Old files of torch.save are several pickles in a row.
+    return _load_tensors(path) if is_zip or content == _TORCH_MAGIC else content
+
+
+def _load_tensors(path: Path) -> Any:
+    import torch
+
+    try:
+        with torch.serialization.safe_globals(_list_numpy()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"holds {named[1]}, which is not allowed" if named else "not a file of torch.save, or damaged"
+        raise ResultsError(f"{path}: {what}; {_REMEDY}") from error
+    except (RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ResultsError(f"{path}: not a file of torch.save, or damaged; save it again") from error
+
+
+def _list_numpy() -> list[Any]:
+    """What arrays and numbers of numpy are made of, under the names that numpy 1 and 2 pickle."""
+    reconstruct, scalar = np.ndarray.__reduce__(np.zeros(1))[0], np.float64.__reduce__(np.float64(1))[0]
+    named = [
+        (part, f"{module}.multiarray.{name}")
+        for module in ("numpy.core", "numpy._core")
+        for part, name in ((reconstruct, "_reconstruct"), (scalar, "scalar"))
+    ]
+    kinds = {type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}
+    return [np.ndarray, np.dtype, *named, *kinds]
