@@ -26,11 +26,8 @@ def read(folder, name="densepose-r50", more=""):
 def test_recipes_are_those_of_the_papers(name):
     recipe = read_densepose_recipe(list_densepose_recipes()[name])
     assert (recipe.loop.steps, recipe.loop.batch_size) == (130_000, 16)
-    assert (recipe.optimizer.name, recipe.optimizer.momentum, recipe.optimizer.weight_decay) == (
-        "sgd",
-        0.9,
-        1e-4,
-    )
+    optimizer = recipe.optimizer
+    assert (optimizer.name, optimizer.momentum, optimizer.weight_decay) == ("sgd", 0.9, 1e-4)
     assert recipe.schedule.milestones_steps == (100_000, 120_000)
     assert recipe.schedule.warmup_factor == 0.1
     assert recipe.network.frozen_stages == 2
