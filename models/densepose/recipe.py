@@ -39,14 +39,11 @@ class DensePoseData(PeopleData):
         more_train_images: Folder of their images.
         symmetry: The owner's `UV_symmetry_transforms.mat`; without it images of people with dense annotations
             are not mirrored.
-        mesh: Folder of the owner's mesh files, with which dense poses are evaluated too; empty evaluates boxes
-            alone.
     """
 
     more_train: str = ""
     more_train_images: str = ""
     symmetry: str = ""
-    mesh: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,133 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from reference.densepose_scene import shrink
+from torch import nn
+
+from models.densepose.recipe import read_densepose_recipe
+from models.densepose.variants import NETWORKS
+from models.training.distributed import World
+from models.training.errors import DataError
+from posetrack.families.table import find_role, find_training, list_importable
+from posetrack.frame import Instances
+from posetrack.predictors.settings import TwoStageSettings
+from posetrack.training import densepose
+from posetrack.training.densepose import make_densepose_evaluation, make_densepose_task
+from posetrack.training.run import TrainingRun, make_trainer
+
+BOX = (12, 20, 24, 36)
+RECIPE = """
+[network]
+name = "densepose-r50"
+frozen_stages = 2
+[data]
+train = "people.json"
+train_images = "."
+more_train = "more.json"
+more_train_images = "."
+dev = "people.json"
+dev_images = "."
+{more}
+[canvas]
+short_sides_px = [64]
+[evaluation]
+longest_side_px = 64
+[optimizer]
+name = "sgd"
+learning_rate = 1e-4
+[schedule]
+name = "constant"
+[loop]
+epochs = 1
+batch_size = 3
+num_workers = 0
+"""
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """A small network under the name of a large one, on one thread, which is faster."""
+    monkeypatch.setitem(NETWORKS, "densepose-r50", shrink(NETWORKS["densepose-r50"]))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Two files of two and one images, each with a white person; one person has a dense annotation."""
+    left, top, width, height = BOX
+    dense = {"dp_x": [60.0, 200.0], "dp_y": [50.0, 220.0], "dp_I": [2.0, 14.0], "dp_U": [0.2, 0.7]}
+    dense |= {"dp_V": [0.4, 0.9], "dp_masks": [[]] * 14}
+    for name, numbers in (("people", (5, 6)), ("more", (6,))):
+        images, people = [], []
+        for i in numbers:
+            image = np.zeros((64, 64, 3), np.uint8)
+            image[top : top + height, left : left + width] = 255
+            cv2.imwrite(str(tmp_path / f"{i}.png"), image)
+            images.append({"id": i, "file_name": f"{i}.png", "width": 64, "height": 64})
+            person = {"id": i, "image_id": i, "category_id": 1, "iscrowd": 0, "bbox": list(BOX)}
+            person |= {"area": width * height, "segmentation": [], "keypoints": [0] * 51}
+            people.append(person | (dense if i == 5 else {}))
+        content = {"images": images, "annotations": people, "categories": [{"id": 1, "name": "person"}]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def read_recipe(folder, more=""):
+    path = folder / "recipe.toml"
+    path.write_text(RECIPE.format(more=more))
+    return read_densepose_recipe(path)
+
+
+def make_run(folder):
+    return TrainingRun("", folder, folder / "out", World(0, 1, torch.device("cpu")))
+
+
+def test_a_recipe_becomes_a_training(data):
+    trainer = make_trainer(read_recipe(data), make_run(data), make_densepose_task, make_densepose_evaluation)
+    assert trainer.plan.num_samples == 3
+    network = trainer.network
+    stem, dense = network.backbone.body.conv1.weight, network.roi_heads.dense_predictor.layers["fine"].weight
+    before = stem.clone(), dense.clone()
+    trainer.run()
+    assert trainer.step == 1
+    assert torch.equal(stem, before[0])
+    assert not torch.equal(dense, before[1])
+    header, row = (data / "out" / "evaluation.csv").read_text().splitlines()
+    assert header.startswith("step,epoch,AP,AP50")
+    assert row.startswith("1,1,")
+    assert "dense_fine" in (data / "out" / "train.csv").read_text()
+
+
+def test_boxes_are_evaluated_and_drawn(data, monkeypatch):
+    left, top, width, height = BOX
+    box = np.array([[left, top, left + width, top + height]], np.float32)
+    people = Instances(boxes_xyxy=box, box_scores=np.array([0.9], np.float32))
+    monkeypatch.setattr(densepose, "RCNNPredictor", lambda *given: lambda images: [people] * len(images))
+    evaluate = make_densepose_evaluation(read_recipe(data), make_run(data))
+    numbers = evaluate(nn.Linear(1, 1), 3)
+    assert next(iter(numbers)) == "AP"
+    assert numbers["AP"] == pytest.approx(1)
+    assert cv2.imread(str(data / "out" / "samples" / "epoch-003.jpg")) is not None
+
+
+def test_a_missing_table_ends_the_training_before_it_starts(data):
+    with pytest.raises(DataError, match=r"table\.mat: no such file"):
+        make_densepose_task(read_recipe(data, 'symmetry = "table.mat"'), make_run(data))
+
+
+def test_the_family_is_known(data):
+    training = find_training("densepose-r50", "here")
+    assert training.describe(read_recipe(data)).network == "densepose-r50"
+    role = find_role("uv-rcnn-r50", "detector", "here")
+    assert set(role.without_poses) == set(NETWORKS)
+    settings = role.complete(TwoStageSettings("densepose-r50"), None, "here")
+    assert role.make_network(settings).config == NETWORKS["densepose-r50"]
+    kinds = list_importable()
+    assert kinds["densepose-r50-dl-wc1m"].network == "densepose-r50-dl-wc1m"
+    assert "uv-rcnn-r50" not in kinds
