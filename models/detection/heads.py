@@ -221,6 +221,8 @@ class BoxHeads(RoIHeads):  # type: ignore[misc]
         """Boxes (N, classes, 4) and scores (N, classes) of each image, from the box head's outputs for all."""
         counts = [len(own) for own in proposals]
         boxes: Tensor = self.box_coder.decode(promote(deltas), proposals)
+        # torchvision leaves boxes flat where no image has a proposal.
+        boxes = boxes.reshape(len(logits), logits.shape[1], 4)
         scores = promote(logits).softmax(dim=1)
         return torch.split(boxes, counts), torch.split(scores, counts)
 

@@ -152,6 +152,16 @@ def test_people_have_the_outputs_of_the_dense_head(name):
     assert ("fine_confidence" in people[0]) == config.has_segment_confidences
 
 
+@pytest.mark.parametrize("name", ["densepose-r50-dl-wc2m", "parsing-r50"])
+def test_without_proposals_nobody_is_found(name):
+    heads = make_densepose(SHRUNK[name]).eval().roi_heads
+    maps = {key: torch.zeros(2, 64, 64 >> i, 64 >> i) for i, key in enumerate(("0", "1", "2", "3"))}
+    with torch.no_grad():
+        people = heads.find_people(heads.maps(maps), [torch.zeros(0, 4)] * 2, [(256, 256)] * 2)
+    assert [len(each["boxes"]) for each in people] == [0, 0]
+    assert people[0]["fine"].shape[:2] == (0, 25)
+
+
 @pytest.mark.parametrize(
     "head",
     [
