@@ -1,4 +1,4 @@
-"""The annotation of a person's surface in COCO-style files: the fields `dp_*`.
+"""A person's surface in COCO-style annotations: the fields `dp_*`, for training and evaluation alike.
 
 `dp_x` and `dp_y` are points in the frame of the person's box, 0..255 across it; `dp_I` their charts, `dp_U` and
 `dp_V` their coordinates; `dp_masks` run lengths of 256 x 256 pixels over the box. Source: Güler et al.,
@@ -32,8 +32,8 @@ class SurfacePoints:
     """The annotated points of one person, P of them; arrays are read-only.
 
     Attributes:
-        points_xy: (P, 2) float64, 0..255 across the person's box: it is the caller who knows whether its width
-            is 255 (evaluation) or 256 (training).
+        points_xy: (P, 2) float64, 0..255 across the person's box, of which the width is 255 in evaluation and
+            256 in training, as the public code has it.
         charts: (P,) int64, 1..24; 0 is a point on the background.
         coordinates_uv: (P, 2) float64, in 0..1.
     """
