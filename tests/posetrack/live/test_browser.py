@@ -55,8 +55,8 @@ class FakeSession:
         feed = self.view._feed
 
         def cut() -> None:
-            for transport in feed._viewers.values():
-                transport.abort()
+            for viewer in feed.audience:
+                viewer.transport.abort()
 
         feed._loop.call_soon_threadsafe(cut)
 
