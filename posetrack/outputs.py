@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,24 @@ if sys.platform != "win32":
     import fcntl
 
 _DEVICES = (Path("/dev"), Path("/dev/fd"))
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space or choose another output folder",
+    errno.EDQUOT: "free some space or choose another output folder",
+    errno.EACCES: "choose an output folder that you may write to",
+    errno.EPERM: "choose an output folder that you may write to",
+    errno.EROFS: "choose an output folder that you may write to",
+    errno.ENOENT: "make the output folder first",
+    errno.EEXIST: "choose an output folder that is a folder",
+    errno.ENOTDIR: "choose an output folder that is a folder",
+    errno.EISDIR: "remove the folder of that name",
+}
+
+
+def find_remedy(number: int | None) -> str:
+    """What to do about a file that the system refuses to write, by the number of its error."""
+    return _REMEDIES.get(number or 0, "check the disk and the output folder")
 
 
 def make_part(path: Path, suffix: str = ".part") -> Path:

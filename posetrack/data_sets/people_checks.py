@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.data.coco_people import read_id, simplify_names
+from models.data.outlines import check_outline
 from models.training.errors import DataError
 from posetrack.data_sets.findings import Findings
 from posetrack.data_sets.parts import DataSetPart
@@ -19,6 +20,7 @@ from posetrack.video.images import natural_key
 
 # A point or a side of a box may lie on the border, or be rounded beyond it.
 _MARGIN_PX = 1.0
+_VISIBILITIES = (0, 1, 2)
 # For a suspicion of swapped sides: fewer people say nothing, and more of them look at the camera than away.
 _LEAST_FACING = 20
 _MOST_SWAPPED = 0.7
@@ -112,6 +114,7 @@ def check_people(
         seen.setdefault(same, i)
         _check_track(entry, image_id, at, tracks, findings)
         _check_box(entry, size, at, part, findings)
+        _check_mask(entry, size, at, findings)
         if entry.get("iscrowd"):
             counts.crowds += 1
             continue
@@ -240,6 +243,14 @@ def _check_box(
         )
 
 
+def _check_mask(entry: Mapping[str, Any], size: tuple[int, int] | None, at: str, findings: Findings) -> None:
+    if entry.get("segmentation"):
+        try:
+            check_outline(entry["segmentation"], size, f"{at}.segmentation")
+        except DataError as error:
+            findings.add_fault("masks that cannot be read", str(error))
+
+
 def _check_keypoints(
     entry: Mapping[str, Any], count: int, size: tuple[int, int] | None, at: str, findings: Findings
 ) -> np.ndarray[Any, Any] | None:
@@ -259,6 +270,9 @@ def _check_keypoints(
         findings.add_fault("keypoints that are not finite", at)
         return None
     points: np.ndarray[Any, Any] = numbers.reshape(-1, 3).astype(np.float64)
+    odd = ~np.isin(points[:, 2], _VISIBILITIES)
+    if odd.any():
+        findings.add_fault("visibilities other than 0, 1 and 2", f"{at}.keypoints: {points[odd, 2][0]:g}")
     known = points[:, 2] > 0
     if size is not None and known.any():
         low, high = points[known, :2].min(axis=0), points[known, :2].max(axis=0)
@@ -270,7 +284,10 @@ def _check_keypoints(
             findings.add_fault(
                 "people with points outside the image", f"{at}: ({x:g}, {y:g}) in {size[0]}x{size[1]}"
             )
-    if "num_keypoints" in entry and entry["num_keypoints"] != int(known.sum()):
+    number = entry.get("num_keypoints", 0)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        findings.add_fault("num_keypoints that are no numbers", f"{at}.num_keypoints: {number!r:.20}")
+    elif "num_keypoints" in entry and number != int(known.sum()):
         findings.add_note(
             "people whose num_keypoints is not the number of their points",
             f"{at}.num_keypoints: {entry['num_keypoints']!r:.20}, but {int(known.sum())}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from posetrack.errors import ResultsError
-from posetrack.outputs import check_output_file, make_part, name_part
+from posetrack.outputs import check_output_file, find_remedy, make_part, name_part
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def _refuse_other_files(folder: Path, own_pattern: str) -> None:
 def cannot_write(path: Path, error: OSError) -> ResultsError:
     """Make the error for a file that the system refuses to write."""
     reason = (error.strerror or str(error)).lower()
-    return ResultsError(f"{path}: cannot be written: {reason}; free some space or write elsewhere")
+    return ResultsError(f"{path}: cannot be written: {reason}; {find_remedy(error.errno)}")
 
 
 def write_json_array(file: TextIO, items: Iterable[object]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from collections import Counter, deque
@@ -20,7 +19,7 @@ from av.container import OutputContainer
 from posetrack.errors import VideoError
 from posetrack.frame import ImageArray
 from posetrack.interruption import finishing
-from posetrack.outputs import make_part, name_part
+from posetrack.outputs import find_remedy, make_part, name_part
 from posetrack.video.audio import AudioMode, AudioTrack
 from posetrack.video.base import VideoInfo
 from posetrack.video.canvas import BT709, LIMITED_RANGE, Yuv420pConverter, even_size, fit_image
@@ -47,17 +46,6 @@ _ONE_THREAD_PX = 1280 * 720
 _MAX_TICKS_PER_S = 10_000_000
 _FALLBACK_TIME_BASE = Fraction(1, 90_000)
 _GAPS_REMEMBERED = 250
-
-_REMEDIES = {
-    errno.ENOSPC: "free some space or choose another output folder",
-    errno.EDQUOT: "free some space or choose another output folder",
-    errno.EACCES: "choose an output folder that you may write to",
-    errno.EPERM: "choose an output folder that you may write to",
-    errno.EROFS: "choose an output folder that you may write to",
-    errno.ENOENT: "make the output folder first",
-    errno.ENOTDIR: "choose an output folder that is a folder",
-    errno.EISDIR: "remove the folder of that name",
-}
 
 
 class VideoWriter:
@@ -324,5 +312,6 @@ class VideoWriter:
         except (av.FFmpegError, OSError) as error:
             self._fail()
             reason = error.strerror or str(error)
-            remedy = _REMEDIES.get(error.errno or 0, "check the disk and the output folder")
-            raise VideoError(f"{self.path}: the video cannot be written: {reason}; {remedy}") from error
+            raise VideoError(
+                f"{self.path}: the video cannot be written: {reason}; {find_remedy(error.errno)}"
+            ) from error

@@ -138,6 +138,21 @@ FAULTS = [
         "annotations[1]",
     ),
     (
+        set_in("annotations", 1, keypoints=[1, 2, 7] + [0] * 48, num_keypoints=1),
+        "visibilities other than 0, 1 and 2",
+        "annotations[1].keypoints: 7",
+    ),
+    (
+        set_in("annotations", 1, num_keypoints=None),
+        "num_keypoints that are no numbers",
+        "annotations[1].num_keypoints: None",
+    ),
+    (
+        set_in("annotations", 1, segmentation=[[1, 2, 3]]),
+        "masks that cannot be read",
+        "annotations[1].segmentation: expected polygons",
+    ),
+    (
         edit(lambda content: content["categories"][0]["keypoints"].__setitem__(1, "nose")),
         "keypoint names that stand twice",
         "nose",

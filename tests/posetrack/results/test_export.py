@@ -202,7 +202,7 @@ def test_a_failure_leaves_nothing_and_keeps_the_old_file(tmp_path, header, recor
 @pytest.mark.parametrize("name", FORMATS)
 def test_unwritable_places(tmp_path, header, records, name):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ResultsError, match=r"cannot be written: .*; free some space or write elsewhere"):
+    with pytest.raises(ResultsError, match=r"cannot be written: .*; choose an output folder that is a folder"):
         export(records, header, name, tmp_path / "file")
     assert (tmp_path / "file").read_text() == ""
 
