@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from models.detectron2_names import is_published, rename_published
 from models.metadata import WeightsMetadata, encode_metadata, find_embedded
 from models.out_of_memory import is_out_of_memory
+from models.pickles import RefusedPickleError, read_pickle
 
 # Keys of the weights in files that also contain other things.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -110,7 +112,7 @@ def import_checkpoint(path: Path, make_network: Callable[[int], nn.Module]) -> d
     PyTorch did not keep are 0. Only tensors and plain values are read from the file; nothing in it is run.
 
     Args:
-        path: A `.pth` file, or `.safetensors`.
+        path: A `.pth` file, `.safetensors`, or a `.pkl` of NumPy arrays, as of detectron2.
         make_network: From the number of keypoints, or of classes, to the network that the weights are for.
 
     Returns:
@@ -198,6 +200,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     content: object
     if path.suffix == ".safetensors":
         content = _read_safetensors(path)
+    elif path.suffix == ".pkl":
+        content = _read_arrays(path)
     else:
         try:
             with warnings.catch_warnings():
@@ -223,6 +227,26 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not content or is_wrapped:
         raise CheckpointError(f"{path}: holds no weights by name")
     return _rename(content, path)
+
+
+def _read_arrays(path: Path) -> object:
+    """Read detectron2's pickles of NumPy arrays by name; nothing else in them is made."""
+    with tempfile.TemporaryDirectory() as cache:
+        try:
+            content = read_pickle(path, lambda: Path(cache))
+        except RefusedPickleError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        except OSError as error:
+            raise CheckpointError(f"{path}: not readable ({error.strerror or error})") from error
+        weights = content.get("model", content) if isinstance(content, Mapping) else None
+        if not isinstance(weights, Mapping):
+            return content
+        return {
+            name: torch.from_numpy(np.array(value))
+            if isinstance(value, np.ndarray) and value.dtype.kind in "fiu"
+            else value
+            for name, value in weights.items()
+        }
 
 
 def _rename(content: Mapping[object, object], path: Path) -> dict[str, Tensor]:

@@ -150,7 +150,7 @@ def info_command(
 def import_command(
     path: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A .pth as its publisher gives it.", show_default=False),
+        typer.Argument(metavar="FILE", help="A .pth or .pkl as its publisher gives it.", show_default=False),
     ],
     kind: Annotated[
         str,

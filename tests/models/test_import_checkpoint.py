@@ -4,8 +4,10 @@ import pickle
 import re
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from models.backbones.variants import HRNetConfig, ResNetConfig
 from models.checkpoints import CheckpointError, import_checkpoint, load_checkpoint, write_weights
@@ -226,3 +228,28 @@ def test_weights_that_are_no_numbers_are_damaged(state, tmp_path):
     path = save(state, tmp_path / "nan.pth")
     with pytest.raises(CheckpointError, match=r"damaged: final_layer\.bias: NaN or infinite"):
         import_checkpoint(path, MAKERS["tiny"])
+
+
+class Stranger:
+    pass
+
+
+def test_pickles_of_arrays_are_read_and_nothing_else_in_them_is_made(tmp_path):
+    path = tmp_path / "model_final.pkl"
+    arrays = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "bias": np.ones(2, np.float32)}
+    path.write_bytes(pickle.dumps({"model": arrays, "__author__": "somebody"}))
+    state = import_checkpoint(path, lambda _: nn.Linear(3, 2))
+    assert {name: value.tolist() for name, value in state.items()} == {
+        name: value.tolist() for name, value in arrays.items()
+    }
+    for content in ({"model": {"weight": Stranger()}}, Stranger()):
+        path.write_bytes(pickle.dumps(content))
+        with pytest.raises(CheckpointError, match=r"model_final\.pkl: .*Stranger"):
+            import_checkpoint(path, lambda _: nn.Linear(3, 2))
+    for content, message in (({"model": {"weight": "x"}}, "is no tensor"), ([1], "holds no weights by name")):
+        path.write_bytes(pickle.dumps(content))
+        with pytest.raises(CheckpointError, match=message):
+            import_checkpoint(path, lambda _: nn.Linear(3, 2))
+    path.write_bytes(b"\x80\x04\x95nonsense")
+    with pytest.raises(CheckpointError, match=r"model_final\.pkl"):
+        import_checkpoint(path, lambda _: nn.Linear(3, 2))
