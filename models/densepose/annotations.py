@@ -20,7 +20,7 @@ from models.densepose.parts import NUM_CHARTS, NUM_MASKS
 from models.training.errors import DataError
 
 MASK_SIDE = 256
-"""Width and height of an annotated mask, in its own pixels."""
+"""Width and height of a person's box in annotated points and masks."""
 
 _FIELDS = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V")
 _CSE_FIELDS = ("dp_vertex", "ref_model")

@@ -16,9 +16,8 @@ from models.data.instances import InstanceSamples, read_coco_instances
 from models.data.letterbox import Placement, place_boxes
 from models.data.mosaic import Window
 from models.data.samples import FloatArray, IntArray
-from models.densepose.annotations import read_surface_masks, read_surface_points
+from models.densepose.annotations import MASK_SIDE, read_surface_masks, read_surface_points
 from models.densepose.symmetry import SymmetryTable, mirror_mask
-from models.densepose.targets import ANNOTATION_SIDE
 from models.detection.augment import DetectionAugment
 from models.detection.dataset import Canvas, DetectionDataset
 
@@ -26,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 Labels = npt.NDArray[np.uint8]
 
-_MASK_SHAPE = (ANNOTATION_SIDE, ANNOTATION_SIDE)
+_MASK_SHAPE = (MASK_SIDE, MASK_SIDE)
 # Of zlib; higher levels take longer to read the annotations and save little.
 _LEVEL = 1
 
@@ -168,7 +167,7 @@ class SurfaceDataset(DetectionDataset):
             points, charts, coordinates = self._symmetry.mirror_points(points, charts, coordinates)
             mask = None if mask is None else mirror_mask(mask)
         low, high = ((np.array(window[i : i + 2], np.float32) - box[:2]) / (box[2:] - box[:2]) for i in (0, 2))
-        places = points / ANNOTATION_SIDE
+        places = points / MASK_SIDE
         is_seen = ((places >= low) & (places < high)).all(axis=1)
         if mask is not None:
             mask = mask * _find_seen_pixels(low, high)
@@ -184,8 +183,8 @@ def _find_seen_pixels(low: FloatArray, high: FloatArray) -> Labels:
     The first pixel's middle lies on one edge of the box and the last one's on the other; see
     `models.densepose.targets.resample_masks`. Pixels of which a part is seen count.
     """
-    pixels = np.arange(ANNOTATION_SIDE)
-    low, high = ((ANNOTATION_SIDE - 1) * side for side in (low, high))
+    pixels = np.arange(MASK_SIDE)
+    low, high = ((MASK_SIDE - 1) * side for side in (low, high))
     columns, rows = ((pixels >= low[i] - 0.5) & (pixels <= high[i] + 0.5) for i in (0, 1))
     return np.asarray(rows[:, None] & columns, np.uint8)
 

@@ -19,8 +19,8 @@ from scipy.io import loadmat
 from torch import Tensor
 
 from models.data.samples import FloatArray
+from models.densepose.annotations import MASK_SIDE
 from models.densepose.parts import CHART_MIRROR, MASK_MIRROR, NUM_CHARTS
-from models.densepose.targets import ANNOTATION_SIDE
 from models.training.errors import DataError
 
 _LATTICE = 256
@@ -53,7 +53,7 @@ class SymmetryTable:
         Returns:
             The same of the mirrored image.
         """
-        mirrored = points_xy * np.array([-1, 1], np.float32) + np.array([ANNOTATION_SIDE, 0], np.float32)
+        mirrored = points_xy * np.array([-1, 1], np.float32) + np.array([MASK_SIDE, 0], np.float32)
         columns, rows = (coordinates_uv * np.float32(_LAST)).astype(np.int64).T
         # Those of the background look at any chart.
         found = self.tables[:, np.maximum(charts, 1) - 1, rows, columns].T

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-ANNOTATION_SIDE = 256
-"""Width and height of a person's box in annotated points and masks."""
+from models.densepose.annotations import MASK_SIDE
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def place_points(
     charts = torch.cat([person.charts.to(device) for person in people]) if people else rows
     sizes = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).to(dtype)
     spans = regions_xyxy[:, 2:] - regions_xyxy[:, :2]
-    offsets = points * sizes[rows] / ANNOTATION_SIDE + boxes_xyxy.to(dtype)[rows, :2] - regions_xyxy[rows, :2]
+    offsets = points * sizes[rows] / MASK_SIDE + boxes_xyxy.to(dtype)[rows, :2] - regions_xyxy[rows, :2]
     is_inside = ((offsets >= 0) & (offsets < spans[rows])).all(1)
     rows, charts, coordinates = rows[is_inside], charts[is_inside], coordinates[is_inside]
     places = offsets[is_inside] * side / spans[rows]
