@@ -11,10 +11,7 @@ from models.data.coco_people import read_coco_people
 from models.data.instances import InstanceSamples, read_coco_instances, select_images
 from models.densepose.recipe import DensePoseRecipe, make_network
 from models.densepose.train import load_densepose_start, make_dataset, read_training_samples
-from models.detection.dataset import collate_samples
 from models.detection.network import TwoStageNetwork
-from models.detection.train import make_detection_losses
-from models.training.freeze import freeze_body
 from models.training.loop import Task
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import keep_images
@@ -22,6 +19,7 @@ from posetrack.evaluation.pictures import collect_results, group_by_size
 from posetrack.predictors.networks import Networks
 from posetrack.predictors.rcnn import RCNNPredictor
 from posetrack.skeleton import COCO_17
+from posetrack.training.detection import make_two_stage_task
 from posetrack.training.detection_evaluation import (
     MIN_SHOWN_SCORE,
     SHOWN_IMAGES,
@@ -38,9 +36,6 @@ from posetrack.training.evaluation import (
 )
 from posetrack.training.run import TrainingRun
 
-# Prefixes of the names of the weights that may have their own learning rate.
-_BODY = ("backbone.body.",)
-
 
 def make_densepose_task(recipe: DensePoseRecipe, run: TrainingRun) -> Task:
     """Make network, data set and losses of a recipe of the DensePose family.
@@ -55,23 +50,7 @@ def make_densepose_task(recipe: DensePoseRecipe, run: TrainingRun) -> Task:
     samples = read_training_samples(recipe.data, run.data_folder)
     samples = samples.check_images(str(run.data_folder / recipe.data.train))
     dataset = make_dataset(recipe, samples, run.data_folder)
-    network = make_network(recipe)
-    is_started = run.weights is not None or bool(recipe.network.body)
-    if is_started:
-        load_densepose_start(network, run.weights or run.data_folder / recipe.network.body)
-    frozen = freeze_body(
-        network.backbone.body,
-        stages=recipe.network.frozen_stages,
-        is_batch_norm_frozen=recipe.network.is_batch_norm_frozen,
-    )
-    return Task(
-        network,
-        dataset,
-        samples.num_images,
-        make_detection_losses(frozen),
-        collate=collate_samples,
-        body=_BODY if is_started else (),
-    )
+    return make_two_stage_task(make_network(recipe), dataset, recipe, run, load_densepose_start)
 
 
 def make_densepose_evaluation(recipe: DensePoseRecipe, run: TrainingRun) -> Callable[[nn.Module, int], Metrics]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from models.data.instances import (
     InstanceSamples,
     keep_peopled,
     read_coco_instances,
 )
-from models.detection.dataset import collate_samples
+from models.detection.dataset import DetectionDataset, collate_samples
 from models.detection.start import load_start
 from models.detection.train import make_detection_losses
 from models.rcnn.recipe import DetectionData, DetectionRecipe, make_network
@@ -40,9 +42,28 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
     samples = _read_samples(recipe.data, skeleton.names, run.data_folder)
     samples = samples.check_images(str(run.data_folder / recipe.data.train))
     network = make_network(recipe.network, skeleton.num_keypoints)
+    dataset = make_dataset(recipe, samples, skeleton.flip_index)
+    return make_two_stage_task(network, dataset, recipe, run, partial(load_start, optional=_KEYPOINT_HEAD))
+
+
+def make_two_stage_task(
+    network: Any, dataset: DetectionDataset, recipe: Any, run: TrainingRun, load: Callable[[Any, Path], object]
+) -> Task:
+    """Make the task of a two-stage network: its initial weights, frozen stages and losses.
+
+    Args:
+        network: The network, which is changed.
+        dataset: Its data set.
+        recipe: The recipe; its table [network] says which weights and which frozen stages.
+        run: The run; its weights are the initial ones, instead of those that the recipe names.
+        load: Loads initial weights from a file.
+
+    Raises:
+        TrainingError: The weights are missing or not valid.
+    """
     is_started = run.weights is not None or bool(recipe.network.body)
     if is_started:
-        load_start(network, run.weights or run.data_folder / recipe.network.body, _KEYPOINT_HEAD)
+        load(network, run.weights or run.data_folder / recipe.network.body)
     frozen = freeze_body(
         network.backbone.body,
         stages=recipe.network.frozen_stages,
@@ -50,8 +71,8 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
     )
     return Task(
         network,
-        make_dataset(recipe, samples, skeleton.flip_index),
-        samples.num_images,
+        dataset,
+        len(dataset),
         make_detection_losses(frozen),
         collate=collate_samples,
         body=_BODY if is_started else (),
