@@ -51,10 +51,12 @@ _COLUMNS: dict[str, tuple[type, tuple[str | int, ...]]] = {
     "track_ids": (np.int64, ()),
     "is_interpolated": (np.bool_, ()),
     "masks": (np.bool_, ("H", "W")),
+    "dense_rows": (np.int64, ()),
 }
 # Values of a column in the rows of people for whom it was not computed; 0 and False where it is not listed.
-_BLANKS = {"track_ids": UNTRACKED}
-_BLANK_DENSE = np.zeros((0, 0, 3), np.uint8)
+_BLANKS = {"track_ids": UNTRACKED, "dense_rows": -1}
+NO_DENSE: ImageArray = np.zeros((0, 0, 3), np.uint8)
+"""The dense pose of a person for whom none was computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,11 @@ class Instances:
         is_interpolated: (N,) bool, people whom no network found in this image: their boxes and keypoints lie
             between those of the frames before and after.
         masks: (N, H, W) bool, in the image's own size.
-        dense: N arrays (h, w, 3) of IUV over each person's box.
+        dense: N arrays (h, w, 3) uint8, dense poses: chart 1..24 or 0 for the background, 255 u and 255 v, over
+            the whole pixels of the person's box (`models.densepose.pixel_box.find_pixels`), which may reach out
+            of the image; `NO_DENSE`, (0, 0, 3), for people without one.
+        dense_rows: (N,) int64, the place of each person's dense pose in the frame's part of the file that they
+            are saved in; -1 where there is none.
 
     Raises:
         ValueError: A column has another shape or number of rows than the others.
@@ -91,7 +97,8 @@ class Instances:
     track_ids: IntArray | None = None
     is_interpolated: BoolArray | None = None
     masks: BoolArray | None = None
-    dense: tuple[npt.NDArray[Any], ...] | None = None
+    dense: tuple[ImageArray, ...] | None = None
+    dense_rows: IntArray | None = None
 
     def __post_init__(self) -> None:
         sizes: dict[str | int, int] = {}
@@ -111,8 +118,8 @@ class Instances:
                         f"Instances.{name}: expected shape {_show(expected)} with {letter} = {wanted}, "
                         f"got {value.shape}"
                     )
-        if self.dense is not None and len(self.dense) != sizes.setdefault("N", len(self.dense)):
-            raise ValueError(f"Instances.dense: expected {sizes['N']} rows, got {len(self.dense)}")
+        if self.dense is not None:
+            _check_dense(self.dense, sizes.get("N", len(self.dense)))
 
     def __len__(self) -> int:
         return next((len(column) for column in self._columns().values()), 0)
@@ -264,6 +271,14 @@ class Frame:
         return () if self.skeleton is None else self.skeleton.names
 
 
+def _check_dense(dense: Sequence[ImageArray], num_people: int) -> None:
+    if len(dense) != num_people:
+        raise ValueError(f"Instances.dense: expected {num_people} rows, got {len(dense)}")
+    for pose in dense:
+        if pose.ndim != 3 or pose.shape[2] != 3 or pose.dtype != np.uint8:
+            raise ValueError(f"Instances.dense: expected (h, w, 3) uint8, got {pose.shape} {pose.dtype}")
+
+
 def _count_people(instances: Instances) -> str:
     return "1 person" if len(instances) == 1 else f"{len(instances)} people"
 
@@ -307,7 +322,7 @@ def _join_column(name: str, parts: Sequence[Instances]) -> Any:
         return tuple(
             row
             for part, column in zip(parts, columns, strict=True)
-            for row in ([_BLANK_DENSE] * len(part) if column is None else column)
+            for row in ([NO_DENSE] * len(part) if column is None else column)
         )
     dtype, _ = _COLUMNS[name]
     shapes = {column.shape[1:] for column in columns if column is not None}

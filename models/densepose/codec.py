@@ -1,7 +1,7 @@
 """Dense poses: from the outputs of the network to chart, u and v of every pixel of a box, and back.
 
-A box lies in the image at whole pixels: its corner, width and height truncated, at least one pixel each way
-(`PixelBox`). A dense pose is (3, h, w) over it: the chart 1..24 or 0 for the background, u and v.
+A dense pose is (3, h, w) over the whole pixels of a box (`models.densepose.pixel_box`): the chart 1..24, or 0
+for the background, u and v.
 
 Source: Güler et al., "DensePose", CVPR 2018; detectron2's project of that name, whose order of steps this is:
 first the maps are resized, then the parts are chosen.
@@ -10,38 +10,15 @@ first the maps are resized, then the parts are chosen.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from models.densepose.parts import CHART_TO_MASK, NUM_CHARTS, NUM_MASKS
+from models.densepose.pixel_box import PixelBox
 
 _LARGEST_BYTE = 255.0
-
-
-class PixelBox(NamedTuple):
-    """The whole pixels of an image that a box covers.
-
-    Attributes:
-        x: Left column.
-        y: Top row.
-        w: Width, at least 1.
-        h: Height, at least 1.
-    """
-
-    x: int
-    y: int
-    w: int
-    h: int
-
-
-def find_pixels(box_xyxy: Tensor) -> PixelBox:
-    """The pixels of a box (4,): its corner, width and height, each truncated."""
-    x, y = box_xyxy[:2].tolist()
-    width, height = (box_xyxy[2:] - box_xyxy[:2]).tolist()
-    return PixelBox(int(x), int(y), max(int(width), 1), max(int(height), 1))
 
 
 def decode_dense_pose(outputs: Mapping[str, Tensor], region: PixelBox) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,8 @@ Coordinates have 2 decimals, scores 4, seconds 6. `score` is the box score. A pe
 A network that gives masks adds `"mask": {"size": [height, width], "counts": "..."}`, COCO's run lengths.
 A person whom no network found in this frame, and who was placed between the frames before and after, has
 `"interpolated": true`; the others do not have the key.
+Dense poses are in a file of their own (`posetrack.results.dense_file`): the header's "dense" is its path from
+the folder of this file, a person's `"dense": 2` the place in the frame's part of it, from 0.
 Without a pose network `keypoints` is `[]` for everyone in the frame, and is read back as "not computed"
 (None); in a frame with nobody it is read back as shape `(0, K, 2)`. Other keys are ignored in reading.
 """
@@ -101,7 +103,7 @@ class JsonlWriter:
             )
         try:
             if not lines.count:
-                self._append(make_header_line(header, str(self.path)))
+                self._append(make_header_line(header, str(self.path), self.path.parent))
             elif not lines.has_end:
                 self._append(b"\n")
         except ResultsError:
@@ -152,12 +154,13 @@ class JsonlWriter:
             raise cannot_write(self.path, error) from error
 
 
-def make_header_line(header: Header, where: str) -> bytes:
+def make_header_line(header: Header, where: str, folder: Path | None = None) -> bytes:
     """The first line of a results file.
 
     Args:
         header: Of the video.
         where: What to call the output in messages.
+        folder: Of the results file; None for no file.
     """
     fields: dict[str, object] = {
         "schema": header.schema,
@@ -171,7 +174,17 @@ def make_header_line(header: Header, where: str) -> bytes:
     }
     if header.provenance is not None:
         fields["run"] = encode_provenance(header.provenance)
+    if header.dense is not None:
+        fields["dense"] = _relate(header.dense, folder or Path())
     return _make_line(fields, where)
+
+
+def _relate(path: Path, folder: Path) -> str:
+    """The path from a folder, so that both can be moved together; with "/" everywhere."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # On another drive.
+        return path.absolute().as_posix()
 
 
 def make_record_line(record: Record, header: Header, where: str) -> bytes:
@@ -227,7 +240,7 @@ def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
         fields = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{where}: not JSON; expected a header with schema '{SCHEMA}'") from error
-    header = _parse_header(fields, where)
+    header = _parse_header(fields, where, path.parent)
     return header, _read_records(path, header)
 
 
@@ -252,7 +265,7 @@ def _read_records(path: Path, header: Header) -> Iterator[Record]:
         yield record
 
 
-def _parse_header(fields: Any, where: str) -> Header:
+def _parse_header(fields: Any, where: str, folder: Path) -> Header:
     fields = expect_object(fields, where)
     schema = fields.get("schema")
     if schema != SCHEMA:
@@ -265,6 +278,7 @@ def _parse_header(fields: Any, where: str) -> Header:
         raise ResultsError(f"{where}: skeleton: unknown {show(fields['skeleton'])}; known: {known}")
     if fields.get("keypoints") != list(skeleton.names):
         raise ResultsError(f"{where}: keypoints: not the {skeleton.num_keypoints} names of {skeleton.name}")
+    dense = expect_text(fields["dense"], f"{where}: dense") if "dense" in fields else None
     return Header(
         source=fields["source"],
         width=_parse_side(fields.get("width"), f"{where}: width"),
@@ -273,6 +287,7 @@ def _parse_header(fields: Any, where: str) -> Header:
         skeleton=skeleton,
         recipe=fields["recipe"],
         provenance=decode_provenance(fields["run"], f"{where}: run") if "run" in fields else None,
+        dense=None if dense is None else folder / dense,
     )
 
 

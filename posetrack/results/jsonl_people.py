@@ -40,6 +40,9 @@ def encode_people(instances: Instances) -> list[dict[str, object]]:
     if instances.masks is not None:
         for person, mask in zip(people, encode_masks(instances.masks), strict=True):
             person["mask"] = mask
+    if instances.dense_rows is not None:
+        for row in np.flatnonzero(instances.dense_rows >= 0):
+            people[row]["dense"] = int(instances.dense_rows[row])
     return people
 
 
@@ -90,6 +93,9 @@ def decode_people(
     if any("mask" in person for person in people):
         encoded = [person.get("mask") for person in people]
         masks = decode_masks(encoded, size_wh, f"{where}: ")
+    dense_rows = [
+        expect_count(person.get("dense", -1), -1, f"{at}[{i}].dense") for i, person in enumerate(people)
+    ]
     return Instances(
         boxes_xyxy=expect_column(people, "box", (4,), "4 numbers", at),
         box_scores=expect_column(people, "score", (), "a number", at),
@@ -99,4 +105,5 @@ def decode_people(
         track_ids=np.array(track_ids, np.int64),
         is_interpolated=np.array(interpolated) if any(interpolated) else None,
         masks=masks,
+        dense_rows=np.array(dense_rows, np.int64) if any(row >= 0 for row in dense_rows) else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 from posetrack.addresses import name_address, show_address
 from posetrack.frame import Instances
@@ -29,6 +30,7 @@ class Header:
         skeleton: The keypoints of every person, in order.
         recipe: Name of the tracking recipe.
         provenance: What decides the poses; None where it is not known.
+        dense: The file of their dense poses (`posetrack.results.dense_file`); None where there is none.
         schema: Name and version of the layout.
     """
 
@@ -39,6 +41,7 @@ class Header:
     skeleton: Skeleton
     recipe: str
     provenance: Provenance | None = None
+    dense: Path | None = None
     schema: str = SCHEMA
 
     def __post_init__(self) -> None:

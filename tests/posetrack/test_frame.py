@@ -15,7 +15,7 @@ def make_people(N: int, K: int = 3) -> Instances:
         keypoint_scores=rng.uniform(0, 1, (N, K)),
         track_ids=np.arange(N),
         masks=rng.uniform(0, 1, (N, 4, 5)) > 0.5,
-        dense=tuple(np.full((i + 1, 2, 3), i) for i in range(N)),
+        dense=tuple(np.full((i + 1, 2, 3), i, np.uint8) for i in range(N)),
     )
 
 
@@ -33,6 +33,8 @@ def make_people(N: int, K: int = 3) -> Instances:
             r"keypoint_scores: expected shape \(N, K\) with K = 5, got \(2, 4\)",
         ),
         ({"track_ids": np.zeros(2), "dense": ()}, "dense: expected 2 rows, got 0"),
+        ({"dense": (np.zeros((2, 3), np.uint8),)}, r"dense: expected \(h, w, 3\) uint8, got \(2, 3\)"),
+        ({"dense": (np.zeros((2, 3, 3)),)}, "dense: expected .* uint8, got .* float64"),
     ],
 )
 def test_columns_that_do_not_fit_are_refused(columns, message):

@@ -11,6 +11,7 @@ from posetrack.frame import UNTRACKED, Instances
 
 K, H, W = 3, 4, 5
 COLUMNS = [field.name for field in fields(Instances)]
+BLANKS = {"track_ids": UNTRACKED, "dense_rows": -1}
 
 
 def make_column(name: str, count: int, seed: int):
@@ -61,7 +62,7 @@ def test_each_part_is_found_again_in_its_rows_and_blank_elsewhere(parts):
             elif name == "smoothed_xy" and part.keypoints_xy is not None:
                 np.testing.assert_array_equal(found, part.keypoints_xy)
             else:
-                assert (found == (UNTRACKED if name == "track_ids" else 0)).all()
+                assert (found == BLANKS.get(name, 0)).all()
 
 
 def test_concatenation_of_one_part_changes_nothing():

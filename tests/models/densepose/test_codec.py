@@ -3,12 +3,11 @@ import torch
 from reference.densepose_scene import make_outputs
 
 from models.densepose.codec import (
-    PixelBox,
     decode_dense_pose,
     encode_dense_pose,
-    find_pixels,
     to_bytes,
 )
+from models.densepose.pixel_box import PixelBox, find_pixels
 
 
 def make_pose(region, cells=4):

@@ -10,10 +10,11 @@ from torchvision.models import resnet18
 
 from models.data.image_files import ImageFile
 from models.data.instances import InstanceSamples
-from models.densepose.codec import decode_dense_pose, find_pixels
+from models.densepose.codec import decode_dense_pose
 from models.densepose.dataset import PersonSurface, SurfaceDataset
 from models.densepose.losses import DenseLossConfig
 from models.densepose.network import make_densepose, normalize_bgr
+from models.densepose.pixel_box import find_pixels
 from models.densepose.train import load_densepose_start
 from models.densepose.variants import NETWORKS
 from models.detection.dataset import Canvas, collate_samples

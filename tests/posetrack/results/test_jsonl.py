@@ -75,6 +75,21 @@ def test_interpolated_people_are_marked_and_read_back(tmp_path, header, people):
     assert read.tolist() == [False, True]
 
 
+def test_dense_poses_are_referred_to(tmp_path, header, people):
+    path = tmp_path / "poses.jsonl"
+    dense = tmp_path / "dense" / "clip.npz"
+    with JsonlWriter(path, replace(header, dense=dense)) as writer:
+        writer.write(0, 0.0, replace(people, dense_rows=[-1, 0]))
+        writer.write(1, 0.04, replace(people, dense_rows=[-1, -1]))
+    first, *lines = map(json.loads, path.read_text().splitlines())
+    assert first["dense"] == "dense/clip.npz"
+    assert [[person.get("dense") for person in line["people"]] for line in lines] == [[None, 0], [None, None]]
+    read, (record, without) = read_all(path)
+    assert read.dense == dense
+    assert record.instances.dense_rows.tolist() == [-1, 0]
+    assert without.instances.dense_rows is None
+
+
 def test_a_mark_that_is_no_truth_value_is_an_error(tmp_path, header, people):
     with JsonlWriter(tmp_path / "poses.jsonl", header) as writer:
         writer.write(0, 0.0, replace(people, is_interpolated=[False, True]))

@@ -88,6 +88,11 @@ RECORD_CASES = {
         '"score": 0.5, "smoothed": []',
         "people[0].smoothed: expected 17 pairs,",
     ),
+    "dense pose": (
+        '"score": 0.5',
+        '"score": 0.5, "dense": "a"',
+        "people[1].dense: expected a whole number from -1",
+    ),
     "not an object": ('{"frame"', '[{"frame"', "not JSON: "),
     "not JSON": ('{"frame": 0', '{"frame": 0]', "not JSON: Expecting ',' delimiter"),
     "nested": ('{"frame"', "[" * 100_000 + '{"frame"', "not JSON: "),
