@@ -1,4 +1,4 @@
-"""Draw people over their image: skeletons, masks, boxes, ids and trails."""
+"""Draw people over their image: skeletons, masks, dense poses, boxes, ids and trails."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.settings import suggest
+from posetrack.errors import PoseTrackError
 from posetrack.frame import (
     UNTRACKED,
     BoolArray,
@@ -20,7 +22,9 @@ from posetrack.frame import (
     IntArray,
     to_pixel_indices,
 )
+from posetrack.render_dense import DENSE_VIEWS, draw_dense, find_dense
 from posetrack.skeleton import Skeleton
+from posetrack.texture_atlas import TextureAtlas
 
 Color = tuple[int, int, int]
 
@@ -48,6 +52,12 @@ class RenderStyle:
         trails: Whether the past positions of visible people are drawn.
         min_keypoint_score: Keypoints below it, and their limbs, are not drawn.
         trail_s: Length of the trails in seconds.
+        iuv: Whether dense poses are drawn.
+        dense_view: How they are drawn, one of `posetrack.render_dense.DENSE_VIEWS`.
+        texture: The texture of the view `texture`; `posetrack.texture_atlas.read_texture` reads one.
+
+    Raises:
+        PoseTrackError: There is no such view, the view `texture` has no texture, or another view has one.
     """
 
     skeletons: bool = True
@@ -57,6 +67,21 @@ class RenderStyle:
     trails: bool = True
     min_keypoint_score: float = 0.3
     trail_s: float = 1.5
+    iuv: bool = True
+    dense_view: str = "parts"
+    texture: TextureAtlas | None = None
+
+    def __post_init__(self) -> None:
+        if self.dense_view not in DENSE_VIEWS:
+            raise PoseTrackError(
+                f"dense_view '{self.dense_view}': no such view; {suggest(self.dense_view, DENSE_VIEWS)}"
+            )
+        if self.dense_view == "texture" and self.texture is None:
+            raise PoseTrackError("dense_view 'texture': there is no texture; read one with read_texture")
+        if self.dense_view != "texture" and self.texture is not None:
+            raise PoseTrackError(
+                f"dense_view '{self.dense_view}': shows no texture; use 'texture', or give none"
+            )
 
 
 class Renderer:
@@ -96,8 +121,15 @@ class Renderer:
         width = 1 + round(min(frame.size_wh) / 360)
         ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
         colors = [color_of(int(track_id)) for track_id in ids]
+        has_dense = find_dense(people, self.style.dense_view if self.style.iuv else "off")
         if self.style.masks and people.masks is not None:
-            _draw_masks(image, people.masks, colors)
+            # Only lines leave room for another colour on the same body.
+            is_tinted = ~has_dense | (self.style.dense_view == "contour")
+            _draw_masks(image, people.masks, colors, is_tinted)
+        if has_dense.any():
+            draw_dense(
+                image, people, self.style.dense_view, texture=self.style.texture, line_px=max(1, width // 2)
+            )
         if self.style.trails:
             self._draw_trails(image, frame, width)
         if self.style.boxes:
@@ -154,8 +186,9 @@ def color_of(track_id: int) -> Color:
     return round(255 * r), round(255 * g), round(255 * b)
 
 
-def _draw_masks(image: ImageArray, masks: BoolArray, colors: list[Color]) -> None:
-    for mask, color in zip(masks, colors, strict=True):
+def _draw_masks(image: ImageArray, masks: BoolArray, colors: list[Color], is_tinted: BoolArray) -> None:
+    for i in np.flatnonzero(is_tinted):
+        mask, color = masks[i], colors[i]
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if not len(rows):
             continue

@@ -24,7 +24,7 @@ FORBIDDEN = {
 LAYERS = {
     "posetrack": (
         ("addresses", "errors", "frame", "interruption", "json_fields", "outputs", "skeleton"),
-        ("compute", "drawing", "pipeline", "render", "runtime", "video"),
+        ("compute", "drawing", "pipeline", "render", "render_dense", "runtime", "texture_atlas", "video"),
         ("images",),
         ("annotations", "predictors", "results"),
         ("processors",),

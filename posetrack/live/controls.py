@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from threading import Condition
+from typing import Any
 
 from models.settings import suggest
 from posetrack.errors import PoseTrackError
@@ -102,5 +103,5 @@ def _switch(settings: LiveSettings, name: str) -> LiveSettings:
     if name == "record":
         return replace(settings, is_recording=not settings.is_recording)
     style = settings.style
-    flags = {name: not getattr(style, name)}
+    flags: dict[str, Any] = {name: not getattr(style, name)}
     return replace(settings, style=replace(style, **flags))
