@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +15,7 @@ from posetrack.errors import ResultsError, SilentSourceError, VideoError
 from posetrack.interruption import finishing
 from posetrack.outputs import check_output_folder, hold_folder
 from posetrack.pipeline import FrameProcessor, FrameSink, run
-from posetrack.render import Renderer
+from posetrack.render import Renderer, RenderStyle
 from posetrack.results.convert import convert
 from posetrack.results.export import find_exporter, list_outputs
 from posetrack.results.jsonl import JsonlWriter, read_jsonl
@@ -46,6 +46,7 @@ class Output:
         formats: Keys of `posetrack.results.export.FORMATS`, to write beside `poses.jsonl`.
         has_overlay: Whether to write `overlay.mp4`.
         existing: `refuse` to replace results, `overwrite` them, or `resume` their run.
+        style: What `overlay.mp4` shows.
 
     Raises:
         ResultsError: `existing` is another word.
@@ -55,6 +56,7 @@ class Output:
     formats: tuple[str, ...] = ()
     has_overlay: bool = True
     existing: Existing = "refuse"
+    style: RenderStyle = field(default_factory=RenderStyle)
 
     def __post_init__(self) -> None:
         if self.existing not in ("refuse", "overwrite", "resume"):
@@ -134,7 +136,7 @@ def _run_held(
         all_sinks = [make_poses_sink(poses, time_stage)]
         if output.has_overlay:
             writer = stack.enter_context(_open_overlay(output.overlay, video))
-            all_sinks.append(make_overlay_sink(writer, Renderer(pipeline.skeleton), time_stage))
+            all_sinks.append(make_overlay_sink(writer, Renderer(pipeline.skeleton, output.style), time_stage))
         all_sinks += [counter, *([] if stitcher is None else [stitcher]), *sinks]
         processors: list[FrameProcessor] = [restore_saved, *pipeline.processors]
         cut_by = _run_and_close(lambda: run(video, processors, all_sinks, is_live=video.is_live), stack)
@@ -184,7 +186,9 @@ def _stitch(stitcher: Stitcher, output: Output, video: VideoSource, *, has_more:
         _log.warning("%s: has frames after the end of this run; its tracks are not joined", poses)
         return None
     try:
-        stitched = stitcher.finish(poses, poses, overlay=overlay if output.has_overlay else None, video=video)
+        stitched = stitcher.finish(
+            poses, poses, overlay=overlay if output.has_overlay else None, video=video, style=output.style
+        )
     except (ResultsError, VideoError) as error:
         _log.warning("%s: its tracks are not joined: %s", poses, error)
         return None

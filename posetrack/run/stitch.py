@@ -18,7 +18,7 @@ from posetrack.processors.smooth import SmootherConfig, smooth
 from posetrack.processors.stitch import StitcherConfig, StitchPlan, make_plan
 from posetrack.processors.tracklets import TrackletCollector
 from posetrack.recipe import Recipe
-from posetrack.render import Renderer
+from posetrack.render import Renderer, RenderStyle
 from posetrack.results.files import cannot_write
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.poses import SavedPoses
@@ -84,7 +84,13 @@ class Stitcher:
         self._collector(frame)
 
     def finish(
-        self, poses: Path, out: Path, *, overlay: Path | None = None, video: VideoSource | None = None
+        self,
+        poses: Path,
+        out: Path,
+        *,
+        overlay: Path | None = None,
+        video: VideoSource | None = None,
+        style: RenderStyle | None = None,
     ) -> Stitched | None:
         """Write the poses of the run with final ids.
 
@@ -93,6 +99,7 @@ class Stitcher:
             out: The file to write, which may be the same; it is replaced as a whole when everything is written.
             overlay: The annotated video of the run, which is drawn again, and replaced as a whole, too.
             video: The source of the run, to draw over.
+            style: What the annotated video shows.
 
         Returns:
             What was changed; None where there was nothing to change, and nothing was written.
@@ -117,7 +124,7 @@ class Stitcher:
                     num_interpolated += 0 if marks is None else int(marks.sum())
             with _replace_together(part, out, overlay):
                 if overlay is not None and video is not None:
-                    redraw(SavedPoses(part), overlay, video)
+                    redraw(SavedPoses(part), overlay, video, style)
         except OSError as error:
             raise cannot_write(out, error) from error
         finally:
@@ -172,7 +179,7 @@ def make_stitcher(
     return Stitcher(recipe.stitcher, skeleton, smoother=smoother, look_at_images=look_at_images)
 
 
-def redraw(poses: SavedPoses, overlay: Path, video: VideoSource) -> None:
+def redraw(poses: SavedPoses, overlay: Path, video: VideoSource, style: RenderStyle | None = None) -> None:
     """Draw the annotated video of a run again, from saved poses and a second decoding of the source.
 
     Where the source cannot be read again, the video stays as it is, with a logged warning.
@@ -181,6 +188,7 @@ def redraw(poses: SavedPoses, overlay: Path, video: VideoSource) -> None:
         poses: The poses.
         overlay: The video; replaced as a whole when everything is drawn.
         video: The source, which has been read before.
+        style: What the video shows.
     """
     try:
         with ExitStack() as stack:
@@ -193,7 +201,7 @@ def redraw(poses: SavedPoses, overlay: Path, video: VideoSource) -> None:
             writer = VideoWriter(overlay, info, audio_from=again.audio_address)
             # Not a context of its own: Ctrl-C would leave half of a video in place of a whole one.
             stack.callback(writer.abort)
-            sink = make_overlay_sink(writer, Renderer(poses.header.skeleton))
+            sink = make_overlay_sink(writer, Renderer(poses.header.skeleton, style))
             run(add_images(poses, again, remedy="it has changed since it was read"), [], [sink])
             writer.close()
     except VideoError as error:

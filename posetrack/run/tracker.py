@@ -14,6 +14,7 @@ from posetrack.skeleton import Skeleton
 if TYPE_CHECKING:
     from posetrack.build import Pipeline
     from posetrack.recipe import Recipe
+    from posetrack.render import RenderStyle
     from posetrack.run.job import Existing
     from posetrack.run.report import RunReport
     from posetrack.video.base import VideoSource
@@ -126,7 +127,7 @@ class Tracker:
         folder: str | Path,
         *,
         formats: Sequence[str] = (),
-        overlay: bool = True,
+        overlay: bool | RenderStyle = True,
         existing: Existing = "refuse",
         stitch: bool = True,
         progress: Callable[[Frame], None] | None = None,
@@ -139,7 +140,7 @@ class Tracker:
             folder: Folder for `poses.jsonl`, which is written frame by frame, and the other files; it is
                 created.
             formats: Further formats: `posetrack18`, `posetrack17`, `coco`, `mot`, `csv`, `openpose`.
-            overlay: Whether to write `overlay.mp4`.
+            overlay: Whether to write `overlay.mp4`; a style says what it shows, such as a view of dense poses.
             existing: What to do with existing results: `refuse` to change them, `overwrite` them, or `resume`
                 their interrupted run.
             stitch: Whether to join broken tracks, drop very short ones and fill gaps of a few frames when the
@@ -155,10 +156,12 @@ class Tracker:
             ResultsError: There are results already, or they cannot be written.
             VideoError: The source cannot be read.
         """
+        from posetrack.render import RenderStyle
         from posetrack.run.job import Output, run_job
         from posetrack.run.stitch import make_stitcher
 
-        output = Output(Path(folder), tuple(dict.fromkeys(formats)), overlay, existing)
+        style = overlay if isinstance(overlay, RenderStyle) else RenderStyle()
+        output = Output(Path(folder), tuple(dict.fromkeys(formats)), bool(overlay), existing, style)
         with open_source(source, **part) as video:
             sinks = () if progress is None else (progress,)
             pipeline = self._make_pipeline(video)

@@ -22,6 +22,7 @@ from posetrack.pipeline import Stage
 from posetrack.processors.smooth import SmootherConfig, smooth
 from posetrack.processors.stitch import StitcherConfig
 from posetrack.recipe import read_recipe
+from posetrack.render import RenderStyle
 from posetrack.run import stitch
 from posetrack.run.job import Output, run_job
 from posetrack.run.report import RunInterrupted
@@ -81,7 +82,7 @@ def make_pipeline(ids, *, smoothed=False, others=()):
     return Pipeline(tuple(stages), COCO_17)
 
 
-def run_made(source, out, ids, *, stitched=True, smoothed=False, others=(), formats=(), existing="refuse"):
+def run_made(source, out, ids, *, stitched=True, smoothed=False, others=(), **output):
     stitcher = Stitcher(StitcherConfig(), COCO_17, smoother=SmootherConfig() if smoothed else None)
     video = open_video(source) if not isinstance(source, ArraySequence) else source
     with video:
@@ -89,7 +90,7 @@ def run_made(source, out, ids, *, stitched=True, smoothed=False, others=(), form
             video,
             make_pipeline(ids, smoothed=smoothed, others=others),
             "made",
-            Output(out, formats, existing=existing),
+            Output(out, **output),
             stitcher=stitcher if stitched else None,
         )
 
@@ -116,6 +117,16 @@ def test_a_broken_track_ends_up_as_if_it_had_never_been_broken(folder, tmp_path)
     np.testing.assert_array_equal(joined, whole)
     assert (report.num_ids, report.num_joined, report.num_dropped, report.num_people) == (1, 1, 0, NUM_FRAMES)
     assert list_names(tmp_path / "joined") == {"poses.jsonl", "overlay.mp4", "mot.txt"}
+
+
+def test_the_style_is_that_of_both_drawings(folder, tmp_path):
+    style = RenderStyle(skeletons=False, ids=False, trails=False)
+    run_made(folder, tmp_path / "joined", BROKEN, style=style)
+    run_made(folder, tmp_path / "whole", WHOLE, stitched=False, style=style)
+    run_made(folder, tmp_path / "full", BROKEN)
+    joined, whole, full = (read_images(tmp_path / name / "overlay.mp4") for name in ("joined", "whole", "full"))
+    np.testing.assert_array_equal(joined, whole)
+    assert np.abs(np.subtract(joined, full, dtype=np.float32)).mean() > 2
 
 
 def test_smoothing_runs_along_joined_tracks(folder, tmp_path):

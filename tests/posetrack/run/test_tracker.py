@@ -12,6 +12,7 @@ import pytest
 import posetrack
 from posetrack.compute import Compute
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
+from posetrack.render import RenderStyle
 from posetrack.run.report import RunInterrupted
 from posetrack.run.tracker import Tracker
 from posetrack.skeleton import COCO_17
@@ -94,6 +95,18 @@ def test_a_run_writes_what_was_asked_for_and_reports_it(tracker, tmp_path):
     assert seen == list(range(80, 90))
     with av.open(str(out / "overlay.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == 10
+
+
+def test_the_overlay_shows_what_a_style_says(tracker, images, tmp_path):
+    nothing = RenderStyle(skeletons=False, boxes=False, ids=False, trails=False)
+    for name, overlay in (("all", True), ("nothing", nothing)):
+        tracker.run(images, tmp_path / name, overlay=overlay)
+    mean = {}
+    for name in ("all", "nothing"):
+        with av.open(str(tmp_path / name / "overlay.mp4")) as video:
+            drawn = [image.to_ndarray(format="rgb24") for image in video.decode(video=0)]
+        mean[name] = np.abs(np.subtract(drawn, images, dtype=np.float32)).mean()
+    assert mean["nothing"] < mean["all"] / 2
 
 
 def test_results_that_are_there_are_refused_overwritten_or_gone_on_with(tracker, tmp_path):
