@@ -32,11 +32,13 @@ class Pipeline:
         skeleton: Skeleton of the resulting keypoints.
         provenance: What decides its poses, without the part that a source and the joining of tracks have in it;
             None where it is not known.
+        gives_dense: Whether there are dense poses among its results.
     """
 
     processors: tuple[Stage, ...]
     skeleton: Skeleton
     provenance: Provenance | None = None
+    gives_dense: bool = False
 
 
 def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Networks:

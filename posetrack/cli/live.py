@@ -144,8 +144,8 @@ def live_command(
 ) -> None:
     """Track people in real time: always the newest frame, so that the image does not lag.
 
-    Keys in the window and on the page: s skeletons, m masks, b boxes, i ids, t trails, p or space pause,
-    r record, n next recipe, q quit (window).
+    Keys in the window and on the page: s skeletons, m masks, b boxes, i ids, t trails, u dense poses,
+    p or space pause, r record, n next recipe, q quit (window).
     """
     start_logging(logging.WARNING)
     save.check(source)

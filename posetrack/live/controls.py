@@ -28,7 +28,7 @@ class LiveSettings:
     is_recording: bool = False
 
 
-TOGGLES = ("skeletons", "masks", "boxes", "ids", "trails", "pause", "record")
+TOGGLES = ("skeletons", "masks", "boxes", "ids", "trails", "iuv", "pause", "record")
 """The settings that can be switched on and off."""
 
 

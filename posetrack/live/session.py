@@ -41,6 +41,7 @@ class LiveFrame:
         settings: The settings that it was made with.
         stats: Latency and rate over the last seconds.
         status: Status of the source.
+        gives_dense: Whether the recipe that it was made with gives dense poses.
     """
 
     frame: Frame
@@ -48,6 +49,7 @@ class LiveFrame:
     settings: LiveSettings
     stats: LiveStats
     status: LiveStatus
+    gives_dense: bool = False
 
     def describe(self) -> str:
         """Format the numbers of the session as one line."""
@@ -78,6 +80,7 @@ class _Finished:
     frame: Frame
     skeleton: Skeleton
     recipe: str
+    gives_dense: bool
 
 
 class LiveSession:
@@ -193,7 +196,7 @@ class LiveSession:
         return frame
 
     def _hand_over(self, waiting: Queue[_Finished], frame: Frame) -> None:
-        finished = _Finished(frame, self._pipeline.skeleton, self._recipe)
+        finished = _Finished(frame, self._pipeline.skeleton, self._recipe, self._pipeline.gives_dense)
         while not self._stop.is_set():
             with suppress(Full):
                 waiting.put(finished, timeout=_POLL_S)
@@ -214,7 +217,8 @@ class LiveSession:
                 if renderer is None or renderer.skeleton != finished.skeleton:
                     renderer = Renderer(finished.skeleton)
                 renderer.style = settings.style
-                shown = LiveFrame(frame, renderer(frame), settings, stats, self._source.status)
+                drawn, status = renderer(frame), self._source.status
+                shown = LiveFrame(frame, drawn, settings, stats, status, finished.gives_dense)
                 for output in self._outputs:
                     if self._is_given_up:
                         return

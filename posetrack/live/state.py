@@ -85,7 +85,7 @@ def _describe_frame(shown: LiveFrame | None) -> dict[str, Any]:
         "size_wh": list(frame.size_wh),
         "num_people": len(frame.instances),
         "people": _describe_people(frame.instances),
-        "has_dense": frame.instances.dense is not None,
+        "has_dense": shown.gives_dense or frame.instances.dense is not None,
     }
 
 

@@ -22,6 +22,7 @@ KEYS = {
     "b": "boxes",
     "i": "ids",
     "t": "trails",
+    "u": "iuv",
     "p": "pause",
     "space": "pause",
     "r": "record",

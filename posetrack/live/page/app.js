@@ -72,8 +72,8 @@ function addSamples(news) {
 
 function showControls() {
   for (const button of buttons) {
-    button.setAttribute("aria-pressed", String(Boolean(state.toggles[button.dataset.toggle])));
     const why = whyDisabled(button.dataset.toggle);
+    button.setAttribute("aria-pressed", String(!why && Boolean(state.toggles[button.dataset.toggle])));
     button.setAttribute("aria-disabled", String(Boolean(why)));
     button.title = why;
   }
@@ -88,8 +88,8 @@ function showControls() {
 }
 
 function whyDisabled(name) {
-  if (name === "iuv" && !(state?.has_dense && "iuv" in state.toggles)) return "This recipe has no DensePose";
-  return "";
+  if (name !== "iuv" || state?.has_dense) return "";
+  return state?.index == null ? "Waiting for the first image" : "This recipe has no DensePose";
 }
 
 function showStatus(status, word, notice, mayRetry = false) {

@@ -34,6 +34,8 @@ class FakeSession:
     """Shows a person walking, 20 images a second, until told that the camera is lost."""
 
     def __init__(self) -> None:
+        self.has_people = True
+        self.gives_dense = False
         self.controls = LiveControls(LiveSettings("fast"), ("fast", "default"))
         self.status = LiveStatus("live")
         self.view = BrowserView(
@@ -75,9 +77,9 @@ class FakeSession:
             x = index % 500
             image[100:300, x : x + 80] = (200, 40, 40)
             people = Instances(boxes_xyxy=[[x, 100, x + 80, 300]], box_scores=[0.9], track_ids=[3])
-            frame = Frame(index, index * 0.05, image, people)
-            stats = LiveStats(20.0, 31.0, 48.0)
-            self.view.show(LiveFrame(frame, image, self.controls.settings, stats, self.status))
+            frame = Frame(index, index * 0.05, image, people if self.has_people else Instances())
+            stats, settings = LiveStats(20.0, 31.0, 48.0), self.controls.settings
+            self.view.show(LiveFrame(frame, image, settings, stats, self.status, self.gives_dense))
 
 
 class Page:
@@ -203,6 +205,41 @@ def test_the_page_shows_images_obeys_and_tells_of_a_lost_camera(devtools: str, s
             "document.getElementById('notice').textContent.includes('gives no image any more')"
         )
         assert await page.evaluate("document.getElementById('status').textContent") == "Lost"
+        assert page.problems == []
+
+    asyncio.run(use_page(devtools, use))
+
+
+def test_dense_poses_can_be_switched_with_a_recipe_that_gives_them_whoever_is_there(
+    devtools: str, session: FakeSession
+):
+    async def use(page: Page) -> None:
+        button = "document.querySelector('[data-toggle=iuv]')"
+
+        async def wait_for(pressed: str, disabled: str) -> None:
+            for name, value in (("pressed", pressed), ("disabled", disabled)):
+                await page.wait_until(f"{button}?.getAttribute('aria-{name}') === '{value}'")
+
+        async def press_u() -> None:
+            for kind in ("keyDown", "keyUp"):
+                await page.call("Input.dispatchKeyEvent", type=kind, key="u", code="KeyU", text="u")
+
+        await page.open(session.view.url, *SIZES["desktop"])
+        await page.wait_until(f"{button}?.title.includes('no DensePose')")
+        await wait_for("false", "true")
+        await press_u()
+        await page.wait_until("document.getElementById('toast').textContent.includes('no DensePose')")
+        assert session.controls.settings.style.iuv
+        session.gives_dense = True
+        await wait_for("true", "false")
+        session.has_people = False
+        await page.wait_until("!document.getElementById('nobody').hidden")
+        await press_u()
+        await wait_for("false", "false")
+        assert not session.controls.settings.style.iuv
+        await page.evaluate(f"{button}.click()")
+        await wait_for("true", "false")
+        assert session.controls.settings.style.iuv
         assert page.problems == []
 
     asyncio.run(use_page(devtools, use))

@@ -10,7 +10,7 @@ import pytest
 from posetrack.errors import PoseTrackError
 from posetrack.live.controls import TOGGLES, LiveControls, LiveSettings
 
-DRAWN = ("skeletons", "masks", "boxes", "ids", "trails")
+DRAWN = ("skeletons", "masks", "boxes", "ids", "trails", "iuv")
 
 
 def make_controls() -> LiveControls:

@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 
 from posetrack.errors import PoseTrackError
-from posetrack.frame import UNTRACKED, Frame, Instances
+from posetrack.frame import NO_DENSE, UNTRACKED, Frame, Instances
 from posetrack.live import feed as feed_module
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.feed import ViewOptions, encode_jpeg
 from posetrack.live.server import BrowserView
 from posetrack.live.session import LiveFrame
+from posetrack.live.state import StateReader
 from posetrack.live.stats import LiveStats
 from posetrack.render import color_of
 from posetrack.video.live import LiveStatus
@@ -184,6 +185,24 @@ def test_the_state_says_what_is_known():
             assert not state["toggles"]["pause"]
 
         talk(use)
+
+
+def test_the_state_says_whether_there_are_dense_poses_also_while_nobody_is_there():
+    shown = make_image()
+    nobody = replace(shown, frame=replace(shown.frame, instances=Instances()))
+    someone = replace(shown.frame.instances, dense=(NO_DENSE,) * len(shown.frame.instances))
+    cases = {
+        "no recipe of dense poses": (shown, False),
+        "nobody": (nobody, False),
+        "nobody now": (replace(nobody, gives_dense=True), True),
+        "someone": (replace(shown, frame=replace(shown.frame, instances=someone)), True),
+    }
+    reader = StateReader(LiveControls(SETTINGS), "camera 0")
+    for case, (image, has_dense) in cases.items():
+        state = reader.make_state(image, is_fresh=True, is_over=False)
+        assert state["has_dense"] is has_dense, case
+        assert state["toggles"]["iuv"] is True
+    assert reader.make_state(None, is_fresh=False, is_over=False)["has_dense"] is False
 
 
 def test_a_viewer_gets_a_image_and_the_newest_one_once_it_has_drawn_that():

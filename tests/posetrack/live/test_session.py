@@ -20,6 +20,7 @@ from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.session import LiveFrame, LiveSession
 from posetrack.pipeline import Stage
 from posetrack.recipe import read_recipe
+from posetrack.render import RenderStyle
 from posetrack.skeleton import COCO_17, MPII_16, Skeleton
 from posetrack.video.live import LiveSource
 
@@ -132,6 +133,44 @@ def test_images_go_to_every_output_in_order_until_the_source_ends():
     assert 0 < drawn.stats.latency_p50_ms <= drawn.stats.latency_p95_ms
     assert "3 people" in drawn.describe()
     assert drawn.status.num_captured <= 40
+
+
+def test_dense_poses_are_drawn_until_they_are_switched_off_and_outputs_know_whether_there_are_any():
+    pose = np.full((40, 30, 3), 3, np.uint8)
+
+    def map_people(frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            people = Instances(boxes_xyxy=[[4, 4, 34, 44]], dense=(pose,))
+            # Every other image has nobody in it.
+            yield replace(frame, instances=people if frame.index % 2 else Instances())
+
+    def build_one(name: str) -> Pipeline:
+        if name == "dense":
+            return Pipeline((Stage("dense", map_people),), COCO_17, gives_dense=True)
+        return build(name)
+
+    def work(shown: LiveFrame) -> None:
+        seen.setdefault((shown.settings.recipe, shown.settings.style.iuv, shown.frame.index % 2), shown)
+        if len(seen) == 2 and shown.settings.style.iuv:
+            controls.toggle("iuv")
+        elif len(seen) == 4:
+            controls.choose_recipe("one")
+        if shown.settings.recipe == "one":
+            session.stop()
+
+    seen: dict[tuple[str, bool, int], LiveFrame] = {}
+    settings = LiveSettings("dense", RenderStyle(boxes=False, ids=False, trails=False))
+    controls = LiveControls(settings, ("dense", "one"))
+    session = LiveSession(open_source(), build_one, controls, [Output(work)])
+    session.run()
+    assert [shown.gives_dense for (recipe, _, _), shown in seen.items() if recipe == "dense"] == [True] * 4
+    assert not any(shown.gives_dense for (recipe, _, _), shown in seen.items() if recipe == "one")
+    drawn = {
+        is_on: (shown.drawn != shown.frame.image).any()
+        for (recipe, is_on, is_odd), shown in seen.items()
+        if recipe == "dense" and is_odd
+    }
+    assert drawn == {True: True, False: False}
 
 
 def test_a_source_that_ended_while_the_pipeline_was_built_shows_its_last_image():
