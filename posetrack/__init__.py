@@ -17,6 +17,7 @@ from importlib.metadata import version as _read_version
 from posetrack.drawing import draw
 from posetrack.errors import PoseTrackError
 from posetrack.frame import Frame, Instances
+from posetrack.results.dense_poses import SavedDense, read_dense
 from posetrack.results.poses import read_poses
 from posetrack.run.tracker import Tracker, track
 from posetrack.skeleton import Skeleton
@@ -25,10 +26,12 @@ __all__ = [
     "Frame",
     "Instances",
     "PoseTrackError",
+    "SavedDense",
     "Skeleton",
     "Tracker",
     "__version__",
     "draw",
+    "read_dense",
     "read_poses",
     "track",
 ]

@@ -27,10 +27,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -41,22 +39,17 @@ from posetrack.json_fields import (
     expect_count,
     expect_list,
     expect_object,
-    expect_text,
     find_not_finite,
     make_error,
     read_float32,
-    show,
 )
 from posetrack.outputs import create_file
 from posetrack.results.files import cannot_write
+from posetrack.results.jsonl_header import decode_header, encode_header, parse_side
 from posetrack.results.jsonl_lines import WholeLines, is_damaged, is_json, measure_whole_lines, read_lines
 from posetrack.results.jsonl_people import decode_people, encode_people
-from posetrack.results.provenance import decode_provenance, encode_provenance
 from posetrack.results.record import SCHEMA, Header, Record
 from posetrack.results.rounding import round_time
-from posetrack.skeleton import SKELETONS
-
-_LONGEST_SIDE_PX = 2**30
 
 _log = logging.getLogger(__name__)
 
@@ -162,29 +155,7 @@ def make_header_line(header: Header, where: str, folder: Path | None = None) -> 
         where: What to call the output in messages.
         folder: Of the results file; None for no file.
     """
-    fields: dict[str, object] = {
-        "schema": header.schema,
-        "source": header.source,
-        "width": header.width,
-        "height": header.height,
-        "fps": f"{header.fps.numerator}/{header.fps.denominator}",
-        "skeleton": header.skeleton.name,
-        "keypoints": header.skeleton.names,
-        "recipe": header.recipe,
-    }
-    if header.provenance is not None:
-        fields["run"] = encode_provenance(header.provenance)
-    if header.dense is not None:
-        fields["dense"] = _relate(header.dense, folder or Path())
-    return _make_line(fields, where)
-
-
-def _relate(path: Path, folder: Path) -> str:
-    """The path from a folder, so that both can be moved together; with "/" everywhere."""
-    try:
-        return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:  # On another drive.
-        return path.absolute().as_posix()
+    return _make_line(encode_header(header, folder), where)
 
 
 def make_record_line(record: Record, header: Header, where: str) -> bytes:
@@ -240,7 +211,7 @@ def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
         fields = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{where}: not JSON; expected a header with schema '{SCHEMA}'") from error
-    header = _parse_header(fields, where, path.parent)
+    header = decode_header(fields, where, path.parent)
     return header, _read_records(path, header)
 
 
@@ -265,39 +236,6 @@ def _read_records(path: Path, header: Header) -> Iterator[Record]:
         yield record
 
 
-def _parse_header(fields: Any, where: str, folder: Path) -> Header:
-    fields = expect_object(fields, where)
-    schema = fields.get("schema")
-    if schema != SCHEMA:
-        raise make_error(f"{where}: schema", f"'{SCHEMA}'", schema)
-    for field in ("source", "fps", "skeleton", "recipe"):
-        expect_text(fields.get(field), f"{where}: {field}")
-    skeleton = SKELETONS.get(fields["skeleton"])
-    if skeleton is None:
-        known = ", ".join(SKELETONS)
-        raise ResultsError(f"{where}: skeleton: unknown {show(fields['skeleton'])}; known: {known}")
-    if fields.get("keypoints") != list(skeleton.names):
-        raise ResultsError(f"{where}: keypoints: not the {skeleton.num_keypoints} names of {skeleton.name}")
-    dense = expect_text(fields["dense"], f"{where}: dense") if "dense" in fields else None
-    return Header(
-        source=fields["source"],
-        width=_parse_side(fields.get("width"), f"{where}: width"),
-        height=_parse_side(fields.get("height"), f"{where}: height"),
-        fps=_parse_fps(fields["fps"], where),
-        skeleton=skeleton,
-        recipe=fields["recipe"],
-        provenance=decode_provenance(fields["run"], f"{where}: run") if "run" in fields else None,
-        dense=None if dense is None else folder / dense,
-    )
-
-
-def _parse_fps(text: str, where: str) -> Fraction:
-    match = re.fullmatch(r"([0-9]{1,12})(?:/([1-9][0-9]{0,11}))?", text)
-    if match is None:
-        raise make_error(f"{where}: fps", "a fraction such as '30000/1001'", text)
-    return Fraction(int(match[1]), int(match[2] or 1))
-
-
 def _parse_record(fields: Any, header: Header, where: str) -> Record:
     fields = expect_object(fields, where)
     frame = expect_count(fields.get("frame"), 0, f"{where}: frame")
@@ -312,13 +250,6 @@ def _parse_record(fields: Any, header: Header, where: str) -> Record:
         sides = expect_list(fields["size"], f"{where}: size")
         if len(sides) != 2:
             raise make_error(f"{where}: size", "a width and a height", sides)
-        size_wh = _parse_side(sides[0], f"{where}: size[0]"), _parse_side(sides[1], f"{where}: size[1]")
+        size_wh = parse_side(sides[0], f"{where}: size[0]"), parse_side(sides[1], f"{where}: size[1]")
     instances = decode_people(people, header.skeleton, size_wh or header.size_wh, where)
     return Record(frame, float(time_s), instances, size_wh)
-
-
-def _parse_side(value: Any, where: str) -> int:
-    side = expect_count(value, 1, where)
-    if side > _LONGEST_SIDE_PX:
-        raise make_error(where, f"at most {_LONGEST_SIDE_PX:,} pixels", value)
-    return side

@@ -52,13 +52,18 @@ class SavedPoses:
 
         header, records = read_jsonl(self.path)
         for record in records:
-            width, height = record.get_size_wh(header)
-            black: ImageArray = np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))
+            black = make_black_image(record.get_size_wh(header))
             yield Frame(record.frame, record.time_s, black, record.instances, header.skeleton, is_restored=True)
 
     def __repr__(self) -> str:
         header = self.header
         return f"SavedPoses({str(self.path)!r}: {header.skeleton.name} of {header.source!r})"
+
+
+def make_black_image(size_wh: tuple[int, int]) -> ImageArray:
+    """A black image (H, W, 3) that takes no memory, for frames whose image is not there."""
+    width, height = size_wh
+    return np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))
 
 
 def read_poses(path: str | Path) -> SavedPoses:

@@ -18,9 +18,11 @@ NAMES = {
     "Frame",
     "Instances",
     "PoseTrackError",
+    "SavedDense",
     "Skeleton",
     "Tracker",
     "draw",
+    "read_dense",
     "read_poses",
     "track",
 }

@@ -1,0 +1,239 @@
+"""The members of a file of dense poses: numpy's arrays, and what is checked when they are read."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.densepose.pixel_box import PixelBox, find_pixels
+from posetrack.errors import ResultsError
+from posetrack.frame import UNTRACKED, ImageArray, Instances, IntArray
+from posetrack.json_fields import make_error
+from posetrack.results.dense_png import decode_png, encode_png, measure_png
+from posetrack.results.jsonl_header import decode_header, encode_header
+from posetrack.results.people import complete_boxes
+from posetrack.results.record import Header
+
+DENSE_SCHEMA = "posetrack-dense/1"
+"""Name and version of the layout."""
+HEADER_NAME = "header.npy"
+FINAL_IDS_NAME = "final_ids.npy"
+
+PERSON = np.dtype(
+    [
+        ("track_id", "<i8"),
+        ("box_xyxy", "<f4", (4,)),
+        ("score", "<f4"),
+        ("x", "<i4"),
+        ("y", "<i4"),
+        ("w", "<i4"),
+        ("h", "<i4"),
+        ("png_offset", "<i8"),
+        ("png_size", "<i8"),
+    ]
+)
+"""A person: id, box and score as the frame has them; the pixels of the dense pose; its PNG in the bytes."""
+FINAL_ID = np.dtype([("frame", "<i8"), ("row", "<i8"), ("track_id", "<i8")])
+"""The id of a person of a frame after joining of tracks; -1 for those who were left out."""
+
+Records = npt.NDArray[Any]
+
+_FRAME_NAME = re.compile(r"frame_([0-9]{10,16})(_png)?\.npy")
+_LONGEST_SIDE_PX = 2**30
+_FURTHEST_PX = 1e9
+_MOST_PIXELS = 2**26
+
+
+def name_members(frame_index: int) -> tuple[str, str]:
+    """Names of a frame's two members; those of later frames come later in the alphabet."""
+    return f"frame_{frame_index:010d}.npy", f"frame_{frame_index:010d}_png.npy"
+
+
+def parse_name(name: str) -> tuple[int, bool] | None:
+    """The frame of a member, and whether it has the PNGs; None for other members."""
+    match = _FRAME_NAME.fullmatch(name)
+    return None if match is None else (int(match[1]), match[2] is not None)
+
+
+def make_frame_type(num_people: int) -> np.dtype[Any]:
+    """The type of a frame's first member, which is a single record."""
+    sides = [("frame", "<i8"), ("time_s", "<f8"), ("width", "<i4"), ("height", "<i4")]
+    return np.dtype([*sides, ("people", PERSON, (num_people,))])
+
+
+def encode_array(array: Records) -> bytes:
+    """The array as a `.npy` file."""
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, allow_pickle=False)
+    return file.getvalue()
+
+
+def decode_array(content: bytes, where: str) -> Records:
+    """The array of a `.npy` file without pickles, or ResultsError."""
+    try:
+        array: Records = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, TypeError, SyntaxError, EOFError, MemoryError, OverflowError, RecursionError) as error:
+        raise ResultsError(f"{where}: not an array of numpy; write the file again") from error
+    return array
+
+
+def encode_dense_header(header: Header) -> bytes:
+    """The first member: text of JSON."""
+    fields = {**encode_header(header), "schema": DENSE_SCHEMA}
+    fields.pop("dense", None)
+    return encode_array(np.array(json.dumps(fields)))
+
+
+def decode_dense_header(content: bytes, path: Path) -> Header:
+    """The inverse of `encode_dense_header`, or ResultsError."""
+    where = f"{path}: header"
+    text = decode_array(content, where)
+    if text.dtype.kind != "U" or text.ndim:
+        raise make_error(where, f"text of JSON with schema '{DENSE_SCHEMA}'", f"{text.dtype} {text.shape}")
+    try:
+        fields = json.loads(str(text))
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(f"{where}: not JSON; expected schema '{DENSE_SCHEMA}'") from error
+    return decode_header(fields, where, path.parent, DENSE_SCHEMA)
+
+
+def encode_frame(
+    frame_index: int, time_s: float, instances: Instances, size_wh: tuple[int, int]
+) -> tuple[list[tuple[str, bytes]], IntArray]:
+    """The members of a frame.
+
+    Returns:
+        Name and content of both, and the row of each of the N people in it, (N,), -1 without a dense pose.
+
+    Raises:
+        ValueError: A dense pose is not of the size of its box.
+    """
+    boxes, rows = complete_boxes(instances), np.full(len(instances), -1, np.int64)
+    poses = instances.dense or ()
+    chosen = [i for i, pose in enumerate(poses) if pose.size]
+    rows[chosen] = np.arange(len(chosen))
+    record = np.zeros((), make_frame_type(len(chosen)))
+    record["frame"], record["time_s"] = frame_index, time_s
+    record["width"], record["height"] = size_wh
+    people, pngs, position = record["people"], [], 0
+    ids, scores = instances.track_ids, instances.person_scores
+    scores = scores if instances.box_scores is None else instances.box_scores
+    for row, i in enumerate(chosen):
+        pixels = find_pixels(boxes[i])
+        if poses[i].shape != (pixels.h, pixels.w, 3):
+            raise ValueError(
+                f"frame {frame_index}: person {i}: expected a dense pose ({pixels.h}, {pixels.w}, 3) over the "
+                f"pixels of its box, got {poses[i].shape}"
+            )
+        pngs.append(encode_png(poses[i]))
+        track_id = UNTRACKED if ids is None else ids[i]
+        people[row] = (track_id, boxes[i], scores[i], *pixels, position, len(pngs[-1]))
+        position += len(pngs[-1])
+    contents = record, np.frombuffer(b"".join(pngs), np.uint8)
+    return list(zip(name_members(frame_index), map(encode_array, contents), strict=True)), rows
+
+
+def decode_frame(content: bytes, frame_index: int, where: str) -> Records:
+    """The record of a frame: `frame`, `time_s`, `width`, `height` and `people`, a row each.
+
+    Args:
+        content: Of the first member.
+        frame_index: By its name.
+        where: Name of the frame in messages.
+
+    Raises:
+        ResultsError: It is something else, or its numbers are out of range.
+    """
+    record = decode_array(content, where)
+    names = record.dtype.names or ()
+    shape = record.dtype["people"].shape if "people" in names else ()
+    count = shape[0] if len(shape) == 1 else 0
+    if record.ndim or record.dtype != make_frame_type(count):
+        raise ResultsError(f"{where}: not the record of a frame of schema '{DENSE_SCHEMA}'; write it again")
+    if record["frame"] != frame_index:
+        raise make_error(f"{where}: frame", str(frame_index), int(record["frame"]))
+    for side in ("width", "height"):
+        if not 0 < record[side] <= _LONGEST_SIDE_PX:
+            raise make_error(f"{where}: {side}", f"1 to {_LONGEST_SIDE_PX:,} pixels", int(record[side]))
+    if not np.isfinite(record["time_s"]):
+        raise make_error(f"{where}: time_s", "seconds", float(record["time_s"]))
+    for row, person in enumerate(record["people"]):
+        _check_person(person, f"{where}: people[{row}]")
+    return record
+
+
+def _check_person(person: Any, where: str) -> None:
+    box = person["box_xyxy"]
+    if not (np.abs(box) <= _FURTHEST_PX).all():
+        raise make_error(f"{where}.box_xyxy", "4 numbers in pixels", box.tolist())
+    if not np.isfinite(person["score"]):
+        raise make_error(f"{where}.score", "a finite number", float(person["score"]))
+    if person["track_id"] < UNTRACKED:
+        raise make_error(f"{where}.track_id", f"a whole number from {UNTRACKED}", int(person["track_id"]))
+    pixels = take_pixels(person)
+    if pixels != find_pixels(box):
+        expected = ", ".join(map(str, find_pixels(box)))
+        raise make_error(f"{where}: x, y, w, h", f"{expected}, the whole pixels of its box", tuple(pixels))
+    if pixels.w * pixels.h > _MOST_PIXELS:
+        raise make_error(f"{where}: w, h", f"at most {_MOST_PIXELS} pixels", pixels.w * pixels.h)
+
+
+def take_pixels(person: Any) -> PixelBox:
+    """The pixels of a person's dense pose."""
+    return PixelBox(*(int(person[name]) for name in PixelBox._fields))
+
+
+def cut_png(person: Any, pngs: Records, where: str) -> bytes:
+    """The PNG of a person, of the size of their pixels, or ResultsError.
+
+    Args:
+        person: Their row.
+        pngs: The bytes of the frame.
+        where: Name of the person in messages.
+    """
+    start, size = int(person["png_offset"]), int(person["png_size"])
+    if not (0 <= start <= start + size <= len(pngs)):
+        raise ResultsError(f"{where}: its PNG is not inside the {len(pngs)} bytes of the frame; write it again")
+    png, pixels = pngs[start : start + size].tobytes(), take_pixels(person)
+    height, width = measure_png(png, where)
+    if (height, width) != (pixels.h, pixels.w):
+        raise ResultsError(
+            f"{where}: the PNG is {height} x {width} (height x width), but its pixels {pixels.h} x {pixels.w}; "
+            "write it again"
+        )
+    return png
+
+
+def decode_pose(person: Any, pngs: Records, where: str) -> ImageArray:
+    """The dense pose of a person, (h, w, 3), or ResultsError."""
+    return decode_png(cut_png(person, pngs, where), where)
+
+
+def decode_people(people: Records, rows: IntArray, pngs: Records, where: str) -> Instances:
+    """The people of a frame with their dense poses.
+
+    Args:
+        people: N records.
+        rows: (N,) their rows in the frame's part of the file.
+        pngs: Bytes of the frame.
+        where: Name of the frame in messages.
+
+    Raises:
+        ResultsError: A PNG is damaged or of another size than its pixels.
+    """
+    dense = (
+        decode_pose(person, pngs, f"{where}: people[{row}]") for person, row in zip(people, rows, strict=True)
+    )
+    return Instances(
+        boxes_xyxy=people["box_xyxy"],
+        box_scores=people["score"],
+        track_ids=people["track_id"],
+        dense=tuple(dense),
+        dense_rows=rows,
+    )
