@@ -10,7 +10,7 @@ import numpy as np
 
 from models.densepose.parts import NUM_CHARTS
 from models.densepose.pixel_box import find_pixels
-from posetrack.frame import BoolArray, FloatArray, ImageArray, Instances
+from posetrack.frame import BoolArray, ImageArray, Instances
 from posetrack.texture_atlas import TextureAtlas
 
 DENSE_VIEWS = ("parts", "iuv", "u", "v", "contour", "texture", "off")
@@ -99,38 +99,37 @@ def draw_dense(
         pose = pose[top - y : bottom - y, left - x : right - x]
         # Wraps around: 0, the background, becomes 255.
         is_body = pose[..., 0] - np.uint8(1) < NUM_CHARTS
-        colors, opacity = _paint(pose, view, texture, line_px)
-        opacity = np.where(is_body & ~taken[place], opacity, np.float32(0))
+        is_shown = is_body & ~taken[place]
         taken[place] |= is_body
-        image[place] = cv2.blendLinear(colors, image[place].copy(), opacity, 1 - opacity)
+        painted, covers = _paint(pose, image[place], view, texture, line_px)
+        cv2.copyTo(painted, (is_shown & covers).view(np.uint8), image[place])
 
 
 def _paint(
-    pose: ImageArray, view: str, texture: TextureAtlas | None, line_px: int
-) -> tuple[ImageArray, FloatArray | np.float32]:
-    """The colours (h, w, 3) of a dense pose, and their opacity (h, w) in 0..1 where it is not the same."""
+    pose: ImageArray, below: ImageArray, view: str, texture: TextureAtlas | None, line_px: int
+) -> tuple[ImageArray, BoolArray | np.bool_]:
+    """Paint a dense pose over the part of the image below it.
+
+    Returns:
+        The painted part, (h, w, 3), and where it is valid, of the body: (h, w), or everywhere.
+    """
     if view == "texture" and texture is not None:
         rgba = texture.look_up(pose)
-        return np.ascontiguousarray(rgba[..., :3]), rgba[..., 3].astype(np.float32) / np.float32(255)
+        opacity = rgba[..., 3].astype(np.float32) / np.float32(255)
+        colors = np.ascontiguousarray(rgba[..., :3])
+        return cv2.blendLinear(colors, below.copy(), opacity, 1 - opacity), np.True_  # type: ignore[return-value]
     charts, u, v = np.ascontiguousarray(pose.transpose(2, 0, 1))
     if view == "contour":
-        return _paint_contours(charts, u, v, line_px)
+        u_lines, v_lines = (_find_crossings(charts, values, line_px) for values in (u, v))
+        # Those of v where both are.
+        return cv2.applyColorMap(np.where(v_lines, v, u), _VALUE_MAP), u_lines | v_lines  # type: ignore[return-value]
     if view == "parts":
-        colors = cv2.applyColorMap(charts, _PART_MAP)
+        colors = cv2.applyColorMap(charts, _PART_MAP)  # type: ignore[assignment]
     elif view == "iuv":
-        colors = cv2.merge([v, u, charts * np.uint8(_CHART_SCALE)])
+        colors = np.dstack([v, u, charts * np.uint8(_CHART_SCALE)])
     else:
-        colors = cv2.applyColorMap(u if view == "u" else v, _VALUE_MAP)
-    return colors, np.float32(_OPACITY)  # type: ignore[return-value]
-
-
-def _paint_contours(
-    charts: ImageArray, u: ImageArray, v: ImageArray, line_px: int
-) -> tuple[ImageArray, FloatArray]:
-    """Lines where u or v crosses a level, in the colour of the level; those of v where both do."""
-    u_lines, v_lines = (_find_crossings(charts, values, line_px) for values in (u, v))
-    colors = cv2.applyColorMap(np.where(v_lines, v, u), _VALUE_MAP)
-    return colors, (u_lines | v_lines).astype(np.float32)  # type: ignore[return-value]
+        colors = cv2.applyColorMap(u if view == "u" else v, _VALUE_MAP)  # type: ignore[assignment]
+    return cv2.addWeighted(colors, _OPACITY, below, 1 - _OPACITY, 0), np.True_  # type: ignore[return-value]
 
 
 def _find_crossings(charts: ImageArray, values: ImageArray, line_px: int) -> BoolArray:

@@ -42,8 +42,8 @@ class TextureAtlas:
         fault = _find_fault(self.rgba)
         if fault is not None:
             raise PoseTrackError(f"texture: {fault}")
-        if self.rgba.shape[2] == 3:
-            object.__setattr__(self, "rgba", _add_opacity(self.rgba, black=0))
+        rgba = self.rgba if self.rgba.shape[2] == 4 else _add_opacity(self.rgba, black=0)
+        object.__setattr__(self, "rgba", np.ascontiguousarray(rgba))
 
     @property
     def side_px(self) -> int:
@@ -64,13 +64,14 @@ class TextureAtlas:
         corners = (tiles % _ROWS) * side * width + (tiles // _ROWS) * side
         # In whole numbers: 3 / 255 * 255 may be less than 3.
         steps = np.arange(256) * (side - 1) // 255
-        charts, u, v = dense[..., 0], dense[..., 1], dense[..., 2]
-        places = corners[charts] + steps[u] + (steps * width)[255 - v]
-        colors: ImageArray = self.rgba.reshape(-1, 4).take(places, axis=0)
-        return colors
+        charts, u, v = np.ascontiguousarray(dense.transpose(2, 0, 1))
+        places = corners[charts] + steps[u] + (steps[::-1] * width)[v]
+        # Four bytes at once.
+        colors: ImageArray = self.rgba.reshape(-1).view(np.uint32)[places].view(np.uint8)
+        return colors.reshape(*places.shape, 4)
 
 
-def read_texture(path: Path) -> TextureAtlas:
+def read_texture(path: str | Path) -> TextureAtlas:
     """Read a texture from a PNG or JPEG file of 6 x 4 tiles.
 
     Opacity is that of the file. Where it has none, black is transparent; in JPEG, nearly black.
@@ -78,6 +79,7 @@ def read_texture(path: Path) -> TextureAtlas:
     Raises:
         PoseTrackError: There is no such file, or it is not an RGB or RGBA image of 6 x 4 square tiles.
     """
+    path = Path(path)
     try:
         with path.open("rb") as file:
             colors, format_name = _decode(file, path)
@@ -126,7 +128,7 @@ def _find_fault(image: npt.NDArray[Any]) -> str | None:
         )
     height, width = image.shape[:2]
     if height % _ROWS or width % _COLUMNS or height // _ROWS != width // _COLUMNS or height // _ROWS < 2:
-        return f"{height} x {width} (height x width); a texture has {_SHAPE}; scale or crop it"
+        return f"{height} x {width} pixels; a texture has {_SHAPE}; scale or crop it"
     return None
 
 

@@ -60,7 +60,7 @@ def test_black_is_transparent_also_as_jpeg_writes_it(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((40, 60, 3), r"40 x 60 \(height x width\); a texture has 6 x 4 square tiles .*; scale or crop it"),
+        ((40, 60, 3), "40 x 60 pixels; a texture has 6 x 4 square tiles .*; scale or crop it"),
         ((60, 40, 2), "2 channels of 8 bits; a texture is RGB or RGBA of 8 bits; convert it"),
         ((60, 40), "1 channels of 8 bits"),
         ((6, 4, 3), "6 x 4 .*N at least 2"),
