@@ -106,7 +106,7 @@ def is_kept(box: BoxXYWH, ignored: Mask | None, mask: Mask | None = None) -> boo
     """Whether somebody is outside the regions to ignore, as the public tool decides.
 
     Quirks of it: a box of no pixels is left out where there are regions; one that begins left of the image or
-    above it, and a mask that goes beyond it to the right or below, is kept.
+    above it, an empty mask, and one that goes beyond the image to the right or below, is kept.
 
     Args:
         box: The box.
@@ -123,6 +123,6 @@ def is_kept(box: BoxXYWH, ignored: Mask | None, mask: Mask | None = None) -> boo
         return True
     if mask is None:
         return bool(np.count_nonzero(covered) / w / h < _MOST_COVERED_BOX)
-    if mask.shape != covered.shape:
+    if mask.shape != covered.shape or not mask.any():
         return True
-    return bool(np.count_nonzero(mask & covered) < _MOST_COVERED_MASK * np.count_nonzero(mask))
+    return bool(np.count_nonzero(mask & covered) / np.count_nonzero(mask) < _MOST_COVERED_MASK)

@@ -148,6 +148,18 @@ def test_people_and_results_in_regions_to_ignore_are_left_out(evaluate, made, ma
     assert evaluate(people, [out, *results]).metrics["IOU"]["AP50"] < 60
 
 
+def test_a_result_of_no_pixels_in_a_region_to_ignore_is_wrong(evaluate, made, make_one):
+    people, results = make_one(BOX)
+    people["images"][0] |= {
+        "ignore_regions_x": [[290, 500, 500, 290]],
+        "ignore_regions_y": [[190, 190, 400, 400]],
+    }
+    results.append(made.make_result(1, list(FAR), 1.0, np.zeros((3, 150, 100), np.uint8)))
+    found = evaluate(people, results)
+    assert found.images[1].gps.shape == (2, 1)
+    assert found.metrics["GPS"]["AP50"] == pytest.approx(50)
+
+
 def test_regions_to_ignore_without_an_area_are_nothing(evaluate, make_one):
     people, results = make_one(BOX)
     people["images"][0] |= {"ignore_regions_x": [[5, 50]], "ignore_regions_y": [[5, 50]]}
