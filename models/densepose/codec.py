@@ -31,19 +31,15 @@ def decode_dense_pose(outputs: Mapping[str, Tensor], region: PixelBox) -> tuple[
     Returns:
         The charts (h, w), int64, 0 for the background; u and v (2, h, w), not limited, 0 on the background.
     """
-    coarse, fine = (_resize(outputs[name], region) for name in ("coarse", "fine"))
-    charts = fine.argmax(0) * (coarse.argmax(0) > 0)
-    coordinates = fine.new_zeros(2, region.h, region.w)
-    found = torch.bincount(charts.flatten(), minlength=NUM_CHARTS + 1)[1:].nonzero()[:, 0] + 1
-    if len(found) == 0:
-        return charts, coordinates
-    # Of the 24 charts only those that are there are resized.
-    row = torch.zeros(NUM_CHARTS + 1, dtype=torch.int64, device=charts.device)
-    row[found] = torch.arange(len(found), device=charts.device)
-    for i, name in enumerate(("u", "v")):
-        maps = _resize(outputs[name][found], region)
-        coordinates[i] = torch.where(charts > 0, maps.gather(0, row[charts][None])[0], 0)
-    return charts, coordinates
+    charts = _decode_charts(outputs, region)
+    is_body = charts > 0
+    # All charts are resized at once, also those that are nowhere: with another number of maps, torch rounds
+    # otherwise, and bytes would not be those of the public code.
+    u, v = (
+        torch.where(is_body, _resize(outputs[name], region).gather(0, charts[None])[0], 0)
+        for name in ("u", "v")
+    )
+    return charts, torch.stack([u, v])
 
 
 def to_bytes(charts: Tensor, coordinates: Tensor) -> Tensor:
@@ -78,6 +74,12 @@ def encode_dense_pose(charts: Tensor, coordinates: Tensor, side: int, num_coarse
     for name, values in zip(("u", "v"), coordinates, strict=True):
         outputs[name] = values[rows][:, columns].expand(NUM_CHARTS + 1, side, side)
     return outputs
+
+
+def _decode_charts(outputs: Mapping[str, Tensor], region: PixelBox) -> Tensor:
+    """The charts (h, w), 0 for the background."""
+    fine = _resize(outputs["fine"], region).argmax(0)
+    return fine * (_resize(outputs["coarse"], region).argmax(0) > 0)
 
 
 def _resize(maps: Tensor, region: PixelBox) -> Tensor:

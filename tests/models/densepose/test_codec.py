@@ -57,6 +57,29 @@ def test_bytes_are_truncated_and_limited():
     assert to_bytes(charts, coordinates).dtype == torch.uint8
 
 
+@pytest.mark.parametrize("size_wh", [(1, 1), (1, 40), (2, 3), (20, 31), (90, 120), (2000, 1)])
+@pytest.mark.parametrize("num_coarse", [2, 15])
+def test_bytes_are_those_of_the_public_order_to_the_last_bit(size_wh, num_coarse):
+    """All maps are resized, then the charts are chosen, then each chart's pixels are taken."""
+    outputs = {name: maps[0].float() for name, maps in make_outputs(1, 14, num_coarse, seed=3).items()}
+    region = PixelBox(0, 0, *size_wh)
+    size_hw = size_wh[::-1]
+    resized = {
+        name: torch.nn.functional.interpolate(maps[None], size_hw, mode="bilinear", align_corners=False)[0]
+        for name, maps in outputs.items()
+    }
+    charts = resized["fine"].argmax(0) * (resized["coarse"].argmax(0) > 0)
+    coordinates = torch.zeros(2, *size_hw)
+    for chart in range(1, 25):
+        for plane, name in zip(coordinates, ("u", "v"), strict=True):
+            plane[charts == chart] = resized[name][chart][charts == chart]
+    found = decode_dense_pose(outputs, region)
+    assert torch.equal(found[0], charts)
+    assert torch.equal(found[1], coordinates)
+    wanted = torch.cat([charts[None].byte(), (coordinates * 255).clamp(0, 255).byte()])
+    assert torch.equal(to_bytes(*found), wanted)
+
+
 def test_pixels_are_those_of_the_resized_maps():
     outputs = {name: maps[0].float() for name, maps in make_outputs(1, side=7).items()}
     region = PixelBox(0, 0, 15, 11)
