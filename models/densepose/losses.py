@@ -86,7 +86,7 @@ def compute_dense_losses(
         its region; `coarse` also if somebody has no mask.
     """
     names = ("u", "v") if config.confidences == "none" else ("uv",)
-    outputs = {name: output.float() for name, output in outputs.items()}
+    outputs = {name: output.to(_find_precision(output)) for name, output in outputs.items()}
     points = place_points(people, boxes_xyxy, regions_xyxy, outputs["fine"].shape[-1])
     if len(points) == 0:
         # All parameters stay in the graph, which distributed training needs.
@@ -146,6 +146,11 @@ def balance_losses(
     return weighted
 
 
+def _find_precision(values: Tensor) -> torch.dtype:
+    """The precision that losses of such values are computed in: float32, or more if they have more."""
+    return torch.promote_types(values.dtype, torch.float32)
+
+
 def _compute_coarse_loss(
     logits: Tensor, people: Sequence[PersonPoints], boxes_xyxy: Tensor, regions_xyxy: Tensor
 ) -> Tensor:
@@ -153,7 +158,8 @@ def _compute_coarse_loss(
     if len(masks) < len(people):
         return logits.sum() * 0
     on_device = torch.stack(masks).to(logits.device)
-    labels = resample_masks(on_device, boxes_xyxy.float(), regions_xyxy.float(), logits.shape[-1])
+    boxes, regions = (corners.to(_find_precision(corners)) for corners in (boxes_xyxy, regions_xyxy))
+    labels = resample_masks(on_device, boxes, regions, logits.shape[-1])
     if logits.shape[1] == 2:
         labels = labels.clamp(max=1)
     return functional.cross_entropy(logits, labels)

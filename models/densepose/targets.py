@@ -125,12 +125,13 @@ def resample_masks(masks: Tensor, boxes_xyxy: Tensor, regions_xyxy: Tensor, side
     Returns:
         (N, Z, Z) int64, the nearest pixel of the mask; 0 outside of the box.
     """
-    sizes = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
-    starts = (regions_xyxy[:, :2] - boxes_xyxy[:, :2]) / sizes
-    ends = (regions_xyxy[:, 2:] - boxes_xyxy[:, :2]) / sizes
+    corners, sizes = boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
+    origins, spans = regions_xyxy[:, :2], regions_xyxy[:, 2:] - regions_xyxy[:, :2]
+    # From edge to edge of the box, -1 to 1, is from the first pixel's middle to the last one's. The order of
+    # the operations is that of the public code: another one rounds to another pixel here and there.
+    starts, ends = (2 * (places - corners) / sizes - 1 for places in (origins, origins + spans))
     steps = torch.arange(side, device=masks.device, dtype=regions_xyxy.dtype) / side
-    # From edge to edge of the box is from the first pixel's middle to the last one's.
-    places = (steps[None, :, None] * (ends - starts)[:, None] + starts[:, None]) * 2 - 1
+    places = steps[None, :, None] * (ends - starts)[:, None] + starts[:, None]
     grid = torch.stack(
         [
             places[:, None, :, 0].expand(-1, side, -1),

@@ -112,3 +112,20 @@ def compute_naive_losses(outputs, people, boxes, regions, config):
             direction = None if config.confidences == "isotropic" else (values["kappa_u"], values["kappa_v"])
             losses["uv"] = losses["uv"] + config.coordinate_weight * measure_spread(errors, variance, direction)
     return losses
+
+
+def balance_naive(groups, factors, *, is_detached):
+    """Weighted losses of groups {name: value}, and the derivative of their sum by each loss."""
+    weighted, slopes = {}, {}
+    for losses, factor in zip(groups, factors, strict=True):
+        total = 0.0
+        for loss in losses.values():
+            total += math.exp(-loss)
+        mean = 0.0
+        for loss in losses.values():
+            mean += loss * math.exp(-loss) / total
+        for name, loss in losses.items():
+            weight = math.exp(-loss) / total
+            weighted[name] = factor * loss * weight
+            slopes[name] = factor * weight * (1 if is_detached else 1 - loss + mean)
+    return weighted, slopes

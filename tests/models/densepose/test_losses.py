@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from reference.densepose_losses import compute_naive_losses
+from reference.densepose_losses import balance_naive, compute_naive_losses
 from reference.densepose_scene import make_outputs, make_person
 
 from models.densepose.losses import (
@@ -19,22 +19,31 @@ PEOPLE = [make_person(1), make_person(2, 7), make_person(3)]
 CONFIDENCES = {"none": (), "isotropic": ("sigma_2",), "anisotropic": ("sigma_2", "kappa_u", "kappa_v")}
 
 
+def double(person):
+    """The same person in float64."""
+    return replace(person, points_xy=person.points_xy.double(), coordinates_uv=person.coordinates_uv.double())
+
+
 def compare(outputs, people, config, boxes=BOXES, regions=REGIONS):
-    """Losses and gradients beside the loop; returns the losses."""
+    """Losses and gradients beside the loop, in float64 and in float32; returns the losses."""
+    people, boxes, regions = [double(person) for person in people], boxes.double(), regions.double()
     wanted = {name: output.clone().requires_grad_() for name, output in outputs.items()}
-    found = {name: output.float().requires_grad_() for name, output in outputs.items()}
     naive = compute_naive_losses(wanted, people, boxes, regions, config)
-    losses = compute_dense_losses(found, people, boxes, regions, config)
-    assert losses.keys() == naive.keys()
-    for name, loss in losses.items():
-        assert loss.item() == pytest.approx(naive[name].item(), rel=1e-5, abs=1e-7)
-    sum(losses.values()).backward()
     if any(loss.requires_grad for loss in naive.values()):
         sum(naive.values()).backward()
-    for name, output in found.items():
-        gradient = wanted[name].grad
-        gradient = torch.zeros_like(output) if gradient is None else gradient.float()
-        torch.testing.assert_close(output.grad, gradient, rtol=1e-4, atol=1e-6 * max(1, gradient.abs().max()))
+    for dtype, precision in ((torch.float64, 1e-9), (torch.float32, 1e-5)):
+        found = {name: output.to(dtype, copy=True).requires_grad_() for name, output in outputs.items()}
+        losses = compute_dense_losses(found, people, boxes.to(dtype), regions.to(dtype), config)
+        assert losses.keys() == naive.keys()
+        for name, loss in losses.items():
+            assert loss.dtype == dtype
+            assert loss.item() == pytest.approx(naive[name].item(), rel=precision, abs=0.01 * precision)
+        sum(losses.values()).backward()
+        for name, output in found.items():
+            gradient = wanted[name].grad
+            gradient = torch.zeros_like(output) if gradient is None else gradient.to(dtype)
+            atol = precision * max(0.1, gradient.abs().max())
+            torch.testing.assert_close(output.grad, gradient, rtol=precision, atol=atol)
     return losses
 
 
@@ -142,31 +151,22 @@ def test_the_gradient_of_the_dense_points_loss_is_not_that_of_equation_2(omega):
     assert (loss.detach() <= smooth + 1e-12).all()
 
 
+@pytest.mark.parametrize("is_detached", [True, False])
 @pytest.mark.parametrize("factor", [1.0, 2.0])
-def test_balanced_weights_are_softmax_of_the_negative_losses(factor):
-    detection = {"a": torch.tensor(0.5, requires_grad=True), "b": torch.tensor(2.0, requires_grad=True)}
-    dense = {"c": torch.tensor(1.0, requires_grad=True), "d": torch.tensor(4.0, requires_grad=True)}
-    weighted = balance_losses((detection, dense), (1.0, factor))
-    expected = {}
-    for group, scale in ((detection, 1.0), (dense, factor)):
-        total = sum(math.exp(-loss.item()) for loss in group.values())
-        expected |= {name: scale * math.exp(-loss.item()) / total for name, loss in group.items()}
+def test_balanced_losses_are_those_of_the_loop(factor, is_detached):
+    values = ({"a": 0.5, "b": 2.0, "e": 0.0, "f": 3.5}, {"c": 1.0, "d": 40.0})
+    groups = [
+        {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in group.items()}
+        for group in values
+    ]
+    expected, slopes = balance_naive(values, (1.0, factor), is_detached=is_detached)
+    weighted = balance_losses(groups, (1.0, factor), is_detached=is_detached)
     sum(weighted.values()).backward()
-    for name, loss in (detection | dense).items():
-        assert weighted[name].item() == pytest.approx(loss.item() * expected[name])
-        assert loss.grad.item() == pytest.approx(expected[name])
-
-
-def test_gradients_through_balanced_weights_turn_negative():
-    losses = {"a": torch.tensor(0.1, requires_grad=True), "b": torch.tensor(3.0, requires_grad=True)}
-    weighted = balance_losses((losses,), (1.0,), is_detached=False)
-    sum(weighted.values()).backward()
-    values = torch.tensor([loss.item() for loss in losses.values()])
-    weights = (-values).softmax(0)
-    mean = (weights * values).sum()
-    expected = weights * (1 - values + mean)
-    assert [loss.grad.item() for loss in losses.values()] == pytest.approx(expected.tolist())
-    assert losses["b"].grad < 0
+    for name, loss in (groups[0] | groups[1]).items():
+        assert weighted[name].item() == pytest.approx(expected[name], rel=1e-12)
+        assert loss.grad.item() == pytest.approx(slopes[name], rel=1e-12)
+    # Through the weights, a loss much larger than the others of its group would be raised.
+    assert (groups[0]["f"].grad < 0) == (not is_detached)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from reference.densepose_losses import interpolate, list_points, resample_mask
@@ -52,3 +53,20 @@ def test_outside_of_the_box_there_is_background():
     box = torch.tensor([[20.0, 20.0, 40.0, 40.0]])
     found = resample_masks(mask, box, torch.tensor([[0.0, 0.0, 80.0, 80.0]]), 8)
     assert found.nonzero().tolist() == [[0, y, x] for y in (2, 3, 4) for x in (2, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("box", "region"),
+    [([197, 215, 314, 283], [200, 210, 326, 277]), ([136, 132, 204, 404], [139, 140, 211, 410])],
+)
+def test_pixels_are_rounded_as_by_the_public_code(box, region):
+    """Between two pixels the order of the operations decides."""
+    columns = torch.arange(256, dtype=torch.uint8).expand(1, 256, 256)
+    found = resample_masks(columns, torch.tensor([box]).float(), torch.tensor([region]).float(), 56)
+    one, two, last = np.float32(1), np.float32(2), np.float32(255)
+    corner, size, origin, span = map(np.float32, (box[0], box[2] - box[0], region[0], region[2] - region[0]))
+    start, end = (two * (place - corner) / size - one for place in (origin, origin + span))
+    for i in range(56):
+        place = ((np.float32(i) / np.float32(56) * (end - start) + start) + one) / two * last
+        pixel = int(np.rint(place))
+        assert found[0, 30, i] == (pixel if pixel < 256 else 0)
