@@ -36,7 +36,9 @@ def read_json(path: Path) -> Any:
         reason = (error.strerror or str(error)).lower()
         raise ResultsError(f"{path}: cannot be read: {reason}; check the path") from error
     except UnicodeDecodeError as error:
-        raise ResultsError(f"{path}: not JSON: not UTF-8 text at byte {error.start}") from error
+        raise ResultsError(
+            f"{path}: not JSON: not UTF-8 text at byte {error.start}; if it is compressed, unpack it"
+        ) from error
     except json.JSONDecodeError as error:
         message = error.msg.lower()
         is_end = not error.doc[error.pos :].strip() or message.startswith("unterminated")

@@ -24,6 +24,10 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except RecursionError as error:
         raise DataError(f"{path}: not valid JSON: nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: not valid JSON: no UTF-8 text at byte {error.start}; if it is compressed, unpack it"
+        ) from error
     except ValueError as error:
         if "int_max_str_digits" in str(error):  # its advice is for programmers
             raise DataError(f"{path}: not valid JSON: a number has too many digits") from error

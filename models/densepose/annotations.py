@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,8 +142,8 @@ def read_surface_masks(entry: Mapping[str, Any], where: str) -> SurfaceMasks | N
     if masks is None:
         return None
     if isinstance(masks, Mapping):
-        return SurfaceMasks(((1, masks),), is_whole=True, where=at)
-    if not isinstance(masks, Sequence) or isinstance(masks, str | bytes) or len(masks) != NUM_MASKS:
+        return SurfaceMasks(((1, masks),) if masks else (), is_whole=True, where=at)
+    if not isinstance(masks, list | tuple) or len(masks) not in (0, NUM_MASKS):
         found = f"{len(masks)} entries" if isinstance(masks, list) else reprlib.repr(masks)
         raise DataError(
             f"{at}: expected {NUM_MASKS} masks, or one of the whole person, found {found}; correct it"
@@ -154,11 +154,13 @@ def read_surface_masks(entry: Mapping[str, Any], where: str) -> SurfaceMasks | N
 
 
 def _read_numbers(value: Any, where: str) -> npt.NDArray[np.float64]:
+    # Of types first: numpy would read "1.5" and true as numbers.
+    is_list = isinstance(value, list | tuple) and {int, float}.issuperset(map(type, value))
     try:
-        numbers = np.array(value, np.float64) if isinstance(value, Sequence | np.ndarray) else None
-    except (TypeError, ValueError, OverflowError):
+        numbers = np.array(value, np.float64) if is_list else None
+    except OverflowError:
         numbers = None
-    if numbers is None or numbers.ndim != 1 or isinstance(value, str) or not np.isfinite(numbers).all():
+    if numbers is None or not np.isfinite(numbers).all():
         raise DataError(f"{where}: expected a list of finite numbers, found {reprlib.repr(value)}; correct it")
     return numbers
 

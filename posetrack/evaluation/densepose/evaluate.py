@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,37 +168,37 @@ def _compare(
     """Decode what is needed of one image, and measure boxes and masks."""
     ignored = draw_ignored(image)
     people = [person for person in image.people if is_kept(person.box, ignored)]
-    # The tool looks at regions to ignore only where somebody is annotated.
-    found = _choose_results(results, ignored if image.people else None)
     points = place_points(people if needs_points else [])
-    codes = np.zeros((len(found), len(points.owners)), np.int32)
-    masks = []
-    for d, (result, pose) in enumerate(found):
-        codes[d] = take_codes(points, result.box, pose)
+    found, codes, masks = [], [], []
+    # The tool looks at regions to ignore only where somebody is annotated.
+    for result, pose in _choose_results(results, ignored if image.people else None):
+        found.append(result)
+        codes.append(take_codes(points, result.box, pose))
         if needs_masks:
             masks.append(place_mask(pose[0] > 0, result.box, image))
     crowd = [person.is_crowd for person in people]
     box_iou = np.zeros((len(found), len(people)))
     if box_iou.size:
-        boxes = (np.array([each.box for each in side], np.float64) for side in ([r for r, _ in found], people))
+        boxes = (np.array([each.box for each in side], np.float64) for side in (found, people))
         box_iou[:] = mask_api.iou(*boxes, [int(each) for each in crowd])
     drawn = [draw_person(person, image) for person in people] if needs_masks else []
     mask_iou = measure_mask_iou(masks, drawn, crowd) if needs_masks else None
-    return _Image(people, [result for result, _ in found], box_iou, points, codes, mask_iou)
+    stacked = np.array(codes, np.int32).reshape(len(found), len(points.owners))
+    return _Image(people, found, box_iou, points, stacked, mask_iou)
 
 
 def _choose_results(
     results: list[DenseResult], ignored: npt.NDArray[np.bool_] | None
-) -> list[tuple[DenseResult, Bytes]]:
-    """The highest-scoring results outside regions to ignore, with their dense poses."""
-    chosen: list[tuple[DenseResult, Bytes]] = []
+) -> Iterator[tuple[DenseResult, Bytes]]:
+    """The highest-scoring results outside regions to ignore; of their dense poses one at a time is decoded."""
+    num_chosen = 0
     for result in sorted(results, key=lambda each: -each.score):
-        if len(chosen) == MOST_RESULTS:
-            break
+        if num_chosen == MOST_RESULTS:
+            return
         pose = result.decode()
         if is_kept(result.box, ignored, pose[0] > 0):
-            chosen.append((result, pose))
-    return chosen
+            num_chosen += 1
+            yield result, pose
 
 
 def _match(image: _Image, metrics: Sequence[str]) -> ImageMatches:

@@ -43,6 +43,7 @@ def place_mask(mask: Mask, box: BoxXYWH, image: SurfaceImage) -> PlacedMask:
     bottom = min(int(box.y + box.h), image.height, top + mask.shape[0])
     first_column, first_row = max(left, 0), max(top, 0)
     pixels = mask[first_row - top : max(bottom - top, 0), first_column - left : max(right - left, 0)]
+    pixels = pixels if pixels.shape == mask.shape else pixels.copy()
     return PlacedMask(pixels, first_column, first_row, int(np.count_nonzero(pixels)))
 
 
@@ -60,11 +61,11 @@ def draw_person(person: SurfacePerson, image: SurfaceImage) -> PlacedMask:
     if not person.outline:
         return PlacedMask(np.zeros((0, 0), bool), 0, 0, 0)
     lengths = encode_mask(person.outline, image.height, image.width, f"{person.where}: segmentation")
-    whole = decode_run_lengths(lengths).astype(bool)
+    whole = decode_run_lengths(lengths).view(np.bool_)
     rows, columns = np.flatnonzero(whole.any(axis=1)), np.flatnonzero(whole.any(axis=0))
     if not len(rows):
         return PlacedMask(whole[:0, :0], 0, 0, 0)
-    pixels = whole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    pixels = whole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
     return PlacedMask(pixels, int(columns[0]), int(rows[0]), int(np.count_nonzero(pixels)))
 
 
@@ -98,8 +99,8 @@ def draw_ignored(image: SurfaceImage) -> Mask | None:
     """(H, W) the regions to ignore; None where there are none."""
     if not image.ignored:
         return None
-    lengths = encode_mask(image.ignored, image.height, image.width, f"image {image.id}: ignore_regions")
-    return decode_run_lengths(lengths).astype(bool)
+    lengths = encode_mask(image.ignored, image.height, image.width, f"{image.where}: ignore_regions")
+    return decode_run_lengths(lengths).view(np.bool_)
 
 
 def is_kept(box: BoxXYWH, ignored: Mask | None, mask: Mask | None = None) -> bool:

@@ -8,6 +8,7 @@ Meshes of any size do.
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from models.densepose.parts import NUM_CHARTS
 from models.pickles import RefusedPickleError, read_pickle
 from posetrack.errors import ResultsError
 from posetrack.evaluation.mat_files import read_mat
+
+_log = logging.getLogger(__name__)
 
 Numbers = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -160,6 +163,11 @@ def read_mesh(folder: Path) -> BodyMesh:
         raise ResultsError(
             f"{index_path}: index: expected vertices 1 to {count}, as {DISTANCES_FILE} has; "
             "take files of one mesh"
+        )
+    if index.max() < count:
+        _log.warning(
+            "%s: index: vertices up to %d, but %s has %d; are the files of one mesh? else numbers are wrong",
+            *(index_path, index.max(), DISTANCES_FILE, count),
         )
     uv = np.stack([u, v], axis=1)
     return BodyMesh(charts.astype(np.int64), uv, index.astype(np.int64) - 1, distances, str(folder))

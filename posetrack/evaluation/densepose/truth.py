@@ -10,18 +10,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.data.coco_people import read_id, unify_people
-from models.data.json_file import read_json
 from models.densepose.annotations import (
     SurfaceMasks,
     SurfacePoints,
     read_surface_masks,
     read_surface_points,
 )
+from models.image_size import MAX_PIXELS
 from models.training.errors import DataError
 from posetrack.errors import ResultsError
-from posetrack.json_fields import expect_flag, expect_list, expect_numbers, expect_whole, make_error
+from posetrack.json_fields import (
+    expect_flag,
+    expect_list,
+    expect_numbers,
+    expect_whole,
+    make_error,
+    read_json,
+)
 
 _LARGEST_SIDE_PX = 10**5
+_MOST_BOX_PIXELS = 2**26
 _FEWEST_CORNERS = 3
 
 
@@ -69,6 +77,7 @@ class SurfaceImage:
         width: Pixels.
         people: Annotated people in the order of the file.
         ignored: Polygons x1, y1, x2, y2, ... of regions to ignore.
+        where: Name in messages.
     """
 
     id: int
@@ -76,6 +85,7 @@ class SurfaceImage:
     width: int
     people: tuple[SurfacePerson, ...]
     ignored: tuple[list[float], ...]
+    where: str
 
 
 @dataclass(frozen=True)
@@ -137,9 +147,12 @@ def _decode(data: Any, name: str) -> SurfaceTruth:
 
 
 def _decode_person(entry: Mapping[str, Any], person_id: int, where: str) -> SurfacePerson:
+    box = read_box(entry.get("bbox"), f"{where}: bbox")
+    if box.w * box.h > _MOST_BOX_PIXELS:
+        raise make_error(f"{where}: bbox", f"at most {_MOST_BOX_PIXELS} pixels", box.w * box.h)
     return SurfacePerson(
         id=person_id,
-        box=read_box(entry.get("bbox"), f"{where}: bbox"),
+        box=box,
         area=float(entry["area"]),
         is_crowd="iscrowd" in entry and expect_flag(entry["iscrowd"], f"{where}: iscrowd"),
         points=read_surface_points(entry, where),
@@ -151,6 +164,8 @@ def _decode_person(entry: Mapping[str, Any], person_id: int, where: str) -> Surf
 
 def _decode_image(entry: Mapping[str, Any], people: tuple[SurfacePerson, ...], where: str) -> SurfaceImage:
     height, width = (_read_side(entry.get(side), f"{where}: {side}") for side in ("height", "width"))
+    if height * width > MAX_PIXELS:
+        raise make_error(f"{where}: height, width", f"at most {MAX_PIXELS} pixels", height * width)
     columns = [
         expect_list(entry.get(f"ignore_regions_{axis}") or [], f"{where}: ignore_regions_{axis}")
         for axis in "xy"
@@ -169,7 +184,7 @@ def _decode_image(entry: Mapping[str, Any], people: tuple[SurfacePerson, ...], w
         ]
         if count >= _FEWEST_CORNERS:
             polygons.append(np.array(corners, np.float64).T.ravel().tolist())
-    return SurfaceImage(entry["id"], height, width, people, tuple(polygons))
+    return SurfaceImage(entry["id"], height, width, people, tuple(polygons), where)
 
 
 def _read_side(value: Any, where: str) -> int:

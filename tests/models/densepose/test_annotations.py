@@ -39,6 +39,10 @@ def test_charts_beside_vertices_are_read():
         ({"dp_V": [float("nan"), 1.0]}, "dp_V: expected a list of finite numbers"),
         ({"dp_x": [float("inf"), 1.0]}, "dp_x: expected a list of finite numbers"),
         ({"dp_x": "12"}, "dp_x: expected a list of finite numbers"),
+        ({"dp_x": ["1", 2.0]}, "dp_x: expected a list of finite numbers"),
+        ({"dp_I": [True, 2.0]}, "dp_I: expected a list of finite numbers"),
+        ({"dp_y": [10**400, 2]}, "dp_y: expected a list of finite numbers"),
+        ({"dp_y": {"0": 1}}, "dp_y: expected a list of finite numbers"),
         ({"dp_y": [[1], [2]]}, "dp_y: expected a list of finite numbers"),
         ({"dp_I": [25.0, 1.0]}, r"dp_I\[0\]: expected a chart 0..24, found 25"),
         ({"dp_I": [1.5, 1.0]}, r"dp_I\[0\]: expected a chart"),
@@ -70,6 +74,11 @@ def test_one_mask_is_the_whole_person():
     assert masks.is_whole
     assert masks.decode_parts().sum() == 5 * 256
     assert read_surface_masks({}, "p") is None
+
+
+@pytest.mark.parametrize("empty", [[], {}, [[]] * 14, [None] * 14])
+def test_empty_masks_are_those_of_a_person_who_is_not_seen(empty):
+    assert not read_surface_masks({"dp_masks": empty}, "p").decode_parts().any()
 
 
 @pytest.mark.parametrize(

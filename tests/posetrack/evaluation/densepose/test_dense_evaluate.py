@@ -189,3 +189,33 @@ def test_only_what_is_asked_for(evaluate, make_one):
     assert found.images[1].gps is None
     with pytest.raises(ResultsError, match="--metric 'gsp': unknown; did you mean 'gps'"):
         choose_metrics("gsp,iou")
+
+
+def put(values, person=0):
+    return lambda people: people["annotations"][person].update(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put({"bbox": [0, 0, 9e4, 9e4]}), "annotation 1: bbox: expected at most 67108864 pixels"),
+        (put({"bbox": [0, 0, 1e9, 1]}), "annotation 1: bbox: expected"),
+        (put({"dp_U": ["0.5"] * 20}), "annotation 1.dp_U: expected a list of finite numbers"),
+        (
+            lambda people: people["images"][0].update(width=90_000, height=90_000),
+            "image 1: height, width: expected at most 200000000 pixels",
+        ),
+        (
+            lambda people: people["images"][0].update(
+                ignore_regions_x=[[1e15, 2, 3]], ignore_regions_y=[[1, 2, 3]]
+            ),
+            r"people.json: image 1: ignore_regions\[0\]: expected",
+        ),
+    ],
+)
+def test_annotations_that_would_take_all_memory_or_are_none_are_refused(evaluate, make_one, change, message):
+    people, results = make_one(BOX)
+    change(people)
+    with pytest.raises(ResultsError, match=message) as caught:
+        evaluate(people, results)
+    assert "\n" not in str(caught.value)

@@ -114,3 +114,14 @@ def test_distances_that_are_none_are_refused_where_they_are_used(arrays):
     body = BodyMesh(charts, uv, arrays["index"].astype(np.int64) - 1, distances, "folder")
     with pytest.raises(ResultsError, match=r"Pdist_matrix\.pkl: NaN or negative distances"):
         body.measure(np.array([0]), np.array([1]))
+
+
+def test_a_mesh_of_fewer_vertices_than_there_are_distances_is_suspicious(made, arrays, tmp_path, caplog):
+    more = made.make_mesh(np.random.default_rng(0), 5)
+    made.write_mesh({**arrays, "distances": more["distances"]}, tmp_path)
+    read_mesh(tmp_path)
+    assert "are the files of one mesh?" in caplog.text
+    caplog.clear()
+    made.write_mesh(arrays, tmp_path)
+    read_mesh(tmp_path)
+    assert not caplog.text
