@@ -243,22 +243,31 @@ def _is_ignored(person: Mapping[str, Any], min_box_score: float) -> bool:
 
 def _list_ignored_regions(images: Sequence[Mapping[str, Any]], where: str) -> list[dict[str, Any]]:
     """The boxes around PoseTrack's regions to ignore, as annotations of people to ignore."""
-    regions = []
-    for i, image in enumerate(images):
-        try:
-            columns = [image.get(name) or [] for name in _REGION_FIELDS]
-            for xs, ys in zip(*columns, strict=True):
-                corners = np.array([xs, ys], np.float64)
-                if corners.size and np.isfinite(corners).all():
-                    low, sizes = corners.min(axis=1), np.ptp(corners, axis=1)
-                    box = [*low.tolist(), *sizes.tolist()]
-                    regions.append({"image_id": image["id"], "bbox": box, "ignore": 1})
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"{where}: images[{i}].{_REGION_FIELDS[0]}: expected lists of numbers, as many as in "
-                f"{_REGION_FIELDS[1]}; correct them"
-            ) from error
-    return regions
+    return [
+        {"image_id": image["id"], "bbox": box, "ignore": 1}
+        for i, image in enumerate(images)
+        for box in list_ignored_boxes(image, f"{where}: images[{i}]")
+    ]
+
+
+def list_ignored_boxes(image: Mapping[str, Any], where: str) -> list[list[float]]:
+    """The boxes x, y, width, height around an image's regions to ignore, as PoseTrack has them.
+
+    Raises:
+        DataError: The regions are not lists of numbers.
+    """
+    boxes = []
+    try:
+        for xs, ys in zip(*(image.get(name) or [] for name in _REGION_FIELDS), strict=True):
+            corners = np.array([xs, ys], np.float64)
+            if corners.size and np.isfinite(corners).all():
+                boxes.append([*corners.min(axis=1).tolist(), *np.ptp(corners, axis=1).tolist()])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"{where}.{_REGION_FIELDS[0]}: expected lists of numbers, as many as in {_REGION_FIELDS[1]}; "
+            "correct them"
+        ) from error
+    return boxes
 
 
 def _decode_keypoints(people: list[Mapping[str, Any]], num_keypoints: int) -> FloatArray:

@@ -71,12 +71,14 @@ def _print_report(report: DataSetReport) -> None:
 def _make_parts_table(parts: tuple[PartReport, ...]) -> Table:
     table = Table(box=SIMPLE_HEAD)
     table.add_column("part", overflow="fold")
-    for heading in ("images", "sizes", "people", "with keypoints", "crowds"):
+    # Few data sets have dense annotations: the others need no column of zeros.
+    dense = ("with DensePose",) if any(part.counts.dense for part in parts) else ()
+    for heading in ("images", "sizes", "people", "with keypoints", *dense, "crowds"):
         table.add_column(heading, justify="right")
     for part in parts:
         sizes = " to ".join(dict.fromkeys(part.sizes[name] for name in ("smallest", "largest") if part.sizes))
         counts = part.counts
-        numbers = (counts.people, counts.posed, counts.crowds)
+        numbers = (counts.people, counts.posed, *(counts.dense for _ in dense), counts.crowds)
         table.add_row(Text(part.name), str(part.images), sizes or "-", *map(str, numbers))
     return table
 

@@ -14,6 +14,7 @@ from models.data.outlines import check_outline
 from models.training.errors import DataError
 from posetrack.data_sets.findings import Findings
 from posetrack.data_sets.parts import DataSetPart
+from posetrack.data_sets.surface_checks import check_ignored_regions, check_surface
 from posetrack.json_fields import read_array
 from posetrack.skeleton import SKELETONS
 from posetrack.video.images import natural_key
@@ -34,6 +35,7 @@ class Counts:
         people: Number of people, without crowds.
         crowds: Number of crowds.
         posed: Number of people with a known keypoint.
+        dense: Number of people with a dense annotation.
         names: Names of the keypoints.
         known: Number of known points of each keypoint.
     """
@@ -41,6 +43,7 @@ class Counts:
     people: int = 0
     crowds: int = 0
     posed: int = 0
+    dense: int = 0
     names: list[str] = field(default_factory=list)
     known: list[int] = field(default_factory=list)
 
@@ -56,6 +59,7 @@ def check_image_entries(part: DataSetPart, findings: Findings) -> dict[int, int]
             findings.add_fault("image ids that stand twice", f"{at}.id: {image_id}")
         elif image_id is not None:
             positions[image_id] = i
+        check_ignored_regions(image, at, findings)
         name = image.get("file_name")
         if not isinstance(name, str) or not name:
             findings.add_fault("images without a file name", at)
@@ -115,6 +119,7 @@ def check_people(
         _check_track(entry, image_id, at, tracks, findings)
         _check_box(entry, size, at, part, findings)
         _check_mask(entry, size, at, findings)
+        counts.dense += check_surface(entry, at, findings)
         if entry.get("iscrowd"):
             counts.crowds += 1
             continue

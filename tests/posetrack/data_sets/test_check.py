@@ -343,6 +343,22 @@ def test_swapped_sides_are_suspected(data):
     assert list(find(check_data_sets([data]))) == ["keypoints whose sides may be swapped"]
 
 
+def test_dense_annotations_are_counted_and_checked(data):
+    content = make_content()
+    first, second = content["annotations"][:2]
+    dense = {"dp_x": [1.0], "dp_y": [2.0], "dp_I": [3.0], "dp_U": [0.5], "dp_V": [0.5], "dp_masks": [[]] * 14}
+    first |= dense
+    second |= {**dense, "dp_I": [25.0]}
+    content["images"][2] |= {"ignore_regions_x": [[1, 2]], "ignore_regions_y": [[1]]}
+    write(data, content)
+    report = check_data_sets([data])
+    assert report.parts[0].counts.dense == 1
+    assert list(find(report)) == [
+        "regions to ignore that cannot be read",
+        "dense annotations that cannot be read",
+    ]
+
+
 def test_nothing_to_check_is_said(tmp_path):
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(ResultsError, match=r"nothing to check|no such file"):
