@@ -1,4 +1,4 @@
-"""`posetrack convert`: conversion of saved poses and of data sets to other formats."""
+"""`posetrack convert`: conversion of saved poses, dense poses and data sets to other formats."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import typer
 
 from posetrack.annotations.convert import check_format, choose_out_dir, convert_annotations
 from posetrack.results.convert import convert
+from posetrack.results.dense_forms import DENSE_FORMS, export_dense
+from posetrack.results.dense_sources import holds_dense
 from posetrack.results.export import FORMATS
 
 
@@ -16,7 +18,8 @@ def convert_command(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A poses.jsonl; or a data set: a PoseTrack17, PoseTrack18 or COCO .json, or a folder of them.",
+            help="A poses.jsonl; dense poses: an .npz, DensePose's JSON, Detectron2's .pkl or .pth; or a data "
+            "set: a PoseTrack17, PoseTrack18 or COCO .json, or a folder of them.",
             show_default=False,
         ),
     ],
@@ -24,7 +27,8 @@ def convert_command(
         str,
         typer.Option(
             "--to",
-            help=f"One of {', '.join(FORMATS)}; a data set becomes posetrack18, posetrack17 or coco.",
+            help=f"One of {', '.join(FORMATS)}; for dense poses, also those of a poses.jsonl, "
+            f"{', '.join(DENSE_FORMS)}; a data set becomes posetrack18, posetrack17 or coco.",
             show_default=False,
         ),
     ],
@@ -32,12 +36,14 @@ def convert_command(
         Path | None,
         typer.Option(
             help="Folder to write into.",
-            show_default="the folder of a poses.jsonl; a new one named like the format beside a data set",
+            show_default="the folder of the file; a new one named like the format beside a data set",
         ),
     ] = None,
 ) -> None:
-    """Convert saved poses, or a data set, to another format, without running networks."""
-    if path.is_dir() or path.suffix.lower() == ".json":
+    """Convert saved poses, dense poses or a data set to another format, without running networks."""
+    if to in DENSE_FORMS or holds_dense(path):
+        print(export_dense(path, to, path.parent if out is None else out))
+    elif path.is_dir() or path.suffix.lower() == ".json":
         check_format(to)
         for written in convert_annotations([path], to, choose_out_dir(path, to) if out is None else out):
             print(written)

@@ -12,9 +12,9 @@ Members, in this order, all stored without compression:
     header       text of JSON with "schema": "posetrack-dense/1" and the fields of the header of `poses.jsonl`
     frame_N      a record of `frame` (position in the source, from 0), `time_s` (seconds), `width`, `height` (of
                  the image in pixels) and `people`, one record for each person with a dense pose:
-                 `track_id` (-1: not tracked), `box_xyxy` (pixels, not rounded), `score`; `x, y, w, h`, the
-                 whole pixels that the dense pose is over: the box's corner, width and height, truncated, the
-                 last two at least 1; `png_offset` and `png_size`, where its PNG is in the bytes of the frame
+                 `track_id` (-1: not tracked), `box_xywh` (left, top, width, height in pixels, not rounded),
+                 `score`; `x, y, w, h`, the whole pixels that the dense pose is over: the box, truncated, its
+                 width and height at least 1; `png_offset` and `png_size`, where its PNG is in the bytes
     frame_N_png  bytes: the PNGs of these people; red, green and blue are the chart (1..24, 0 for the
                  background), 255 u and 255 v, truncated
     final_ids    records of `frame`, `row` and `track_id`: ids after the joining of tracks, -1 for people who
@@ -28,7 +28,7 @@ finds its frames nonetheless, and `posetrack convert FILE --to npz --out FOLDER`
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -44,9 +44,11 @@ from posetrack.results.dense_records import (
     FINAL_ID,
     FINAL_IDS_NAME,
     HEADER_NAME,
+    DensePerson,
     encode_array,
     encode_dense_header,
     encode_frame,
+    encode_people,
 )
 from posetrack.results.record import Header
 from posetrack.results.zip_members import Member, MemberWriter
@@ -117,12 +119,22 @@ class DenseWriter:
             ResultsError: The file cannot be written. The frames before stay whole.
             ValueError: The frame is not later than the last one, or a dense pose is not of the size of its box.
         """
+        people, rows = encode_people(instances, f"frame {frame_index}")
+        self.write_people(frame_index, time_s, people, size_wh)
+        return rows
+
+    def write_people(
+        self,
+        frame_index: int,
+        time_s: float,
+        people: Sequence[DensePerson],
+        size_wh: tuple[int, int] | None = None,
+    ) -> None:
+        """Append one frame whose dense poses are encoded; otherwise as `write`."""
         if frame_index <= self._last_frame:
             raise ValueError(f"frame {frame_index} comes after {self._last_frame}; expected more")
-        members, rows = encode_frame(frame_index, time_s, instances, size_wh or self._header.size_wh)
-        self._writer.append(members)
+        self._writer.append(encode_frame(frame_index, time_s, size_wh or self._header.size_wh, people))
         self._last_frame = frame_index
-        return rows
 
     def close(self) -> None:
         """Write the directory and close the file; closing it twice does no harm.

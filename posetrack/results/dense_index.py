@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,15 @@ from posetrack.results.dense_records import (
     FINAL_IDS_NAME,
     HEADER_NAME,
     Records,
+    cut_png,
     decode_array,
     decode_dense_header,
     decode_frame,
     name_members,
     parse_name,
+    take_box,
 )
+from posetrack.results.dense_results import DenseResult
 from posetrack.results.jsonl_lines import cannot_read
 from posetrack.results.zip_members import Member, MemberWalk, read_directory, read_member
 
@@ -44,6 +48,7 @@ class SavedFrame(NamedTuple):
         size_wh: Width and height of the image in pixels.
         people: Records of `dense_records.PERSON`.
         rows: (N,) their rows in the frame's part of the file.
+        place: Of the frame in `DenseFile.frames`.
         where: Name of the frame in messages.
     """
 
@@ -52,6 +57,7 @@ class SavedFrame(NamedTuple):
     size_wh: tuple[int, int]
     people: Records
     rows: IntArray
+    place: int
     where: str
 
 
@@ -114,7 +120,9 @@ class DenseFile:
         record = decode_frame(self._read_part(place, 0), number, where)
         size_wh = int(record["width"]), int(record["height"])
         people = record["people"]
-        return SavedFrame(number, float(record["time_s"]), size_wh, people, np.arange(len(people)), where)
+        return SavedFrame(
+            number, float(record["time_s"]), size_wh, people, np.arange(len(people)), place, where
+        )
 
     def read(self, place: int) -> SavedFrame:
         """Read a frame with its final ids, without the people who were left out when tracks were joined.
@@ -137,6 +145,47 @@ class DenseFile:
         people = frame.people.copy()
         people["track_id"] = ids
         return frame._replace(people=people[kept], rows=frame.rows[kept])
+
+    def list_results(self, frame: SavedFrame) -> list[DenseResult]:
+        """The people of a frame, whose dense poses are read when they are decoded."""
+        return [
+            DenseResult(
+                image_id=frame.frame_index,
+                score=float(person["score"]),
+                box=take_box(person),
+                content=partial(self._read_png, frame.place, person, f"{frame.where}: people[{row}]"),
+                where=f"{frame.where}: people[{row}]",
+                track_id=int(person["track_id"]),
+            )
+            for person, row in zip(frame.people, frame.rows.tolist(), strict=True)
+        ]
+
+    def _read_png(self, place: int, person: Any, where: str) -> bytes:
+        return cut_png(person, self.read_pngs(place), where)
+
+    def pick(self, frame_index: int, rows: IntArray, where: str) -> SavedFrame:
+        """Read a frame as it was saved, with the people of these rows.
+
+        Args:
+            frame_index: Its position in the source.
+            rows: (N,) for N people of a `poses.jsonl`; -1 for those without a dense pose, who are left out.
+            where: Name of the frame there in messages.
+
+        Raises:
+            ResultsError: There is no such frame or row, or it is damaged.
+        """
+        place = self.find(frame_index)
+        if place is None:
+            raise ResultsError(f"{where}: not in {self.path}; do both files belong together?")
+        saved = self.read_saved(place)
+        for i, row in enumerate(rows):
+            if row >= len(saved.people):
+                raise ResultsError(
+                    f"{where}: people[{i}].dense: {row}, but {self.path} has {len(saved.people)} people there; "
+                    "do both files belong together?"
+                )
+        chosen = rows[rows >= 0]
+        return saved._replace(people=saved.people[chosen], rows=chosen)
 
     def read_pngs(self, place: int) -> npt.NDArray[np.uint8]:
         """Read the bytes of a frame's PNGs.
@@ -240,6 +289,17 @@ def _list_members(path: Path) -> tuple[dict[str, Member], int]:
     if frames.final_ids is not None:
         members[FINAL_IDS_NAME] = frames.final_ids
     return members, frames.rest_bytes
+
+
+def is_dense_file(path: Path) -> bool:
+    """Whether a file is one of dense poses, by its name or its first bytes; of a missing file by its name."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_FIRST))
+    except OSError:
+        start = b""
+    is_ours = start[:4] == _FIRST[:4] and start[_NAME_AT:] == _FIRST[_NAME_AT:]
+    return is_ours or path.suffix.lower() == ".npz"
 
 
 def has_dense_header(path: Path) -> bool:

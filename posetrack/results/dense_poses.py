@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from posetrack.errors import ResultsError
 from posetrack.frame import NO_DENSE, Frame, Instances
 from posetrack.results.poses import make_black_image
 
@@ -75,7 +74,7 @@ class SavedDense:
         """
         for place in range(len(self._file.frames)):
             saved = self._file.read(place)
-            people = _decode(self._file, place, saved)
+            people = _decode(self._file, saved)
             yield _make_frame(saved.frame_index, saved.time_s, saved.size_wh, people, self.header)
 
     def read_frame(self, index: int) -> Instances | None:
@@ -91,7 +90,7 @@ class SavedDense:
             ResultsError: The frame is damaged.
         """
         place = self._file.find(index)
-        return None if place is None else _decode(self._file, place, self._file.read(place))
+        return None if place is None else _decode(self._file, self._file.read(place))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r}: {self.header.source!r})"
@@ -101,17 +100,10 @@ class _DenseOfPoses(SavedDense):
     """The dense poses of a `poses.jsonl`, with the people, ids and boxes of that."""
 
     def __init__(self, path: str | Path) -> None:
-        from posetrack.results.dense_index import DenseFile
-        from posetrack.results.jsonl import read_jsonl
+        from posetrack.results.dense_sources import open_dense_of
 
         self.path = Path(path)
-        self.header, _ = read_jsonl(self.path)
-        if self.header.dense is None:
-            raise ResultsError(f"{path}: refers to no dense poses; give --dense-out in a run")
-        try:
-            self._file = DenseFile(self.header.dense)
-        except ResultsError as error:
-            raise ResultsError(f"{path}: its dense poses: {error}") from error
+        self._file, self.header = open_dense_of(self.path)
 
     def __iter__(self) -> Iterator[Frame]:
         for record in self._read_records():
@@ -132,36 +124,26 @@ class _DenseOfPoses(SavedDense):
 
     def _fill(self, record: Record) -> Instances:
         """The people of a frame with their dense poses, and with boxes before they were rounded."""
-        from posetrack.results.dense_records import decode_pose
         from posetrack.results.people import complete_boxes
 
-        people, where = record.instances, f"{self.path}: frame {record.frame}"
-        rows = people.dense_rows
+        people, rows = record.instances, record.instances.dense_rows
         if rows is None:
             rows = np.full(len(people), -1, np.int64)
         boxes, dense = complete_boxes(people).copy(), [NO_DENSE] * len(people)
-        filled = np.flatnonzero(rows >= 0)
-        if len(filled):
-            place = self._file.find(record.frame)
-            if place is None:
-                raise ResultsError(f"{where}: not in {self._file.path}; do both files belong together?")
-            saved, pngs = self._file.read_saved(place), self._file.read_pngs(place)
-            for i in filled:
-                if rows[i] >= len(saved.people):
-                    raise ResultsError(
-                        f"{where}: people[{i}].dense: {rows[i]}, but {self._file.path} has "
-                        f"{len(saved.people)} people there; do both files belong together?"
-                    )
-                person = saved.people[rows[i]]
-                boxes[i] = person["box_xyxy"]
-                dense[i] = decode_pose(person, pngs, f"{saved.where}: people[{rows[i]}]")
+        if (rows >= 0).any():
+            saved = self._file.pick(record.frame, rows, f"{self.path}: frame {record.frame}")
+            found = _decode(self._file, saved)
+            filled = np.flatnonzero(rows >= 0)
+            boxes[filled] = found.boxes_xyxy
+            for i, pose in zip(filled, found.dense or (), strict=True):
+                dense[i] = pose
         return people.with_columns(boxes_xyxy=boxes, dense=tuple(dense), dense_rows=rows)
 
 
-def _decode(file: DenseFile, place: int, saved: SavedFrame) -> Instances:
+def _decode(file: DenseFile, saved: SavedFrame) -> Instances:
     from posetrack.results.dense_records import decode_people
 
-    pngs = file.read_pngs(place) if len(saved.people) else np.zeros(0, np.uint8)
+    pngs = file.read_pngs(saved.place) if len(saved.people) else np.zeros(0, np.uint8)
     return decode_people(saved.people, saved.rows, pngs, saved.where)
 
 
@@ -203,13 +185,6 @@ def read_dense(path: str | Path) -> SavedDense:
         ResultsError: The file cannot be read, is of neither kind, or refers to no dense poses; frames are
             checked in iteration.
     """
-    is_jsonl = Path(path).suffix.lower() != ".npz" and not _is_zip(Path(path))
-    return _DenseOfPoses(path) if is_jsonl else SavedDense(path)
+    from posetrack.results.dense_index import is_dense_file
 
-
-def _is_zip(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(2) == b"PK"
-    except OSError:
-        return False
+    return SavedDense(path) if is_dense_file(Path(path)) else _DenseOfPoses(path)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from models.densepose.pixel_box import PixelBox, find_pixels
+from models.densepose.pixel_box import PixelBox
 from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED, ImageArray, Instances, IntArray
 from posetrack.json_fields import make_error
+from posetrack.results.dense_boxes import BoxXYWH, give_xyxy, take_xywh, truncate_box
 from posetrack.results.dense_png import decode_png, encode_png, measure_png
+from posetrack.results.dense_results import MOST_PIXELS
 from posetrack.results.jsonl_header import decode_header, encode_header
 from posetrack.results.people import complete_boxes
 from posetrack.results.record import Header
@@ -28,8 +31,8 @@ FINAL_IDS_NAME = "final_ids.npy"
 PERSON = np.dtype(
     [
         ("track_id", "<i8"),
-        ("box_xyxy", "<f4", (4,)),
-        ("score", "<f4"),
+        ("box_xywh", "<f8", (4,)),
+        ("score", "<f8"),
         ("x", "<i4"),
         ("y", "<i4"),
         ("w", "<i4"),
@@ -44,10 +47,26 @@ FINAL_ID = np.dtype([("frame", "<i8"), ("row", "<i8"), ("track_id", "<i8")])
 
 Records = npt.NDArray[Any]
 
+
+class DensePerson(NamedTuple):
+    """A person to write.
+
+    Attributes:
+        track_id: Their id.
+        box: Their box.
+        score: Its score.
+        png: Their dense pose.
+    """
+
+    track_id: int
+    box: BoxXYWH
+    score: float
+    png: bytes
+
+
 _FRAME_NAME = re.compile(r"frame_([0-9]{10,16})(_png)?\.npy")
 _LONGEST_SIDE_PX = 2**30
-_FURTHEST_PX = 1e9
-_MOST_PIXELS = 2**26
+_FURTHEST_PX = 2**22
 
 
 def name_members(frame_index: int) -> tuple[str, str]:
@@ -103,40 +122,51 @@ def decode_dense_header(content: bytes, path: Path) -> Header:
     return decode_header(fields, where, path.parent, DENSE_SCHEMA)
 
 
-def encode_frame(
-    frame_index: int, time_s: float, instances: Instances, size_wh: tuple[int, int]
-) -> tuple[list[tuple[str, bytes]], IntArray]:
-    """The members of a frame.
+def encode_people(instances: Instances, where: str) -> tuple[list[DensePerson], IntArray]:
+    """The people of a frame who have a dense pose.
+
+    Args:
+        instances: N people.
+        where: Name of the frame in messages.
 
     Returns:
-        Name and content of both, and the row of each of the N people in it, (N,), -1 without a dense pose.
+        These people, and the place of each of the N among them, (N,), -1 without a dense pose.
 
     Raises:
         ValueError: A dense pose is not of the size of its box.
     """
     boxes, rows = complete_boxes(instances), np.full(len(instances), -1, np.int64)
-    poses = instances.dense or ()
-    chosen = [i for i, pose in enumerate(poses) if pose.size]
-    rows[chosen] = np.arange(len(chosen))
-    record = np.zeros((), make_frame_type(len(chosen)))
+    scores = instances.person_scores if instances.box_scores is None else instances.box_scores
+    people: list[DensePerson] = []
+    for i, pose in enumerate(instances.dense or ()):
+        if not pose.size:
+            continue
+        box = take_xywh(boxes[i])
+        pixels = truncate_box(box)
+        if pose.shape != (pixels.h, pixels.w, 3):
+            raise ValueError(
+                f"{where}: person {i}: expected a dense pose ({pixels.h}, {pixels.w}, 3) over the pixels of "
+                f"its box, got {pose.shape}"
+            )
+        rows[i] = len(people)
+        track_id = UNTRACKED if instances.track_ids is None else int(instances.track_ids[i])
+        people.append(DensePerson(track_id, box, float(scores[i]), encode_png(pose)))
+    return people, rows
+
+
+def encode_frame(
+    frame_index: int, time_s: float, size_wh: tuple[int, int], people: Sequence[DensePerson]
+) -> list[tuple[str, bytes]]:
+    """Name and content of the two members of a frame."""
+    record = np.zeros((), make_frame_type(len(people)))
     record["frame"], record["time_s"] = frame_index, time_s
     record["width"], record["height"] = size_wh
-    people, pngs, position = record["people"], [], 0
-    ids, scores = instances.track_ids, instances.person_scores
-    scores = scores if instances.box_scores is None else instances.box_scores
-    for row, i in enumerate(chosen):
-        pixels = find_pixels(boxes[i])
-        if poses[i].shape != (pixels.h, pixels.w, 3):
-            raise ValueError(
-                f"frame {frame_index}: person {i}: expected a dense pose ({pixels.h}, {pixels.w}, 3) over the "
-                f"pixels of its box, got {poses[i].shape}"
-            )
-        pngs.append(encode_png(poses[i]))
-        track_id = UNTRACKED if ids is None else ids[i]
-        people[row] = (track_id, boxes[i], scores[i], *pixels, position, len(pngs[-1]))
-        position += len(pngs[-1])
-    contents = record, np.frombuffer(b"".join(pngs), np.uint8)
-    return list(zip(name_members(frame_index), map(encode_array, contents), strict=True)), rows
+    position = 0
+    for row, (track_id, box, score, png) in enumerate(people):
+        record["people"][row] = (track_id, box, score, *truncate_box(box), position, len(png))
+        position += len(png)
+    contents = record, np.frombuffer(b"".join(person.png for person in people), np.uint8)
+    return list(zip(name_members(frame_index), map(encode_array, contents), strict=True))
 
 
 def decode_frame(content: bytes, frame_index: int, where: str) -> Records:
@@ -169,19 +199,24 @@ def decode_frame(content: bytes, frame_index: int, where: str) -> Records:
 
 
 def _check_person(person: Any, where: str) -> None:
-    box = person["box_xyxy"]
-    if not (np.abs(box) <= _FURTHEST_PX).all():
-        raise make_error(f"{where}.box_xyxy", "4 numbers in pixels", box.tolist())
+    box = take_box(person)
+    if not (np.abs(box) <= _FURTHEST_PX).all() or min(box.w, box.h) < 0:
+        raise make_error(f"{where}.box_xywh", "x, y, width and height in pixels", list(box))
     if not np.isfinite(person["score"]):
         raise make_error(f"{where}.score", "a finite number", float(person["score"]))
     if person["track_id"] < UNTRACKED:
         raise make_error(f"{where}.track_id", f"a whole number from {UNTRACKED}", int(person["track_id"]))
     pixels = take_pixels(person)
-    if pixels != find_pixels(box):
-        expected = ", ".join(map(str, find_pixels(box)))
+    if pixels != truncate_box(box):
+        expected = ", ".join(map(str, truncate_box(box)))
         raise make_error(f"{where}: x, y, w, h", f"{expected}, the whole pixels of its box", tuple(pixels))
-    if pixels.w * pixels.h > _MOST_PIXELS:
-        raise make_error(f"{where}: w, h", f"at most {_MOST_PIXELS} pixels", pixels.w * pixels.h)
+    if pixels.w * pixels.h > MOST_PIXELS:
+        raise make_error(f"{where}: w, h", f"at most {MOST_PIXELS} pixels", pixels.w * pixels.h)
+
+
+def take_box(person: Any) -> BoxXYWH:
+    """The box of a person."""
+    return BoxXYWH(*person["box_xywh"].tolist())
 
 
 def take_pixels(person: Any) -> PixelBox:
@@ -231,7 +266,7 @@ def decode_people(people: Records, rows: IntArray, pngs: Records, where: str) ->
         decode_pose(person, pngs, f"{where}: people[{row}]") for person, row in zip(people, rows, strict=True)
     )
     return Instances(
-        boxes_xyxy=people["box_xyxy"],
+        boxes_xyxy=np.array([give_xyxy(take_box(person)) for person in people]).reshape(-1, 4),
         box_scores=people["score"],
         track_ids=people["track_id"],
         dense=tuple(dense),

@@ -27,7 +27,8 @@ def densepose_command(
         Path,
         typer.Option(
             "--pred",
-            help="Dense poses: the competition's JSON, or a pickle or file of torch.save as Detectron2 has it.",
+            help="Dense poses: the .npz of a run, whose frame n is image n; the competition's JSON; "
+            "or a pickle or file of torch.save as Detectron2 has it.",
             show_default=False,
         ),
     ],

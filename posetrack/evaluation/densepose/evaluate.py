@@ -34,7 +34,6 @@ from posetrack.evaluation.densepose.matching import (
     match_image,
 )
 from posetrack.evaluation.densepose.mesh import BodyMesh
-from posetrack.evaluation.densepose.results import Bytes, DenseResult
 from posetrack.evaluation.densepose.similarity import (
     Codes,
     ImagePoints,
@@ -43,6 +42,7 @@ from posetrack.evaluation.densepose.similarity import (
     take_codes,
 )
 from posetrack.evaluation.densepose.truth import SurfaceImage, SurfacePerson, SurfaceTruth
+from posetrack.results.dense_results import Bytes, DenseResult
 
 Numbers = npt.NDArray[np.float64]
 

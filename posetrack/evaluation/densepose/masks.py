@@ -10,8 +10,9 @@ import numpy.typing as npt
 from scipy.ndimage import zoom
 
 from models.data.run_lengths import decode_run_lengths
-from posetrack.evaluation.densepose.truth import BoxXYWH, SurfaceImage, SurfacePerson
+from posetrack.evaluation.densepose.truth import SurfaceImage, SurfacePerson
 from posetrack.results.coco_masks import encode_mask
+from posetrack.results.dense_boxes import BoxXYWH
 
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64]

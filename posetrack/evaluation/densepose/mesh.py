@@ -21,6 +21,7 @@ from models.densepose.parts import NUM_CHARTS
 from models.pickles import RefusedPickleError, read_pickle
 from posetrack.errors import ResultsError
 from posetrack.evaluation.mat_files import read_mat
+from posetrack.results.array_cache import find_array_cache
 
 _log = logging.getLogger(__name__)
 
@@ -121,13 +122,6 @@ class _Chart:
         return self._coarse[nearest]
 
 
-def find_cache() -> Path:
-    """The cache folder of arrays that can only be mapped when converted; it need not exist."""
-    from models.engines.cache import find_cache_folder
-
-    return find_cache_folder().parent / "densepose"
-
-
 def read_mesh(folder: Path) -> BodyMesh:
     """Read the mesh files of a folder.
 
@@ -210,7 +204,7 @@ def _read_distances(path: Path) -> npt.NDArray[Any]:
     if start.startswith((b"\x89HDF", b"MATLAB 7.3")):
         raise ResultsError(f"{path}: HDF5, which is not read; take the owner's {DISTANCES_FILE}")
     try:
-        content = read_pickle(path, find_cache)
+        content = read_pickle(path, find_array_cache)
     except RefusedPickleError as error:
         raise ResultsError(f"{path}: {error}; take the owner's {DISTANCES_FILE}") from error
     except OSError as error:

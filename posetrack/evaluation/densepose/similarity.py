@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from models.densepose.parts import CHART_GROUPS, NUM_CHARTS
 from posetrack.evaluation.densepose.mesh import BodyMesh, Indices
-from posetrack.evaluation.densepose.results import Bytes
-from posetrack.evaluation.densepose.truth import BoxXYWH, SurfacePerson
+from posetrack.evaluation.densepose.truth import SurfacePerson
+from posetrack.results.dense_boxes import BoxXYWH
+from posetrack.results.dense_results import Bytes
 
 Numbers = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]

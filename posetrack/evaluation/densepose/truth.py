@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -27,19 +27,11 @@ from posetrack.json_fields import (
     make_error,
     read_json,
 )
+from posetrack.results.dense_boxes import BoxXYWH, read_box
 
 _LARGEST_SIDE_PX = 10**5
 _MOST_BOX_PIXELS = 2**26
 _FEWEST_CORNERS = 3
-
-
-class BoxXYWH(NamedTuple):
-    """A box of an image in pixels, not rounded."""
-
-    x: float
-    y: float
-    w: float
-    h: float
 
 
 @dataclass(frozen=True)
@@ -192,15 +184,3 @@ def _read_side(value: Any, where: str) -> int:
     if not 0 < side <= _LARGEST_SIDE_PX:
         raise make_error(where, f"1 to {_LARGEST_SIDE_PX} pixels", value)
     return side
-
-
-def read_box(value: Any, where: str) -> BoxXYWH:
-    """Take x, y, width and height in pixels, the last two not negative.
-
-    Raises:
-        ResultsError: It is something else.
-    """
-    box = BoxXYWH(*map(float, expect_numbers(value, 4, where)))
-    if box.w < 0 or box.h < 0 or max(map(abs, box)) > _LARGEST_SIDE_PX:
-        raise make_error(where, "x, y, width and height in pixels, none of the last two negative", value)
-    return box

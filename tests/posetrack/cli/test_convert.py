@@ -1,8 +1,11 @@
-"""`posetrack convert` on data sets; on saved poses see test_run.py."""
+"""`posetrack convert` on data sets and dense poses; on saved poses see test_run.py."""
 
+import base64
 import json
 import sys
 
+import cv2
+import numpy as np
 import pytest
 
 from posetrack.cli.main import main
@@ -54,3 +57,41 @@ def test_a_missing_file(tmp_path, monkeypatch, capsys):
     assert run_convert(monkeypatch, tmp_path / "none.json", "--to", "coco") == 1
     assert "none.json: cannot be read: no such file or directory" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+ENTRY = {"image_id": 4, "category_id": 1, "bbox": [1.5, 2, 3.25, 2], "score": 0.5, "uv_shape": [3, 2, 3]}
+PNG = cv2.imencode(".png", np.full((2, 3, 3), 7, np.uint8))[1].tobytes()
+
+
+@pytest.fixture
+def dense_json(tmp_path):
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps([{**ENTRY, "uv_data": base64.b64encode(PNG).decode()}]))
+    return path
+
+
+def test_dense_poses_go_from_form_to_form(dense_json, monkeypatch, capsys):
+    folder = dense_json.parent
+    assert run_convert(monkeypatch, dense_json, "--to", "npz") == 0
+    assert capsys.readouterr().out == f"{folder / 'found.npz'}\n"
+    assert run_convert(monkeypatch, folder / "found.npz", "--to", "densepose-json", "--out", folder / "b") == 0
+    assert json.loads((folder / "b" / "found_densepose.json").read_text()) == json.loads(dense_json.read_text())
+    assert run_convert(monkeypatch, folder / "found.npz", "--to", "png") == 0
+    assert (folder / "found_iuv" / "000004_IUV.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["found.json", "found.npz"])
+def test_dense_poses_alone_are_no_poses(dense_json, monkeypatch, capsys, name):
+    assert run_convert(monkeypatch, dense_json, "--to", "npz") == 0
+    capsys.readouterr()
+    assert run_convert(monkeypatch, dense_json.with_name(name), "--to", "coco") == 1
+    message = capsys.readouterr().err
+    assert "unknown form 'coco' of dense poses; known: npz, png, densepose-json" in message
+    assert message.count("\n") == 1
+
+
+def test_data_sets_and_poses_without_dense_poses(folder, tmp_path, monkeypatch, capsys):
+    assert run_convert(monkeypatch, folder / "street.json", "--to", "npz") == 1
+    assert "street.json: expected a list, found {'annolist'" in capsys.readouterr().err
+    assert run_convert(monkeypatch, tmp_path / "none.npz", "--to", "png") == 1
+    assert "none.npz: cannot be read: no such file or directory" in capsys.readouterr().err

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from posetrack.errors import ResultsError
+from posetrack.evaluation.densepose.evaluate import evaluate_densepose
 from posetrack.evaluation.densepose.read import read_dense_results
 from posetrack.evaluation.densepose.truth import read_surface_truth
+from posetrack.results.dense_forms import export_dense
 
 BOX = (10.0, 20.0, 100.7, 150.2)
 
@@ -63,6 +65,39 @@ def test_forms_hold_the_same(files, made, tmp_path):
         np.testing.assert_array_equal(result.decode(), surface)
     (result,) = read(truth, [entry], tmp_path)
     np.testing.assert_array_equal(result.decode(), surface)
+
+
+def test_all_forms_are_evaluated_alike(made, body, tmp_path):
+    people, results = made.make_files(3, 4)
+    for name, content in (("people", people), ("results", results)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    truth = read_surface_truth(tmp_path / "people.json")
+    npz = export_dense(tmp_path / "results.json", "npz", tmp_path)
+    again = export_dense(npz, "densepose-json", tmp_path)
+    expected, *others = (
+        evaluate_densepose(truth, read_dense_results(path, truth), body)
+        for path in (tmp_path / "results.json", npz, again)
+    )
+    assert expected.metrics["GPS"]["AP"] > 0
+    for other in others:
+        assert other.metrics == expected.metrics
+        for image, similarities in expected.images.items():
+            np.testing.assert_array_equal(other.images[image].gps, similarities.gps)
+
+
+def test_the_file_of_a_run_is_read_where_it_is_needed(files, tmp_path):
+    truth, entry = files
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([entry]))
+    npz = export_dense(path, "npz", tmp_path)
+    (result,) = read_dense_results(npz, truth)
+    assert callable(result.content)
+    content = bytearray(npz.read_bytes())
+    content[content.index(b"IDAT") + 6] ^= 255
+    npz.write_bytes(content)
+    (result,) = read_dense_results(npz, truth)
+    with pytest.raises(ResultsError, match="damaged"):
+        result.decode()
 
 
 def test_results_of_other_categories_are_left_out(files, tmp_path):

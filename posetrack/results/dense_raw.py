@@ -1,6 +1,8 @@
-"""Results as Detectron2's tools save them: pickles, and files of torch.save.
+"""Dense poses as Detectron2's tools save them: pickles, and files of torch.save.
 
-Only plain values, arrays and tensors are read; files that hold classes of Detectron2 are refused.
+Either a list of `image_id, bbox, score, uv`, or for each image `file_name` (or `image_id`), `scores`,
+`pred_boxes_XYXY` and `pred_densepose`. Only plain values, arrays and tensors are read; files that hold classes
+of Detectron2 are refused.
 """
 
 from __future__ import annotations
@@ -8,18 +10,21 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.pickles import RefusedPickleError, read_pickle
 from posetrack.errors import ResultsError
-from posetrack.evaluation.densepose.mesh import find_cache
-from posetrack.evaluation.densepose.results import Bytes, DenseResult, check_shape, keep_people
-from posetrack.evaluation.densepose.truth import BoxXYWH, SurfaceTruth, read_box
 from posetrack.json_fields import expect_array, expect_id, expect_list, expect_object
+from posetrack.results.array_cache import find_array_cache
+from posetrack.results.dense_boxes import BoxXYWH, read_box
+from posetrack.results.dense_results import Bytes, DenseResult, check_shape, read_track_id
+
+FindImage = Callable[[str, str], int]
+"""The number of an image by its file's name; its second argument names the field in messages."""
 
 _ZIP, _PICKLE = b"PK", b"\x80"
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
@@ -45,18 +50,24 @@ def _is_of_torch(path: Path) -> bool:
         return True
 
 
-def read_raw_results(path: Path, truth: SurfaceTruth) -> list[DenseResult]:
-    """Read a list of results, or of images; see `read.read_dense_results`."""
-    entries = expect_list(_load(path), str(path))
-    return keep_people(_each_result(entries, path, truth), truth, path)
+def read_raw_results(path: Path, find_image: FindImage) -> Iterator[tuple[Any, DenseResult]]:
+    """Read a list of results, or of images.
 
+    Args:
+        path: The file.
+        find_image: Finds the number of an image of which only the file's name is given.
 
-def _each_result(entries: list[Any], path: Path, truth: SurfaceTruth) -> Iterator[tuple[Any, DenseResult]]:
-    for i, entry in enumerate(entries):
+    Yields:
+        The category of each result as the file has it, and the result.
+
+    Raises:
+        ResultsError: The file cannot be read, or a result is not what it should be.
+    """
+    for i, entry in enumerate(expect_list(_load(path), str(path))):
         where = f"{path}: results[{i}]"
         fields = expect_object(entry, where)
         if "pred_densepose" in fields:
-            for result in _decode_image(fields, where, truth):
+            for result in _decode_image(fields, where, find_image):
                 yield None, result
             continue
         box = read_box(_to_list(fields.get("bbox")), f"{where}.bbox")
@@ -68,13 +79,17 @@ def _each_result(entries: list[Any], path: Path, truth: SurfaceTruth) -> Iterato
                 box=box,
                 content=_take_pose(fields.get("uv"), box, f"{where}.uv"),
                 where=f"{where}.uv",
+                track_id=read_track_id(_to_list(fields.get("track_id")), f"{where}.track_id"),
             ),
         )
 
 
-def _decode_image(entry: dict[str, Any], where: str, truth: SurfaceTruth) -> Iterator[DenseResult]:
+def _decode_image(entry: dict[str, Any], where: str, find_image: FindImage) -> Iterator[DenseResult]:
     """Decode the results of one image."""
-    image_id = _find_image(entry, where, truth)
+    if entry.get("image_id") is None:
+        image_id = find_image(str(entry.get("file_name")), f"{where}.file_name")
+    else:
+        image_id = expect_id(_to_list(entry["image_id"]), f"{where}.image_id")
     poses = expect_list(entry["pred_densepose"], f"{where}.pred_densepose")
     count = len(poses)
     scores = expect_array(_to_list(entry.get("scores")), (count,), f"{where}.scores")
@@ -93,22 +108,6 @@ def _decode_image(entry: dict[str, Any], where: str, truth: SurfaceTruth) -> Ite
             else _join(labels, fields.get("uv"), box, at)
         )
         yield DenseResult(image_id, float(scores[n]), box, content, at)
-
-
-def _find_image(entry: dict[str, Any], where: str, truth: SurfaceTruth) -> int:
-    """The image of an entry, by its number or by its file's name."""
-    if entry.get("image_id") is not None:
-        return expect_id(_to_list(entry["image_id"]), f"{where}.image_id")
-    name = str(entry.get("file_name"))
-    if name in truth.file_names:
-        return truth.file_names[name]
-    last = PurePosixPath(name).name
-    found = [number for known, number in truth.file_names.items() if PurePosixPath(known).name == last]
-    if len(found) != 1:
-        raise ResultsError(
-            f"{where}.file_name: {len(found)} images of {truth.name} are named {last[:60]!r}; give image_id"
-        )
-    return found[0]
 
 
 def _take_pose(value: Any, box: BoxXYWH, where: str) -> Bytes:
@@ -146,7 +145,9 @@ def _to_array(value: Any, where: str) -> np.ndarray[Any, np.dtype[Any]]:
 
 
 def _to_list(value: Any) -> Any:
-    """Plain numbers of an array or a tensor."""
+    """Plain numbers of an array or a tensor, or of a list with some."""
+    if isinstance(value, list):
+        return [_to_list(each) for each in value]
     return value.tolist() if hasattr(value, "tolist") else value
 
 
@@ -154,7 +155,7 @@ def _load(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             is_zip = file.read(2) == _ZIP
-        content = None if is_zip else read_pickle(path, find_cache)
+        content = None if is_zip else read_pickle(path, find_array_cache)
     except RefusedPickleError as error:
         raise ResultsError(f"{path}: {error}; {_REMEDY}") from error
     except OSError as error:
