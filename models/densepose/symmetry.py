@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.io import loadmat
 from torch import Tensor
 
+from models.data.mat_files import read_mat
 from models.data.samples import FloatArray
 from models.densepose.annotations import MASK_SIDE
 from models.densepose.parts import CHART_MIRROR, MASK_MIRROR, NUM_CHARTS
@@ -25,6 +25,8 @@ from models.training.errors import DataError
 
 _LATTICE = 256
 _LAST = 255
+# How far numbers may be beyond 0..1: less than a place of the lattice.
+_ROUNDING = 1e-3
 _FIELDS = ("U_transforms", "V_transforms")
 _CHART_MIRROR = np.array(CHART_MIRROR, np.uint8)
 _MASK_MIRROR = np.array(MASK_MIRROR, np.uint8)
@@ -96,19 +98,12 @@ def read_symmetry(path: Path) -> SymmetryTable:
     Raises:
         DataError: It is missing, cannot be read, or has something else.
     """
-    try:
-        with path.open("rb") as file:
-            content = loadmat(file, variable_names=_FIELDS)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise DataError(
             f"{path}: no such file; get UV_symmetry_transforms.mat from the data set's owner, or take "
             "data.symmetry out of the recipe to train without mirrored images"
-        ) from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # Of bytes that are no such file, the reader may raise anything.
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DataError(f"{path}: not a MATLAB file up to version 7 ({reason}); get it again") from error
+        )
+    content = read_mat(path, _FIELDS)
     return SymmetryTable(np.stack([_take_cells(content, name, path) for name in _FIELDS]))
 
 
@@ -123,7 +118,7 @@ def _take_cells(content: Mapping[str, Any], name: str, path: Path) -> FloatArray
         table = np.asarray(cell)
         if table.shape != (_LATTICE, _LATTICE) or table.dtype.kind not in "fiu":
             raise DataError(f"{where}: expected {_LATTICE} x {_LATTICE} numbers, found {table.shape}")
-        tables[i] = table
-        if not ((tables[i] >= 0) & (tables[i] <= 1)).all():
+        if not ((table >= -_ROUNDING) & (table <= 1 + _ROUNDING)).all():
             raise DataError(f"{where}: expected numbers in 0..1; is it UV_symmetry_transforms.mat?")
+        tables[i] = table
     return tables

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzzing import data_sets, media
+from fuzzing import data_sets, media, surfaces
 from fuzzing.kind import Kind
 from fuzzing.mutations import (
     mutate_bytes,
@@ -28,6 +28,11 @@ KINDS = {
         Kind("mpii", data_sets.make_mpii, _BINARY, data_sets.read_mpii),
         Kind("mot", data_sets.make_mot, (mutate_text, mutate_bytes), data_sets.read_mot),
         Kind("recipes", media.make_recipes, (mutate_toml, mutate_text), media.read_recipe),
+        Kind("dense-annotations", surfaces.make_annotations, _JSON, surfaces.read_annotations),
+        Kind("dense-results", surfaces.make_results, _JSON, surfaces.read_results),
+        Kind("dense-raw", surfaces.make_raw_results, _BINARY, surfaces.read_results),
+        Kind("meshes", surfaces.make_meshes, _BINARY, surfaces.read_mesh),
+        Kind("dense-files", surfaces.make_dense_files, _BINARY, surfaces.read_dense_file),
         Kind("weights", media.make_weights, _BINARY, media.read_weights),
     )
 }

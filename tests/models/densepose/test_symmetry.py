@@ -86,3 +86,19 @@ def test_wrong_files_are_refused_in_one_line(tmp_path):
             read_symmetry(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_is_refused_before_it_is_parsed(tmp_path):
+    path = write_table(tmp_path / "t.mat", make_symmetry().tables)
+    whole = path.read_bytes()
+    # An unknown type of data, of which scipy's reader ends the process.
+    path.write_bytes(whole[:176] + b"\x7f" + whole[177:])
+    with pytest.raises(DataError, match=r"t.mat: not a MATLAB file \(-v7\) that can be read"):
+        read_symmetry(path)
+
+
+def test_numbers_that_are_rounded_beyond_the_lattice_are_read_as_they_are(tmp_path):
+    tables = make_symmetry().tables.astype(np.float64)
+    tables[0, 3, 5, 7] = 1 + 1e-6
+    found = read_symmetry(write_table(tmp_path / "t.mat", tables))
+    np.testing.assert_array_equal(found.tables, tables.astype(np.float32))
