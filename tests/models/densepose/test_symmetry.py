@@ -92,7 +92,7 @@ def test_a_damaged_file_is_refused_before_it_is_parsed(tmp_path):
     path = write_table(tmp_path / "t.mat", make_symmetry().tables)
     whole = path.read_bytes()
     # An unknown type of data, of which scipy's reader ends the process.
-    path.write_bytes(whole[:176] + b"\x7f" + whole[177:])
+    path.write_bytes(whole[:240] + b"\x7f" + whole[241:])
     with pytest.raises(DataError, match=r"t.mat: not a MATLAB file \(-v7\) that can be read"):
         read_symmetry(path)
 
