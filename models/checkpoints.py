@@ -7,16 +7,20 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.detectron2_names import is_published, rename_published
+from models.detectron2_names import find_origin, find_published_name, is_unused, rename_published
+from models.fit import COUNTER, Shapes, count_outputs, list_problems, list_shapes
 from models.metadata import WeightsMetadata, encode_metadata, find_embedded
 from models.out_of_memory import is_out_of_memory
 from models.pickles import RefusedPickleError, read_pickle
@@ -45,11 +49,55 @@ _TORCHVISION_NAMES = (
         for i in range(4)
     ),
 )
-_COUNTER = "num_batches_tracked"
+_ZIP = b"PK\x03\x04"
 
 
 class CheckpointError(Exception):
     """Weights are missing, damaged, or do not fit their network."""
+
+
+class MisfitError(CheckpointError):
+    """Weights do not fit their network.
+
+    Args:
+        path: Their file.
+        problems: What does not fit, for display.
+        checkpoint: The weights.
+        wanted: Shapes of the network.
+
+    Attributes:
+        path: The file.
+        shapes: Shapes of the weights, by our names.
+        wanted: Shapes of the network.
+        origin: Who published them; see `models.detectron2_names.find_origin`.
+    """
+
+    def __init__(self, path: Path, problems: Sequence[str], checkpoint: _Checkpoint, wanted: Shapes) -> None:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        super().__init__(f"{path}: does not fit the network: {'; '.join(problems[:3])}{more}")
+        self.path = path
+        self.shapes = list_shapes(checkpoint.state)
+        self.wanted = wanted
+        self.origin = checkpoint.origin
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """Weights as read from a file.
+
+    Attributes:
+        state: They, by our names.
+        names: Their names in the file, by ours, where these differ.
+        origin: Who published them; see `models.detectron2_names.find_origin`.
+    """
+
+    state: dict[str, Tensor]
+    names: Mapping[str, str] = field(default_factory=dict)
+    origin: str = ""
+
+    def publish(self, name: str) -> str:
+        """The name in the file for one of ours, which need not be in it."""
+        return self.names.get(name) or (find_published_name(name) if self.origin else name)
 
 
 def load_embedded(module: nn.Module, name: str, sha256: str = "") -> None:
@@ -79,12 +127,12 @@ def load_checkpoint(module: nn.Module, path: Path) -> None:
         path: A `.safetensors` file.
 
     Raises:
-        CheckpointError: The file cannot be read, or does not fit the network.
+        CheckpointError: The file cannot be read, or, as `MisfitError`, does not fit the network.
     """
-    state = _read_safetensors(path)
-    _check_fit(state, module, path)
+    checkpoint = _Checkpoint(_read_safetensors(path))
+    _check_fit(checkpoint, module, path)
     with torch.no_grad():
-        module.load_state_dict(state, strict=True)
+        module.load_state_dict(checkpoint.state, strict=True)
 
 
 def load_published(module: nn.Module, path: Path) -> None:
@@ -95,13 +143,13 @@ def load_published(module: nn.Module, path: Path) -> None:
         path: A `.pth` file, or `.safetensors`.
 
     Raises:
-        CheckpointError: The file cannot be read so, or does not fit the network.
+        CheckpointError: The file cannot be read so, or, as `MisfitError`, does not fit the network.
     """
-    state = _read_state(path)
-    _fill_counters(state, module.state_dict())
-    _check_fit(state, module, path)
+    checkpoint = _read_checkpoint(path)
+    _fill_counters(checkpoint.state, module.state_dict())
+    _check_fit(checkpoint, module, path)
     with torch.no_grad():
-        module.load_state_dict(state, strict=True)
+        module.load_state_dict(checkpoint.state, strict=True)
 
 
 def import_checkpoint(path: Path, make_network: Callable[[int], nn.Module]) -> dict[str, Tensor]:
@@ -119,46 +167,14 @@ def import_checkpoint(path: Path, make_network: Callable[[int], nn.Module]) -> d
         The weights by name.
 
     Raises:
-        CheckpointError: The file cannot be read so, or does not fit the network.
+        CheckpointError: The file cannot be read so, or, as `MisfitError`, does not fit the network.
     """
-    state = _read_state(path)
+    checkpoint = _read_checkpoint(path)
     with torch.device("meta"):
-        module = make_network(max(count_outputs(state), 1))
-    _fill_counters(state, module.state_dict())
-    _check_fit(state, module, path)
-    return state
-
-
-def find_fitting(path: Path, makers: Mapping[str, Callable[[int], nn.Module]]) -> str | None:
-    """Find the network that a checkpoint of either format is of.
-
-    Args:
-        path: A `.pth` or `.safetensors` file.
-        makers: Networks by name; see `import_checkpoint`.
-
-    Returns:
-        The first whose names and shapes are those of the checkpoint, with its number of outputs, such as
-        `hrnet-w32 with 14 keypoints or classes`; None where there is none, or the file cannot be read.
-    """
-    try:
-        state = _read_state(path)
-    except CheckpointError:
-        return None
-    for name, make_network in makers.items():
-        with torch.device("meta"):
-            module = make_network(max(count_outputs(state), 1))
-        _fill_counters(state, module.state_dict())
-        if not _find_problems(state, module):
-            return f"{name} with {count_outputs(state)} keypoints or classes" if count_outputs(state) else name
-    return None
-
-
-def count_outputs(state: Mapping[str, Tensor]) -> int:
-    """Number of keypoints, or of classes, that weights are for; 0 where there is no last layer."""
-    for name in ("classifier.weight", "fc.weight", "final_layer.weight", "final_layers.1.weight"):
-        if name in state and state[name].ndim:
-            return len(state[name])
-    return 0
+        module = make_network(max(count_outputs(list_shapes(checkpoint.state)), 1))
+    _fill_counters(checkpoint.state, module.state_dict())
+    _check_fit(checkpoint, module, path)
+    return checkpoint.state
 
 
 def write_weights(path: Path, state: Mapping[str, Tensor], metadata: WeightsMetadata) -> None:
@@ -195,7 +211,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _read_state(path: Path) -> dict[str, Tensor]:
+def _read_checkpoint(path: Path) -> _Checkpoint:
     """Read weights of either format, unwrapped and with our names."""
     content: object
     if path.suffix == ".safetensors":
@@ -233,6 +249,9 @@ def _read_arrays(path: Path) -> object:
     """Read detectron2's pickles of NumPy arrays by name; nothing else in them is made."""
     with tempfile.TemporaryDirectory() as cache:
         try:
+            with path.open("rb") as file:
+                if file.read(len(_ZIP)) == _ZIP:
+                    raise CheckpointError(f"{path}: a zip file; if it is of PyTorch, let its name end in .pth")
             content = read_pickle(path, lambda: Path(cache))
         except RefusedPickleError as error:
             raise CheckpointError(f"{path}: {error}") from error
@@ -241,30 +260,46 @@ def _read_arrays(path: Path) -> object:
         weights = content.get("model", content) if isinstance(content, Mapping) else None
         if not isinstance(weights, Mapping):
             return content
-        return {
-            name: torch.from_numpy(np.array(value))
-            if isinstance(value, np.ndarray) and value.dtype.kind in "fiu"
-            else value
-            for name, value in weights.items()
-        }
+        # An array that a pickle has under several names is one tensor.
+        arrays = {id(value): value for value in weights.values() if isinstance(value, np.ndarray)}
+        tensors = {key: _make_tensor(array) for key, array in arrays.items()}
+        return {name: tensors.get(id(value), value) for name, value in weights.items()}
 
 
-def _rename(content: Mapping[object, object], path: Path) -> dict[str, Tensor]:
+def _make_tensor(array: npt.NDArray[Any]) -> Tensor:
+    """Copy numbers of any precision and byte order into a tensor; floats are of 32 bits at most."""
+    dtype: npt.DTypeLike = np.int64
+    if array.dtype.kind == "f":
+        dtype = np.float16 if array.dtype.itemsize == 2 else np.float32
+    elif array.dtype.kind == "b":
+        dtype = np.bool_
+    with np.errstate(over="ignore"):  # Becomes infinite, which is refused.
+        return torch.from_numpy(np.array(array, dtype, order="C"))
+
+
+def _rename(content: Mapping[object, object], path: Path) -> _Checkpoint:
+    origin = find_origin(key for key in content if isinstance(key, str))
     tensors: dict[str, Tensor] = {}
     for key, tensor in content.items():
+        if origin and isinstance(key, str) and is_unused(key):
+            continue
         if not isinstance(key, str) or not isinstance(tensor, Tensor):
             raise CheckpointError(f"{path}: '{key}' is no tensor but a {type(tensor).__name__}")
         tensors[key] = tensor
-    if is_published(tensors):
-        return rename_published(tensors)
-    state: dict[str, Tensor] = {}
+    if origin:
+        try:
+            state = rename_published(tensors)
+        except ValueError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        return _Checkpoint(state, dict(zip(state, tensors, strict=True)), origin)
+    state = {}
     is_rcnn = all(any(key.startswith(part) for key in tensors) for part in _RCNN_PARTS)
     for key, tensor in tensors.items():
         name = _rename_torchvision(key) if is_rcnn else _remove_prefixes(key)
         if name in state:
             raise CheckpointError(f"{path}: holds {name} twice, once as {key}")
         state[name] = tensor
-    return state
+    return _Checkpoint(state)
 
 
 def _remove_prefixes(name: str) -> str:
@@ -284,31 +319,19 @@ def _rename_torchvision(name: str) -> str:
 def _fill_counters(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> None:
     """Add the batch norms' counters, which PyTorch before 0.4.1 did not keep and evaluation does not use."""
     for key in own:
-        if key.endswith(_COUNTER) and f"{key.removesuffix(_COUNTER)}running_mean" in state:
+        if key.endswith(COUNTER) and f"{key.removesuffix(COUNTER)}running_mean" in state:
             state.setdefault(key, torch.zeros((), dtype=torch.long))
 
 
-def _check_fit(state: Mapping[str, Tensor], module: nn.Module, path: Path) -> None:
-    problems = _find_problems(state, module)
+def _check_fit(checkpoint: _Checkpoint, module: nn.Module, path: Path) -> None:
+    own = list_shapes(module.state_dict())
+    problems = list_problems(list_shapes(checkpoint.state), own, checkpoint.publish)
     if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise CheckpointError(f"{path}: does not fit the network: {'; '.join(problems[:3])}{more}")
-    wrong = [key for key, tensor in state.items() if not tensor.isfinite().all()]
+        raise MisfitError(path, problems, checkpoint, own)
+    wrong = [key for key, tensor in checkpoint.state.items() if not tensor.isfinite().all()]
     if wrong:
-        raise CheckpointError(f"{path}: damaged: {', '.join(wrong[:3])}: NaN or infinite; get the file again")
-
-
-def _find_problems(state: Mapping[str, Tensor], module: nn.Module) -> list[str]:
-    """What keeps weights from filling a network strictly."""
-    own = module.state_dict()
-    problems = [f"missing {key}" for key in own if key not in state]
-    problems += [f"unexpected {key}" for key in state if key not in own]
-    problems += [
-        f"{key}: shape {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
-    return problems
+        names = ", ".join(map(checkpoint.publish, wrong[:3]))
+        raise CheckpointError(f"{path}: damaged: {names}: NaN or infinite; get the file again")
 
 
 def _shorten(error: Exception) -> str:

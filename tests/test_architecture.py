@@ -40,7 +40,17 @@ LAYERS = {
         ("__main__",),
     ),
     "models": (
-        ("", "detectron2_names", "extras", "image_size", "metadata", "out_of_memory", "pickles", "settings"),
+        (
+            "",
+            "detectron2_names",
+            "extras",
+            "fit",
+            "image_size",
+            "metadata",
+            "out_of_memory",
+            "pickles",
+            "settings",
+        ),
         ("backbones", "engines", "weights"),
         ("checkpoints", "training"),
         ("data",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +41,7 @@ def list_command() -> None:
         is_here = read_card(name) is not None and find_file(name).is_file()
         state = "fetched" if is_here else "not here" if entry.urls else "by hand"
         print(f"  {name:<32} {state:<8}  {entry.licence:<10}  {entry.stated}")
-    print("to import: posetrack weights import FILE --as KIND --out X.safetensors")
+    print("to import: posetrack weights import FILE --kind KIND --out X.safetensors")
     for kind in list_importable():
         print(f"  {kind}")
 
@@ -82,7 +83,11 @@ def fetch_command(
 
 def _fetch(name: str, mirrors: list[str], *, is_forced: bool) -> None:
     from posetrack.weights.fetch import fetch_weights
+    from posetrack.weights.store import get_published
 
+    entry = get_published(name)
+    terms = f"; {entry.terms}" if entry.terms else ""
+    print(f"{name}: licence {entry.licence}{terms}", file=sys.stderr)
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -155,7 +160,10 @@ def import_command(
     kind: Annotated[
         str,
         typer.Option(
-            "--as", help="Its network, such as hrnet-w32-256x192; see weights list.", show_default=False
+            "--kind",
+            "--as",
+            help="Its network, such as hrnet-w32-256x192; see weights list.",
+            show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.", show_default=False)],
@@ -164,14 +172,16 @@ def import_command(
     """Convert published weights to safetensors; no code in the file is executed."""
     from models.checkpoints import (
         CheckpointError,
+        MisfitError,
         compute_sha256,
-        count_outputs,
         import_checkpoint,
         write_weights,
     )
+    from models.fit import count_outputs, list_shapes
     from models.settings import suggest
     from posetrack.families.table import list_importable
     from posetrack.weights.metadata import describe_kind, find_metadata
+    from posetrack.weights.nearest import describe_misfit
 
     if out.suffix != ".safetensors":
         raise PoseTrackError(f"{out}: the name of weights ends in .safetensors")
@@ -180,16 +190,18 @@ def import_command(
         raise PoseTrackError(f"{out}: is there already; use --overwrite to replace it")
     importable = list_importable()
     if kind not in importable:
-        raise PoseTrackError(f"--as {kind}: not a kind that can be imported; {suggest(kind, importable)}")
+        raise PoseTrackError(f"--kind {kind}: not a kind that can be imported; {suggest(kind, importable)}")
     own = find_metadata(path)
     if own is not None and "kind" not in own.notes:
         raise PoseTrackError(f"{path}: has metadata of PoseTrack already ({own.network}); use it as it is")
     try:
         state = import_checkpoint(path, importable[kind].make_network)
         source_digest = compute_sha256(path)
+    except MisfitError as error:
+        raise WeightsError(describe_misfit(error, is_import=True)) from error
     except CheckpointError as error:
         raise WeightsError(str(error)) from error
-    num_outputs = count_outputs(state)
+    num_outputs = count_outputs(list_shapes(state))
     metadata = describe_kind(kind, num_outputs)
     notes = {**metadata.notes, "source": path.name, "source_sha256": source_digest}
     write_weights(out, state, replace(metadata, training=f"imported from {path.name}", notes=notes))

@@ -9,13 +9,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from models.checkpoints import compute_sha256, count_outputs
+from models.checkpoints import compute_sha256
+from models.fit import count_outputs, list_shapes
 from models.metadata import WeightsMetadata, find_embedded
 from models.settings import suggest
 from posetrack.errors import WeightsError
 from posetrack.families.table import list_embedded, list_importable, load_families
 from posetrack.weights.metadata import find_metadata
-from posetrack.weights.published import PUBLISHED
+from posetrack.weights.published import PUBLISHED, PublishedWeights
 from posetrack.weights.store import find_file, find_weights, load_weights, read_card
 
 
@@ -83,16 +84,17 @@ def _describe_published(name: str) -> dict[str, str]:
     with torch.device("meta"):
         network = list_importable()[entry.kind].make_network(entry.num_keypoints)
     parameters = sum(tensor.numel() for tensor in network.parameters())
-    digits = "" if entry.is_whole_digest else "... (more digits are not published)"
+    digits = entry.sha256 if entry.is_whole_digest else f"{entry.sha256}... (more digits are not published)"
     described = {
         "name": f"{name} (published)",
         "kind": entry.kind,
         "parameters": f"{parameters / 1e6:.2f} M",
         "keypoints": str(entry.num_keypoints),
         "licence": entry.licence,
+        **({"terms": entry.terms} if entry.terms else {}),
         "source": entry.source,
         "published file": entry.file_name,
-        "its sha256": f"{entry.sha256}{digits}",
+        "its sha256": digits if entry.sha256 else "not published; the first fetch notes it",
         "addresses": " ".join(entry.urls) or "none; get it from the source, and fetch with --mirror FOLDER",
         "stated": entry.stated,
     }
@@ -112,7 +114,7 @@ def _describe_file(path: Path) -> dict[str, str]:
     digest = compute_sha256(path)
     size = f"{path.stat().st_size / 1e6:.1f} MB"
     if path.suffix != ".safetensors":
-        names = [entry.name for entry in PUBLISHED.values() if digest.startswith(entry.sha256)]
+        names = [entry.name for entry in PUBLISHED.values() if _is_file_of(entry, digest)]
         is_what = ", ".join(names) or "not known; see `posetrack weights import`"
         return {"file": str(path), "size": size, "sha256": digest, "published as": is_what}
     try:
@@ -120,7 +122,7 @@ def _describe_file(path: Path) -> dict[str, str]:
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: not readable as safetensors ({error})") from error
     numbers = sum(tensor.numel() for tensor in state.values() if tensor.is_floating_point())
-    outputs = count_outputs(state)
+    outputs = count_outputs(list_shapes(state))
     return {
         "file": str(path),
         "size": size,
@@ -129,6 +131,13 @@ def _describe_file(path: Path) -> dict[str, str]:
         **({"outputs": str(outputs)} if outputs else {}),
         **_describe_metadata(find_metadata(path)),
     }
+
+
+def _is_file_of(entry: PublishedWeights, digest: str) -> bool:
+    """Whether a file is the published one: by the digits that are published, or else were noted at a fetch."""
+    card = read_card(entry.name)
+    known = entry.sha256 or (card.source_sha256 if card is not None else "")
+    return bool(known) and digest.startswith(known)
 
 
 def _describe_metadata(metadata: WeightsMetadata | None) -> dict[str, str]:

@@ -91,7 +91,8 @@ def download(
     Args:
         urls: Addresses in order of preference; each `http:`, `https:` or `file:`.
         part: Path of the part file. If an earlier attempt left one, the transfer is resumed.
-        sha256: Its digest, or the first digits of it.
+        sha256: Its digest, or the first digits of it; empty if nothing is known, and then a transfer is only
+            resumed where the server says that it is the same file.
         size_bytes: Its size, if known.
         on_progress: Called after every chunk.
         timeout_s: Longest time without data from a server.
@@ -103,7 +104,7 @@ def download(
         DownloadError: No address delivered it. What was received stays in `part`, unless its digest is wrong.
         OSError: `part` cannot be written.
     """
-    if part.is_file() and (size_bytes is None or part.stat().st_size == size_bytes):
+    if sha256 and part.is_file() and (size_bytes is None or part.stat().st_size == size_bytes):
         digest = compute_sha256(part)
         if digest.startswith(sha256):
             return _read_origin(part).get("url", ""), digest
@@ -155,13 +156,23 @@ class _Transfer:
     def _receive(self, url: str) -> None:
         offset = _measure(self._part)
         try:
-            with open_address(url, _make_headers(url, self._part, offset), self._timeout_s) as answer:
+            with open_address(url, self._make_headers(url, offset), self._timeout_s) as answer:
                 self._store(answer, url, offset)
         except TransportError as error:
             if error.status != _NOT_SATISFIABLE or not offset:
                 raise _AddressError(str(error)) from error
             remove_part(self._part)
             self._receive(url)
+
+    def _make_headers(self, url: str, offset: int) -> dict[str, str]:
+        if not offset:
+            return {}
+        origin = _read_origin(self._part)
+        # At another address the same file has another ETag, so only its digest can tell.
+        tag = origin.get("tag") if origin.get("url") == show_address(url) else ""
+        if not tag and not self._sha256:
+            return {}
+        return {"Range": f"bytes={offset}-", **({"If-Range": tag} if tag else {})}
 
     def _store(self, answer: Response, url: str, offset: int) -> None:
         """Write the response to the part file, appending if the server resumes there."""
@@ -193,15 +204,6 @@ def _read_piece(answer: Response) -> bytes:
         return read_piece(answer, _CHUNK_BYTES)
     except TransportError as error:
         raise _CutError(str(error)) from error
-
-
-def _make_headers(url: str, part: Path, offset: int) -> dict[str, str]:
-    if not offset:
-        return {}
-    origin = _read_origin(part)
-    # At another address the same file has another ETag, so only its digest can tell.
-    tag = origin.get("tag") if origin.get("url") == show_address(url) else ""
-    return {"Range": f"bytes={offset}-", **({"If-Range": tag} if tag else {})}
 
 
 def _is_from(answer: Response, offset: int) -> bool:

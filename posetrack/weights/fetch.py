@@ -11,11 +11,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from models.checkpoints import CheckpointError, compute_sha256, import_checkpoint, write_weights
+from torch import Tensor
+
+from models.checkpoints import (
+    CheckpointError,
+    MisfitError,
+    compute_sha256,
+    import_checkpoint,
+    write_weights,
+)
 from posetrack.errors import WeightsError
 from posetrack.families.table import list_importable
 from posetrack.weights.download import DownloadError, Progress, download, make_address, remove_part
 from posetrack.weights.metadata import describe_kind
+from posetrack.weights.nearest import describe_misfit
 from posetrack.weights.published import PublishedWeights
 from posetrack.weights.store import (
     WeightsCard,
@@ -110,19 +119,18 @@ def _download(
         raise WeightsError(
             f"{entry.name}: not fetched: {error}{kept}; download {where} elsewhere and run "
             f"`posetrack weights fetch {entry.name} --mirror FOLDER`, or `posetrack weights import FILE "
-            f"--as {entry.kind} --out X.safetensors` and give --weights X.safetensors"
+            f"--kind {entry.kind} --out X.safetensors` and give --weights X.safetensors"
         ) from error
 
 
 def _convert(entry: PublishedWeights, part: Path, url: str, digest: str) -> Path:
     """Convert the fetched file to our names and format, and write its card."""
-    try:
-        state = import_checkpoint(part, list_importable()[entry.kind].make_network)
-    except CheckpointError as error:
-        raise WeightsError(f"{entry.name}: fetched, but not imported: {error}") from error
+    state = _import(entry, part)
     path = find_file(entry.name)
     metadata = describe_kind(entry.kind, entry.num_keypoints)
     notes = {"source": url or entry.source, "source_sha256": digest, "licence": entry.licence}
+    if entry.terms:
+        notes["terms"] = entry.terms
     training = f"published as {entry.file_name}; stated: {entry.stated}"
     metadata = replace(metadata, training=training, notes={"name": entry.name, **metadata.notes, **notes})
     write_weights(path, state, metadata)
@@ -141,6 +149,17 @@ def _convert(entry: PublishedWeights, part: Path, url: str, digest: str) -> Path
         )
     )
     return path
+
+
+def _import(entry: PublishedWeights, part: Path) -> dict[str, Tensor]:
+    try:
+        return import_checkpoint(part, list_importable()[entry.kind].make_network)
+    except CheckpointError as error:
+        if not entry.sha256:
+            # Nothing else says that it is the right file, so that the next fetch is to begin again.
+            remove_part(part)
+        text = describe_misfit(error) if isinstance(error, MisfitError) else str(error)
+        raise WeightsError(f"{entry.name}: fetched, but not imported: {text}") from error
 
 
 def _find_part(entry: PublishedWeights) -> Path:

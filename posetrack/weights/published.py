@@ -1,8 +1,9 @@
 """Published weights that PoseTrack can fetch, with their addresses and digests.
 
 Facts, read from the publishers' pages: mmpose's model zoo (its `publish_model` puts the first eight digits of a
-file's SHA-256 into the file's name) and HRNet's release. Where only those digits are published, only those are
-stated here; the whole digest is noted at the first fetch and holds from then on.
+file's SHA-256 into the file's name), HRNet's release, and detectron2's DensePose, whose digits in names are of
+no digest that is stated. Where only the first digits are published, only those are stated here, and where none
+are, none; the whole digest is noted at the first fetch and holds from then on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ _MMPOSE_HOSTS = (
 )
 _MMPOSE = "https://github.com/open-mmlab/mmpose"
 _TORCHVISION = "https://github.com/pytorch/vision"
+_DETECTRON2 = "https://github.com/facebookresearch/detectron2"
+_DENSEPOSE_FILES = "https://dl.fbaipublicfiles.com/densepose"
+_DENSEPOSE_TERMS = "trained on the DensePose annotations, which are for non-commercial use only"
 _HRNET = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"
 _TOP_DOWN = "COCO val2017, boxes of a detector with AP 56.4 on people, flip test"
 _BOTTOM_UP = "COCO val2017, one scale, flip test"
@@ -31,12 +35,13 @@ class PublishedWeights:
         file_name: The publisher's name of the file; a mirror is a folder that contains it.
         urls: Addresses of the file, tried in order. Empty if its publisher gives no direct address.
         sha256: Digest of the file in hex: all digits, or the first ones (eight or more) if only those are
-            published.
+            published; empty if none are.
         size_bytes: Size of the file, if published.
         licence: SPDX identifier of the repository that publishes it.
         source: That repository.
         stated: Numbers stated by the publisher; not measured by PoseTrack.
         num_keypoints: Number of its keypoints.
+        terms: What else limits its use, in one line.
     """
 
     name: str
@@ -49,9 +54,11 @@ class PublishedWeights:
     source: str
     stated: str
     num_keypoints: int = 17
+    terms: str = ""
 
     def __post_init__(self) -> None:
-        if not _MIN_DIGITS <= len(self.sha256) <= 64 or set(self.sha256) - set("0123456789abcdef"):
+        is_short = bool(self.sha256) and not _MIN_DIGITS <= len(self.sha256) <= 64
+        if is_short or set(self.sha256) - set("0123456789abcdef"):
             raise ValueError(f"{self.name}: '{self.sha256}' is no SHA-256, nor its first digits")
 
     @property
@@ -121,6 +128,24 @@ def _torchvision(
         source=_TORCHVISION,
         stated=f"{stated} (COCO val2017)",
         num_keypoints=num_keypoints,
+    )
+
+
+def _densepose(kind: str, model: str, number: int, digits: str, stated: str = "") -> PublishedWeights:
+    """An entry of detectron2's DensePose: `densepose_rcnn_MODEL/NUMBER/model_final_DIGITS.pkl`."""
+    file_name = f"model_final_{digits}.pkl"
+    return PublishedWeights(
+        name=kind,
+        kind=kind,
+        file_name=file_name,
+        urls=(f"{_DENSEPOSE_FILES}/densepose_rcnn_{model}/{number}/{file_name}",),
+        sha256="",
+        size_bytes=None,
+        licence="CC-BY-SA-3.0",
+        source=_DETECTRON2,
+        stated=f"{stated} (DensePose-COCO minival)" if stated else "no numbers",
+        num_keypoints=0,
+        terms=_DENSEPOSE_TERMS,
     )
 
 
@@ -220,6 +245,46 @@ _ENTRIES = (
         size_bytes=255_061_287,
         sha256="95e0fec3194826d5e3f806ea89be68bbb84517b114c3a32b3058c56610b5ef61",
     ),
+    _densepose(
+        "densepose-r50",
+        "R_50_FPN_s1x_legacy",
+        164_832_157,
+        "d366fa",
+        "GPS AP 0.521, GPSm AP 0.549, box AP 0.581",
+    ),
+    _densepose("densepose-r101", "R_101_FPN_s1x_legacy", 164_832_182, "10af0e"),
+    _densepose(
+        "densepose-r50-improved",
+        "R_50_FPN_s1x",
+        165_712_039,
+        "162be9",
+        "GPS AP 0.637, GPSm AP 0.653, box AP 0.612",
+    ),
+    _densepose("densepose-r101-improved", "R_101_FPN_s1x", 165_712_084, "c6ab63"),
+    _densepose("densepose-r50-improved-wc1", "R_50_FPN_WC1_s1x", 173_862_049, "289019"),
+    _densepose("densepose-r50-improved-wc2", "R_50_FPN_WC2_s1x", 173_861_455, "3abe14"),
+    _densepose("densepose-r50-improved-wc1m", "R_50_FPN_WC1M_s1x", 217_144_516, "48a9d9"),
+    _densepose("densepose-r50-improved-wc2m", "R_50_FPN_WC2M_s1x", 216_245_640, "d79ada"),
+    _densepose(
+        "densepose-r50-dl",
+        "R_50_FPN_DL_s1x",
+        165_712_097,
+        "0ed407",
+        "GPS AP 0.656, GPSm AP 0.667, box AP 0.611",
+    ),
+    _densepose(
+        "densepose-r101-dl",
+        "R_101_FPN_DL_s1x",
+        165_712_116,
+        "844d15",
+        "GPS AP 0.663, GPSm AP 0.676, box AP 0.623",
+    ),
+    _densepose(
+        "densepose-r50-dl-wc1", "R_50_FPN_DL_WC1_s1x", 173_067_973, "b1e525", "GPS AP 0.658, GPSm AP 0.670"
+    ),
+    _densepose("densepose-r50-dl-wc2", "R_50_FPN_DL_WC2_s1x", 173_859_335, "60fed4"),
+    _densepose("densepose-r50-dl-wc1m", "R_50_FPN_DL_WC1M_s1x", 216_245_703, "61971e"),
+    _densepose("densepose-r50-dl-wc2m", "R_50_FPN_DL_WC2M_s1x", 216_245_758, "7bfb43"),
 )
 
 PUBLISHED: dict[str, PublishedWeights] = {entry.name: entry for entry in _ENTRIES}

@@ -16,8 +16,8 @@ from torch import nn
 
 from models.checkpoints import (
     CheckpointError,
+    MisfitError,
     compute_sha256,
-    find_fitting,
     load_checkpoint,
     load_embedded,
     load_published,
@@ -26,7 +26,8 @@ from models.engines.cache import find_cache_folder
 from models.metadata import find_embedded
 from models.settings import suggest
 from posetrack.errors import WeightsError
-from posetrack.families.table import list_embedded, list_importable
+from posetrack.families.table import list_embedded
+from posetrack.weights.nearest import describe_misfit
 from posetrack.weights.published import PUBLISHED, PublishedWeights
 
 
@@ -164,10 +165,8 @@ def _load_file(module: nn.Module, name_or_path: str | Path) -> None:
             load_checkpoint(module, path)
         else:
             load_published(module, path)
-    except CheckpointError as error:
-        makers = {kind.network: kind.make_network for kind in list_importable().values()}
-        network = find_fitting(path, makers)
-        raise CheckpointError(f"{error}; they are those of {network}" if network else str(error)) from error
+    except MisfitError as error:
+        raise CheckpointError(describe_misfit(error)) from error
 
 
 def read_card(name: str) -> WeightsCard | None:

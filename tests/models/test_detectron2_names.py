@@ -2,11 +2,15 @@ import re
 
 import pytest
 import torch
+from torch import nn
 
-from models.checkpoints import CheckpointError, import_checkpoint
+from models.backbones.mobile import MobileBody
+from models.backbones.variants import SINGLE_PATH
+from models.checkpoints import CheckpointError, MisfitError, import_checkpoint
+from models.densepose.heads import ChartPredictor, ContextHead
 from models.densepose.network import make_densepose
 from models.densepose.variants import NETWORKS
-from models.detectron2_names import is_published, rename_published
+from models.detectron2_names import MOBILE_PARSING, find_origin, find_published_name, rename_published
 
 KINDS = [name for name in NETWORKS if name.startswith("densepose-")]
 LAYERS = {"coarse": "ann_index", "fine": "index_uv"}
@@ -40,8 +44,8 @@ def publish(name):
         return f"roi_heads.densepose_head.body_conv_fcn{int(found[1]) + 1}.{norm}{found[3]}"
     if found := re.fullmatch(r"roi_heads\.dense_head\.pyramid\.branches\.(\d)\.(\d)\.(\w+)", name):
         return f"roi_heads.densepose_head.ASPP.convs.{found[1]}.{int(found[2]) + (found[1] == '4')}.{found[3]}"
-    if name == "roi_heads.dense_head.pyramid.join.weight":
-        return "roi_heads.densepose_head.ASPP.project.0.weight"
+    if name.startswith("roi_heads.dense_head.pyramid.join."):
+        return name.replace("dense_head.pyramid.join", "densepose_head.ASPP.project.0")
     found = re.fullmatch(r"roi_heads\.dense_predictor\.layers\.(\w+)\.(\w+)", name)
     assert found, name
     part = (LAYERS | CONFIDENCES).get(found[1], found[1])
@@ -63,12 +67,19 @@ def make_published(name):
 @pytest.mark.parametrize("kind", KINDS)
 def test_published_names_are_ours_strictly(kind):
     network, published = make_on_meta(kind), make_published(kind)
-    assert is_published(published)
+    assert find_origin(published) == "detectron2"
     renamed = rename_published(published)
     assert {name: value.shape for name, value in renamed.items()} == {
         name: value.shape for name, value in network.state_dict().items()
     }
-    assert not is_published(renamed)
+    assert not find_origin(renamed)
+    assert {name: find_published_name(name) for name in renamed} == {name: publish(name) for name in renamed}
+
+
+def test_names_that_are_not_known_stay():
+    for name in ("roi_heads.densepose_predictor.w_lowres.bias", f"backbone.fpn_lateral{'9' * 5000}.bias", "x"):
+        assert list(rename_published({name: torch.zeros(1)})) == [name]
+        assert find_published_name(name) == name
 
 
 def test_the_background_comes_first():
@@ -84,16 +95,81 @@ def checkpoint():
 
 
 def test_checkpoints_are_imported_strictly(checkpoint, tmp_path):
+    """What does not fit is named as the file names it."""
     path = tmp_path / "model_final.pth"
-    torch.save({"model": checkpoint, "__author__": "somebody"}, path)
-    state = import_checkpoint(path, lambda _: make_densepose(NETWORKS["densepose-r50"]))
+
+    def run(content, kind="densepose-r50"):
+        torch.save(content, path)
+        return import_checkpoint(path, lambda _: make_densepose(NETWORKS[kind]))
+
+    state = run({"model": checkpoint, "__author__": "somebody"})
     assert state.keys() == make_on_meta("densepose-r50").state_dict().keys()
-    left_out = "roi_heads.densepose_predictor.u_lowres.bias"
-    torch.save({name: value for name, value in checkpoint.items() if name != left_out}, path)
-    with pytest.raises(CheckpointError, match=r"missing roi_heads\.dense_predictor\.layers\.u\.bias"):
-        import_checkpoint(path, lambda _: make_densepose(NETWORKS["densepose-r50"]))
-    torch.save(checkpoint | {"roi_heads.densepose_predictor.w_lowres.bias": torch.zeros(25)}, path)
-    with pytest.raises(CheckpointError, match=r"unexpected roi_heads\.dense_predictor\.layers\.w\.bias"):
-        import_checkpoint(path, lambda _: make_densepose(NETWORKS["densepose-r50"]))
-    with pytest.raises(CheckpointError, match="does not fit"):
-        import_checkpoint(path, lambda _: make_densepose(NETWORKS["densepose-r50-improved"]))
+    predictor = "roi_heads.densepose_predictor."
+    left_out = {name: value for name, value in checkpoint.items() if name != f"{predictor}u_lowres.bias"}
+    with pytest.raises(MisfitError, match=rf"does not fit the network: missing {predictor}u_lowres\.bias$"):
+        run(left_out)
+    for name in (f"{predictor}w_lowres.bias", "roi_heads.mask_point_head.fc1.weight"):
+        with pytest.raises(MisfitError, match=f"does not fit the network: unexpected {name}$"):
+            run(checkpoint | {name: torch.zeros(25)})
+    wrong = {f"{predictor}v_lowres.bias": torch.zeros(24)}
+    with pytest.raises(MisfitError, match=rf"{predictor}v_lowres\.bias: shape \(24,\), expected \(25,\)$"):
+        run(checkpoint | wrong)
+    twice = {"roi_heads.dense_predictor.layers.u.bias": torch.zeros(25)}
+    with pytest.raises(CheckpointError, match=r"holds roi_heads\.dense_predictor\.layers\.u\.bias twice"):
+        run(checkpoint | twice)
+    broken = {f"{predictor}v_lowres.bias": torch.full((25,), torch.nan)}
+    with pytest.raises(CheckpointError, match=rf"damaged: {predictor}v_lowres\.bias: NaN"):
+        run(checkpoint | broken)
+    with pytest.raises(MisfitError, match="does not fit"):
+        run(checkpoint, "densepose-r50-improved")
+
+
+def list_mobile_names():
+    """The names of Mobile Parsing R-CNN (B) with timm's body, and those that each stands for here."""
+    with torch.device("meta"):
+        body = MobileBody(SINGLE_PATH).network.state_dict()
+    names = {f"backbone.bottom_up.{name}": f"backbone.body.network.{name}" for name in body}
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    block = {"0.0.weight": "0.weight", "0.1.weight": "1.weight"} | {f"1.{name}": f"2.{name}" for name in norm}
+    for i, level in enumerate((2, 3, 4, 5)):
+        names |= {
+            f"backbone.l{level}.{name}": f"backbone.fpn.laterals.{i}.{name}" for name in ("weight", "bias")
+        }
+    paths = {f"p{i + 3}_tr": ("down", i + 1) for i in range(2)} | {"p2_out": ("down", 0)}
+    paths |= {f"p{i + 3}_out": ("up", i) for i in range(3)} | {
+        f"down_p{i + 2}": ("strides", i) for i in range(3)
+    }
+    for path, (way, i) in paths.items():
+        names |= {f"backbone.{path}.{old}": f"backbone.fpn.{way}.{i}.{new}" for old, new in block.items()}
+        if way != "strides":
+            names[f"backbone.fuse_{path}.weight"] = f"backbone.fpn.{way}_weights.{i}"
+    values = ("weight", "bias")
+    heads = {
+        "proposal_generator.rpn_head.conv": "rpn.head.conv.0.0",
+        "proposal_generator.rpn_head.objectness_logits": "rpn.head.cls_logits",
+        "proposal_generator.rpn_head.anchor_deltas": "rpn.head.bbox_pred",
+        **{f"roi_heads.box_head.conv{i + 1}": f"roi_heads.box_head.convolutions.{i}.0" for i in range(2)},
+        **{name: name for name in ("roi_heads.box_predictor.cls_score", "roi_heads.box_predictor.bbox_pred")},
+    }
+    names |= {f"{old}.{value}": f"{new}.{value}" for old, new in heads.items() for value in values}
+    dense = nn.ModuleDict(
+        {"dense_head": ContextHead(64, 64, 64, 0), "dense_predictor": ChartPredictor(64, is_enlarged=False)}
+    )
+    return names | {publish(f"roi_heads.{name}"): f"roi_heads.{name}" for name in dense.state_dict()}
+
+
+def test_the_mobile_network_has_names_one_to_one():
+    names = list_mobile_names()
+    # Counted in the published file; six are constants.
+    assert len(names) == 503 - 6
+    constants = [name.replace(".weight", ".eps") for name in names if "fuse_" in name]
+    assert len(constants) == 6
+    assert find_origin([*names, *constants]) == MOBILE_PARSING
+    published = {name: torch.tensor([float(i), 0]) for i, name in enumerate(names)}
+    renamed = rename_published(published | {name: torch.tensor(1e-4) for name in constants})
+    assert list(renamed) == list(names.values())
+    assert [find_published_name(name) for name in renamed] == list(names)
+    rows = {name: value.tolist().index(0) for name, value in list(renamed.items())[1:]}
+    assert {name for name, row in rows.items() if row == 0} == {
+        f"roi_heads.box_predictor.cls_score.{value}" for value in ("weight", "bias")
+    }

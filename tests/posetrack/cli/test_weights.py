@@ -5,6 +5,9 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from models import checkpoints
+from models.densepose.network import make_densepose
+from models.densepose.variants import NETWORKS
+from models.detectron2_names import find_published_name
 from models.hrnet.network import PoseHRNet
 from models.metadata import find_embedded, read_metadata
 from posetrack.cli.main import app
@@ -34,9 +37,9 @@ def test_published_weights_are_imported(tmp_path, published):
     assert read_metadata(out).network == "tiny"
     assert read_metadata(out).notes["source"] == "published.pth"
     with pytest.raises(
-        PoseTrackError, match="--as tiny-kint: not a kind that can be imported; did you mean 'tiny-kind'"
+        PoseTrackError, match="--kind tiny-kint: not a kind that can be imported; did you mean 'tiny-kind'"
     ):
-        run("import", published, "--as", "tiny-kint", "--out", tmp_path / "x.safetensors")
+        run("import", published, "--kind", "tiny-kint", "--out", tmp_path / "x.safetensors")
 
 
 def test_weights_that_are_there_are_kept_unless_told(tmp_path, published):
@@ -57,9 +60,36 @@ def test_what_cannot_be_imported_leaves_no_file(tmp_path, published):
     out = tmp_path / "own.safetensors"
     with pytest.raises(WeightsError, match=r"does not fit the network: .* and \d+ more"):
         run("import", published, "--as", "hrnet-w18-256x192", "--out", out)
+    with pytest.raises(WeightsError, match=r"not readable \(Is a directory\)"):
+        run("import", tmp_path, "--kind", "tiny-kind", "--out", out)
     with pytest.raises(PoseTrackError, match=r"ends in \.safetensors"):
         run("import", published, "--as", "tiny-kind", "--out", tmp_path / "own.pth")
     assert [path.name for path in tmp_path.iterdir()] == ["published.pth"]
+
+
+def test_weights_of_another_kind_say_which(tmp_path, published):
+    out = tmp_path / "own.safetensors"
+    names = "they are those of tiny with 5 keypoints or classes; use --kind tiny-kind$"
+    with pytest.raises(WeightsError, match=names):
+        run("import", published, "--kind", "hrnet-w18-256x192", "--out", out)
+    state = make_densepose(NETWORKS["densepose-r50-dl-wc1"]).state_dict()
+    path = tmp_path / "model_final.pth"
+    torch.save({find_published_name(name): torch.zeros(1).expand(state[name].shape) for name in state}, path)
+    names = r"unexpected roi_heads\.densepose_predictor\.sigma_2_lowres\.weight; .* they are those of "
+    with pytest.raises(WeightsError, match=f"{names}densepose-r50-dl-wc1; use --kind densepose-r50-dl-wc1$"):
+        run("import", path, "--kind", "densepose-r50-dl", "--out", out)
+    result = run("import", path, "--kind", "densepose-r50-dl-wc1", "--out", out)
+    assert "densepose-r50-dl-wc1, 66.4 M numbers" in result.output
+    assert read_metadata(out).network == "densepose-r50-dl-wc1"
+
+
+def test_the_mobile_network_is_named_and_not_there(tmp_path):
+    names = ("backbone.bottom_up.conv_stem.weight", "roi_heads.densepose_predictor.u_lowres.bias")
+    path = tmp_path / "model.pth"
+    torch.save({"model": {name: torch.zeros(1) for name in names}, "iteration": 3}, path)
+    message = r"model\.pth: weights of Mobile Parsing R-CNN \(B\), a network that this version does not have$"
+    with pytest.raises(WeightsError, match=message):
+        run("import", path, "--kind", "densepose-r50", "--out", tmp_path / "own.safetensors")
 
 
 def test_own_weights_need_no_import(tmp_path, published):

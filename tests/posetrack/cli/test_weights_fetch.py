@@ -29,6 +29,7 @@ def publish(name, folder, monkeypatch):
         source="https://example.org/tiny",
         stated="AP 0.123 (nowhere)",
         num_keypoints=5,
+        terms="not to be sold" if name == "tiny" else "",
     )
     monkeypatch.setitem(PUBLISHED, name, entry)
     return path
@@ -60,7 +61,8 @@ def test_fetched_weights_are_listed_described_and_verified(cache, tmp_path):
 
     result = run("fetch", "tiny", "--mirror", tmp_path)
     assert result.exit_code == 0
-    assert result.output == f"tiny: {cache / 'tiny.safetensors'}\n"
+    assert result.stdout == f"tiny: {cache / 'tiny.safetensors'}\n"
+    assert result.stderr == "tiny: licence MIT; not to be sold\n"
 
     listed = run("list").output
     assert "tiny                             fetched" in listed
@@ -72,6 +74,7 @@ def test_fetched_weights_are_listed_described_and_verified(cache, tmp_path):
         f"parameters {NUM_PARAMETERS / 1e6:.2f} M",
         "keypoints 5",
         "licence MIT",
+        "terms not to be sold",
         "source https://example.org/tiny",
         f"its sha256 {compute_sha256(source)}",
         f"here {cache / 'tiny.safetensors'}",
@@ -97,7 +100,8 @@ def test_one_that_cannot_be_fetched_does_not_keep_the_others(cache, tmp_path):
     (tmp_path / "tiny.pth").unlink()
     result = run("fetch", "tiny", "other", "--mirror", tmp_path)
     assert result.exit_code == 1
-    (line,) = result.stderr.splitlines()
+    licence, line, other = result.stderr.splitlines()
+    assert (licence, other) == ("tiny: licence MIT; not to be sold", "other: licence MIT")
     missing = tmp_path / "tiny.pth"
     assert line.startswith(f"posetrack: tiny: not fetched: {missing}: No such file or directory; ")
     assert "download http://127.0.0.1:9/x.pth elsewhere" in line

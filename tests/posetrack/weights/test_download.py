@@ -155,6 +155,20 @@ def test_a_server_that_always_cuts_leaves_what_came_and_the_next_attempt_goes_on
     assert server.asked[-1]["If-Range"] == '"first"'
 
 
+def test_without_a_digest_only_what_the_server_says_is_the_same_file_goes_on(server, part):
+    server.cut_bytes, server.cuts = 300_000, 1
+    assert download([server.url], part, sha256="") == (server.url, SHA256)
+    assert server.asked[-1]["If-Range"] == '"first"'
+    # What was left by another address, or by nobody knows whom.
+    for left in (CONTENT, OTHER[:300_000]):
+        part.with_name(f"{part.name}.json").unlink()
+        part.write_bytes(left)
+        server.asked.clear()
+        assert download([server.url], part, sha256="")[1] == SHA256
+        assert part.read_bytes() == CONTENT
+        assert ["Range" in headers for headers in server.asked] == [False]
+
+
 def test_a_server_without_ranges_starts_again(server, part):
     server.has_range = False
     part.write_bytes(CONTENT[:300_000])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -95,7 +96,30 @@ def test_the_table_is_sound():
         # Publishers that put digits into the name put the first of the digest there.
         if "_coco_" in entry.file_name:
             assert f"-{entry.sha256[:8]}_" in entry.file_name
-    assert len({entry.sha256[:8] for entry in PUBLISHED.values()}) == len(PUBLISHED)
+    digits = [entry.sha256[:8] for entry in PUBLISHED.values() if entry.sha256]
+    assert len(set(digits)) == len(digits)
+
+
+def test_the_dense_networks_have_their_files_and_terms():
+    """Those whose weights are published; which digest the digits in their names are of is not known."""
+    entries = {name: entry for name, entry in PUBLISHED.items() if name.startswith("densepose-")}
+    assert len(entries) == 14
+    assert {entry.kind for entry in entries.values()} == {
+        kind for kind in list_importable() if "densepose" in kind
+    }
+    assert len({entry.urls for entry in entries.values()}) == 14
+    for name, entry in entries.items():
+        (url,) = entry.urls
+        _, model, number, file_name = url.removeprefix("https://dl.fbaipublicfiles.com/").split("/")
+        words = {"densepose", "r50" if "_R_50_" in model else "r101"}
+        words |= {word for word in ("dl", "wc1", "wc2", "wc1m", "wc2m") if f"_{word.upper()}_" in model}
+        words |= {"improved"} if "_DL_" not in model and not model.endswith("legacy") else set()
+        assert set(name.split("-")) == words
+        assert number.isdecimal()
+        assert file_name == entry.file_name
+        assert re.fullmatch(r"model_final_[0-9a-f]{6}\.pkl", file_name)
+        assert (entry.sha256, entry.size_bytes, entry.licence) == ("", None, "CC-BY-SA-3.0")
+        assert "non-commercial" in entry.terms
 
 
 @pytest.mark.parametrize("sha256", ["c78dce9", "C78DCE93", "c78dce93" * 9, "a web page"])
@@ -196,6 +220,41 @@ def test_the_first_fetch_notes_the_whole_digest_and_later_ones_keep_to_it(tiny, 
         fetch(mirror, is_forced=True)
 
 
+@pytest.fixture
+def unknown(tiny, monkeypatch):
+    """The same without a published digest."""
+    monkeypatch.setitem(published.PUBLISHED, "tiny", replace(tiny, sha256="", terms="not to be sold"))
+
+
+def test_without_a_published_digest_the_first_fetch_notes_it(unknown, mirror):
+    assert describe.describe_weights("tiny")["its sha256"] == "not published; the first fetch notes it"
+    assert "not known" in describe.describe_weights(str(mirror / FILE))["published as"]
+    path = fetch(mirror)
+    digest = compute_sha256(mirror / FILE)
+    assert read_card("tiny").source_sha256 == digest
+    described = describe.describe_weights(str(path))
+    assert (described["source_sha256"], described["terms"]) == (digest, "not to be sold")
+    assert describe.describe_weights("tiny")["its sha256"] == digest
+    assert describe.describe_weights(str(mirror / FILE))["published as"] == "tiny"
+    save_as_mmpose(make_tiny(5), mirror / FILE)
+    with pytest.raises(WeightsError, match=f"wrong file: SHA-256 .*, expected {digest[:16]}"):
+        fetch(mirror, is_forced=True)
+    assert describe.verify_weights("tiny")
+
+
+def test_without_a_published_digest_what_is_left_is_not_taken_for_the_file(unknown, mirror):
+    find_weights_folder().mkdir(parents=True)
+    part = find_weights_folder() / "tiny.part.pth"
+    part.write_bytes((mirror / FILE).read_bytes()[:1000])
+    fetch(mirror)
+    assert describe.verify_weights("tiny")
+    (mirror / FILE).write_bytes(b"another file")
+    (find_weights_folder() / "tiny.json").unlink()
+    with pytest.raises(WeightsError, match=r"fetched, but not imported: .* no PyTorch file"):
+        fetch(mirror)
+    assert not part.exists()
+
+
 def test_a_wrong_file_leaves_nothing(tiny, mirror):
     save_as_mmpose(make_tiny(5), mirror / FILE)
     with pytest.raises(WeightsError, match=r"wrong file: SHA-256 .* 127\.0\.0\.1:9: Connection refused"):
@@ -217,7 +276,7 @@ def test_offline_says_what_to_do_in_one_line(tiny, tmp_path):
         fetch_weights("tiny")
     message = str(caught.value)
     assert message.startswith("tiny: not fetched: 127.0.0.1:9: Connection refused (0.2 MB are kept")
-    assert "posetrack weights import FILE --as tiny-kind --out X.safetensors" in message
+    assert "posetrack weights import FILE --kind tiny-kind --out X.safetensors" in message
     assert "--mirror FOLDER" in message
     assert "\n" not in message
     assert (find_weights_folder() / "tiny.part.pth").stat().st_size == 200_000

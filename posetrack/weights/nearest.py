@@ -1,0 +1,34 @@
+"""What weights are, when they are not those of the network that was wanted."""
+
+from __future__ import annotations
+
+from models.checkpoints import MisfitError
+from models.detectron2_names import MOBILE_PARSING
+from models.fit import count_outputs, find_nearest
+from posetrack.families.table import list_importable
+
+
+def describe_misfit(misfit: MisfitError, *, is_import: bool = False) -> str:
+    """Describe weights that do not fit, with the network that they are of, or nearly, where one is known.
+
+    Args:
+        misfit: The error.
+        is_import: Whether to say which kind to import them as.
+
+    Returns:
+        One line.
+    """
+    importable = list_importable()
+    makers = {kind.network: kind.make_network for kind in importable.values()}
+    nearest = find_nearest(misfit.shapes, makers, misfit.wanted)
+    if nearest is None and misfit.origin == MOBILE_PARSING:
+        return f"{misfit.path}: weights of {MOBILE_PARSING}, a network that this version does not have"
+    if nearest is None:
+        return str(misfit)
+    outputs = count_outputs(misfit.shapes)
+    named = f"{nearest.name} with {outputs} keypoints or classes" if outputs else nearest.name
+    kinds = [name for name, kind in importable.items() if kind.network == nearest.name]
+    remedy = f"; use --kind {' or '.join(kinds)}" if is_import else ""
+    how = "they are those of" if not nearest.differences else "nearest are those of"
+    but = f", except for {nearest.differences} names or shapes" if nearest.differences else ""
+    return f"{misfit}; {how} {named}{but}{remedy}"
