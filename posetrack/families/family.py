@@ -153,7 +153,7 @@ class Family:
         detector: Its networks as detectors; None if there are none.
         estimator: Its networks as pose estimators; None if there are none.
         trainings: The trainings of its networks.
-        importable: Kinds of published checkpoints, by their names for `posetrack weights import --as`.
+        importable: Kinds of published checkpoints, by their names for `posetrack weights import --kind`.
         embedded: Weights that ship with PoseTrack (`models/weights/NAME.safetensors`) with their SHA-256.
     """
 
