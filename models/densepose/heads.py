@@ -210,6 +210,11 @@ class LightAttention(nn.Module):
         self.excite = nn.Conv2d(channels // _SQUEEZE, channels, 1)
         self.gate = nn.Conv2d(channels, 1, 1)
 
+    def start(self) -> None:
+        """Set the weights so that no sigmoid begins saturated."""
+        for layer in (self.squeeze, self.excite, self.gate):
+            nn.init.xavier_normal_(layer.weight)
+
     def forward(self, regions: Tensor) -> Tensor:
         """Map (N, C, S, S) to the same shape."""
         weights = self.excite(self.squeeze(regions.mean((2, 3), keepdim=True)).relu()).sigmoid()
@@ -311,13 +316,17 @@ class ChartPredictor(nn.Module):
 
 
 def start_dense_layers(module: nn.Module) -> None:
-    """Set convolutions to He et al.'s normal distribution (fan out), biases and last norms to zero."""
+    """Set convolutions to He et al.'s normal distribution (fan out), biases to zero, and start attention."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+            # Each output sees its own group's inputs alone.
+            with torch.no_grad():
+                part.weight *= part.groups**0.5
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
-        elif isinstance(part, NonLocal):
+    for part in module.modules():
+        if isinstance(part, NonLocal | LightAttention):
             part.start()
 
 

@@ -18,6 +18,8 @@ from models.detection.network import TwoStageNetwork, normalize_bytes
 from models.detection.proposals import ProposalNetwork
 
 _MEAN_BGR = (103.53, 116.28, 123.675)
+_DEVIATION = 57.7
+"""Of the pixels of photos, in bytes."""
 
 
 class DensePoseRCNN(TwoStageNetwork):
@@ -46,6 +48,9 @@ class DensePoseRCNN(TwoStageNetwork):
         proposals = ProposalNetwork(config)
         heads = DenseRoIHeads(config, losses or DenseLossConfig(confidences=config.confidences))
         normalize = normalize_bgr if config.pixels == "bgr" else normalize_bytes
+        if config.pixels == "bgr":
+            # Otherwise random weights make features of hundreds; pretrained ones bring their own norms.
+            backbone.body.bn1.weight.fill_(1 / _DEVIATION)
         super().__init__(backbone, proposals, heads, normalize)
         self.config = config
         self.balance = balance

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from reference.densepose_scene import make_person, shrink
@@ -227,6 +229,34 @@ def test_bgr_is_in_bytes_without_the_mean():
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         DensePoseConfig(**(vars(PARSING_R50) | options))
+
+
+@pytest.mark.parametrize("name", ["densepose-r101", "uv-rcnn-r50", "uv-rcnn-x101"])
+def test_features_of_random_weights_have_an_ordinary_size(name):
+    """Frozen norms do not normalise; without a start of their own, features of R101 are of millions."""
+    torch.manual_seed(0)
+    config = replace(NETWORKS[name], dense_width=64)
+    network = make_densepose(config).eval()
+    draw = np.random.default_rng(0)
+    image = cv2.resize(draw.integers(0, 256, (6, 6, 3)).astype(np.uint8), (64, 64))
+    images = torch.from_numpy(image).permute(2, 0, 1)[None]
+    heads = network.roi_heads
+    with torch.no_grad():
+        maps = network.backbone(network.normalize(images))
+        regions = heads.dense_roi_pool(maps, [torch.tensor([BOX])], [(64, 64)])
+        features = heads.dense_head(regions)
+    for values in (*maps.values(), features):
+        assert 0.03 < values.std() < 3
+    # Cells differ, and so do their gates.
+    assert features.std((2, 3)).mean() > 0.03
+    if config.dense_head == "ladcem":
+        seen = {}
+        hook = heads.dense_head.attention.gate.register_forward_hook(lambda _, __, out: seen.update(gate=out))
+        with torch.no_grad():
+            heads.dense_head(regions)
+        hook.remove()
+        gates = seen["gate"].sigmoid()
+        assert ((gates > 0.02) & (gates < 0.98)).float().mean() > 0.9
 
 
 def test_losses_take_the_confidences_of_the_network():
