@@ -9,17 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from models.data.instances import InstanceSamples, read_coco_instances
 from models.data.letterbox import Placement, place_boxes
 from models.data.mosaic import Window
-from models.data.samples import FloatArray, IntArray
+from models.data.samples import FloatArray
 from models.densepose.annotations import MASK_SIDE, read_surface_masks, read_surface_points
 from models.densepose.symmetry import SymmetryTable, mirror_mask
 from models.detection.augment import DetectionAugment
 from models.detection.dataset import Canvas, DetectionDataset
+from models.detection.rotation import Rotation, list_mask_corners
 
 _log = logging.getLogger(__name__)
 
@@ -76,20 +78,47 @@ def read_surface(person: Mapping[str, Any], where: str) -> PersonSurface | None:
     )
 
 
-def read_surface_samples(path: Path, image_folder: Path, *, min_box_score: float = 0.0) -> InstanceSamples:
-    """Read the people of a COCO-style file with their dense annotations, without keypoints and outlines.
+def rotate_surface(
+    surface: PersonSurface, before_xyxy: FloatArray, after_xyxy: FloatArray, rotation: Rotation
+) -> PersonSurface:
+    """Rotate a dense annotation, whose charts and coordinates stay.
+
+    Args:
+        surface: The annotation.
+        before_xyxy: (4,), the person's box.
+        after_xyxy: (4,), that in the rotated image.
+        rotation: The rotation of the image.
+    """
+    before, after = (_make_frame(np.asarray(box, np.float64)) for box in (before_xyxy, after_xyxy))
+    turn = np.concatenate([rotation.matrix, [[0.0, 0.0, 1.0]]])
+    # From fractions of the box to those of the box in the rotated image.
+    matrix = np.linalg.inv(after) @ turn @ before
+    points = surface.points_xy.astype(np.float64) @ matrix[:2, :2].T + MASK_SIDE * matrix[:2, 2]
+    packed = surface.packed_mask
+    if packed:
+        matrix[:2, 2] *= MASK_SIDE - 1
+        mask = cv2.warpAffine(surface.unpack_mask(), matrix[:2], _MASK_SHAPE, flags=cv2.INTER_NEAREST)
+        packed = zlib.compress(mask.tobytes(), _LEVEL)
+    return replace(surface, points_xy=points.astype(np.float32), packed_mask=packed)
+
+
+def read_surface_samples(
+    path: Path, image_folder: Path, *, min_box_score: float = 0.0, keeps_outlines: bool = False
+) -> InstanceSamples:
+    """Read the people of a COCO-style file with their dense annotations, without keypoints.
 
     Args:
         path: The annotations.
         image_folder: Folder that `file_name` is relative to.
         min_box_score: Boxes with lower scores are regions to ignore, like crowds.
+        keeps_outlines: Whether to keep the outlines of people, which only rotated boxes need, and which are
+            most of what would stay of the file.
 
     Raises:
         DataError: The file cannot be read, or is not valid.
     """
     samples = read_coco_instances(path, image_folder, (), min_box_score=min_box_score, read_detail=read_surface)
-    # Nothing learns from outlines, which are most of what would stay of the file.
-    return replace(samples, outlines=(None,) * len(samples))
+    return samples if keeps_outlines else replace(samples, outlines=(None,) * len(samples))
 
 
 class SurfaceDataset(DetectionDataset):
@@ -134,11 +163,34 @@ class SurfaceDataset(DetectionDataset):
         """Whether an image with people in it may be mirrored."""
         return self._symmetry is not None or not any(self.samples.details[self.samples.find_rows(image_index)])
 
-    def place_details(self, positions: IntArray, placement: Placement, window: Window) -> dict[str, Any]:
+    def list_extent(self, position: int) -> npt.NDArray[np.floating]:
+        """Points (P, 2) of the image about a person: an outline, painted parts, or the box."""
+        surface = cast(PersonSurface | None, self.samples.details[position])
+        if surface is None or not surface.packed_mask or self.samples.outlines[position]:
+            return super().list_extent(position)
+        points = list_mask_corners(surface.unpack_mask())
+        if not len(points):
+            return super().list_extent(position)
+        box = self.samples.boxes_xyxy[position]
+        return np.asarray(box[:2] + points * (box[2:] - box[:2]) / MASK_SIDE)
+
+    def rotate_details(
+        self, rows: slice, boxes_xyxy: FloatArray, rotation: Rotation
+    ) -> Sequence[object | None]:
+        """Rotate the dense annotations of the people of an image."""
+        people = zip(self.samples.details[rows], self.samples.boxes_xyxy[rows], boxes_xyxy, strict=True)
+        return [
+            None if surface is None else rotate_surface(cast(PersonSurface, surface), before, after, rotation)
+            for surface, before, after in people
+        ]
+
+    def place_details(
+        self, boxes_xyxy: FloatArray, details: Sequence[object | None], placement: Placement, window: Window
+    ) -> dict[str, Any]:
         """Place the dense annotations of some people of an image."""
-        surfaces = [cast(PersonSurface | None, self.samples.details[i]) for i in positions]
+        surfaces = [cast(PersonSurface | None, detail) for detail in details]
         has_dense = np.array([surface is not None for surface in surfaces], bool)
-        boxes = place_boxes(self.samples.boxes_xyxy[positions[has_dense]], placement)
+        boxes = place_boxes(boxes_xyxy[has_dense], placement)
         people = [
             self._place_surface(surface, box, window, is_flipped=placement.is_flipped)
             for surface, box in zip(filter(None, surfaces), boxes, strict=True)
@@ -175,6 +227,12 @@ class SurfaceDataset(DetectionDataset):
 
     def _is_usable(self, surface: PersonSurface) -> bool:
         return not (surface.is_whole and self._has_parts)
+
+
+def _make_frame(box_xyxy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The affine map (3, 3) from fractions of a box to its image."""
+    (x, y), (width, height) = box_xyxy[:2], box_xyxy[2:] - box_xyxy[:2]
+    return np.array([[width, 0, x], [0, height, y], [0, 0, 1]])
 
 
 def _find_seen_pixels(low: FloatArray, high: FloatArray) -> Labels:

@@ -11,27 +11,33 @@ from models.data.instances import InstanceSamples, join_instances, keep_peopled
 from models.densepose.dataset import SurfaceDataset, read_surface_samples
 from models.densepose.network import DensePoseRCNN
 from models.densepose.parts import NUM_MASKS
-from models.densepose.recipe import DensePoseData, DensePoseRecipe
+from models.densepose.recipe import DensePoseRecipe
 from models.densepose.symmetry import read_symmetry
 from models.densepose.variants import NETWORKS
 from models.detection.start import load_start
 
 
-def read_training_samples(data: DensePoseData, folder: Path) -> InstanceSamples:
+def read_training_samples(recipe: DensePoseRecipe, folder: Path) -> InstanceSamples:
     """Read the people to train on.
 
     Args:
-        data: The recipe's table.
+        recipe: The recipe.
         folder: What its paths are relative to.
 
     Raises:
         DataError: Annotations are missing or not valid.
     """
+    data = recipe.data
     files = [(data.train, data.train_images)]
     if data.more_train:
         files.append((data.more_train, data.more_train_images))
     parts = [
-        read_surface_samples(folder / path, folder / images, min_box_score=data.min_box_score)
+        read_surface_samples(
+            folder / path,
+            folder / images,
+            min_box_score=data.min_box_score,
+            keeps_outlines=recipe.augment.rotation_deg > 0,
+        )
         for path, images in files
     ]
     samples = parts[0] if len(parts) == 1 else join_instances(*parts)

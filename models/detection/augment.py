@@ -31,6 +31,7 @@ class DetectionAugment:
         aspect_factor: Greatest change of the aspect ratio, as factor; 1 keeps it. Some published data sets have
             images of distorted aspect.
         flip_fraction: Fraction of the images that is mirrored.
+        rotation_deg: Greatest rotation of an image, to either side; nothing of it is cut off.
         mosaic_fraction: Fraction of the samples that are mosaics of four images, with many and small people.
         mosaic_scale_range: As `scale_range`, for the images of a mosaic.
         empty_fraction: Fraction of the samples that show only a part of the image without people, where there
@@ -46,6 +47,7 @@ class DetectionAugment:
     scale_range: tuple[float, float] = (1.0, 1.0)
     aspect_factor: float = 1.0
     flip_fraction: float = 0.5
+    rotation_deg: float = 0.0
     mosaic_fraction: float = 0.0
     mosaic_scale_range: tuple[float, float] = (0.4, 1.0)
     empty_fraction: float = 0.0
@@ -59,7 +61,7 @@ class DetectionAugment:
     def __post_init__(self) -> None:
         check_range(self, 0, 1, "flip_fraction", "mosaic_fraction", "saturation", "brightness", "grey_fraction")
         check_range(self, 0, 1, "min_visible_fraction", "empty_fraction")
-        check_range(self, 0, 180, "hue_deg")
+        check_range(self, 0, 180, "hue_deg", "rotation_deg")
         check_range(self, 1, 4, "aspect_factor")
         check_range(self, 0, 1e3, "min_side_px")
         for name in ("scale_range", "mosaic_scale_range"):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -25,7 +27,7 @@ from models.data.letterbox import (
     place_points,
 )
 from models.data.mosaic import Window, cut_mosaic
-from models.data.samples import IntArray
+from models.data.samples import FloatArray
 from models.detection.augment import (
     DetectionAugment,
     find_empty_part,
@@ -33,14 +35,15 @@ from models.detection.augment import (
     place_at_random,
     place_part,
 )
+from models.detection.rotation import Rotation, list_box_corners, list_outline_corners
 from models.training.batches import SampleKey
 
 KEYPOINT_SHIFT_PX = 0.5
 """From COCO's keypoints, indices of pixels whose 0 is the middle of the first, to a canvas's continuous pixels,
 whose 0 is its corner."""
 
-# Seeds of a sample's random generators: placement, colours, empty parts.
-_IMAGES, _COLORS, _EMPTY = 0, 1, 2
+# Seeds of a sample's random generators: placement, colours, empty parts, rotations.
+_IMAGES, _COLORS, _EMPTY, _ROTATIONS = 0, 1, 2, 3
 # Sides of padded batches are multiples of the coarsest stride of a body.
 _COARSEST_STRIDE = 32
 
@@ -62,12 +65,16 @@ class Canvas:
 
 @dataclass(frozen=True)
 class _Part:
-    """One image of a sample: its index, its placement on the canvas, and the window of the canvas it fills."""
+    """One image of a sample: its index, its placement on the canvas, and the window of the canvas it fills.
+
+    With a rotation, image and placement are those of the rotated image.
+    """
 
     image_index: int
     image: ImageArray
     placement: Placement
     window: Window
+    rotation: Rotation | None = None
 
 
 class DetectionDataset(Dataset[dict[str, Any]]):
@@ -86,7 +93,7 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         has_masks      (N,) bool, likewise
 
     and depends on the seed, the epoch and the index alone. Subclasses add what else their network learns
-    (`place_details`), and may keep images from being mirrored (`may_flip`).
+    (`place_details`, `rotate_details`), and may keep images from being mirrored (`may_flip`).
 
     Args:
         samples: The images and their people.
@@ -130,11 +137,38 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         """Whether an image with people in it may be mirrored."""
         return True
 
-    def place_details(self, positions: IntArray, placement: Placement, window: Window) -> dict[str, Any]:
+    def list_extent(self, position: int) -> npt.NDArray[np.floating]:
+        """Points (P, 2) of the image about a person, by their row of `samples`: an outline, or the box."""
+        outline = self.samples.outlines[position]
+        if outline:
+            points = list_outline_corners(outline)
+            if len(points):
+                return points
+        return list_box_corners(self.samples.boxes_xyxy[position])
+
+    def rotate_details(
+        self, rows: slice, boxes_xyxy: FloatArray, rotation: Rotation
+    ) -> Sequence[object | None]:
+        """Rotate what else is learned of the people of an image.
+
+        Args:
+            rows: Rows of `samples`.
+            boxes_xyxy: (N, 4), the people's boxes in the rotated image.
+            rotation: The rotation of the image.
+
+        Returns:
+            N details in place of those of `samples`.
+        """
+        return self.samples.details[rows]
+
+    def place_details(
+        self, boxes_xyxy: FloatArray, details: Sequence[object | None], placement: Placement, window: Window
+    ) -> dict[str, Any]:
         """Place what else is learned of some people of an image.
 
         Args:
-            positions: (N,) rows of `samples`.
+            boxes_xyxy: (N, 4), their boxes in the image.
+            details: What `samples` has of each.
             placement: Placement of the image on the canvas.
             window: The part of the canvas that the image fills.
 
@@ -171,10 +205,11 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         parts = []
         for number, (image_index, window) in enumerate(zip(images, windows, strict=True)):
             image = self._read_jittered(image_index, epoch, index, number) if number else first
+            image, rotation = self._rotate(image, epoch, index, number)
             image_wh = (image.shape[1], image.shape[0])
             limits = self._limit_flips(image_index)
             placement = place_at_random(image_wh, canvas_wh, window, scales, limits, rng)
-            parts.append(_Part(image_index, image, placement, window))
+            parts.append(_Part(image_index, image, placement, window, rotation))
         return parts, canvas_wh
 
     def _choose_empty_part(
@@ -205,23 +240,44 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         self, epoch: int, index: int, rng: np.random.Generator
     ) -> tuple[list[_Part], tuple[int, int]]:
         """Resize by a random shorter side, as Detectron2's recipes do."""
-        image = self._read_jittered(index, epoch, index, 0)
+        image, rotation = self._rotate(self._read_jittered(index, epoch, index, 0), epoch, index, 0)
         image_wh = (image.shape[1], image.shape[0])
         shorter_side_px = int(rng.choice(self._canvas.short_sides_px))
         fitted, _ = fit_to_sides(image_wh, self._canvas.max_side_px, shorter_side_px)
         flip_fraction = self._limit_flips(index).flip_fraction
         placement = replace(fitted, is_flipped=bool(rng.random() < flip_fraction))
-        return [_Part(index, image, placement, (0, 0, *fitted.size_wh))], fitted.size_wh
+        return [_Part(index, image, placement, (0, 0, *fitted.size_wh), rotation)], fitted.size_wh
 
     def _read_jittered(self, image_index: int, epoch: int, index: int, number: int) -> ImageArray:
         assert self._augment is not None
         rng = np.random.default_rng((self._seed, epoch, index, _COLORS, number))
         return jitter_colors(read_image(self.samples.images[image_index]), self._augment, rng)
 
+    def _rotate(
+        self, image: ImageArray, epoch: int, index: int, number: int
+    ) -> tuple[ImageArray, Rotation | None]:
+        assert self._augment is not None
+        if not self._augment.rotation_deg:
+            return image, None
+        side = np.random.default_rng((self._seed, epoch, index, _ROTATIONS, number)).uniform(-1, 1)
+        rotation = Rotation((image.shape[1], image.shape[0]), side * self._augment.rotation_deg)
+        return rotation.draw_image(image), rotation
+
+    def _rotate_people(self, rows: slice, rotation: Rotation) -> tuple[FloatArray, Sequence[object | None]]:
+        """Boxes and details of an image's people in the rotated image."""
+        boxes = self.samples.boxes_xyxy[rows].copy()
+        for i, box in enumerate(boxes):
+            box[:] = rotation.place_box(box, self.list_extent(rows.start + i))
+        return boxes, self.rotate_details(rows, boxes, rotation)
+
     def _place_people(self, part: _Part, canvas_wh: tuple[int, int]) -> dict[str, Any]:
         samples, rows = self.samples, self.samples.find_rows(part.image_index)
+        people: FloatArray = samples.boxes_xyxy[rows]
+        details: Sequence[object | None] = samples.details[rows]
+        if part.rotation is not None:
+            people, details = self._rotate_people(rows, part.rotation)
         limits = self._augment or DetectionAugment(min_visible_fraction=0, min_side_px=0)
-        boxes, visible = cut_boxes(place_boxes(samples.boxes_xyxy[rows], part.placement), part.window)
+        boxes, visible = cut_boxes(place_boxes(people, part.placement), part.window)
         sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1)
         is_seen = (visible > 0) & (sides > 0)
         is_ignored = (
@@ -240,12 +296,16 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         if self._with_masks:
             targets["masks"] = self._draw_masks(positions, part, canvas_wh)
             targets["has_masks"] = np.array([samples.outlines[i] is not None for i in positions], bool)
-        return targets | self.place_details(positions, part.placement, part.window)
+        chosen = list(compress(details, taken))
+        return targets | self.place_details(people[taken], chosen, part.placement, part.window)
 
     def _place_keypoints(self, keypoints_xyw: np.ndarray[Any, Any], part: _Part) -> np.ndarray[Any, Any]:
         if part.placement.is_flipped:
             keypoints_xyw = keypoints_xyw[:, self._flip_index]
-        points = place_points(keypoints_xyw[..., :2] + KEYPOINT_SHIFT_PX, part.placement)
+        points: npt.NDArray[np.floating] = keypoints_xyw[..., :2] + KEYPOINT_SHIFT_PX
+        if part.rotation is not None:
+            points = part.rotation.place_points(points)
+        points = place_points(points, part.placement)
         left, top, right, bottom = part.window
         is_inside = ((points >= (left, top)) & (points < (right, bottom))).all(axis=-1)
         weights = np.where(is_inside, keypoints_xyw[..., 2], 0)
@@ -259,6 +319,8 @@ class DetectionDataset(Dataset[dict[str, Any]]):
         seen = (slice(top, bottom), slice(left, right))
         for mask, position in zip(masks, positions, strict=True):
             outline = self.samples.outlines[position]
+            if outline is not None and part.rotation is not None:
+                outline = part.rotation.place_outline(outline)
             if outline is not None:
                 mask[seen] = draw_mask(outline, part.placement, canvas_wh)[seen]
         return masks

@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,11 +10,12 @@ from pycocotools import mask as mask_api
 from reference.densepose_scene import make_symmetry
 
 from models.data.instances import join_instances
-from models.densepose.dataset import SurfaceDataset, read_surface_samples
+from models.densepose.dataset import SurfaceDataset, read_surface_samples, rotate_surface
 from models.densepose.symmetry import mirror_mask
 from models.densepose.targets import PersonPoints, place_points, resample_masks
 from models.detection.augment import DetectionAugment
 from models.detection.dataset import Canvas, collate_samples
+from models.detection.rotation import Rotation
 from models.training.errors import DataError
 
 W, H = 140, 100
@@ -141,10 +143,11 @@ def test_points_and_masks_are_those_of_the_file(samples):
     assert nobody["dense_masks"].shape == (0, 256, 256)
 
 
+@pytest.mark.parametrize("rotation_deg", [0, 30])
 @pytest.mark.parametrize("is_mirrored", [False, True])
-def test_surfaces_lie_on_their_colours_however_images_are_placed(samples, is_mirrored):
+def test_surfaces_lie_on_their_colours_however_images_are_placed(samples, is_mirrored, rotation_deg):
     symmetry = make_symmetry() if is_mirrored else None
-    dataset = make_dataset(samples, MOSAICS, symmetry=symmetry)
+    dataset = make_dataset(samples, replace(MOSAICS, rotation_deg=rotation_deg), symmetry=symmetry)
     cut = seen = 0
     for epoch in range(40):
         sample = dataset[(epoch, epoch % 3)]
@@ -154,7 +157,7 @@ def test_surfaces_lie_on_their_colours_however_images_are_placed(samples, is_mir
         ):
             cut += not np.allclose(box, whole, atol=1e-3)
             places = box[:2] + points * (box[2:] - box[:2]) / 256
-            assert ((places >= whole[:2] - 1e-3) & (places <= whole[2:] + 1e-3)).all()
+            assert ((places >= whole[:2] - 1) & (places <= whole[2:] + 1)).all()
             sizes = box[2:] - box[:2]
             if sizes.min() < 20:
                 continue
@@ -165,9 +168,77 @@ def test_surfaces_lie_on_their_colours_however_images_are_placed(samples, is_mir
                 assert color.argmax() == min(chart, 3) - 1
             region = torch.from_numpy(whole)[None]
             labels = resample_masks(torch.from_numpy(mask)[None], torch.from_numpy(box)[None], region, 8)
-            assert (labels > 0).float().mean() > 0.9
+            # Of a rotated box its corners are not the person's.
+            assert (labels > 0).float().mean() > (0.2 if rotation_deg else 0.9)
     assert cut > 5
     assert seen > 50
+
+
+@pytest.mark.parametrize("angle_deg", [-25.0, 4.0, 90.0])
+@pytest.mark.parametrize("has_outline", [False, True])
+def test_points_and_masks_lie_on_their_colours_in_a_rotated_image(folder, angle_deg, has_outline):
+    """The colour of the image is the part's, at each point and under each pixel of the mask."""
+    content = make_content()
+    x, y, w, h = BOX
+    if has_outline:
+        content["annotations"][0]["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+    samples = read_surface_samples(write(folder, content), folder, keeps_outlines=has_outline)
+    surface, before = samples.details[0], samples.boxes_xyxy[0]
+    dataset = make_dataset(samples)
+    rotation = Rotation((W, H), angle_deg)
+    after = rotation.place_box(before, dataset.list_extent(0))
+    image = rotation.draw_image(cv2.imread(str(folder / "5.png"))[..., ::-1])
+    (found, nobody) = (dataset.rotate_details(slice(i, i + 1), after[None], rotation)[0] for i in (0, 1))
+    assert nobody is None
+    np.testing.assert_array_equal(found.charts, surface.charts)
+    np.testing.assert_array_equal(found.coordinates_uv, surface.coordinates_uv)
+    places = after[:2] + found.points_xy * (after[2:] - after[:2]) / 256
+    colors = [image[int(y), int(x)].argmax() + 1 for x, y in places]
+    assert colors == surface.charts.tolist()
+    np.testing.assert_allclose(
+        rotation.place_points(before[:2] + surface.points_xy * (w, h) / 256), places, atol=1e-3
+    )
+    mask = found.unpack_mask()
+    # The first pixel's middle lies on one edge of the box and the last one's on the other.
+    rows, columns = np.indices(mask.shape) / 255
+    x, y = (after[i] + axis * (after[i + 2] - after[i]) for i, axis in enumerate((columns, rows)))
+    seen = image[y.clip(0, image.shape[0] - 1).astype(int), x.clip(0, image.shape[1] - 1).astype(int)]
+    is_plain = seen.max(axis=2) == 255
+    wrong = (mask[is_plain] != seen[is_plain].argmax(axis=1) + 1).mean()
+    assert is_plain.mean() > 0.3
+    assert wrong < 0.02
+    # All of the person is in the mask.
+    kept = (mask > 0).mean() * np.prod(after[2:] - after[:2])
+    assert kept == pytest.approx(w * h, rel=0.03)
+
+
+def test_rotation_by_nothing_changes_nothing(samples):
+    box = samples.boxes_xyxy[0]
+    found = rotate_surface(samples.details[0], box, box, Rotation((W, H), 0.0))
+    np.testing.assert_allclose(found.points_xy, samples.details[0].points_xy, atol=1e-4)
+    np.testing.assert_array_equal(found.unpack_mask(), make_mask())
+    plain, rotated = (
+        make_dataset(samples, replace(MOSAICS, **change)) for change in ({}, {"rotation_deg": 0.0})
+    )
+    for name, column in plain[(0, 2)].items():
+        np.testing.assert_array_equal(column, rotated[(0, 2)][name])
+
+
+@pytest.mark.parametrize("size_wh", [(128, 96), (0, 0)])
+def test_rotated_images_are_of_use_with_any_canvas(samples, size_wh):
+    canvas = Canvas(size_wh, (64,) if size_wh == (0, 0) else ())
+    angles = []
+    for degrees in (0, 20):
+        augment = DetectionAugment(flip_fraction=0, rotation_deg=degrees)
+        sample = SurfaceDataset(samples, canvas=canvas, augment=augment)[(3, 2)]
+        ((box, points, *_),) = list_surfaces(sample)
+        np.testing.assert_allclose(box, sample["boxes"][1])
+        places = box[:2] + points * (box[2:] - box[:2]) / 256
+        # From the first point of a column to the last one.
+        x, y = places[2] - places[0]
+        angles.append(np.degrees(np.arctan2(-x, y)))
+    assert abs(angles[0]) < 1
+    assert 1 < abs(angles[1]) <= 20
 
 
 def test_what_a_window_cuts_off_is_not_learned(samples):
