@@ -33,8 +33,10 @@ def read_box(value: Any, where: str) -> BoxXYWH:
         ResultsError: It is something else.
     """
     box = BoxXYWH(*map(float, expect_numbers(value, 4, where)))
-    if box.w < 0 or box.h < 0 or max(map(abs, box)) > _LARGEST_SIDE_PX:
-        raise make_error(where, "x, y, width and height in pixels, none of the last two negative", value)
+    if box.w < 0 or box.h < 0:
+        raise make_error(where, "x, y, width and height, none of the last two negative", value)
+    if max(map(abs, box)) > _LARGEST_SIDE_PX:
+        raise make_error(where, f"pixels of an image, at most {_LARGEST_SIDE_PX}", value)
     return box
 
 

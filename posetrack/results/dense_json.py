@@ -30,15 +30,15 @@ from posetrack.json_fields import (
 from posetrack.results.coco_entries import PERSON_CATEGORY_ID
 from posetrack.results.dense_boxes import read_box, truncate_box
 from posetrack.results.dense_png import measure_png
-from posetrack.results.dense_results import DenseResult, check_shape, read_track_id
+from posetrack.results.dense_results import DenseResult, check_shape, read_category, read_track_id
 from posetrack.results.files import open_whole_file, write_json_array
 
 
-def read_dense_json(path: Path) -> Iterator[tuple[Any, DenseResult]]:
+def read_dense_json(path: Path) -> Iterator[tuple[int | None, DenseResult]]:
     """Read the competition's JSON.
 
     Yields:
-        The category of each result as the file has it, and the result.
+        The category of each result, None where it has none, and the result.
 
     Raises:
         ResultsError: The file cannot be read, or a result is not what it should be.
@@ -47,7 +47,8 @@ def read_dense_json(path: Path) -> Iterator[tuple[Any, DenseResult]]:
     for i, entry in enumerate(entries):
         expect_object(entry, f"{path}: results[{i}]")
     for i, entry in enumerate(entries):
-        yield entry.get("category_id"), _decode_entry(entry, f"{path}: results[{i}]")
+        where = f"{path}: results[{i}]"
+        yield read_category(entry.get("category_id"), where), _decode_entry(entry, where)
 
 
 def _decode_entry(entry: dict[str, Any], where: str) -> DenseResult:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from models.densepose.parts import NUM_CHARTS
 from posetrack.errors import ResultsError
@@ -77,7 +79,8 @@ def decode_png(png: bytes, where: str) -> ImageArray:
     return pose
 
 
-def check_charts(charts: ImageArray, where: str) -> None:
+def check_charts(charts: npt.NDArray[np.integer[Any]], where: str) -> None:
     """Check that charts are 0 to 24, or raise ResultsError."""
-    if charts.max() > NUM_CHARTS:
-        raise ResultsError(f"{where}: chart {charts.max()}, but there are {NUM_CHARTS}; correct it")
+    for chart in (charts.min(), charts.max()):
+        if not 0 <= chart <= NUM_CHARTS:
+            raise ResultsError(f"{where}: chart {chart}, but there are {NUM_CHARTS}; correct it")

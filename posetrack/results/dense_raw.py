@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,12 +22,15 @@ from posetrack.errors import ResultsError
 from posetrack.json_fields import expect_array, expect_id, expect_list, expect_object
 from posetrack.results.array_cache import find_array_cache
 from posetrack.results.dense_boxes import BoxXYWH, read_box
-from posetrack.results.dense_results import Bytes, DenseResult, check_shape, read_track_id
+from posetrack.results.dense_png import check_charts
+from posetrack.results.dense_results import Bytes, DenseResult, check_shape, read_category, read_track_id
 
 FindImage = Callable[[str, str], int]
 """The number of an image by its file's name; its second argument names the field in messages."""
 
-_ZIP, _PICKLE = b"PK", b"\x80"
+_ZIP = b"PK"
+# Protocols from 2 on, and the text of protocols 0 and 1.
+_PICKLES = (b"\x80", b"(l", b"]q")
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 _REMEDY = "save dicts of arrays (labels, uv), or take the competition's JSON"
 _UINT8 = 255
@@ -39,18 +43,19 @@ def is_raw(path: Path) -> bool:
             start = file.read(2)
     except OSError:
         return False
-    return start.startswith(_PICKLE) or (start == _ZIP and _is_of_torch(path))
+    return start.startswith(_PICKLES) or (start == _ZIP and _is_of_torch(path))
 
 
 def _is_of_torch(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("data.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+    # Of a damaged directory, which the reader of torch.save refuses in one line.
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error):
         return True
 
 
-def read_raw_results(path: Path, find_image: FindImage) -> Iterator[tuple[Any, DenseResult]]:
+def read_raw_results(path: Path, find_image: FindImage) -> Iterator[tuple[int | None, DenseResult]]:
     """Read a list of results, or of images.
 
     Args:
@@ -58,7 +63,7 @@ def read_raw_results(path: Path, find_image: FindImage) -> Iterator[tuple[Any, D
         find_image: Finds the number of an image of which only the file's name is given.
 
     Yields:
-        The category of each result as the file has it, and the result.
+        The category of each result, None where it has none, and the result.
 
     Raises:
         ResultsError: The file cannot be read, or a result is not what it should be.
@@ -72,7 +77,7 @@ def read_raw_results(path: Path, find_image: FindImage) -> Iterator[tuple[Any, D
             continue
         box = read_box(_to_list(fields.get("bbox")), f"{where}.bbox")
         yield (
-            fields.get("category_id"),
+            read_category(_to_list(fields.get("category_id")), where),
             DenseResult(
                 image_id=expect_id(_to_list(fields.get("image_id")), f"{where}.image_id"),
                 score=float(expect_array(_to_list(fields.get("score")), (), f"{where}.score")),
@@ -132,13 +137,20 @@ def _join(labels: Any, uv: Any, box: BoxXYWH, where: str) -> Bytes:
     check_shape((3, *charts.shape), box, where)
     if not np.isfinite(coordinates).all():
         raise ResultsError(f"{where}.uv: NaN or infinity; correct it")
+    check_charts(charts, f"{where}.labels")
     scaled = (coordinates.astype(np.float32) * np.float32(_UINT8)).clip(0, _UINT8)
-    return np.concatenate([charts[None].clip(0, _UINT8), scaled]).astype(np.uint8)
+    return np.concatenate([charts[None].astype(np.uint8), scaled.astype(np.uint8)])
 
 
 def _to_array(value: Any, where: str) -> np.ndarray[Any, np.dtype[Any]]:
-    # A tensor, without importing torch for files that have none.
-    array = value.cpu().numpy() if hasattr(value, "cpu") else value
+    array = value
+    if hasattr(value, "detach"):  # A tensor, without importing torch for files that have none.
+        try:
+            array = value.detach().cpu().numpy()
+        except (TypeError, RuntimeError) as error:
+            raise ResultsError(
+                f"{where}: a tensor of {value.dtype} that numpy cannot hold; {_REMEDY}"
+            ) from error
     if not isinstance(array, np.ndarray):
         raise ResultsError(f"{where}: expected an array, found {type(value).__name__}; {_REMEDY}")
     return array
@@ -148,7 +160,10 @@ def _to_list(value: Any) -> Any:
     """Plain numbers of an array or a tensor, or of a list with some."""
     if isinstance(value, list):
         return [_to_list(each) for each in value]
-    return value.tolist() if hasattr(value, "tolist") else value
+    try:
+        return value.tolist() if hasattr(value, "tolist") else value
+    except (TypeError, RuntimeError):  # A tensor without plain numbers: refused for what it is.
+        return value
 
 
 def _load(path: Path) -> Any:
@@ -175,7 +190,11 @@ def _load_tensors(path: Path) -> Any:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"holds {named[1]}, which is not allowed" if named else "not a file of torch.save, or damaged"
         raise ResultsError(f"{path}: {what}; {_REMEDY}") from error
-    except (RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError, AttributeError) as error:
+    # The exception that torch raises depends on where the file is damaged.
+    except (
+        *(RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError, AttributeError),
+        *(AssertionError, ArithmeticError, MemoryError, struct.error),
+    ) as error:
         raise ResultsError(f"{path}: not a file of torch.save, or damaged; save it again") from error
 
 

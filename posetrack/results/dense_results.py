@@ -74,7 +74,7 @@ class DenseResult:
 
 
 def keep_people(
-    found: Iterable[tuple[Any, DenseResult]], people_id: int | None, path: Path
+    found: Iterable[tuple[int | None, DenseResult]], people_id: int | None, path: Path
 ) -> list[DenseResult]:
     """Leave out results of other categories, as COCO's evaluation does; those without one are people.
 
@@ -88,8 +88,7 @@ def keep_people(
     """
     kept, num_others = [], 0
     for category_id, result in found:
-        number = None if category_id is None else expect_id(category_id, f"{result.where}.category_id")
-        if None in (number, people_id) or number == people_id:
+        if None in (category_id, people_id) or category_id == people_id:
             kept.append(result)
         else:
             num_others += 1
@@ -118,6 +117,11 @@ def check_shape(shape: Sequence[float], box: BoxXYWH, where: str) -> None:
         )
     if pixels.h * pixels.w > MOST_PIXELS:
         raise make_error(where, f"at most {MOST_PIXELS} pixels", pixels.h * pixels.w)
+
+
+def read_category(value: Any, where: str) -> int | None:
+    """Take the category of the result `where`, or nothing for a person, or raise ResultsError."""
+    return None if value is None else expect_id(value, f"{where}.category_id")
 
 
 def read_track_id(value: Any, where: str) -> int:

@@ -45,6 +45,9 @@ def is_image_name(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
+# Longer digits are no numbers that anybody counts in; Python refuses to read thousands of them.
+_LONGEST_NUMBER = 100
+
 _Tokens = list[tuple[int, int, str]]
 
 
@@ -56,7 +59,7 @@ def natural_key(path: str) -> tuple[_Tokens, _Tokens, str]:
 
 def _tokenize(text: str) -> _Tokens:
     return [
-        (0, int(token), "") if token.isdecimal() else (1, 0, token)
+        (0, int(token), "") if token.isdecimal() and len(token) <= _LONGEST_NUMBER else (1, 0, token)
         for token in re.findall(r"\d+|\D", text.lower())
     ]
 

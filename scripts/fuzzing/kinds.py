@@ -32,7 +32,6 @@ KINDS = {
         Kind("dense-results", surfaces.make_results, _JSON, surfaces.read_results),
         Kind("dense-raw", surfaces.make_raw_results, _BINARY, surfaces.read_results),
         Kind("meshes", surfaces.make_meshes, _BINARY, surfaces.read_mesh),
-        Kind("dense-files", surfaces.make_dense_files, _BINARY, surfaces.read_dense_file),
         Kind("weights", media.make_weights, _BINARY, media.read_weights),
     )
 }

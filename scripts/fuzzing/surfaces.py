@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import pickle
-from fractions import Fraction
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 from made_surfaces import draw_surface, make_files, make_mesh, write_mesh
 
-from fuzzing.kind import FindingError, check_line, run_command
+from fuzzing.kind import check_line, run_command
 from models.training.errors import DataError
 from posetrack.errors import PoseTrackError
 
-_IMAGE_WH = (60, 80)
 _MESH = "mesh"
 
 
@@ -107,53 +104,6 @@ def read_mesh(path: Path, out: Path, rng: Random) -> None:
         read_symmetry(path)
     except DataError as error:
         check_line(error)
-
-
-def make_dense_files(folder: Path) -> list[Path]:
-    """Dense poses of a clip."""
-    from posetrack.frame import Instances
-    from posetrack.results.dense_file import DenseWriter
-    from posetrack.results.record import Header
-    from posetrack.skeleton import COCO_17
-
-    header = Header("clip.mp4", *_IMAGE_WH, Fraction(25), COCO_17, "default")
-    path = folder / "clip.npz"
-    pose = np.ascontiguousarray(draw_surface(30, 20).transpose(1, 2, 0))
-    with DenseWriter(path, header) as writer:
-        for i in range(4):
-            people = Instances(
-                boxes_xyxy=np.array([[5 + i, 5, 25 + i, 35]]),
-                box_scores=np.array([0.5]),
-                track_ids=np.array([3]),
-                dense=(pose,),
-            )
-            writer.write(i, i / 25, people)
-    return [path]
-
-
-def read_dense_file(path: Path, out: Path, rng: Random) -> None:
-    """Read dense poses frame by frame, or go on with their file."""
-    from posetrack.results.dense_file import DenseWriter
-    from posetrack.results.dense_poses import read_dense
-
-    try:
-        if rng.random() < 0.7:
-            _check_frames(read_dense(path))
-            return
-        header = read_dense(path).header
-        with DenseWriter(path, header, is_resumed=True):
-            pass
-        _check_frames(read_dense(path))
-    except PoseTrackError as error:
-        check_line(error)
-
-
-def _check_frames(frames: Any) -> None:
-    last = -1
-    for frame in frames:
-        if frame.index <= last:
-            raise FindingError(f"frame {frame.index} follows {last}")
-        last = frame.index
 
 
 def _make_scene(folder: Path) -> None:

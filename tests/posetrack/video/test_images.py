@@ -129,6 +129,7 @@ def test_depths_and_channels(tmp_path: Path, pixels: np.ndarray) -> None:
 def test_natural_key() -> None:
     names = ["b1", "a10", "a2", "A3", "a02", "a", ""]
     assert sorted(names, key=natural_key) == ["", "a", "a02", "a2", "A3", "a10", "b1"]
+    assert natural_key("a" + "9" * 5000) > natural_key("a10")
 
 
 def test_group_sources(make_images, make_video, tmp_path: Path) -> None:

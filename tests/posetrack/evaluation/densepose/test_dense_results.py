@@ -3,6 +3,7 @@
 import base64
 import json
 import pickle
+import re
 
 import cv2
 import numpy as np
@@ -122,6 +123,8 @@ PART_25 = encode(np.full((150, 100, 3), 25, np.uint8))
         ({"image_id": 8}, "image 8: not in .*people.json"),
         ({"image_id": "x"}, "image_id: expected a whole number"),
         ({"score": float("nan")}, "score: expected"),
+        ({"category_id": "person"}, r"results\[0\].category_id: expected a whole number"),
+        ({"bbox": [0, 0, 1e9, 1e9]}, "bbox: expected pixels of an image"),
         ({"bbox": [1, 2, -3, 4]}, "bbox: expected"),
         ({"bbox": [1, 2, 3]}, "bbox: expected 4 numbers"),
         ({"bbox": [10.0, 20.0, 101.0, 150.0]}, r"uv_shape: expected \[3, 150, 101\]"),
@@ -198,9 +201,56 @@ def test_wrong_raw_results_are_refused(files, tmp_path, entry, message):
         read_dense_results(path, files[0])
 
 
+@pytest.mark.parametrize(
+    ("labels", "uv", "message"),
+    [
+        (torch.full((150, 100), 30), torch.zeros(2, 150, 100), "labels: chart 30, but there are 24"),
+        (torch.full((150, 100), -3), torch.zeros(2, 150, 100), "labels: chart -3, but there are 24"),
+        (torch.full((150, 100), 256), torch.zeros(2, 150, 100), "labels: chart 256, but there are 24"),
+        (torch.zeros(150, 100).long(), torch.zeros(2, 150, 100).bfloat16(), "uv: a tensor of torch.bfloat16"),
+        (torch.zeros(150, 100).long(), torch.full((2, 150, 100), torch.nan), "uv: NaN or infinity"),
+        (torch.zeros(150, 100), torch.zeros(2, 150, 100), "expected labels"),
+    ],
+)
+def test_wrong_tensors_are_refused(files, tmp_path, labels, uv, message):
+    path, (x, y, w, h) = tmp_path / "results.pth", BOX
+    poses = [{"labels": labels, "uv": uv}]
+    corners = torch.tensor([[x, y, x + w, y + h]])
+    torch.save([{"image_id": 1, "scores": [0.5], "pred_boxes_XYXY": corners, "pred_densepose": poses}], path)
+    with pytest.raises(ResultsError, match=message) as caught:
+        read_dense_results(path, files[0])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_pickles_of_every_protocol(files, made, tmp_path, protocol):
+    path = tmp_path / "results.pkl"
+    surface = made.draw_surface(150, 100)
+    entry = {"image_id": 1, "bbox": list(BOX), "score": 0.5, "uv": surface}
+    path.write_bytes(pickle.dumps([entry], protocol=protocol))
+    (result,) = read_dense_results(path, files[0])
+    np.testing.assert_array_equal(result.decode(), surface)
+
+
+def test_a_storage_that_is_missing_in_an_old_file(files, tmp_path):
+    path = tmp_path / "results.pth"
+    torch.save([{"x": torch.zeros(9)}], path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    key = re.search(rb"[0-9]{8,}", whole)[0]
+    start = whole.rindex(key)
+    path.write_bytes(whole[:start] + b"1" * len(key) + whole[start + len(key) :])
+    with pytest.raises(ResultsError, match=r"not a file of torch\.save, or damaged"):
+        read_dense_results(path, files[0])
+
+
 def test_damaged_files(files, tmp_path):
     truth, _ = files
     path = tmp_path / "results.pth"
+    torch.save([{"x": torch.zeros(999)}], path)
+    # A name in the directory at the end that is no UTF-8.
+    path.write_bytes(path.read_bytes()[::-1].replace(b"lkp.atad", b"\xbckp.atad", 1)[::-1])
+    with pytest.raises(ResultsError, match=r"not a file of torch\.save, or damaged"):
+        read_dense_results(path, truth)
     torch.save([{"x": torch.zeros(999)}], path)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ResultsError, match=r"not a file of torch\.save, or damaged"):
