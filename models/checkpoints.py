@@ -283,7 +283,9 @@ def _rename(content: Mapping[object, object], path: Path) -> _Checkpoint:
     for key, tensor in content.items():
         if origin and isinstance(key, str) and is_unused(key):
             continue
-        if not isinstance(key, str) or not isinstance(tensor, Tensor):
+        if not isinstance(key, str):
+            raise CheckpointError(f"{path}: {key!r} is no name of weights")
+        if not isinstance(tensor, Tensor):
             raise CheckpointError(f"{path}: '{key}' is no tensor but a {type(tensor).__name__}")
         tensors[key] = tensor
     if origin:

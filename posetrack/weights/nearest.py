@@ -5,7 +5,10 @@ from __future__ import annotations
 from models.checkpoints import MisfitError
 from models.detectron2_names import MOBILE_PARSING
 from models.fit import count_outputs, find_nearest
-from posetrack.families.table import list_importable
+from posetrack.families.family import Importable
+from posetrack.families.table import list_importable, load_families
+
+_FAMILY_OF_DETECTRON2 = "densepose"
 
 
 def describe_misfit(misfit: MisfitError, *, is_import: bool = False) -> str:
@@ -18,7 +21,7 @@ def describe_misfit(misfit: MisfitError, *, is_import: bool = False) -> str:
     Returns:
         One line.
     """
-    importable = list_importable()
+    importable = _list_candidates(misfit)
     makers = {kind.network: kind.make_network for kind in importable.values()}
     nearest = find_nearest(misfit.shapes, makers, misfit.wanted)
     if nearest is None and misfit.origin == MOBILE_PARSING:
@@ -32,3 +35,11 @@ def describe_misfit(misfit: MisfitError, *, is_import: bool = False) -> str:
     how = "they are those of" if not nearest.differences else "nearest are those of"
     but = f", except for {nearest.differences} names or shapes" if nearest.differences else ""
     return f"{misfit}; {how} {named}{but}{remedy}"
+
+
+def _list_candidates(misfit: MisfitError) -> dict[str, Importable]:
+    """The kinds that weights can be of: making all networks takes some seconds."""
+    if not misfit.origin:
+        return list_importable()
+    families = [family for family in load_families() if family.name == _FAMILY_OF_DETECTRON2]
+    return {name: kind for family in families for name, kind in family.importable.items()}

@@ -250,6 +250,41 @@ def test_pickles_of_arrays_are_read_and_nothing_else_in_them_is_made(tmp_path):
         path.write_bytes(pickle.dumps(content))
         with pytest.raises(CheckpointError, match=message):
             import_checkpoint(path, lambda _: nn.Linear(3, 2))
+    path.write_bytes(pickle.dumps({"model": {1: np.ones(1)}}))
+    with pytest.raises(CheckpointError, match="1 is no name of weights"):
+        import_checkpoint(path, lambda _: nn.Linear(3, 2))
     path.write_bytes(b"\x80\x04\x95nonsense")
     with pytest.raises(CheckpointError, match=r"model_final\.pkl"):
+        import_checkpoint(path, lambda _: nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8", ">f4", "<i4", "bool", np.longdouble])
+def test_arrays_of_any_precision_become_tensors_of_32_bits_at_most(tmp_path, dtype):
+    path = tmp_path / "model_final.pkl"
+    weight = np.asfortranarray(np.arange(6).reshape(2, 3) % 2, dtype=dtype)
+    path.write_bytes(
+        pickle.dumps({"model": {"weight": weight, "bias": np.ones(2)}, "matching_heuristics": True})
+    )
+    state = import_checkpoint(path, lambda _: nn.Linear(3, 2))
+    assert state["weight"].tolist() == weight.tolist()
+    assert state["bias"].dtype == torch.float32
+    assert not state["weight"].is_floating_point() or state["weight"].itemsize <= 4
+
+
+def test_numbers_too_large_for_32_bits_are_damage(tmp_path):
+    path = tmp_path / "model_final.pkl"
+    path.write_bytes(pickle.dumps({"model": {"weight": np.full((2, 3), 1e300), "bias": np.ones(2)}}))
+    with pytest.raises(CheckpointError, match="damaged: weight: NaN or infinite"):
+        import_checkpoint(path, lambda _: nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize(
+    "content", [b"PK\x03\x04broken", b"", pickle.dumps({"model": {"weight": np.ones(9)}})[:-9]]
+)
+def test_pickles_that_are_none_or_cut_are_one_line(tmp_path, content):
+    path = tmp_path / "model_final.pkl"
+    path.write_bytes(content)
+    with pytest.raises(
+        CheckpointError, match=r"model_final\.pkl: (a zip file; .*\.pth|not a pickle, or damaged)"
+    ):
         import_checkpoint(path, lambda _: nn.Linear(3, 2))
