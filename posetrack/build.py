@@ -10,7 +10,8 @@ from posetrack.errors import RecipeError
 from posetrack.families.table import find_role
 from posetrack.images.on_device import DeviceImages
 from posetrack.pipeline import RUN_AHEAD, Stage
-from posetrack.predictors.networks import Networks
+from posetrack.predictors.networks import DenseDetector, Networks
+from posetrack.processors.densepose import complete_dense
 from posetrack.processors.detect import detect
 from posetrack.processors.estimate import estimate
 from posetrack.processors.restored import skip_restored
@@ -63,19 +64,28 @@ def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Ne
         device_images = DeviceImages(compute.device, remembered=2 * batch_frames)
     made = {table: _make_predictor(recipe, table, compute, device_images) for table in recipe.networks}
     sha256 = {table: find_sha256(settings.weights) for table, settings in recipe.networks.items()}
-    return Networks(made["detector"], made.get("estimator"), find_skeleton(recipe), sha256)
+    detector, dense = made["detector"], made.get("dense")
+    if dense is None and isinstance(detector, DenseDetector):
+        dense = detector
+    return Networks(
+        detector,
+        made.get("estimator"),
+        find_skeleton(recipe),
+        None if dense is None else dense.estimate_dense,
+        sha256,
+    )
 
 
 def find_skeleton(recipe: Recipe) -> Skeleton:
     """Find the skeleton of a recipe's poses, without making its networks."""
-    return SKELETONS[complete_settings(recipe, list(recipe.networks)[-1]).skeleton]
+    return SKELETONS[complete_settings(recipe, recipe.pose_table).skeleton]
 
 
 def _make_predictor(recipe: Recipe, table: str, compute: Compute, device_images: DeviceImages | None) -> Any:
-    """Make the `Detector` or `PoseEstimator` of a recipe's table, with its weights."""
+    """Make the predictor of a recipe's table, with its weights."""
     settings, where = complete_settings(recipe, table), f"{recipe.name}: {table}"
     if not settings.weights:
-        own = "give a file with --weights" if table == list(recipe.networks)[-1] else "a file of them"
+        own = "give a file with --weights" if table == recipe.pose_table else "a file of them"
         raise RecipeError(
             f"{where}.weights: {settings.network} needs weights; name some of `posetrack weights list`, "
             f"or {own}"
@@ -98,11 +108,10 @@ def build_pipeline(
         smoothed: Whether keypoints are smoothed over time.
 
     Raises:
-        RecipeError: The recipe lacks weights, contradicts them, or has no network for poses.
+        RecipeError: The recipe lacks weights, or contradicts them.
         WeightsError: A network's weights are missing or damaged.
         PoseTrackError: An engine cannot take a network.
     """
-    require_poses(recipe)
     batch_frames = batch_frames or recipe.detector.batch_frames
     networks = build_networks(recipe, compute, batch_frames=batch_frames)
     return make_pipeline(recipe, networks, compute, batch_frames=batch_frames, smoothed=smoothed)
@@ -112,19 +121,6 @@ def gives_poses(recipe: Recipe) -> bool:
     """Whether a recipe's networks give poses, not boxes alone."""
     role = find_role(recipe.detector.network, "detector", recipe.name)
     return recipe.estimator is not None or recipe.detector.network not in role.without_poses
-
-
-def require_poses(recipe: Recipe) -> None:
-    """Check that people can be tracked with a recipe.
-
-    Raises:
-        RecipeError: None of its networks gives poses.
-    """
-    if not gives_poses(recipe):
-        raise RecipeError(
-            f"{recipe.name}: {recipe.detector.network} finds boxes without poses, and people are "
-            "tracked by their poses; add an [estimator]"
-        )
 
 
 def make_pipeline(
@@ -152,8 +148,13 @@ def make_pipeline(
         processors.append(Stage("estimate", skip_restored(pose)))
     if compute.engine != "torch" and batch_frames > 1:
         processors.append(RUN_AHEAD)
-    follow = track(recipe.tracker, networks.skeleton, estimator=networks.estimator)
+    follow = track(
+        recipe.tracker, networks.skeleton, estimator=networks.estimator, by_boxes=not gives_poses(recipe)
+    )
     processors.append(Stage("track", follow))
+    if networks.dense is not None:
+        at_once = batch_frames if recipe.dense is None else min(batch_frames, recipe.dense.batch_frames)
+        processors.append(Stage("dense", complete_dense(networks.dense, batch_frames=at_once)))
     if smoothed:
         processors.append(Stage("smooth", smooth(recipe.smoother)))
     return Pipeline(

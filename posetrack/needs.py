@@ -23,10 +23,8 @@ def find_lack(recipe: Recipe) -> str | None:
     Returns:
         One line with what to do.
     """
-    # --weights are for the network that gives the poses, the last one.
-    tables = list(recipe.networks)
     for table, settings in recipe.networks.items():
-        remedy = "give a file with --weights" if table == tables[-1] else f"name a file in [{table}]"
+        remedy = "give a file with --weights" if table == recipe.pose_table else f"name a file in [{table}]"
         lack = _find_lack(settings, remedy)
         if lack is not None:
             return lack

@@ -1,16 +1,17 @@
 """Tracking recipes: the networks that detect people and estimate poses, and the settings of the tracker.
 
-A recipe is a TOML file of up to five tables, each the settings of one stage:
+A recipe is a TOML file of up to six tables, each the settings of one stage:
 
     [detector]    weights = "movenet-person"                settings of the family of its network
     [estimator]   weights = "thunder-heatmaps-256x192"      likewise; without: the detector's poses
+    [dense]       weights = "densepose-r50-dl.safetensors"  a DensePose network, for dense poses in all boxes
     [tracker]     flow = "dis"                              trackers.flow_tracker.FlowTrackerConfig
     [stitcher]    max_gap_s = 3.0                           posetrack.processors.stitch.StitcherConfig, without
     --no-stitch
     [smoother]    min_cutoff_hz = 1.0                       posetrack.processors.smooth.SmootherConfig, under
     --smooth
 
-The first two are read as the settings of the family of their network (`posetrack.predictors.settings`). The
+The first three are read as the settings of the family of their network (`posetrack.predictors.settings`). The
 network is named in the metadata of the weights; `network` is only needed without metadata. Settings in the
 metadata (input size, coding, skeleton, ...) can be left out of the recipe, and contradictions are errors. Files
 are read strictly: unknown keys and values of another type or out of range are errors that name them. A path of
@@ -27,7 +28,7 @@ from models.metadata import WeightsMetadata
 from models.settings import SettingsError, check_tables, read_table, read_toml, suggest
 from posetrack.errors import RecipeError
 from posetrack.families.table import find_role, list_embedded
-from posetrack.predictors.settings import DetectorSettings, EstimatorSettings, NetworkSettings
+from posetrack.predictors.settings import DenseSettings, DetectorSettings, EstimatorSettings, NetworkSettings
 from posetrack.processors.smooth import SmootherConfig
 from posetrack.processors.stitch import StitcherConfig
 from posetrack.recipe_files import check_is_tracking, find_recipe
@@ -35,7 +36,7 @@ from posetrack.weights.metadata import find_metadata
 from posetrack.weights.published import PUBLISHED
 from trackers.flow_tracker import FlowTrackerConfig
 
-_NETWORK_TABLES = ("detector", "estimator")
+_NETWORK_TABLES = ("detector", "estimator", "dense")
 _LONGEST_NAME = 255
 """Characters; file systems allow no more in a name."""
 _OTHER_TABLES: dict[str, type[Any]] = {
@@ -53,6 +54,7 @@ class Recipe:
         name: The recipe's file name without its suffix.
         detector: Settings of the detector.
         estimator: Settings of the pose estimation in the detector's boxes; `None` keeps the detector's poses.
+        dense: Settings of the dense poses in all boxes; `None` keeps the detector's, if it gives some.
         tracker: Settings of the tracker.
         stitcher: Settings of the joining of tracks after a run; None for no joining. A file with the paper's
             tracker, `motion = "flow"`, has none unless it has a table [stitcher].
@@ -62,6 +64,7 @@ class Recipe:
     name: str
     detector: DetectorSettings
     estimator: EstimatorSettings | None = None
+    dense: DenseSettings | None = None
     tracker: FlowTrackerConfig = field(default_factory=FlowTrackerConfig)
     stitcher: StitcherConfig | None = field(default_factory=StitcherConfig)
     smoother: SmootherConfig = field(default_factory=SmootherConfig)
@@ -80,7 +83,13 @@ class Recipe:
     @property
     def networks(self) -> dict[str, NetworkSettings]:
         """Settings of its networks by the names of their tables."""
-        return {"detector": self.detector, **({"estimator": self.estimator} if self.estimator else {})}
+        tables = {"detector": self.detector, "estimator": self.estimator, "dense": self.dense}
+        return {name: settings for name, settings in tables.items() if settings is not None}
+
+    @property
+    def pose_table(self) -> str:
+        """The table of the network that gives the poses, or boxes alone; `--weights` are for it."""
+        return "detector" if self.estimator is None else "estimator"
 
 
 def read_recipe(name_or_path: str | Path) -> Recipe:
@@ -111,7 +120,27 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
         raise RecipeError(f"{path.name}: {error}") from error
     for table in recipe.networks:
         complete_settings(recipe, table)
+    _check_dense(recipe, path)
     return recipe
+
+
+def _check_dense(recipe: Recipe, path: Path) -> None:
+    if recipe.dense is not None and has_dense_detector(recipe):
+        raise RecipeError(
+            f"{path.name}: dense: the detector, {recipe.detector.network}, gives dense poses already; leave "
+            "[dense] out"
+        )
+
+
+def has_dense_detector(recipe: Recipe) -> bool:
+    """Whether a recipe's detector gives dense poses with its boxes."""
+    role = find_role(recipe.detector.network, "detector", recipe.name)
+    return recipe.detector.network in role.with_dense
+
+
+def gives_dense(recipe: Recipe) -> bool:
+    """Whether a recipe's networks give dense poses."""
+    return recipe.dense is not None or has_dense_detector(recipe)
 
 
 def complete_settings(recipe: Recipe, table: str) -> Any:
@@ -119,7 +148,7 @@ def complete_settings(recipe: Recipe, table: str) -> Any:
 
     Args:
         recipe: The recipe.
-        table: `detector` or `estimator`; the recipe has it.
+        table: `detector`, `estimator` or `dense`; the recipe has it.
 
     Returns:
         The dataclass of the family's role.
@@ -138,7 +167,8 @@ def use_weights(recipe: Recipe, path: Path) -> Recipe:
     Raises:
         RecipeError: They are of another network than the recipe's.
     """
-    table, settings = list(recipe.networks.items())[-1]
+    table = recipe.pose_table
+    settings = recipe.networks[table]
     metadata = find_metadata(str(path))
     if metadata is not None and metadata.network != settings.network:
         raise RecipeError(
@@ -149,7 +179,7 @@ def use_weights(recipe: Recipe, path: Path) -> Recipe:
 
 
 def _read_network(table: dict[str, Any], name: str, path: Path) -> NetworkSettings:
-    """Read [detector] or [estimator] as the settings of the family of its network."""
+    """Read [detector], [estimator] or [dense] as the settings of the family of its network."""
     where = f"{path.name}: {name}"
     said = {key: table.get(key, "") for key in ("network", "weights")}
     for key, value in said.items():

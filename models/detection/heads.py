@@ -20,7 +20,7 @@ from torchvision.ops import MultiScaleRoIAlign, box_iou
 from torchvision.ops.poolers import LevelMapper
 
 from models.detection.boxes import choose_boxes, promote
-from models.detection.config import TwoStageConfig
+from models.detection.config import PERSON_LABEL, TwoStageConfig
 from models.detection.losses import compute_box_losses
 from models.detection.proposals import Pyramid, Targets, find_ignored
 
@@ -156,6 +156,27 @@ class BoxHeads(RoIHeads):  # type: ignore[misc]
         logits, deltas = run("box", proposals)
         people = list(map(choose, *self._decode_boxes(logits, deltas, proposals), sizes_hw))
         self.add_to_people(people, run)
+        return people
+
+    def describe_people(
+        self,
+        pyramid: Pyramid,
+        boxes: list[Tensor],
+        sizes_hw: list[tuple[int, int]],
+        parts: Mapping[str, RunPart] | None = None,
+    ) -> list[dict[str, Tensor]]:
+        """Find what other heads find in given boxes; see `models.detection.network.TwoStageNetwork`.
+
+        Args:
+            pyramid: Its maps by name.
+            boxes: For each image (N, 4) xyxy.
+            sizes_hw: Height and width of each image.
+            parts: As for `find_people`.
+        """
+        people = [
+            {"boxes": own, "labels": torch.full((len(own),), PERSON_LABEL, device=own.device)} for own in boxes
+        ]
+        self.add_to_people(people, partial(self._run_part, parts or self.region_parts(), pyramid, sizes_hw))
         return people
 
     def compute_losses(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.backbones.imagenet import normalize_images
 from models.detection.heads import BoxHeads, RunPart
-from models.detection.proposals import ProposalNetwork, Targets
+from models.detection.proposals import ProposalNetwork, Pyramid, Targets
 
 
 class ImagePart(nn.Module):
@@ -135,15 +135,43 @@ class TwoStageNetwork(nn.Module):
             For each image, best first, `boxes` (N, 4) xyxy, `labels` (N,) and `scores` (N,), and what other
             heads find.
         """
-        names = self.roi_heads.map_names
-        maps, rest = outputs[: len(names)], list(outputs[len(names) :])
-        objectness, deltas = rest[: len(rest) // 2], rest[len(rest) // 2 :]
-        _, sizes_hw = _list_sizes_hw((len(maps[0]), 3, *input_hw), sizes_wh)
+        pyramid, objectness, deltas = self._split_outputs(outputs)
+        _, sizes_hw = _list_sizes_hw((len(outputs[0]), 3, *input_hw), sizes_wh)
         proposals = self.rpn.propose(objectness, deltas, input_hw, sizes_hw)
-        pyramid = dict(zip(names, maps, strict=True))
         return self.roi_heads.find_people(
             pyramid, proposals, sizes_hw, parts, score_threshold=score_threshold, nms_iou=nms_iou
         )
+
+    def describe_people(
+        self,
+        outputs: Sequence[Tensor],
+        input_hw: tuple[int, int],
+        boxes_xyxy: Sequence[Tensor],
+        sizes_wh: Sequence[tuple[int, int]] | None = None,
+        parts: Mapping[str, RunPart] | None = None,
+    ) -> list[dict[str, Tensor]]:
+        """Find what other heads find, for people in given boxes.
+
+        Args:
+            outputs: As `ImagePart` returns them.
+            input_hw: Height and width of the batch.
+            boxes_xyxy: For each image the boxes (N, 4) of people, in pixels of the batch.
+            sizes_wh: As for `forward`.
+            parts: As for `find_people`.
+
+        Returns:
+            For each image what `find_people` returns, without `scores`.
+        """
+        pyramid, _, _ = self._split_outputs(outputs)
+        _, sizes_hw = _list_sizes_hw((len(outputs[0]), 3, *input_hw), sizes_wh)
+        return self.roi_heads.describe_people(pyramid, list(boxes_xyxy), sizes_hw, parts)
+
+    def _split_outputs(self, outputs: Sequence[Tensor]) -> tuple[Pyramid, list[Tensor], list[Tensor]]:
+        """The maps by name, objectness and deltas of the outputs of the image part."""
+        names = self.roi_heads.map_names
+        maps, rest = outputs[: len(names)], list(outputs[len(names) :])
+        pyramid = dict(zip(names, maps, strict=True))
+        return pyramid, rest[: len(rest) // 2], rest[len(rest) // 2 :]
 
     @abstractmethod
     def weight_losses(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:

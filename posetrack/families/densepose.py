@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from models.densepose.variants import NETWORKS
 from models.metadata import WeightsMetadata
 from posetrack.families.family import Family, Importable, Role, Training
-from posetrack.predictors.settings import TwoStageSettings
+from posetrack.predictors.settings import (
+    DensePoseDetectorSettings,
+    DenseSettings,
+    NetworkSettings,
+    TwoStageSettings,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,8 +22,11 @@ if TYPE_CHECKING:
     from models.training.loop import Evaluate, Task
     from posetrack.compute import Compute
     from posetrack.images.on_device import DeviceImages
-    from posetrack.predictors.rcnn import RCNNPredictor
+    from posetrack.predictors.densepose import DensePosePredictor
     from posetrack.training.run import TrainingRun
+
+
+_TRAITS = {"skeleton": "coco17"}
 
 
 def _make_by_name(name: str) -> nn.Module:
@@ -27,7 +35,7 @@ def _make_by_name(name: str) -> nn.Module:
     return make_densepose(NETWORKS[name])
 
 
-def _make_network(settings: TwoStageSettings) -> nn.Module:
+def _make_network(settings: NetworkSettings) -> nn.Module:
     return _make_by_name(settings.network)
 
 
@@ -38,10 +46,21 @@ def _make_published(name: str, num_outputs: int) -> nn.Module:
 
 def _make_predictor(
     network: Any, settings: TwoStageSettings, compute: Compute, device_images: DeviceImages | None
-) -> RCNNPredictor:
-    from posetrack.predictors.rcnn import RCNNPredictor
+) -> DensePosePredictor:
+    from posetrack.predictors.densepose import DensePosePredictor
 
-    return RCNNPredictor(network, settings, compute, device_images)
+    return DensePosePredictor(network, settings, compute, device_images)
+
+
+def _make_dense_predictor(
+    network: Any, settings: DenseSettings, compute: Compute, device_images: DeviceImages | None
+) -> DensePosePredictor:
+    own = TwoStageSettings(
+        settings.network,
+        longest_side_px=settings.longest_side_px,
+        shorter_side_px=settings.shorter_side_px,
+    )
+    return _make_predictor(network, own, compute, device_images)
 
 
 def _read_recipe(path: Path) -> Any:
@@ -70,11 +89,19 @@ FAMILY = Family(
     name="densepose",
     detector=Role(
         networks=NETWORKS,
-        settings=TwoStageSettings,
-        traits={"skeleton": "coco17"},
+        settings=DensePoseDetectorSettings,
+        traits=_TRAITS,
         make_network=_make_network,
         make_predictor=_make_predictor,
         without_poses=tuple(NETWORKS),
+        with_dense=tuple(NETWORKS),
+    ),
+    dense=Role(
+        networks=NETWORKS,
+        settings=DenseSettings,
+        traits=_TRAITS,
+        make_network=_make_network,
+        make_predictor=_make_dense_predictor,
     ),
     trainings=(
         Training(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from models.training.loop import Evaluate, Task
     from posetrack.compute import Compute
     from posetrack.images.on_device import DeviceImages
-    from posetrack.predictors.networks import Detector, PoseEstimator
+    from posetrack.predictors.networks import DenseDetector, Detector, PoseEstimator
     from posetrack.training.run import TrainingRun
 
 S = TypeVar("S", bound="NetworkSettings")
@@ -40,17 +40,20 @@ class Role:
         traits: The settings that are in the metadata of weights, with the values assumed for files without
             metadata. In the dataclass, 0 or an empty text means "as in the metadata".
         make_network: Makes the network with random weights from complete settings.
-        make_predictor: Makes a `Detector` or a `PoseEstimator` from the network with its weights, complete
-            settings, device and engine, and the images on a GPU that predictors share (else None).
+        make_predictor: Makes a `Detector`, a `PoseEstimator` or a `DenseDetector` from the network with its
+            weights, complete settings, device and engine, and the images on a GPU that predictors share (else
+            None).
         without_poses: Names of detectors without keypoints.
+        with_dense: Names of detectors with dense poses.
     """
 
     networks: Collection[str]
     settings: type[NetworkSettings]
     traits: Mapping[str, Trait]
     make_network: Callable[[Any], nn.Module]
-    make_predictor: Callable[[Any, Any, Compute, DeviceImages | None], Detector | PoseEstimator]
+    make_predictor: Callable[[Any, Any, Compute, DeviceImages | None], Detector | PoseEstimator | DenseDetector]
     without_poses: Collection[str] = ()
+    with_dense: Collection[str] = ()
 
     def complete(self, settings: S, metadata: WeightsMetadata | None, where: str) -> S:
         """Complete the settings by the metadata of the weights.
@@ -152,6 +155,7 @@ class Family:
         name: Name of its folder in `models/`.
         detector: Its networks as detectors; None if there are none.
         estimator: Its networks as pose estimators; None if there are none.
+        dense: Its networks as estimators of dense poses in given boxes; None if there are none.
         trainings: The trainings of its networks.
         importable: Kinds of published checkpoints, by their names for `posetrack weights import --kind`.
         embedded: Weights that ship with PoseTrack (`models/weights/NAME.safetensors`) with their SHA-256.
@@ -160,6 +164,7 @@ class Family:
     name: str
     detector: Role | None = None
     estimator: Role | None = None
+    dense: Role | None = None
     trainings: tuple[Training, ...] = ()
     importable: Mapping[str, Importable] = field(default_factory=dict)
     embedded: Mapping[str, str] = field(default_factory=dict)
@@ -167,8 +172,8 @@ class Family:
     @property
     def roles(self) -> dict[str, Role]:
         """Its roles by the names of a recipe's tables."""
-        both = {"detector": self.detector, "estimator": self.estimator}
-        return {name: role for name, role in both.items() if role is not None}
+        all_roles = {"detector": self.detector, "estimator": self.estimator, "dense": self.dense}
+        return {name: role for name, role in all_roles.items() if role is not None}
 
 
 def list_setting_names(role: Role) -> list[str]:

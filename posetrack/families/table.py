@@ -31,7 +31,7 @@ def find_role(network: str, table: str, where: str) -> Role:
 
     Args:
         network: Name of the network.
-        table: `detector` or `estimator`.
+        table: `detector`, `estimator` or `dense`.
         where: Name of the setting in messages, such as `mine.toml: detector.network`.
 
     Raises:
@@ -39,12 +39,13 @@ def find_role(network: str, table: str, where: str) -> Role:
     """
     known: list[str] = []
     for family in load_families():
+        own = family.roles.get(table)
+        if own is not None and network in own.networks:
+            return own
         for name, role in family.roles.items():
-            if network in role.networks and name == table:
-                return role
             if network in role.networks:
                 raise RecipeError(f"{where}: {network} belongs into [{name}]; name it there, and another here")
-            known += role.networks if name == table else []
+        known += own.networks if own is not None else []
     raise RecipeError(f"{where}: unknown network '{network}'; {suggest(network, known)}")
 
 

@@ -30,6 +30,20 @@ class RegionEstimator(PoseEstimator, Protocol):
         """The areas (N,) in px^2 of the parts that are cut out for boxes (N, 4)."""
 
 
+DenseEstimator = Callable[[Sequence[ImageArray], Sequence[FloatArray]], list[tuple[ImageArray, ...]]]
+"""Images and the boxes (N, 4) of each; returns for each image N dense poses, see `Instances.dense`."""
+
+
+@runtime_checkable
+class DenseDetector(Protocol):
+    """A detector that gives dense poses, also in given boxes."""
+
+    def estimate_dense(
+        self, images: Sequence[ImageArray], boxes_xyxy: Sequence[FloatArray], /
+    ) -> list[tuple[ImageArray, ...]]:
+        """A `DenseEstimator`."""
+
+
 @dataclass(frozen=True)
 class Networks:
     """The predictors of a recipe.
@@ -38,10 +52,12 @@ class Networks:
         detector: Detects people in images.
         estimator: Estimates poses in their boxes; None if the detector gives the poses.
         skeleton: Skeleton of the resulting keypoints.
+        dense: Estimates the dense poses of people who have none; None if the recipe gives no dense poses.
         weights_sha256: Digests of the files of their weights, by the tables of the recipe.
     """
 
     detector: Detector
     estimator: PoseEstimator | None
     skeleton: Skeleton
+    dense: DenseEstimator | None = None
     weights_sha256: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Settings of predictors, that is of the tables [detector] and [estimator] of a recipe.
+"""Settings of predictors, that is of the tables [detector], [estimator] and [dense] of a recipe.
 
 This module does not import torch. For settings in the metadata of weights, an empty text or 0 means "as in the
 metadata".
@@ -197,3 +197,39 @@ class TwoStageSettings(DetectorSettings):
         check_range(self, 32, 8192, "longest_side_px")
         check_range(self, 0, 8192, "shorter_side_px")
         check_fraction(self, "score_threshold", "nms_iou")
+
+
+@dataclass(frozen=True)
+class DensePoseDetectorSettings(TwoStageSettings):
+    """Settings of a DensePose network as a detector; at these sizes the published ones were tested.
+
+    Attributes:
+        longest_side_px: The most that the longer side of the network's input may have.
+        shorter_side_px: Length of its shorter side.
+        nms_iou: Of two boxes with a larger IoU, the higher-scoring one stays.
+    """
+
+    longest_side_px: int = 1333
+    shorter_side_px: int = 800
+    nms_iou: float = 0.5
+
+
+@dataclass(frozen=True)
+class DenseSettings(NetworkSettings):
+    """Settings of the [dense] table: a DensePose network whose dense head runs on the boxes of the recipe.
+
+    Attributes:
+        longest_side_px: The most that the longer side of the network's input may have.
+        shorter_side_px: Length of its shorter side; 0 leaves it to the longer one.
+        batch_frames: Frames per call of the network.
+    """
+
+    longest_side_px: int = 1333
+    shorter_side_px: int = 800
+    batch_frames: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 32, 8192, "longest_side_px")
+        check_range(self, 0, 8192, "shorter_side_px")
+        check_range(self, 1, MOST_AT_ONCE, "batch_frames")

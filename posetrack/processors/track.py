@@ -14,6 +14,12 @@ from posetrack.processors.clothes import find_clothes
 from posetrack.skeleton import Skeleton
 from trackers.flow_tracker import FlowTracker, FlowTrackerConfig, People
 
+_GRID = np.array([1 / 8, 3 / 8, 5 / 8, 7 / 8], np.float32)
+_BOX_POINTS = np.stack(np.meshgrid(_GRID, _GRID), axis=-1).reshape(-1, 2)
+"""Points that stand in for keypoints, as fractions of a box, (16, 2)."""
+_BOX_SIGMA = 0.1
+"""Their OKS sigma, between those of knees and hips."""
+
 
 def track(
     config: FlowTrackerConfig,
@@ -21,6 +27,7 @@ def track(
     *,
     estimator: PoseEstimator | None = None,
     look_at_images: bool = True,
+    by_boxes: bool = False,
 ) -> FrameProcessor:
     """Make the processor that assigns track ids.
 
@@ -30,6 +37,8 @@ def track(
         estimator: Estimates the poses of people that the detector missed, in the boxes that flow predicts for
             them; without it nobody is propagated.
         look_at_images: Without, no optical flow is computed: for saved poses whose video is gone.
+        by_boxes: People have no poses, and are tracked by their boxes: points spread over each stand in for
+            keypoints. Nobody is propagated.
 
     Returns:
         A processor that keeps the tracked people of each frame with all their columns, and behind them the
@@ -42,21 +51,28 @@ def track(
         return estimator([image], [boxes_xyxy])[0]
 
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
-        tracker = FlowTracker(np.asarray(skeleton.sigmas, np.float32), config, find_clothes(skeleton))
+        sigmas, clothes = np.asarray(skeleton.sigmas, np.float32), find_clothes(skeleton)
+        if by_boxes:
+            sigmas, clothes = np.full(len(_BOX_POINTS), _BOX_SIGMA, np.float32), None
+        # The overlap of boxes alone tells who was found twice.
+        settings = replace(config, nms_oks=1.0) if by_boxes else config
+        tracker = FlowTracker(sigmas, settings, clothes)
         for frame in frames:
             image = frame.image if look_at_images else None
-            instances = _complete(frame.instances, skeleton)
-            people = People(**{field.name: getattr(instances, field.name) for field in fields(People)})
+            instances = frame.instances if by_boxes else _complete(frame.instances, skeleton)
+            shown = _stand_in(instances) if by_boxes else instances
+            people = People(**{field.name: getattr(shown, field.name) for field in fields(People)})
             if frame.is_restored and frame.instances.track_ids is not None:
                 motion = tracker.adopt(
                     image, people, frame.instances.track_ids, time_s=frame.time_s, size_wh=frame.size_wh
                 )
                 yield replace(frame, skeleton=skeleton, background_motion=motion)
                 continue
-            estimate = None if estimator is None else estimate_boxes
+            estimate = None if estimator is None or by_boxes else estimate_boxes
             tracked = tracker.update(image, people, estimate, time_s=frame.time_s, size_wh=frame.size_wh)
-            propagated = Instances(**vars(tracked.propagated))
-            instances = Instances.concatenate([instances[tracked.rows], propagated])
+            instances = instances[tracked.rows]
+            if not by_boxes:
+                instances = Instances.concatenate([instances, Instances(**vars(tracked.propagated))])
             instances = instances.with_columns(track_ids=tracked.track_ids)
             yield replace(
                 frame, instances=instances, skeleton=skeleton, background_motion=tracked.background_motion
@@ -70,3 +86,17 @@ def _complete(instances: Instances, skeleton: Skeleton) -> Instances:
     if instances.box_scores is None:
         instances = instances.with_columns(box_scores=np.ones(len(instances), np.float32))
     return Instances.concatenate([instances, Instances.empty(skeleton.num_keypoints)])
+
+
+def _stand_in(instances: Instances) -> Instances:
+    """People with points of their boxes in place of keypoints."""
+    boxes = instances.boxes_xyxy
+    boxes = np.zeros((len(instances), 4), np.float32) if boxes is None else boxes
+    points = boxes[:, None, :2] + _BOX_POINTS * (boxes[:, 2:] - boxes[:, :2])[:, None]
+    scores = np.ones(len(boxes), np.float32) if instances.box_scores is None else instances.box_scores
+    return Instances(
+        boxes_xyxy=boxes,
+        box_scores=scores,
+        keypoints_xy=points,
+        keypoint_scores=np.ones(points.shape[:2], np.float32),
+    )

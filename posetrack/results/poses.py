@@ -55,6 +55,16 @@ class SavedPoses:
             black = make_black_image(record.get_size_wh(header))
             yield Frame(record.frame, record.time_s, black, record.instances, header.skeleton, is_restored=True)
 
+    @property
+    def has_keypoints(self) -> bool:
+        """Whether people have keypoints; the file is read up to the first of them. True where nobody is.
+
+        Raises:
+            ResultsError: A line is not what it should be.
+        """
+        first = next((frame.instances for frame in self if len(frame.instances)), None)
+        return first is None or first.keypoints_xy is not None
+
     def __repr__(self) -> str:
         header = self.header
         return f"SavedPoses({str(self.path)!r}: {header.skeleton.name} of {header.source!r})"

@@ -56,7 +56,13 @@ def retrack(
     """
     check_output_file(out, [poses.path, *([] if video is None else [Path(video.info.source)])])
     skeleton = poses.header.skeleton
-    follow = track(recipe.tracker, skeleton, estimator=estimator, look_at_images=video is not None)
+    follow = track(
+        recipe.tracker,
+        skeleton,
+        estimator=estimator,
+        look_at_images=video is not None,
+        by_boxes=not poses.has_keypoints,
+    )
     processors = [Stage("track", follow)]
     if smoothed:
         processors.append(Stage("smooth", smooth(recipe.smoother)))

@@ -70,7 +70,7 @@ class Tracker:
             WeightsError: Weights are missing, damaged or of another network.
             PoseTrackError: There is no such device or engine.
         """
-        from posetrack.build import build_networks, require_poses
+        from posetrack.build import build_networks
         from posetrack.compute import Compute, choose_device
         from posetrack.recipe import Recipe, read_recipe, use_weights
         from posetrack.runtime import use_networks
@@ -80,7 +80,6 @@ class Tracker:
             recipe = read_recipe(recipe)
         if weights is not None:
             recipe = use_weights(recipe, Path(weights))
-        require_poses(recipe)
         self.recipe = recipe
         self._compute = Compute(choose_device(device), engine, precision)
         self._batch_frames = batch_frames or recipe.detector.batch_frames

@@ -16,8 +16,8 @@ from models.training.loop import Task
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import keep_images
 from posetrack.evaluation.pictures import collect_results, group_by_size
+from posetrack.predictors.densepose import DensePosePredictor
 from posetrack.predictors.networks import Networks
-from posetrack.predictors.rcnn import RCNNPredictor
 from posetrack.skeleton import COCO_17
 from posetrack.training.detection import make_two_stage_task
 from posetrack.training.detection_evaluation import (
@@ -78,7 +78,7 @@ def make_densepose_evaluation(recipe: DensePoseRecipe, run: TrainingRun) -> Call
 
     def evaluate(network: nn.Module, epoch: int) -> Metrics:
         compute = find_compute(network, recipe.loop.precision)
-        predict = RCNNPredictor(cast(TwoStageNetwork, network), settings, compute)
+        predict = DensePosePredictor(cast(TwoStageNetwork, network), settings, compute)
         predicted = predict_dev_images(dev, Networks(predict, None, COCO_17), run.find_samples(epoch))
         return measure(collect_results(predicted)["bbox"])
 

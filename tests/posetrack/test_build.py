@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_densepose import make_small_densepose
 from safetensors.torch import save_file
 from torch import nn
 
@@ -22,8 +23,14 @@ from posetrack.compute import Compute
 from posetrack.errors import RecipeError, WeightsError
 from posetrack.families import movenet
 from posetrack.predictors.hrnet import HRNetPredictor
-from posetrack.predictors.settings import MultiposeSettings, TopDownSettings, TwoStageSettings
-from posetrack.recipe import Recipe, read_recipe, use_weights
+from posetrack.predictors.settings import (
+    DensePoseDetectorSettings,
+    DenseSettings,
+    MultiposeSettings,
+    TopDownSettings,
+    TwoStageSettings,
+)
+from posetrack.recipe import Recipe, gives_dense, read_recipe, use_weights
 from posetrack.recipe_files import list_recipes
 from posetrack.skeleton import COCO_17
 
@@ -129,7 +136,7 @@ def test_nobody_is_found_in_nothing(name):
 
 def test_unknown_networks_are_named():
     recipe = Recipe("mine", replace(DETECTOR, network="movenet-multipoze"))
-    with pytest.raises(RecipeError, match=r"mine: unknown network .* did you mean"):
+    with pytest.raises(RecipeError, match=r"mine\.toml: detector\.network: unknown network .* did you mean"):
         build_pipeline(recipe, COMPUTE)
     recipe = Recipe("mine", DETECTOR, TopDownSettings("movenet-thunda"))
     with pytest.raises(RecipeError, match=r"mine\.toml: estimator\.network: unknown network 'movenet-thunda'"):
@@ -164,9 +171,29 @@ def test_weights_are_for_networks_that_take_them(tmp_path):
         build_pipeline(nameless, COMPUTE)
 
 
-def test_boxes_without_poses_are_not_tracked():
-    with pytest.raises(RecipeError, match="mine: faster-rcnn finds boxes without poses"):
-        build_pipeline(Recipe("mine", TwoStageSettings("faster-rcnn", "w")), COMPUTE)
+def test_boxes_without_poses_are_tracked(monkeypatch):
+    monkeypatch.setattr(build, "load_weights", silence)
+    monkeypatch.setattr(build, "find_sha256", str)
+    monkeypatch.setattr("models.rcnn.network.make_rcnn", make_small_rcnn)
+    pipeline = build_pipeline(Recipe("mine", TwoStageSettings("faster-rcnn", "w")), COMPUTE)
+    assert [stage.name for stage in pipeline.processors if stage.name != "run ahead"] == ["detect", "track"]
+
+
+@pytest.mark.parametrize("is_detector", [True, False])
+def test_dense_poses_come_from_the_detector_or_from_a_network_of_their_own(is_detector, monkeypatch):
+    monkeypatch.setattr(build, "load_weights", silence)
+    monkeypatch.setattr(build, "find_sha256", str)
+    monkeypatch.setattr("models.densepose.network.make_densepose", make_small_densepose)
+    if is_detector:
+        recipe = Recipe("mine", DensePoseDetectorSettings("densepose-r50", "w"))
+    else:
+        own = MultiposeSettings("movenet-multipose", "w")
+        recipe = Recipe("mine", own, dense=DenseSettings("densepose-r50", "w"))
+    assert gives_dense(recipe)
+    pipeline = build_pipeline(recipe, COMPUTE)
+    stages = [stage.name for stage in pipeline.processors if stage.name != "run ahead"]
+    assert stages == ["detect", "track", "dense"]
+    assert pipeline.provenance.weights.keys() == recipe.networks.keys()
 
 
 def test_what_few_recipes_need_is_not_imported_for_all():

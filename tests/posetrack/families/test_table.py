@@ -18,7 +18,7 @@ from posetrack.families.table import (
     list_importable,
     load_families,
 )
-from posetrack.predictors.settings import DetectorSettings, EstimatorSettings
+from posetrack.predictors.settings import DenseSettings, DetectorSettings, EstimatorSettings
 
 RECORDS = {family.name: family for family in load_families()}
 
@@ -28,7 +28,12 @@ def test_the_families_are_those_of_the_table():
 
 
 def test_no_two_families_share_a_name():
-    roles = [name for family in RECORDS.values() for role in family.roles.values() for name in role.networks]
+    # Within a family, a network may have several roles.
+    roles = [
+        name
+        for family in RECORDS.values()
+        for name in {name for role in family.roles.values() for name in role.networks}
+    ]
     trainings = [
         name for family in RECORDS.values() for training in family.trainings for name in training.networks
     ]
@@ -51,7 +56,7 @@ def test_traits_are_settings_that_a_recipe_may_leave_out(name):
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_settings_are_those_of_the_table_that_they_stand_in(name):
-    bases = {"detector": DetectorSettings, "estimator": EstimatorSettings}
+    bases = {"detector": DetectorSettings, "estimator": EstimatorSettings, "dense": DenseSettings}
     for table, role in RECORDS[name].roles.items():
         assert issubclass(role.settings, bases[table])
 

@@ -87,7 +87,7 @@ def make_person(x: float) -> Instances:
         keypoints_xy=points,
         keypoint_scores=np.full((1, K), 0.8),
         masks=np.ones((1, 120, 160), bool),
-        dense=(np.ones((3, 3, 3)),),
+        dense=(np.ones((3, 3, 3), np.uint8),),
     )
 
 
@@ -137,3 +137,34 @@ def test_saved_poses_are_followed_without_their_images():
 def test_frames_that_nobody_looked_at():
     frames = [Frame(0, 0.0, TEXTURE)]
     assert len(next(track(FlowTrackerConfig(), COCO_17)(iter(frames))).instances) == 0
+
+
+def test_people_without_poses_are_tracked_by_their_boxes():
+    """Two people pass each other; someone of a low score is left out; nobody gets keypoints."""
+
+    def make_frame(i):
+        boxes = [[10 + 6 * i, 20, 40 + 6 * i, 100], [110 - 6 * i, 25, 140 - 6 * i, 105], [70, 2, 75, 12]]
+        order = [1, 0, 2] if i % 2 else [0, 1, 2]
+        people = Instances(boxes_xyxy=np.array(boxes)[order], box_scores=np.array([0.9, 0.8, 0.1])[order])
+        return Frame(i, i / 25, TEXTURE, people)
+
+    for look_at_images in (True, False):
+        config = FlowTrackerConfig(new_track_min_score=0.3)
+        process = track(config, COCO_17, by_boxes=True, look_at_images=look_at_images)
+        out = list(process(make_frame(i) for i in range(16)))
+        for frame in out:
+            assert frame.instances.keypoints_xy is None
+            ids = dict(
+                zip(frame.instances.track_ids.tolist(), frame.instances.box_scores.tolist(), strict=True)
+            )
+            assert ids == pytest.approx({1: 0.9, 2: 0.8})
+
+
+def test_boxes_of_restored_frames_are_followed():
+    def make_frame(i, **columns):
+        people = Instances(boxes_xyxy=[[40, 20, 70, 100]], box_scores=[0.9], **columns)
+        return Frame(i, i / 25, TEXTURE, people, is_restored=bool(columns))
+
+    frames = [make_frame(0, track_ids=[7]), make_frame(1, track_ids=[7]), make_frame(2)]
+    out = list(track(FlowTrackerConfig(), COCO_17, by_boxes=True)(iter(frames)))
+    assert [frame.instances.track_ids.tolist() for frame in out] == [[7], [7], [7]]
