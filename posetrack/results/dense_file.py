@@ -170,7 +170,7 @@ def write_final_ids(path: Path | str, ids: npt.ArrayLike) -> None:
     """
     path = Path(path)
     file = DenseFile(path)
-    counts = [len(file.read_saved(i).people) for i in range(len(file.frames))]
+    counts = [file.count_people(place) for place in range(len(file.frames))]
     ids = np.asarray(ids, np.int64)
     if ids.shape != (sum(counts),):
         raise ValueError(f"{path}: expected ids ({sum(counts)},) of its people, got {ids.shape}")

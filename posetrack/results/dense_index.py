@@ -23,6 +23,7 @@ from posetrack.results.dense_records import (
     decode_array,
     decode_dense_header,
     decode_frame,
+    decode_record,
     name_members,
     parse_name,
     take_box,
@@ -105,6 +106,18 @@ class DenseFile:
         """The place of a frame in `frames`; None where it is not in the file."""
         place = int(np.searchsorted(self.frames, frame_index))
         return place if place < len(self.frames) and self.frames[place] == frame_index else None
+
+    def count_people(self, place: int) -> int:
+        """The number of people of a frame as it was saved.
+
+        Args:
+            place: In `frames`.
+
+        Raises:
+            ResultsError: It is damaged.
+        """
+        where = f"{self.path}: frame {self.frames[place]}"
+        return len(decode_record(self._read_part(place, 0), where)["people"])
 
     def read_saved(self, place: int) -> SavedFrame:
         """Read a frame as it was saved, without its dense poses.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +67,7 @@ class DensePerson(NamedTuple):
 
 
 _FRAME_NAME = re.compile(r"frame_([0-9]{10,16})(_png)?\.npy")
+_CONTENT_AT = 10
 _LONGEST_SIDE_PX = 2**30
 _FURTHEST_PX = 2**22
 
@@ -96,10 +99,23 @@ def encode_array(array: Records) -> bytes:
 def decode_array(content: bytes, where: str) -> Records:
     """The array of a `.npy` file without pickles, or ResultsError."""
     try:
-        array: Records = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        start = _CONTENT_AT + int.from_bytes(content[_CONTENT_AT - 2 : _CONTENT_AT], "little")
+        shape, is_fortran, kind = _parse_array_header(content[:start])
+        count = math.prod(shape)
+        if kind.hasobject or is_fortran or len(content) != start + count * kind.itemsize:
+            raise ValueError("pickled, transposed or of another size")
+        return np.frombuffer(content, kind, count, start).reshape(shape) if count else np.zeros(shape, kind)
     except (ValueError, TypeError, SyntaxError, EOFError, MemoryError, OverflowError, RecursionError) as error:
         raise ResultsError(f"{where}: not an array of numpy; write the file again") from error
-    return array
+
+
+# numpy compiles the text of the header each time, which takes longer than all the rest of a frame.
+@lru_cache(maxsize=256)
+def _parse_array_header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    file = io.BytesIO(head)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("of another version")
+    return np.lib.format.read_array_header_1_0(file)
 
 
 def encode_dense_header(header: Header) -> bytes:
@@ -169,6 +185,17 @@ def encode_frame(
     return list(zip(name_members(frame_index), map(encode_array, contents), strict=True))
 
 
+def decode_record(content: bytes, where: str) -> Records:
+    """The record of a frame, as `decode_frame`, whose numbers are not checked."""
+    record = decode_array(content, where)
+    names = record.dtype.names or ()
+    shape = record.dtype["people"].shape if "people" in names else ()
+    count = shape[0] if len(shape) == 1 else 0
+    if record.ndim or record.dtype != make_frame_type(count):
+        raise ResultsError(f"{where}: not the record of a frame of schema '{DENSE_SCHEMA}'; write it again")
+    return record
+
+
 def decode_frame(content: bytes, frame_index: int, where: str) -> Records:
     """The record of a frame: `frame`, `time_s`, `width`, `height` and `people`, a row each.
 
@@ -180,12 +207,7 @@ def decode_frame(content: bytes, frame_index: int, where: str) -> Records:
     Raises:
         ResultsError: It is something else, or its numbers are out of range.
     """
-    record = decode_array(content, where)
-    names = record.dtype.names or ()
-    shape = record.dtype["people"].shape if "people" in names else ()
-    count = shape[0] if len(shape) == 1 else 0
-    if record.ndim or record.dtype != make_frame_type(count):
-        raise ResultsError(f"{where}: not the record of a frame of schema '{DENSE_SCHEMA}'; write it again")
+    record = decode_record(content, where)
     if record["frame"] != frame_index:
         raise make_error(f"{where}: frame", str(frame_index), int(record["frame"]))
     for side in ("width", "height"):
@@ -268,7 +290,7 @@ def decode_people(people: Records, rows: IntArray, pngs: Records, where: str) ->
     return Instances(
         boxes_xyxy=np.array([give_xyxy(take_box(person)) for person in people]).reshape(-1, 4),
         box_scores=people["score"],
-        track_ids=people["track_id"],
+        track_ids=people["track_id"].copy(),
         dense=tuple(dense),
         dense_rows=rows,
     )

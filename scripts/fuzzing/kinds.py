@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzzing import data_sets, media, surfaces
+from fuzzing import data_sets, dense, media, surfaces
 from fuzzing.kind import Kind
 from fuzzing.mutations import (
     mutate_bytes,
@@ -22,6 +22,8 @@ KINDS = {
         Kind("videos", media.make_videos, _BINARY, media.read_video),
         Kind("images", media.make_images, _BINARY, media.read_video),
         Kind("poses", media.make_poses, (mutate_json_lines, *_JSON[2:]), media.read_poses),
+        Kind("dense", dense.make_dense, _BINARY, dense.read_dense),
+        Kind("dense-json", dense.make_dense_json, _JSON, dense.read_dense),
         Kind("coco", data_sets.make_coco, _JSON, data_sets.read_coco),
         Kind("crowdpose", data_sets.make_crowdpose, _JSON, data_sets.read_crowdpose),
         Kind("posetrack", data_sets.make_posetrack, _JSON, data_sets.read_posetrack),
