@@ -69,10 +69,11 @@ class SurfaceMasks:
         Raises:
             DataError: The run lengths are damaged, or not of 256 x 256.
         """
-        labels = np.zeros((MASK_SIDE, MASK_SIDE), np.uint8)
+        # Run lengths go down the columns; of parts in their order the later one is the larger one.
+        labels = np.zeros((MASK_SIDE, MASK_SIDE), np.uint8, order="F")
         for part, lengths in self.parts:
             where = self.where if self.is_whole else f"{self.where}[{part - 1}]"
-            labels[decode_checked(lengths, labels.shape, where) > 0] = part
+            np.maximum(labels, decode_checked(lengths, labels.shape, where) * np.uint8(part), out=labels)
         return labels
 
 

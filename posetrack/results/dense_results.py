@@ -57,7 +57,7 @@ class DenseResult:
             check_charts(content[0], self.where)
             return content
         png = content if isinstance(content, bytes) else content()
-        return np.ascontiguousarray(decode_png(png, self.where).transpose(2, 0, 1))
+        return decode_png(png, self.where).transpose(2, 0, 1)
 
     def encode(self) -> bytes:
         """The dense pose as a PNG, checked.

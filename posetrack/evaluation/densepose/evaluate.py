@@ -145,9 +145,10 @@ def evaluate_densepose(
     except DataError as error:
         raise ResultsError(str(error)) from error
     if mesh is not None and needs_points:
-        similarities = Similarities(mesh, [image.codes for image in images.values()])
-        for image in images.values():
-            image.gps = similarities.compute(image.points, image.codes)
+        compared = list(images.values())
+        points, codes = [image.points for image in compared], [image.codes for image in compared]
+        for image, gps in zip(compared, Similarities(mesh, points, codes).compute(), strict=True):
+            image.gps = gps
     curves = compute_curves([_match(image, metrics) for image in images.values()], len(metrics))
     kept = {str(number): [person.id for person in image.people] for number, image in images.items()}
     numbers = {METRICS[name]: {**_summarize(curves, k), "gt_kept": kept} for k, name in enumerate(metrics)}

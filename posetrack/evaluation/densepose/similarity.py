@@ -93,10 +93,11 @@ class Similarities:
 
     Args:
         mesh: The body's mesh.
-        codes: All codes that will be asked for, any shapes.
+        points: The annotated points of the images.
+        codes: What their results have there.
     """
 
-    def __init__(self, mesh: BodyMesh, codes: Sequence[Codes]) -> None:
+    def __init__(self, mesh: BodyMesh, points: Sequence[ImagePoints], codes: Sequence[Codes]) -> None:
         self._mesh = mesh
         self._vertices = np.full(_NUM_CODES, -1, np.int64)
         is_asked = np.zeros(_NUM_CODES, bool)
@@ -106,18 +107,20 @@ class Similarities:
         asked = np.flatnonzero(is_asked)
         uv = np.stack([asked >> 8 & 255, asked & 255], axis=1) / 255.0
         self._vertices[asked] = mesh.find_vertices(asked >> 16, uv)
+        self._images = list(zip(points, codes, strict=True))
 
-    def compute(self, points: ImagePoints, codes: Codes) -> Numbers:
-        """Compute GPS of one image.
+    def compute(self) -> list[Numbers]:
+        """Compute GPS of each image, (D, G) for D results and G people; 0 for people without points."""
+        charts = np.concatenate([points.charts for points, _ in self._images])
+        coordinates = np.concatenate([points.coordinates_uv for points, _ in self._images])
+        ends = np.cumsum([len(points.charts) for points, _ in self._images])
+        vertices = np.split(self._mesh.find_vertices(charts, coordinates), ends[:-1])
+        return [
+            self._compute_image(points, codes, truth)
+            for (points, codes), truth in zip(self._images, vertices, strict=True)
+        ]
 
-        Args:
-            points: P points of G people.
-            codes: (D, P) what D results have there.
-
-        Returns:
-            (D, G); 0 for people without points.
-        """
-        truth = self._mesh.find_vertices(points.charts, points.coordinates_uv)
+    def _compute_image(self, points: ImagePoints, codes: Codes, truth: Indices) -> Numbers:
         found = self._vertices[codes]
         is_body = found >= 0
         distances = self._mesh.measure(np.where(is_body, found, truth), np.broadcast_to(truth, found.shape))
