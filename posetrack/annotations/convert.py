@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from posetrack.errors import ResultsError
 from posetrack.json_fields import expect_object, read_json
 from posetrack.results.export import FORMATS
 from posetrack.results.files import open_whole_file
+
+_log = logging.getLogger(__name__)
+
+_DENSE_FIELD = "dp_x"
 
 COCO = "coco"
 """The format with one file for all sequences."""
@@ -88,7 +93,14 @@ def read_sequences(path: Path) -> list[AnnotatedVideo]:
     if "annolist" in data:
         return [decode_posetrack17(data, path.stem, str(path))]
     if "images" in data:
-        return decode_coco(data, path.stem, str(path))
+        videos = decode_coco(data, path.stem, str(path))
+        num_dense = sum(_DENSE_FIELD in entry for entry in data["annotations"])
+        if num_dense:
+            _log.warning(
+                "%s: the dense annotations (dp_*) of %d people are left out: keypoints, boxes and ids stay",
+                *(path, num_dense),
+            )
+        return videos
     raise ResultsError(f"{path}: neither `annolist` (PoseTrack17) nor `images` (PoseTrack18, COCO) in it")
 
 

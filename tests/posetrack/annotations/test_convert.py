@@ -49,6 +49,16 @@ def test_one_coco_file_and_back(tmp_path, folder, video):
         assert_same_people(read_sequences(path)[0], video)
 
 
+def test_dense_annotations_that_are_lost_are_said(tmp_path, folder, caplog):
+    people = json.loads((folder / "b.json").read_text())
+    convert_annotations([folder / "b.json"], "posetrack17", tmp_path / "out")
+    assert not caplog.text
+    people["annotations"][0]["dp_x"] = [1.0]
+    (folder / "b.json").write_text(json.dumps(people))
+    convert_annotations([folder / "b.json"], "coco", tmp_path / "out")
+    assert "b.json: the dense annotations (dp_*) of 1 people are left out" in caplog.text
+
+
 @pytest.mark.parametrize("skeleton", [COCO_17, POSETRACK_15])
 def test_our_own_coco_export(tmp_path, skeleton):
     k = np.arange(float(skeleton.num_keypoints))
