@@ -158,7 +158,10 @@ def make_pipeline(
     if smoothed:
         processors.append(Stage("smooth", smooth(recipe.smoother)))
     return Pipeline(
-        tuple(processors), networks.skeleton, _describe(recipe, networks, compute, smoothed=smoothed)
+        tuple(processors),
+        networks.skeleton,
+        _describe(recipe, networks, compute, smoothed=smoothed),
+        gives_dense=networks.dense is not None,
     )
 
 

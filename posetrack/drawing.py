@@ -21,7 +21,7 @@ def draw(frame: Frame, style: RenderStyle | None = None) -> ImageArray:
 
     Args:
         frame: From a tracker, or from `read_poses`, whose images are black.
-        style: What is drawn; skeletons, masks, boxes and ids unless given.
+        style: What is drawn; skeletons, masks, dense poses, boxes and ids unless given.
 
     Returns:
         (H, W, 3) uint8 RGB, a new image.

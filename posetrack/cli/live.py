@@ -16,7 +16,7 @@ import typer
 
 from models.image_size import MAX_PIXELS
 from posetrack.cli.messages import start_logging
-from posetrack.cli.options import ComputeOptions, MaxPixelsOption, RecipeOptions, check_finite
+from posetrack.cli.options import ComputeOptions, DenseViewOptions, MaxPixelsOption, RecipeOptions, check_finite
 from posetrack.errors import PoseTrackError
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
@@ -137,6 +137,7 @@ def live_command(
     play: PlayOptions,
     view: DisplayOptions,
     save: SaveOptions,
+    dense: DenseViewOptions,
     source: Annotated[
         str, typer.Argument(help="Camera number, /dev/video0, rtsp://..., http://... or a video file.")
     ] = "0",
@@ -150,10 +151,13 @@ def live_command(
     start_logging(logging.WARNING)
     save.check(source)
     _read_address(view.serve or _DEFAULT_ADDRESS)
+    settings = LiveSettings(
+        recipe.recipe, dense.make_style(recipe.read()), is_recording=save.record is not None
+    )
     build = _make_builder(recipe, compute, smooth=smooth)
     # Before the source is opened, so that no frames are missed meanwhile.
     built = {recipe.recipe: build(recipe.recipe)}
-    controls = _make_controls(recipe.recipe, is_recording=save.record is not None)
+    controls = _make_controls(settings)
     outputs: list[LiveOutput] = []
     with play.open(source) as live:
         session = LiveSession(live, lambda name: built.pop(name, None) or build(name), controls, outputs)
@@ -186,13 +190,12 @@ def _make_builder(recipe: RecipeOptions, compute: ComputeOptions, *, smooth: boo
     return build
 
 
-def _make_controls(recipe: str, *, is_recording: bool) -> LiveControls:
+def _make_controls(settings: LiveSettings) -> LiveControls:
     from posetrack.needs import find_lack
 
     # The others are those that can run here, so that every key press has an effect.
     others = [name for name in list_recipes() if find_lack(read_recipe(name)) is None]
-    settings = LiveSettings(recipe, is_recording=is_recording)
-    return LiveControls(settings, tuple(dict.fromkeys((recipe, *others))))
+    return LiveControls(settings, tuple(dict.fromkeys((settings.recipe, *others))))
 
 
 def _run(session: LiveSession, duration_s: float | None) -> None:

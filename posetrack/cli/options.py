@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from models.image_size import MAX_PIXELS
-from posetrack.errors import VideoError
-from posetrack.recipe import Recipe, read_recipe, use_weights
+from models.settings import suggest
+from posetrack.errors import PoseTrackError, VideoError
+from posetrack.recipe import Recipe, gives_dense, read_recipe, use_weights
 
 if TYPE_CHECKING:
     from posetrack.compute import Compute
+    from posetrack.render import RenderStyle
     from posetrack.run.sources import Part
 
 
@@ -71,6 +73,64 @@ class ComputeOptions:
         from posetrack.compute import Compute, choose_device
 
         return Compute(choose_device(self.device), self.engine, self.precision)
+
+
+@dataclass(frozen=True)
+class DenseViewOptions:
+    """Options of the drawing of dense poses."""
+
+    dense_view: Annotated[
+        str | None,
+        typer.Option(
+            "--dense-view",
+            metavar="VIEW",
+            help="How dense poses are drawn: parts, iuv, u, v, contour, texture or off.",
+            show_default="parts; texture with --texture",
+        ),
+    ] = None
+    texture: Annotated[
+        Path | None,
+        typer.Option(
+            "--texture",
+            metavar="ATLAS",
+            help="Texture to draw on people, a PNG or JPEG of 6 x 4 tiles.",
+            show_default=False,
+        ),
+    ] = None
+
+    def make_style(self, recipe: Recipe) -> RenderStyle:
+        """What is drawn.
+
+        Args:
+            recipe: The recipe, which must give dense poses where a view of them is asked for.
+
+        Raises:
+            PoseTrackError: There is no such view, or texture; or the recipe gives no dense poses.
+        """
+        from posetrack.render import RenderStyle
+        from posetrack.render_dense import DENSE_VIEWS
+        from posetrack.texture_atlas import read_texture
+
+        view = self.dense_view
+        if view is None:
+            view = "parts" if self.texture is None else "texture"
+        if view not in DENSE_VIEWS:
+            raise PoseTrackError(f"--dense-view {view}: no such view; {suggest(view, DENSE_VIEWS)}")
+        if view == "texture" and self.texture is None:
+            raise PoseTrackError("--dense-view texture: needs a texture; give one with --texture")
+        if view != "texture" and self.texture is not None:
+            raise PoseTrackError(f"--texture: not shown by --dense-view {view}; leave one of them out")
+        if view == "off":
+            # Switched off, so that a live view can switch it on.
+            return RenderStyle(iuv=False)
+        if self != DenseViewOptions() and not gives_dense(recipe):
+            option = "--texture" if self.dense_view is None else f"--dense-view {view}"
+            raise PoseTrackError(
+                f"{option}: recipe {recipe.name} gives no dense poses; choose one with a table [dense], or "
+                "with a DensePose network as its [detector]"
+            )
+        texture = None if self.texture is None else read_texture(self.texture)
+        return RenderStyle(dense_view=view, texture=texture)
 
 
 MaxPixelsOption = Annotated[

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from posetrack.cli.messages import print_error, start_logging
-from posetrack.cli.options import ComputeOptions, PartOptions, RecipeOptions
+from posetrack.cli.options import ComputeOptions, DenseViewOptions, PartOptions, RecipeOptions
 from posetrack.cli.progress import RunProgress
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
 from posetrack.outputs import make_folder_name
@@ -98,11 +98,13 @@ def run_command(
     tracking: TrackingOptions,
     part: PartOptions,
     output: OutputOptions,
+    dense: DenseViewOptions,
 ) -> None:
     """Track people: writes poses.jsonl, overlay.mp4 and other formats for each source."""
     level = logging.ERROR if output.quiet else logging.WARNING
     start_logging(level)
     existing, settings, wanted = output.existing, recipe.read(), part.read()
+    style = dense.make_style(settings)
     from posetrack.run.tracker import Tracker
 
     tracker = Tracker(
@@ -115,7 +117,8 @@ def run_command(
     )
     for name in output.formats or ():
         find_exporter(name, tracker.skeleton)
-    run = partial(tracker.run, existing=existing, stitch=not tracking.no_stitch)
+    overlay = False if output.no_video else style
+    run = partial(tracker.run, existing=existing, stitch=not tracking.no_stitch, overlay=overlay)
     if not _run_sources(run, sources, wanted, output):
         raise typer.Exit(1)
 
@@ -151,7 +154,6 @@ def _run_one(
                 video,
                 folder,
                 formats=output.formats or (),
-                overlay=not output.no_video,
                 progress=progress,
             )
     except RunInterrupted as interruption:

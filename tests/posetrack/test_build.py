@@ -177,6 +177,7 @@ def test_boxes_without_poses_are_tracked(monkeypatch):
     monkeypatch.setattr("models.rcnn.network.make_rcnn", make_small_rcnn)
     pipeline = build_pipeline(Recipe("mine", TwoStageSettings("faster-rcnn", "w")), COMPUTE)
     assert [stage.name for stage in pipeline.processors if stage.name != "run ahead"] == ["detect", "track"]
+    assert not pipeline.gives_dense
 
 
 @pytest.mark.parametrize("is_detector", [True, False])
@@ -193,6 +194,7 @@ def test_dense_poses_come_from_the_detector_or_from_a_network_of_their_own(is_de
     pipeline = build_pipeline(recipe, COMPUTE)
     stages = [stage.name for stage in pipeline.processors if stage.name != "run ahead"]
     assert stages == ["detect", "track", "dense"]
+    assert pipeline.gives_dense
     assert pipeline.provenance.weights.keys() == recipe.networks.keys()
 
 

@@ -1,15 +1,21 @@
 """Commands whose options stand in dataclasses."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
+import cv2
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from posetrack.cli import options as options_module
 from posetrack.cli.main import app
-from posetrack.cli.options import PartOptions, make_command
+from posetrack.cli.options import DenseViewOptions, PartOptions, make_command
 from posetrack.errors import PoseTrackError, VideoError
+from posetrack.recipe import read_recipe
+from posetrack.render import RenderStyle
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,60 @@ def test_what_a_field_does_not_take_is_refused():
 def test_a_rate_is_a_number_above_0(fps):
     with pytest.raises(VideoError, match="expected frames a second"):
         PartOptions(image_fps=fps).read()
+
+
+@pytest.mark.parametrize(
+    ("options", "view"),
+    [
+        ({}, "parts"),
+        ({"texture": True}, "texture"),
+        ({"texture": True, "dense_view": "texture"}, "texture"),
+        *(({"dense_view": view}, view) for view in ("parts", "iuv", "u", "v", "contour")),
+    ],
+)
+def test_views_of_dense_poses_become_a_style(options, view, tmp_path, monkeypatch):
+    monkeypatch.setattr(options_module, "gives_dense", lambda recipe: True)
+    if "texture" in options:
+        options = {**options, "texture": tmp_path / "atlas.png"}
+        cv2.imwrite(str(options["texture"]), np.full((12, 8, 3), 9, np.uint8))
+    style = DenseViewOptions(**options).make_style(read_recipe("fast"))
+    assert (style.iuv, style.dense_view) == (True, view)
+    assert (style.texture is not None) == ("texture" in options)
+
+
+def test_without_dense_poses_nothing_is_asked_for_and_off_is_off():
+    recipe = read_recipe("fast")
+    assert DenseViewOptions().make_style(recipe) == RenderStyle()
+    assert DenseViewOptions("off").make_style(recipe) == RenderStyle(iuv=False)
+
+
+@pytest.mark.parametrize("command", ["run", "live"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dense-view", "part"], "--dense-view part: no such view; did you mean 'parts'?"),
+        (["--dense-view", ""], "--dense-view : no such view; known: parts, iuv, u, v, contour, texture, off"),
+        (["--dense-view", "texture"], "--dense-view texture: needs a texture; give one with --texture"),
+        (["--texture", "a.png", "--dense-view", "u"], "--texture: not shown by --dense-view u; leave one"),
+        (["--texture", "a.png", "--dense-view", "off"], "--texture: not shown by --dense-view off; leave one"),
+        (["--dense-view", "parts"], "--dense-view parts: recipe fast gives no dense poses; choose one with"),
+        (
+            ["--texture", "a.png"],
+            "--texture: recipe fast gives no dense poses; choose one with a table [dense]",
+        ),
+    ],
+)
+def test_views_that_cannot_be_drawn_are_errors_of_one_line(command, arguments, message):
+    result = CliRunner().invoke(app, [command, "x.mp4", "--recipe", "fast", *arguments])
+    assert isinstance(result.exception, PoseTrackError), result.exception
+    assert message in str(result.exception)
+    assert "\n" not in str(result.exception)
+
+
+def test_a_texture_that_is_none_is_told_by_its_name(monkeypatch):
+    monkeypatch.setattr(options_module, "gives_dense", lambda recipe: True)
+    with pytest.raises(PoseTrackError, match=r"no/atlas\.png: the texture cannot be read"):
+        DenseViewOptions(texture=Path("no/atlas.png")).make_style(read_recipe("fast"))
 
 
 @pytest.mark.parametrize(
