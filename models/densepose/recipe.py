@@ -39,11 +39,14 @@ class DensePoseData(PeopleData):
         more_train_images: Folder of their images.
         symmetry: The owner's `UV_symmetry_transforms.mat`; without it images of people with dense annotations
             are not mirrored.
+        mesh: Folder of the owner's mesh files; with it, dense poses are evaluated by GPS and GPSm too, and GPS
+            AP decides which network is best.
     """
 
     more_train: str = ""
     more_train_images: str = ""
     symmetry: str = ""
+    mesh: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ class DensePoseRecipe(TwoStageRecipe):
             )
         if bool(self.data.more_train) != bool(self.data.more_train_images):
             raise ValueError("data.more_train: give more_train and more_train_images, or neither")
+        if self.data.mesh and not self.data.dev:
+            raise ValueError("data.mesh: is for the evaluation of data.dev, which is missing; give it")
 
 
 def list_densepose_recipes() -> dict[str, Path]:

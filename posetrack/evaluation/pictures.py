@@ -29,7 +29,7 @@ from posetrack.frame import (
     to_pixel_indices,
     to_xywh,
 )
-from posetrack.predictors.networks import Networks, RegionEstimator
+from posetrack.predictors.networks import DenseEstimator, Networks, RegionEstimator
 from posetrack.results.coco_entries import PERSON_CATEGORY_ID, encode_entries
 from posetrack.results.people import complete_boxes
 
@@ -120,9 +120,9 @@ def predict_images(
 
     Raises:
         DataError: An image cannot be read.
-        ResultsError: Boxes are given, but the recipe has no estimator for them.
+        ResultsError: Boxes are given, but the recipe has no estimator and no dense poses for them.
     """
-    if boxes is not None and networks.estimator is None:
+    if boxes is not None and networks.estimator is None and networks.dense is None:
         raise ResultsError("boxes: the recipe has no [estimator] to look at them; leave them out")
     waiting, done = iter(images), 0
     with closing(_read_ahead(images.values(), 2 * batch)) as read:
@@ -140,9 +140,24 @@ def predict_images(
                 ]
                 if not keeps_alike:
                     found = [_keep_unlike(people, networks) for people in found]
+            if networks.dense is not None:
+                found = _complete_dense(networks.dense, pixels, found)
             yield from zip(numbers, found, strict=True)
             done += len(numbers)
             report(done)
+
+
+def _complete_dense(
+    estimate: DenseEstimator, pixels: list[ImageArray], people: list[Instances]
+) -> list[Instances]:
+    """Dense poses of people whom the detector gave none."""
+    if all(here.dense is not None for here in people):
+        return people
+    dense = estimate(pixels, [complete_boxes(here) for here in people])
+    return [
+        here if here.dense is not None else here.with_columns(dense=poses)
+        for here, poses in zip(people, dense, strict=True)
+    ]
 
 
 def _read_ahead(images: Iterable[ImageFile], capacity: int) -> Generator[ImageArray]:

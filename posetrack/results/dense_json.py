@@ -71,26 +71,29 @@ def _decode_entry(entry: dict[str, Any], where: str) -> DenseResult:
     return DenseResult(image_id, score, box, png, f"{where}.uv_data", track_id)
 
 
-def write_dense_json(results: Iterable[DenseResult], path: Path) -> None:
+def write_dense_json(
+    results: Iterable[DenseResult], path: Path, *, category_id: int = PERSON_CATEGORY_ID
+) -> None:
     """Write the competition's JSON, result by result.
 
     Args:
         results: They are taken one at a time.
         path: The file; an older one is replaced when all are written.
+        category_id: Number of the people's category.
 
     Raises:
         ResultsError: The file cannot be written, or a dense pose cannot be read.
     """
     with open_whole_file(path) as file:
-        write_json_array(file, map(_encode_entry, results))
+        write_json_array(file, (_encode_entry(result, category_id) for result in results))
         file.write("\n")
 
 
-def _encode_entry(result: DenseResult) -> dict[str, object]:
+def _encode_entry(result: DenseResult, category_id: int) -> dict[str, object]:
     pixels = truncate_box(result.box)
     return {
         "image_id": result.image_id,
-        "category_id": PERSON_CATEGORY_ID,
+        "category_id": category_id,
         "bbox": list(result.box),
         "score": result.score,
         **({} if result.track_id == UNTRACKED else {"track_id": result.track_id}),

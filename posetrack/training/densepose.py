@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
 from torch import nn
 
@@ -15,9 +15,15 @@ from models.detection.network import TwoStageNetwork
 from models.training.loop import Task
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import keep_images
+from posetrack.evaluation.densepose.evaluate import evaluate_densepose, to_fractions
+from posetrack.evaluation.densepose.mesh import read_mesh
+from posetrack.evaluation.densepose.predicted import choose_possible, pass_dense
+from posetrack.evaluation.densepose.truth import keep_truth, read_surface_truth
 from posetrack.evaluation.pictures import collect_results, group_by_size
+from posetrack.frame import Instances
 from posetrack.predictors.densepose import DensePosePredictor
 from posetrack.predictors.networks import Networks
+from posetrack.results.dense_results import DenseResult
 from posetrack.skeleton import COCO_17
 from posetrack.training.detection import make_two_stage_task
 from posetrack.training.detection_evaluation import (
@@ -57,11 +63,13 @@ def make_densepose_evaluation(recipe: DensePoseRecipe, run: TrainingRun) -> Call
     """Make the function that evaluates a network on the recipe's dev set and draws sample images.
 
     Returns:
-        A function from network and epoch to the metrics of boxes, AP first.
+        A function from network and epoch to the metrics. With a mesh, `gps_AP` and so on come first, then
+        those of GPSm, of masks (`iou_AP`) and of boxes (`AP`). Without one, those of boxes come first, then
+        those of masks, if some are painted.
 
     Raises:
         TrainingError: Data are missing or not valid.
-        ResultsError: Annotations for the evaluation are missing or not valid.
+        ResultsError: Annotations or mesh files for the evaluation are missing or not valid.
     """
     path = run.data_folder / recipe.data.dev
     samples = _read_dev_samples(recipe, run)
@@ -72,19 +80,38 @@ def make_densepose_evaluation(recipe: DensePoseRecipe, run: TrainingRun) -> Call
     dev = DevImages(group_by_size(images), collect_instances(samples, shown), MIN_SHOWN_SCORE)
     dev = check_dev_images(dev, str(path))
     settings = make_settings(recipe, COCO_17.name)
+    measure_dense = _make_dense_measure(recipe, run, annotations)
 
-    def measure(results: list[dict[str, object]]) -> Metrics:
-        return evaluate_coco(annotations, results, iou_type="bbox", annotations_name=str(path))
+    def measure(predicted: Iterable[tuple[int, Instances]]) -> Metrics:
+        dense: list[DenseResult] = []
+        boxes = collect_results(pass_dense(predicted, dense)).get("bbox", [])
+        of_boxes = evaluate_coco(annotations, boxes, iou_type="bbox", annotations_name=str(path))
+        of_poses = measure_dense(dense)
+        return of_poses | of_boxes if recipe.data.mesh else of_boxes | of_poses
 
     def evaluate(network: nn.Module, epoch: int) -> Metrics:
         compute = find_compute(network, recipe.loop.precision)
         predict = DensePosePredictor(cast(TwoStageNetwork, network), settings, compute)
-        predicted = predict_dev_images(dev, Networks(predict, None, COCO_17), run.find_samples(epoch))
-        return measure(collect_results(predicted)["bbox"])
+        return measure(predict_dev_images(dev, Networks(predict, None, COCO_17), run.find_samples(epoch)))
 
     # Nothing is found yet: this checks the annotations before the training.
     measure([])
     return evaluate
+
+
+def _make_dense_measure(
+    recipe: DensePoseRecipe, run: TrainingRun, annotations: Mapping[str, Any]
+) -> Callable[[list[DenseResult]], Metrics]:
+    """Make the function that evaluates dense poses, as far as mesh and annotations allow."""
+    mesh = read_mesh(run.data_folder / recipe.data.mesh, "data.mesh") if recipe.data.mesh else None
+    if mesh is None and all(entry.get("dp_x") is None for entry in annotations["annotations"]):
+        return lambda results: {}
+    truth = read_surface_truth(run.data_folder / recipe.data.dev)
+    truth = keep_truth(truth, (image["id"] for image in annotations["images"]))
+    metrics = choose_possible(truth, mesh)
+    if not metrics:
+        return lambda results: {}
+    return lambda results: to_fractions(evaluate_densepose(truth, results, mesh, metrics).metrics)
 
 
 def _read_dev_samples(recipe: DensePoseRecipe, run: TrainingRun) -> InstanceSamples:

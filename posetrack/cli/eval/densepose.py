@@ -67,8 +67,7 @@ def densepose_command(
     evaluation = evaluate_densepose(truth, read_dense_results(pred, truth), body, names)
     if out is not None:
         write_metrics(evaluation.metrics, out)
-    rows = {_TITLES[name]: row for name, row in evaluation.metrics.items() if name in _TITLES}
-    Console(highlight=False).print(_make_table(rows))
+    print_dense_metrics("DensePose", evaluation.metrics)
     boxes = evaluation.metrics[BOXES]
     for kind, title in (("AP", "average precision"), ("AR", "average recall")):
         chosen = {name: _to_fraction(value) for name, value in boxes.items() if name.startswith(kind)}
@@ -80,14 +79,17 @@ def densepose_command(
             print(path)
 
 
-def _make_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table(title="DensePose (percent)", title_justify="left", box=SIMPLE_HEAD, padding=(0, 0, 0, 1))
+def print_dense_metrics(title: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print AP and AR of dense poses in percent, one row for each similarity of a `DenseEvaluation`."""
+    table = Table(title=f"{title} (percent)", title_justify="left", box=SIMPLE_HEAD, padding=(0, 0, 0, 1))
     table.add_column("")
     for name in _COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
-    for title, row in rows.items():
-        table.add_row(title, *(format_percent(_to_fraction(row[name])) for name in _COLUMNS))
-    return table
+    for name, row_title in _TITLES.items():
+        if name in metrics:
+            row = (format_percent(_to_fraction(metrics[name][column])) for column in _COLUMNS)
+            table.add_row(row_title, *row)
+    Console(highlight=False).print(table)
 
 
 def _to_fraction(percent: float) -> float | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,10 +23,46 @@ if TYPE_CHECKING:
     from posetrack.frame import Instances
     from posetrack.predictors.networks import Networks
     from posetrack.recipe import Recipe
+    from posetrack.results.dense_results import DenseResult
 
 _RECIPE, _ANNOTATED = "recipe", "annotated"
+_DENSE = "densepose"
 
 _Entries = dict[str, list[dict[str, object]]]
+
+
+@dataclass(frozen=True)
+class PictureOutputs:
+    """What is written besides the printed numbers."""
+
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write COCO results and dense poses, DIR/{keypoints,bbox,segm,densepose}.json.",
+            show_default=False,
+        ),
+    ] = None
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the numbers, from 0 to 1, as JSON.", show_default=False)
+    ] = None
+
+    def check(self, inputs: list[Path]) -> None:
+        """Check what is written at the end, before networks run for hours.
+
+        Raises:
+            ResultsError: It cannot be written, or is one of the inputs.
+        """
+        from posetrack.evaluation.coco import IOU_TYPES
+
+        if self.out is not None:
+            check_output_file(self.out, inputs)
+        if self.results is not None:
+            if self.results.exists() and not self.results.is_dir():
+                raise ResultsError(
+                    f"{self.results}: is a file, and the results need a folder; use another --results"
+                )
+            for kind in (*IOU_TYPES, _DENSE):
+                check_output_file(self.results / f"{kind}.json", inputs, "--results")
 
 
 def pictures_command(
@@ -32,6 +70,7 @@ def pictures_command(
     images: Annotated[Path, typer.Option(help="Folder of the images that they name.", show_default=False)],
     recipe: RecipeOptions,
     compute: ComputeOptions,
+    outputs: PictureOutputs,
     boxes: Annotated[
         str,
         typer.Option(help="Boxes: those of the `recipe`'s detector, `annotated`, or COCO detections (JSON)."),
@@ -39,12 +78,12 @@ def pictures_command(
     first: Annotated[
         int | None, typer.Option(min=1, help="Use the first N images only.", show_default="all")
     ] = None,
-    results: Annotated[
+    mesh: Annotated[
         Path | None,
-        typer.Option(help="Also write COCO results, DIR/{keypoints,bbox,segm}.json.", show_default=False),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Also write the numbers, from 0 to 1, as JSON.", show_default=False)
+        typer.Option(
+            help="Folder of the mesh files, as for eval densepose: evaluates dense poses too.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Run a recipe's networks on the images of a data set, without tracking, and evaluate as COCO does."""
@@ -53,42 +92,32 @@ def pictures_command(
     from posetrack.evaluation.coco_files import keep_images
 
     settings = recipe.read()
-    _check_outputs(out, results, [gt, Path(boxes)])
+    outputs.check([gt, Path(boxes)])
     try:
         people = _read_people(gt, settings)
         given = _read_boxes(boxes, people)
         files = _check_images(people, images, str(gt), first)
         measured = keep_images(people.content, files)
         kinds = _choose_kinds(measured, settings, str(gt))
+        measure_dense = _make_dense_measure(gt, mesh, settings, files)
         networks = build_networks(settings, compute.choose(), batch_frames=8)
-        found = _find_people(settings.name, files, networks, given)
+        found, dense = _find_people(settings.name, files, networks, given)
     except DataError as error:
         raise PoseTrackError(str(error)) from error
-    if results is not None:
-        _write_results(found, results, people.category_id)
+    if outputs.results is not None:
+        _write_results(found, dense, outputs.results, people.category_id)
     numbers = _measure(
         measured,
         {kind: found[kind] for kind in kinds if kind in found},
         name=settings.name,
         annotations_name=str(gt),
     )
+    if dense or mesh is not None:
+        numbers |= measure_dense(dense)
     if not numbers:
         print(f"{settings.name}: nobody found in {len(files)} images")
-    if out is not None:
-        write_metrics(numbers, out)
-
-
-def _check_outputs(out: Path | None, results: Path | None, inputs: list[Path]) -> None:
-    """Check what is written at the end, before networks run for hours."""
-    from posetrack.evaluation.coco import IOU_TYPES
-
-    if out is not None:
-        check_output_file(out, inputs)
-    if results is not None:
-        if results.exists() and not results.is_dir():
-            raise ResultsError(f"{results}: is a file, and the results need a folder; use another --results")
-        for kind in IOU_TYPES:
-            check_output_file(results / f"{kind}.json", inputs, "--results")
+    if outputs.out is not None:
+        write_metrics(numbers, outputs.out)
 
 
 def _read_people(gt: Path, recipe: Recipe) -> CocoPeople:
@@ -124,6 +153,35 @@ def _choose_kinds(annotations: dict[str, Any], recipe: Recipe, where: str) -> li
     return kinds
 
 
+def _make_dense_measure(
+    gt: Path, mesh: Path | None, recipe: Recipe, images: Iterable[int]
+) -> Callable[[list[DenseResult]], dict[str, float | None]]:
+    """Make the function that evaluates dense poses and prints their numbers; without a mesh nothing is."""
+    from posetrack.cli.eval.densepose import print_dense_metrics
+    from posetrack.evaluation.densepose.evaluate import evaluate_densepose, to_fractions
+    from posetrack.evaluation.densepose.mesh import read_mesh
+    from posetrack.evaluation.densepose.truth import keep_truth, read_surface_truth
+    from posetrack.recipe import gives_dense
+
+    if mesh is None:
+        return lambda results: {}
+    if not gives_dense(recipe):
+        raise ResultsError(
+            f"--mesh: recipe {recipe.name} gives no dense poses; take one with a DensePose network, or leave "
+            "--mesh out"
+        )
+    body, truth = read_mesh(mesh), keep_truth(read_surface_truth(gt), images)
+    # Nothing is found yet: this checks the annotations before networks run for hours.
+    evaluate_densepose(truth, [], body)
+
+    def measure(results: list[DenseResult]) -> dict[str, float | None]:
+        metrics = evaluate_densepose(truth, results, body).metrics
+        print_dense_metrics(f"{recipe.name}, dense poses, {len(truth.images)} images", metrics)
+        return to_fractions(metrics)
+
+    return measure
+
+
 def _check_images(people: CocoPeople, folder: Path, where: str, first: int | None) -> dict[int, ImageFile]:
     from models.data.image_files import check_images, list_images
     from posetrack.evaluation.pictures import group_by_size
@@ -137,8 +195,9 @@ def _check_images(people: CocoPeople, folder: Path, where: str, first: int | Non
 
 def _find_people(
     name: str, images: dict[int, ImageFile], networks: Networks, given: dict[int, Instances] | None
-) -> _Entries:
-    """Encode the COCO results of every kind that the networks give; given boxes are not results."""
+) -> tuple[_Entries, list[DenseResult]]:
+    """Encode the results of every kind that the networks give; given boxes are not results."""
+    from posetrack.evaluation.densepose.predicted import pass_dense
     from posetrack.evaluation.pictures import collect_results, predict_images
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -146,10 +205,11 @@ def _find_people(
         predicted = predict_images(
             images, networks, boxes=given, report=lambda done: progress.update(bar, completed=done)
         )
-        found = collect_results(predicted)
+        dense: list[DenseResult] = []
+        found = collect_results(pass_dense(predicted, dense))
     if given is not None:
         found.pop("bbox", None)
-    return found
+    return found, dense
 
 
 def _measure(
@@ -186,8 +246,11 @@ def _read_boxes(source: str, people: CocoPeople) -> dict[int, Instances] | None:
     return boxes
 
 
-def _write_results(found: _Entries, folder: Path, category_id: int | None) -> None:
+def _write_results(found: _Entries, dense: list[DenseResult], folder: Path, category_id: int | None) -> None:
     """Write results with the people's category of the annotations."""
+    from models.data.coco_people import PERSON_ID
+    from posetrack.results.dense_json import write_dense_json
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for kind, entries in found.items():
@@ -197,3 +260,6 @@ def _write_results(found: _Entries, folder: Path, category_id: int | None) -> No
                 (folder / f"{kind}.json").write_text(json.dumps(entries), encoding="utf-8")
     except OSError as error:
         raise ResultsError(f"{folder}: cannot be written ({error.strerror}); use another --results") from error
+    if dense:
+        number = PERSON_ID if category_id is None else category_id
+        write_dense_json(dense, folder / f"{_DENSE}.json", category_id=number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,6 +112,24 @@ def choose_metrics(text: str) -> tuple[str, ...]:
         if name not in METRICS:
             raise ResultsError(f"--metric {name or text!r}: unknown; {suggest(name, METRICS)}")
     return names
+
+
+def to_fractions(metrics: Mapping[str, Mapping[str, Any]]) -> Metrics:
+    """AP and AR of dense poses from 0 to 1, None where undefined.
+
+    Args:
+        metrics: Those of a `DenseEvaluation`.
+
+    Returns:
+        `gps_AP`, `gps_AP50`, ..., `gpsm_AP`, ..., `iou_ARl`; those that were asked for.
+    """
+    return {
+        f"{name}_{kind}{end}": _to_fraction(metrics[title][f"{kind}{end}"])
+        for name, title in METRICS.items()
+        if title in metrics
+        for kind in ("AP", "AR")
+        for end in ("", "50", "75", "m", "l")
+    }
 
 
 def evaluate_densepose(
@@ -226,6 +244,10 @@ def _summarize(curves: Curves, k: int) -> dict[str, Any]:
         chosen |= {end: values[a].mean() for a, end in enumerate(AREAS_PX2) if end}
         numbers |= {f"{name}{end}": _to_percent(float(value)) for end, value in chosen.items()}
     return numbers | {f"{name}_by_threshold": values[0].tolist() for name, values in by_threshold.items()}
+
+
+def _to_fraction(percent: float) -> float | None:
+    return None if percent < 0 else percent / 100
 
 
 def _to_percent(fraction: float | None) -> float:

@@ -122,16 +122,17 @@ class _Chart:
         return self._coarse[nearest]
 
 
-def read_mesh(folder: Path) -> BodyMesh:
+def read_mesh(folder: Path, option: str = "--mesh") -> BodyMesh:
     """Read the mesh files of a folder.
 
     Args:
         folder: Holds `CHARTS_FILE`, `INDEX_FILE` and `DISTANCES_FILE`.
+        option: Where the user names the folder.
 
     Raises:
         ResultsError: One is missing, cannot be read, or does not fit the others.
     """
-    _check_files(folder)
+    _check_files(folder, option)
     path = folder / CHARTS_FILE
     names = ("U_subdiv", "V_subdiv", "Part_ID_subdiv")
     u, v, charts = _read_columns(path, names)
@@ -167,9 +168,9 @@ def read_mesh(folder: Path) -> BodyMesh:
     return BodyMesh(charts.astype(np.int64), uv, index.astype(np.int64) - 1, distances, str(folder))
 
 
-def _check_files(folder: Path) -> None:
+def _check_files(folder: Path, option: str) -> None:
     if not folder.is_dir():
-        raise ResultsError(f"{folder}: no such folder; give that of the mesh files with --mesh")
+        raise ResultsError(f"{folder}: no such folder; give that of the mesh files with {option}")
     for name in (CHARTS_FILE, INDEX_FILE, DISTANCES_FILE):
         if (folder / name).is_file():
             continue
@@ -177,7 +178,7 @@ def _check_files(folder: Path) -> None:
             raise ResultsError(
                 f"{folder / _OLD_DISTANCES_FILE}: the old form (HDF5), not read; take the owner's {name}"
             )
-        raise ResultsError(f"{folder / name}: no such file; put the owner's {name} into the folder of --mesh")
+        raise ResultsError(f"{folder / name}: no such file; put the owner's {name} into the folder of {option}")
 
 
 def _read_columns(path: Path, names: tuple[str, ...]) -> list[Numbers]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from models.densepose.annotations import (
 from models.image_size import MAX_PIXELS
 from models.training.errors import DataError
 from posetrack.errors import ResultsError
+from posetrack.evaluation.coco_files import keep_images
 from posetrack.json_fields import (
     expect_flag,
     expect_list,
@@ -109,6 +110,13 @@ def read_surface_truth(path: Path) -> SurfaceTruth:
         return _decode(read_json(path), str(path))
     except DataError as error:
         raise ResultsError(str(error)) from error
+
+
+def keep_truth(truth: SurfaceTruth, image_ids: Iterable[int]) -> SurfaceTruth:
+    """Select the annotations of some images."""
+    kept = set(image_ids)
+    images = {number: image for number, image in truth.images.items() if number in kept}
+    return replace(truth, images=images, content=keep_images(truth.content, kept))
 
 
 def _decode(data: Any, name: str) -> SurfaceTruth:

@@ -2,15 +2,12 @@
 
 import json
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import numpy as np
 import pytest
+from made_scripts import load_script
 
 from posetrack.cli.main import main
-
-SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 
 def run_cli(*arguments: object) -> int:
@@ -28,9 +25,7 @@ def run_cli(*arguments: object) -> int:
 
 @pytest.fixture
 def folder(tmp_path):
-    spec = spec_from_file_location("made_surfaces", SCRIPTS / "made_surfaces.py")
-    made = module_from_spec(spec)
-    spec.loader.exec_module(made)
+    made = load_script("made_surfaces")
     made.write_mesh(made.make_mesh(np.random.default_rng(0), 4), tmp_path)
     for name, content in zip(("people", "results"), made.make_files(0, 6), strict=True):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))

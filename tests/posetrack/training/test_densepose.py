@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from made_scripts import load_script
 from reference.densepose_scene import shrink
 from torch import nn
 
@@ -11,6 +12,7 @@ from models.densepose.recipe import read_densepose_recipe
 from models.densepose.variants import NETWORKS
 from models.training.distributed import World
 from models.training.errors import DataError
+from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.families.table import find_role, find_training, list_importable
 from posetrack.frame import Instances
 from posetrack.predictors.settings import TwoStageSettings
@@ -18,6 +20,7 @@ from posetrack.training import densepose
 from posetrack.training.densepose import make_densepose_evaluation, make_densepose_task
 from posetrack.training.run import TrainingRun, make_trainer
 
+MADE = load_script("made_surfaces")
 BOX = (12, 20, 24, 36)
 RECIPE = """
 [network]
@@ -108,12 +111,81 @@ def test_boxes_are_evaluated_and_drawn(data, monkeypatch):
     left, top, width, height = BOX
     box = np.array([[left, top, left + width, top + height]], np.float32)
     people = Instances(boxes_xyxy=box, box_scores=np.array([0.9], np.float32))
-    monkeypatch.setattr(densepose, "RCNNPredictor", lambda *given: lambda images: [people] * len(images))
+    monkeypatch.setattr(densepose, "DensePosePredictor", lambda *given: lambda images: [people] * len(images))
     evaluate = make_densepose_evaluation(read_recipe(data), make_run(data))
     numbers = evaluate(nn.Linear(1, 1), 3)
     assert next(iter(numbers)) == "AP"
     assert numbers["AP"] == pytest.approx(1)
     assert cv2.imread(str(data / "out" / "samples" / "epoch-003.jpg")) is not None
+
+
+def perfect_person():
+    """The box of the image's person, and of its dense pose what the two annotated points say."""
+    left, top, width, height = BOX
+    dense = np.zeros((height, width, 3), np.uint8)
+    dense[: height // 2], dense[height // 2 :] = (2, 51, 102), (14, 178, 229)
+    box = np.array([[left, top, left + width, top + height]], np.float32)
+    return Instances(boxes_xyxy=box, box_scores=np.array([0.9], np.float32), dense=(dense,))
+
+
+@pytest.fixture
+def mesh(data):
+    folder = data / "body"
+    folder.mkdir()
+    MADE.write_mesh(MADE.make_mesh(np.random.default_rng(0), 11), folder)
+    return folder
+
+
+def test_with_a_mesh_dense_poses_are_evaluated(data, mesh, monkeypatch):
+    person = perfect_person()
+    found = [person, person.with_columns(dense=(person.dense[0] * 0,))]
+    evaluate = make_densepose_evaluation(read_recipe(data, 'mesh = "body"'), make_run(data))
+    numbers = []
+    for people in found:
+        monkeypatch.setattr(
+            densepose, "DensePosePredictor", lambda *given, people=people: lambda images: [people] * len(images)
+        )
+        numbers.append(evaluate(nn.Linear(1, 1), 3))
+    assert next(iter(numbers[0])) == "gps_AP"
+    # The truth's points are not at the middle of a vertex's cell, but far nearer than half of it.
+    assert numbers[0]["gps_AP"] == pytest.approx(1)
+    assert numbers[1]["gps_AP"] == 0
+    assert {"gps_AP50", "gpsm_ARl", "iou_AP", "AP75"} <= numbers[0].keys()
+    assert all(number is None or 0 <= number <= 1 for each in numbers for number in each.values())
+    assert numbers[0]["AP"] == numbers[1]["AP"] == pytest.approx(1)
+
+
+def test_without_a_mesh_masks_are_evaluated_if_some_are_painted(data, monkeypatch):
+    people = perfect_person()
+    monkeypatch.setattr(densepose, "DensePosePredictor", lambda *given: lambda images: [people] * len(images))
+    numbers = make_densepose_evaluation(read_recipe(data), make_run(data))(nn.Linear(1, 1), 1)
+    assert next(iter(numbers)) == "AP"
+    assert "iou_AP" in numbers
+    assert "gps_AP" not in numbers
+    path = data / "people.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0].pop("dp_masks")
+    path.write_text(json.dumps(content))
+    numbers = make_densepose_evaluation(read_recipe(data), make_run(data))(nn.Linear(1, 1), 1)
+    assert "iou_AP" not in numbers
+
+
+def test_faults_of_the_evaluation_end_the_training_before_it_starts(data, mesh):
+    recipe = read_recipe(data, 'mesh = "none"')
+    with pytest.raises(ResultsError, match=r"none: no such folder; .* with data\.mesh"):
+        make_densepose_evaluation(recipe, make_run(data))
+    recipe = read_recipe(data, 'mesh = "body"')
+    content = json.loads((data / "people.json").read_text())
+    masks = [{"size": [256, 256], "counts": "x"}] + [[]] * 13
+    for change, message in (({"dp_masks": masks}, "dp_masks"), ({"dp_U": [2.0, 0.5]}, "dp_U")):
+        changed = json.loads(json.dumps(content))
+        changed["annotations"][0] |= change
+        (data / "people.json").write_text(json.dumps(changed))
+        with pytest.raises(PoseTrackError, match=message):
+            make_densepose_evaluation(recipe, make_run(data))
+    (mesh / "Pdist_matrix.pkl").unlink()
+    with pytest.raises(ResultsError, match=r"Pdist_matrix\.pkl: no such file"):
+        make_densepose_evaluation(recipe, make_run(data))
 
 
 def test_a_missing_table_ends_the_training_before_it_starts(data):

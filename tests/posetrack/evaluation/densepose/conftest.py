@@ -1,28 +1,20 @@
 """Made meshes, people and results, and their evaluation from files."""
 
 import json
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import numpy as np
 import pytest
+from made_scripts import load_script
 
 from posetrack.evaluation.densepose.evaluate import evaluate_densepose
 from posetrack.evaluation.densepose.mesh import BodyMesh
 from posetrack.evaluation.densepose.read import read_dense_results
 from posetrack.evaluation.densepose.truth import read_surface_truth
 
-SCRIPTS = Path(__file__).parents[4] / "scripts"
-
 
 @pytest.fixture(scope="session")
 def made():
-    spec = spec_from_file_location("made_surfaces", SCRIPTS / "made_surfaces.py")
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script("made_surfaces")
 
 
 @pytest.fixture(scope="session")
