@@ -154,7 +154,8 @@ def make_pipeline(
     processors.append(Stage("track", follow))
     if networks.dense is not None:
         at_once = batch_frames if recipe.dense is None else min(batch_frames, recipe.dense.batch_frames)
-        processors.append(Stage("dense", complete_dense(networks.dense, batch_frames=at_once)))
+        fill = complete_dense(networks.dense, batch_frames=at_once)
+        processors.append(Stage("dense", skip_restored(fill)))
     if smoothed:
         processors.append(Stage("smooth", smooth(recipe.smoother)))
     return Pipeline(

@@ -18,15 +18,18 @@ from posetrack.cli.progress import RunProgress
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
 from posetrack.outputs import make_folder_name
 from posetrack.predictors.settings import MOST_AT_ONCE
+from posetrack.results.dense_forms import DENSE_FORMS, find_dense_form
 from posetrack.results.export import FORMATS, find_exporter
 from posetrack.run.report import RunInterrupted, RunReport
 from posetrack.run.sources import open_source
+from posetrack.skeleton import Skeleton
 from posetrack.video.base import VideoSource
 from posetrack.video.missing import describe_missing
 from posetrack.video.source import group_sources
 
 if TYPE_CHECKING:
-    from posetrack.run.job import Existing
+    from posetrack.render import RenderStyle
+    from posetrack.run.job import Existing, Output
     from posetrack.run.sources import Part
 
 _OUT = Path("posetrack-out")
@@ -63,6 +66,23 @@ class OutputOptions:
         list[str] | None,
         typer.Option("--format", help=f"Also write {', '.join(FORMATS)}.", show_default=False),
     ] = None
+    dense_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--dense-out",
+            metavar="FOLDER",
+            help="Folder for dense poses, one .npz for each source.",
+            show_default="the folder of the results",
+        ),
+    ] = None
+    dense_formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dense-format",
+            help=f"Also write dense poses as {' or '.join(name for name in DENSE_FORMS if name != 'npz')}.",
+            show_default=False,
+        ),
+    ] = None
     no_video: Annotated[bool, typer.Option("--no-video", help="Do not write overlay.mp4.")] = False
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False
     resume: Annotated[bool, typer.Option("--resume", help="Continue interrupted runs; start the others.")] = (
@@ -75,6 +95,43 @@ class OutputOptions:
         ),
     ] = False
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False
+
+    def check_formats(self, skeleton: Skeleton) -> None:
+        """Find mistakes in the names of formats before a long run.
+
+        Raises:
+            ResultsError: There is no such format, or it cannot hold the skeleton.
+        """
+        for name in self.formats or ():
+            find_exporter(name, skeleton)
+        for name in self.dense_formats or ():
+            find_dense_form(name)
+
+    def place(self, style: RenderStyle, folder: Path, *, is_alone: bool) -> Output:
+        """Say what is written where.
+
+        Args:
+            style: What the annotated video shows.
+            folder: Folder of one source's results.
+            is_alone: Whether there is one source; otherwise dense poses have the name of the folder.
+
+        Raises:
+            ResultsError: Options contradict one another.
+        """
+        from posetrack.run.job import Output
+
+        dense = self.dense_out
+        if dense is not None and not is_alone:
+            dense /= f"{folder.name}.npz"
+        return Output(
+            folder,
+            tuple(dict.fromkeys(self.formats or ())),
+            not self.no_video,
+            self.existing,
+            style,
+            dense=dense,
+            dense_forms=tuple(dict.fromkeys(self.dense_formats or ())),
+        )
 
     @property
     def existing(self) -> Existing:
@@ -103,8 +160,8 @@ def run_command(
     """Track people: writes poses.jsonl, overlay.mp4 and other formats for each source."""
     level = logging.ERROR if output.quiet else logging.WARNING
     start_logging(level)
-    existing, settings, wanted = output.existing, recipe.read(), part.read()
-    style = dense.make_style(settings)
+    _, settings, wanted = output.existing, recipe.read(), part.read()
+    place = partial(output.place, dense.make_style(settings))
     from posetrack.run.tracker import Tracker
 
     tracker = Tracker(
@@ -115,16 +172,18 @@ def run_command(
         batch_frames=tracking.batch,
         smooth=tracking.smooth,
     )
-    for name in output.formats or ():
-        find_exporter(name, tracker.skeleton)
-    overlay = False if output.no_video else style
-    run = partial(tracker.run, existing=existing, stitch=not tracking.no_stitch, overlay=overlay)
-    if not _run_sources(run, sources, wanted, output):
+    output.check_formats(tracker.skeleton)
+    run = partial(tracker.run_into, stitch=not tracking.no_stitch)
+    if not _run_sources(run, sources, wanted, output, place):
         raise typer.Exit(1)
 
 
 def _run_sources(
-    run: Callable[..., RunReport], arguments: Sequence[str], part: Part, output: OutputOptions
+    run: Callable[..., RunReport],
+    arguments: Sequence[str],
+    part: Part,
+    output: OutputOptions,
+    place: Callable[..., Output],
 ) -> bool:
     """Run each source; failures are reported and the others continue. Returns whether all succeeded."""
     groups = group_sources(arguments)
@@ -133,8 +192,9 @@ def _run_sources(
     for group in groups:
         try:
             with open_source(group, **part) as video:
-                folder = _choose_folder(output.out, video.info.name, is_alone=len(groups) == 1, taken=taken)
-                report = _run_one(run, video, folder, output)
+                is_alone = len(groups) == 1
+                folder = _choose_folder(output.out, video.info.name, is_alone=is_alone, taken=taken)
+                report = _run_one(run, video, place(folder, is_alone=is_alone), is_quiet=output.quiet)
                 if output.strict and not report.is_source_whole:
                     all_well = False
                     print_error(VideoError(f"{_describe_losses(report)} (--strict)"))
@@ -144,23 +204,16 @@ def _run_sources(
     return all_well
 
 
-def _run_one(
-    run: Callable[..., RunReport], video: VideoSource, folder: Path, output: OutputOptions
-) -> RunReport:
+def _run_one(run: Callable[..., RunReport], video: VideoSource, output: Output, *, is_quiet: bool) -> RunReport:
     console = Console(stderr=True, highlight=False)
     try:
-        with RunProgress(console, video.info.name, video.info.num_frames, is_quiet=output.quiet) as progress:
-            report = run(
-                video,
-                folder,
-                formats=output.formats or (),
-                progress=progress,
-            )
+        with RunProgress(console, video.info.name, video.info.num_frames, is_quiet=is_quiet) as progress:
+            report = run(video, output, progress=progress)
     except RunInterrupted as interruption:
-        if not output.quiet:
+        if not is_quiet:
             _print_summary(console, interruption.report)
         raise
-    if not output.quiet:
+    if not is_quiet:
         _print_summary(console, report)
     return report
 

@@ -15,8 +15,7 @@ from posetrack.predictors.networks import DenseEstimator
 def complete_dense(estimator: DenseEstimator, *, batch_frames: int) -> FrameProcessor:
     """Make the processor of dense poses; it stands behind the tracker, so that propagated people get them too.
 
-    Restored people without a dense pose get one like the others; interpolated ones do not, since no network
-    found them in the image.
+    Interpolated people get none, since no network found them in the image.
 
     Args:
         estimator: Called with the images and boxes of several frames at once.

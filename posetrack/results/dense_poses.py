@@ -96,7 +96,7 @@ class SavedDense:
         return f"{type(self).__name__}({str(self.path)!r}: {self.header.source!r})"
 
 
-class _DenseOfPoses(SavedDense):
+class DenseOfPoses(SavedDense):
     """The dense poses of a `poses.jsonl`, with the people, ids and boxes of that."""
 
     def __init__(self, path: str | Path) -> None:
@@ -108,13 +108,13 @@ class _DenseOfPoses(SavedDense):
     def __iter__(self) -> Iterator[Frame]:
         for record in self._read_records():
             size_wh = record.get_size_wh(self.header)
-            yield _make_frame(record.frame, record.time_s, size_wh, self._fill(record), self.header)
+            yield _make_frame(record.frame, record.time_s, size_wh, self.fill(record), self.header)
 
     def read_frame(self, index: int) -> Instances | None:
         """Read the people of one frame; the lines before it are read as well."""
         for record in self._read_records():
             if record.frame >= index:
-                return self._fill(record) if record.frame == index else None
+                return self.fill(record) if record.frame == index else None
         return None
 
     def _read_records(self) -> Iterator[Record]:
@@ -122,8 +122,12 @@ class _DenseOfPoses(SavedDense):
 
         return read_jsonl(self.path)[1]
 
-    def _fill(self, record: Record) -> Instances:
-        """The people of a frame with their dense poses, and with boxes before they were rounded."""
+    def fill(self, record: Record) -> Instances:
+        """The people of a record of the file with their dense poses, and with boxes before they were rounded.
+
+        Raises:
+            ResultsError: The file of dense poses lacks one of them, or it is damaged.
+        """
         from posetrack.results.people import complete_boxes
 
         people, rows = record.instances, record.instances.dense_rows
@@ -187,4 +191,4 @@ def read_dense(path: str | Path) -> SavedDense:
     """
     from posetrack.results.dense_index import is_dense_file
 
-    return SavedDense(path) if is_dense_file(Path(path)) else _DenseOfPoses(path)
+    return SavedDense(path) if is_dense_file(Path(path)) else DenseOfPoses(path)

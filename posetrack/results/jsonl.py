@@ -61,6 +61,7 @@ class JsonlWriter:
         path: The file; its folder is made, and an older file of this name is replaced.
         header: Written at once.
         is_resumed: Go on behind the last whole line of the file instead; the header is there.
+        keep_frames: How many of its frames to keep then, at most; None for all.
 
     Attributes:
         num_records: Frames that were in the file at first.
@@ -69,10 +70,13 @@ class JsonlWriter:
         ResultsError: The file cannot be written.
     """
 
-    def __init__(self, path: Path | str, header: Header, *, is_resumed: bool = False) -> None:
+    def __init__(
+        self, path: Path | str, header: Header, *, is_resumed: bool = False, keep_frames: int | None = None
+    ) -> None:
         self.path = Path(path)
         self._header = header
-        lines = measure_whole_lines(self.path) if is_resumed else WholeLines(0, 0, True, 0)
+        most_lines = None if keep_frames is None else keep_frames + 1
+        lines = measure_whole_lines(self.path, most_lines) if is_resumed else WholeLines(0, 0, True, 0)
         self._size_bytes = lines.size_bytes
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +91,7 @@ class JsonlWriter:
         except OSError as error:
             raise cannot_write(self.path, error) from error
         self.num_records = max(lines.count - 1, 0)
-        if lines.count and lines.rest_bytes:
+        if lines.count and lines.rest_bytes and lines.count != most_lines:
             _log.warning(
                 "%s: damaged behind frame line %d; the last %d bytes are cut off, and their frames done again",
                 self.path,

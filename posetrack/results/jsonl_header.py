@@ -81,7 +81,7 @@ def decode_header(fields: Any, where: str, folder: Path, schema: str = SCHEMA) -
         skeleton=skeleton,
         recipe=fields["recipe"],
         provenance=decode_provenance(fields["run"], f"{where}: run") if "run" in fields else None,
-        dense=None if dense is None else folder / dense,
+        dense=None if dense is None else Path(os.path.normpath(folder / dense)),
     )
 
 

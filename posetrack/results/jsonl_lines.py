@@ -50,8 +50,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise cannot_read(path, error) from error
 
 
-def measure_whole_lines(path: Path) -> WholeLines:
+def measure_whole_lines(path: Path, most_lines: int | None = None) -> WholeLines:
     """Find where a file stops being lines of JSON: a torn last line, or blocks of NUL after a power cut.
+
+    Args:
+        path: The file.
+        most_lines: Stop behind so many lines that are not blank; None goes on to the end.
 
     Raises:
         ResultsError: The file cannot be read.
@@ -59,7 +63,7 @@ def measure_whole_lines(path: Path) -> WholeLines:
     count, size_bytes, has_end = 0, 0, True
     try:
         with path.open("rb") as file:
-            while line := file.readline(_LONGEST_LINE):
+            while count != most_lines and (line := file.readline(_LONGEST_LINE)):
                 if is_damaged(line) and line.strip() and not is_json(line):
                     break
                 count += bool(line.strip())

@@ -21,8 +21,9 @@ from posetrack.results.export import find_exporter, list_outputs
 from posetrack.results.jsonl import JsonlWriter, read_jsonl
 from posetrack.results.jsonl_lines import has_header
 from posetrack.results.record import Header, Record
+from posetrack.run.dense_output import DenseOutput
 from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
-from posetrack.run.resume import describe_run, open_saved, restore
+from posetrack.run.resume import describe_run, fill_dense, open_saved, restore
 from posetrack.run.sinks import TimeStage, leave_untimed, make_overlay_sink, make_poses_sink
 from posetrack.run.stitch import Stitched, Stitcher, remove_leftover
 from posetrack.video.base import VideoSource
@@ -47,6 +48,8 @@ class Output:
         has_overlay: Whether to write `overlay.mp4`.
         existing: `refuse` to replace results, `overwrite` them, or `resume` their run.
         style: What `overlay.mp4` shows.
+        dense: Folder, or `.npz`, for dense poses; None puts them into `folder`, if the recipe gives some.
+        dense_forms: Keys of `posetrack.results.dense_forms.DENSE_FORMS`, to write beside that file.
 
     Raises:
         ResultsError: `existing` is another word.
@@ -57,6 +60,8 @@ class Output:
     has_overlay: bool = True
     existing: Existing = "refuse"
     style: RenderStyle = field(default_factory=RenderStyle)
+    dense: Path | None = None
+    dense_forms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.existing not in ("refuse", "overwrite", "resume"):
@@ -71,6 +76,17 @@ class Output:
     def overlay(self) -> Path:
         """The annotated video."""
         return self.folder / "overlay.mp4"
+
+    def place_dense(self, header: Header) -> DenseOutput:
+        """Where dense poses of the source with this header go.
+
+        Raises:
+            ResultsError: There is no such form.
+        """
+        path = self.folder if self.dense is None else self.dense
+        if path.suffix.lower() != ".npz":
+            path = path / f"{header.video_name}.npz"
+        return DenseOutput(path, self.dense_forms)
 
 
 def run_job(
@@ -109,31 +125,59 @@ def run_job(
     provenance = describe_run(pipeline.provenance, video, None if stitcher is None else stitcher.config)
     header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name, provenance)
     check_output_folder(output.folder, (output.poses, output.overlay), header.source)
+    dense = _place_dense(output, pipeline, header)
+    if dense is not None:
+        header = replace(header, dense=dense.path)
+        check_output_folder(dense.path.parent, (dense.path,), header.source)
     with hold_folder(output.folder):
-        return _run_held(video, pipeline, header, output, sinks=sinks, time_stage=time_stage, stitcher=stitcher)
+        return _run_held(
+            video, pipeline, header, (output, dense), sinks=sinks, time_stage=time_stage, stitcher=stitcher
+        )
+
+
+def _place_dense(output: Output, pipeline: Pipeline, header: Header) -> DenseOutput | None:
+    if pipeline.gives_dense:
+        return output.place_dense(header)
+    if output.dense is not None or output.dense_forms:
+        raise ResultsError(
+            f"--dense-out, --dense-format: recipe {header.recipe} gives no dense poses; take a recipe whose "
+            "[detector] is a DensePose network, or that has a table [dense]"
+        )
+    return None
 
 
 def _run_held(
     video: VideoSource,
     pipeline: Pipeline,
     header: Header,
-    output: Output,
+    outputs: tuple[Output, DenseOutput | None],
     *,
     sinks: Sequence[FrameSink],
     time_stage: TimeStage,
     stitcher: Stitcher | None,
 ) -> RunReport:
     """Run in a folder that no other run writes into."""
-    saved = _open_results(output, header)
+    output, dense = outputs
+    saved = _open_results(output, dense, header)
     if saved is not None:  # Formats that are there would miss the frames that come now.
         there = [name for name in _list_exports(output.poses, output.folder) if name not in output.formats]
         output = replace(output, formats=(*output.formats, *there))
+        if dense is not None:
+            dense = replace(dense, forms=tuple(dict.fromkeys((*dense.forms, *dense.list_forms_there()))))
     counter = FrameCounter()
     with ExitStack() as stack:
-        poses = stack.enter_context(JsonlWriter(output.poses, header, is_resumed=saved is not None))
+        is_resumed = saved is not None
+        surfaces = None
+        if dense is not None:
+            surfaces = stack.enter_context(dense.open(output.poses, header, is_resumed=is_resumed))
+        kept = None if surfaces is None else surfaces.num_frames
+        poses = stack.enter_context(JsonlWriter(output.poses, header, is_resumed=is_resumed, keep_frames=kept))
         # The file grows while it is read.
-        restore_saved = restore(islice(saved or (), poses.num_records), str(output.poses))
-        all_sinks = [make_poses_sink(poses, time_stage)]
+        restored: Iterator[Record] = islice(saved or (), poses.num_records)
+        if dense is not None and output.has_overlay:
+            restored = fill_dense(restored, output.poses)
+        restore_saved = restore(restored, str(output.poses))
+        all_sinks = [make_poses_sink(poses, time_stage, surfaces)]
         if output.has_overlay:
             writer = stack.enter_context(_open_overlay(output.overlay, video))
             all_sinks.append(make_overlay_sink(writer, Renderer(pipeline.skeleton, output.style), time_stage))
@@ -147,7 +191,10 @@ def _run_held(
         except KeyboardInterrupt as error:
             cut_by = error
     with finishing():
-        report = counter.make_report(video, _finish(output))
+        dense_files = (
+            () if dense is None else dense.finish(output.poses, has_final_ids=is_resumed or bool(stitched))
+        )
+        report = counter.make_report(video, (*_finish(output), *dense_files))
     if stitched is not None:
         report = replace(report, **vars(stitched))
     if isinstance(cut_by, KeyboardInterrupt):
@@ -208,7 +255,7 @@ def _open_overlay(path: Path, video: VideoSource) -> VideoWriter:
     return VideoWriter(path, video.info, audio_from=video.audio_address)
 
 
-def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
+def _open_results(output: Output, dense: DenseOutput | None, header: Header) -> Iterator[Record] | None:
     """Open the saved frames of a run to resume; None for a new run, whose folder is then prepared.
 
     What a killed pass has left in the folder is removed.
@@ -219,7 +266,8 @@ def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
         return open_saved(output.poses, header)
     if is_resumed:
         _log.warning("%s: the run was cut off before its first frame; it starts over", output.poses)
-    there = [path for path in (output.poses, output.overlay) if os.path.lexists(path)]
+    own = (output.poses, output.overlay, *([] if dense is None else [dense.path]))
+    there = [path for path in own if os.path.lexists(path)]
     stale = _list_exports(output.poses, output.folder).values() if output.existing == "overwrite" else ()
     if there and output.existing != "overwrite" and not is_resumed:
         raise ResultsError(f"{there[0]}: is there already; use --overwrite, or another --out")
@@ -228,6 +276,8 @@ def _open_results(output: Output, header: Header) -> Iterator[Record] | None:
             path.unlink()
         for path in stale:
             _remove_export(path)
+        if dense is not None:
+            dense.remove()
     except OSError as error:
         raise ResultsError(
             f"{output.folder}: cannot be written ({error.strerror}); use another --out"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from posetrack.errors import VideoError
 from posetrack.frame import Frame
-from posetrack.results.poses import SavedPoses
 from posetrack.video.base import VideoSource
 
 
-def add_images(poses: SavedPoses, video: VideoSource, *, remedy: str) -> Iterator[Frame]:
+def add_images(poses: Iterable[Frame], video: VideoSource, *, remedy: str) -> Iterator[Frame]:
     """Yield the saved frames with their images, paired by the frame's index in the source.
 
     Args:
-        poses: The frames.
+        poses: Saved frames, in order.
         video: Their video; it may have more frames.
         remedy: End of the message where it lacks one.
 

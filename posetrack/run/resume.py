@@ -12,6 +12,7 @@ from posetrack.errors import ResultsError
 from posetrack.frame import Frame
 from posetrack.pipeline import FrameProcessor
 from posetrack.processors.stitch import StitcherConfig
+from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.jsonl import read_jsonl
 from posetrack.results.provenance import Provenance, describe_differences, digest_settings
 from posetrack.results.record import Header, Record
@@ -63,7 +64,7 @@ def open_saved(path: Path, header: Header) -> Iterator[Record]:
         ResultsError: The file cannot be read, or its header is that of another run.
     """
     saved, records = read_jsonl(path)
-    differences = _compare(saved, header, str(path))
+    differences = _compare(saved, header, str(path)) + _compare_dense(saved.dense, header.dense)
     if differences:
         raise ResultsError(f"{path}: {'; '.join(differences)}; resume with the same, or use --overwrite")
     return records
@@ -97,8 +98,33 @@ def _compare(saved: Header, header: Header, where: str) -> list[str]:
     return found + details
 
 
+def _compare_dense(before: Path | None, now: Path | None) -> list[str]:
+    """Name the difference of the files of dense poses."""
+    if before is None and now is not None:
+        return ["dense poses: none were saved"]
+    if before is not None and now is None:
+        return ["dense poses: were saved, but this run has none"]
+    if before is not None and now is not None and before.absolute().resolve() != now.absolute().resolve():
+        return [f"dense poses: are in {before} (--dense-out {before.parent}), but this run writes {now}"]
+    return []
+
+
 def _name(value: object) -> object:
     return value.name if isinstance(value, Skeleton) else value
+
+
+def fill_dense(records: Iterable[Record], path: Path) -> Iterator[Record]:
+    """Give saved frames their dense poses; the file of them is opened at once, since it grows later.
+
+    Args:
+        records: Frames of a results file.
+        path: The file.
+
+    Raises:
+        ResultsError: The dense poses cannot be read; for a frame it comes in iteration.
+    """
+    saved = DenseOfPoses(path)
+    return (replace(record, instances=saved.fill(record)) for record in records)
 
 
 def restore(records: Iterable[Record], where: str) -> FrameProcessor:

@@ -9,6 +9,7 @@ from itertools import count
 from posetrack.frame import Frame
 from posetrack.pipeline import FrameSink
 from posetrack.render import Renderer
+from posetrack.results.dense_file import DenseWriter
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.video.writer import VideoWriter
 
@@ -21,14 +22,28 @@ def leave_untimed(name: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def make_poses_sink(poses: JsonlWriter, time_stage: TimeStage = leave_untimed) -> FrameSink:
-    """Make the sink that writes poses, except for frames that the file already has."""
+def make_poses_sink(
+    poses: JsonlWriter, time_stage: TimeStage = leave_untimed, dense: DenseWriter | None = None
+) -> FrameSink:
+    """Make the sink that writes poses, except for frames that the file already has.
+
+    Args:
+        poses: The file of poses.
+        time_stage: Makes the context of the writing.
+        dense: The file of dense poses, to be written first, so that poses only refer to what is there; None
+            where there are none.
+    """
     positions = count()
 
     def write(frame: Frame) -> None:
-        if next(positions) >= poses.num_records:
-            with time_stage("write"):
-                poses.write(frame.index, frame.time_s, frame.instances, frame.size_wh)
+        if next(positions) < poses.num_records:
+            return
+        with time_stage("write"):
+            people, size_wh = frame.instances, frame.size_wh
+            if dense is not None:
+                rows = dense.write(frame.index, frame.time_s, people, size_wh)
+                people = people.with_columns(dense_rows=rows)
+            poses.write(frame.index, frame.time_s, people, size_wh)
 
     return write
 

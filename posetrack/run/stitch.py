@@ -19,6 +19,7 @@ from posetrack.processors.stitch import StitcherConfig, StitchPlan, make_plan
 from posetrack.processors.tracklets import TrackletCollector
 from posetrack.recipe import Recipe
 from posetrack.render import Renderer, RenderStyle
+from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.poses import SavedPoses
@@ -202,7 +203,8 @@ def redraw(poses: SavedPoses, overlay: Path, video: VideoSource, style: RenderSt
             # Not a context of its own: Ctrl-C would leave half of a video in place of a whole one.
             stack.callback(writer.abort)
             sink = make_overlay_sink(writer, Renderer(poses.header.skeleton, style))
-            run(add_images(poses, again, remedy="it has changed since it was read"), [], [sink])
+            shown = poses if poses.header.dense is None else DenseOfPoses(poses.path)
+            run(add_images(shown, again, remedy="it has changed since it was read"), [], [sink])
             writer.close()
     except VideoError as error:
         _log.warning("%s keeps the ids from before tracks were joined: %s", overlay.name, error)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from posetrack.build import Pipeline
     from posetrack.recipe import Recipe
     from posetrack.render import RenderStyle
-    from posetrack.run.job import Existing
+    from posetrack.run.job import Existing, Output
     from posetrack.run.report import RunReport
     from posetrack.video.base import VideoSource
 
@@ -138,7 +138,8 @@ class Tracker:
             source: As for `track`.
             folder: Folder for `poses.jsonl`, which is written frame by frame, and the other files; it is
                 created.
-            formats: Further formats: `posetrack18`, `posetrack17`, `coco`, `mot`, `csv`, `openpose`.
+            formats: Further formats: `posetrack18`, `posetrack17`, `coco`, `mot`, `csv`, `openpose`; of dense
+                poses, which are saved in an `.npz` if the recipe gives some, `png` and `densepose-json`.
             overlay: Whether to write `overlay.mp4`; a style says what it shows, such as a view of dense poses.
             existing: What to do with existing results: `refuse` to change them, `overwrite` them, or `resume`
                 their interrupted run.
@@ -156,11 +157,41 @@ class Tracker:
             VideoError: The source cannot be read.
         """
         from posetrack.render import RenderStyle
-        from posetrack.run.job import Output, run_job
+        from posetrack.results.dense_forms import DENSE_FORMS
+        from posetrack.run.job import Output
+
+        names = tuple(dict.fromkeys(formats))
+        output = Output(
+            Path(folder),
+            tuple(name for name in names if name not in DENSE_FORMS),
+            bool(overlay),
+            existing,
+            overlay if isinstance(overlay, RenderStyle) else RenderStyle(),
+            dense_forms=tuple(name for name in names if name in DENSE_FORMS),
+        )
+        return self.run_into(source, output, stitch=stitch, progress=progress, **part)
+
+    def run_into(
+        self,
+        source: Source,
+        output: Output,
+        *,
+        stitch: bool = True,
+        progress: Callable[[Frame], None] | None = None,
+        **part: Unpack[Part],
+    ) -> RunReport:
+        """Track the people in a source and write the results; as `run`, which says the rest, with all options.
+
+        Args:
+            source: As for `track`.
+            output: What is written where.
+            stitch: As for `run`.
+            progress: As for `run`.
+            part: As for `track`.
+        """
+        from posetrack.run.job import run_job
         from posetrack.run.stitch import make_stitcher
 
-        style = overlay if isinstance(overlay, RenderStyle) else RenderStyle()
-        output = Output(Path(folder), tuple(dict.fromkeys(formats)), bool(overlay), existing, style)
         with open_source(source, **part) as video:
             sinks = () if progress is None else (progress,)
             pipeline = self._make_pipeline(video)
