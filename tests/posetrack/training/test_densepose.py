@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -105,6 +106,19 @@ def test_a_recipe_becomes_a_training(data):
     assert header.startswith("step,epoch,AP,AP50")
     assert row.startswith("1,1,")
     assert "dense_fine" in (data / "out" / "train.csv").read_text()
+
+
+def test_four_images_are_learned(tmp_path, monkeypatch):
+    """From random weights to dense poses of the predictor, as `scripts/overfit_densepose.py` does with all."""
+    overfit = load_script("overfit_densepose")
+    config = overfit.shrink(NETWORKS["densepose-r50-dl"])
+    monkeypatch.setitem(NETWORKS, "densepose-r50-dl", replace(config, dense_maps="finest", dense_cells=10))
+    overfit.draw_images(tmp_path)
+    (learned,) = overfit.learn_images("densepose-r50-dl", tmp_path, 100, 2e-3, 100)
+    assert min(overfit.list_gps(learned.in_boxes)) > 0.9
+    assert learned.in_boxes.metrics["GPS"]["AP"] > 80
+    # Boxes are learned more slowly; points outside of them count as not found.
+    assert min(overfit.list_gps(learned.found)) > 0.5
 
 
 def test_boxes_are_evaluated_and_drawn(data, monkeypatch):
