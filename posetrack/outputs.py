@@ -94,27 +94,28 @@ def check_output_file(path: Path, inputs: Iterable[Path] = (), option: str = "--
             raise ResultsError(f"{path}: is the input itself; use another {option}")
 
 
-def check_output_folder(folder: Path, outputs: Sequence[Path], source: str) -> None:
+def check_output_folder(folder: Path, outputs: Sequence[Path], source: str, option: str = "--out") -> None:
     """Check the folder of a run's results, before any work.
 
     Args:
         folder: The folder.
         outputs: Files that will be written in it.
         source: The source of the run, as the user gave it: a path, a pattern or an address.
+        option: What the user gave the folder with.
 
     Raises:
         ResultsError: It is a file, or the folder of the source's images, or one of the outputs is the source.
     """
     if folder.exists() and not folder.is_dir():
-        raise ResultsError(f"{folder}: is a file, and the results need a folder; use another --out")
+        raise ResultsError(f"{folder}: is a file, and the results need a folder; use another {option}")
     given = Path(unquote(urlsplit(source).path) if source.startswith("file:") else source)
     if given.is_dir() and _is_same(folder, given):
-        raise ResultsError(f"{folder}: is the folder of the input; use another --out")
+        raise ResultsError(f"{folder}: is the folder of the input; use another {option}")
     for path in outputs:
         if path.is_dir() and not path.is_symlink():
-            raise ResultsError(f"{path}: is a folder, where a file would be written; use another --out")
+            raise ResultsError(f"{path}: is a folder, where a file would be written; use another {option}")
         if _is_same(path, given):
-            raise ResultsError(f"{path}: is the input itself; use another --out")
+            raise ResultsError(f"{path}: is the input itself; use another {option}")
 
 
 @contextmanager

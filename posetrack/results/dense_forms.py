@@ -10,7 +10,7 @@ from models.settings import suggest
 from posetrack.errors import ResultsError
 from posetrack.outputs import check_is_no_input, check_output_file, name_part
 from posetrack.results.dense_file import DenseWriter
-from posetrack.results.dense_images import write_dense_images
+from posetrack.results.dense_images import OWN_IMAGES, write_dense_images
 from posetrack.results.dense_json import write_dense_json
 from posetrack.results.dense_records import DensePerson
 from posetrack.results.dense_sources import ResultFrame, read_clip
@@ -25,10 +25,12 @@ class DenseForm:
     Attributes:
         target: Name of the file or folder that it writes; `{name}` is that of the input.
         write: Takes the header, the frames in order, and the file or folder.
+        own_files: Pattern of the names of the files in a folder of this form; None where it is a file.
     """
 
     target: str
     write: Callable[[Header, Iterator[ResultFrame], Path], None]
+    own_files: str | None = None
 
 
 def _write_npz(header: Header, frames: Iterator[ResultFrame], path: Path) -> None:
@@ -60,7 +62,7 @@ def _write_images(header: Header, frames: Iterator[ResultFrame], path: Path) -> 
 
 DENSE_FORMS: dict[str, DenseForm] = {
     "npz": DenseForm("{name}.npz", _write_npz),
-    "png": DenseForm("{name}_iuv", _write_images),
+    "png": DenseForm("{name}_iuv", _write_images, OWN_IMAGES),
     "densepose-json": DenseForm("{name}_densepose.json", _write_json),
 }
 """Every form by the name that the command line takes."""

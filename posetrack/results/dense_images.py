@@ -16,6 +16,8 @@ from posetrack.results.dense_png import encode_png
 from posetrack.results.dense_sources import ResultFrame
 from posetrack.results.files import make_whole_folder
 
+OWN_IMAGES = "*_I[UN][VD]*.png"
+"""Names of these images."""
 _MOST_PIXELS = 2**28
 _MOST_8_BIT = 255
 
@@ -37,7 +39,7 @@ def write_dense_images(frames: Iterable[ResultFrame], folder: Path) -> None:
     Raises:
         ResultsError: The folder cannot be written or holds other files, or a dense pose cannot be read.
     """
-    with make_whole_folder(folder, "*_I[UN][VD]*.png") as part:
+    with make_whole_folder(folder, OWN_IMAGES) as part:
         for frame in frames:
             surface, numbers = _draw(frame)
             (part / f"{frame.frame_index:06d}_IUV.png").write_bytes(encode_png(surface))

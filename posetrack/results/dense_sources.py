@@ -133,9 +133,36 @@ def open_dense_of(path: Path) -> tuple[DenseFile, Header]:
     if header.dense is None:
         raise ResultsError(f"{path}: refers to no dense poses; give --dense-out in a run")
     try:
-        return DenseFile(header.dense), header
+        file = DenseFile(header.dense)
     except ResultsError as error:
         raise ResultsError(f"{path}: its dense poses: {error}") from error
+    check_is_of_run(file.path, file.header, path, header)
+    return file, header
+
+
+def check_is_of_run(path: Path, header: Header, poses: Path, poses_header: Header) -> None:
+    """Check that a file of dense poses and a `poses.jsonl` are of the same run.
+
+    Args:
+        path: The file of dense poses.
+        header: Its header.
+        poses: The `poses.jsonl`.
+        poses_header: Its header.
+
+    Raises:
+        ResultsError: They are not; how they differ is named.
+    """
+    for name in ("source", "width", "height", "fps", "skeleton", "recipe", "provenance"):
+        own, other = getattr(header, name), getattr(poses_header, name)
+        if name == "provenance" and other is None:
+            continue  # Of poses that were tracked again.
+        if own != other:
+            shown = "settings, weights or content" if name == "provenance" else name
+            values = f" ({own}, not {other})" if isinstance(own, str | int) else ""
+            raise ResultsError(
+                f"{path}: is of another run than {poses}, by its {shown}{values}; put the file of that run "
+                "there, or run again with --overwrite"
+            )
 
 
 def _fill_records(path: Path, file: DenseFile, header: Header) -> Iterator[ResultFrame]:

@@ -57,7 +57,7 @@ def make_whole_folder(path: Path, own_pattern: str) -> Iterator[Path]:
     part = name_part(path)
     try:
         if path.exists():
-            _refuse_other_files(path, own_pattern)
+            check_own_folder(path, own_pattern)
         if part.is_symlink() or part.is_file():
             part.unlink()
         elif part.exists():
@@ -73,12 +73,37 @@ def make_whole_folder(path: Path, own_pattern: str) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _refuse_other_files(folder: Path, own_pattern: str) -> None:
+def check_own_folder(folder: Path, own_pattern: str) -> None:
+    """Check a folder that `make_whole_folder` would replace.
+
+    Raises:
+        ResultsError: It holds files of other names.
+        OSError: It is no folder, or cannot be read.
+    """
     for file in folder.iterdir():
         if not file.match(own_pattern):
             raise ResultsError(
                 f"{folder}: would be replaced, but holds '{file.name}'; move it away or choose another --out"
             )
+
+
+def remove_own(path: Path, own_pattern: str | None) -> None:
+    """Remove an output of an earlier run, if it is there: a file, or the files of a folder that are ours.
+
+    Args:
+        path: The output; a folder that is empty then is removed as well.
+        own_pattern: Their names, if it is a folder; None for an output that is a file.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    for file in path.glob(own_pattern) if own_pattern else ():
+        file.unlink()
+    if not any(path.iterdir()):
+        path.rmdir()
 
 
 def cannot_write(path: Path, error: OSError) -> ResultsError:

@@ -14,6 +14,9 @@ from posetrack.results.people import ExportedPeople, ExportOptions, select_peopl
 from posetrack.results.record import Header, Record
 from posetrack.skeleton import COCO_17
 
+OWN_FILES = "*_keypoints.json"
+"""Names of the files."""
+
 OPENPOSE_18_NAMES = (
     "nose",
     "neck",
@@ -68,7 +71,7 @@ def write_openpose(records: Iterable[Record], header: Header, out_dir: Path, opt
         ResultsError: The folder cannot be written, or holds files of other kinds.
     """
     path = out_dir / "openpose"
-    with make_whole_folder(path, "*_keypoints.json") as folder:
+    with make_whole_folder(path, OWN_FILES) as folder:
         for record in records:
             people = select_people(
                 record.instances,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from posetrack.errors import ResultsError
+from posetrack.outputs import check_output_file
 from posetrack.results.dense_file import DenseWriter, write_final_ids
 from posetrack.results.dense_forms import DENSE_FORMS, export_dense, find_dense_form
-from posetrack.results.dense_index import DenseFile
+from posetrack.results.dense_index import DenseFile, has_dense_header
+from posetrack.results.dense_sources import check_is_of_run
+from posetrack.results.files import cannot_write, check_own_folder, remove_own
 from posetrack.results.jsonl import read_jsonl
 from posetrack.results.jsonl_lines import measure_whole_lines
 from posetrack.results.record import Header
@@ -41,30 +45,50 @@ class DenseOutput:
         for name in self.forms:
             find_dense_form(name)
 
-    def list_forms(self) -> dict[str, Path]:
+    def add_forms_there(self) -> DenseOutput:
+        """The same, with the forms that an earlier run has left: they would miss the frames that come now."""
+        there = [name for name, path in self._list_forms().items() if path.exists()]
+        return replace(self, forms=tuple(dict.fromkeys((*self.forms, *there))))
+
+    def check_forms(self, *, may_replace: bool) -> None:
+        """Check before any work that the other forms can be written.
+
+        Args:
+            may_replace: Whether those of an earlier run may be replaced.
+
+        Raises:
+            ResultsError: One is there and may not be replaced, or is something that no run has written.
+        """
+        for name, path in self._list_forms().items():
+            if name not in self.forms or not os.path.lexists(path):
+                continue
+            if not may_replace:
+                raise ResultsError(f"{path}: is there already; use --overwrite, or another --dense-out")
+            own_files = DENSE_FORMS[name].own_files
+            if own_files is None:
+                check_output_file(path, option="--dense-out")
+                continue
+            try:
+                check_own_folder(path, own_files)
+            except OSError as error:
+                raise cannot_write(path, error) from error
+
+    def remove_forms(self) -> None:
+        """Remove the other forms of an earlier run, and nothing else that is in their folders.
+
+        Raises:
+            OSError: They cannot be removed.
+        """
+        for name, path in self._list_forms().items():
+            remove_own(path, DENSE_FORMS[name].own_files)
+
+    def _list_forms(self) -> dict[str, Path]:
         """The file or folder of each other form, whether it is there or not."""
         return {
             name: self.path.parent / form.target.format(name=self.path.stem)
             for name, form in DENSE_FORMS.items()
             if name != _OWN
         }
-
-    def list_forms_there(self) -> dict[str, Path]:
-        """The same of those that are there."""
-        return {name: path for name, path in self.list_forms().items() if path.exists()}
-
-    def remove(self) -> None:
-        """Remove what an earlier run has left.
-
-        Raises:
-            OSError: It cannot be removed.
-        """
-        self.path.unlink(missing_ok=True)
-        for path in self.list_forms_there().values():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
 
     def open(self, poses: Path, header: Header, *, is_resumed: bool) -> DenseWriter:
         """Open the file for writing.
@@ -77,7 +101,12 @@ class DenseOutput:
         Raises:
             ResultsError: The file cannot be written, or is of another kind.
         """
-        saved = max(measure_whole_lines(poses).count - 1, 0) if is_resumed else 0
+        saved = 0
+        if is_resumed:
+            saved = max(measure_whole_lines(poses).count - 1, 0)
+            header = read_jsonl(poses)[0]
+            if has_dense_header(self.path):
+                check_is_of_run(self.path, DenseFile(self.path).header, poses, header)
         writer = DenseWriter(self.path, header, is_resumed=is_resumed, keep_frames=saved)
         if writer.num_frames < saved:
             _log.warning(

@@ -18,8 +18,10 @@ from posetrack.pipeline import FrameProcessor, FrameSink, run
 from posetrack.render import Renderer, RenderStyle
 from posetrack.results.convert import convert
 from posetrack.results.export import find_exporter, list_outputs
+from posetrack.results.files import remove_own
 from posetrack.results.jsonl import JsonlWriter, read_jsonl
 from posetrack.results.jsonl_lines import has_header
+from posetrack.results.openpose import OWN_FILES
 from posetrack.results.record import Header, Record
 from posetrack.run.dense_output import DenseOutput
 from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
@@ -128,7 +130,7 @@ def run_job(
     dense = _place_dense(output, pipeline, header)
     if dense is not None:
         header = replace(header, dense=dense.path)
-        check_output_folder(dense.path.parent, (dense.path,), header.source)
+        check_output_folder(dense.path.parent, (dense.path,), header.source, "--dense-out")
     with hold_folder(output.folder):
         return _run_held(
             video, pipeline, header, (output, dense), sinks=sinks, time_stage=time_stage, stitcher=stitcher
@@ -163,7 +165,8 @@ def _run_held(
         there = [name for name in _list_exports(output.poses, output.folder) if name not in output.formats]
         output = replace(output, formats=(*output.formats, *there))
         if dense is not None:
-            dense = replace(dense, forms=tuple(dict.fromkeys((*dense.forms, *dense.list_forms_there()))))
+            dense = dense.add_forms_there()
+            dense.check_forms(may_replace=True)
     counter = FrameCounter()
     with ExitStack() as stack:
         is_resumed = saved is not None
@@ -271,13 +274,15 @@ def _open_results(output: Output, dense: DenseOutput | None, header: Header) -> 
     stale = _list_exports(output.poses, output.folder).values() if output.existing == "overwrite" else ()
     if there and output.existing != "overwrite" and not is_resumed:
         raise ResultsError(f"{there[0]}: is there already; use --overwrite, or another --out")
+    if dense is not None:
+        dense.check_forms(may_replace=output.existing == "overwrite" or is_resumed)
     try:
         for path in there:
             path.unlink()
         for path in stale:
-            _remove_export(path)
-        if dense is not None:
-            dense.remove()
+            remove_own(path, OWN_FILES)
+        if dense is not None and output.existing == "overwrite":
+            dense.remove_forms()
     except OSError as error:
         raise ResultsError(
             f"{output.folder}: cannot be written ({error.strerror}); use another --out"
@@ -292,21 +297,6 @@ def _list_exports(poses: Path, folder: Path) -> dict[str, Path]:
     except ResultsError:
         return {}
     return {name: path for name, path in list_outputs(header, folder).items() if path.exists()}
-
-
-def _remove_export(path: Path) -> None:
-    """Remove a format of an earlier run; of a folder, its files of that format alone.
-
-    Raises:
-        OSError: It cannot be removed.
-    """
-    if not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    for file in path.glob("*_keypoints.json"):
-        file.unlink()
-    if not any(path.iterdir()):
-        path.rmdir()
 
 
 def _finish(output: Output) -> tuple[Path, ...]:

@@ -192,3 +192,45 @@ def test_recipes_without_dense_poses_refuse_to_save_them(tmp_path):
         with pytest.raises(ResultsError, match="recipe fast gives no dense poses"):
             tracker.run_into(CLIP, output, **PART)
     assert not (tmp_path / "a").exists()
+
+
+def test_what_no_run_has_written_stays_in_the_folder_of_dense_poses(tracker, finished, tmp_path):
+    dense = tmp_path / "dense"
+    shutil.copytree(finished / "street_iuv", dense / "street_iuv")
+    (dense / "street_iuv" / "notes.txt").write_text("mine")
+    (dense / "street_densepose.json").write_text("mine")
+    output = Output(tmp_path / "out", has_overlay=False, dense=dense)
+    tracker.run_into(CLIP, output, start_s=3.2, end_s=3.3)
+    assert (dense / "street_densepose.json").read_text() == "mine"
+    assert len(list((dense / "street_iuv").iterdir())) == 21
+    for existing, form, message in (
+        ("refuse", "densepose-json", r"street_densepose\.json: is there already"),
+        ("refuse", "png", "street_iuv: is there already"),
+        ("overwrite", "png", r"street_iuv: would be replaced, but holds 'notes\.txt'"),
+        ("resume", "png", r"street_iuv: would be replaced, but holds 'notes\.txt'"),
+    ):
+        folder = tmp_path / ("out" if existing == "resume" else "other")
+        asked = replace(output, folder=folder, existing=existing, dense_forms=(form,))
+        if existing == "refuse":
+            asked = replace(asked, dense=dense / "street.npz")
+            (dense / "street.npz").rename(dense / "kept")
+        with pytest.raises(ResultsError, match=message):
+            tracker.run_into(CLIP, asked, start_s=3.2, end_s=3.3)
+        if existing == "refuse":
+            (dense / "kept").rename(dense / "street.npz")
+    tracker.run_into(CLIP, replace(output, existing="overwrite"), start_s=3.2, end_s=3.3)
+    assert [path.name for path in (dense / "street_iuv").iterdir()] == ["notes.txt"]
+    assert not (dense / "street_densepose.json").exists()
+
+
+def test_dense_poses_of_another_run_are_not_taken_for_those_of_the_poses(tracker, finished, tmp_path):
+    for name in ("poses.jsonl", "street.npz"):
+        shutil.copy(finished / name, tmp_path / name)
+    tracker.run(CLIP, tmp_path / "other", overlay=False, start_s=3.2, end_s=3.6, every=2)
+    shutil.copy(tmp_path / "other" / "street.npz", tmp_path / "street.npz")
+    before = (tmp_path / "poses.jsonl").read_bytes()
+    with pytest.raises(ResultsError, match=r"street\.npz: is of another run than .*poses\.jsonl, by its setti"):
+        tracker.run(CLIP, tmp_path, existing="resume", overlay=False, **PART)
+    with pytest.raises(ResultsError, match=r"street\.npz: is of another run"):
+        read_dense(tmp_path / "poses.jsonl")
+    assert (tmp_path / "poses.jsonl").read_bytes() == before
