@@ -17,7 +17,7 @@ from posetrack.processors.estimate import estimate
 from posetrack.processors.restored import skip_restored
 from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
-from posetrack.recipe import Recipe, complete_settings
+from posetrack.recipe import Recipe, complete_settings, gives_poses
 from posetrack.results.provenance import Provenance, digest_settings, shorten_digest
 from posetrack.runtime import tune_process, use_networks
 from posetrack.skeleton import SKELETONS, Skeleton
@@ -115,12 +115,6 @@ def build_pipeline(
     batch_frames = batch_frames or recipe.detector.batch_frames
     networks = build_networks(recipe, compute, batch_frames=batch_frames)
     return make_pipeline(recipe, networks, compute, batch_frames=batch_frames, smoothed=smoothed)
-
-
-def gives_poses(recipe: Recipe) -> bool:
-    """Whether a recipe's networks give poses, not boxes alone."""
-    role = find_role(recipe.detector.network, "detector", recipe.name)
-    return recipe.estimator is not None or recipe.detector.network not in role.without_poses
 
 
 def make_pipeline(

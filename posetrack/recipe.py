@@ -138,6 +138,12 @@ def has_dense_detector(recipe: Recipe) -> bool:
     return recipe.detector.network in role.with_dense
 
 
+def gives_poses(recipe: Recipe) -> bool:
+    """Whether a recipe's networks give poses, not boxes alone."""
+    role = find_role(recipe.detector.network, "detector", recipe.name)
+    return recipe.estimator is not None or recipe.detector.network not in role.without_poses
+
+
 def gives_dense(recipe: Recipe) -> bool:
     """Whether a recipe's networks give dense poses."""
     return recipe.dense is not None or has_dense_detector(recipe)

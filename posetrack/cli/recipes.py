@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from posetrack.families.table import list_embedded
 from posetrack.predictors.settings import NetworkSettings
-from posetrack.recipe import read_recipe
+from posetrack.recipe import Recipe, gives_dense, gives_poses, read_recipe
 from posetrack.recipe_files import list_recipes
 from posetrack.weights.published import PUBLISHED
+
+_SAME = "the same network"
 
 
 def recipes_command() -> None:
     """List the recipes that ship with PoseTrack; `posetrack doctor` says which can run here."""
     for name, path in list_recipes().items():
         recipe = read_recipe(name)
-        poses = recipe.estimator.network if recipe.estimator else "the same network"
         tracker = recipe.tracker
         print(f"{name}\n  people    {recipe.detector.network}{_describe_size(recipe.detector)}")
-        print(f"  poses     {poses}")
-        print(f"  weights   {_describe_weights(recipe.estimator or recipe.detector)}")
+        print(f"  poses     {_describe_poses(recipe)}")
+        if gives_dense(recipe):
+            print(f"  dense     {recipe.dense.network if recipe.dense else _SAME}")
+        for line in _describe_weights(recipe):
+            print(f"  weights   {line}")
         print(f"  tracking  {tracker.flow} flow, {tracker.match} matching from OKS {tracker.min_oks:g} up")
         print(f"  file      {path}")
 
@@ -29,10 +33,19 @@ def _describe_size(settings: NetworkSettings) -> str:
     return f" at {longest} px" if longest else ""
 
 
-def _describe_weights(settings: NetworkSettings) -> str:
-    weights = settings.weights
-    if weights in list_embedded():
-        return "ship with PoseTrack"
+def _describe_poses(recipe: Recipe) -> str:
+    if recipe.estimator is not None:
+        return recipe.estimator.network
+    return _SAME if gives_poses(recipe) else "none; people are tracked by their boxes"
+
+
+def _describe_weights(recipe: Recipe) -> list[str]:
+    """One line for the weights of each network that do not ship with PoseTrack."""
+    needed = [each.weights for each in recipe.networks.values() if each.weights not in list_embedded()]
+    return [_describe_file(weights) for weights in needed] or ["ship with PoseTrack"]
+
+
+def _describe_file(weights: str) -> str:
     if weights in PUBLISHED:
         return f"{weights}, {PUBLISHED[weights].licence}; posetrack weights fetch {weights}"
     return weights or "yours: --weights FILE"

@@ -71,13 +71,15 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     # What engines make of networks of this size is tested beside them, and takes long.
     monkeypatch.setattr("models.swahr.network.make_swahr_network", make_small_swahr)
     monkeypatch.setattr("models.rcnn.network.make_rcnn", make_small_rcnn)
+    monkeypatch.setattr("models.densepose.network.make_densepose", make_small_densepose)
     recipe = read_recipe(name)
     if not recipe.detector.weights:
         recipe = use_weights(recipe, Path("any.safetensors"))
     plain = build_pipeline(recipe, COMPUTE)
     stages = [stage.name for stage in plain.processors]
     ahead = [] if COMPUTE.engine == "torch" else ["run ahead"]
-    assert stages == ["detect", *(["estimate"] if recipe.estimator else []), *ahead, "track"]
+    dense = ["dense"] if gives_dense(recipe) else []
+    assert stages == ["detect", *(["estimate"] if recipe.estimator else []), *ahead, "track", *dense]
     # Frames that come one by one are not held back by a queue.
     assert len(build_pipeline(recipe, COMPUTE, batch_frames=1).processors) == len(stages) - len(ahead)
     assert len(build_pipeline(recipe, COMPUTE, smoothed=True).processors) == len(plain.processors) + 1

@@ -35,7 +35,8 @@ def densepose_command(
     mesh: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of SMPL_subdiv.mat, SMPL_SUBDIV_TRANSFORM.mat and Pdist_matrix.pkl, for gps and gpsm.",
+            help="Folder of SMPL_subdiv.mat, SMPL_SUBDIV_TRANSFORM.mat and Pdist_matrix.pkl, the data set's or "
+            "of a mesh of your own, for gps and gpsm.",
             show_default=False,
         ),
     ] = None,
@@ -48,7 +49,7 @@ def densepose_command(
     ] = None,
     plots: Annotated[
         Path | None,
-        typer.Option(help="Draw curves here; needs pip install 'posetrack[plots]'.", show_default=False),
+        typer.Option(help="Draw curves here; needs pip install 'posetrack\\[plots]'.", show_default=False),
     ] = None,
 ) -> None:
     """Evaluate dense poses as DensePose's tool does: AP and AR over GPS, GPSm and mask IoU of 0.50:0.95."""

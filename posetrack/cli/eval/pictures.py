@@ -124,7 +124,8 @@ def _read_people(gt: Path, recipe: Recipe) -> CocoPeople:
     """Read the annotations, their keypoints in the order of the recipe's."""
     from models.data.coco_people import has_keypoints, unify_people
     from models.data.json_file import read_json
-    from posetrack.build import find_skeleton, gives_poses
+    from posetrack.build import find_skeleton
+    from posetrack.recipe import gives_poses
 
     content = read_json(gt)
     names = find_skeleton(recipe).names if gives_poses(recipe) else None
@@ -134,9 +135,9 @@ def _read_people(gt: Path, recipe: Recipe) -> CocoPeople:
 def _choose_kinds(annotations: dict[str, Any], recipe: Recipe, where: str) -> list[str]:
     """Choose what is evaluated, and check its annotations, before networks run for hours."""
     from models.data.coco_people import has_keypoints
-    from posetrack.build import gives_poses
     from posetrack.evaluation.coco import IOU_TYPES, choose_sigmas
     from posetrack.evaluation.coco_files import check_annotations
+    from posetrack.recipe import gives_poses
 
     kinds = list(IOU_TYPES)
     if not has_keypoints(annotations):

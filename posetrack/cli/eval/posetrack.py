@@ -41,7 +41,7 @@ def posetrack_command(
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX rows after the tables.")] = False,
     plots: Annotated[
         Path | None,
-        typer.Option(help="Draw curves, bars and id timelines here; needs pip install 'posetrack[plots]'."),
+        typer.Option(help="Draw curves, bars and id timelines here; needs pip install 'posetrack\\[plots]'."),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=256, help="Processes.", show_default="one per core if worthwhile")

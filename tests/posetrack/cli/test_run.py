@@ -394,6 +394,10 @@ def test_version_recipes_and_doctor(tmp_path, monkeypatch, capsys):
     assert {"default", "fast"} <= set(printed.split())
     assert "hrnet-w32-256x192, Apache-2.0; posetrack weights fetch hrnet-w32-256x192" in printed
     assert "swahr-w48 at 640 px on the shorter side" in printed
+    dense = "densepose-r50-dl-wc1, CC-BY-SA-3.0; posetrack weights fetch densepose-r50-dl-wc1"
+    assert printed.count(f"  weights   {dense}\n") == 2
+    assert "  poses     none; people are tracked by their boxes\n  dense     the same network\n" in printed
+    assert "  poses     thunder-heatmaps\n  dense     densepose-r50-dl-wc1\n" in printed
     assert run_cli("doctor") == 0
     printed = capsys.readouterr().out
     assert "movenet-thunder" in printed
