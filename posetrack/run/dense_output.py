@@ -105,6 +105,12 @@ class DenseOutput:
         if is_resumed:
             saved = max(measure_whole_lines(poses).count - 1, 0)
             header = read_jsonl(poses)[0]
+            if saved and not self.path.exists():
+                # A killed run leaves one: it is elsewhere, as on a disk that is not mounted.
+                raise ResultsError(
+                    f"{self.path}: is missing, and {poses} has {saved} frames whose dense poses are in it; put "
+                    "it there, or start over with --overwrite"
+                )
             if has_dense_header(self.path):
                 check_is_of_run(self.path, DenseFile(self.path).header, poses, header)
         writer = DenseWriter(self.path, header, is_resumed=is_resumed, keep_frames=saved)

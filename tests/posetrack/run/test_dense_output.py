@@ -234,3 +234,10 @@ def test_dense_poses_of_another_run_are_not_taken_for_those_of_the_poses(tracker
     with pytest.raises(ResultsError, match=r"street\.npz: is of another run"):
         read_dense(tmp_path / "poses.jsonl")
     assert (tmp_path / "poses.jsonl").read_bytes() == before
+
+
+def test_poses_are_not_thrown_away_where_their_dense_poses_are_missing(tracker, finished, tmp_path):
+    shutil.copy(finished / "poses.jsonl", tmp_path / "poses.jsonl")
+    with pytest.raises(ResultsError, match=r"street\.npz: is missing, and .*poses\.jsonl has 10 frames"):
+        tracker.run(CLIP, tmp_path, existing="resume", overlay=False, **PART)
+    assert (tmp_path / "poses.jsonl").read_bytes() == (finished / "poses.jsonl").read_bytes()
