@@ -12,6 +12,7 @@ from pathlib import Path
 from posetrack.cli.signals import INTERRUPTED, MESSAGE, handle_signals, has_threads_left, leave_at_once
 
 _INTERNAL_ERROR = 70
+_ENGINES = ("torch", "openvino", "onnxruntime")
 _TRACEBACK_VARIABLE = "POSETRACK_TRACEBACK"
 
 
@@ -24,7 +25,8 @@ def main() -> None:
 
     def leave() -> None:
         # A thread that a failed run has left behind in a network would abort the process where Python ends it.
-        if has_threads_left():
+        # So do, now and then, threads of the engines' own where these are unloaded.
+        if has_threads_left() or any(engine in sys.modules for engine in _ENGINES):
             leave_at_once(code)
 
     atexit.register(leave)  # The first one is called last.

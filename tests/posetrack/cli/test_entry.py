@@ -53,6 +53,14 @@ def test_the_exit_code_is_that_of_the_command_and_python_is_not_torn_down_under_
     assert ("torn down" in ended.stdout) is (not has_thread and code != 130)
 
 
+@pytest.mark.parametrize(("end", "code"), [("pass", 0), ("sys.exit(3)", 3)])
+def test_engines_are_not_unloaded(end, code):
+    """Their own threads abort the process now and then when it ends; what Python has to finish comes before."""
+    end = "import atexit; atexit.register(print, 'finished'); sys.modules['openvino'] = types; " + end
+    ended = run_python("-c", PROGRAM.replace("END", end).replace("HAS_THREAD", "False"))
+    assert (ended.returncode, ended.stdout) == (code, "finished\n"), ended.stderr
+
+
 def test_a_name_that_is_too_long_is_said():
     ended = run_python("-m", "posetrack", "convert", "a" * 500 + ".jsonl", "--to", "csv")
     assert ended.returncode == 1
