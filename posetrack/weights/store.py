@@ -98,7 +98,7 @@ def find_weights(name: str, *, is_thorough: bool = False) -> Path:
     if card is None or not path.is_file():
         raise WeightsError(
             f"{name}: not on this machine; fetch them with `posetrack weights fetch {name}`, "
-            "or give a file with --weights PATH"
+            "or name a file in the recipe, or for the network that gives the poses with --weights PATH"
         )
     again = f"fetch them again with `posetrack weights fetch {name} --force`"
     if not card.source_sha256.startswith(entry.sha256) or card.kind != entry.kind:

@@ -154,8 +154,8 @@ def test_what_is_here_is_not_fetched_again_unless_told(tiny, mirror):
 def test_what_is_missing_says_how_to_get_it(tiny):
     with pytest.raises(
         WeightsError,
-        match=r"^tiny: not on this machine; fetch them with `posetrack weights fetch tiny`, or give a file "
-        r"with --weights PATH$",
+        match=r"^tiny: not on this machine; fetch them with `posetrack weights fetch tiny`, or name a file in "
+        r"the recipe, or for the network that gives the poses with --weights PATH$",
     ):
         load_weights(make_tiny(5), "tiny")
     with pytest.raises(WeightsError, match="did you mean 'hrnet-w32-256x192'"):
