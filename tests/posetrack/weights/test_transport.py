@@ -4,7 +4,7 @@ import base64
 import hashlib
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -33,7 +33,7 @@ def answer_with(*answers: bytes):
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection:
+            with connection, suppress(OSError):  # A client may have hung up already.
                 requests.append(connection.recv(65536))
                 connection.sendall(waiting.pop(0) if len(waiting) > 1 else waiting[0])
                 connection.shutdown(socket.SHUT_WR)
