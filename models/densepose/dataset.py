@@ -6,6 +6,7 @@ import logging
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,8 @@ from models.data.letterbox import Placement, place_boxes
 from models.data.mosaic import Window
 from models.data.samples import FloatArray
 from models.densepose.annotations import MASK_SIDE, read_surface_masks, read_surface_points
-from models.densepose.symmetry import SymmetryTable, mirror_mask
+from models.densepose.limbs import list_limb_points
+from models.densepose.symmetry import SymmetryTable, mirror_limbs, mirror_mask
 from models.detection.augment import DetectionAugment
 from models.detection.dataset import Canvas, DetectionDataset
 from models.detection.rotation import Rotation, list_mask_corners
@@ -42,6 +44,8 @@ class PersonSurface:
         coordinates_uv: (P, 2), in 0..1.
         packed_mask: The coarse parts (256, 256) over the box, packed by zlib; empty where nobody painted them.
         is_whole: Whether the only part is the whole person.
+        has_limbs_alone: Whether the points are those of `models.densepose.limbs`, with coarse parts, 1..14, in
+            place of charts, and without coordinates.
     """
 
     points_xy: FloatArray
@@ -49,6 +53,7 @@ class PersonSurface:
     coordinates_uv: FloatArray
     packed_mask: bytes = b""
     is_whole: bool = False
+    has_limbs_alone: bool = False
 
     def unpack_mask(self) -> Labels:
         """The coarse parts, (256, 256)."""
@@ -78,6 +83,27 @@ def read_surface(person: Mapping[str, Any], where: str) -> PersonSurface | None:
     )
 
 
+def read_limbs(person: Mapping[str, Any], where: str, names: Sequence[str]) -> PersonSurface | None:
+    """Read the dense annotation of a person, or, without one, what keypoints say; None without either.
+
+    Args:
+        person: An annotation in COCO's style.
+        where: Its name in messages.
+        names: Of its keypoints.
+
+    Raises:
+        DataError: It is not valid.
+    """
+    surface = read_surface(person, where)
+    if surface is not None or person.get("iscrowd"):
+        return surface
+    found = list_limb_points(person, names)
+    if found is None:
+        return None
+    points, parts = found
+    return PersonSurface(points, parts, np.zeros_like(points), has_limbs_alone=True)
+
+
 def rotate_surface(
     surface: PersonSurface, before_xyxy: FloatArray, after_xyxy: FloatArray, rotation: Rotation
 ) -> PersonSurface:
@@ -103,7 +129,12 @@ def rotate_surface(
 
 
 def read_surface_samples(
-    path: Path, image_folder: Path, *, min_box_score: float = 0.0, keeps_outlines: bool = False
+    path: Path,
+    image_folder: Path,
+    *,
+    min_box_score: float = 0.0,
+    keeps_outlines: bool = False,
+    limb_names: Sequence[str] = (),
 ) -> InstanceSamples:
     """Read the people of a COCO-style file with their dense annotations, without keypoints.
 
@@ -113,11 +144,16 @@ def read_surface_samples(
         min_box_score: Boxes with lower scores are regions to ignore, like crowds.
         keeps_outlines: Whether to keep the outlines of people, which only rotated boxes need, and which are
             most of what would stay of the file.
+        limb_names: Names of the keypoints that tell the limbs of people without dense annotations; none does
+            without names.
 
     Raises:
         DataError: The file cannot be read, or is not valid.
     """
-    samples = read_coco_instances(path, image_folder, (), min_box_score=min_box_score, read_detail=read_surface)
+    read = partial(read_limbs, names=limb_names) if limb_names else read_surface
+    samples = read_coco_instances(path, image_folder, limb_names, min_box_score=min_box_score, read_detail=read)
+    if limb_names:
+        samples = replace(samples, keypoints_xyw=np.zeros((len(samples), 0, 3), np.float32))
     return samples if keeps_outlines else replace(samples, outlines=(None,) * len(samples))
 
 
@@ -153,7 +189,12 @@ class SurfaceDataset(DetectionDataset):
         super().__init__(samples, canvas=canvas, flip_index=(), augment=augment, seed=seed)
         self._symmetry = symmetry
         self._has_parts = has_parts
-        if augment is not None and augment.flip_fraction and symmetry is None and any(samples.details):
+        if (
+            augment is not None
+            and augment.flip_fraction
+            and symmetry is None
+            and any(map(_has_coordinates, samples.details))
+        ):
             _log.warning(
                 "images of people with dense annotations are not mirrored: that needs the data set owner's "
                 "UV_symmetry_transforms.mat; name it in the recipe as data.symmetry"
@@ -161,7 +202,8 @@ class SurfaceDataset(DetectionDataset):
 
     def may_flip(self, image_index: int) -> bool:
         """Whether an image with people in it may be mirrored."""
-        return self._symmetry is not None or not any(self.samples.details[self.samples.find_rows(image_index)])
+        details = self.samples.details[self.samples.find_rows(image_index)]
+        return self._symmetry is not None or not any(map(_has_coordinates, details))
 
     def list_extent(self, position: int) -> npt.NDArray[np.floating]:
         """Points (P, 2) of the image about a person: an outline, painted parts, or the box."""
@@ -204,6 +246,9 @@ class SurfaceDataset(DetectionDataset):
             "dense_points_xy": _join([points for points, *_ in people], (0, 2), np.float32),
             "dense_charts": _join([charts for _, charts, *_ in people], (0,), np.int64),
             "dense_coordinates_uv": _join([uv for *_, uv, _ in people], (0, 2), np.float32),
+            "dense_has_limbs_alone": np.array(
+                [surface.has_limbs_alone for surface in surfaces if surface], bool
+            ),
             "has_dense_mask": np.array([mask is not None for mask in masks], bool),
             "dense_masks": _join(painted, (0, *_MASK_SHAPE), np.uint8),
         }
@@ -214,7 +259,9 @@ class SurfaceDataset(DetectionDataset):
         """Points, charts, coordinates and mask over the placed box (4,), without what the window cuts off."""
         points, charts, coordinates = surface.points_xy, surface.charts, surface.coordinates_uv
         mask = surface.unpack_mask() if surface.packed_mask and self._is_usable(surface) else None
-        if is_flipped:
+        if is_flipped and surface.has_limbs_alone:
+            points, charts = mirror_limbs(points, charts)
+        elif is_flipped:
             assert self._symmetry is not None
             points, charts, coordinates = self._symmetry.mirror_points(points, charts, coordinates)
             mask = None if mask is None else mirror_mask(mask)
@@ -227,6 +274,11 @@ class SurfaceDataset(DetectionDataset):
 
     def _is_usable(self, surface: PersonSurface) -> bool:
         return not (surface.is_whole and self._has_parts)
+
+
+def _has_coordinates(detail: object | None) -> bool:
+    """Whether a detail has coordinates, whose mirrored ones must be known."""
+    return detail is not None and not cast(PersonSurface, detail).has_limbs_alone
 
 
 def _make_frame(box_xyxy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

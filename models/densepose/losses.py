@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.densepose.parts import CHART_TO_MASK
 from models.densepose.targets import PersonPoints, PlacedPoints, place_points, resample_masks
 from models.densepose.variants import Confidences
 
@@ -36,6 +37,7 @@ class DenseLossConfig:
         coordinate_weight: Weight of the losses of u and v.
         coordinate_loss: `smooth_l1`, or `dense_points` of UV R-CNN.
         omega: w of the Dense Points loss.
+        limb_weight: Weight of the loss of points whose coarse part alone is known (`models.densepose.limbs`).
         confidences: Without confidences, or those of a network that predicts them: one variance (`isotropic`,
             sigma_2), or a variance and the direction of a larger one (`anisotropic`, with kappa_u and kappa_v).
 
@@ -49,6 +51,7 @@ class DenseLossConfig:
     coordinate_loss: CoordinateLoss = "smooth_l1"
     omega: float = 0.5
     confidences: Confidences = "none"
+    limb_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if self.coordinate_loss not in ("smooth_l1", "dense_points"):
@@ -57,7 +60,7 @@ class DenseLossConfig:
             raise ValueError(f"confidences '{self.confidences}': known: none, isotropic, anisotropic")
         if not 0 < self.omega <= 0.5:
             raise ValueError(f"omega: expected a number above 0, at most 0.5, got {self.omega:g}")
-        for name in ("coarse_weight", "fine_weight", "coordinate_weight"):
+        for name in ("coarse_weight", "fine_weight", "coordinate_weight", "limb_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: expected a number from 0 up, got {getattr(self, name):g}")
 
@@ -104,6 +107,40 @@ def compute_dense_losses(
         spread = _measure_with_confidence(outputs, on_body, errors, config.confidences)
         losses["uv"] = config.coordinate_weight * spread
     return losses
+
+
+def compute_limb_loss(
+    outputs: Mapping[str, Tensor],
+    people: Sequence[PersonPoints],
+    boxes_xyxy: Tensor,
+    regions_xyxy: Tensor,
+    weight: float,
+) -> Tensor:
+    """Compute the loss of points whose coarse part alone is known.
+
+    The cross-entropy of the coarse parts, and that of the charts, in which the charts of a coarse part count as
+    one: the mean over points of both, added.
+
+    Args:
+        outputs: Of `ChartPredictor` for N regions.
+        people: N annotations with limbs alone, of the person of each region.
+        boxes_xyxy: (N, 4), their boxes.
+        regions_xyxy: (N, 4).
+        weight: Of the loss.
+
+    Returns:
+        A scalar, 0 if no point lies in its region.
+    """
+    coarse, fine = (outputs[name].to(_find_precision(outputs[name])) for name in ("coarse", "fine"))
+    points = place_points(people, boxes_xyxy, regions_xyxy, fine.shape[-1])
+    if len(points) == 0:
+        return (coarse.sum() + fine.sum()) * 0
+    parts = points.charts.clamp(max=coarse.shape[1] - 1)
+    of_coarse = functional.cross_entropy(points.sample(coarse), parts)
+    is_own = torch.tensor(CHART_TO_MASK, device=fine.device) == points.charts[:, None]
+    logits = points.sample(fine)
+    own = logits.masked_fill(~is_own, -math.inf).logsumexp(1)
+    return weight * (of_coarse + (logits.logsumexp(1) - own).mean())
 
 
 def compute_dense_points_loss(errors: Tensor, omega: float = 0.5) -> Tensor:

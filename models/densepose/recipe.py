@@ -59,6 +59,8 @@ class DenseLossRecipe:
         coordinate_weight: Weight of the losses of u and v.
         coordinate_loss: `smooth_l1`, or `dense_points` of UV R-CNN.
         omega: w of the latter.
+        limb_weight: Weight of the loss of people without dense annotations whose visible keypoints tell where
+            their limbs are (`models.densepose.limbs`); 0 learns nothing from keypoints.
         balance: K of UV R-CNN's balanced weighting of all losses; 0 adds them.
         is_balance_detached: Whether the weights of that are constants.
     """
@@ -68,12 +70,14 @@ class DenseLossRecipe:
     coordinate_weight: float = 0.1
     coordinate_loss: str = "smooth_l1"
     omega: float = 0.5
+    limb_weight: float = 0.0
     balance: float = 0.0
     is_balance_detached: bool = True
 
     def __post_init__(self) -> None:
         check_choice(self, "coordinate_loss", get_args(CoordinateLoss))
         check_range(self, 0, _MOST, "balance", "coarse_weight", "fine_weight", "coordinate_weight")
+        check_range(self, 0, _MOST, "limb_weight")
         self.make_config("none")
 
     def make_config(self, confidences: Confidences) -> DenseLossConfig:
@@ -85,6 +89,7 @@ class DenseLossRecipe:
             cast(CoordinateLoss, self.coordinate_loss),
             self.omega,
             confidences,
+            self.limb_weight,
         )
 
 

@@ -17,7 +17,7 @@ from models.densepose.heads import (
     LightContextHead,
     start_dense_layers,
 )
-from models.densepose.losses import DenseLossConfig, compute_dense_losses
+from models.densepose.losses import DenseLossConfig, compute_dense_losses, compute_limb_loss
 from models.densepose.targets import PersonPoints
 from models.densepose.variants import DensePoseConfig
 from models.detection.config import PERSON_LABEL
@@ -88,7 +88,8 @@ class DenseRoIHeads(BoxHeads):
     `dense_boxes` (D, 4), the boxes that were annotated, whole where `boxes` are cut; `dense_counts` (D,) int64,
     the number of points of each; `dense_points_xy` (P, 2), `dense_charts` (P,), `dense_coordinates_uv` (P, 2)
     of all; `has_dense_mask` (D,) bool and `dense_masks` (M, 256, 256) uint8; see
-    `models.densepose.targets.PersonPoints`. Regions are compared with `boxes`.
+    `models.densepose.targets.PersonPoints`; and perhaps `dense_has_limbs_alone` (D,) bool. Regions are compared
+    with `boxes`.
 
     Args:
         config: The network's configuration.
@@ -157,8 +158,29 @@ class DenseRoIHeads(BoxHeads):
             boxes.append(target["dense_boxes"].to(own)[places])
             people += [annotated[i] for i in places.tolist()]
         outputs = dict(zip(self.dense_predictor.layers, run("dense", chosen), strict=True))
-        found = compute_dense_losses(outputs, people, torch.cat(boxes), torch.cat(chosen), self._losses)
+        found = self._compute_dense_losses(outputs, people, torch.cat(boxes), torch.cat(chosen))
         return {f"{DENSE_LOSSES}{name}": loss for name, loss in found.items()}
+
+    def _compute_dense_losses(
+        self, outputs: dict[str, Tensor], people: list[PersonPoints], boxes: Tensor, regions: Tensor
+    ) -> dict[str, Tensor]:
+        """The losses of the people with dense annotations, and of those of whom the limbs alone are known."""
+        if not self._losses.limb_weight:
+            return compute_dense_losses(outputs, people, boxes, regions, self._losses)
+        groups = [
+            [i for i, person in enumerate(people) if person.has_limbs_alone is alone] for alone in (False, True)
+        ]
+        whole, limbs = (
+            (
+                {name: output[rows] for name, output in outputs.items()},
+                [people[i] for i in rows],
+                boxes[rows],
+                regions[rows],
+            )
+            for rows in groups
+        )
+        losses = compute_dense_losses(*whole, self._losses)
+        return losses | {"limbs": compute_limb_loss(*limbs, self._losses.limb_weight)}
 
 
 def _make_head(config: DensePoseConfig) -> nn.Module:
@@ -180,9 +202,10 @@ def _list_people(target: dict[str, Tensor]) -> list[PersonPoints]:
     names = ("points_xy", "charts", "coordinates_uv")
     columns = (torch.split(target[f"dense_{name}"], counts) for name in names)
     masks = iter(target["dense_masks"])
+    limbs_alone = target.get("dense_has_limbs_alone", torch.zeros(len(counts), dtype=torch.bool))
     return [
-        PersonPoints(points, charts, coordinates, next(masks) if has_mask else None)
-        for points, charts, coordinates, has_mask in zip(
-            *columns, target["has_dense_mask"].tolist(), strict=True
+        PersonPoints(points, charts, coordinates, next(masks) if has_mask else None, has_limbs_alone)
+        for points, charts, coordinates, has_mask, has_limbs_alone in zip(
+            *columns, target["has_dense_mask"].tolist(), limbs_alone.tolist(), strict=True
         )
     ]

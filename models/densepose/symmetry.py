@@ -55,7 +55,7 @@ class SymmetryTable:
         Returns:
             The same of the mirrored image.
         """
-        mirrored = points_xy * np.array([-1, 1], np.float32) + np.array([MASK_SIDE, 0], np.float32)
+        mirrored = _mirror_points(points_xy)
         columns, rows = (coordinates_uv * np.float32(_LAST)).astype(np.int64).T
         # Those of the background look at any chart.
         found = self.tables[:, np.maximum(charts, 1) - 1, rows, columns].T
@@ -84,9 +84,20 @@ class SymmetryTable:
         return flipped
 
 
+def mirror_limbs(
+    points_xy: FloatArray, parts: npt.NDArray[np.uint8]
+) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
+    """Mirror points (P, 2), in 0..256 over the person's box, with coarse parts (P,)."""
+    return _mirror_points(points_xy), _MASK_MIRROR[parts]
+
+
 def mirror_mask(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Mirror a person's coarse parts (H, W)."""
     return _MASK_MIRROR[mask[:, ::-1]]
+
+
+def _mirror_points(points_xy: FloatArray) -> FloatArray:
+    return points_xy * np.array([-1, 1], np.float32) + np.array([MASK_SIDE, 0], np.float32)
 
 
 def read_symmetry(path: Path) -> SymmetryTable:

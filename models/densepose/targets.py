@@ -26,12 +26,14 @@ class PersonPoints:
         charts: (P,) int64, 1..24; 0 is a point on the background.
         coordinates_uv: (P, 2) float, in 0..1.
         mask: (256, 256) uint8, coarse parts 1..14, 0 background; None where nobody painted it.
+        has_limbs_alone: Whether only the coarse parts of the points are known, 1..14, in place of their charts.
     """
 
     points_xy: Tensor
     charts: Tensor
     coordinates_uv: Tensor
     mask: Tensor | None = None
+    has_limbs_alone: bool = False
 
 
 class PlacedPoints(NamedTuple):

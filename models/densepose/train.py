@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from models.backbones.imagenet import IMAGENET_STD_RGB
 from models.data.instances import InstanceSamples, join_instances, keep_peopled
@@ -16,13 +18,20 @@ from models.densepose.symmetry import read_symmetry
 from models.densepose.variants import NETWORKS
 from models.detection.start import load_start
 
+_DENSE_PARTS = ("roi_heads.maps.", "roi_heads.dense_head.", "roi_heads.dense_predictor.")
+_BOX_LAYER = "roi_heads.box_predictor.bbox_pred."
+_BOX_NUMBERS = 4
 
-def read_training_samples(recipe: DensePoseRecipe, folder: Path) -> InstanceSamples:
+
+def read_training_samples(
+    recipe: DensePoseRecipe, folder: Path, keypoint_names: Sequence[str] = ()
+) -> InstanceSamples:
     """Read the people to train on.
 
     Args:
         recipe: The recipe.
         folder: What its paths are relative to.
+        keypoint_names: Names of the keypoints of people, for the loss of limbs.
 
     Raises:
         DataError: Annotations are missing or not valid.
@@ -37,6 +46,7 @@ def read_training_samples(recipe: DensePoseRecipe, folder: Path) -> InstanceSamp
             folder / images,
             min_box_score=data.min_box_score,
             keeps_outlines=recipe.augment.rotation_deg > 0,
+            limb_names=keypoint_names if recipe.losses.limb_weight else (),
         )
         for path, images in files
     ]
@@ -69,15 +79,26 @@ def make_dataset(recipe: DensePoseRecipe, samples: InstanceSamples, folder: Path
 def load_densepose_start(network: DensePoseRCNN, path: Path) -> None:
     """Load pretrained weights into a network, or into its body; see `models.detection.start.load_start`.
 
+    A file of the whole network may be that of a person detector of the R-CNN family with the same body, pyramid
+    and box head; the dense head then keeps its initial weights.
+
     ImageNet's networks of torchvision take normalised RGB; the first convolution of a body that takes BGR in
     0..255 is converted, which changes no number after it.
 
     Raises:
         TrainingError: They are missing, unreadable, or of another network.
     """
-    is_whole = load_start(network, path)
+    is_whole = load_start(network, path, _DENSE_PARTS, _take_person_rows)
     if network.config.pixels == "bgr" and not is_whole:
         stem = network.backbone.body.conv1
         deviations = 255 * torch.tensor(IMAGENET_STD_RGB)[:, None, None]
         with torch.no_grad():
             stem.weight.copy_((stem.weight / deviations).flip(1))
+
+
+def _take_person_rows(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of torchvision's box layer, which has a box for the background too, take the person's rows."""
+    return {
+        name: value[_BOX_NUMBERS:] if name.startswith(_BOX_LAYER) and len(value) == 2 * _BOX_NUMBERS else value
+        for name, value in state.items()
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -14,6 +15,8 @@ from models.detection.network import TwoStageNetwork
 from models.training.errors import TrainingError
 from models.training.start import load_body
 
+Convert = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+
 # Parts of ImageNet's networks that bodies lack: the classifier, and the counters of batch norms.
 _UNUSED = ("fc.",)
 _COUNTER = "num_batches_tracked"
@@ -21,7 +24,12 @@ _COUNTER = "num_batches_tracked"
 _OFFSETS = ".offset."
 
 
-def load_start(network: TwoStageNetwork, path: Path, optional: tuple[str, ...] = ()) -> bool:
+def load_start(
+    network: TwoStageNetwork,
+    path: Path,
+    optional: tuple[str, ...] = (),
+    convert: Convert | None = None,
+) -> bool:
     """Load pretrained weights into a network, or into its body.
 
     Args:
@@ -31,6 +39,7 @@ def load_start(network: TwoStageNetwork, path: Path, optional: tuple[str, ...] =
             takes the `.pth` file of `models.backbones.mobile.load_lite0_weights`.
         optional: What the names of weights begin with that a file of the whole network may lack, all or none;
             they keep their initial values.
+        convert: Converts the weights of a whole network of another kind to those of this one, by name.
 
     Returns:
         Whether the whole network was loaded.
@@ -52,7 +61,7 @@ def load_start(network: TwoStageNetwork, path: Path, optional: tuple[str, ...] =
             return False
         state = load_file(path)
         if any(name.startswith("rpn.") for name in state):
-            _load_whole(network, state, optional)
+            _load_whole(network, convert(state) if convert else state, optional)
             return True
         if isinstance(body, MoveNetMaps):
             load_body(body, path, heads=())

@@ -53,7 +53,7 @@ def make_densepose_task(recipe: DensePoseRecipe, run: TrainingRun) -> Task:
     Raises:
         TrainingError: Data or weights are missing or not valid.
     """
-    samples = read_training_samples(recipe, run.data_folder)
+    samples = read_training_samples(recipe, run.data_folder, COCO_17.names)
     samples = samples.check_images(str(run.data_folder / recipe.data.train))
     dataset = make_dataset(recipe, samples, run.data_folder)
     return make_two_stage_task(make_network(recipe), dataset, recipe, run, load_densepose_start)

@@ -20,6 +20,9 @@ from models.densepose.variants import NETWORKS
 from models.detection.dataset import Canvas, collate_samples
 from models.detection.network import normalize_bytes
 from models.detection.train import make_detection_losses
+from models.rcnn.network import make_rcnn
+from models.rcnn.variants import RCNNConfig
+from models.training.errors import TrainingError
 
 BOXES = np.array([[10, 8, 50, 88], [40, 16, 88, 80]], np.float32)
 CHARTS = (2, 23, 9, 14)
@@ -119,3 +122,24 @@ def test_imagenets_body_sees_the_same_in_bgr(tmp_path):
     rgb = make_densepose(shrink(NETWORKS["parsing-r50"]))
     load_densepose_start(rgb, tmp_path / "body.safetensors")
     assert torch.equal(rgb.backbone.body.conv1.weight, source.conv1.weight)
+
+
+def test_a_detector_of_people_starts_all_but_the_dense_head(tmp_path):
+    network = make_densepose(shrink(NETWORKS["parsing-r50"]))
+    config = network.config
+    detector = make_rcnn(RCNNConfig(config.backbone, box_width=config.box_width))
+    save_file(detector.state_dict(), tmp_path / "detector.safetensors")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    load_densepose_start(network, tmp_path / "detector.safetensors")
+    own, theirs = network.state_dict(), detector.state_dict()
+    for name, value in own.items():
+        if name.startswith("roi_heads.box_predictor.bbox_pred."):
+            assert torch.equal(value, theirs[name][4:])
+        elif name.startswith("roi_heads.dense"):
+            assert torch.equal(value, before[name])
+        else:
+            assert torch.equal(value, theirs[name])
+    several = make_rcnn(RCNNConfig(config.backbone, num_classes=91, box_width=config.box_width))
+    save_file(several.state_dict(), tmp_path / "several.safetensors")
+    with pytest.raises(TrainingError, match="does not fit the network"):
+        load_densepose_start(network, tmp_path / "several.safetensors")
