@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.detectron2_names import find_origin, find_published_name, is_unused, rename_published
+from models.detectron2_names import drop_unused, find_origin, find_published_name, rename_published
 from models.fit import COUNTER, Shapes, count_outputs, list_problems, list_shapes
 from models.metadata import WeightsMetadata, encode_metadata, find_embedded
 from models.out_of_memory import is_out_of_memory
@@ -277,23 +277,25 @@ def _make_tensor(array: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.array(array, dtype, order="C"))
 
 
-def _rename(content: Mapping[object, object], path: Path) -> _Checkpoint:
-    origin = find_origin(key for key in content if isinstance(key, str))
-    tensors: dict[str, Tensor] = {}
+def _list_tensors(content: Mapping[object, object], path: Path) -> dict[str, Tensor]:
     for key, tensor in content.items():
-        if origin and isinstance(key, str) and is_unused(key):
-            continue
         if not isinstance(key, str):
             raise CheckpointError(f"{path}: {key!r} is no name of weights")
         if not isinstance(tensor, Tensor):
             raise CheckpointError(f"{path}: '{key}' is no tensor but a {type(tensor).__name__}")
-        tensors[key] = tensor
+    return cast(dict[str, Tensor], dict(content))
+
+
+def _rename(content: Mapping[object, object], path: Path) -> _Checkpoint:
+    origin = find_origin(key for key in content if isinstance(key, str))
     if origin:
         try:
+            tensors = _list_tensors(drop_unused(content), path)
             state = rename_published(tensors)
         except ValueError as error:
             raise CheckpointError(f"{path}: {error}") from error
         return _Checkpoint(state, dict(zip(state, tensors, strict=True)), origin)
+    tensors = _list_tensors(content, path)
     state = {}
     is_rcnn = all(any(key.startswith(part) for key in tensors) for part in _RCNN_PARTS)
     for key, tensor in tensors.items():

@@ -3,7 +3,7 @@
 detectron2's files are pickles of a dict with `model`: numpy arrays by name. They differ from ours in the names,
 and in the order of the classes, of which the background is the last. Mobile Parsing R-CNN (B) of "Making
 DensePose fast and light" (Rakhimov et al., WACV 2021) was published from detectron2 too, with timm's names for
-its body; none of our networks has its pyramid yet, whose names below are those of the paper's paths.
+its body; its pyramid's names are those of the paper's paths.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
+
+from models.backbones.variants import FUSION_EPSILON
 
 MOBILE_PARSING = "Mobile Parsing R-CNN (B)"
 """What `find_origin` calls the network with a mobile body."""
@@ -20,6 +23,7 @@ MOBILE_PARSING = "Mobile Parsing R-CNN (B)"
 _UNUSED = re.compile(
     r"proposal_generator\.anchor_generator\.cell_anchors\..*|pixel_mean|pixel_std|backbone\.fuse_\w+\.eps"
 )
+_EPSILON = re.compile(r"backbone\.fuse_\w+\.eps")
 _CLASS_ROWS = ("roi_heads.box_predictor.cls_score.weight", "roi_heads.box_predictor.cls_score.bias")
 _PREDICTOR = "roi_heads.densepose_predictor."
 _MOBILE_STEM = "backbone.bottom_up.conv_stem."
@@ -136,9 +140,27 @@ def find_origin(names: Iterable[str]) -> str:
     return MOBILE_PARSING if any(name.startswith(_MOBILE_STEM) for name in names) else "detectron2"
 
 
-def is_unused(name: str) -> bool:
-    """Whether weights of this published name are what our networks compute themselves, such as anchors."""
-    return _UNUSED.fullmatch(name) is not None
+def drop_unused(content: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Leave out what our networks compute themselves, such as anchors, or have as constants.
+
+    Raises:
+        ValueError: A constant is another.
+    """
+    for name, value in content.items():
+        if isinstance(name, str) and _EPSILON.fullmatch(name) and not _is_epsilon(value):
+            raise ValueError(f"{name} is not {FUSION_EPSILON:g}, as in the networks of this version")
+    return {
+        name: value
+        for name, value in content.items()
+        if not (isinstance(name, str) and _UNUSED.fullmatch(name))
+    }
+
+
+def _is_epsilon(value: object) -> bool:
+    """Whether it is the epsilon of our networks, which may have been rounded to half precision."""
+    if not isinstance(value, Tensor):
+        return False
+    return bool(((value - FUSION_EPSILON).abs() <= 0.01 * FUSION_EPSILON).all())
 
 
 def rename_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -151,12 +173,10 @@ def rename_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         Weights by our names; a name that is not known stays as it is. What is not used is left out.
 
     Raises:
-        ValueError: Two names are one of ours.
+        ValueError: Two names are one of ours, or a constant is another than ours.
     """
     renamed: dict[str, Tensor] = {}
-    for name, tensor in state.items():
-        if is_unused(name):
-            continue
+    for name, tensor in drop_unused(state).items():
         own = next((own for rule in _RULES if (own := rule.to_own(name)) is not None), name)
         if own in renamed:
             raise ValueError(f"holds {own} twice, once as {name}")

@@ -42,7 +42,6 @@ LAYERS = {
     "models": (
         (
             "",
-            "detectron2_names",
             "extras",
             "fit",
             "image_size",
@@ -51,7 +50,7 @@ LAYERS = {
             "pickles",
             "settings",
         ),
-        ("backbones", "engines", "weights"),
+        ("backbones", "detectron2_names", "engines", "weights"),
         ("checkpoints", "training"),
         ("data",),
         ("detection",),

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor, nn
 
-_EPSILON = 1e-4
+from models.backbones.variants import FUSION_EPSILON
 
 
 def fuse_maps(maps: Sequence[Tensor], weights: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def fuse_maps(maps: Sequence[Tensor], weights: Tensor) -> Tensor:
         (B, C, H, W): sum_i w_i maps_i / (epsilon + sum_j w_j), w = max(weights, 0), epsilon 1e-4.
     """
     positive = F.relu(weights)
-    fractions = positive / (positive.sum() + _EPSILON)
+    fractions = positive / (positive.sum() + FUSION_EPSILON)
     total = maps[0] * fractions[0]
     for i in range(1, len(maps)):
         total = total + maps[i] * fractions[i]

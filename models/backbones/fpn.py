@@ -1,4 +1,4 @@
-"""Mobile backbones with a feature pyramid: FPN or BiFPN.
+"""Mobile backbones with a feature pyramid: FPN, BiFPN or its lighter form.
 
 Source: Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017, through torchvision.
 """
@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Literal
 
 from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
 from models.backbones.bifpn import BiFPN
+from models.backbones.light_bifpn import LightBiFPN
 from models.backbones.mobile import MobileBody
 from models.backbones.movenet import MoveNetMaps
-from models.backbones.variants import MoveNetConfig, PyramidConfig
+from models.backbones.variants import MoveNetConfig, PyramidConfig, PyramidKind
 
 
 class PyramidBackbone(nn.Module):
@@ -24,26 +24,26 @@ class PyramidBackbone(nn.Module):
     Args:
         body: Module with maps at strides 4, 8, 16 and 32.
         channels: Channels of the pyramid.
-        kind: `fpn` or `bifpn`.
-        layers: Number of layers of BiFPN; FPN has one.
+        kind: `fpn`, `bifpn` or `light_bifpn`.
+        layers: Number of layers of `bifpn`; the others have one.
 
     Attributes:
         out_channels: Channels of the pyramid.
 
     Raises:
-        ValueError: The kind is unknown, or FPN has several layers.
+        ValueError: The kind is unknown, or it cannot have several layers.
     """
 
     def __init__(
         self,
         body: MobileBody | MoveNetMaps,
         channels: int,
-        kind: Literal["fpn", "bifpn"] = "fpn",
+        kind: PyramidKind = "fpn",
         layers: int = 1,
     ) -> None:
         super().__init__()
-        if kind == "fpn" and layers != 1:
-            raise ValueError(f"FPN has one layer, got {layers}; several are for bifpn")
+        if kind != "bifpn" and layers != 1:
+            raise ValueError(f"pyramid '{kind}' has one layer, got {layers}; several are for bifpn")
         self.body = body
         self.fpn = _make_pyramid(kind, body.channels, channels, layers)
         self.out_channels = channels
@@ -74,4 +74,6 @@ def _make_pyramid(kind: str, in_channels: Sequence[int], channels: int, layers: 
         return pyramid
     if kind == "bifpn":
         return BiFPN(in_channels, channels, layers)
-    raise ValueError(f"pyramid '{kind}': known: fpn, bifpn")
+    if kind == "light_bifpn":
+        return LightBiFPN(in_channels, channels)
+    raise ValueError(f"pyramid '{kind}': known: fpn, bifpn, light_bifpn")

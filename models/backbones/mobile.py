@@ -7,6 +7,7 @@ section 4.3 ("features before point-wise linear 1x1 convolutions").
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ import torch.nn.functional as F  # noqa: N812, the name that torch's own documen
 from torch import Tensor, nn
 
 from models.backbones.variants import MobileConfig
-from models.extras import MissingPackageError
+from models.extras import MissingPackageError, OldPackageError
 
 MOBILE_STRIDES = (4, 8, 16, 32)
 """Input pixels per cell of a body's maps, finest first."""
 
 
+_STEM_STRIDE = 2
 _LINEAR = ".conv_pwl"
 # In blocks without expansion.
 _SEPARABLE_LINEAR = ".conv_pw"
@@ -37,7 +39,7 @@ class MobileBody(nn.Module):
         channels: Channels of each map, finest first.
 
     Raises:
-        MissingPackageError: timm is not installed.
+        MissingPackageError: timm is not installed, or, as `OldPackageError`, its version lacks the body.
     """
 
     def __init__(self, config: MobileConfig) -> None:
@@ -46,14 +48,21 @@ class MobileBody(nn.Module):
         network = _create_model(config.name)
         _fix_padding(network)
         self.channels: tuple[int, ...] = tuple(network.feature_info.channels())
-        # The inputs of the linear convolutions by index, kept while `forward` runs.
+        # Maps by index that the network does not return by itself, kept while `forward` runs.
         self._seen: dict[int, Tensor] = {}
         if config.features == "expansion":
             self.channels, linear_names = _list_expansions(config.name)
-            _cut_behind(network, linear_names[-1])
+            _cut_behind(network, linear_names[-1], is_kept=config.is_whole)
             for i, name in enumerate(linear_names):
                 if name.endswith((_LINEAR, _SEPARABLE_LINEAR)):
                     network.get_submodule(name).register_forward_pre_hook(partial(_keep_input, self._seen, i))
+        if config.features == "first_stage":
+            places = _find_first_stages(network.blocks)
+            network.blocks = network.blocks[: places[-1] + 1]
+            stages = [network.blocks[place] for place in places]
+            self.channels = tuple(_count_channels(stage) for stage in stages)
+            for i, stage in enumerate(stages):
+                stage.register_forward_hook(partial(_keep_output, self._seen, i))
         self.network: nn.Module = network
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -71,8 +80,8 @@ class MobileBody(nn.Module):
         H, W = images.shape[-2:]
         if H % 32 or W % 32:
             raise ValueError(f"mobile bodies take sides that are multiples of 32 px, got {W} x {H}")
-        maps = self.network(images)
-        maps = [self._seen.get(i, level) for i, level in enumerate(maps)]
+        levels = self.network(images)
+        maps = [self._seen[i] if i in self._seen else levels[i] for i in range(len(self.channels))]
         self._seen.clear()
         return maps
 
@@ -103,6 +112,8 @@ def _create_model(name: str, **settings: Any) -> Any:
     except ImportError as error:
         raise MissingPackageError(f"mobile backbone {name}", "timm", "mobile") from error
 
+    if not timm.is_model(name):
+        raise OldPackageError(f"mobile backbone {name}", f"timm {timm.__version__}", "mobile")
     return timm.create_model(name, pretrained=False, features_only=True, out_indices=(1, 2, 3, 4), **settings)
 
 
@@ -144,28 +155,65 @@ def _keep_input(seen: dict[int, Tensor], index: int, part: nn.Module, inputs: tu
     seen[index] = inputs[0]
 
 
+def _keep_output(
+    seen: dict[int, Tensor], index: int, part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor
+) -> None:
+    seen[index] = output
+
+
+def _find_first_stages(stages: Sequence[nn.Module]) -> list[int]:
+    """Find the first stage of blocks at each of `MOBILE_STRIDES`."""
+    strides = []
+    stride = _STEM_STRIDE
+    for stage in stages:
+        for block in stage.children():
+            # A mixed convolution is several, side by side.
+            stride *= max(getattr(part, "stride", (1,))[0] for part in block.modules())
+        strides.append(stride)
+    return [strides.index(stride) for stride in MOBILE_STRIDES]
+
+
+def _count_channels(stage: nn.Module) -> int:
+    """Channels behind a stage, which ends with a norm."""
+    return [part.num_features for part in stage.modules() if isinstance(part, nn.BatchNorm2d)][-1]
+
+
 class _Stop(nn.Module):
-    """Replaces an unused convolution; a conditional one also receives its routing weights."""
+    """Replaces an unused layer; a conditional convolution also receives its routing weights.
+
+    Args:
+        layer: The layer; if given, its weights are kept, frozen, so that files with them fit.
+    """
+
+    def __init__(self, layer: nn.Module | None = None) -> None:
+        super().__init__()
+        if layer is not None:
+            for name, parameter in layer.named_parameters(recurse=False):
+                self.register_parameter(name, nn.Parameter(parameter, requires_grad=False))
+            for name, buffer in layer.named_buffers(recurse=False):
+                self.register_buffer(name, buffer)
 
     def forward(self, x: Tensor, *mixture: Tensor) -> Tensor:
         """Map x to itself."""
         return x
 
 
-def _cut_behind(network: nn.Module, name: str) -> None:
-    """Remove the layers after the last map, so that no parameter is unused.
+def _cut_behind(network: nn.Module, name: str, *, is_kept: bool) -> None:
+    """Stop the computation behind the last map, so that no trainable parameter is unused.
 
     Args:
         network: timm's backbone.
         name: The last block's linear convolution; for another layer, whose output is the map itself, nothing is
-            removed.
+            cut.
+        is_kept: Whether the weights of the layers behind are kept.
     """
     if name.endswith(_LINEAR):
         block: Any = network.get_submodule(name.removesuffix(_LINEAR))
         # Blocks that expand by a full convolution have no third norm.
         norm = "bn3" if hasattr(block, "bn3") else "bn2"
-        setattr(block, norm, nn.Identity())
-        block.conv_pwl, block.has_skip = _Stop(), False
+        for part in (norm, "conv_pwl"):
+            setattr(block, part, _Stop(getattr(block, part) if is_kept else None))
+        block.has_skip = False
 
 
 _LITE0_DEPTHS = (1, 2, 2, 3, 3, 4, 1)

@@ -146,15 +146,15 @@ SINGLE_SCALE = ResNetFPNConfig(scales="single")
 
 
 TABLE_2_BODIES = {
-    "EfficientNet-B3": "efficientnet_b3",
-    "EfficientNet-EdgeTPU-L": "efficientnet_el",
+    "EfficientNet-B3": "tf_efficientnet_b3",
+    "EfficientNet-EdgeTPU-L": "tf_efficientnet_el",
     "MixNet-XL": "mixnet_xl",
     "EfficientNet-B2": "efficientnet_b2",
     "MixNet-L": "mixnet_l",
-    "EfficientNet-EdgeTPU-M": "efficientnet_em",
+    "EfficientNet-EdgeTPU-M": "tf_efficientnet_em",
     "EfficientNet-B1": "efficientnet_b1",
-    "CondConv-EfficientNet-B0": "tf_efficientnet_cc_b0_8e",
-    "EfficientNet-EdgeTPU-S": "efficientnet_es",
+    "CondConv-EfficientNet-B0": "tf_efficientnet_cc_b0_4e",
+    "EfficientNet-EdgeTPU-S": "tf_efficientnet_es",
     "MixNet-M": "mixnet_m",
     "EfficientNet-B0": "efficientnet_b0",
     "MixNet-S": "mixnet_s",
@@ -181,26 +181,32 @@ class MobileConfig:
 
     Attributes:
         name: timm's name, one of `MOBILE_BODIES`.
-        features: Where the maps are taken: after the last block of each resolution (`bottleneck`), or inside
-            that block, before its linear 1x1 convolution (`expansion`), where there are more channels.
+        features: Where the maps are taken: after the last block of each resolution (`bottleneck`); inside that
+            block, before its linear 1x1 convolution (`expansion`), where there are more channels; or after the
+            first stage of each resolution (`first_stage`). What comes behind the last map is cut off.
+        is_whole: Whether the layers that `expansion` cuts off keep their weights, unused and frozen, as in
+            published files.
     """
 
     name: str
-    features: Literal["bottleneck", "expansion"] = "bottleneck"
+    features: Literal["bottleneck", "expansion", "first_stage"] = "bottleneck"
+    is_whole: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in MOBILE_BODIES:
             raise ValueError(f"mobile body '{self.name}': known: {', '.join(sorted(MOBILE_BODIES))}")
-        if self.features not in ("bottleneck", "expansion"):
-            raise ValueError(f"features '{self.features}': known: bottleneck, expansion")
+        if self.features not in ("bottleneck", "expansion", "first_stage"):
+            raise ValueError(f"features '{self.features}': known: bottleneck, expansion, first_stage")
+        if self.is_whole and self.features != "expansion":
+            raise ValueError(f"is_whole: only expansion has layers to keep, features is {self.features}")
 
 
 EFFICIENTNET_LITE0 = MobileConfig("tf_efficientnet_lite0")
 
-SINGLE_PATH = MobileConfig("spnasnet_100")
+SINGLE_PATH = MobileConfig("spnasnet_100", features="first_stage")
 """The backbone of Mobile Parsing R-CNN (A)."""
 
-SINGLE_PATH_EXPANDED = MobileConfig("spnasnet_100", features="expansion")
+SINGLE_PATH_EXPANDED = MobileConfig("spnasnet_100", features="expansion", is_whole=True)
 """The backbone of Mobile Parsing R-CNN (B)."""
 
 
@@ -224,19 +230,25 @@ MOVENET_THUNDER = MoveNetConfig(width=1.75, num_keypoints=17, has_boxes=False)
 MOVENET_MULTIPOSE = MoveNetConfig(width=1.5, num_keypoints=17, has_boxes=True)
 
 
+FUSION_EPSILON = 1e-4
+"""What keeps the sum of the fusion weights of BiFPN above 0."""
+
+PyramidKind = Literal["fpn", "bifpn", "light_bifpn"]
+
+
 @dataclass(frozen=True)
 class PyramidConfig:
     """A mobile or MoveNet body with a feature pyramid on its maps of strides 4 to 32.
 
     Attributes:
         body: Its variant.
-        kind: `fpn` or `bifpn`.
+        kind: `fpn`; `bifpn`, EfficientDet's; or `light_bifpn`, Mobile Parsing R-CNN's.
         channels: Channels of the pyramid.
-        layers: Layers of BiFPN; FPN has one.
+        layers: Layers of `bifpn`; the others have one.
     """
 
     body: MobileConfig | MoveNetConfig
-    kind: Literal["fpn", "bifpn"] = "bifpn"
+    kind: PyramidKind = "bifpn"
     channels: int = 64
     layers: int = 2
 

@@ -6,11 +6,14 @@ Source: Güler et al., "DensePose: Dense Human Pose Estimation in the Wild", CVP
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from models.backbones.fpn import make_pyramid_backbone
 from models.backbones.resnet_fpn import make_resnet_fpn
+from models.backbones.variants import PyramidConfig
 from models.densepose.losses import DenseLossConfig, balance_losses
 from models.densepose.roi_heads import DENSE_LOSSES, DenseRoIHeads
 from models.densepose.variants import DensePoseConfig
@@ -44,13 +47,10 @@ class DensePoseRCNN(TwoStageNetwork):
         *,
         is_balance_detached: bool = True,
     ) -> None:
-        backbone = make_resnet_fpn(config.backbone)
+        backbone = _make_backbone(config)
         proposals = ProposalNetwork(config)
         heads = DenseRoIHeads(config, losses or DenseLossConfig(confidences=config.confidences))
         normalize = normalize_bgr if config.pixels == "bgr" else normalize_bytes
-        if config.pixels == "bgr":
-            # Otherwise random weights make features of hundreds; pretrained ones bring their own norms.
-            backbone.body.bn1.weight.fill_(1 / _DEVIATION)
         super().__init__(backbone, proposals, heads, normalize)
         self.config = config
         self.balance = balance
@@ -74,6 +74,16 @@ def make_densepose(
 ) -> DensePoseRCNN:
     """Make a network with random weights; see `DensePoseRCNN`."""
     return DensePoseRCNN(config, losses, balance, is_balance_detached=is_balance_detached)
+
+
+def _make_backbone(config: DensePoseConfig) -> Any:
+    if isinstance(config.backbone, PyramidConfig):
+        return make_pyramid_backbone(config.backbone)
+    backbone = make_resnet_fpn(config.backbone)
+    if config.pixels == "bgr":
+        # Otherwise random weights make features of hundreds; pretrained ones bring their own norms.
+        backbone.body.bn1.weight.fill_(1 / _DEVIATION)
+    return backbone
 
 
 def normalize_bgr(images: Tensor) -> Tensor:

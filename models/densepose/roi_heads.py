@@ -21,7 +21,8 @@ from models.densepose.losses import DenseLossConfig, compute_dense_losses, compu
 from models.densepose.targets import PersonPoints
 from models.densepose.variants import DensePoseConfig
 from models.detection.config import PERSON_LABEL
-from models.detection.heads import BoxHeads, RegionPart, RunOnBoxes, make_pool
+from models.detection.heads import BoxHeads, RegionPart, RunOnBoxes
+from models.detection.pooling import make_pool
 from models.detection.proposals import Pyramid, Targets
 
 DENSE_LOSSES = "dense_"
@@ -97,7 +98,7 @@ class DenseRoIHeads(BoxHeads):
     """
 
     def __init__(self, config: DensePoseConfig, losses: DenseLossConfig) -> None:
-        super().__init__(config, PersonPredictor(config.box_width))
+        super().__init__(config, PersonPredictor(config.box_features))
         names = config.backbone.map_names
         channels = config.backbone.channels
         if config.dense_maps == "decoder":
@@ -192,6 +193,8 @@ def _make_head(config: DensePoseConfig) -> nn.Module:
             return DeepLabHead(channels, width)
         case "gce":
             return ContextHead(channels, channels, width, width // 2)
+        case "gce_local":
+            return ContextHead(channels, channels, width, 0)
         case "ladcem":
             return LightContextHead(channels, channels, width)
 

@@ -2,7 +2,7 @@
 
 Source: Güler et al., "DensePose", CVPR 2018, and detectron2's models of it; Yang et al., "Parsing R-CNN", CVPR
 2019; UV R-CNN; Neverova et al., "Correlated Uncertainty for Learning Dense Correspondences from Noisy Labels",
-NeurIPS 2019 (WC1, WC2).
+NeurIPS 2019 (WC1, WC2); Rakhimov et al., "Making DensePose fast and light", WACV 2021 (Mobile Parsing R-CNN).
 """
 
 from __future__ import annotations
@@ -10,17 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from models.backbones.variants import ResNetFPNConfig
+from models.backbones.variants import (
+    SINGLE_PATH,
+    SINGLE_PATH_EXPANDED,
+    TABLE_2_BODIES,
+    MobileConfig,
+    PyramidConfig,
+    ResNetFPNConfig,
+)
 from models.densepose.parts import NUM_MASKS
 from models.detection.config import TwoStageConfig
 
-DenseHead = Literal["convolutions", "deeplab", "gce", "ladcem"]
+DenseHead = Literal["convolutions", "deeplab", "gce", "gce_local", "ladcem"]
 DenseMaps = Literal["pyramid", "decoder", "finest"]
 Confidences = Literal["none", "isotropic", "anisotropic"]
 Pixels = Literal["rgb", "bgr"]
 
 _OPTIONS = {
-    "dense_head": ("convolutions", "deeplab", "gce", "ladcem"),
+    "dense_head": ("convolutions", "deeplab", "gce", "gce_local", "ladcem"),
     "dense_maps": ("pyramid", "decoder", "finest"),
     "confidences": ("none", "isotropic", "anisotropic"),
     "pixels": ("rgb", "bgr"),
@@ -37,7 +44,8 @@ class DensePoseConfig(TwoStageConfig):
         dense_maps: What regions of the dense head are pooled from: the level of the pyramid that their size
             asks for, the map of a decoder that joins all levels, or the finest level.
         dense_cells: Cells each way of these regions.
-        dense_head: `convolutions` (eight), `deeplab`, `gce` or `ladcem`; see `models.densepose.heads`.
+        dense_head: `convolutions` (eight), `deeplab`, `gce`, `gce_local`, which has no non-local block, or
+            `ladcem`; see `models.densepose.heads`.
         dense_width: Channels of the head's features.
         num_coarse: Coarse parts with the background: 15, or 2 for person and background.
         is_enlarged: Whether the outputs are enlarged once more, to four cells for each of the regions.
@@ -48,7 +56,7 @@ class DensePoseConfig(TwoStageConfig):
         ValueError: An option is unknown, or the options do not fit together.
     """
 
-    backbone: ResNetFPNConfig
+    backbone: ResNetFPNConfig | PyramidConfig
     pixels: Pixels = "bgr"
     dense_maps: DenseMaps = "pyramid"
     dense_cells: int = 14
@@ -65,6 +73,8 @@ class DensePoseConfig(TwoStageConfig):
             value = getattr(self, name)
             if value not in known:
                 raise ValueError(f"{name} '{value}': known: {', '.join(known)}")
+        if self.pixels == "bgr" and not isinstance(self.backbone, ResNetFPNConfig):
+            raise ValueError("pixels 'bgr': a mobile body takes rgb")
         if self.num_classes != 2:
             raise ValueError(f"num_classes {self.num_classes}: dense poses are of people alone, which is 2")
         if self.num_coarse not in (2, NUM_MASKS + 1):
@@ -100,6 +110,45 @@ UV_RCNN_R50 = replace(PARSING_R50, dense_head="ladcem")
 """UV R-CNN with ResNet-50; its LADCEM is our reading, see `models.densepose.heads.LightContextHead`."""
 
 
+def _make_mobile(backbone: ResNetFPNConfig | PyramidConfig) -> DensePoseConfig:
+    """Mobile Parsing R-CNN: all parts as wide as the pyramid, convolutions for boxes, aligned pooling."""
+    return replace(
+        PARSING_R50,
+        backbone=backbone,
+        dense_head="gce_local",
+        dense_width=backbone.channels,
+        box_convolutions=2,
+        roi_samples=0,
+        is_roi_aligned=True,
+        sampled_anchors=512,
+        sampled_proposals=32,
+    )
+
+
+MOBILE_PARSING_A = _make_mobile(PyramidConfig(SINGLE_PATH, "fpn", 256, layers=1))
+"""Mobile Parsing R-CNN (A) with the body that the paper chose: 11.35 M parameters."""
+MOBILE_PARSING_B = _make_mobile(PyramidConfig(SINGLE_PATH_EXPANDED, "light_bifpn", 64, layers=1))
+"""Mobile Parsing R-CNN (B): 3.35 M parameters."""
+
+
+def _list_mobile() -> dict[str, DensePoseConfig]:
+    """Mobile Parsing R-CNN by name: (A), with each body of Table 2 by timm's name; its pyramids; and (B)."""
+    bodies = (MobileConfig(name, features="first_stage") for name in TABLE_2_BODIES.values())
+    pyramids = (
+        PyramidConfig(SINGLE_PATH_EXPANDED, "light_bifpn", channels, layers=1) for channels in (256, 112, 88)
+    )
+    return {
+        "mobile-parsing-a": MOBILE_PARSING_A,
+        **{
+            f"mobile-parsing-a-{body.name}": _make_mobile(PyramidConfig(body, "fpn", 256, layers=1))
+            for body in bodies
+        },
+        "mobile-parsing-a-r50": _make_mobile(_R50),
+        **{f"mobile-parsing-bifpn-{pyramid.channels}": _make_mobile(pyramid) for pyramid in pyramids},
+        "mobile-parsing-b": MOBILE_PARSING_B,
+    }
+
+
 def _list_confident(name: str, config: DensePoseConfig) -> dict[str, DensePoseConfig]:
     """The variants of a network with confidences, under detectron2's names for them."""
     kinds: dict[str, Confidences] = {"wc1": "isotropic", "wc2": "anisotropic"}
@@ -121,5 +170,6 @@ NETWORKS: dict[str, DensePoseConfig] = {
     "uv-rcnn-r50": UV_RCNN_R50,
     "uv-rcnn-r101": replace(UV_RCNN_R50, backbone=_R101),
     "uv-rcnn-x101": replace(UV_RCNN_R50, backbone=_X101),
+    **_list_mobile(),
 }
 """Networks by name."""

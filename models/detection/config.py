@@ -36,7 +36,13 @@ class TwoStageConfig:
         sampled_proposals: Proposals of each image that the losses of the heads are computed on.
         box_cells: Regions are pooled to so many cells each way for the box head.
         box_width: Hidden features of the box head.
+        box_convolutions: Number of 3x3 convolutions of a box head that has these alone; 0 is torchvision's, two
+            linear layers.
         roi_canonical_px: Regions of this size are pooled from the map of stride 16.
+        roi_samples: Points each way that are averaged in a cell of a region; 0 takes as many as the cell has
+            cells of the map.
+        is_roi_aligned: Whether the map's values lie at the middles of its cells, and regions may be smaller
+            than a cell of it; torchvision's networks are half a cell off.
         score_threshold: Boxes with a lower score are dropped, unless `find_people` is given another.
         nms_iou: Of two boxes that overlap more than this, the lower-scoring one is dropped; likewise.
         max_people: Most boxes of an image, of all classes.
@@ -59,10 +65,18 @@ class TwoStageConfig:
     sampled_proposals: int = 512
     box_cells: int = 7
     box_width: int = 1024
+    box_convolutions: int = 0
     roi_canonical_px: int = 224
+    roi_samples: int = 2
+    is_roi_aligned: bool = False
     score_threshold: float = 0.05
     nms_iou: float = 0.5
     max_people: int = 100
+
+    @property
+    def box_features(self) -> int:
+        """Features that the box head gives for a region."""
+        return self.backbone.channels * self.box_cells**2 if self.box_convolutions else self.box_width
 
     def __post_init__(self) -> None:
         levels = len(self.backbone.strides)

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.roi_heads import RoIHeads
-from torchvision.ops import MultiScaleRoIAlign, box_iou
-from torchvision.ops.poolers import LevelMapper
+from torchvision.ops import box_iou
 
 from models.detection.boxes import choose_boxes, promote
 from models.detection.config import PERSON_LABEL, TwoStageConfig
 from models.detection.losses import compute_box_losses
+from models.detection.pooling import make_pool
 from models.detection.proposals import Pyramid, Targets, find_ignored
 
 RunPart = Callable[[Tensor], Sequence[Tensor]]
@@ -54,6 +54,34 @@ class BoxPart(RegionPart):
         return tuple(self.predictor(self.head(regions)))
 
 
+class ConvolutionBoxHead(nn.Module):
+    """A box head of 3x3 convolutions, whose cells are all features: far smaller than linear layers.
+
+    Args:
+        channels: Channels of the regions, and of the features.
+        number: Number of convolutions.
+    """
+
+    def __init__(self, channels: int, number: int) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            *(
+                nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True))
+                for _ in range(number)
+            )
+        )
+        for part in self.convolutions.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+                assert part.bias is not None
+                nn.init.zeros_(part.bias)
+
+    def forward(self, regions: Tensor) -> Tensor:
+        """Map (N, C, S, S) to (N, C S S)."""
+        features: Tensor = self.convolutions(regions).flatten(1)
+        return features
+
+
 class BoxHeads(RoIHeads):  # type: ignore[misc]
     """torchvision's box head with ignored regions, settings as arguments, and room for other heads.
 
@@ -71,8 +99,8 @@ class BoxHeads(RoIHeads):  # type: ignore[misc]
     def __init__(self, config: TwoStageConfig, predictor: nn.Module | None = None, **heads: nn.Module) -> None:
         super().__init__(
             make_pool(config, config.box_cells),
-            TwoMLPHead(config.backbone.channels * config.box_cells**2, config.box_width),
-            predictor or FastRCNNPredictor(config.box_width, config.num_classes),
+            _make_box_head(config),
+            predictor or FastRCNNPredictor(config.box_features, config.num_classes),
             fg_iou_thresh=0.5,
             bg_iou_thresh=0.5,
             batch_size_per_image=config.sampled_proposals,
@@ -270,22 +298,12 @@ class BoxHeads(RoIHeads):  # type: ignore[misc]
         return parts[name](getattr(self, f"{name}_roi_pool")(pyramid, boxes, sizes_hw))
 
 
-def make_pool(config: TwoStageConfig, cells: int, names: Sequence[str] | None = None) -> MultiScaleRoIAlign:
-    """Make the pooling of regions.
-
-    Args:
-        config: The network's configuration.
-        cells: Regions are pooled to so many cells each way.
-        names: Maps, of the strides of the pyramid's; None for all that regions are pooled from.
-    """
-    names = list(config.backbone.map_names if names is None else names)
-    strides = config.backbone.strides[: len(names)]
-    pool = MultiScaleRoIAlign(names, cells, sampling_ratio=2, canonical_scale=config.roi_canonical_px)
-    # torchvision infers the strides from the first image, which padding can mislead.
-    pool.scales = [1 / stride for stride in strides]
-    levels = [stride.bit_length() - 1 for stride in strides]
-    pool.map_levels = LevelMapper(levels[0], levels[-1], config.roi_canonical_px)
-    return pool
+def _make_box_head(config: TwoStageConfig) -> nn.Module:
+    channels = config.backbone.channels
+    if config.box_convolutions:
+        return ConvolutionBoxHead(channels, config.box_convolutions)
+    head: nn.Module = TwoMLPHead(channels * config.box_cells**2, config.box_width)
+    return head
 
 
 def select_people(

@@ -12,7 +12,8 @@ from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import maskrcnn_inference
 
-from models.detection.heads import BoxHeads, RegionPart, RunOnBoxes, make_pool, select_people
+from models.detection.heads import BoxHeads, RegionPart, RunOnBoxes, select_people
+from models.detection.pooling import make_pool
 from models.detection.proposals import Targets
 from models.rcnn.codec import decode_keypoints, score_peaks
 from models.rcnn.losses import (

@@ -116,6 +116,6 @@ FAMILY = Family(
     importable={
         name: Importable(name, partial(_make_published, name))
         for name in NETWORKS
-        if name.startswith("densepose-")
+        if name.startswith("densepose-") or name == "mobile-parsing-b"
     },
 )

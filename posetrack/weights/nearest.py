@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from models.checkpoints import MisfitError
-from models.detectron2_names import MOBILE_PARSING
 from models.fit import count_outputs, find_nearest
 from posetrack.families.family import Importable
 from posetrack.families.table import list_importable, load_families
@@ -24,8 +23,6 @@ def describe_misfit(misfit: MisfitError, *, is_import: bool = False) -> str:
     importable = _list_candidates(misfit)
     makers = {kind.network: kind.make_network for kind in importable.values()}
     nearest = find_nearest(misfit.shapes, makers, misfit.wanted)
-    if nearest is None and misfit.origin == MOBILE_PARSING:
-        return f"{misfit.path}: weights of {MOBILE_PARSING}, a network that this version does not have"
     if nearest is None:
         return str(misfit)
     outputs = count_outputs(misfit.shapes)

@@ -1,11 +1,14 @@
 import re
+import zlib
 
+import numpy as np
 import pytest
 import torch
+from reference.densepose_mobile_b import BOXES, IMAGE_SEED, OUTPUTS, SALT
 from torch import nn
 
 from models.backbones.mobile import MobileBody
-from models.backbones.variants import SINGLE_PATH
+from models.backbones.variants import SINGLE_PATH_EXPANDED
 from models.checkpoints import CheckpointError, MisfitError, import_checkpoint
 from models.densepose.heads import ChartPredictor, ContextHead
 from models.densepose.network import make_densepose
@@ -127,7 +130,7 @@ def test_checkpoints_are_imported_strictly(checkpoint, tmp_path):
 def list_mobile_names():
     """The names of Mobile Parsing R-CNN (B) with timm's body, and those that each stands for here."""
     with torch.device("meta"):
-        body = MobileBody(SINGLE_PATH).network.state_dict()
+        body = MobileBody(SINGLE_PATH_EXPANDED).network.state_dict()
     names = {f"backbone.bottom_up.{name}": f"backbone.body.network.{name}" for name in body}
     norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     block = {"0.0.weight": "0.weight", "0.1.weight": "1.weight"} | {f"1.{name}": f"2.{name}" for name in norm}
@@ -160,6 +163,8 @@ def list_mobile_names():
 
 def test_the_mobile_network_has_names_one_to_one():
     names = list_mobile_names()
+    own = make_on_meta("mobile-parsing-b").state_dict()
+    assert set(names.values()) == own.keys()
     # Counted in the published file; six are constants.
     assert len(names) == 503 - 6
     constants = [name.replace(".weight", ".eps") for name in names if "fuse_" in name]
@@ -173,3 +178,63 @@ def test_the_mobile_network_has_names_one_to_one():
     assert {name for name, row in rows.items() if row == 0} == {
         f"roi_heads.box_predictor.cls_score.{value}" for value in ("weight", "bias")
     }
+
+
+def draw_weights(key, shape):
+    """Weights of the public code's case, drawn by name."""
+    draw = np.random.default_rng(zlib.crc32((SALT + key).encode()))
+    normal = draw.standard_normal(shape).astype(np.float32)
+    if key.endswith("num_batches_tracked"):
+        return torch.zeros(shape, dtype=torch.long)
+    if key.endswith("running_var"):
+        normal = 0.5 + draw.random(shape)
+    elif len(shape) <= 1:
+        normal = 0.1 * normal + (key.endswith("weight") and not key.endswith("running_mean"))
+    else:
+        normal = normal * (2 if len(shape) == 4 else 1) ** 0.5 * np.prod(shape[1:]) ** -0.5 * 0.7
+    return torch.from_numpy(np.asarray(normal, np.float32))
+
+
+def test_the_mobile_network_gives_what_the_public_code_gives(tmp_path):
+    own = make_on_meta("mobile-parsing-b").state_dict()
+    published = {key: draw_weights(key, tuple(own[name].shape)) for key, name in list_mobile_names().items()}
+    extra = {name.replace(".weight", ".eps"): torch.tensor(1e-4) for name in published if "fuse_" in name}
+    extra |= {name: torch.zeros(3) for name in ("pixel_mean", "pixel_std")}
+    path = tmp_path / "model.pth"
+    network = make_densepose(NETWORKS["mobile-parsing-b"]).eval()
+    torch.save({"model": published | extra, "iteration": 389_999}, path)
+    network.load_state_dict(import_checkpoint(path, lambda _: network))
+    found = run_parts(network)
+    assert found.keys() == OUTPUTS.keys()
+    for name, (shape, mean, values) in OUTPUTS.items():
+        assert tuple(found[name].shape) == shape, name
+        assert found[name].mean().item() == pytest.approx(mean, abs=1e-6), name
+        assert found[name].flatten()[list(values)].tolist() == pytest.approx(list(values.values()), abs=2e-6), (
+            name
+        )
+    torch.save({"model": published | {"backbone.fuse_p2_out.eps": torch.tensor(1e-3)}}, path)
+    with pytest.raises(CheckpointError, match=r"fuse_p2_out\.eps is not 0\.0001"):
+        import_checkpoint(path, lambda _: network)
+
+
+@torch.no_grad()
+def run_parts(network):
+    """The outputs of the parts by their names in the public code's case."""
+    image = np.random.default_rng(IMAGE_SEED).integers(0, 256, (3, 96, 128)).astype(np.uint8)
+    heads, boxes, sizes = network.roi_heads, [torch.tensor(BOXES)], [(96, 128)]
+    maps = network.backbone(network.normalize(torch.from_numpy(image)[None]))
+    found = {f"features_p{i}": level for i, level in enumerate(maps.values(), 2)}
+    objectness, deltas = network.rpn.head(list(maps.values()))
+    found |= {
+        f"{name}_{i}": part[i]
+        for i in (0, 4)
+        for name, part in (("objectness", objectness), ("deltas", deltas))
+    }
+    found["box_pooled"], found["dp_pooled"] = (
+        pool(maps, boxes, sizes) for pool in (heads.box_roi_pool, heads.dense_roi_pool)
+    )
+    logits, deltas = heads.box_predictor(heads.box_head(found["box_pooled"]))
+    found |= {"class_logits": logits.flip(1), "box_deltas": deltas[:, 4:]}
+    charts = heads.dense_predictor(heads.dense_head(found["dp_pooled"]))
+    names = {"coarse": "coarse_segm", "fine": "fine_segm", "u": "u", "v": "v"}
+    return found | {names[name]: output for name, output in charts.items()}

@@ -13,6 +13,7 @@ from models.backbones.variants import EFFICIENTNET_LITE0, MOBILE_BODIES, TABLE_2
 from models.extras import MissingPackageError
 
 SMALL = "tf_mobilenetv3_small_minimal_100"
+FEATURES = ("bottleneck", "expansion", "first_stage")
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def test_without_timm_the_error_says_what_to_install(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("features", ["bottleneck", "expansion"])
+@pytest.mark.parametrize("features", FEATURES)
 @pytest.mark.parametrize("name", sorted(MOBILE_BODIES))
 def test_every_body_has_four_maps(name, features):
     with torch.device("meta"):
@@ -43,8 +44,8 @@ def test_every_body_has_four_maps(name, features):
     assert found == [(c, 64 // s, 96 // s) for c, s in zip(body.channels, MOBILE_STRIDES, strict=True)]
 
 
-@pytest.mark.parametrize("name", [SMALL, "spnasnet_100", "efficientnet_es"])
-@pytest.mark.parametrize("features", ["bottleneck", "expansion"])
+@pytest.mark.parametrize("name", [SMALL, "spnasnet_100", "tf_efficientnet_es"])
+@pytest.mark.parametrize("features", FEATURES)
 def test_every_parameter_counts(name, features):
     torch.manual_seed(0)
     body = MobileBody(MobileConfig(name, features)).train()
@@ -70,6 +71,64 @@ def test_maps_before_the_linear_convolutions_give_those_behind():
     assert before.channels == (72, 120, 288, 1152)
 
 
+def test_a_whole_body_keeps_what_it_does_not_use():
+    torch.manual_seed(0)
+    behind = MobileBody(MobileConfig("spnasnet_100"))
+    configs = (MobileConfig("spnasnet_100", "expansion", is_whole=is_whole) for is_whole in (True, False))
+    whole, cut = map(MobileBody, configs)
+    whole.load_state_dict(behind.state_dict(), strict=True)
+    cut.load_state_dict(behind.state_dict(), strict=False)
+    images = torch.randn(2, 3, 64, 64)
+    for found, expected in zip(whole.train()(images), cut.train()(images), strict=True):
+        assert torch.equal(found, expected)
+    # What is not used has no gradient, nor statistics, so that nothing waits for it.
+    unused = {name for name, parameter in whole.named_parameters() if not parameter.requires_grad}
+    assert unused == {f"network.blocks.6.0.{name}" for name in ("conv_pwl.weight", "bn3.weight", "bn3.bias")}
+    assert whole.state_dict()["network.blocks.6.0.bn3.num_batches_tracked"] == 0
+    sum(level.square().mean() for level in whole(images)).backward()
+    assert {name for name, parameter in whole.named_parameters() if parameter.grad is None} == unused
+
+
+# Of stages 1, 2, 3, 5, counted from 0, and of MobileNetV3-Small 0, 1, 2, 4.
+@pytest.mark.parametrize(
+    ("name", "stages", "channels"),
+    [("spnasnet_100", (1, 2, 3, 5), (24, 40, 80, 192)), (SMALL, (0, 1, 2, 4), (16, 24, 40, 96))],
+)
+def test_maps_of_the_first_stages(name, stages, channels):
+    torch.manual_seed(0)
+    whole, body = MobileBody(MobileConfig(name)).eval(), MobileBody(MobileConfig(name, "first_stage")).eval()
+    rest = body.load_state_dict(whole.state_dict(), strict=False)
+    assert rest.missing_keys == []
+    assert {key.split(".")[2] for key in rest.unexpected_keys} == {str(stages[-1] + 1)}
+    images = torch.randn(1, 3, 64, 96)
+    seen = []
+    for stage in stages:
+        whole.network.blocks[stage].register_forward_hook(lambda part, inputs, output: seen.append(output))
+    with torch.no_grad():
+        whole(images)
+        assert all(map(torch.equal, body(images), seen))
+    assert len(seen) == 4
+    assert body.channels == channels
+
+
+def test_tensorflows_bodies_keep_their_epsilon():
+    for name in sorted(MOBILE_BODIES):
+        with torch.device("meta"):
+            parts = MobileBody(MobileConfig(name, "first_stage")).modules()
+        expected = 1e-3 if name.startswith("tf_") else 1e-5
+        assert {part.eps for part in parts if isinstance(part, nn.BatchNorm2d)} == {expected}, name
+
+
+def test_a_body_that_timm_lacks_is_named(monkeypatch):
+    monkeypatch.setattr(timm, "is_model", lambda name: False)
+    monkeypatch.setattr(timm, "__version__", "0.4.12")
+    with pytest.raises(MissingPackageError) as caught:
+        MobileBody(MobileConfig(SMALL))
+    assert str(caught.value) == (
+        f"mobile backbone {SMALL}: timm 0.4.12 does not have it; pip install --upgrade 'posetrack[mobile]'"
+    )
+
+
 def test_blocks_that_do_not_expand_give_their_maps_before_the_linear_convolution_too():
     torch.manual_seed(0)
     behind, before = (MobileBody(MobileConfig(SMALL, features)) for features in ("bottleneck", "expansion"))
@@ -92,7 +151,7 @@ def test_no_convolution_pads_as_tensorflow_does(name):
             assert part.padding == tuple(kernel // 2 for kernel in part.kernel_size)
 
 
-@pytest.mark.parametrize("features", ["bottleneck", "expansion"])
+@pytest.mark.parametrize("features", FEATURES)
 def test_a_copy_gives_the_same(features):
     body = MobileBody(MobileConfig(SMALL, features)).eval()
     images = torch.randn(1, 3, 64, 64)
@@ -134,6 +193,8 @@ def test_unknown_bodies_are_refused():
         MobileConfig("resnet50")
     with pytest.raises(ValueError, match="features 'both'"):
         MobileConfig(SMALL, "both")
+    with pytest.raises(ValueError, match="is_whole: only expansion"):
+        MobileConfig(SMALL, is_whole=True)
 
 
 def name_as_package(network: nn.Module) -> dict[str, torch.Tensor]:

@@ -42,6 +42,12 @@ PARAMETERS = {
     "parsing-r50": 54_555_951,
 }
 UNPUBLISHED = {"uv-rcnn-r50", "uv-rcnn-r101", "uv-rcnn-x101"}
+# These are in the table of `scripts/table_backbones.py`; (A) is there with each body.
+MOBILE = {name for name in NETWORKS if name.startswith("mobile-parsing-")}
+OTHER_BODIES = {name for name in MOBILE if name.startswith("mobile-parsing-a-")} - {
+    "mobile-parsing-a-r50",
+    "mobile-parsing-a-tf_efficientnet_cc_b0_4e",
+}
 SHRUNK = {
     name: shrink(NETWORKS[name])
     for name in (
@@ -50,6 +56,7 @@ SHRUNK = {
         "densepose-r50-improved-wc1",
         "parsing-r50",
         "uv-rcnn-r50",
+        "mobile-parsing-b",
     )
 }
 BOX = [8.0, 6.0, 52.0, 60.0]
@@ -85,7 +92,7 @@ def count_parameters(config):
 
 
 def test_parameters_are_those_of_the_table():
-    assert PARAMETERS.keys() | UNPUBLISHED == NETWORKS.keys()
+    assert PARAMETERS.keys() | UNPUBLISHED | MOBILE == NETWORKS.keys()
     assert {name: count_parameters(NETWORKS[name]) for name in PARAMETERS} == PARAMETERS
 
 
@@ -99,7 +106,7 @@ def test_light_context_is_lighter_than_gce():
     assert count_parameters(replace(NETWORKS["uv-rcnn-r50"], dense_head="gce")) == PARAMETERS["parsing-r50"]
 
 
-@pytest.mark.parametrize("name", list(NETWORKS))
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in OTHER_BODIES])
 def test_every_parameter_gets_a_gradient(name):
     torch.manual_seed(0)
     config = NETWORKS[name]
@@ -118,7 +125,8 @@ def test_every_parameter_gets_a_gradient(name):
     assert losses.keys() == {"objectness", "proposal_box", "person", "box"} | dense
     assert all(losses[loss] != 0 for loss in dense)
     sum(losses.values()).backward()
-    without = {key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()}
+    trained = {key: p for key, p in network.named_parameters() if p.requires_grad}
+    without = {key for key, p in trained.items() if p.grad is None or not p.grad.any()}
     # u and v of charts that are not annotated, and the key's bias, to which softmax is blind, get 0.
     assert {key for key in without if not key.endswith("key.bias")} == set()
 

@@ -83,13 +83,17 @@ def test_weights_of_another_kind_say_which(tmp_path, published):
     assert read_metadata(out).network == "densepose-r50-dl-wc1"
 
 
-def test_the_mobile_network_is_named_and_not_there(tmp_path):
-    names = ("backbone.bottom_up.conv_stem.weight", "roi_heads.densepose_predictor.u_lowres.bias")
-    path = tmp_path / "model.pth"
-    torch.save({"model": {name: torch.zeros(1) for name in names}, "iteration": 3}, path)
-    message = r"model\.pth: weights of Mobile Parsing R-CNN \(B\), a network that this version does not have$"
-    with pytest.raises(WeightsError, match=message):
-        run("import", path, "--kind", "densepose-r50", "--out", tmp_path / "own.safetensors")
+def test_the_mobile_network_is_imported_and_found(tmp_path):
+    """Each weight is one number, repeated, which makes the file small."""
+    state = make_densepose(NETWORKS["mobile-parsing-b"]).state_dict()
+    path, out = tmp_path / "model.pth", tmp_path / "own.safetensors"
+    weights = {find_published_name(name): torch.zeros(()).expand(state[name].shape) for name in state}
+    torch.save({"model": weights, "iteration": 3}, path)
+    with pytest.raises(WeightsError, match=r"they are those of mobile-parsing-b; use --kind mobile-parsing-b$"):
+        run("import", path, "--kind", "densepose-r50", "--out", out)
+    result = run("import", path, "--kind", "mobile-parsing-b", "--out", out)
+    assert "mobile-parsing-b, 3.4 M numbers" in result.output
+    assert read_metadata(out).network == "mobile-parsing-b"
 
 
 def test_own_weights_need_no_import(tmp_path, published):
