@@ -1,4 +1,4 @@
-"""Metadata of weights, in the header of a safetensors file.
+"""Metadata of weights, in the header of a safetensors file, or of an export (`models.engines.exported`).
 
 A header holds text by name. Ours are `format` (`posetrack-weights/1`), `network`, `training` (one line about
 how they were made), one entry for each trait, as JSON, under the name `trait.NAME`; and notes, such as where a
@@ -9,6 +9,8 @@ recipes give it: `skeleton`, `width_px`, `coding`, ...
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -20,6 +22,9 @@ FORMAT = "posetrack-weights/1"
 
 Trait = str | int | float
 """The value of a trait."""
+
+EXPORT_HEADER = "export.json"
+"""The member of an export, a zip file, that says what is in it; its `metadata` are those of the weights."""
 
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 100_000_000
@@ -90,7 +95,7 @@ def _decode_trait(name: str, text: str) -> Trait:
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """Read the text entries in the header of a safetensors file, without its tensors.
+    """Read the text entries in the header of a safetensors file or of an export, without its tensors.
 
     Args:
         path: The file.
@@ -102,18 +107,53 @@ def read_header(path: Path) -> dict[str, str]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
             if length > min(_LONGEST_HEADER, path.stat().st_size):
-                return {}
+                return _take_texts(read_export_header(path).get("metadata"))
             content: Any = json.loads(file.read(length))
     except (OSError, ValueError, RecursionError):
         return {}
-    header = content.get("__metadata__", {}) if isinstance(content, dict) else {}
+    return _take_texts(content.get("__metadata__") if isinstance(content, dict) else None)
+
+
+def read_export_header(path: Path) -> dict[str, Any]:
+    """Read `EXPORT_HEADER` of an export.
+
+    Returns:
+        The JSON object; empty if the file is no export.
+
+    Raises:
+        ValueError: It is an export, and damaged.
+        OSError: It cannot be read.
+    """
+    if not zipfile.is_zipfile(path):
+        return {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if EXPORT_HEADER not in archive.namelist():
+                return {}
+            with archive.open(EXPORT_HEADER) as file:
+                content = json.loads(file.read(_LONGEST_HEADER))
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        RecursionError,
+    ) as error:
+        raise ValueError(f"its {EXPORT_HEADER} is damaged ({error})") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"its {EXPORT_HEADER} is no JSON object")
+    return content
+
+
+def _take_texts(header: object) -> dict[str, str]:
     if not isinstance(header, dict):
         return {}
     return {str(name): text for name, text in header.items() if isinstance(text, str)}
 
 
 def read_metadata(path: Path) -> WeightsMetadata | None:
-    """Read the metadata of a safetensors file; None if it has none of ours.
+    """Read the metadata of a safetensors file or of an export; None if it has none of ours.
 
     Raises:
         ValueError: They are damaged.

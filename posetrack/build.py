@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from posetrack.compute import Compute
+from posetrack.compute import Compute, run_export
 from posetrack.errors import RecipeError
 from posetrack.families.table import find_role
 from posetrack.images.on_device import DeviceImages
@@ -21,7 +21,7 @@ from posetrack.recipe import Recipe, complete_settings, gives_poses
 from posetrack.results.provenance import Provenance, digest_settings, shorten_digest
 from posetrack.runtime import tune_process, use_networks
 from posetrack.skeleton import SKELETONS, Skeleton
-from posetrack.weights.store import find_sha256, load_weights
+from posetrack.weights.store import find_export, find_sha256, load_weights
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,11 @@ def _make_predictor(recipe: Recipe, table: str, compute: Compute, device_images:
         )
     role = find_role(settings.network, table, where)
     network = role.make_network(settings)
-    load_weights(network, settings.weights)
+    export = find_export(settings.weights)
+    if export is None:
+        load_weights(network, settings.weights)
+    else:
+        compute = replace(compute, make=run_export(export, settings.network))
     return role.make_predictor(network.eval(), settings, compute, device_images)
 
 

@@ -11,9 +11,13 @@ from torch import Tensor, nn
 
 from models.engines.choice import choose_engine
 from models.engines.engine import Engine, EngineError
+from models.engines.exported import Export, find_part
 from models.engines.failures import explain_failures
 from models.engines.make import make_engine
 from posetrack.errors import PoseTrackError
+
+MakeEngine = Callable[[nn.Module, str, Tensor, "Compute"], Engine]
+"""Makes the engine of a network from it, its name, an example of its inputs, and the compute."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Compute:
         engine: A key of `models.engines.make.ENGINES` or `auto`.
         precision: `f32`, `bf16`, `fp16` or `auto`.
         observe: Called with each engine that is made; its result replaces the engine. For benchmarks.
+        make: Makes the engines instead of `models.engines.make`. For networks that are converted already.
 
     Raises:
         PoseTrackError: The engine or precision does not exist, or is not available on this device.
@@ -34,6 +39,7 @@ class Compute:
     engine: str = "auto"
     precision: str = "auto"
     observe: Callable[[Engine], Engine] | None = None
+    make: MakeEngine | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -56,15 +62,33 @@ class Compute:
                 cannot run it, or memory is too small.
         """
         with _explain(self.engine, name):
-            engine = make_engine(
-                network,
-                name=name,
-                example=example,
-                device=self.device,
-                engine=self.engine,
-                precision=self.precision,
-            )
+            engine = (self.make or _make)(network, name, example, self)
         return _Explained(engine if self.observe is None else self.observe(engine), self.engine, name)
+
+
+def _make(network: nn.Module, name: str, example: Tensor, compute: Compute) -> Engine:
+    return make_engine(
+        network,
+        name=name,
+        example=example,
+        device=compute.device,
+        engine=compute.engine,
+        precision=compute.precision,
+    )
+
+
+def run_export(export: Export, network: str) -> MakeEngine:
+    """Make what makes the engines of an exported network; its weights are not those of the given one.
+
+    Args:
+        export: The export.
+        network: Name of the network.
+    """
+
+    def make(_: nn.Module, name: str, example: Tensor, compute: Compute) -> Engine:
+        return export.make_engine(find_part(name, network), example, compute.engine, compute.precision)
+
+    return make
 
 
 class _Explained:

@@ -33,7 +33,7 @@ LAYERS = {
         ("families",),
         ("recipe_files", "weights"),
         ("recipe",),
-        ("build", "weights.describe", "needs"),
+        ("build", "exports", "weights.describe", "needs"),
         ("benchmark", "live", "run"),
         ("",),
         ("cli",),

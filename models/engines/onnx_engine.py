@@ -22,7 +22,7 @@ class OnnxEngine:
     """A network run by ONNX Runtime on the CPU, in f32.
 
     Args:
-        module: The network.
+        module: The network, or the ONNX file that it was converted to.
         name: Name of the network in messages and in the cache.
         example: (B, C, H, W); only its sides and dtype are used. The sides should differ if the network takes
             any.
@@ -32,23 +32,22 @@ class OnnxEngine:
         EngineError: A package is missing, or the network cannot be converted.
     """
 
-    def __init__(self, module: nn.Module, *, name: str, example: Tensor, threads: int | None = None) -> None:
+    def __init__(
+        self, module: nn.Module | bytes, *, name: str, example: Tensor, threads: int | None = None
+    ) -> None:
         self.device = torch.device("cpu")
         self._name = name
         self._dtype = example.dtype
-        runtime = _import_extra("onnxruntime")
-        options = runtime.SessionOptions()
-        # Errors only: it writes its log to the terminal directly.
-        options.log_severity_level = 3
+        runtime = import_extra("onnxruntime")
+        options = _make_options(runtime)
         # Otherwise its threads keep spinning after a call, on cores that other threads need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads:
             options.intra_op_num_threads = threads
-        file_name = f"{name}-{compute_key(module, example, f'onnxruntime {runtime.__version__}')}.onnx"
-        payload = read_cached(file_name)
-        if payload is None:
-            payload = convert(module, name, example)
-            write_cached(file_name, payload)
+        if isinstance(module, bytes):
+            payload = module
+        else:
+            payload = _load_or_convert(module, name, example, runtime.__version__)
         self._session = runtime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
@@ -82,7 +81,7 @@ def convert(module: nn.Module, name: str, example: Tensor) -> bytes:
         EngineError: A package is missing, or the network cannot be converted.
     """
     for package in ("onnx", "onnxscript"):
-        _import_extra(package)
+        import_extra(package)
     images, others = make_examples(example)
     plain = copy.deepcopy(module).cpu().float().eval()
     free = torch.export.Dim.AUTO
@@ -106,14 +105,36 @@ def convert(module: nn.Module, name: str, example: Tensor) -> bytes:
         except Exception as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise EngineError(f"onnxruntime: cannot convert {name}: {reason[0]}; use --engine torch") from error
-    session = _import_extra("onnxruntime").InferenceSession(payload, providers=["CPUExecutionProvider"])
+    runtime = import_extra("onnxruntime")
+    session = runtime.InferenceSession(payload, _make_options(runtime), providers=["CPUExecutionProvider"])
     found = session.run(list(expected), {session.get_inputs()[0].name: others.numpy()})
     arrays = {key: torch.from_numpy(array) for key, array in zip(expected, found, strict=True)}
     check_outputs(name, expected, arrays, "onnxruntime")
     return payload
 
 
-def _import_extra(package: str) -> Any:
+def _make_options(runtime: Any) -> Any:
+    """Make settings under which errors alone are written: it writes its log to the terminal directly."""
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    return options
+
+
+def _load_or_convert(module: nn.Module, name: str, example: Tensor, version: str) -> bytes:
+    file_name = f"{name}-{compute_key(module, example, f'onnxruntime {version}')}.onnx"
+    payload = read_cached(file_name)
+    if payload is None:
+        payload = convert(module, name, example)
+        write_cached(file_name, payload)
+    return payload
+
+
+def import_extra(package: str) -> Any:
+    """Import a package of the extra `onnx`.
+
+    Raises:
+        EngineError: It is not installed.
+    """
     try:
         return importlib.import_module(package)
     except ImportError as error:

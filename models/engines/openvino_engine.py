@@ -44,7 +44,7 @@ class OpenVinoEngine:
     """A network run by OpenVINO on the CPU.
 
     Args:
-        module: The network.
+        module: The network, or what it was converted to.
         name: Name of the network in messages and in the cache.
         example: (B, C, H, W); only its sides and dtype are used. The sides should differ if the network takes
             any.
@@ -56,14 +56,20 @@ class OpenVinoEngine:
     """
 
     def __init__(
-        self, module: nn.Module, *, name: str, example: Tensor, precision: str, threads: int | None = None
+        self,
+        module: nn.Module | Converted,
+        *,
+        name: str,
+        example: Tensor,
+        precision: str,
+        threads: int | None = None,
     ) -> None:
         self.device = torch.device("cpu")
         self._name = name
         self._dtype = example.dtype
         self._hint = _HINTS[precision]
         self._threads = threads or _read_threads()
-        self._network = _load_or_convert(module, name, example)
+        self._network = module if isinstance(module, Converted) else _load_or_convert(module, name, example)
         self._compiled: OrderedDict[tuple[int, int, int, int], _Compiled] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -200,10 +206,7 @@ def convert(module: nn.Module, name: str, example: Tensor) -> Converted:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise EngineError(f"openvino: cannot convert {name}: {reason[0]}; use --engine torch") from error
         model.reshape(ov.PartialShape([-1, example.shape[1], -1, -1]))
-        steps = ov.preprocess.PrePostProcessor(model)
-        steps.input().tensor().set_layout(ov.Layout("NHWC"))
-        steps.input().model().set_layout(ov.Layout("NCHW"))
-        converted = Converted(steps.build(), tuple(expected))
+        converted = Converted(_take_channels_last(model), tuple(expected))
         _check_numbers(converted, name, images, expected)
         _check_numbers(converted, name, others, name_outputs(plain(others)))
     return converted
@@ -227,21 +230,51 @@ def _load_or_convert(module: nn.Module, name: str, example: Tensor) -> Converted
 def _pack(converted: Converted) -> bytes | None:
     """Serialise a network: a line of JSON, the description, the weights. None on a full disk."""
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            xml, weights = Path(folder) / "model.xml", Path(folder) / "model.bin"
-            import_openvino().serialize(converted.model, str(xml), str(weights))
-            text = xml.read_bytes()
-            header = json.dumps({"outputs": converted.outputs, "description_bytes": len(text)})
-            return header.encode() + b"\n" + text + weights.read_bytes()
+        text, weights = serialize(converted)
     except (OSError, RuntimeError):
         return None
+    header = json.dumps({"outputs": converted.outputs, "description_bytes": len(text)})
+    return header.encode() + b"\n" + text + weights
 
 
 def _unpack(payload: bytes) -> Converted:
     start = payload.index(b"\n") + 1
     header = json.loads(payload[:start])
     end = start + header["description_bytes"]
-    return Converted(_open_core().read_model(payload[start:end], payload[end:]), tuple(header["outputs"]))
+    return deserialize(payload[start:end], payload[end:], tuple(header["outputs"]))
+
+
+def serialize(converted: Converted) -> tuple[bytes, bytes]:
+    """Serialise a network as OpenVINO's description (.xml) and weights (.bin).
+
+    Raises:
+        OSError: The disk of the temporary folder is full; or, as OpenVINO says it, RuntimeError.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        xml, weights = Path(folder) / "model.xml", Path(folder) / "model.bin"
+        import_openvino().serialize(converted.model, str(xml), str(weights))
+        return xml.read_bytes(), weights.read_bytes()
+
+
+def deserialize(description: bytes, weights: bytes, outputs: tuple[str, ...]) -> Converted:
+    """Read what `serialize` returned.
+
+    Args:
+        description: The .xml file.
+        weights: The .bin file.
+        outputs: The names of the outputs, in order.
+    """
+    return Converted(_open_core().read_model(description, weights), outputs)
+
+
+def read_onnx(payload: bytes, outputs: tuple[str, ...]) -> Converted:
+    """Read an ONNX file of one input (B, C, H, W).
+
+    Args:
+        payload: The file.
+        outputs: The names of the outputs, in order.
+    """
+    return Converted(_take_channels_last(_open_core().read_model(payload, b"")), outputs)
 
 
 def _compile(
@@ -262,6 +295,15 @@ def _compile(
     compiled = _open_core().compile_model(fixed, "CPU", settings)
     shapes = [tuple(port.shape)[1:] for port in compiled.outputs]
     return _Compiled(compiled, dict(zip(network.outputs, shapes, strict=True)))
+
+
+def _take_channels_last(model: Any) -> Any:
+    """Let a model of images (B, C, H, W) take them as (B, H, W, C)."""
+    ov = import_openvino()
+    steps = ov.preprocess.PrePostProcessor(model)
+    steps.input().tensor().set_layout(ov.Layout("NHWC"))
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    return steps.build()
 
 
 def _check_numbers(network: Converted, name: str, images: Tensor, expected: dict[str, Tensor]) -> None:

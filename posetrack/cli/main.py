@@ -15,6 +15,7 @@ from posetrack.cli.check import check_command
 from posetrack.cli.convert import convert_command
 from posetrack.cli.doctor import doctor_command
 from posetrack.cli.eval.app import eval_app
+from posetrack.cli.export import export_command
 from posetrack.cli.live import live_command
 from posetrack.cli.messages import print_error
 from posetrack.cli.options import make_command
@@ -36,6 +37,7 @@ app.command("run")(make_command(run_command))
 app.command("live")(make_command(live_command))
 app.command("retrack")(make_command(retrack_command))
 app.command("train")(train_command)
+app.command("export")(export_command)
 app.command("convert")(convert_command)
 app.command("check")(check_command)
 app.command("bench")(make_command(bench_command))

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from posetrack.errors import ResultsError
 from posetrack.outputs import check_output_file, find_remedy, make_part, name_part
@@ -26,12 +26,25 @@ def open_whole_file(path: Path) -> Iterator[TextIO]:
     Raises:
         ResultsError: The file cannot be written.
     """
+    with _make_whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+@contextmanager
+def open_whole_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open a binary file in the way of `open_whole_file`."""
+    with _make_whole(path) as part, part.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def _make_whole(path: Path) -> Iterator[Path]:
+    """Make the temporary file that gets its name at the end."""
     check_output_file(path)
     part = name_part(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with make_part(path).open("w", encoding="utf-8", newline="") as file:
-            yield file
+        yield make_part(path)
         part.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from error

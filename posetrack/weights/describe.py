@@ -17,7 +17,7 @@ from posetrack.errors import WeightsError
 from posetrack.families.table import list_embedded, list_importable, load_families
 from posetrack.weights.metadata import find_metadata
 from posetrack.weights.published import PUBLISHED, PublishedWeights
-from posetrack.weights.store import find_file, find_weights, load_weights, read_card
+from posetrack.weights.store import find_export, find_file, find_weights, load_weights, read_card
 
 
 def verify_weights(name: str) -> str:
@@ -113,6 +113,15 @@ def _describe_published(name: str) -> dict[str, str]:
 def _describe_file(path: Path) -> dict[str, str]:
     digest = compute_sha256(path)
     size = f"{path.stat().st_size / 1e6:.1f} MB"
+    export = find_export(path)
+    if export is not None:
+        return {
+            "file": str(path),
+            "size": size,
+            "sha256": digest,
+            "export": f"to {export.kind}, {export.precision}, parts {', '.join(export.parts)}",
+            **_describe_metadata(export.metadata),
+        }
     if path.suffix != ".safetensors":
         names = [entry.name for entry in PUBLISHED.values() if _is_file_of(entry, digest)]
         is_what = ", ".join(names) or "not known; see `posetrack weights import`"

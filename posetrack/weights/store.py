@@ -23,6 +23,7 @@ from models.checkpoints import (
     load_published,
 )
 from models.engines.cache import find_cache_folder
+from models.engines.exported import Export, ExportError, read_export
 from models.metadata import find_embedded
 from models.settings import suggest
 from posetrack.errors import WeightsError
@@ -131,6 +132,27 @@ def load_weights(module: nn.Module, name_or_path: str | Path) -> None:
             _load_file(module, name_or_path)
     except CheckpointError as error:
         raise WeightsError(str(error)) from error
+
+
+def find_export(name_or_path: str | Path) -> Export | None:
+    """Read weights that are an exported network, not weights to load into one; None for others.
+
+    Args:
+        name_or_path: As for `load_weights`.
+
+    Raises:
+        WeightsError: The export is damaged.
+    """
+    is_name = isinstance(name_or_path, str) and (name_or_path in PUBLISHED or name_or_path in list_embedded())
+    path = Path(name_or_path)
+    if is_name or not path.is_file():
+        return None
+    try:
+        return read_export(path)
+    except ExportError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: not readable ({error.strerror or error})") from error
 
 
 def find_sha256(name_or_path: str | Path) -> str:

@@ -1,0 +1,1 @@
+"""Export of networks for engines, in float and in int8."""
