@@ -47,9 +47,11 @@ def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
         for conv_name, norm_name in pairs:
             conv: Any = folded.get_submodule(conv_name)
             norm: Any = folded.get_submodule(norm_name)
-            folded.set_submodule(
-                conv_name, fuse_conv_bn_eval(conv, norm, transpose=isinstance(conv, _TRANSPOSED))
-            )
+            fused: Any = fuse_conv_bn_eval(conv, norm, transpose=isinstance(conv, _TRANSPOSED))
+            # It is a copy, whose hooks are copies too: a network that collects maps by hooks would miss them.
+            fused._forward_pre_hooks = conv._forward_pre_hooks
+            fused._forward_hooks = conv._forward_hooks
+            folded.set_submodule(conv_name, fused)
             folded.set_submodule(norm_name, nn.Identity())
         return folded if is_same(expected, name_outputs(folded(images))) else plain
 

@@ -1,5 +1,7 @@
 """Folded networks give what they gave before."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -72,3 +74,27 @@ def test_control_flow_is_no_obstacle():
             return self.block(images)
 
     assert isinstance(fold_batch_norms(Guarded(), EXAMPLE).block.norm, nn.Identity)
+
+
+def test_hooks_of_a_convolution_see_what_runs():
+    class Watched(nn.Module):
+        """Returns a map that a hook has kept, as backbones do whose maps lie between layers."""
+
+        def __init__(self):
+            super().__init__()
+            self.kept = {}
+            self.body = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 1), nn.BatchNorm2d(5))
+            self.body[1].register_forward_pre_hook(partial(keep, self.kept))
+
+        def forward(self, images):
+            return self.body(images), self.kept.pop("input")
+
+    def keep(kept, part, inputs):
+        kept["input"] = inputs[0]
+
+    network = Watched().eval()
+    folded = fold_batch_norms(network, EXAMPLE)
+    assert isinstance(folded.body[2], nn.Identity)
+    images = torch.randn(2, 3, 5, 6)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(images), network(images))
