@@ -36,6 +36,7 @@ _EXTRAS = {
     "plots": ("matplotlib",),
     "mobile": ("timm",),
     "mot": ("motmetrics",),
+    "synthesis": ("embreex",),
 }
 """The packages of each extra."""
 

@@ -1,0 +1,47 @@
+"""The charts of the body's surface, for each quad of the pack's body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from models.densepose.parts import NUM_CHARTS
+from synthesis.errors import SynthesisError
+from synthesis.pack import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class BodyCharts:
+    """An atlas on the Q quads of a body.
+
+    Attributes:
+        face_charts: (Q,) 1..24; 0 is no outside: the mouth's inside, the sockets of the eyes.
+        corner_uv: (Q, 4, 2) coordinates of each corner in its quad's chart, 0..1.
+    """
+
+    face_charts: npt.NDArray[np.uint8]
+    corner_uv: Floats
+
+
+def read_charts(path: Path) -> BodyCharts:
+    """Read an atlas from a file of arrays `face_charts` and `corner_uv`.
+
+    Raises:
+        SynthesisError: It cannot be read, or is no atlas.
+    """
+    try:
+        with path.open("rb") as opened, np.load(opened) as file:
+            charts, corners = file["face_charts"], file["corner_uv"].astype(np.float32)
+    except (OSError, EOFError, BadZipFile, ValueError, KeyError) as error:
+        raise SynthesisError(f"{path}: no atlas of a body ({error}); give another --atlas") from error
+    if (
+        corners.shape != (len(charts), 4, 2)
+        or charts.max(initial=0) > NUM_CHARTS
+        or not np.isfinite(corners).all()
+    ):
+        raise SynthesisError(f"{path}: not an atlas of quads in {NUM_CHARTS} charts; give another --atlas")
+    return BodyCharts(charts.astype(np.uint8), corners.clip(0, 1))

@@ -1,0 +1,130 @@
+"""Everything that a person may wear or is made of, prepared once: how it follows the body, and its labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from synthesis.atlas import BodyCharts
+from synthesis.bodies import move_points
+from synthesis.errors import SynthesisError
+from synthesis.meshes import Charts, Surface, cut_triangles, find_normals, link_vertices, split_quads
+from synthesis.pack import SURFACES, Floats, Garment, Integers, Pack
+from synthesis.surface_labels import HEAD_CHARTS, SkinLabels
+
+HAIRS = ("afro", "bob", "long", "short")
+HATS = ("fedora",)
+SHOES = ("shoes",)
+_ON_HEAD = (*HAIRS, *HATS)
+_UNDER_SKIRTS = (1, 2, *range(7, 15))
+"""The torso and the legs: at rest, hands are near a skirt."""
+_METRES = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Triangles that move with the body.
+
+    Attributes:
+        triangles: (F, 3) of its vertices.
+        links: Vertices to triangles.
+        places: (n, 3), its vertices on the pack's body at rest.
+        charts: (F,) 1..24.
+        coordinates_uv: (F, 3, 2).
+    """
+
+    triangles: Integers
+    links: sparse.csr_matrix
+    places: Floats
+    charts: Charts
+    coordinates_uv: Floats
+
+    def make_surface(self, vertices: Floats, normals: Floats, values: Floats | None = None) -> Surface:
+        """The surface of posed vertices, cut to where a value of the vertices is above 0."""
+        picked: Integers | slice = slice(None)
+        weights = None
+        if values is not None:
+            of_corners = values[self.triangles]
+            picked, weights = cut_triangles(of_corners)
+        own = self.triangles[picked]
+        arrays = [array[own] for array in (vertices, normals, self.places)] + [self.coordinates_uv[picked]]
+        if weights is not None:
+            arrays = [weights @ array for array in arrays]
+        return Surface(arrays[0], arrays[1], arrays[2], self.charts[picked], arrays[3])
+
+
+@dataclass(frozen=True, eq=False)
+class FittedGarment:
+    """A garment of the pack with its labels.
+
+    Attributes:
+        garment: How it fits.
+        skin: (n, B) sparse.
+        layer: Its triangles.
+    """
+
+    garment: Garment
+    skin: sparse.csr_matrix
+    layer: Layer
+
+    def pose(self, vertices: Floats, motions: Floats) -> tuple[Floats, Floats]:
+        """Vertices and normals on a body at rest, moved by its bones; metres."""
+        moved = move_points(self.skin, motions, self.garment.fit(vertices)) * np.float32(_METRES)
+        return moved, find_normals(moved, self.layer.triangles, self.layer.links)
+
+
+class Wardrobe:
+    """The layers of a pack's body and clothes.
+
+    Attributes:
+        pack: The pack.
+        layers: Those on the pack's own vertices, by the names of `SURFACES`.
+        garments: Those of the pack's clothes.
+        normals: (N, 3), of the pack's vertices at rest.
+        is_outside: (F,), which of the body's triangles have a chart of the atlas.
+    """
+
+    def __init__(self, pack: Pack, atlas: BodyCharts) -> None:
+        if len(atlas.face_charts) != len(pack.quads["body"]):
+            raise SynthesisError(
+                f"the atlas has {len(atlas.face_charts)} quads, but the body {len(pack.quads['body'])}; "
+                "give the atlas of this body with --atlas"
+            )
+        self.pack = pack
+        labels = SkinLabels(pack.vertices, pack.quads["body"], atlas)
+        self.is_outside = labels.is_outside
+        self.layers = {name: self._make_layer(name, labels) for name in SURFACES}
+        every = np.concatenate([layer.triangles for layer in self.layers.values()])
+        self._triangles, self._links = every, link_vertices(every, len(pack.vertices))
+        self.normals = self.find_normals(pack.vertices)
+        self.garments = {name: self._fit(name, labels) for name in pack.garments}
+
+    def find_normals(self, vertices: Floats) -> Floats:
+        """Normals of the pack's vertices."""
+        return find_normals(vertices, self._triangles, self._links)
+
+    def find_garments(self, *prefixes: str) -> list[str]:
+        """Names of the garments that begin so."""
+        return [name for name in self.garments if name.startswith(prefixes)]
+
+    def _make_layer(self, name: str, labels: SkinLabels) -> Layer:
+        vertices = self.pack.vertices
+        if name == "body":
+            triangles, charts, coordinates = labels.triangles, labels.charts, labels.coordinates_uv
+        else:
+            triangles = split_quads(self.pack.quads[name])[0]
+            allowed = (
+                HEAD_CHARTS if name.startswith(("hair", "eye")) else _UNDER_SKIRTS if name == "skirt" else ()
+            )
+            charts, coordinates = labels.label(vertices[triangles], allowed)
+        return Layer(triangles, link_vertices(triangles, len(vertices)), vertices, charts, coordinates)
+
+    def _fit(self, name: str, labels: SkinLabels) -> FittedGarment:
+        garment = self.pack.garments[name]
+        places = np.asarray(garment.fit(self.pack.vertices), np.float32)
+        triangles = split_quads(garment.quads)[0]
+        charts, coordinates = labels.label(places[triangles], HEAD_CHARTS if name.startswith(_ON_HEAD) else ())
+        layer = Layer(triangles, link_vertices(triangles, len(places)), places, charts, coordinates)
+        return FittedGarment(garment, (garment.follow @ self.pack.skin).tocsr(), layer)
