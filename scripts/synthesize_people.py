@@ -4,8 +4,7 @@
         [--backgrounds FOLDER ...] [--size 640x480 ...] [--workers 2] [--keep-scenes]
 
 Writes FOLDER/images/*.jpg and FOLDER/people.json, in COCO's form with the fields `dp_*`. Image i
-depends on the seed and the other settings alone: a stopped run goes on where it was, and a larger --count adds to it.
-Needs `pip install 'posetrack[synthesis]'` and a folder of MakeHuman's CC0 bodies.
+depends on the seed and the other settings alone: a stopped run goes on, and a larger --count adds images. Needs `pip install 'posetrack[synthesis]'` and a folder of MakeHuman's CC0 bodies.
 """
 
 from __future__ import annotations
