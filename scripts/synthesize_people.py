@@ -3,8 +3,9 @@
     python scripts/synthesize_people.py --out FOLDER --count N [--seed 0] [--data ../shared/data/makehuman]
         [--backgrounds FOLDER ...] [--size 640x480 ...] [--workers 2] [--keep-scenes]
 
-Writes FOLDER/images/*.jpg and FOLDER/people.json, in COCO's form with the fields `dp_*`. Image i
-depends on the seed and the other settings alone: a stopped run goes on, and a larger --count adds images. Needs `pip install 'posetrack[synthesis]'` and a folder of MakeHuman's CC0 bodies.
+Writes FOLDER/images/*.jpg and FOLDER/people.json, in COCO's form with the fields `dp_*`. Image i depends on
+the seed and the other settings alone: a stopped run goes on, and a larger --count adds images. Needs
+`pip install 'posetrack[synthesis]'` and a folder of MakeHuman's CC0 bodies.
 """
 
 from __future__ import annotations
