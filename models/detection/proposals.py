@@ -188,6 +188,10 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         objectness_loss, box_loss = self.compute_loss(flat_objectness, flat_deltas, labels, wanted)
         return proposals, {"objectness": objectness_loss, "proposal_box": box_loss}
 
+    def limit_proposals(self, number: int) -> None:
+        """Set how many proposals an image has in inference, at most, instead of the configuration's number."""
+        self._post_nms_top_n: dict[str, int] = {**self._post_nms_top_n, "testing": number}
+
     def propose(
         self,
         objectness: list[Tensor],

@@ -37,6 +37,7 @@ class TwoStageNetworkRecipe:
             network. Relative to the data folder; empty starts from random weights.
         frozen_stages: Number of the body's stages, from the stem on, that are frozen; of MoveNet's blocks.
         is_batch_norm_frozen: Whether the body's batch norms keep their statistics, for small batches.
+        is_batch_norm_constant: Whether they keep their weights and biases too, as in detectron2's bodies.
         proposals: Proposals of each image, and of each level, in training; 0 takes the network's own number.
         sampled_proposals: Proposals of each image that the losses are computed on; 0 likewise.
         sampled_anchors: Anchors of each image that the losses of proposals are computed on; 0 likewise.
@@ -46,6 +47,7 @@ class TwoStageNetworkRecipe:
     body: str = ""
     frozen_stages: int = 0
     is_batch_norm_frozen: bool = False
+    is_batch_norm_constant: bool = False
     proposals: int = 0
     sampled_proposals: int = 0
     sampled_anchors: int = 0
@@ -125,17 +127,22 @@ class DetectionEvaluationRecipe:
     Attributes:
         longest_side_px: Longest side of images in the network's input; 0 where nothing is evaluated.
         shorter_side_px: Their shorter side, where the longest allows it; 0 goes by the longest alone.
+        proposals: Proposals of an image that the box head gets, at most; without it as many as the network was
+            made for.
         score_threshold: People with a lower box score are left out.
         nms_iou: Of two boxes that overlap more than this, the higher-scoring one stays.
     """
 
     longest_side_px: int = 0
     shorter_side_px: int = 0
+    proposals: int | None = None
     score_threshold: float = 0.05
     nms_iou: float = 0.5
 
     def __post_init__(self) -> None:
         check_range(self, 0, LONGEST_SIDE_PX, "longest_side_px", "shorter_side_px")
+        if self.proposals is not None:
+            check_range(self, 1, 1e4, "proposals")
         check_range(self, 0, 1, "score_threshold", "nms_iou")
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.backbones.mobile import MobileBody, load_lite0_weights
+from models.backbones.mobile import MobileBody
+from models.backbones.mobile_weights import load_imagenet_weights
 from models.backbones.movenet import MoveNetMaps
 from models.detection.network import TwoStageNetwork
 from models.training.errors import TrainingError
@@ -20,6 +22,8 @@ Convert = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 # Parts of ImageNet's networks that bodies lack: the classifier, and the counters of batch norms.
 _UNUSED = ("fc.",)
 _COUNTER = "num_batches_tracked"
+# What names of our mobile bodies begin with, unlike timm's.
+_MOBILE = "network."
 # Parameters of deformable convolutions besides their kernels.
 _OFFSETS = ".offset."
 
@@ -36,7 +40,7 @@ def load_start(
         network: The network, which is changed.
         path: A `.safetensors` file of the whole network, or of its body: ImageNet's ResNet under
             torchvision's names, whose kernels deformable convolutions take over, or MoveNet. A mobile body
-            takes the `.pth` file of `models.backbones.mobile.load_lite0_weights`.
+            takes the files of `models.backbones.mobile_weights.load_imagenet_weights`, `.pth` too.
         optional: What the names of weights begin with that a file of the whole network may lack, all or none;
             they keep their initial values.
         convert: Converts the weights of a whole network of another kind to those of this one, by name.
@@ -57,7 +61,7 @@ def load_start(
         if path.suffix != ".safetensors":
             if not isinstance(body, MobileBody):
                 raise TrainingError(f"{path}: weights of this network are a .safetensors file")
-            load_lite0_weights(body, path)
+            load_imagenet_weights(body, path)
             return False
         state = load_file(path)
         if any(name.startswith("rpn.") for name in state):
@@ -66,14 +70,18 @@ def load_start(
         if isinstance(body, MoveNetMaps):
             load_body(body, path, heads=())
             return False
+        if isinstance(body, MobileBody) and not any(name.startswith(_MOBILE) for name in state):
+            load_imagenet_weights(body, path)
+            return False
         kept = {
             name: value
             for name, value in state.items()
             if not name.startswith(_UNUSED) and not name.endswith(_COUNTER)
         }
         missing, unknown = body.load_state_dict(kept, strict=False)
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(f"{path}: cannot be read ({error})") from error
+    except (OSError, EOFError, UnpicklingError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrainingError(f"{path}: cannot be read ({reason})") from error
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainingError(f"{path}: does not fit the network: {reason}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from models.training.errors import TrainingError
@@ -74,7 +75,8 @@ def share_network(network: nn.Module, world: World, *, sync_batch_norm: bool = F
     Args:
         network: The network, on its device.
         world: The processes; for a single one the network is returned unchanged.
-        sync_batch_norm: Whether batch norms take their statistics over all processes; GPUs only.
+        sync_batch_norm: Whether batch norms take their statistics over all processes; GPUs only. Those in
+            evaluation mode, as frozen ones are, do not.
 
     Raises:
         TrainingError: `sync_batch_norm` without a GPU.
@@ -84,8 +86,23 @@ def share_network(network: nn.Module, world: World, *, sync_batch_norm: bool = F
     if sync_batch_norm:
         if world.device.type != "cuda":
             raise TrainingError("loop.sync_batch_norm: works on GPUs only; set it to false")
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        synchronize_norms(network)
     return DistributedDataParallel(network, device_ids=[world.device] if world.device.type == "cuda" else None)
+
+
+def synchronize_norms(network: nn.Module) -> None:
+    """Replace the batch norms in training mode by those that take their statistics over all processes."""
+    for name, part in list(network.named_modules()):
+        if isinstance(part, _BatchNorm) and part.training:
+            network.set_submodule(name, _synchronize(part))
+
+
+def _synchronize(norm: nn.Module) -> nn.Module:
+    convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
+    if type(norm).__module__.startswith("timm."):
+        # timm's norms have the activation behind them, which torch's conversion would lose.
+        from timm.layers.norm_act import convert_sync_batchnorm as convert
+    return convert(norm)
 
 
 def average_over_world(values: Tensor, world: World) -> Tensor:

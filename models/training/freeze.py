@@ -10,7 +10,9 @@ from models.backbones.movenet import MobileNetV2, MoveNetBody, MoveNetMaps
 from models.training.errors import TrainingError
 
 
-def freeze_body(body: nn.Module, *, stages: int, is_batch_norm_frozen: bool = False) -> tuple[nn.Module, ...]:
+def freeze_body(
+    body: nn.Module, *, stages: int, is_batch_norm_frozen: bool = False, is_batch_norm_constant: bool = False
+) -> tuple[nn.Module, ...]:
     """Freeze the first stages of a backbone.
 
     Args:
@@ -18,9 +20,10 @@ def freeze_body(body: nn.Module, *, stages: int, is_batch_norm_frozen: bool = Fa
             its MobileNetV2.
         stages: Number of stages, the stem included, that get no gradients.
         is_batch_norm_frozen: Whether all its batch norms keep their statistics, besides those of these stages.
+        is_batch_norm_constant: Whether these get no gradients either.
 
     Returns:
-        The batch norms whose statistics are frozen: see `make_detection_losses`.
+        The batch norms whose statistics are frozen, in evaluation mode: see `make_detection_losses`.
 
     Raises:
         TrainingError: It has fewer stages.
@@ -31,8 +34,13 @@ def freeze_body(body: nn.Module, *, stages: int, is_batch_norm_frozen: bool = Fa
     frozen = [module for stage in parts[:stages] for module in stage]
     for module in frozen:
         module.requires_grad_(False)
-    kept = [body] if is_batch_norm_frozen else frozen
-    return tuple(norm for part in kept for norm in part.modules() if isinstance(norm, _BatchNorm))
+    kept = [body] if is_batch_norm_frozen or is_batch_norm_constant else frozen
+    norms = tuple(norm for part in kept for norm in part.modules() if isinstance(norm, _BatchNorm))
+    for norm in norms:
+        norm.eval()
+        if is_batch_norm_constant:
+            norm.requires_grad_(False)
+    return norms
 
 
 def freeze_movenet(network: nn.Module, *, stages: int) -> tuple[str, ...]:

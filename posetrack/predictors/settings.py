@@ -23,6 +23,11 @@ from posetrack.skeleton import SKELETONS
 MOST_AT_ONCE = 1024
 """Largest number of frames, or of boxes, per call of a network."""
 
+MOST_PROPOSALS = 10_000
+"""Largest number of proposals of an image."""
+
+_SIDES_PX = (32, 8192)
+
 
 @dataclass(frozen=True)
 class NetworkSettings:
@@ -183,19 +188,24 @@ class TwoStageSettings(DetectorSettings):
         longest_side_px: Longest side of the network's input; the aspect ratio is kept.
         shorter_side_px: If above 0, length of the image's shorter side, unless the longer one would exceed
             `longest_side_px`.
+        proposals: Proposals of an image that the box head gets, at most; without it as many as the network
+            was made for. Fewer are faster.
         score_threshold: People below this score are left out.
-        nms_iou: Of two boxes with a larger IoU, the higher-scoring one stays.
+        nms_iou: Of two people's boxes with a larger IoU, the higher-scoring one stays. Proposals have a limit
+            of their own, which is the network's.
     """
 
     longest_side_px: int = 512
     shorter_side_px: int = 0
+    proposals: int | None = None
     score_threshold: float = 0.2
     nms_iou: float = 0.8
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range(self, 32, 8192, "longest_side_px")
-        check_range(self, 0, 8192, "shorter_side_px")
+        _check_image_sides(self)
+        if self.proposals is not None:
+            check_range(self, 1, MOST_PROPOSALS, "proposals")
         check_fraction(self, "score_threshold", "nms_iou")
 
 
@@ -230,6 +240,11 @@ class DenseSettings(NetworkSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range(self, 32, 8192, "longest_side_px")
-        check_range(self, 0, 8192, "shorter_side_px")
+        _check_image_sides(self)
         check_range(self, 1, MOST_AT_ONCE, "batch_frames")
+
+
+def _check_image_sides(settings: TwoStageSettings | DenseSettings) -> None:
+    """Raise ValueError unless the sides of a two-stage network's input are in range."""
+    check_range(settings, *_SIDES_PX, "longest_side_px")
+    check_optional_range(settings, *_SIDES_PX, "shorter_side_px")

@@ -67,6 +67,8 @@ class TwoStagePredictor(ABC):
     ) -> None:
         self._network = copy.deepcopy(network)
         self._settings = settings
+        if settings.proposals is not None:
+            self._network.rpn.limit_proposals(settings.proposals)
         self._image_part = compute.make_engine(
             self._network.image_part(), name=settings.network, example=_EXAMPLE
         )

@@ -68,6 +68,7 @@ def make_two_stage_task(
         network.backbone.body,
         stages=recipe.network.frozen_stages,
         is_batch_norm_frozen=recipe.network.is_batch_norm_frozen,
+        is_batch_norm_constant=recipe.network.is_batch_norm_constant,
     )
     return Task(
         network,

@@ -103,6 +103,7 @@ def make_settings(recipe: TwoStageRecipe, skeleton: str) -> TwoStageSettings:
         skeleton=skeleton,
         longest_side_px=evaluation.longest_side_px,
         shorter_side_px=evaluation.shorter_side_px,
+        proposals=evaluation.proposals,
         score_threshold=evaluation.score_threshold,
         nms_iou=evaluation.nms_iou,
     )

@@ -104,6 +104,11 @@ def test_weights_beside_the_recipe_are_found_from_anywhere(tmp_path, monkeypatch
             "mpii16, but the weights movenet-multipose are for coco17",
         ),
         (SWAHR + "longest_side_px = 640\n", "unknown key 'longest_side_px'; did you mean 'shorter_side_px'?"),
+        (RCNN + "proposals = 0\n", "detector.proposals: expected a number from 1 to 10000, got 0"),
+        (
+            RCNN + "shorter_side_px = 20\n",
+            "shorter_side_px: expected a number from 32 to 8192, got 20",
+        ),
         (RCNN + "nms_oks = 0.5\n", "detector: unknown key 'nms_oks'; did you mean 'nms_iou'?"),
         (DETECTOR + THUNDER + "width_px = 288\n", "estimator: unknown key 'width_px'"),
         (DETECTOR + OURS + "width_px = 256\nheight_px = 192\n", "estimator.width_px: 256, but the weights"),

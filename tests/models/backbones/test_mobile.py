@@ -8,7 +8,7 @@ from timm.layers.cond_conv2d import CondConv2d
 from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
-from models.backbones.mobile import MOBILE_STRIDES, MobileBody, load_lite0_weights
+from models.backbones.mobile import MOBILE_STRIDES, MobileBody
 from models.backbones.variants import EFFICIENTNET_LITE0, MOBILE_BODIES, TABLE_2_BODIES, MobileConfig
 from models.extras import MissingPackageError
 
@@ -195,53 +195,3 @@ def test_unknown_bodies_are_refused():
         MobileConfig(SMALL, "both")
     with pytest.raises(ValueError, match="is_whole: only expansion"):
         MobileConfig(SMALL, is_whole=True)
-
-
-def name_as_package(network: nn.Module) -> dict[str, torch.Tensor]:
-    """The tensors of timm's lite0 under the package's names: blocks are counted through, norms from 0."""
-    state = {
-        "_conv_stem.weight": network.conv_stem.weight,
-        "_conv_head.weight": torch.zeros(1280, 320, 1, 1),
-        "_bn1.weight": torch.zeros(1280),
-        "_fc.weight": torch.zeros(1000, 1280),
-    }
-    state |= {f"_bn0.{key}": value for key, value in network.bn1.state_dict().items()}
-    blocks = [block for stage in network.blocks for block in stage]
-    for i, block in enumerate(blocks):
-        if i == 0:
-            parts = {"_depthwise_conv": block.conv_dw, "_bn1": block.bn1, "_project_conv": block.conv_pw}
-            parts["_bn2"] = block.bn2
-        else:
-            parts = {"_expand_conv": block.conv_pw, "_bn0": block.bn1, "_depthwise_conv": block.conv_dw}
-            parts |= {"_bn1": block.bn2, "_project_conv": block.conv_pwl, "_bn2": block.bn3}
-        for part, module in parts.items():
-            state |= {f"_blocks.{i}.{part}.{key}": value for key, value in module.state_dict().items()}
-    return {key: value.detach().clone() for key, value in state.items()}
-
-
-@pytest.mark.parametrize("features", ["bottleneck", "expansion"])
-def test_imagenet_weights_are_renamed(tmp_path, features):
-    torch.manual_seed(0)
-    source = MobileBody(EFFICIENTNET_LITE0)
-    path = tmp_path / "lite0.pth"
-    torch.save(name_as_package(source.network), path)
-    body = MobileBody(MobileConfig("tf_efficientnet_lite0", features))
-    load_lite0_weights(body, path)
-    expected = source.state_dict()
-    for key, value in body.state_dict().items():
-        assert torch.equal(value, expected[key]), key
-
-
-def test_other_weights_are_refused(tmp_path):
-    body = MobileBody(EFFICIENTNET_LITE0)
-    state = name_as_package(body.network)
-    path = tmp_path / "lite0.pth"
-    torch.save(state | {"_blocks.16._bn1.weight": torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match=r"unknown tensor '_blocks\.16\._bn1\.weight'"):
-        load_lite0_weights(body, path)
-    del state["_blocks.3._bn1.weight"]
-    torch.save(state, path)
-    with pytest.raises(RuntimeError, match="Missing key"):
-        load_lite0_weights(body, path)
-    with pytest.raises(ValueError, match="the body is spnasnet_100"):
-        load_lite0_weights(MobileBody(MobileConfig("spnasnet_100")), path)

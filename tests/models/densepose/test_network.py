@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from made_scripts import load_script
 from reference.densepose_scene import make_person, shrink
 
 from models.densepose.decoder import PyramidDecoder
@@ -94,6 +95,16 @@ def count_parameters(config):
 def test_parameters_are_those_of_the_table():
     assert PARAMETERS.keys() | UNPUBLISHED | MOBILE == NETWORKS.keys()
     assert {name: count_parameters(NETWORKS[name]) for name in PARAMETERS} == PARAMETERS
+
+
+@pytest.mark.parametrize("name", sorted(MOBILE))
+def test_mobile_networks_have_the_papers_parameters(name):
+    table = load_script("table_backbones")
+    counted, all_of_them = table.count_parameters(name)
+    assert counted / 1e6 == pytest.approx(table.PAPER_M[name], abs=table.MOST_DIFFERENT_M)
+    assert all_of_them == count_parameters(NETWORKS[name])
+    # The norms of ResNet-50 are buffers.
+    assert (all_of_them > counted) == (not name.endswith("-r50"))
 
 
 def test_light_context_is_lighter_than_gce():

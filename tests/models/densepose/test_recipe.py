@@ -25,18 +25,24 @@ def read(folder, name="densepose-r50", more=""):
 @pytest.mark.parametrize("name", list(list_densepose_recipes()))
 def test_recipes_are_those_of_the_papers(name):
     recipe = read_densepose_recipe(list_densepose_recipes()[name])
-    assert (recipe.loop.steps, recipe.loop.batch_size) == (130_000, 16)
+    is_long, is_mobile = name.endswith("s3x"), "mobile" in name
+    assert (recipe.loop.steps, recipe.loop.batch_size) == (390_000 if is_long else 130_000, 16)
     optimizer = recipe.optimizer
     assert (optimizer.name, optimizer.momentum, optimizer.weight_decay) == ("sgd", 0.9, 1e-4)
-    assert recipe.schedule.milestones_steps == (100_000, 120_000)
+    assert recipe.schedule.milestones_steps == ((330_000, 370_000) if is_long else (100_000, 120_000))
     assert recipe.schedule.warmup_factor == 0.1
-    assert recipe.network.frozen_stages == 2
+    assert recipe.network.frozen_stages == (3 if is_mobile else 2)
+    assert recipe.network.is_batch_norm_constant == is_mobile
+    assert recipe.loop.sync_batch_norm == ("parsing-b" in name)
     assert (recipe.losses.coarse_weight, recipe.losses.fine_weight) == (2.0, 0.3)
     assert (recipe.evaluation.shorter_side_px, recipe.evaluation.longest_side_px) == (800, 1333)
     sides = recipe.canvas.short_sides_px
     rate, weight = optimizer.learning_rate, recipe.losses.coordinate_weight
     expected = {
         "coco-densepose-r50-s1x": ("densepose-r50", 0.002, 0.1, 1000, (640, 800), 6),
+        "coco-mobile-parsing-a-s1x": ("mobile-parsing-a", 0.002, 0.1, 1000, (512, 864), 2),
+        "coco-mobile-parsing-b-s1x": ("mobile-parsing-b", 0.002, 0.1, 1000, (512, 864), 2),
+        "coco-mobile-parsing-b-s3x": ("mobile-parsing-b", 0.002, 0.1, 1000, (512, 864), 2),
         "coco-parsing-r50-s1x": ("parsing-r50", 0.002, 0.1, 1000, (512, 864), 2),
         "coco-uv-rcnn-r50": ("uv-rcnn-r50", 0.06, 0.05, 500, (512, 864), 12),
     }

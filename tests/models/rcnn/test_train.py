@@ -81,5 +81,10 @@ def test_frozen_norms_stay_frozen_after_evaluation():
     make_detection_losses(norms)(lambda images, targets: {}, {"image": torch.zeros(1, 8, 8, 3), "targets": []})
     assert not any(norm.training for norm in norms)
     assert any(norm.training for norm in all_norms)
+    freeze_body(network.backbone.body, stages=0, is_batch_norm_constant=True)
+    learning = {name for name, value in network.backbone.body.named_parameters() if value.requires_grad}
+    assert learning
+    assert not any(".bn" in name for name in learning)
+    assert not any(norm.training for norm in all_norms)
     with pytest.raises(TrainingError, match="frozen_stages"):
         freeze_body(network.backbone.body, stages=99, is_batch_norm_frozen=False)

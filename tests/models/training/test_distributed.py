@@ -4,9 +4,12 @@ import pytest
 import torch
 from torch import multiprocessing, nn
 
+from models.backbones.mobile import MobileBody
+from models.backbones.variants import MobileConfig
 from models.training.config import LoopConfig
-from models.training.distributed import join_world
+from models.training.distributed import join_world, synchronize_norms
 from models.training.errors import TrainingError
+from models.training.freeze import freeze_body
 from models.training.loop import Task, Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
 
@@ -94,3 +97,21 @@ def test_half_an_environment_is_named(monkeypatch):
         join_world(torch.device("cpu")),
     ):
         pass
+
+
+def test_synchronised_norms_keep_activations_and_leave_frozen_ones():
+    torch.manual_seed(0)
+    body = MobileBody(MobileConfig("tf_mobilenetv3_small_minimal_100", "first_stage"))
+    network = nn.Sequential(body, nn.BatchNorm2d(3))
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = body.eval()(images)
+    body.train()
+    frozen = freeze_body(body, stages=1)
+    synchronize_norms(network)
+    norms = [part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    assert [part for part in norms if not isinstance(part, nn.SyncBatchNorm)] == list(frozen)
+    assert isinstance(network[1], nn.SyncBatchNorm)
+    with torch.no_grad():
+        for found, level in zip(body.eval()(images), expected, strict=True):
+            torch.testing.assert_close(found, level)

@@ -7,6 +7,7 @@ from made_densepose import make_small_densepose
 
 from models.densepose.codec import decode_dense_pose, to_bytes
 from models.densepose.pixel_box import find_pixels
+from models.detection.heads import BoxHeads
 from posetrack.compute import Compute
 from posetrack.predictors.densepose import DensePosePredictor
 from posetrack.predictors.settings import TwoStageSettings
@@ -79,3 +80,21 @@ def test_boxes_may_reach_out_of_the_image_and_be_thin():
         [draw(128, 96)], [np.array([[-20.9, -5.5, 30.2, 200], [50, 50, 50.4, 50.3]], np.float32)]
     )
     assert [pose.shape for pose in poses] == [(205, 51, 3), (1, 1, 3)]
+
+
+def test_fewer_proposals_are_the_best_ones(monkeypatch):
+    image, seen = draw(128, 96), []
+    find_people = BoxHeads.find_people
+
+    def look(heads, pyramid, proposals, *rest, **settings):
+        seen.append((proposals[0], settings["nms_iou"]))
+        return find_people(heads, pyramid, proposals, *rest, **settings)
+
+    monkeypatch.setattr(BoxHeads, "find_people", look)
+    for settings in ({}, {"proposals": 5, "nms_iou": 0.3}, {"proposals": 60}):
+        make_predictor(**settings)([image])
+    (usual, _), (few, iou), (many, _) = seen
+    assert (len(usual), len(few), iou) == (32, 5, 0.3)
+    assert torch.equal(few, usual[:5])
+    assert len(many) > len(usual)
+    assert torch.equal(many[:32], usual)
