@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
@@ -23,11 +23,19 @@ _MOST = 1e3
 
 @dataclass(frozen=True)
 class DensePoseNetworkRecipe(TwoStageNetworkRecipe):
-    """The network to train, a key of `models.densepose.variants.NETWORKS`, and what it starts from."""
+    """The network to train, a key of `models.densepose.variants.NETWORKS`, and what it starts from.
+
+    Attributes:
+        sampled_dense: Most regions of each image that the losses of the dense head are computed on, which need
+            most of the time; 0 takes the network's own number.
+    """
+
+    sampled_dense: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice(self, "name", tuple(NETWORKS))
+        check_range(self, 0, 1e5, "sampled_dense")
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,8 @@ def read_densepose_recipe(path: Path) -> DensePoseRecipe:
 def make_network(recipe: DensePoseRecipe) -> DensePoseRCNN:
     """Make a recipe's network, which has the losses, with random weights."""
     config = apply_numbers(NETWORKS[recipe.network.name], recipe.network)
+    if recipe.network.sampled_dense:
+        config = replace(config, sampled_dense=recipe.network.sampled_dense)
     losses = recipe.losses
     return make_densepose(
         config,

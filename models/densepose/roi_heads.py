@@ -119,6 +119,7 @@ class DenseRoIHeads(BoxHeads):
         for part in (self.maps, self.dense_head, self.dense_predictor):
             start_dense_layers(part)
         self._losses = losses
+        self._sampled = config.sampled_dense
 
     @property
     def map_names(self) -> list[str]:
@@ -152,7 +153,7 @@ class DenseRoIHeads(BoxHeads):
             regions_of_people, rows_of_people = own[is_person], rows[is_person]
             true = target["boxes"][rows_of_people].to(own)
             is_near = torch.diagonal(box_iou(regions_of_people, true)) > _LEAST_IOU
-            taken = is_near & target["has_dense"][rows_of_people]
+            taken = self._sample(is_near & target["has_dense"][rows_of_people])
             annotated = _list_people(target)
             places = (target["has_dense"].cumsum(0) - 1)[rows_of_people[taken]]
             chosen.append(regions_of_people[taken])
@@ -161,6 +162,15 @@ class DenseRoIHeads(BoxHeads):
         outputs = dict(zip(self.dense_predictor.layers, run("dense", chosen), strict=True))
         found = self._compute_dense_losses(outputs, people, torch.cat(boxes), torch.cat(chosen))
         return {f"{DENSE_LOSSES}{name}": loss for name, loss in found.items()}
+
+    def _sample(self, is_usable: Tensor) -> Tensor:
+        """Of the usable regions of an image, (N,) bool, as many as the losses are computed on, at random."""
+        rows = is_usable.nonzero()[:, 0]
+        if not self._sampled or len(rows) <= self._sampled:
+            return is_usable
+        sampled = torch.zeros_like(is_usable)
+        sampled[rows[torch.randperm(len(rows), device=rows.device)[: self._sampled]]] = True
+        return sampled
 
     def _compute_dense_losses(
         self, outputs: dict[str, Tensor], people: list[PersonPoints], boxes: Tensor, regions: Tensor

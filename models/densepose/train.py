@@ -19,6 +19,8 @@ from models.densepose.variants import NETWORKS
 from models.detection.start import load_start
 
 _DENSE_PARTS = ("roi_heads.maps.", "roi_heads.dense_head.", "roi_heads.dense_predictor.")
+_BODY = ("backbone.body.",)
+_DETECTOR = ("backbone.", "rpn.", "roi_heads.box_")
 _BOX_LAYER = "roi_heads.box_predictor.bbox_pred."
 _BOX_NUMBERS = 4
 
@@ -76,7 +78,7 @@ def make_dataset(recipe: DensePoseRecipe, samples: InstanceSamples, folder: Path
     )
 
 
-def load_densepose_start(network: DensePoseRCNN, path: Path) -> None:
+def load_densepose_start(network: DensePoseRCNN, path: Path) -> tuple[str, ...]:
     """Load pretrained weights into a network, or into its body; see `models.detection.start.load_start`.
 
     A file of the whole network may be that of a person detector of the R-CNN family with the same body, pyramid
@@ -84,6 +86,10 @@ def load_densepose_start(network: DensePoseRCNN, path: Path) -> None:
 
     ImageNet's networks of torchvision take normalised RGB; the first convolution of a body that takes BGR in
     0..255 is converted, which changes no number after it.
+
+    Returns:
+        What the names of the parameters begin with that may learn at a lower rate: those of the body, or of the
+        whole detector.
 
     Raises:
         TrainingError: They are missing, unreadable, or of another network.
@@ -94,6 +100,7 @@ def load_densepose_start(network: DensePoseRCNN, path: Path) -> None:
         deviations = 255 * torch.tensor(IMAGENET_STD_RGB)[:, None, None]
         with torch.no_grad():
             stem.weight.copy_((stem.weight / deviations).flip(1))
+    return _DETECTOR if is_whole else _BODY
 
 
 def _take_person_rows(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.backbones.variants import (
+    MOVENET_MULTIPOSE,
     SINGLE_PATH,
     SINGLE_PATH_EXPANDED,
     TABLE_2_BODIES,
@@ -19,7 +20,7 @@ from models.backbones.variants import (
     ResNetFPNConfig,
 )
 from models.densepose.parts import NUM_MASKS
-from models.detection.config import TwoStageConfig
+from models.detection.config import LIGHT_DETECTOR, TwoStageConfig
 
 DenseHead = Literal["convolutions", "deeplab", "gce", "gce_local", "ladcem"]
 DenseMaps = Literal["pyramid", "decoder", "finest"]
@@ -48,6 +49,7 @@ class DensePoseConfig(TwoStageConfig):
             `ladcem`; see `models.densepose.heads`.
         dense_width: Channels of the head's features.
         num_coarse: Coarse parts with the background: 15, or 2 for person and background.
+        sampled_dense: Most regions of each image that the dense head's losses are computed on; 0 takes all.
         is_enlarged: Whether the outputs are enlarged once more, to four cells for each of the regions.
         confidences: Confidences of coordinates: none, one variance, or one with a direction.
         has_segment_confidences: Whether the parts have confidences too.
@@ -63,6 +65,7 @@ class DensePoseConfig(TwoStageConfig):
     dense_head: DenseHead = "convolutions"
     dense_width: int = 512
     num_coarse: int = NUM_MASKS + 1
+    sampled_dense: int = 0
     is_enlarged: bool = True
     confidences: Confidences = "none"
     has_segment_confidences: bool = False
@@ -129,6 +132,17 @@ MOBILE_PARSING_A = _make_mobile(PyramidConfig(SINGLE_PATH, "fpn", 256, layers=1)
 """Mobile Parsing R-CNN (A) with the body that the paper chose: 11.35 M parameters."""
 MOBILE_PARSING_B = _make_mobile(PyramidConfig(SINGLE_PATH_EXPANDED, "light_bifpn", 64, layers=1))
 """Mobile Parsing R-CNN (B): 3.35 M parameters."""
+MOVENET_DENSEPOSE = DensePoseConfig(
+    PyramidConfig(MOVENET_MULTIPOSE, channels=72),
+    pixels="rgb",
+    dense_maps="finest",
+    dense_cells=32,
+    dense_head="gce_local",
+    dense_width=72,
+    is_enlarged=False,
+    **LIGHT_DETECTOR,
+)
+"""Our detector of people, with the dense head of Mobile Parsing R-CNN (B) on its pyramid: 6.36 M parameters."""
 
 
 def _list_mobile() -> dict[str, DensePoseConfig]:
@@ -146,6 +160,7 @@ def _list_mobile() -> dict[str, DensePoseConfig]:
         "mobile-parsing-a-r50": _make_mobile(_R50),
         **{f"mobile-parsing-bifpn-{pyramid.channels}": _make_mobile(pyramid) for pyramid in pyramids},
         "mobile-parsing-b": MOBILE_PARSING_B,
+        "movenet-densepose": MOVENET_DENSEPOSE,
     }
 
 

@@ -7,6 +7,7 @@ section 3 (separable convolutions).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from models.backbones.variants import PyramidConfig, ResNetFPNConfig
 
@@ -82,3 +83,17 @@ class TwoStageConfig:
         levels = len(self.backbone.strides)
         if len(self.anchor_sizes_px) != levels:
             raise ValueError(f"anchor_sizes_px: {len(self.anchor_sizes_px)} levels, the pyramid has {levels}")
+
+
+LIGHT_DETECTOR: dict[str, Any] = {
+    "anchor_sizes_px": ((16,), (32,), (64,), (128,), (256,)),
+    "anchor_ratios": (0.7, 1.5, 3.0),
+    "has_exact_strides": True,
+    "is_rpn_separable": True,
+    "proposals_per_level": (1000, 300),
+    "proposals": (1000, 150),
+    "sampled_proposals": 256,
+    "box_width": 256,
+    "roi_canonical_px": 112,
+}
+"""What our own small detectors of people have in common: upright anchors, for images of 320 to 512 px."""

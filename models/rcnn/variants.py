@@ -18,7 +18,7 @@ from models.backbones.variants import (
     PyramidConfig,
     ResNetFPNConfig,
 )
-from models.detection.config import TwoStageConfig
+from models.detection.config import LIGHT_DETECTOR, TwoStageConfig
 
 KeypointLoss = Literal["mse", "cross_entropy"]
 Deformed = Literal["none", "backbone", "backbone+head"]
@@ -128,18 +128,7 @@ MODULATED = replace(FULL, is_modulated=True)
 CROSS_ENTROPY = replace(FULL, keypoint_loss="cross_entropy")
 """The full model with Mask R-CNN's loss of keypoints; not in the paper's tables."""
 
-LITE0_DETECTOR = RCNNConfig(
-    PyramidConfig(EFFICIENTNET_LITE0, channels=80),
-    anchor_sizes_px=((16,), (32,), (64,), (128,), (256,)),
-    anchor_ratios=(0.7, 1.5, 3.0),
-    has_exact_strides=True,
-    is_rpn_separable=True,
-    proposals_per_level=(1000, 300),
-    proposals=(1000, 150),
-    sampled_proposals=256,
-    box_width=256,
-    roi_canonical_px=112,
-)
+LITE0_DETECTOR = RCNNConfig(PyramidConfig(EFFICIENTNET_LITE0, channels=80), **LIGHT_DETECTOR)
 """A detector of people on a body pretrained for classification: 4.2 M parameters, in fp16 8.4 MB."""
 MOVENET_DETECTOR = replace(LITE0_DETECTOR, backbone=PyramidConfig(MOVENET_MULTIPOSE, channels=72))
 """The same on a body pretrained for keypoints: 5.9 M parameters, in fp16 11.8 MB."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +42,15 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
     samples = samples.check_images(str(run.data_folder / recipe.data.train))
     network = make_network(recipe.network, skeleton.num_keypoints)
     dataset = make_dataset(recipe, samples, skeleton.flip_index)
-    return make_two_stage_task(network, dataset, recipe, run, partial(load_start, optional=_KEYPOINT_HEAD))
+    return make_two_stage_task(network, dataset, recipe, run, _load_start)
 
 
 def make_two_stage_task(
-    network: Any, dataset: DetectionDataset, recipe: Any, run: TrainingRun, load: Callable[[Any, Path], object]
+    network: Any,
+    dataset: DetectionDataset,
+    recipe: Any,
+    run: TrainingRun,
+    load: Callable[[Any, Path], tuple[str, ...]],
 ) -> Task:
     """Make the task of a two-stage network: its initial weights, frozen stages and losses.
 
@@ -56,14 +59,15 @@ def make_two_stage_task(
         dataset: Its data set.
         recipe: The recipe; its table [network] says which weights and which frozen stages.
         run: The run; its weights are the initial ones, instead of those that the recipe names.
-        load: Loads initial weights from a file.
+        load: Loads initial weights from a file, and returns what the names of the parameters begin with that
+            have the recipe's `body_factor`.
 
     Raises:
         TrainingError: The weights are missing or not valid.
     """
-    is_started = run.weights is not None or bool(recipe.network.body)
-    if is_started:
-        load(network, run.weights or run.data_folder / recipe.network.body)
+    pretrained: tuple[str, ...] = ()
+    if run.weights is not None or recipe.network.body:
+        pretrained = load(network, run.weights or run.data_folder / recipe.network.body)
     frozen = freeze_body(
         network.backbone.body,
         stages=recipe.network.frozen_stages,
@@ -76,8 +80,13 @@ def make_two_stage_task(
         len(dataset),
         make_detection_losses(frozen),
         collate=collate_samples,
-        body=_BODY if is_started else (),
+        body=pretrained,
     )
+
+
+def _load_start(network: Any, path: Path) -> tuple[str, ...]:
+    load_start(network, path, _KEYPOINT_HEAD)
+    return _BODY
 
 
 def _read_samples(data: DetectionData, keypoint_names: Sequence[str], data_folder: Path) -> InstanceSamples:

@@ -41,6 +41,7 @@ PARAMETERS = {
     "densepose-r50-dl-wc1m": DEEPLAB + WC1M,
     "densepose-r50-dl-wc2m": DEEPLAB + WC2M,
     "parsing-r50": 54_555_951,
+    "movenet-densepose": 6_359_791,
 }
 UNPUBLISHED = {"uv-rcnn-r50", "uv-rcnn-r101", "uv-rcnn-x101"}
 # These are in the table of `scripts/table_backbones.py`; (A) is there with each body.
@@ -58,6 +59,7 @@ SHRUNK = {
         "parsing-r50",
         "uv-rcnn-r50",
         "mobile-parsing-b",
+        "movenet-densepose",
     )
 }
 BOX = [8.0, 6.0, 52.0, 60.0]
@@ -284,3 +286,16 @@ def test_features_of_random_weights_have_an_ordinary_size(name):
 def test_losses_take_the_confidences_of_the_network():
     network = make_densepose(SHRUNK["densepose-r50-improved-wc1"])
     assert network.roi_heads._losses == DenseLossConfig(confidences="isotropic")
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_so_many_regions_of_each_image_are_learned(most):
+    torch.manual_seed(0)
+    network = make_densepose(replace(SHRUNK["parsing-r50"], sampled_dense=most)).train()
+    seen = []
+    network.roi_heads.dense_head.register_forward_hook(lambda part, inputs, output: seen.append(len(output)))
+    target = make_target()
+    # Both people are one, so that there are two regions at least: their boxes.
+    twice = {name: torch.cat([value, value]) for name, value in target.items()}
+    network(torch.zeros(1, 3, 64, 64), [twice])
+    assert seen[0] == 1 if most else seen[0] >= 2

@@ -130,7 +130,8 @@ def test_a_detector_of_people_starts_all_but_the_dense_head(tmp_path):
     detector = make_rcnn(RCNNConfig(config.backbone, box_width=config.box_width))
     save_file(detector.state_dict(), tmp_path / "detector.safetensors")
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    load_densepose_start(network, tmp_path / "detector.safetensors")
+    pretrained = load_densepose_start(network, tmp_path / "detector.safetensors")
+    assert all(name.startswith(pretrained) != name.startswith("roi_heads.dense") for name in before)
     own, theirs = network.state_dict(), detector.state_dict()
     for name, value in own.items():
         if name.startswith("roi_heads.box_predictor.bbox_pred."):
