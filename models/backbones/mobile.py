@@ -47,7 +47,7 @@ class MobileBody(nn.Module):
         _fix_padding(network)
         self.channels: tuple[int, ...] = tuple(network.feature_info.channels())
         # Maps by index that the network does not return by itself, kept while `forward` runs.
-        self._seen: dict[int, Tensor] = {}
+        self._seen = _Seen()
         if config.features == "expansion":
             self.channels, linear_names = _list_expansions(config.name)
             _cut_behind(network, linear_names[-1], is_kept=config.is_whole)
@@ -79,9 +79,8 @@ class MobileBody(nn.Module):
         if H % 32 or W % 32:
             raise ValueError(f"mobile bodies take sides that are multiples of 32 px, got {W} x {H}")
         levels = self.network(images)
-        maps = [self._seen[i] if i in self._seen else levels[i] for i in range(len(self.channels))]
-        self._seen.clear()
-        return maps
+        seen = self._seen.take()
+        return [seen[i] if i in seen else levels[i] for i in range(len(self.channels))]
 
 
 class _CentredConv2d(nn.Conv2d):
@@ -162,14 +161,24 @@ def _list_expansions(name: str) -> tuple[tuple[int, ...], list[str]]:
     return tuple(info.channels()), info.module_name()
 
 
-def _keep_input(seen: dict[int, Tensor], index: int, part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    seen[index] = inputs[0]
+class _Seen:
+    """Maps by index that hooks keep; an object of its own, because exports of torch copy a module's dicts."""
+
+    def __init__(self) -> None:
+        self.maps: dict[int, Tensor] = {}
+
+    def take(self) -> dict[int, Tensor]:
+        """Give the maps away."""
+        maps, self.maps = self.maps, {}
+        return maps
 
 
-def _keep_output(
-    seen: dict[int, Tensor], index: int, part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor
-) -> None:
-    seen[index] = output
+def _keep_input(seen: _Seen, index: int, part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    seen.maps[index] = inputs[0]
+
+
+def _keep_output(seen: _Seen, index: int, part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    seen.maps[index] = output
 
 
 def _find_first_stages(stages: Sequence[nn.Module]) -> list[int]:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from models.backbones.mobile import MobileBody, list_names
+from models.fit import list_problems, list_shapes
 
 _LITE0_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 _LITE0_STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1"}
@@ -36,8 +37,7 @@ def load_imagenet_weights(body: MobileBody, path: Path) -> None:
             `SAME` does; see `models.backbones.mobile` for ours.
 
     Raises:
-        ValueError: It is another backbone, or the file has other names.
-        RuntimeError: The file's shapes differ.
+        ValueError: It is another backbone, or the file has other names or shapes.
     """
     is_safe = path.suffix == ".safetensors"
     state = load_file(path) if is_safe else torch.load(path, map_location="cpu", weights_only=True)
@@ -51,6 +51,9 @@ def load_imagenet_weights(body: MobileBody, path: Path) -> None:
     wanted, known = body.network.state_dict().keys(), list_names(body.config.name)
     # What is not known stays in, for the error.
     kept = {name: tensor for name, tensor in state.items() if name in wanted or name not in known}
+    problems = list_problems(list_shapes(kept), list_shapes(body.network.state_dict()), str)
+    if problems:
+        raise ValueError("; ".join(problems[:3]))
     body.network.load_state_dict(kept, strict=True)
 
 

@@ -79,9 +79,10 @@ def load_start(
             if not name.startswith(_UNUSED) and not name.endswith(_COUNTER)
         }
         missing, unknown = body.load_state_dict(kept, strict=False)
-    except (OSError, EOFError, UnpicklingError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TrainingError(f"{path}: cannot be read ({reason})") from error
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{path}: cannot be read ({error})") from error
+    except (EOFError, UnpicklingError) as error:
+        raise TrainingError(f"{path}: no PyTorch file of tensors only, and nothing else is read") from error
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainingError(f"{path}: does not fit the network: {reason}") from error

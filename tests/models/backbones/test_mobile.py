@@ -160,6 +160,16 @@ def test_a_copy_gives_the_same(features):
             assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("features", ["expansion", "first_stage"])
+def test_an_export_gives_the_same(features):
+    body = MobileBody(MobileConfig(SMALL, features)).eval()
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        found = torch.export.export(body, (images,)).module()(images)
+        for a, b in zip(body(images), found, strict=True):
+            torch.testing.assert_close(a, b)
+
+
 def test_cells_look_at_where_they_lie_not_at_where_tensorflows_do():
     torch.manual_seed(0)
     theirs = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(1, 2, 3, 4)).eval()

@@ -2,12 +2,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from reference.rcnn_scene import DETECTOR, POSED_DETECTOR, shrink
 from safetensors.torch import load_file, save_file
 from torchvision.models import resnet18
 
 import models
+from models.densepose.network import make_densepose
+from models.densepose.variants import MOBILE_PARSING_B
 from models.detection.start import load_start
 from models.rcnn.network import make_rcnn
 from models.rcnn.variants import FULL, MOVENET_DETECTOR
@@ -79,3 +82,25 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, name, content, message):
         save_file(content, path)
     with pytest.raises(TrainingError, match=message):
         load_start(make_rcnn(DETECTOR), path)
+
+
+def test_a_mobile_body_takes_timms_weights(tmp_path):
+    with torch.device("meta"):
+        network = make_densepose(MOBILE_PARSING_B)
+    network.to_empty(device="cpu")
+    source = timm.create_model("spnasnet_100").state_dict()
+    path = tmp_path / "timm.safetensors"
+    save_file(source, path)
+    assert not load_start(network, path)
+    for name, value in network.backbone.body.network.state_dict().items():
+        assert torch.equal(value, source[name]), name
+    save_file(network.backbone.body.state_dict(), path)
+    assert not load_start(network, path)
+    del source["blocks.0.0.bn1.bias"]
+    save_file(source, path)
+    with pytest.raises(TrainingError, match=r"does not fit the network: missing blocks\.0\.0\.bn1\.bias$"):
+        load_start(network, path)
+    for damaged in (b"", b"garbage"):
+        (tmp_path / "timm.pth").write_bytes(damaged)
+        with pytest.raises(TrainingError, match=r"timm\.pth: no PyTorch file of tensors only"):
+            load_start(network, tmp_path / "timm.pth")
