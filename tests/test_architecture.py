@@ -24,7 +24,17 @@ FORBIDDEN = {
 LAYERS = {
     "posetrack": (
         ("addresses", "errors", "frame", "interruption", "json_fields", "outputs", "skeleton"),
-        ("compute", "drawing", "pipeline", "render", "render_dense", "runtime", "texture_atlas", "video"),
+        (
+            "compute",
+            "drawing",
+            "made_mesh",
+            "pipeline",
+            "render",
+            "render_dense",
+            "runtime",
+            "texture_atlas",
+            "video",
+        ),
         ("images",),
         ("annotations", "predictors", "results"),
         ("processors",),

@@ -20,7 +20,7 @@ from models.data.mosaic import Window
 from models.data.samples import FloatArray
 from models.densepose.annotations import MASK_SIDE, read_surface_masks, read_surface_points
 from models.densepose.limbs import list_limb_points
-from models.densepose.symmetry import SymmetryTable, mirror_limbs, mirror_mask
+from models.densepose.symmetry import Symmetry, mirror_limbs, mirror_mask
 from models.detection.augment import DetectionAugment
 from models.detection.dataset import Canvas, DetectionDataset
 from models.detection.rotation import Rotation, list_mask_corners
@@ -182,7 +182,7 @@ class SurfaceDataset(DetectionDataset):
         *,
         canvas: Canvas,
         augment: DetectionAugment | None = None,
-        symmetry: SymmetryTable | None = None,
+        symmetry: Symmetry | None = None,
         has_parts: bool = True,
         seed: int = 0,
     ) -> None:
@@ -197,7 +197,8 @@ class SurfaceDataset(DetectionDataset):
         ):
             _log.warning(
                 "images of people with dense annotations are not mirrored: that needs the data set owner's "
-                "UV_symmetry_transforms.mat; name it in the recipe as data.symmetry"
+                "UV_symmetry_transforms.mat; name it in the recipe as data.symmetry (made, for people on "
+                "PoseTrack's own mesh)"
             )
 
     def may_flip(self, image_index: int) -> bool:

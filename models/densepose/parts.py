@@ -11,6 +11,9 @@ NUM_CHARTS = 24
 NUM_MASKS = 14
 """Coarse parts that annotators painted (`dp_masks`)."""
 
+MADE = "made"
+"""What recipes and commands call PoseTrack's own charts, on a body whose halves are mirror images."""
+
 CHART_NAMES = (
     *("background", "torso back", "torso front", "right hand", "left hand", "left foot", "right foot"),
     *("right upper leg back", "left upper leg back", "right upper leg front", "left upper leg front"),

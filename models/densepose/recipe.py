@@ -45,10 +45,10 @@ class DensePoseData(PeopleData):
     Attributes:
         more_train: More annotations to train on; empty for none.
         more_train_images: Folder of their images.
-        symmetry: The owner's `UV_symmetry_transforms.mat`; without it images of people with dense annotations
-            are not mirrored.
-        mesh: Folder of the owner's mesh files; with it, dense poses are evaluated by GPS and GPSm too, and GPS
-            AP decides which network is best.
+        symmetry: The owner's `UV_symmetry_transforms.mat`, or `made` for annotations on PoseTrack's own mesh;
+            without it images of people with dense annotations are not mirrored.
+        mesh: Folder of the owner's mesh files, or `made` for PoseTrack's own; with it, dense poses are
+            evaluated by GPS and GPSm too, and GPS AP decides which network is best.
     """
 
     more_train: str = ""

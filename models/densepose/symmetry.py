@@ -1,12 +1,14 @@
-"""Mirroring of dense annotations and outputs, by the data set owner's table of coordinates.
+"""Mirroring of dense annotations and outputs.
 
-A mirrored image shows another chart, whose u and v at the same place of the body follow from the mesh. The
-table has them for each chart on a lattice of 256 x 256: the row is 255 v, the column 255 u, both truncated, of
-the chart before. Source: detectron2's DensePose; the file is `UV_symmetry_transforms.mat` of the annotations.
+A mirrored image shows another chart, whose u and v at the same place of the body follow from the mesh. For the
+data set owner's mesh, a table has them for each chart on a lattice of 256 x 256: the row is 255 v, the column
+255 u, both truncated, of the chart before. Source: detectron2's DensePose; the file is
+`UV_symmetry_transforms.mat` of the annotations. PoseTrack's own charts need no table.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from torch import Tensor
 from models.data.mat_files import read_mat
 from models.data.samples import FloatArray
 from models.densepose.annotations import MASK_SIDE
-from models.densepose.parts import CHART_MIRROR, MASK_MIRROR, NUM_CHARTS
+from models.densepose.parts import CHART_MIRROR, MADE, MASK_MIRROR, NUM_CHARTS
 from models.training.errors import DataError
 
 _LATTICE = 256
@@ -30,17 +32,25 @@ _ROUNDING = 1e-3
 _FIELDS = ("U_transforms", "V_transforms")
 _CHART_MIRROR = np.array(CHART_MIRROR, np.uint8)
 _MASK_MIRROR = np.array(MASK_MIRROR, np.uint8)
+# Charts that are their own mirror image.
+_IS_WHOLE = np.array([chart == mirror for chart, mirror in enumerate(CHART_MIRROR)][1:])
 
 
-@dataclass(frozen=True, eq=False)
-class SymmetryTable:
-    """The coordinates of the mirrored body.
+class Symmetry(ABC):
+    """How charts and coordinates of a mesh change in the mirrored image."""
 
-    Attributes:
-        tables: (2, 24, 256, 256) float32, u and v: the chart before, its v, its u.
-    """
+    @abstractmethod
+    def map_points(self, charts: npt.NDArray[np.uint8], coordinates_uv: FloatArray) -> FloatArray:
+        """Coordinates (P, 2) of mirrored points.
 
-    tables: FloatArray
+        Args:
+            charts: (P,) 1..24 before.
+            coordinates_uv: (P, 2) before, in 0..1.
+        """
+
+    @abstractmethod
+    def map_outputs(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Coordinates of mirrored outputs, each (N, 24, Z, Z) by the chart before; given limited to 0..1."""
 
     def mirror_points(
         self, points_xy: FloatArray, charts: npt.NDArray[np.uint8], coordinates_uv: FloatArray
@@ -56,9 +66,8 @@ class SymmetryTable:
             The same of the mirrored image.
         """
         mirrored = _mirror_points(points_xy)
-        columns, rows = (coordinates_uv * np.float32(_LAST)).astype(np.int64).T
-        # Those of the background look at any chart.
-        found = self.tables[:, np.maximum(charts, 1) - 1, rows, columns].T
+        # Those of the background take any chart.
+        found = self.map_points(np.maximum(charts, 1), coordinates_uv)
         return mirrored, _CHART_MIRROR[charts], np.where(charts[:, None] > 0, found, coordinates_uv)
 
     def mirror_outputs(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -71,17 +80,55 @@ class SymmetryTable:
             The four; coordinates are limited to 0..1 first.
         """
         flipped = {name: outputs[name].flip(-1) for name in ("coarse", "fine", "u", "v")}
-        columns, rows = ((flipped[name][:, 1:].clamp(0, 1) * _LAST).long() for name in ("u", "v"))
-        tables = torch.from_numpy(self.tables).to(columns.device)
-        charts = torch.arange(NUM_CHARTS, device=columns.device)[None, :, None, None]
-        for name, table in zip(("u", "v"), tables, strict=True):
-            found = table[charts, rows, columns].to(flipped[name])
+        u, v = (flipped[name][:, 1:].clamp(0, 1) for name in ("u", "v"))
+        for name, found in zip(("u", "v"), self.map_outputs(u, v), strict=True):
             flipped[name] = torch.cat([flipped[name][:, :1], found], dim=1)
         for name in ("fine", "u", "v"):
             flipped[name] = flipped[name][:, CHART_MIRROR]
         if flipped["coarse"].shape[1] == len(MASK_MIRROR):
             flipped["coarse"] = flipped["coarse"][:, MASK_MIRROR]
         return flipped
+
+
+@dataclass(frozen=True, eq=False)
+class SymmetryTable(Symmetry):
+    """The symmetry of the data set owner's mesh.
+
+    Attributes:
+        tables: (2, 24, 256, 256) float32, u and v: the chart before, its v, its u.
+    """
+
+    tables: FloatArray
+
+    def map_points(self, charts: npt.NDArray[np.uint8], coordinates_uv: FloatArray) -> FloatArray:
+        """Look coordinates up; see `Symmetry`."""
+        columns, rows = (coordinates_uv * np.float32(_LAST)).astype(np.int64).T
+        return self.tables[:, charts - 1, rows, columns].T
+
+    def map_outputs(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Look coordinates up; see `Symmetry`."""
+        columns, rows = ((each * _LAST).long() for each in (u, v))
+        of_u, of_v = torch.from_numpy(self.tables).to(u.device)
+        charts = torch.arange(NUM_CHARTS, device=u.device)[None, :, None, None]
+        return of_u[charts, rows, columns].to(u), of_v[charts, rows, columns].to(v)
+
+
+class MadeSymmetry(Symmetry):
+    """The symmetry of PoseTrack's own charts.
+
+    Mirrored places have equal coordinates in mirrored charts; in a chart that is its own mirror image, u and
+    1 - u.
+    """
+
+    def map_points(self, charts: npt.NDArray[np.uint8], coordinates_uv: FloatArray) -> FloatArray:
+        """Turn u around in whole charts; see `Symmetry`."""
+        u, v = coordinates_uv.T
+        return np.stack([np.where(_IS_WHOLE[charts - 1], 1 - u, u), v], axis=1)
+
+    def map_outputs(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn u around in whole charts; see `Symmetry`."""
+        is_whole = torch.from_numpy(_IS_WHOLE).to(u.device)[None, :, None, None]
+        return torch.where(is_whole, 1 - u, u), v
 
 
 def mirror_limbs(
@@ -100,6 +147,21 @@ def _mirror_points(points_xy: FloatArray) -> FloatArray:
     return points_xy * np.array([-1, 1], np.float32) + np.array([MASK_SIDE, 0], np.float32)
 
 
+def choose_symmetry(name: str, folder: Path) -> Symmetry | None:
+    """Find the symmetry that a recipe names.
+
+    Args:
+        name: `MADE`, a file as for `read_symmetry` (`./made` for one of that name), or nothing.
+        folder: What the file is relative to.
+
+    Raises:
+        DataError: The file is missing, cannot be read, or has something else.
+    """
+    if name == MADE:
+        return MadeSymmetry()
+    return read_symmetry(folder / name) if name else None
+
+
 def read_symmetry(path: Path) -> SymmetryTable:
     """Read the owner's `UV_symmetry_transforms.mat`.
 
@@ -111,8 +173,9 @@ def read_symmetry(path: Path) -> SymmetryTable:
     """
     if not path.exists():
         raise DataError(
-            f"{path}: no such file; get UV_symmetry_transforms.mat from the data set's owner, or take "
-            "data.symmetry out of the recipe to train without mirrored images"
+            f"{path}: no such file; get UV_symmetry_transforms.mat from the data set's owner, say "
+            f"{MADE} for people on PoseTrack's own mesh, or take data.symmetry out of the recipe to train "
+            "without mirrored images"
         )
     content = read_mat(path, _FIELDS)
     return SymmetryTable(np.stack([_take_cells(content, name, path) for name in _FIELDS]))

@@ -14,7 +14,7 @@ from models.densepose.dataset import SurfaceDataset, read_surface_samples
 from models.densepose.network import DensePoseRCNN
 from models.densepose.parts import NUM_MASKS
 from models.densepose.recipe import DensePoseRecipe
-from models.densepose.symmetry import read_symmetry
+from models.densepose.symmetry import choose_symmetry
 from models.densepose.variants import NETWORKS
 from models.detection.start import load_start
 
@@ -67,12 +67,11 @@ def make_dataset(recipe: DensePoseRecipe, samples: InstanceSamples, folder: Path
     Raises:
         DataError: The table of coordinates is missing or not valid.
     """
-    symmetry = recipe.data.symmetry
     return SurfaceDataset(
         samples,
         canvas=recipe.canvas.make_canvas(),
         augment=recipe.augment,
-        symmetry=read_symmetry(folder / symmetry) if symmetry else None,
+        symmetry=choose_symmetry(recipe.data.symmetry, folder),
         has_parts=NETWORKS[recipe.network.name].num_coarse == NUM_MASKS + 1,
         seed=recipe.loop.seed,
     )

@@ -79,9 +79,9 @@ def pictures_command(
         int | None, typer.Option(min=1, help="Use the first N images only.", show_default="all")
     ] = None,
     mesh: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Folder of the mesh files, as for eval densepose: evaluates dense poses too.",
+            help="Folder of the mesh files, or `made`, as for eval densepose: evaluates dense poses too.",
             show_default=False,
         ),
     ] = None,
@@ -155,12 +155,12 @@ def _choose_kinds(annotations: dict[str, Any], recipe: Recipe, where: str) -> li
 
 
 def _make_dense_measure(
-    gt: Path, mesh: Path | None, recipe: Recipe, images: Iterable[int]
+    gt: Path, mesh: str | None, recipe: Recipe, images: Iterable[int]
 ) -> Callable[[list[DenseResult]], dict[str, float | None]]:
     """Make the function that evaluates dense poses and prints their numbers; without a mesh nothing is."""
     from posetrack.cli.eval.densepose import print_dense_metrics
     from posetrack.evaluation.densepose.evaluate import evaluate_densepose, to_fractions
-    from posetrack.evaluation.densepose.mesh import read_mesh
+    from posetrack.evaluation.densepose.mesh import choose_mesh
     from posetrack.evaluation.densepose.truth import keep_truth, read_surface_truth
     from posetrack.recipe import gives_dense
 
@@ -171,7 +171,7 @@ def _make_dense_measure(
             f"--mesh: recipe {recipe.name} gives no dense poses; take one with a DensePose network, or leave "
             "--mesh out"
         )
-    body, truth = read_mesh(mesh), keep_truth(read_surface_truth(gt), images)
+    body, truth = choose_mesh(mesh), keep_truth(read_surface_truth(gt), images)
     # Nothing is found yet: this checks the annotations before networks run for hours.
     evaluate_densepose(truth, [], body)
 

@@ -3,7 +3,7 @@
 The files are those of DensePose's owners: `SMPL_subdiv.mat` (`U_subdiv`, `V_subdiv`, `Part_ID_subdiv`: a row
 for each vertex of the fine mesh), `SMPL_SUBDIV_TRANSFORM.mat` (`index`: its vertex of the coarse mesh, from 1)
 and `Pdist_matrix.pkl` (distances along the surface of all pairs of the coarse mesh; 1.5 GB that stay on disk).
-Meshes of any size do.
+Meshes of any size do. `posetrack.made_mesh` comes with the package.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from models.densepose.parts import NUM_CHARTS
+from models.densepose.parts import MADE, NUM_CHARTS
 from models.pickles import RefusedPickleError, read_pickle
 from posetrack.errors import ResultsError
 from posetrack.evaluation.mat_files import read_mat
+from posetrack.made_mesh import read_made_mesh
 from posetrack.results.array_cache import find_array_cache
 
 _log = logging.getLogger(__name__)
@@ -122,6 +123,31 @@ class _Chart:
         return self._coarse[nearest]
 
 
+def choose_mesh(name: str, option: str = "--mesh", base: Path = Path()) -> BodyMesh:
+    """Read the mesh that a user names: `MADE`, or a folder.
+
+    Args:
+        name: `made` for the mesh that comes with the package, or a folder (`./made` for one of that name).
+        option: Where the user names it.
+        base: What the folder is relative to.
+
+    Raises:
+        PoseTrackError: It is missing, cannot be read, or its files do not fit together.
+    """
+    return make_made_body() if name == MADE else read_mesh(base / name, option)
+
+
+def make_made_body() -> BodyMesh:
+    """The mesh that comes with the package, whose coarse vertices are its samples.
+
+    Raises:
+        PoseTrackError: Its file is missing or damaged.
+    """
+    mesh = read_made_mesh()
+    lower = mesh.distances_m[np.tril_indices(len(mesh.distances_m), -1)]
+    return BodyMesh(mesh.charts.astype(np.int64), mesh.uv.astype(np.float64), mesh.samples, lower, MADE)
+
+
 def read_mesh(folder: Path, option: str = "--mesh") -> BodyMesh:
     """Read the mesh files of a folder.
 
@@ -170,7 +196,7 @@ def read_mesh(folder: Path, option: str = "--mesh") -> BodyMesh:
 
 def _check_files(folder: Path, option: str) -> None:
     if not folder.is_dir():
-        raise ResultsError(f"{folder}: no such folder; give that of the mesh files with {option}")
+        raise ResultsError(f"{folder}: no such folder; give that of the mesh files with {option}, or {MADE}")
     for name in (CHARTS_FILE, INDEX_FILE, DISTANCES_FILE):
         if (folder / name).is_file():
             continue
