@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -35,7 +35,6 @@ class Look:
     roughness: float = 0.0
     wrinkle_size: float = 1.0
     seed: float = 0.0
-    is_thing: bool = field(default=False)
 
 
 def to_linear(colour: object) -> Floats:
@@ -79,6 +78,18 @@ def make_cloth(rng: np.random.Generator, *, unit: float = 1.0, is_plain: bool = 
         wrinkle_size=float(rng.uniform(0.7, 2.0)) * unit,
         seed=seed,
     )
+
+
+def stack_looks(upper: Look, lower: Look, level: float) -> Look:
+    """A look that is another one below a level of y; its gloss and wrinkles are those of the upper one."""
+
+    def paint(places: Floats) -> Floats:
+        is_low = places[:, 1] < level
+        colour = upper.paint(places)
+        colour[is_low] = lower.paint(places[is_low])
+        return colour
+
+    return replace(upper, paint=paint)
 
 
 def _weigh(*shares: Floats) -> Floats:
@@ -191,4 +202,4 @@ def make_thing_look(rng: np.random.Generator) -> Look:
     """The look of furniture, walls, poles: places are metres."""
     look = make_cloth(rng, unit=0.1 * float(rng.choice((1.0, 3.0, 8.0))))
     gloss = float(rng.choice((0.0, 0.05, 0.4), p=(0.5, 0.3, 0.2)))
-    return Look(look.paint, gloss, float(rng.uniform(5, 60)), 0.04, look.wrinkle_size, look.seed, is_thing=True)
+    return Look(look.paint, gloss, float(rng.uniform(5, 60)), 0.04, look.wrinkle_size, look.seed)

@@ -52,7 +52,11 @@ class Outfit:
 
 
 class Tailor:
-    """Draws outfits from a wardrobe."""
+    """Draws outfits from a wardrobe.
+
+    Attributes:
+        waist: Height of the waist on the body at rest, decimetres.
+    """
 
     def __init__(self, wardrobe: Wardrobe) -> None:
         self._wardrobe = wardrobe
@@ -64,7 +68,7 @@ class Tailor:
         self._along = self._measure_arms()
         heads = {name: float(pack.find_head(f"{name}.L")[1]) for name in ("upperleg01", "lowerleg01", "foot")}
         self._hip, self._knee, self._ankle = heads.values()
-        self._waist = self._hip + 0.19 * (float(pack.find_head("neck01")[1]) - self._hip)
+        self.waist = self._hip + 0.19 * (float(pack.find_head("neck01")[1]) - self._hip)
         self._neck = float(pack.find_head("neck01")[1])
         self._is_shell = np.zeros(len(self._places), bool)
         for name in ("tights", "skirt"):
@@ -103,7 +107,7 @@ class Tailor:
         if kind == "dress" and shape.is_male:
             kind = "two"
         if kind == "swim":
-            values = self._cut_bottom(self._waist - rng.uniform(0, 0.8), self._hip - rng.uniform(0.3, 1.2))
+            values = self._cut_bottom(self.waist - rng.uniform(0, 0.8), self._hip - rng.uniform(0.3, 1.2))
             if not shape.is_male:
                 values = np.minimum(self._cut_top(0.0, self._hip - 3, rng.uniform(0.9, 1.3)), values)
                 chest = self._cut_top(0.0, self._neck - rng.uniform(2.2, 2.8), rng.uniform(0.9, 1.2))
@@ -127,7 +131,7 @@ class Tailor:
         reach = float(self._along.max())
         sleeve = rng.choice((0.05, 0.18, 0.32, 0.75), p=(0.12, 0.2, 0.33, 0.35)) * reach
         sleeve = sleeve * rng.uniform(0.9, 1.1)
-        hem = self._waist - rng.uniform(-0.6, 3.0)
+        hem = self.waist - rng.uniform(-0.6, 3.0)
         values = self._cut_top(float(sleeve), hem, rng.uniform(0.55, 1.0))
         fall = ((self._neck - self._places[:, 1]) / (self._neck - self._hip)).clip(0, 1.3)
         loose = np.where(self._is_arm, rng.uniform(0.08, 0.35), 0.13 + rng.uniform(0, 0.45) * fall)
@@ -135,14 +139,14 @@ class Tailor:
         return CutCloth("tights", values, make_cloth(rng))
 
     def _draw_bottom(self, rng: np.random.Generator, shape: Shape, inflation: Floats) -> CutCloth:
-        waist = self._waist + rng.uniform(-0.5, 0.4)
+        waist = self.waist + rng.uniform(-0.5, 0.4)
         if rng.random() < (0.02 if shape.is_male else 0.25):
             hem = rng.uniform(self._ankle + 0.5, self._hip - 1.2)
             return CutCloth("skirt", self._places[:, 1] - np.float32(hem), make_cloth(rng))
         legs = (self._ankle + 0.15, self._knee + rng.uniform(-2.5, 0.5), self._hip - rng.uniform(0.6, 2.5))
         hem = rng.choice(legs, p=(0.6, 0.2, 0.2))
         values = self._cut_bottom(waist, float(hem))
-        fall = ((self._waist - self._places[:, 1]) / (self._waist - self._ankle)).clip(0, 1)
+        fall = ((self.waist - self._places[:, 1]) / (self.waist - self._ankle)).clip(0, 1)
         self._loosen(inflation, values, 0.04 + rng.uniform(0, 0.4) * fall ** rng.uniform(0.5, 2))
         return CutCloth("tights", values, make_cloth(rng, is_plain=rng.random() < 0.6))
 
@@ -152,7 +156,8 @@ class Tailor:
 
     def _cut_top(self, sleeve: float, hem: float, neck: float) -> Floats:
         x, y, _ = self._places.T
-        trunk = np.where(self._is_arm, np.inf, y - hem)
+        # The head is above the collar, and not under it.
+        trunk = np.where(self._is_arm, np.inf, np.minimum(y - hem, self._neck + 0.3 - y))
         hole = np.hypot(x, (y - self._neck - 0.2) * 0.9) - neck
         return np.minimum.reduce([sleeve - self._along, trunk, hole]).astype(np.float32)
 

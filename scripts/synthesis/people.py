@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from synthesis.bodies import Shape, draw_shape, make_shape, move_points, turn_bones
-from synthesis.looks import Look, make_cloth
+from synthesis.looks import Look, make_cloth, stack_looks
 from synthesis.meshes import Surface
 from synthesis.outfits import Outfit, Tailor
 from synthesis.pack import Floats
@@ -104,19 +104,22 @@ class PersonMaker:
             yield layers[cut.layer].make_surface(vertices, normals, cut.values), cut.look
         for name in outfit.garments:
             garment = self._wardrobe.garments[name]
-            if name.startswith(HAIRS):
-                look = make_hair(rng, hair)
-            else:
-                look = make_cloth(rng, is_plain=name.startswith((*SHOES, *HATS)))
+            look = make_hair(rng, hair) if name.startswith(HAIRS) else self._draw_cloth(rng, name)
             yield garment.layer.make_surface(*garment.pose(rest, motions)), look
+
+    def _draw_cloth(self, rng: np.random.Generator, name: str) -> Look:
+        """The cloth of a garment; most suits are a top and a bottom."""
+        if name.startswith((*SHOES, *HATS)):
+            return make_cloth(rng, is_plain=True)
+        look = make_cloth(rng)
+        if rng.random() < 0.2:
+            return look
+        return stack_looks(look, make_cloth(rng, is_plain=rng.random() < 0.7), self._tailor.waist)
 
     def _cut_body(self, outfit: Outfit, vertices: Floats, normals: Floats) -> Surface:
         layer = self._wardrobe.layers["body"]
         keep = np.flatnonzero(~outfit.is_covered[layer.triangles].all(1))
-        own = layer.triangles[keep]
-        return Surface(
-            vertices[own], normals[own], layer.places[own], layer.charts[keep], layer.coordinates_uv[keep]
-        )
+        return layer.pick_surface(vertices, normals, keep)
 
     @staticmethod
     def _find_seat(pose: Pose, keypoints: Floats) -> Floats | None:

@@ -23,6 +23,7 @@ _NOISE_RAD = {
     **dict.fromkeys(("upperarm01", "upperleg01"), 0.14),
     **dict.fromkeys(("finger", "toe"), 0.05),
 }
+_RARITY = {"fly": 0.3, "benchmark": 0.3, "tpose": 0.4}
 _LEAST_BEND_RAD = -0.1
 _MOST_BEND_RAD = 2.3
 
@@ -61,7 +62,8 @@ class Poser:
         is_seated = is_airborne = False
         if kind == "pack":
             names = sorted(self._pack.poses)
-            first, second = rng.choice(names, 2)
+            rarity = np.array([next((v for k, v in _RARITY.items() if k in name), 1.0) for name in names])
+            first, second = rng.choice(names, 2, p=rarity / rarity.sum())
             share = rng.beta(0.6, 0.6)
             rotations = (self._pack.poses[first] * share + self._pack.poses[second] * (1 - share)).astype(
                 np.float64

@@ -102,21 +102,30 @@ def render(scene: Scene, caster: Caster, background: Floats) -> tuple[Floats, Hi
     hits = caster.cast(scene.camera.place, directions)
     behind = background * _darken_ground(scene, caster)[..., None] if scene.has_ground else background
     colours = behind.reshape(-1, 3).copy()
-    _paint(scene, caster, hits, directions, colours)
+    gain = _match(background)
+    _paint(scene, caster, (hits, directions), colours, gain)
     edges = np.flatnonzero(_find_edges(caster, hits, (height, width)))
     around = np.tile(colours[edges][:, None], (1, len(_AROUND), 1))
     behind = behind.reshape(-1, 3)
     for number, shift in enumerate(_AROUND):
         ways = scene.camera.cast(pixels[edges] + shift)
         own = behind[edges].copy()
-        _paint(scene, caster, caster.cast(scene.camera.place, ways), ways, own)
+        _paint(scene, caster, (caster.cast(scene.camera.place, ways), ways), own, gain)
         around[:, number] = own
     colours[edges] = around.mean(1)
     return colours.reshape(height, width, 3), hits
 
 
-def _paint(scene: Scene, caster: Caster, hits: Hits, directions: Floats, colours: Floats) -> None:
+def _match(background: Floats) -> Floats:
+    """How bright the light is, (3,), so that people are about as bright and tinted as what is behind."""
+    mean = background.mean((0, 1)) + np.float32(1e-3)
+    grey = float(mean.mean())
+    return np.asarray(np.clip((grey / 0.22) ** 0.5, 0.5, 1.5) * (mean / grey) ** 0.3, np.float32)
+
+
+def _paint(scene: Scene, caster: Caster, rays: tuple[Hits, Floats], colours: Floats, gain: Floats) -> None:
     """Replace the colours of rays that have hit something."""
+    hits, directions = rays
     rows = np.flatnonzero(hits.triangles >= 0)
     if not len(rows):
         return
@@ -137,7 +146,7 @@ def _paint(scene: Scene, caster: Caster, hits: Hits, directions: Floats, colours
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-9
     normals *= np.where((normals * ways).sum(1, keepdims=True) > 0, -1, 1)
     points = caster.blend("corners", hits, rows)
-    colours[rows] = _light(scene, caster, (points, normals, ways), paint, gloss)
+    colours[rows] = gain * _light(scene, caster, (points, normals, ways), paint, gloss)
 
 
 def _light(

@@ -92,10 +92,10 @@ class SceneMaker:
 
     def _draw_size(self, rng: np.random.Generator, height: int) -> tuple[float, float]:
         """Height of a standing person at the main place, px, and the height that the camera aims at, m."""
-        if rng.random() < 0.22:  # Near ones, of whom part is in the image.
+        if rng.random() < 0.25:  # Near ones, of whom part is in the image.
             return height * rng.uniform(1.0, 2.6), float(rng.uniform(1.0, 1.45))
         least = min(self._least_px, height)
-        share = rng.random() ** 0.65  # The larger ones are more common than by scale alone.
+        share = rng.random() ** 0.5  # The larger ones are more common than by scale alone.
         return float(least * (1.05 * height / least) ** share), float(rng.uniform(0.7, 1.0))
 
     @staticmethod

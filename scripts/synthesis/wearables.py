@@ -10,9 +10,9 @@ from scipy import sparse
 from synthesis.atlas import BodyCharts
 from synthesis.bodies import move_points
 from synthesis.errors import SynthesisError
-from synthesis.meshes import Charts, Surface, cut_triangles, find_normals, link_vertices, split_quads
+from synthesis.meshes import Surface, cut_triangles, find_normals, link_vertices, split_quads
 from synthesis.pack import SURFACES, Floats, Garment, Integers, Pack
-from synthesis.surface_labels import HEAD_CHARTS, SkinLabels
+from synthesis.surface_labels import HEAD_CHARTS, FineLabels, SkinLabels
 
 HAIRS = ("afro", "bob", "long", "short")
 HATS = ("fedora",)
@@ -31,28 +31,33 @@ class Layer:
         triangles: (F, 3) of its vertices.
         links: Vertices to triangles.
         places: (n, 3), its vertices on the pack's body at rest.
-        charts: (F,) 1..24.
-        coordinates_uv: (F, 3, 2).
+        labels: Of the pieces of the triangles.
     """
 
     triangles: Integers
     links: sparse.csr_matrix
     places: Floats
-    charts: Charts
-    coordinates_uv: Floats
+    labels: FineLabels
 
     def make_surface(self, vertices: Floats, normals: Floats, values: Floats | None = None) -> Surface:
         """The surface of posed vertices, cut to where a value of the vertices is above 0."""
-        picked: Integers | slice = slice(None)
-        weights = None
+        labels = self.labels
+        own, weights = self.triangles[labels.parents], labels.weights
+        charts, coordinates = labels.charts, labels.coordinates_uv
         if values is not None:
-            of_corners = values[self.triangles]
-            picked, weights = cut_triangles(of_corners)
+            picked, cuts = cut_triangles((weights @ values[own][..., None])[..., 0])
+            own, weights = own[picked], cuts @ weights[picked]
+            charts, coordinates = charts[picked], cuts @ coordinates[picked]
+        corners, directions, places = (weights @ array[own] for array in (vertices, normals, self.places))
+        return Surface(corners, directions, places, charts, coordinates)
+
+    def pick_surface(self, vertices: Floats, normals: Floats, picked: Integers) -> Surface:
+        """The surface of some of the triangles of a layer in which none is split."""
         own = self.triangles[picked]
-        arrays = [array[own] for array in (vertices, normals, self.places)] + [self.coordinates_uv[picked]]
-        if weights is not None:
-            arrays = [weights @ array for array in arrays]
-        return Surface(arrays[0], arrays[1], arrays[2], self.charts[picked], arrays[3])
+        labels = self.labels
+        return Surface(
+            vertices[own], normals[own], self.places[own], labels.charts[picked], labels.coordinates_uv[picked]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,19 +117,21 @@ class Wardrobe:
     def _make_layer(self, name: str, labels: SkinLabels) -> Layer:
         vertices = self.pack.vertices
         if name == "body":
-            triangles, charts, coordinates = labels.triangles, labels.charts, labels.coordinates_uv
+            triangles = labels.triangles
+            weights = np.broadcast_to(np.eye(3, dtype=np.float32), (len(triangles), 3, 3))
+            fine = FineLabels(np.arange(len(triangles)), weights, labels.charts, labels.coordinates_uv)
         else:
             triangles = split_quads(self.pack.quads[name])[0]
             allowed = (
                 HEAD_CHARTS if name.startswith(("hair", "eye")) else _UNDER_SKIRTS if name == "skirt" else ()
             )
-            charts, coordinates = labels.label(vertices[triangles], allowed)
-        return Layer(triangles, link_vertices(triangles, len(vertices)), vertices, charts, coordinates)
+            fine = labels.label_finely(vertices[triangles], allowed)
+        return Layer(triangles, link_vertices(triangles, len(vertices)), vertices, fine)
 
     def _fit(self, name: str, labels: SkinLabels) -> FittedGarment:
         garment = self.pack.garments[name]
         places = np.asarray(garment.fit(self.pack.vertices), np.float32)
         triangles = split_quads(garment.quads)[0]
-        charts, coordinates = labels.label(places[triangles], HEAD_CHARTS if name.startswith(_ON_HEAD) else ())
-        layer = Layer(triangles, link_vertices(triangles, len(places)), places, charts, coordinates)
+        fine = labels.label_finely(places[triangles], HEAD_CHARTS if name.startswith(_ON_HEAD) else ())
+        layer = Layer(triangles, link_vertices(triangles, len(places)), places, fine)
         return FittedGarment(garment, (garment.follow @ self.pack.skin).tocsr(), layer)
