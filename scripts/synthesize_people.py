@@ -1,7 +1,7 @@
 """Make images of people whose boxes, masks, keypoints and dense annotations are known, for training.
 
     python scripts/synthesize_people.py --out FOLDER --count N [--seed 0] [--data ../shared/data/makehuman]
-        [--backgrounds FOLDER ...] [--size 640x480 ...] [--workers 2] [--keep-scenes]
+        [--backgrounds FOLDER ...] [--size 640x480 ...] [--workers 2] [--keep-scenes] [--atlas FILE]
 
 Writes FOLDER/images/*.jpg and FOLDER/people.json, in COCO's form with the fields `dp_*`. Image i depends on
 the seed and the other settings alone: a stopped run goes on, and a larger --count adds images. Needs
@@ -33,7 +33,7 @@ from synthesis.wearables import Wardrobe
 from posetrack.errors import PoseTrackError
 from posetrack.outputs import hold_folder
 
-VERSION = 1
+VERSION = 2
 """Of what is made of a seed; another one is refused in a folder of this one's."""
 _REPORT_S = 10.0
 _LEAST_SIDE, _MOST_SIDE = 32, 4096
@@ -89,9 +89,9 @@ def synthesize(chosen: argparse.Namespace) -> None:
     if chosen.seed < 0 or chosen.workers < 1:
         raise SynthesisError("--seed must be 0 or more, and --workers 1 or more")
     sizes = [parse_size(text) for text in chosen.size]
-    atlas = read_charts(chosen.atlas)
-    crops = find_backgrounds(chosen.backgrounds)
     pack = read_pack(chosen.data)
+    atlas = read_charts(len(pack.quads["body"]), chosen.atlas)
+    crops = find_backgrounds(chosen.backgrounds)
     settings = {
         "version": VERSION,
         "seed": chosen.seed,
@@ -139,7 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/makehuman"))
-    parser.add_argument("--atlas", type=Path, required=True)
+    parser.add_argument("--atlas", type=Path)
     parser.add_argument("--backgrounds", type=Path, nargs="+", default=[])
     parser.add_argument("--size", nargs="+", default=["640x480"])
     parser.add_argument("--workers", type=int, default=1)

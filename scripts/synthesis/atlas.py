@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.densepose.parts import NUM_CHARTS
+from posetrack.made_mesh import read_made_mesh
 from synthesis.errors import SynthesisError
 from synthesis.pack import Floats
 
@@ -27,12 +28,26 @@ class BodyCharts:
     corner_uv: Floats
 
 
-def read_charts(path: Path) -> BodyCharts:
-    """Read an atlas from a file of arrays `face_charts` and `corner_uv`.
+def read_charts(num_quads: int, path: Path | None = None) -> BodyCharts:
+    """Read an atlas: PoseTrack's own, or a file of arrays `face_charts` and `corner_uv`.
+
+    Args:
+        num_quads: Of the body that it must be of.
+        path: The file.
 
     Raises:
-        SynthesisError: It cannot be read, or is no atlas.
+        PoseTrackError: It cannot be read, is no atlas, or that of another body.
     """
+    mesh = read_made_mesh() if path is None else _read_file(path)
+    if len(mesh.face_charts) != num_quads:
+        raise SynthesisError(
+            f"the atlas has {len(mesh.face_charts)} quads, but the body {num_quads}; "
+            "give the atlas of this body with --atlas, or the body of this atlas with --data"
+        )
+    return BodyCharts(mesh.face_charts, mesh.corner_uv)
+
+
+def _read_file(path: Path) -> BodyCharts:
     try:
         with path.open("rb") as opened, np.load(opened) as file:
             charts, corners = file["face_charts"], file["corner_uv"].astype(np.float32)

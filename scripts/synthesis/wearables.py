@@ -9,7 +9,6 @@ from scipy import sparse
 
 from synthesis.atlas import BodyCharts
 from synthesis.bodies import move_points
-from synthesis.errors import SynthesisError
 from synthesis.meshes import Surface, cut_triangles, find_normals, link_vertices, split_quads
 from synthesis.pack import SURFACES, Floats, Garment, Integers, Pack
 from synthesis.surface_labels import HEAD_CHARTS, FineLabels, SkinLabels
@@ -92,11 +91,6 @@ class Wardrobe:
     """
 
     def __init__(self, pack: Pack, atlas: BodyCharts) -> None:
-        if len(atlas.face_charts) != len(pack.quads["body"]):
-            raise SynthesisError(
-                f"the atlas has {len(atlas.face_charts)} quads, but the body {len(pack.quads['body'])}; "
-                "give the atlas of this body with --atlas"
-            )
         self.pack = pack
         labels = SkinLabels(pack.vertices, pack.quads["body"], atlas)
         self.is_outside = labels.is_outside

@@ -88,6 +88,8 @@ def test_a_pack_of_other_numbers(pack, tmp_path):
 def test_an_atlas_of_another_body(pack, tmp_path):
     np.savez(pack / "atlas.npz", face_charts=np.ones(5, np.uint8), corner_uv=np.zeros((5, 4, 2), np.float32))
     assert "5 quads" in refuse(pack, tmp_path / "out")
+    with pytest.raises(SystemExit, match="the atlas has 13378 quads, but the body 84"):  # PoseTrack's own
+        load_script("synthesize_people").main(["--out", str(tmp_path), "--count", "1", "--data", str(pack)])
     (pack / "atlas.npz").write_bytes(b"no")
     assert "no atlas" in refuse(pack, tmp_path / "out")
 
