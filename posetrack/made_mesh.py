@@ -1,7 +1,7 @@
 """The body mesh that comes with PoseTrack: 24 charts with coordinates on MakeHuman's body, and distances on it.
 
-The charts have the numbers and places of DensePose's, but coordinates of their own: v grows towards the body's
-middle and the crown; u is described in `U_AXES`. Mirrored places have equal coordinates in mirrored charts, and
+The charts have the numbers and places of DensePose's, but coordinates of their own, which `docs/densepose.md`
+describes. Mirrored places have equal coordinates in mirrored charts, and
 u and 1 - u in those of the torso. `scripts/make_made_mesh.py` makes the file.
 """
 
@@ -23,16 +23,6 @@ PATH = Path(__file__).with_suffix(".npz")
 """The file."""
 UNIT_M = 0.0005
 """The step of distances."""
-
-_LIMB = "from the inner seam to the outer one"
-U_AXES = (
-    *("", "from the person's right to the left", "from the person's right to the left"),
-    *2 * ("from the thumb across the palm (0 to 0.49) and back across the back of the hand (0.51 to 1)",),
-    *2 * ("from the middle of the sole around the inner side, the instep and the outer side back to it",),
-    *16 * (_LIMB,),
-    *2 * ("from the middle of the face to the middle of the back of the head",),
-)
-"""Along what u grows, by chart."""
 
 _NO_ROW = 65535
 _KINDS = {

@@ -16,7 +16,7 @@ from models.training.loop import Task
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import keep_images
 from posetrack.evaluation.densepose.evaluate import evaluate_densepose, to_fractions
-from posetrack.evaluation.densepose.mesh import choose_mesh
+from posetrack.evaluation.densepose.mesh import read_mesh
 from posetrack.evaluation.densepose.predicted import choose_possible, pass_dense
 from posetrack.evaluation.densepose.truth import keep_truth, read_surface_truth
 from posetrack.evaluation.pictures import collect_results, group_by_size
@@ -103,7 +103,7 @@ def _make_dense_measure(
     recipe: DensePoseRecipe, run: TrainingRun, annotations: Mapping[str, Any]
 ) -> Callable[[list[DenseResult]], Metrics]:
     """Make the function that evaluates dense poses, as far as mesh and annotations allow."""
-    mesh = choose_mesh(recipe.data.mesh, "data.mesh", run.data_folder) if recipe.data.mesh else None
+    mesh = read_mesh(recipe.data.mesh, "data.mesh", run.data_folder) if recipe.data.mesh else None
     if mesh is None and all(entry.get("dp_x") is None for entry in annotations["annotations"]):
         return lambda results: {}
     truth = read_surface_truth(run.data_folder / recipe.data.dev)

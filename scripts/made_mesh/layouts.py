@@ -1,7 +1,4 @@
-"""Outlines of the charts: where the border of each lies in the square of u and v.
-
-v grows towards the body's middle and the crown, u from the inner side to the outer one; see `CHART_AXES`.
-"""
+"""Outlines of the charts: where the border of each lies in the square of u and v (see docs/densepose.md)."""
 
 from __future__ import annotations
 

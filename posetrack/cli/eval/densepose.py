@@ -55,7 +55,7 @@ def densepose_command(
 ) -> None:
     """Evaluate dense poses as DensePose's tool does: AP and AR over GPS, GPSm and mask IoU of 0.50:0.95."""
     from posetrack.evaluation.densepose.evaluate import BOXES, choose_metrics, evaluate_densepose
-    from posetrack.evaluation.densepose.mesh import choose_mesh
+    from posetrack.evaluation.densepose.mesh import read_mesh
     from posetrack.evaluation.densepose.read import read_dense_results
     from posetrack.evaluation.densepose.truth import read_surface_truth
 
@@ -64,7 +64,7 @@ def densepose_command(
     if out is not None:
         check_output_file(out, (gt, pred), "--json")
     names = choose_metrics(metric)
-    body = None if mesh is None else choose_mesh(mesh)
+    body = None if mesh is None else read_mesh(mesh)
     truth = read_surface_truth(gt)
     evaluation = evaluate_densepose(truth, read_dense_results(pred, truth), body, names)
     if out is not None:

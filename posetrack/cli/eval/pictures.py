@@ -160,7 +160,7 @@ def _make_dense_measure(
     """Make the function that evaluates dense poses and prints their numbers; without a mesh nothing is."""
     from posetrack.cli.eval.densepose import print_dense_metrics
     from posetrack.evaluation.densepose.evaluate import evaluate_densepose, to_fractions
-    from posetrack.evaluation.densepose.mesh import choose_mesh
+    from posetrack.evaluation.densepose.mesh import read_mesh
     from posetrack.evaluation.densepose.truth import keep_truth, read_surface_truth
     from posetrack.recipe import gives_dense
 
@@ -171,7 +171,7 @@ def _make_dense_measure(
             f"--mesh: recipe {recipe.name} gives no dense poses; take one with a DensePose network, or leave "
             "--mesh out"
         )
-    body, truth = choose_mesh(mesh), keep_truth(read_surface_truth(gt), images)
+    body, truth = read_mesh(mesh), keep_truth(read_surface_truth(gt), images)
     # Nothing is found yet: this checks the annotations before networks run for hours.
     evaluate_densepose(truth, [], body)
 

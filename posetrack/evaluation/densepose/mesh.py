@@ -123,18 +123,19 @@ class _Chart:
         return self._coarse[nearest]
 
 
-def choose_mesh(name: str, option: str = "--mesh", base: Path = Path()) -> BodyMesh:
-    """Read the mesh that a user names: `MADE`, or a folder.
+def read_mesh(name: str | Path, option: str = "--mesh", base: Path = Path()) -> BodyMesh:
+    """Read the mesh that a user names.
 
     Args:
-        name: `made` for the mesh that comes with the package, or a folder (`./made` for one of that name).
+        name: `made` for the mesh that comes with the package, or a folder of `CHARTS_FILE`, `INDEX_FILE` and
+            `DISTANCES_FILE` (`./made` or a Path for one of that name).
         option: Where the user names it.
         base: What the folder is relative to.
 
     Raises:
-        PoseTrackError: It is missing, cannot be read, or its files do not fit together.
+        PoseTrackError: A file is missing, cannot be read, or does not fit the others.
     """
-    return make_made_body() if name == MADE else read_mesh(base / name, option)
+    return make_made_body() if name == MADE else _read_folder(base / name, option)
 
 
 def make_made_body() -> BodyMesh:
@@ -148,16 +149,7 @@ def make_made_body() -> BodyMesh:
     return BodyMesh(mesh.charts.astype(np.int64), mesh.uv.astype(np.float64), mesh.samples, lower, MADE)
 
 
-def read_mesh(folder: Path, option: str = "--mesh") -> BodyMesh:
-    """Read the mesh files of a folder.
-
-    Args:
-        folder: Holds `CHARTS_FILE`, `INDEX_FILE` and `DISTANCES_FILE`.
-        option: Where the user names the folder.
-
-    Raises:
-        ResultsError: One is missing, cannot be read, or does not fit the others.
-    """
+def _read_folder(folder: Path, option: str) -> BodyMesh:
     _check_files(folder, option)
     path = folder / CHARTS_FILE
     names = ("U_subdiv", "V_subdiv", "Part_ID_subdiv")

@@ -5,7 +5,13 @@ from reference.densepose_scene import make_outputs, make_symmetry
 from scipy.io import savemat
 
 from models.densepose.parts import CHART_MIRROR, CHART_TO_MASK, MASK_MIRROR, NUM_CHARTS
-from models.densepose.symmetry import mirror_mask, read_symmetry
+from models.densepose.symmetry import (
+    MadeSymmetry,
+    SymmetryTable,
+    choose_symmetry,
+    mirror_mask,
+    read_symmetry,
+)
 from models.training.errors import DataError
 
 
@@ -102,3 +108,44 @@ def test_numbers_that_are_rounded_beyond_the_lattice_are_read_as_they_are(tmp_pa
     tables[0, 3, 5, 7] = 1 + 1e-6
     found = read_symmetry(write_table(tmp_path / "t.mat", tables))
     np.testing.assert_array_equal(found.tables, tables.astype(np.float32))
+
+
+def test_made_charts_keep_their_coordinates_but_the_torso_turns_u_around():
+    draw = np.random.default_rng(2)
+    charts = np.arange(25, dtype=np.uint8)
+    points, uv = draw.uniform(0, 256, (25, 2)).astype(np.float32), draw.random((25, 2), np.float32)
+    mirrored, found, coordinates = MadeSymmetry().mirror_points(points, charts, uv)
+    assert found.tolist() == list(CHART_MIRROR)
+    np.testing.assert_array_equal(mirrored[:, 0], np.float32(256) - points[:, 0])
+    expected = uv.copy()
+    expected[1:3, 0] = 1 - uv[1:3, 0]
+    np.testing.assert_array_equal(coordinates, expected)
+    assert coordinates.dtype == np.float32
+    again = MadeSymmetry().mirror_points(mirrored, found, coordinates)
+    for before, after in zip((points, charts, uv), again, strict=True):
+        np.testing.assert_allclose(after, before, atol=1e-4)
+
+
+def test_outputs_of_made_charts_are_mirrored_as_by_a_table_of_the_same_rule():
+    rule = np.arange(256, dtype=np.float32) / 255
+    tables = np.empty((2, NUM_CHARTS, 256, 256), np.float32)
+    tables[0], tables[1] = rule, rule[:, None]
+    tables[0, :2] = rule[::-1]
+    outputs = {name: maps.float() for name, maps in make_outputs(2, 4, 15).items()}
+    by_rule, by_table = (each.mirror_outputs(outputs) for each in (MadeSymmetry(), SymmetryTable(tables)))
+    assert by_rule.keys() == by_table.keys()
+    for name, maps in by_rule.items():
+        # The table is of steps of 1 / 255.
+        torch.testing.assert_close(maps, by_table[name], atol=1 / 255, rtol=0)
+
+
+def test_recipes_name_a_table_the_made_charts_or_nothing(tmp_path):
+    table = make_symmetry()
+    write_table(tmp_path / "made", table.tables)
+    assert choose_symmetry("", tmp_path) is None
+    assert isinstance(choose_symmetry("made", tmp_path), MadeSymmetry)
+    np.testing.assert_array_equal(choose_symmetry("./made", tmp_path).tables, table.tables)
+    with pytest.raises(
+        DataError, match=r"none\.mat: no such file; .*say made for people on PoseTrack's own mesh"
+    ):
+        choose_symmetry("none.mat", tmp_path)

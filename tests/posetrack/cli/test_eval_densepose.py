@@ -57,6 +57,13 @@ def test_masks_need_no_mesh(folder, capsys):
     assert "--mesh: GPS and GPSm need the mesh files" in capsys.readouterr().err
 
 
+def test_the_mesh_of_the_package_needs_no_files(folder, capsys):
+    (folder / "SMPL_subdiv.mat").unlink()
+    assert evaluate(folder, "--mesh", "made", "--json", folder / "out.json") == 0
+    assert 0 < json.loads((folder / "out.json").read_text())["GPS"]["AP"] < 100
+    assert "GPSm" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -93,6 +93,12 @@ def test_one_command_and_two_give_the_same_numbers(folder, knowing):
             assert numbers[f"{name}_{kind}"] == pytest.approx(again[title][kind] / 100)
 
 
+def test_the_mesh_of_the_package_needs_no_files(folder, knowing):
+    done = evaluate(folder, "--mesh", "made", "--out", folder / "out.json")
+    assert done.exit_code == 0, done.output
+    assert json.loads((folder / "out.json").read_text())["gps_AR"] == pytest.approx(2 / 3)
+
+
 def test_dense_poses_are_also_found_in_annotated_boxes(folder, knowing):
     done = evaluate(folder, "--boxes", "annotated", "--mesh", folder, "--out", folder / "out.json")
     assert done.exit_code == 0, done.output

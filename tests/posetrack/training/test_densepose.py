@@ -169,6 +169,16 @@ def test_with_a_mesh_dense_poses_are_evaluated(data, mesh, monkeypatch):
     assert numbers[0]["AP"] == numbers[1]["AP"] == pytest.approx(1)
 
 
+def test_the_mesh_of_the_package_needs_no_files(data, monkeypatch):
+    person = perfect_person()
+    monkeypatch.setattr(densepose, "DensePosePredictor", lambda *given: lambda images: [person] * len(images))
+    recipe = read_recipe(data, 'mesh = "made"\nsymmetry = "made"')
+    numbers = make_densepose_evaluation(recipe, make_run(data))(nn.Linear(1, 1), 1)
+    assert numbers["gps_AP"] == pytest.approx(1)
+    task = make_densepose_task(recipe, make_run(data))
+    assert all(task.dataset.may_flip(i) for i in range(len(task.dataset)))
+
+
 def test_without_a_mesh_masks_are_evaluated_if_some_are_painted(data, monkeypatch):
     people = perfect_person()
     monkeypatch.setattr(densepose, "DensePosePredictor", lambda *given: lambda images: [people] * len(images))
