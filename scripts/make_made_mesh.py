@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from made_mesh.atlas import Atlas, join_pieces, lay_charts
@@ -55,7 +56,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=PATH)
     parser.add_argument("--samples", type=int, default=1050, help="on the left half and in the middle")
     chosen = parser.parse_args()
-    body = read_body(chosen.folder)
+    if chosen.samples < 2:
+        parser.error(f"--samples {chosen.samples}: give 2 or more")
+    try:
+        body = read_body(chosen.folder)
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+        parser.error(
+            f"{chosen.folder}: not MakeHuman's body ({error}); give the folder of body.npz and bones.json"
+        )
     charts = assign_charts(body).astype(np.int64)
     pieces, eye_uv = lay_charts(body, charts)
     content = make_content(
