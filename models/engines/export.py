@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,14 @@ from models.engines import onnx_engine, openvino_engine
 from models.engines.compare import compute_difference
 from models.engines.engine import EngineError, make_examples, name_outputs
 from models.engines.exported import Export, ExportedPart
+from models.engines.failures import explain_failures
 from models.engines.fold import fold_batch_norms
 from models.engines.onnx_engine import import_extra
 from models.engines.openvino_engine import Converted, serialize
 from models.metadata import WeightsMetadata, encode_metadata
 
 _LEAST_HW = (128, 192)
+_TINY = 1e-30
 
 
 def convert_part(module: nn.Module, name: str, example: Tensor, kind: str) -> Converted | bytes:
@@ -71,10 +74,10 @@ def pack_part(
 def measure_export(
     export: Export, parts: Mapping[str, tuple[nn.Module, Tensor]], engine: str
 ) -> dict[str, float]:
-    """Run an export, and measure how much its outputs differ from those of torch.
+    """Run an export on made inputs, and measure how much its outputs differ from those of torch.
 
     Args:
-        export: The export.
+        export: The export, in float.
         parts: For each part the module, and an example as for the engines.
         engine: One that runs it.
 
@@ -85,18 +88,63 @@ def measure_export(
     Raises:
         EngineError: It cannot be run.
     """
-    differences = {}
+    inputs = {name: make_examples(example) for name, (_, example) in parts.items()}
+    return {
+        name: max(compute_difference(*pair) for pair in outputs)
+        for name, outputs in _run_both(export, parts, engine, inputs)
+    }
+
+
+def measure_error(
+    export: Export,
+    parts: Mapping[str, tuple[nn.Module, Tensor]],
+    engine: str,
+    inputs: Mapping[str, Sequence[Tensor]],
+) -> dict[str, float]:
+    """Run an export on real inputs, and measure the error of its outputs.
+
+    Args:
+        export: The export, in int8.
+        parts: As for `measure_export`.
+        engine: One that runs it.
+        inputs: For each part batches (B, C, H, W).
+
+    Returns:
+        For each part sqrt(mean (found - expected)^2 / mean expected^2), over the output where it is largest.
+
+    Raises:
+        EngineError: It cannot be run.
+    """
+    errors = {}
+    for name, outputs in _run_both(export, parts, engine, inputs):
+        number = len(outputs) // len(inputs[name])
+        columns = [outputs[i::number] for i in range(number)]
+        errors[name] = max(
+            math.sqrt(sum(float((b - a).square().sum()) for a, b in column))
+            / max(math.sqrt(sum(float(a.square().sum()) for a, _ in column)), _TINY)
+            for column in columns
+        )
+    return errors
+
+
+def _run_both(
+    export: Export,
+    parts: Mapping[str, tuple[nn.Module, Tensor]],
+    engine: str,
+    inputs: Mapping[str, Sequence[Tensor]],
+) -> Iterator[tuple[str, list[tuple[Tensor, Tensor]]]]:
+    """Yield for each part the outputs of torch and of the export, of all inputs."""
     for name, (module, example) in parts.items():
         run = export.make_engine(name, example, engine, "f32")
         module = copy.deepcopy(module).cpu().float().eval()
-        worst = 0.0
-        for images in make_examples(example):
+        outputs = []
+        for images in inputs[name]:
             with torch.inference_mode():
                 expected = name_outputs(module(images))
-            found = run(images)
-            worst = max(worst, *(compute_difference(value, found[key]) for key, value in expected.items()))
-        differences[name] = worst
-    return differences
+            with explain_failures(engine, name):
+                found = run(images)
+            outputs += [(value, found[key]) for key, value in expected.items()]
+        yield name, outputs
 
 
 def _note_in_openvino(converted: Converted, texts: Mapping[str, str]) -> dict[str, bytes]:

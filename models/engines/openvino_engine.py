@@ -18,6 +18,8 @@ import tempfile
 import threading
 import warnings
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -163,19 +165,24 @@ def list_cpu_precisions() -> tuple[str, ...]:
 
 def import_openvino() -> Any:
     """Import openvino without its telemetry, which otherwise reports every import."""
-    if "openvino" not in sys.modules:
-        # None makes the import fail, and openvino has a stub for that case.
-        had = "openvino_telemetry" in sys.modules
-        if not had:
-            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return importlib.import_module("openvino")
-        finally:
-            if not had:
-                del sys.modules["openvino_telemetry"]
-    return sys.modules["openvino"]
+    with without_telemetry(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module("openvino")
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Make the context in which packages of OpenVINO are imported, so that they report nothing."""
+    # None makes the import of their client fail, and they have a stub for that case.
+    had = sys.modules.get("openvino_telemetry")
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if had is None:
+            del sys.modules["openvino_telemetry"]
+        else:
+            sys.modules["openvino_telemetry"] = had
 
 
 def convert(module: nn.Module, name: str, example: Tensor) -> Converted:

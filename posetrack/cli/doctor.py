@@ -35,6 +35,7 @@ _EXTRAS = {
     "onnx": ("onnxruntime", "onnx", "onnxscript"),
     "plots": ("matplotlib",),
     "mobile": ("timm",),
+    "int8": ("nncf",),
     "mot": ("motmetrics",),
     "synthesis": ("embreex",),
 }

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from models.detection.network import TwoStageNetwork
 from models.engines.choice import INSTALL, is_installed
 from models.engines.engine import EngineError
-from models.engines.export import convert_part, measure_export, pack_part
+from models.engines.export import convert_part, measure_error, measure_export, pack_part
 from models.engines.exported import RUNNERS, Export, write_export
+from models.engines.openvino_engine import Converted
+from models.engines.quantize import import_nncf, quantize
 from models.settings import suggest
 from posetrack.errors import PoseTrackError
+from posetrack.exports.calibrate import Inputs, collect_inputs
 from posetrack.exports.parts import PartedNetwork, read_network
 from posetrack.outputs import check_output_file
 from posetrack.results.files import open_whole_bytes
+
+_BODY = "backbone.body"
+"""The submodule of a two-stage network that is quantised whole."""
+
+_FEW = 8
+"""Inputs of each part on which an int8 network is compared with torch."""
 
 
 @dataclass(frozen=True)
@@ -26,40 +38,95 @@ class ExportReport:
         path: The file.
         export: Its content.
         size_bytes: Its size.
-        differences: For each part the largest difference of its outputs from torch's, relative to the largest
-            value.
+        float_bytes: The size that it has, or would have, in float.
+        differences: For each part how much its outputs differ from torch's: in float see
+            `models.engines.export.measure_export`, in int8 `measure_error`.
     """
 
     path: Path
     export: Export
     size_bytes: int
+    float_bytes: int
     differences: Mapping[str, float]
 
 
-def export_weights(weights: str, out: Path, kind: str, *, is_overwritten: bool = False) -> ExportReport:
-    """Export weights in float.
+@dataclass(frozen=True)
+class Calibration:
+    """How the ranges of an int8 network's values are found.
+
+    Attributes:
+        source: A folder of images, or a video.
+        num_images: How many of them are used.
+        report: Called after each with the number so far.
+    """
+
+    source: Path
+    num_images: int = 100
+    report: Callable[[int], None] | None = None
+
+
+def export_weights(
+    weights: str,
+    out: Path,
+    kind: str,
+    *,
+    calibration: Calibration | None = None,
+    is_overwritten: bool = False,
+) -> ExportReport:
+    """Export weights.
 
     Args:
         weights: The name of embedded or published weights, or a file.
         out: The file to write, whole or not at all.
         kind: A key of `models.engines.exported.RUNNERS`.
+        calibration: For int8; None exports in float.
         is_overwritten: Whether a file that is there is replaced.
 
     Raises:
         PoseTrackError: The weights cannot be read, or their network cannot be exported so.
         ResultsError: The file cannot be written, or is there already.
+        VideoError: The images of the calibration cannot be read.
+        MissingPackageError: Int8 needs a package that is not installed.
     """
     check_export(weights, out, kind, is_overwritten=is_overwritten)
+    if calibration is not None:
+        import_nncf()
     network = read_network(weights)
+    if calibration is not None and not isinstance(network.network, TwoStageNetwork):
+        raise PoseTrackError(
+            f"{weights}: {network.metadata.network} has no int8 form, which networks have that detect people "
+            "with proposals (the families rcnn and densepose); leave --int8 out"
+        )
+    inputs = None if calibration is None else _calibrate(network, calibration)
     try:
-        parts = {
-            name: pack_part(convert_part(module, name, example, kind), example, network.metadata, name)
-            for name, (module, example) in network.parts.items()
+        converted = {
+            name: convert_part(module, name, example, kind) for name, (module, example) in network.parts.items()
         }
-        export = Export(kind, "f32", network.metadata, parts)
-        return write_report(export, network, out)
+        export = _pack(network, kind, converted)
+        float_bytes = measure_size(export)
+        if inputs is not None:
+            quantized = {
+                name: quantize(converted[name], module, inputs[name], _BODY)
+                for name, (module, _) in network.parts.items()
+            }
+            export = _pack(network, kind, quantized, "int8")
+        return _write(export, network, inputs, out, float_bytes)
     except EngineError as error:
         raise PoseTrackError(f"{weights}: {error}") from error
+
+
+def _calibrate(network: PartedNetwork, calibration: Calibration) -> Inputs:
+    return collect_inputs(network, calibration.source, calibration.num_images, calibration.report)
+
+
+def _pack(
+    network: PartedNetwork, kind: str, converted: Mapping[str, Converted | bytes], precision: str = "f32"
+) -> Export:
+    parts = {
+        name: pack_part(converted[name], example, network.metadata, name)
+        for name, (_, example) in network.parts.items()
+    }
+    return Export(kind, precision, network.metadata, parts)
 
 
 def check_export(weights: str, out: Path, kind: str, *, is_overwritten: bool) -> None:
@@ -74,21 +141,23 @@ def check_export(weights: str, out: Path, kind: str, *, is_overwritten: bool) ->
         raise PoseTrackError(f"{out}: is there already; use --overwrite to replace it, or another --out")
 
 
-def write_report(export: Export, network: PartedNetwork, out: Path) -> ExportReport:
-    """Compare an export with torch, and write it.
-
-    Raises:
-        EngineError: It cannot be run.
-        ResultsError: The file cannot be written.
-    """
-    differences = measure_export(export, network.parts, RUNNERS[export.kind][0])
-    with open_whole_bytes(out) as file:
-        write_export(file, export)
-    return ExportReport(out, export, out.stat().st_size, differences)
-
-
 def measure_size(export: Export) -> int:
     """The size of an export's file, in bytes."""
     buffer = io.BytesIO()
     write_export(buffer, export)
     return buffer.tell()
+
+
+def _write(
+    export: Export, network: PartedNetwork, inputs: Inputs | None, out: Path, float_bytes: int
+) -> ExportReport:
+    """Compare an export with torch, and write it."""
+    engine = RUNNERS[export.kind][0]
+    if inputs is None:
+        differences = measure_export(export, network.parts, engine)
+    else:
+        few = {name: [torch.from_numpy(array) for array in own[:_FEW]] for name, own in inputs.items()}
+        differences = measure_error(export, network.parts, engine, few)
+    with open_whole_bytes(out) as file:
+        write_export(file, export)
+    return ExportReport(out, export, out.stat().st_size, float_bytes, differences)

@@ -1,5 +1,9 @@
 """An exported network is run by a recipe, and finds what the weights find."""
 
+import io
+import sys
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,12 +11,14 @@ from made_densepose import SMALL, make_small_densepose
 
 from models.checkpoints import write_weights
 from models.densepose.variants import NETWORKS
+from models.extras import MissingPackageError
 from models.metadata import WeightsMetadata
 from posetrack.build import build_networks
 from posetrack.compute import Compute
-from posetrack.errors import PoseTrackError, ResultsError, WeightsError
-from posetrack.exports.export import export_weights
+from posetrack.errors import PoseTrackError, ResultsError, VideoError, WeightsError
+from posetrack.exports.export import Calibration, export_weights
 from posetrack.recipe import read_recipe
+from posetrack.weights.describe import describe_weights
 
 CPU = torch.device("cpu")
 
@@ -81,8 +87,9 @@ def test_what_cannot_be_exported_leaves_no_file(weights, tmp_path):
 
 
 def test_a_full_disk_leaves_nothing_half(weights, tmp_path, monkeypatch):
-    def fail(*_):
-        raise OSError(28, "No space left on device")
+    def fail(file, export):
+        if not isinstance(file, io.BytesIO):
+            raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("posetrack.exports.export.write_export", fail)
     out = tmp_path / "x.zip"
@@ -91,3 +98,62 @@ def test_a_full_disk_leaves_nothing_half(weights, tmp_path, monkeypatch):
     ):
         export_weights(str(weights), out, "openvino")
     assert not [path for path in tmp_path.iterdir() if "x.zip" in path.name]
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for seed in range(3):
+        image = np.random.default_rng(seed).integers(0, 256, (64, 96, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{seed}.png"), image)
+    return folder
+
+
+def test_int8_is_smaller_and_runs(weights, tmp_path, images):
+    pytest.importorskip("nncf")
+    out = tmp_path / "small.zip"
+    seen = []
+    report = export_weights(str(weights), out, "openvino", calibration=Calibration(images, 2, seen.append))
+    assert seen == [1, 2]
+    assert report.export.precision == "int8"
+    assert report.size_bytes < report.float_bytes / 3
+    assert 0 < max(report.differences.values()) < 0.5
+    assert len(find_people(out)) > 0
+    described = describe_weights(str(out))
+    assert described["export"] == "to openvino, int8, parts image, box, dense"
+    with pytest.raises(PoseTrackError, match="engine torch: cannot run the int8 export of densepose-r50"):
+        find_people(out, "torch")
+
+
+def test_what_cannot_be_calibrated_leaves_no_file(weights, tmp_path, images):
+    pytest.importorskip("nncf")
+    out = tmp_path / "x.zip"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.png").write_text("no")
+    for source, message in (
+        ("empty", "no images in this folder"),
+        ("gone", "no such file or folder"),
+        ("bad", "no image could be read"),
+    ):
+        with pytest.raises(VideoError, match=message):
+            export_weights(str(weights), out, "openvino", calibration=Calibration(tmp_path / source))
+    network = make_small_densepose()
+    torch.nn.init.constant_(network.roi_heads.box_predictor.cls_score.bias, 0)
+    torch.nn.init.zeros_(network.roi_heads.box_predictor.cls_score.weight)
+    network.roi_heads.box_predictor.cls_score.bias.data[0] = 9.0
+    blind = tmp_path / "blind.safetensors"
+    write_weights(blind, network.state_dict(), WeightsMetadata("densepose-r50"))
+    with pytest.raises(PoseTrackError, match="found nobody in its images, so that its part 'dense' cannot"):
+        export_weights(str(blind), out, "openvino", calibration=Calibration(images))
+    with pytest.raises(PoseTrackError, match="movenet-thunder has no int8 form, which networks have that"):
+        export_weights("movenet-thunder", out, "openvino", calibration=Calibration(images))
+    assert not [path for path in tmp_path.iterdir() if "x.zip" in path.name]
+
+
+def test_int8_without_its_package_is_one_line(weights, tmp_path, images, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(MissingPackageError, match=r"int8: needs nncf, .* pip install 'posetrack\[int8\]'"):
+        export_weights(str(weights), tmp_path / "x.zip", "openvino", calibration=Calibration(images))

@@ -1,0 +1,89 @@
+"""Calibration: the inputs that each part of a network gets when its predictor finds people in real images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from models.engines.engine import Engine
+from models.engines.exported import find_part
+from models.engines.make import make_engine
+from posetrack.compute import Compute
+from posetrack.errors import PoseTrackError
+from posetrack.exports.parts import PartedNetwork
+from posetrack.frame import ImageArray
+from posetrack.video.source import open_video
+
+Inputs = dict[str, list[npt.NDArray[np.generic]]]
+"""For each part arrays (B, C, H, W)."""
+
+# Of the regions of one image, which may be a thousand.
+_MOST_ROWS = 8
+
+
+def collect_inputs(
+    network: PartedNetwork, source: Path, num_images: int, report: Callable[[int], None] | None = None
+) -> Inputs:
+    """Run a network's predictor on images, and keep what its parts get.
+
+    Args:
+        network: The network.
+        source: A folder of images, or a video.
+        num_images: So many are taken, evenly spread.
+        report: Called after each image with the number of images so far.
+
+    Raises:
+        VideoError: There are no images, or none can be read.
+        PoseTrackError: A part got nothing: no people were found.
+    """
+    inputs: Inputs = {name: [] for name in network.parts}
+
+    def make(module: nn.Module, name: str, example: Tensor, compute: Compute) -> Engine:
+        engine = make_engine(
+            module, name=name, example=example, device=compute.device, engine=compute.engine, precision="f32"
+        )
+        return _Recorder(engine, inputs[find_part(name, network.settings.network)])
+
+    predictor = network.make_predictor(Compute(torch.device("cpu"), "auto", "f32"), make)
+    for number, image in enumerate(_read_spread(source, num_images), 1):
+        predictor([image])
+        if report is not None:
+            report(number)
+    for name, arrays in inputs.items():
+        if not arrays:
+            raise PoseTrackError(
+                f"{source}: the network found nobody in its images, so that its part '{name}' cannot be "
+                "calibrated; give images with people that it finds"
+            )
+    return inputs
+
+
+def _read_spread(source: Path, count: int) -> Iterator[ImageArray]:
+    with open_video(source) as video:
+        total = video.info.num_frames or count
+    with open_video(source, every=max(total // count, 1)) as video:
+        for number, frame in enumerate(video):
+            if number == count:
+                return
+            yield frame.image
+
+
+class _Recorder:
+    """An engine that keeps what it gets, of many regions some."""
+
+    def __init__(self, engine: Engine, inputs: list[npt.NDArray[np.generic]]) -> None:
+        self.device = engine.device
+        self._engine = engine
+        self._inputs = inputs
+
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        if len(images):
+            # Evenly spread, because regions come by falling score.
+            rows = np.linspace(0, len(images) - 1, min(len(images), _MOST_ROWS)).round().astype(int)
+            self._inputs.append(images[torch.from_numpy(rows)].cpu().numpy().copy())
+        return self._engine(images)

@@ -1,0 +1,147 @@
+"""Compare an int8 export with the float network on real frames: how alike their people are, and their speed.
+
+Run: python scripts/compare_int8.py FLOAT INT8 CLIP... [--side 512] [--frames 20] [--score 0.5]
+
+FLOAT and INT8 are weights or exports as recipes take them. People are matched by boxes (IoU above 0.5). Of
+those with dense poses: IoU of the masks, and the fraction of pixels in both masks with the same part. Times are
+of the whole predictor, float in f32 and bf16 and int8 in turns on the same frames, on one engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torchvision.ops import box_iou
+
+from models.densepose.pixel_box import find_pixels
+from posetrack.build import build_networks
+from posetrack.compute import Compute
+from posetrack.families.table import find_role
+from posetrack.frame import ImageArray, Instances
+from posetrack.predictors.networks import Detector
+from posetrack.predictors.settings import DetectorSettings
+from posetrack.recipe import Recipe
+from posetrack.video.source import open_video
+from posetrack.weights.metadata import find_metadata
+
+LEAST_IOU = 0.5
+WANTED = 0.9
+
+
+def main() -> None:
+    """Print the agreement on each clip, and the times."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", help="Of the float network.")
+    parser.add_argument("int8", help="Its int8 export.")
+    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--side", type=int, default=512, help="The shorter side, pixels.")
+    parser.add_argument("--frames", type=int, default=20, help="Of each clip, evenly spread.")
+    parser.add_argument("--score", type=float, default=0.5, help="The least score of people.")
+    parser.add_argument("--engine", default="auto")
+    chosen = parser.parse_args()
+    both = {"f32": chosen.weights, "bf16": chosen.weights, "int8": chosen.int8, "int8+bf16": chosen.int8}
+    networks = {name: make_detector(name, weights, chosen) for name, weights in both.items()}
+    times: dict[str, list[float]] = {name: [] for name in networks}
+    for clip in chosen.clips:
+        images = read_spread(clip, chosen.frames)
+        found = run_in_turns(networks, images, times)
+        for name in list(networks)[1:]:
+            print(f"{clip.name:<20} {name:<10} {describe(list(zip(found['f32'], found[name], strict=True)))}")
+    base = statistics.median(times["f32"])
+    for name, seconds in times.items():
+        middle = statistics.median(seconds)
+        print(f"{name:<10} {1000 * middle:6.0f} ms an image, {base / middle:.2f} times as fast as f32")
+
+
+def make_detector(name: str, weights: str, chosen: argparse.Namespace) -> Detector:
+    """Make the detector of weights, with the settings of the options."""
+    metadata = find_metadata(weights)
+    if metadata is None:
+        raise SystemExit(f"{weights}: does not say its network")
+    settings = find_role(metadata.network, "detector", weights).settings(
+        network=metadata.network,
+        weights=weights,
+        shorter_side_px=chosen.side,
+        longest_side_px=4 * chosen.side,
+        score_threshold=chosen.score,
+    )
+    compute = Compute(torch.device("cpu"), chosen.engine, "bf16" if "bf16" in name else "f32")
+    return build_networks(Recipe(name, cast(DetectorSettings, settings)), compute, batch_frames=1).detector
+
+
+def read_spread(clip: Path, count: int) -> list[ImageArray]:
+    """Read so many frames of a clip, evenly spread."""
+    with open_video(clip) as video:
+        every = max((video.info.num_frames or count) // count, 1)
+    with open_video(clip, every=every) as video:
+        return [frame.image for frame in islice(video, count)]
+
+
+def run_in_turns(
+    networks: dict[str, Detector], images: list[ImageArray], times: dict[str, list[float]]
+) -> dict[str, list[Instances]]:
+    """Run every network on every image, in turns, so that all have the same noise; the first image warms up."""
+    found: dict[str, list[Instances]] = {name: [] for name in networks}
+    for run in networks.values():
+        run(images[:1])
+    for image in images:
+        for name, run in networks.items():
+            start = time.perf_counter()
+            found[name] += run([image])
+            times[name].append(time.perf_counter() - start)
+    return found
+
+
+def describe(pairs: list[tuple[Instances, Instances]]) -> str:
+    """Describe how alike the people of two networks are."""
+    ious, mask_ious, alike = [], [], []
+    counts = [0, 0]
+    for expected, found in pairs:
+        counts[0] += len(expected)
+        counts[1] += len(found)
+        boxes = [torch.from_numpy(np.asarray(people.boxes_xyxy)) for people in (expected, found)]
+        overlaps = box_iou(*boxes).numpy()
+        for i, j in zip(*linear_sum_assignment(-overlaps), strict=True):
+            if overlaps[i, j] > LEAST_IOU:
+                ious.append(float(overlaps[i, j]))
+                if expected.dense is not None and found.dense is not None:
+                    mask_iou, part = compare_dense(expected[[i]], found[[j]])
+                    mask_ious.append(mask_iou)
+                    alike.append(part)
+    text = f"people {counts[0]} and {counts[1]}, {len(ious)} the same"
+    if ious:
+        text += f", box IoU {np.mean(ious):.3f}"
+    if mask_ious:
+        text += f", mask IoU {np.nanmean(mask_ious):.3f}, same part {np.nanmean(alike):.3f} (wanted: {WANTED})"
+    return text
+
+
+def compare_dense(expected: Instances, found: Instances) -> tuple[float, float]:
+    """Mask IoU and fraction of alike parts of two dense poses; NaN where there is nothing to compare."""
+    placed = []
+    for people in (expected, found):
+        assert people.dense is not None
+        assert people.boxes_xyxy is not None
+        x, y, _, _ = find_pixels(people.boxes_xyxy[0])
+        placed.append((x, y, people.dense[0][..., 0]))
+    left, top = min(x for x, _, _ in placed), min(y for _, y, _ in placed)
+    width = max(x + part.shape[1] for x, _, part in placed) - left
+    height = max(y + part.shape[0] for _, y, part in placed) - top
+    canvas = np.zeros((2, height, width), np.uint8)
+    for drawn, (x, y, part) in zip(canvas, placed, strict=True):
+        drawn[y - top : y - top + part.shape[0], x - left : x - left + part.shape[1]] = part
+    both, either = (canvas > 0).all(0), (canvas > 0).any(0)
+    same = float((canvas[0] == canvas[1])[both].mean()) if both.any() else float("nan")
+    return float(both.sum() / either.sum()) if either.any() else float("nan"), same
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+import pytest
+from typer.testing import CliRunner
+
+from models.engines.exported import read_export
+from posetrack.cli.main import app
+from posetrack.errors import PoseTrackError
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["export", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_weights_become_one_file_named_after_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("movenet-thunder")
+    assert result.exit_code == 0
+    assert "movenet-thunder.openvino.zip: movenet-thunder, openvino f32, " in result.output
+    assert "image      differs from torch by " in result.output
+    (path,) = tmp_path.iterdir()
+    assert path.name == "movenet-thunder.openvino.zip"
+    assert read_export(path).metadata.traits == {"skeleton": "coco17"}
+    with pytest.raises(PoseTrackError, match="is there already; use --overwrite"):
+        run("movenet-thunder")
+
+
+def test_int8_and_its_images_go_together(tmp_path):
+    for options in (["--int8"], ["--calibrate", tmp_path]):
+        with pytest.raises(PoseTrackError, match="--int8 needs --calibrate FOLDER of images"):
+            run("movenet-thunder", "--out", tmp_path / "x.zip", *options)
+    assert list(tmp_path.iterdir()) == []
