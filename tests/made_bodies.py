@@ -68,7 +68,7 @@ def make_arrays():
 
     for bone, start, end, half, (behind, front) in LIMBS:
         add("body", bone, start, end, half)
-        charts += [behind, front, behind, front, behind, front]
+        charts += [behind, front, behind, front, front, front]
     for bone, start, end, half, _ in LIMBS:
         if not bone.startswith(("head", "wrist", "foot")):
             add("tights", bone, start, end, half + 0.1)

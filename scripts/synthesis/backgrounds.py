@@ -20,6 +20,7 @@ from scipy.ndimage import gaussian_filter
 from synthesis.errors import SynthesisError
 from synthesis.looks import draw_colour, to_linear
 from synthesis.pack import Floats
+from synthesis.people_check import find_people, pick_images
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ _LEAST_PX = 110
 _LEAST_SHARE = 0.2
 _MARGIN_SHARE = 0.08
 _MARGIN_PX = 6
+_FALSE_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def find_backgrounds(folders: Sequence[Path]) -> list[Crop]:
     """Find what can be a background in folders of images.
 
     The people of a folder with annotations (COCO, in it or in the folder above) are known: the largest part of
-    each image that no person touches is taken. A folder without annotations must be one without people.
+    each image that no person touches is taken. A folder without annotations must be one without people; our
+    detector looks at some of its images.
 
     Raises:
         SynthesisError: A folder is kept for evaluation, cannot be read, or has nothing without people.
@@ -139,7 +142,7 @@ def _search(folder: Path) -> Iterator[Crop]:
         images = sorted(path for path in root.rglob("*") if path.suffix.lower() in _SUFFIXES)
         if not images:
             raise SynthesisError(f"{folder}: no images in it; give --backgrounds a folder of images")
-        yield from (Crop(path, None) for path in images)
+        yield from (Crop(path, None) for path in _leave_out_people(folder, images))
         return
     found = used = 0
     for path, boxes, size in entries:
@@ -155,6 +158,20 @@ def _search(folder: Path) -> Iterator[Crop]:
             f"{folder}: people are all over its {found} annotated images; give --backgrounds images with room"
         )
     _log.info("%s: %d of %d images have room without people", folder, used, found)
+
+
+def _leave_out_people(folder: Path, images: list[Path]) -> list[Path]:
+    """Images without annotations, less those of a sample that show people, of which there may be few."""
+    looked_at = pick_images(images)
+    people = find_people(looked_at)
+    if len(people) > max(1, _FALSE_SHARE * len(looked_at)) or len(people) == len(images):
+        raise SynthesisError(
+            f"{folder}: {len(people)} of {len(looked_at)} images looked at show people, such as "
+            f"{people[0].name}; put annotations (COCO) of them beside, or use other --backgrounds"
+        )
+    for path in people:
+        _log.info("%s: shows people, and is left out", path)
+    return [path for path in images if path not in people]
 
 
 def _read_people(path: Path, root: Path) -> list[tuple[Path, npt.NDArray[Any], tuple[int, int]]]:

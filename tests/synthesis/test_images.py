@@ -98,13 +98,13 @@ def test_points_are_found_again(made, people):
 
 def test_masks_are_found_again(made, people):
     image, entries, scene = next(iter(list_scenes(made, people)))
-    y, x = np.mgrid[: image["height"], : image["width"]]
+    y, x = np.mgrid[: image["height"] : 3, : image["width"] : 3]
     found, _ = cast_at(image, scene, np.column_stack([x.ravel(), y.ravel()]) + 0.5)
     owners = np.where(found >= 0, scene["owners"][found], -1).reshape(y.shape)
     assert len(entries) == len(set(owners[owners >= 0]))
     for entry, owner in zip(entries, sorted(set(owners[owners >= 0])), strict=True):
         mask = decode_run_lengths(entry["segmentation"]) > 0
-        assert (mask != (owners == owner)).sum() <= 0.01 * mask.sum()
+        assert (mask[::3, ::3] != (owners == owner)).sum() <= 0.01 * mask[::3, ::3].sum()
         assert entry["area"] == mask.sum()
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         left, top = columns[0], rows[0]

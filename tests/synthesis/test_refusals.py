@@ -3,13 +3,17 @@
 import errno
 import json
 import os
+from itertools import islice
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 from made_bodies import write_bodies
 from made_scripts import load_script
+
+STREET = Path(__file__).parents[2] / "docs" / "media" / "street.mp4"
 
 
 @pytest.fixture
@@ -174,6 +178,25 @@ def test_backgrounds_kept_for_evaluation(pack, tmp_path, name):
     for file in (f"{name}.json", "train.json"):
         (tmp_path / "both" / file).write_text(json.dumps({"images": images, "annotations": []}))
     assert "0 annotated images" in refuse(pack, tmp_path / "out", "--backgrounds", tmp_path / "both")
+
+
+def test_backgrounds_without_annotations_are_looked_at(pack, tmp_path, caplog):
+    load_script("synthesize_people")
+    from synthesis.backgrounds import find_backgrounds
+
+    caplog.set_level("INFO")
+    with av.open(str(STREET)) as video:
+        people = next(islice(video.decode(video=0), 80, None)).to_ndarray(format="bgr24")
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in "abc":
+        cv2.imwrite(str(folder / f"{name}.png"), np.full((180, 240, 3), ord(name), np.uint8))
+    cv2.imwrite(str(folder / "street.png"), people)
+    assert [crop.path.name for crop in find_backgrounds([folder])] == ["a.png", "b.png", "c.png"]
+    assert "street.png: shows people" in caplog.text
+    cv2.imwrite(str(folder / "again.png"), people)
+    message = refuse(pack, tmp_path / "out", "--backgrounds", folder)
+    assert "2 of 5 images looked at show people, such as again.png" in message
 
 
 def test_backgrounds_of_people(pack, tmp_path):
