@@ -2,7 +2,7 @@
 # make run VIDEO=my.mp4     track people in a video of yours
 # make test, lint           what their names say
 # make fuzz                 two minutes of damaged files: each is read, or refused in one line
-# make bench [VIDEO=...]    what tracking costs beside its networks, and what it remembers
+# make bench [VIDEO=...]    what tracking costs beside its networks, and what it remembers; DensePose in int8
 #
 # Each sets up its own environment in .venv when it is not there.
 
@@ -32,12 +32,13 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.run
+bench: $(VENV)/.bench
 	$(BIN)/python scripts/bench_association.py
 	$(BIN)/python scripts/bench_tracking.py scenes --quiet
 	$(BIN)/python scripts/bench_tracking.py cost
 	$(BIN)/python scripts/bench_evaluation.py
 	$(BIN)/python scripts/bench_densepose.py
+	$(BIN)/python scripts/bench_int8.py
 	$(BIN)/python scripts/bench_detector.py
 	$(BIN)/posetrack bench "$(VIDEO)" --recipe default --recipe fast
 	$(BIN)/python scripts/bench_memory.py "$(VIDEO)"
@@ -52,6 +53,10 @@ $(BIN)/python:
 $(VENV)/.run: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mobile,int8]'
+	touch $@ $(VENV)/.run
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
