@@ -3,10 +3,10 @@
 Run: python scripts/bench_int8.py [--weights FILE] [--clip docs/media/street.mp4] [--sides 200 400 512 600 800]
                                   [--people 1 2 3 4 5] [--rounds 5]
 
-Size, parameters, and images a second of the whole predictor by the image's shorter side (with two people) and by
-the number of people (at 512 px), beside the paper's CPU. All precisions take turns on the same image, so that their
-ratios do not have the machine's noise. Needs the extras `mobile` and `int8`. Where no weights ship, a network with
-random ones is timed, which takes as long.
+Size, parameters, and images a second of the whole predictor by the image's shorter side (with two people) and
+by the number of people (at 512 px), beside the paper's CPU. All precisions take turns on one image, so that
+their ratios do not have the machine's noise. Needs the extras `mobile` and `int8`. Where no weights ship, a
+network with random ones is timed, which takes as long.
 """
 
 from __future__ import annotations
