@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from models.training.depthwise import fast_depthwise
+from models.training.convolutions import reliable_convolutions
 from models.training.loop import ComputeLosses
 
 
@@ -26,7 +26,7 @@ def make_detection_losses(frozen: tuple[nn.Module, ...] = ()) -> ComputeLosses:
         for part in frozen:
             part.eval()
         images = batch["image"].permute(0, 3, 1, 2)
-        with fast_depthwise(images.device):
+        with reliable_convolutions(images.device):
             losses: dict[str, Tensor] = network(images, batch["targets"])
         return losses
 

@@ -13,7 +13,7 @@ from models.hrnet.dataset import PoseDataset
 from models.hrnet.losses import compute_hard_heatmap_loss, compute_heatmap_loss
 from models.hrnet.network import HEATMAP_STRIDE
 from models.hrnet.recipe import PoseRecipe
-from models.training.depthwise import fast_depthwise
+from models.training.convolutions import reliable_convolutions
 from models.training.loop import ComputeLosses
 
 _LOSSES = {"mse": compute_heatmap_loss, "ohkm": compute_hard_heatmap_loss}
@@ -64,7 +64,7 @@ def make_pose_losses(coding: HeatmapCoding, loss: str) -> ComputeLosses:
     def compute_losses(network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # The loss squares what it is given: the root makes a keypoint count by its score.
         targets, weights = encode_heatmaps(batch["keypoints_xy"], batch["weights"].sqrt(), coding)
-        with fast_depthwise(targets.device):
+        with reliable_convolutions(targets.device):
             heatmaps = network(_to_input(batch["image"]))
         return compute(heatmaps, targets, weights)
 

@@ -16,7 +16,7 @@ from models.swahr.dataset import CrowdDataset, encode_targets
 from models.swahr.losses import SwahrLossConfig, compute_swahr_losses
 from models.swahr.recipe import BottomUpRecipe, TargetRecipe
 from models.training import start
-from models.training.depthwise import fast_depthwise
+from models.training.convolutions import reliable_convolutions
 from models.training.loop import ComputeLosses
 
 # What depends on the keypoints, and what an HRNet of another task does not have.
@@ -59,7 +59,7 @@ def make_bottom_up_losses(target: TargetRecipe, loss: SwahrLossConfig) -> Comput
 
     def compute_losses(network: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         images = _to_input(batch["image"])
-        with fast_depthwise(images.device):
+        with reliable_convolutions(images.device):
             outputs = network(images)
         # Targets are drawn by matrices of pixels, which bfloat16 cannot count.
         with torch.autocast(images.device.type, enabled=False):
