@@ -13,7 +13,9 @@ from __future__ import annotations
 import argparse
 import logging
 import multiprocessing
+import os
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -36,6 +38,7 @@ from posetrack.outputs import hold_folder
 VERSION = 2
 """Of what is made of a seed; another one is refused in a folder of this one's."""
 _REPORT_S = 10.0
+_LOOK_S = 0.5
 _LEAST_SIDE, _MOST_SIDE = 32, 4096
 
 
@@ -56,6 +59,18 @@ _jobs: list[Job] = []
 """The only one of a process."""
 
 
+def _start(job: Job, parent: int) -> None:
+    _jobs.append(job)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has: a killed one cannot say so, and the folder would stay held."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
+    os._exit(1)
+
+
 def _run(number: int) -> int:
     return _jobs[0].run(number)
 
@@ -69,7 +84,7 @@ def run_job(job: Job, numbers: list[int], workers: int) -> Iterator[int]:
     # A forked process has the job without copying it.
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
     context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(workers, context, initializer=_jobs.append, initargs=(job,)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job, os.getpid())) as pool:
         futures = [pool.submit(_run, number) for number in numbers]
         try:
             for future in as_completed(futures):

@@ -1,6 +1,11 @@
 """Made images: their labels, found again by another caster of rays; the same for a seed and a number."""
 
 import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +16,9 @@ from made_scripts import load_script
 from models.data.run_lengths import decode_run_lengths
 from models.densepose.dataset import read_surface_samples
 from models.densepose.parts import CHART_TO_MASK
+from posetrack.errors import ResultsError
 from posetrack.evaluation.densepose.truth import read_surface_truth
+from posetrack.outputs import hold_folder
 
 SIZE = "96x72"
 COUNT = 6
@@ -174,3 +181,39 @@ def test_an_image_depends_on_the_seed_and_its_number_alone(made, pack, tmp_path)
     assert (out / "images" / "00000001.jpg").read_bytes() == first
     run(tmp_path / "seed", pack, "--seed", 6, count=2)
     assert (tmp_path / "seed" / "images" / "00000001.jpg").read_bytes() != first
+
+
+def test_a_killed_run_leaves_nothing_half_and_no_process(pack, tmp_path):
+    out = tmp_path / "out"
+    script = Path(__file__).parents[2] / "scripts" / "synthesize_people.py"
+    given = ["--out", out, "--count", 10**6, "--data", pack, "--atlas", pack / "atlas.npz", "--size", SIZE]
+    command = [sys.executable, script, *given, "--workers", 2]
+    process = subprocess.Popen(
+        [str(value) for value in command], env={**os.environ, "PYTHONPATH": str(script.parents[1])}
+    )
+    records = out / "records"
+    wait_for(lambda: records.is_dir() and len(list(records.glob("*.json"))) > 3)
+    process.kill()
+    process.wait()
+    # Its processes end too, and let go of the folder.
+    wait_for(lambda: is_free(out))
+    count = 1 + max(int(path.stem) for path in records.glob("*.json"))
+    run(out, pack, count=count)
+    images = json.loads((out / "people.json").read_text())["images"]
+    assert [image["id"] for image in images] == list(range(1, count + 1))
+    assert not list(out.glob("*/.*.part"))
+
+
+def wait_for(is_true, limit_s=60):
+    end = time.monotonic() + limit_s
+    while not is_true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_free(out):
+    try:
+        with hold_folder(out):
+            return True
+    except ResultsError:
+        return False
