@@ -35,7 +35,7 @@ from synthesis.wearables import Wardrobe
 from posetrack.errors import PoseTrackError
 from posetrack.outputs import hold_folder
 
-VERSION = 2
+VERSION = 3
 """Of what is made of a seed; another one is refused in a folder of this one's."""
 _REPORT_S = 10.0
 _LOOK_S = 0.5

@@ -29,8 +29,15 @@ def sample_noise(points: Floats, scale: float, offset: float = 0.0) -> Floats:
     cells = points * np.float32(10.0 / scale) + np.float32(offset * 997.0)
     low = np.floor(cells)
     part = cells - low
-    # One of two neighbours on each axis by a fixed dither, which is interpolation on average.
-    dither = np.modf(np.abs(points @ np.float32([[12.9898, 78.233, 37.719]]).T) * 43.7)[0]
-    low += part > dither
-    index = low.astype(np.int64) & (_SIDE - 1)
-    return _make_volume()[(index[:, 0] * _SIDE + index[:, 1]) * _SIDE + index[:, 2]]
+    sides = [(low.astype(np.int32) + step) & (_SIDE - 1) for step in (0, 1)]
+    volume = _make_volume()
+    rows = [[(sides[i][:, 0] * _SIDE + sides[j][:, 1]) * _SIDE for j in (0, 1)] for i in (0, 1)]
+    x, y, z = (part[:, axis, None] for axis in range(3))
+    planes = []
+    for i in (0, 1):
+        lines = []
+        for j in (0, 1):
+            near, far = (volume[rows[i][j] + sides[k][:, 2]] for k in (0, 1))
+            lines.append(near + (far - near) * z)
+        planes.append(lines[0] + (lines[1] - lines[0]) * y)
+    return np.asarray(planes[0] + (planes[1] - planes[0]) * x, np.float32)

@@ -121,6 +121,6 @@ def make_hair(rng: np.random.Generator, colour: Floats) -> Look:
 
     def paint(places: Floats) -> Floats:
         strands = sample_noise(places * np.float32([1, 0.15, 1]), 0.12, seed)[:, :1]
-        return (colour * (1 + 0.3 * strands)).clip(0, 1)
+        return (colour * (1 + 0.18 * strands)).clip(0, 1)
 
     return Look(paint, gloss=0.12, shininess=20.0, roughness=0.35, wrinkle_size=0.25, seed=seed)

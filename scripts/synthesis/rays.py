@@ -20,6 +20,7 @@ _OFF_SURFACE_M = np.float32(0.004)
 _AROUND = np.float32([[-0.25, -0.25], [0.25, -0.25], [-0.25, 0.25], [0.25, 0.25]])
 """Where further rays go in a pixel at whose edge something else begins."""
 _SHADOW_REACH_M = 4.0
+_CONTRAST = 0.06
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,7 @@ def render(scene: Scene, caster: Caster, background: Floats) -> tuple[Floats, Hi
     colours = behind.reshape(-1, 3).copy()
     gain = _match(background)
     _paint(scene, caster, (hits, directions), colours, gain)
-    edges = np.flatnonzero(_find_edges(caster, hits, (height, width)))
+    edges = np.flatnonzero(_find_edges(caster, hits, colours.reshape(height, width, 3)))
     around = np.tile(colours[edges][:, None], (1, len(_AROUND), 1))
     behind = behind.reshape(-1, 3)
     for number, shift in enumerate(_AROUND):
@@ -171,8 +172,11 @@ def _light(
     return np.asarray(paint * lit + shine, np.float32)
 
 
-def _find_edges(caster: Caster, hits: Hits, size_hw: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Pixels next to one of another look, or on the other side of a fold: (H * W,)."""
+def _find_edges(caster: Caster, hits: Hits, colours: Floats) -> npt.NDArray[np.bool_]:
+    """Pixels next to one of another look, of a fold's other side, or of another colour: (H * W,)."""
+    size_hw = colours.shape[:2]
+    # The backgrounds' own edges are smooth already.
+    bright = np.where(hits.triangles.reshape(size_hw) >= 0, colours.mean(2), 0)
     looks = np.where(hits.triangles >= 0, caster.look_index[hits.triangles], -1).reshape(size_hw)
     depths = np.where(np.isfinite(hits.depths), hits.depths, 0).reshape(size_hw)
     edges = np.zeros(size_hw, bool)
@@ -181,6 +185,7 @@ def _find_edges(caster: Caster, hits: Hits, size_hw: tuple[int, int]) -> npt.NDA
         ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
     ):
         differs = (looks[one] != looks[other]) | (np.abs(depths[one] - depths[other]) > 0.05 * depths[one])
+        differs |= np.abs(bright[one] - bright[other]) > _CONTRAST
         edges[one] |= differs
         edges[other] |= differs
     return edges.ravel()

@@ -195,14 +195,14 @@ class SceneMaker:
         lights = []
         warm = rng.normal(0, 0.08)
         tint = np.float32([1 - warm, 1, 1 + warm])
-        strengths = [rng.uniform(0.35, 1.3), rng.uniform(0.05, 0.45), rng.uniform(0.05, 0.3)]
+        strengths = [rng.uniform(0.45, 1.6), rng.uniform(0.05, 0.45), rng.uniform(0.05, 0.3)]
         for number, strength in enumerate(strengths[: rng.integers(2, 4)]):
             side = rng.uniform(-np.pi, np.pi) if rng.random() < 0.35 else rng.normal(0, 1.0)
             up = np.arcsin(rng.uniform(0.2 if number == 0 else -0.1, 0.97))
             towards = [np.cos(up) * np.sin(side), np.sin(up), np.cos(up) * np.cos(side)]
             colour = strength * tint * rng.uniform(0.9, 1.1, 3)
             lights.append(Light(np.float32(towards), np.asarray(colour, np.float32), number < 2))
-        above = rng.uniform(0.2, 0.65)
+        above = rng.uniform(0.15, 0.55)
         ambient = np.stack([above * (2 - tint), above * rng.uniform(0.3, 0.9) * tint])
         return tuple(lights), ambient.astype(np.float32)
 

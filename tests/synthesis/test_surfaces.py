@@ -10,6 +10,7 @@ from synthesis.atlas import read_charts  # noqa: E402
 from synthesis.bodies import Shape, make_shape, move_points, turn_bones  # noqa: E402
 from synthesis.cameras import aim_camera  # noqa: E402
 from synthesis.meshes import cut_triangles  # noqa: E402
+from synthesis.noise import sample_noise  # noqa: E402
 from synthesis.pack import read_pack  # noqa: E402
 from synthesis.poses import Poser  # noqa: E402
 from synthesis.surface_labels import SkinLabels  # noqa: E402
@@ -135,6 +136,21 @@ def test_shapes_are_mixed_by_their_weights(pack):
     assert height(1.0, (0, 0, 1)) == pytest.approx(1.06 * plain, rel=0.01)
     assert height(0.5, (0, 0.5, 0.5)) == pytest.approx(1.015 * plain, rel=0.01)
     assert height(0.0, (0, 0, 1)) == pytest.approx(plain)
+
+
+def test_noise_is_smooth_and_of_the_size_asked_for():
+    rng = np.random.default_rng(3)
+    points = rng.uniform(-50, 50, (4000, 3)).astype(np.float32)
+    for scale in (0.5, 3.0):
+        noise = sample_noise(points, scale, 0.3)
+        assert np.abs(noise.mean(0)).max() < 0.15
+        np.testing.assert_allclose(noise.std(0), 1, atol=0.25)
+        near, far = (
+            sample_noise(points + np.float32([share * scale, 0, 0]), scale, 0.3) - noise
+            for share in (0.01, 2.0)
+        )
+        assert np.abs(near).max() < 0.2
+        assert far.std() > 1
 
 
 def test_elbows_and_knees_bend_one_way(pack):
