@@ -53,10 +53,7 @@ def _read_file(path: Path) -> BodyCharts:
             charts, corners = file["face_charts"], file["corner_uv"].astype(np.float32)
     except (OSError, EOFError, BadZipFile, ValueError, KeyError) as error:
         raise SynthesisError(f"{path}: no atlas of a body ({error}); give another --atlas") from error
-    if (
-        corners.shape != (len(charts), 4, 2)
-        or charts.max(initial=0) > NUM_CHARTS
-        or not np.isfinite(corners).all()
-    ):
+    is_valid = charts.ndim == 1 and charts.dtype.kind in "iu" and corners.shape == (len(charts), 4, 2)
+    if not is_valid or not ((charts >= 0) & (charts <= NUM_CHARTS)).all() or not np.isfinite(corners).all():
         raise SynthesisError(f"{path}: not an atlas of quads in {NUM_CHARTS} charts; give another --atlas")
     return BodyCharts(charts.astype(np.uint8), corners.clip(0, 1))

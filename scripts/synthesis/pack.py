@@ -144,7 +144,17 @@ def read_pack(folder: Path) -> Pack:
 def _read_file(path: Path, read: Callable[[Path], Any]) -> Any:
     try:
         return read(path)
-    except (OSError, EOFError, BadZipFile, zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
+    except (
+        OSError,
+        EOFError,
+        BadZipFile,
+        zlib.error,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SynthesisError(f"{path}: damaged ({reason:.80}); copy the pack of bodies again") from error
 

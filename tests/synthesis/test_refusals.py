@@ -94,6 +94,9 @@ def test_an_atlas_of_another_body(pack, tmp_path):
     assert "5 quads" in refuse(pack, tmp_path / "out")
     with pytest.raises(SystemExit, match="the atlas has 13378 quads, but the body 84"):  # PoseTrack's own
         load_script("synthesize_people").main(["--out", str(tmp_path), "--count", "1", "--data", str(pack)])
+    for charts in (np.float32(1), np.full(84, 25), np.full(84, -1), np.full(84, 1.5)):
+        np.savez(pack / "atlas.npz", face_charts=charts, corner_uv=np.zeros((84, 4, 2), np.float32))
+        assert "not an atlas of quads" in refuse(pack, tmp_path / "out")
     (pack / "atlas.npz").write_bytes(b"no")
     assert "no atlas" in refuse(pack, tmp_path / "out")
 
