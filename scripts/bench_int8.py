@@ -99,7 +99,9 @@ def export_both(weights: str, clip: Path, folder: Path) -> dict[str, Export]:
     sizes = {}
     for precision, calibration in (("f32", None), ("int8", Calibration(clip, 8))):
         path = folder / f"{precision}.zip"
-        sizes[precision] = export_weights(weights, path, "openvino", calibration=calibration).size_bytes
+        sizes[precision] = export_weights(
+            weights, path, "openvino", is_int8=calibration is not None, calibration=calibration
+        ).size_bytes
         export = find_export(path)
         assert export is not None
         exports[precision] = export

@@ -41,6 +41,8 @@ class TwoStageNetworkRecipe:
         proposals: Proposals of each image, and of each level, in training; 0 takes the network's own number.
         sampled_proposals: Proposals of each image that the losses are computed on; 0 likewise.
         sampled_anchors: Anchors of each image that the losses of proposals are computed on; 0 likewise.
+        is_int8: Whether layers compute with the values that they will have in int8 (`models.training.int8`), to
+            fine-tune weights for `posetrack export --int8`.
     """
 
     name: str
@@ -51,6 +53,7 @@ class TwoStageNetworkRecipe:
     proposals: int = 0
     sampled_proposals: int = 0
     sampled_anchors: int = 0
+    is_int8: bool = False
 
     def __post_init__(self) -> None:
         check_range(self, 0, 1e5, "proposals", "sampled_proposals", "sampled_anchors")

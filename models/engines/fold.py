@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.parametrize import is_parametrized
 
 from models.engines.compare import check_finite, is_same
 from models.engines.engine import make_examples, name_outputs
@@ -22,7 +23,7 @@ def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
     """Copy a network for inference, with each batch norm folded into the convolution before it.
 
     The pairs are found by hooks in one run, so any control flow is possible. Convolutions and batch norms that
-    run more than once are not folded.
+    run more than once are not folded, and neither are convolutions whose weights are computed from others.
 
     Args:
         module: The network; it is not changed.
@@ -78,7 +79,7 @@ def _find_pairs(module: nn.Module, images: Tensor) -> list[tuple[str, str]]:
         handles.append(child.register_forward_hook(after))
 
     for name, child in module.named_modules():
-        if isinstance(child, (*_CONVOLUTIONS, *_TRANSPOSED, *_NORMS)):
+        if isinstance(child, (*_CONVOLUTIONS, *_TRANSPOSED, *_NORMS)) and not is_parametrized(child):
             watch(name, child)
     try:
         module(images)

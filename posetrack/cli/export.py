@@ -46,14 +46,16 @@ def export_command(
     from posetrack.exports.export import Calibration, export_weights
     from posetrack.runtime import tune_process, use_networks
 
-    if int8 != (calibrate is not None):
-        raise PoseTrackError("export: --int8 needs --calibrate FOLDER of images, and that is for --int8 only")
+    if calibrate is not None and not int8:
+        raise PoseTrackError("export: --calibrate is for --int8; give that too, or leave it out")
     use_networks()
     tune_process()
     out = out or _name_output(weights, kind, is_int8=int8)
-    with _show_progress(images, is_shown=int8) as report:
+    with _show_progress(images, is_shown=calibrate is not None) as report:
         calibration = None if calibrate is None else Calibration(calibrate, images, report)
-        done = export_weights(weights, out, kind, calibration=calibration, is_overwritten=overwrite)
+        done = export_weights(
+            weights, out, kind, is_int8=int8, calibration=calibration, is_overwritten=overwrite
+        )
     _print(done)
 
 

@@ -158,6 +158,7 @@ def _finish(out: Path, name: str, metadata: WeightsMetadata, console: Console) -
     """Write the weights of the best checkpoint, or of the last if none was evaluated."""
     from models.checkpoints import write_weights
     from models.training.checkpoint import CheckpointFolder, read_checkpoint
+    from models.training.int8 import encode_ranges, split_ranges
 
     folder = CheckpointFolder(out)
     path = folder.best if folder.best.is_file() else folder.latest
@@ -167,7 +168,9 @@ def _finish(out: Path, name: str, metadata: WeightsMetadata, console: Console) -
     target = out / "weights.safetensors"
     score = "not evaluated" if state["best_score"] == -math.inf else f"best score {state['best_score']:.4f}"
     training = f"recipe {name}, step {state['step']}, {score}"
-    write_weights(target, state["ema"] or state["network"], replace(metadata, training=training))
+    weights, ranges = split_ranges(state["ema"] or state["network"])
+    notes = {**metadata.notes, **encode_ranges(ranges)}
+    write_weights(target, weights, replace(metadata, training=training, notes=notes))
     console.print(f"{target}: weights of step {state['step']}, {score}", markup=False, soft_wrap=True)
 
 

@@ -16,6 +16,7 @@ from models.engines.export import convert_part, measure_error, measure_export, p
 from models.engines.exported import RUNNERS, Export, write_export
 from models.engines.openvino_engine import Converted
 from models.engines.quantize import import_nncf, quantize
+from models.engines.ranges import quantize_by_ranges
 from models.settings import suggest
 from posetrack.errors import PoseTrackError
 from posetrack.exports.calibrate import Inputs, collect_inputs
@@ -40,7 +41,7 @@ class ExportReport:
         size_bytes: Its size.
         float_bytes: The size that it has, or would have, in float.
         differences: For each part how much its outputs differ from torch's: in float see
-            `models.engines.export.measure_export`, in int8 `measure_error`.
+            `models.engines.export.measure_export`, in int8 `measure_error`, if there were images.
     """
 
     path: Path
@@ -70,16 +71,18 @@ def export_weights(
     out: Path,
     kind: str,
     *,
+    is_int8: bool = False,
     calibration: Calibration | None = None,
     is_overwritten: bool = False,
 ) -> ExportReport:
-    """Export weights.
+    """Export weights, in float or in int8.
 
     Args:
         weights: The name of embedded or published weights, or a file.
         out: The file to write, whole or not at all.
         kind: A key of `models.engines.exported.RUNNERS`.
-        calibration: For int8; None exports in float.
+        is_int8: Whether in int8.
+        calibration: How its ranges are found; None for weights that were trained for it.
         is_overwritten: Whether a file that is there is replaced.
 
     Raises:
@@ -89,34 +92,55 @@ def export_weights(
         MissingPackageError: Int8 needs a package that is not installed.
     """
     check_export(weights, out, kind, is_overwritten=is_overwritten)
-    if calibration is not None:
+    if is_int8 and calibration is not None:
         import_nncf()
     network = read_network(weights)
-    if calibration is not None and not isinstance(network.network, TwoStageNetwork):
-        raise PoseTrackError(
-            f"{weights}: {network.metadata.network} has no int8 form, which networks have that detect people "
-            "with proposals (the families rcnn and densepose); leave --int8 out"
-        )
-    inputs = None if calibration is None else _calibrate(network, calibration)
+    if is_int8:
+        _check_int8(network, weights, kind, calibration)
+    inputs = None
+    if is_int8 and calibration is not None:
+        inputs = collect_inputs(network, calibration.source, calibration.num_images, calibration.report)
     try:
         converted = {
             name: convert_part(module, name, example, kind) for name, (module, example) in network.parts.items()
         }
         export = _pack(network, kind, converted)
         float_bytes = measure_size(export)
-        if inputs is not None:
-            quantized = {
-                name: quantize(converted[name], module, inputs[name], _BODY)
-                for name, (module, _) in network.parts.items()
-            }
+        if is_int8:
+            quantized = {name: _quantize(network, name, converted[name], inputs) for name in network.parts}
             export = _pack(network, kind, quantized, "int8")
         return _write(export, network, inputs, out, float_bytes)
     except EngineError as error:
         raise PoseTrackError(f"{weights}: {error}") from error
 
 
-def _calibrate(network: PartedNetwork, calibration: Calibration) -> Inputs:
-    return collect_inputs(network, calibration.source, calibration.num_images, calibration.report)
+def _check_int8(network: PartedNetwork, weights: str, kind: str, calibration: Calibration | None) -> None:
+    if not isinstance(network.network, TwoStageNetwork):
+        raise PoseTrackError(
+            f"{weights}: {network.metadata.network} has no int8 form, which networks have that detect people "
+            "with proposals (the families rcnn and densepose); leave --int8 out"
+        )
+    if calibration is not None:
+        return
+    if not any(network.ranges.values()):
+        raise PoseTrackError(
+            f"{weights}: was not trained for int8; give images to find its ranges with --calibrate FOLDER"
+        )
+    if kind != "openvino":
+        raise PoseTrackError(
+            f"{weights}: the ranges that it was trained with are exported to openvino only; for --to {kind} "
+            "give images with --calibrate FOLDER"
+        )
+
+
+def _quantize(
+    network: PartedNetwork, name: str, converted: Converted | bytes, inputs: Inputs | None
+) -> Converted | bytes:
+    module = network.parts[name][0]
+    if inputs is not None:
+        return quantize(converted, module, inputs[name], _BODY)
+    assert isinstance(converted, Converted)
+    return quantize_by_ranges(converted, module, network.ranges[name])
 
 
 def _pack(
@@ -153,7 +177,10 @@ def _write(
 ) -> ExportReport:
     """Compare an export with torch, and write it."""
     engine = RUNNERS[export.kind][0]
-    if inputs is None:
+    if inputs is None and export.precision == "int8":
+        # Of made inputs, which real ranges do not fit, a difference would say nothing.
+        differences: Mapping[str, float] = {}
+    elif inputs is None:
         differences = measure_export(export, network.parts, engine)
     else:
         few = {name: [torch.from_numpy(array) for array in own[:_FEW]] for name, own in inputs.items()}

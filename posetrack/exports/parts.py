@@ -13,12 +13,15 @@ from torch import Tensor, nn
 from models.engines.engine import Engine
 from models.engines.exported import find_part
 from models.metadata import WeightsMetadata
+from models.training.int8 import decode_ranges
 from posetrack.compute import Compute, MakeEngine
 from posetrack.errors import WeightsError
 from posetrack.families.family import Role
 from posetrack.families.table import load_families
 from posetrack.weights.metadata import find_metadata
 from posetrack.weights.store import find_export, load_weights
+
+_RANGE = "int8_range"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class PartedNetwork:
         settings: Complete settings of its predictor.
         metadata: Those of its weights.
         parts: By name each module, with an example of its inputs (B, C, H, W).
+        ranges: For each part the ranges of the inputs of its layers, by their names in it; none where the
+            weights were not trained for int8.
     """
 
     network: nn.Module
@@ -38,6 +43,7 @@ class PartedNetwork:
     settings: Any
     metadata: WeightsMetadata
     parts: Mapping[str, tuple[nn.Module, Tensor]]
+    ranges: Mapping[str, Mapping[str, tuple[float, float]]]
 
     def make_predictor(self, compute: Compute, make: MakeEngine | None = None) -> Any:
         """Make the network's predictor.
@@ -72,15 +78,29 @@ def read_network(weights: str) -> PartedNetwork:
     settings = role.complete(role.settings(network=metadata.network, weights=weights), metadata, table)
     network = role.make_network(settings)
     load_weights(network, weights)
+    _note_ranges(network, metadata, weights)
     parts: dict[str, tuple[nn.Module, Tensor]] = {}
+    ranges: dict[str, dict[str, tuple[float, float]]] = {}
 
     def note(module: nn.Module, name: str, example: Tensor, compute: Compute) -> Engine:
-        parts[find_part(name, settings.network)] = module.eval(), example
+        part = find_part(name, settings.network)
+        parts[part] = module.eval(), example
+        layers = dict(module.named_modules())
+        ranges[part] = {key: getattr(layer, _RANGE) for key, layer in layers.items() if hasattr(layer, _RANGE)}
         return _NotRun()
 
-    found = PartedNetwork(network.eval(), role, settings, metadata, parts)
+    found = PartedNetwork(network.eval(), role, settings, metadata, parts, ranges)
     found.make_predictor(Compute(torch.device("cpu"), "torch", "f32"), note)
     return found
+
+
+def _note_ranges(network: nn.Module, metadata: WeightsMetadata, weights: str) -> None:
+    """Note the ranges of layers' inputs on them: parts have other names, and are made of copies of them."""
+    try:
+        for name, span in decode_ranges(metadata.notes).items():
+            setattr(network.get_submodule(name), _RANGE, span)
+    except (ValueError, AttributeError) as error:
+        raise WeightsError(f"{weights}: its metadata are damaged: {error}; get the file again") from error
 
 
 class _NotRun:

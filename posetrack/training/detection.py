@@ -17,6 +17,7 @@ from models.detection.train import make_detection_losses
 from models.rcnn.recipe import DetectionData, DetectionRecipe, make_network
 from models.rcnn.train import make_dataset
 from models.training.freeze import freeze_body
+from models.training.int8 import prepare_int8
 from models.training.loop import Task
 from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
@@ -74,6 +75,8 @@ def make_two_stage_task(
         is_batch_norm_frozen=recipe.network.is_batch_norm_frozen,
         is_batch_norm_constant=recipe.network.is_batch_norm_constant,
     )
+    if recipe.network.is_int8:
+        prepare_int8(network)
     return Task(
         network,
         dataset,

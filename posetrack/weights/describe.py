@@ -13,6 +13,7 @@ from models.checkpoints import compute_sha256
 from models.fit import count_outputs, list_shapes
 from models.metadata import WeightsMetadata, find_embedded
 from models.settings import suggest
+from models.training.int8 import INT8_RANGES
 from posetrack.errors import WeightsError
 from posetrack.families.table import list_embedded, list_importable, load_families
 from posetrack.weights.metadata import find_metadata
@@ -154,7 +155,10 @@ def _describe_metadata(metadata: WeightsMetadata | None) -> dict[str, str]:
         return {"network": "not said in the file"}
     traits = {name: str(value) for name, value in metadata.traits.items()}
     training = {"training": metadata.training} if metadata.training else {}
-    return {"network": metadata.network, **traits, **training, **metadata.notes}
+    notes = dict(metadata.notes)
+    if notes.pop(INT8_RANGES, None):
+        notes["int8"] = "trained for it: `posetrack export --int8` needs no images"
+    return {"network": metadata.network, **traits, **training, **notes}
 
 
 def _make_network(metadata: WeightsMetadata | None, path: Path) -> nn.Module:

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from models.checkpoints import write_weights
 from models.densepose.variants import NETWORKS
 from models.extras import MissingPackageError
 from models.metadata import WeightsMetadata
+from models.training.int8 import INT8_RANGES, InputRange, encode_ranges, prepare_int8, split_ranges
 from posetrack.build import build_networks
 from posetrack.compute import Compute
 from posetrack.errors import PoseTrackError, ResultsError, VideoError, WeightsError
@@ -114,7 +116,9 @@ def test_int8_is_smaller_and_runs(weights, tmp_path, images):
     pytest.importorskip("nncf")
     out = tmp_path / "small.zip"
     seen = []
-    report = export_weights(str(weights), out, "openvino", calibration=Calibration(images, 2, seen.append))
+    report = export_weights(
+        str(weights), out, "openvino", is_int8=True, calibration=Calibration(images, 2, seen.append)
+    )
     assert seen == [1, 2]
     assert report.export.precision == "int8"
     assert report.size_bytes < report.float_bytes / 3
@@ -139,7 +143,9 @@ def test_what_cannot_be_calibrated_leaves_no_file(weights, tmp_path, images):
         ("bad", "no image could be read"),
     ):
         with pytest.raises(VideoError, match=message):
-            export_weights(str(weights), out, "openvino", calibration=Calibration(tmp_path / source))
+            export_weights(
+                str(weights), out, "openvino", is_int8=True, calibration=Calibration(tmp_path / source)
+            )
     network = make_small_densepose()
     torch.nn.init.constant_(network.roi_heads.box_predictor.cls_score.bias, 0)
     torch.nn.init.zeros_(network.roi_heads.box_predictor.cls_score.weight)
@@ -147,13 +153,45 @@ def test_what_cannot_be_calibrated_leaves_no_file(weights, tmp_path, images):
     blind = tmp_path / "blind.safetensors"
     write_weights(blind, network.state_dict(), WeightsMetadata("densepose-r50"))
     with pytest.raises(PoseTrackError, match="found nobody in its images, so that its part 'dense' cannot"):
-        export_weights(str(blind), out, "openvino", calibration=Calibration(images))
+        export_weights(str(blind), out, "openvino", is_int8=True, calibration=Calibration(images))
     with pytest.raises(PoseTrackError, match="movenet-thunder has no int8 form, which networks have that"):
-        export_weights("movenet-thunder", out, "openvino", calibration=Calibration(images))
+        export_weights("movenet-thunder", out, "openvino", is_int8=True, calibration=Calibration(images))
     assert not [path for path in tmp_path.iterdir() if "x.zip" in path.name]
 
 
 def test_int8_without_its_package_is_one_line(weights, tmp_path, images, monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(MissingPackageError, match=r"int8: needs nncf, .* pip install 'posetrack\[int8\]'"):
-        export_weights(str(weights), tmp_path / "x.zip", "openvino", calibration=Calibration(images))
+        export_weights(
+            str(weights), tmp_path / "x.zip", "openvino", is_int8=True, calibration=Calibration(images)
+        )
+
+
+def test_weights_trained_for_int8_need_no_images(weights, tmp_path):
+    network = make_small_densepose()
+    prepare_int8(network)
+    image = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
+    for part in network.modules():
+        if isinstance(part, InputRange):
+            part.train()
+    with torch.no_grad():
+        network(image)
+    state, ranges = split_ranges(network.state_dict())
+    trained, out = tmp_path / "trained.safetensors", tmp_path / "x.zip"
+    metadata = WeightsMetadata("densepose-r50", notes=encode_ranges(ranges))
+    write_weights(trained, state, metadata)
+    assert "needs no images" in describe_weights(str(trained))["int8"]
+    report = export_weights(str(trained), out, "openvino", is_int8=True)
+    assert report.export.precision == "int8"
+    assert report.size_bytes < report.float_bytes / 3
+    assert len(find_people(out)) > 0
+    other = tmp_path / "y.zip"
+    with pytest.raises(PoseTrackError, match="are exported to openvino only; for --to onnx give images with"):
+        export_weights(str(trained), other, "onnx", is_int8=True)
+    with pytest.raises(PoseTrackError, match="was not trained for int8; give images to find its ranges with"):
+        export_weights(str(weights), other, "openvino", is_int8=True)
+    damaged = replace(metadata, notes={INT8_RANGES: '{"nowhere": [0, 1]}'})
+    write_weights(trained, state, damaged)
+    with pytest.raises(WeightsError, match=r"its metadata are damaged: .*nowhere"):
+        export_weights(str(trained), other, "openvino", is_int8=True)
+    assert not other.exists()

@@ -9,10 +9,12 @@ from made_scripts import load_script
 from reference.densepose_scene import shrink
 from torch import nn
 
-from models.densepose.recipe import read_densepose_recipe
+from models.densepose.recipe import make_network, read_densepose_recipe
 from models.densepose.variants import NETWORKS
+from models.training.checkpoint import CheckpointFolder
 from models.training.distributed import World
 from models.training.errors import DataError
+from models.training.int8 import split_ranges
 from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.families.table import find_role, find_training, list_importable
 from posetrack.frame import Instances
@@ -106,6 +108,24 @@ def test_a_recipe_becomes_a_training(data):
     assert header.startswith("step,epoch,AP,AP50")
     assert row.startswith("1,1,")
     assert "dense_fine" in (data / "out" / "train.csv").read_text()
+
+
+def test_training_for_int8_goes_on_after_a_stop(data):
+    recipe = read_recipe(data)
+    recipe = replace(recipe, network=replace(recipe.network, is_int8=True), loop=replace(recipe.loop, epochs=2))
+    trainer = make_trainer(recipe, make_run(data), make_densepose_task)
+    trainer.run(1)
+    before = CheckpointFolder(data / "out").read_latest()
+    trainer.run()
+    again = make_trainer(recipe, make_run(data), make_densepose_task)
+    again.resume(before)
+    again.run()
+    states = [one.network.state_dict() for one in (trainer, again)]
+    assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
+    plain, ranges = split_ranges(states[0])
+    assert plain.keys() == make_network(read_recipe(data)).state_dict().keys()
+    assert {"backbone.body.conv1", "rpn.head.bbox_pred", "roi_heads.box_head.fc6"} <= ranges.keys()
+    assert not any("dense_predictor" in name for name in ranges), "transposed convolutions stay float"
 
 
 def test_four_images_are_learned(tmp_path, monkeypatch):
