@@ -126,6 +126,12 @@ def _check_int8(network: PartedNetwork, weights: str, kind: str, calibration: Ca
         raise PoseTrackError(
             f"{weights}: was not trained for int8; give images to find its ranges with --calibrate FOLDER"
         )
+    unseen = next((name for name, ranges in network.ranges.items() if not ranges), None)
+    if unseen is not None:
+        raise PoseTrackError(
+            f"{weights}: its training for int8 never ran the part '{unseen}', whose ranges are not known; "
+            "train it on people that have what it learns, or give images with --calibrate FOLDER"
+        )
     if kind != "openvino":
         raise PoseTrackError(
             f"{weights}: the ranges that it was trained with are exported to openvino only; for --to {kind} "

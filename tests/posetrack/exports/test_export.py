@@ -14,7 +14,7 @@ from models.checkpoints import write_weights
 from models.densepose.variants import NETWORKS
 from models.extras import MissingPackageError
 from models.metadata import WeightsMetadata
-from models.training.int8 import INT8_RANGES, InputRange, encode_ranges, prepare_int8, split_ranges
+from models.training.int8 import INT8_RANGES, encode_ranges, prepare_int8, split_ranges
 from posetrack.build import build_networks
 from posetrack.compute import Compute
 from posetrack.errors import PoseTrackError, ResultsError, VideoError, WeightsError
@@ -171,9 +171,8 @@ def test_weights_trained_for_int8_need_no_images(weights, tmp_path):
     network = make_small_densepose()
     prepare_int8(network)
     image = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
-    for part in network.modules():
-        if isinstance(part, InputRange):
-            part.train()
+    for part in (*network.roi_heads.children(), network.rpn.head, network.backbone):
+        part.train()
     with torch.no_grad():
         network(image)
     state, ranges = split_ranges(network.state_dict())
@@ -190,6 +189,10 @@ def test_weights_trained_for_int8_need_no_images(weights, tmp_path):
         export_weights(str(trained), other, "onnx", is_int8=True)
     with pytest.raises(PoseTrackError, match="was not trained for int8; give images to find its ranges with"):
         export_weights(str(weights), other, "openvino", is_int8=True)
+    some = {name: value for name, value in ranges.items() if "dense_head" not in name}
+    write_weights(trained, state, replace(metadata, notes=encode_ranges(some)))
+    with pytest.raises(PoseTrackError, match="never ran the part 'dense', whose ranges are not known; train"):
+        export_weights(str(trained), other, "openvino", is_int8=True)
     damaged = replace(metadata, notes={INT8_RANGES: '{"nowhere": [0, 1]}'})
     write_weights(trained, state, damaged)
     with pytest.raises(WeightsError, match=r"its metadata are damaged: .*nowhere"):
