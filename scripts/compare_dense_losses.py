@@ -57,7 +57,7 @@ is_batch_norm_frozen = true
 sampled_proposals = 64
 [data]
 train = "people.json"
-train_images = "images"
+train_images = "."
 symmetry = "made"
 [canvas]
 width_px = {side}
@@ -84,7 +84,7 @@ warmup_factor = 0.1
 steps = {steps}
 batch_size = {batch}
 seed = {seed}
-num_workers = 1
+num_workers = 0
 log_every_steps = {every}
 evaluate_every_epochs = 0
 save_every_steps = 1000000
@@ -181,7 +181,7 @@ class Comparison:
         self._base = NETWORKS[chosen.network]
         self._path = chosen.out / "runs.jsonl"
         content = read_coco_people(chosen.dev / "people.json", (), needs_keypoints=False).content
-        files = list_images(content, chosen.dev / "images", str(chosen.dev))
+        files = list_images(content, chosen.dev, str(chosen.dev))
         kept = spread_positions(len(files), min(chosen.dev_images, len(files)))
         self._images = {content["images"][i]["id"]: files[i] for i in kept}
         self._truth = keep_truth(read_surface_truth(chosen.dev / "people.json"), self._images)
@@ -314,7 +314,7 @@ def _write(image: npt.NDArray[np.uint8], text: str, corner: tuple[int, int], siz
 def main() -> None:
     """Run what has not been run, then print the table and draw the curves."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of people.json and images/")
+    parser.add_argument("--data", type=Path, required=True, help="folder of made people")
     parser.add_argument("--dev", type=Path, required=True, help="the same of other people")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--network", default="mobile-parsing-b", choices=sorted(NETWORKS))
