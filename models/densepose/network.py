@@ -39,6 +39,8 @@ class DensePoseRCNN(TwoStageNetwork):
         is_balance_detached: Whether the weights of that are constants; see `balance_losses`.
     """
 
+    config: DensePoseConfig
+
     def __init__(
         self,
         config: DensePoseConfig,

@@ -69,6 +69,7 @@ class DensePoseConfig(TwoStageConfig):
     is_enlarged: bool = True
     confidences: Confidences = "none"
     has_segment_confidences: bool = False
+    input_sides_px: tuple[int, int] = (1333, 800)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -140,6 +141,7 @@ MOVENET_DENSEPOSE = DensePoseConfig(
     dense_head="gce_local",
     dense_width=72,
     is_enlarged=False,
+    input_sides_px=(512, 0),
     **LIGHT_DETECTOR,
 )
 """Our detector of people, with the dense head of Mobile Parsing R-CNN (B) on its pyramid: 6.36 M parameters."""

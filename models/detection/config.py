@@ -47,6 +47,8 @@ class TwoStageConfig:
         score_threshold: Boxes with a lower score are dropped, unless `find_people` is given another.
         nms_iou: Of two boxes that overlap more than this, the lower-scoring one is dropped; likewise.
         max_people: Most boxes of an image, of all classes.
+        input_sides_px: The longer and the shorter side that images are resized to in inference, as
+            `models.data.letterbox.fit_to_sides` takes them, unless a recipe gives others.
 
     Raises:
         ValueError: The options do not fit together.
@@ -73,6 +75,7 @@ class TwoStageConfig:
     score_threshold: float = 0.05
     nms_iou: float = 0.5
     max_people: int = 100
+    input_sides_px: tuple[int, int] = (512, 0)
 
     @property
     def box_features(self) -> int:

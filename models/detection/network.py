@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.backbones.imagenet import normalize_images
+from models.detection.config import TwoStageConfig
 from models.detection.heads import BoxHeads, RunPart
 from models.detection.proposals import ProposalNetwork, Pyramid, Targets
 
@@ -58,7 +59,12 @@ class TwoStageNetwork(nn.Module):
         proposals: The region proposal network.
         heads: On regions.
         normalize: Normalises batches (B, 3, H, W) of uint8 RGB, and leaves floats.
+
+    Attributes:
+        config: The network's configuration.
     """
+
+    config: TwoStageConfig
 
     def __init__(
         self,

@@ -42,6 +42,8 @@ class RCNN(TwoStageNetwork):
         config: Which one.
     """
 
+    config: RCNNConfig
+
     def __init__(self, config: RCNNConfig) -> None:
         backbone = _make_backbone(config)
         super().__init__(backbone, ProposalNetwork(config), MultitaskRoIHeads(config))

@@ -185,9 +185,10 @@ class TwoStageSettings(DetectorSettings):
     """Settings of a two-stage detector.
 
     Attributes:
-        longest_side_px: Longest side of the network's input; the aspect ratio is kept.
+        longest_side_px: Longest side of the network's input; the aspect ratio is kept. Without it as the
+            network was made for.
         shorter_side_px: If above 0, length of the image's shorter side, unless the longer one would exceed
-            `longest_side_px`.
+            `longest_side_px`; likewise.
         proposals: Proposals of an image that the box head gets, at most; without it as many as the network
             was made for. Fewer are faster.
         score_threshold: People below this score are left out.
@@ -195,8 +196,8 @@ class TwoStageSettings(DetectorSettings):
             of their own, which is the network's.
     """
 
-    longest_side_px: int = 512
-    shorter_side_px: int = 0
+    longest_side_px: int | None = None
+    shorter_side_px: int | None = None
     proposals: int | None = None
     score_threshold: float = 0.2
     nms_iou: float = 0.8
@@ -211,16 +212,12 @@ class TwoStageSettings(DetectorSettings):
 
 @dataclass(frozen=True)
 class DensePoseDetectorSettings(TwoStageSettings):
-    """Settings of a DensePose network as a detector; at these sizes the published ones were tested.
+    """Settings of a DensePose network as a detector; the published ones were made for sides of 1333 and 800 px.
 
     Attributes:
-        longest_side_px: The most that the longer side of the network's input may have.
-        shorter_side_px: Length of its shorter side.
         nms_iou: Of two boxes with a larger IoU, the higher-scoring one stays.
     """
 
-    longest_side_px: int = 1333
-    shorter_side_px: int = 800
     nms_iou: float = 0.5
 
 
@@ -229,13 +226,14 @@ class DenseSettings(NetworkSettings):
     """Settings of the [dense] table: a DensePose network whose dense head runs on the boxes of the recipe.
 
     Attributes:
-        longest_side_px: The most that the longer side of the network's input may have.
-        shorter_side_px: Length of its shorter side; 0 leaves it to the longer one.
+        longest_side_px: The most that the longer side of the network's input may have. Without it as the
+            network was made for.
+        shorter_side_px: Length of its shorter side; 0 leaves it to the longer one; likewise.
         batch_frames: Frames per call of the network.
     """
 
-    longest_side_px: int = 1333
-    shorter_side_px: int = 800
+    longest_side_px: int | None = None
+    shorter_side_px: int | None = None
     batch_frames: int = 4
 
     def __post_init__(self) -> None:
@@ -246,5 +244,6 @@ class DenseSettings(NetworkSettings):
 
 def _check_image_sides(settings: TwoStageSettings | DenseSettings) -> None:
     """Raise ValueError unless the sides of a two-stage network's input are in range."""
-    check_range(settings, *_SIDES_PX, "longest_side_px")
+    if settings.longest_side_px is not None:
+        check_range(settings, *_SIDES_PX, "longest_side_px")
     check_optional_range(settings, *_SIDES_PX, "shorter_side_px")

@@ -81,8 +81,7 @@ class TwoStagePredictor(ABC):
         self._network.to(compute.device)
         self._letterbox = Letterbox(
             compute.device,
-            settings.longest_side_px,
-            settings.shorter_side_px,
+            *_choose_sides(settings, network.config.input_sides_px),
             device_images=choose_device_images(compute.device, device_images),
         )
 
@@ -135,6 +134,13 @@ class TwoStagePredictor(ABC):
         boxes = unplace_boxes(to_numpy(people["boxes"]), placement)
         columns = self.convert(people, boxes, placement)
         return Instances(boxes_xyxy=boxes, box_scores=to_numpy(people["scores"]), **columns)
+
+
+def _choose_sides(settings: TwoStageSettings, own: tuple[int, int]) -> tuple[int, int]:
+    """The longer and the shorter side of the input: those of the settings, without them the network's own."""
+    given = settings.longest_side_px, settings.shorter_side_px
+    longest, shorter = (mine if side is None else side for side, mine in zip(given, own, strict=True))
+    return longest, shorter
 
 
 def _run(engine: Engine, regions: Tensor) -> tuple[Tensor, ...]:

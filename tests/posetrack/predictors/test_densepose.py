@@ -1,5 +1,7 @@
 """Dense poses of whole images: from detections, and in given boxes, in the images' own pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,9 @@ from made_densepose import make_small_densepose
 
 from models.densepose.codec import decode_dense_pose, to_bytes
 from models.densepose.pixel_box import find_pixels
+from models.densepose.variants import NETWORKS
 from models.detection.heads import BoxHeads
+from models.rcnn.variants import NETWORKS as RCNN_NETWORKS
 from posetrack.compute import Compute
 from posetrack.predictors.densepose import DensePosePredictor
 from posetrack.predictors.settings import TwoStageSettings
@@ -98,3 +102,26 @@ def test_fewer_proposals_are_the_best_ones(monkeypatch):
     assert torch.equal(few, usual[:5])
     assert len(many) > len(usual)
     assert torch.equal(many[:32], usual)
+
+
+@pytest.mark.parametrize(
+    ("given", "sides"),
+    [
+        ({}, (160, 64)),
+        ({"longest_side_px": 320}, (320, 64)),
+        ({"longest_side_px": 320, "shorter_side_px": 0}, (320, 0)),
+        ({"shorter_side_px": 96}, (160, 96)),
+    ],
+)
+def test_input_has_the_sides_that_the_network_was_made_for(given, sides):
+    network = make_small_densepose()
+    network.config = replace(network.config, input_sides_px=(160, 64))
+    predict = DensePosePredictor(network, TwoStageSettings("small", **given), EAGER)
+    assert (predict._letterbox.longest_side_px, predict._letterbox.shorter_side_px) == sides
+
+
+def test_our_network_is_made_for_small_images():
+    assert NETWORKS["movenet-densepose"].input_sides_px == RCNN_NETWORKS["movenet-person"].input_sides_px
+    assert (
+        NETWORKS["densepose-r50"].input_sides_px == NETWORKS["mobile-parsing-b"].input_sides_px == (1333, 800)
+    )
