@@ -73,7 +73,8 @@ def quantize(
         model = converted.model.clone()
         islands = _list_openvino_islands(model, layers, body)
         samples = [np.ascontiguousarray(array.transpose(0, 2, 3, 1)) for array in inputs]
-    nncf.set_log_level(logging.ERROR)
+    # `nncf.set_log_level` would set that of others' handlers too.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

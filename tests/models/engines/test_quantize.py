@@ -1,5 +1,7 @@
 """Int8 networks: what is quantised, what stays float, and that outputs stay near."""
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,12 @@ def test_int8_outputs_are_near_and_files_smaller(kind, network, inputs):
     for engine in RUNNERS[kind]:
         error = measure_error(export, {"image": (network, EXAMPLE)}, engine, batches)["image"]
         assert 1e-4 < error < 0.05
+
+
+def test_others_may_log_as_before(network, inputs, caplog):
+    quantize(convert_part(network, "net", EXAMPLE, "openvino"), network, inputs, "body")
+    logging.getLogger("posetrack.somewhere").warning("seen")
+    assert caplog.messages == ["seen"]
 
 
 def test_convolutions_and_the_body_are_int8_and_all_else_float(network, inputs):
