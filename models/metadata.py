@@ -29,6 +29,8 @@ EXPORT_HEADER = "export.json"
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 100_000_000
 _LARGEST_TRAIT = 2**53
+# Where a zip file has the name of its first member.
+_ZIP_NAME_AT = 30
 _TRAIT = "trait."
 
 
@@ -114,6 +116,14 @@ def read_header(path: Path) -> dict[str, str]:
     return _take_texts(content.get("__metadata__") if isinstance(content, dict) else None)
 
 
+def _begins_as_export(path: Path) -> bool:
+    """Whether the first member of a zip file that may have lost its end is `EXPORT_HEADER`."""
+    name = EXPORT_HEADER.encode()
+    with path.open("rb") as file:
+        start = file.read(_ZIP_NAME_AT + len(name))
+    return start.startswith(b"PK\x03\x04") and start[_ZIP_NAME_AT:] == name
+
+
 def read_export_header(path: Path) -> dict[str, Any]:
     """Read `EXPORT_HEADER` of an export.
 
@@ -125,6 +135,8 @@ def read_export_header(path: Path) -> dict[str, Any]:
         OSError: It cannot be read.
     """
     if not zipfile.is_zipfile(path):
+        if _begins_as_export(path):
+            raise ValueError("cut off: an export that has lost its end")
         return {}
     try:
         with zipfile.ZipFile(path) as archive:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.metadata import WeightsMetadata, find_embedded, read_header, read_metadata
+from models.metadata import (
+    WeightsMetadata,
+    find_embedded,
+    read_export_header,
+    read_header,
+    read_metadata,
+)
 from posetrack.errors import WeightsError
 from posetrack.families.table import list_embedded, list_importable
 from posetrack.skeleton import find_skeleton_name
@@ -20,6 +26,9 @@ def find_metadata(name_or_path: str | Path) -> WeightsMetadata | None:
 
     Returns:
         Their metadata; None where nothing says, as in a `.pth` file or a `.safetensors` file of others.
+
+    Raises:
+        WeightsError: The metadata, or the export, are damaged, or the file cannot be read.
     """
     if isinstance(name_or_path, str) and name_or_path in list_embedded():
         return _read(find_embedded(name_or_path))
@@ -27,7 +36,10 @@ def find_metadata(name_or_path: str | Path) -> WeightsMetadata | None:
         entry = PUBLISHED[name_or_path]
         return describe_kind(entry.kind, entry.num_keypoints)
     path = Path(name_or_path)
-    return _read(path) or _read_old_import(path)
+    found = _read(path) or _read_old_import(path)
+    if found is None and path.is_file():
+        _check_export(path)
+    return found
 
 
 def describe_kind(kind: str, num_outputs: int) -> WeightsMetadata:
@@ -47,6 +59,16 @@ def _read_old_import(path: Path) -> WeightsMetadata | None:
     """Imports of version 0.1 noted their kind alone; all their keypoints are COCO's."""
     kind = read_header(path).get("kind", "")
     return describe_kind(kind, 17) if kind in list_importable() else None
+
+
+def _check_export(path: Path) -> None:
+    """Raise WeightsError if a file is an export that cannot be read."""
+    try:
+        read_export_header(path)
+    except ValueError as error:
+        raise WeightsError(f"{path}: {error}; export the weights again") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: not readable ({error.strerror or error})") from error
 
 
 def _read(path: Path) -> WeightsMetadata | None:
