@@ -14,101 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.densepose.layers import LightAttention, NonLocal, Norm, SpatialPyramid, make_convolutions
 from models.densepose.parts import NUM_CHARTS, NUM_MASKS
 
-_GROUPS = 32
 _LEAST_CONFIDENCE = 0.01
 # Of the reading of LADCEM.
-_SQUEEZE = 16
 _LIGHT_RATES = (3, 6, 12, 18)
-
-
-def make_convolutions(in_channels: int, width: int, number: int, *, is_normed: bool = False) -> nn.Sequential:
-    """Make 3x3 convolutions with ReLU; normed ones have a group norm in between and no bias.
-
-    Args:
-        in_channels: Channels of the regions.
-        width: Channels after each convolution.
-        number: How many.
-        is_normed: Whether they have norms.
-    """
-    return nn.Sequential(
-        *(_make_conv(in_channels if i == 0 else width, width, 3, is_normed=is_normed) for i in range(number))
-    )
-
-
-class SpatialPyramid(nn.Module):
-    """Atrous spatial pyramid pooling: a region seen at several rates at once (Chen et al., DeepLab v3).
-
-    Args:
-        in_channels: Channels of the regions.
-        branch_channels: Channels of each of the five branches: 1x1, 3x3 at three rates, the region's mean.
-        out_channels: Channels after the 1x1 convolution that joins them.
-        rates: Dilations of the 3x3 convolutions.
-        is_normed: Whether the branches have group norms instead of biases; the joining convolution then has
-            neither.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        branch_channels: int,
-        out_channels: int,
-        rates: Sequence[int],
-        *,
-        is_normed: bool,
-    ) -> None:
-        super().__init__()
-        sides = [(1, 1), *((3, rate) for rate in rates), (1, 1)]
-        self.branches = nn.ModuleList(
-            _make_conv(in_channels, branch_channels, side, dilation=rate, is_normed=is_normed)
-            for side, rate in sides
-        )
-        self.join = nn.Conv2d(len(sides) * branch_channels, out_channels, 1, bias=not is_normed)
-
-    def forward(self, regions: Tensor) -> Tensor:
-        """Map (N, C, S, S) to (N, out_channels, S, S)."""
-        *local, pooled = self.branches
-        features = [branch(regions) for branch in local]
-        mean = pooled(regions.mean((2, 3), keepdim=True))
-        features.append(mean.expand(-1, -1, *regions.shape[2:]))
-        joined: Tensor = self.join(torch.cat(features, 1)).relu()
-        return joined
-
-
-class NonLocal(nn.Module):
-    """Non-local block: every cell sees all others, by the similarity of their features; added to the input.
-
-    Embedded Gaussian of Wang et al., "Non-local Neural Networks", CVPR 2018, with keys and values at half of
-    the resolution and without scaling. The last norm starts at zero, so that at first the block does nothing.
-
-    Args:
-        channels: Channels of the regions.
-        inner_channels: Channels of queries, keys and values.
-        has_batch_norm: Whether the last norm is a batch norm, otherwise a group norm.
-    """
-
-    def __init__(self, channels: int, inner_channels: int, *, has_batch_norm: bool) -> None:
-        super().__init__()
-        self.query = nn.Conv2d(channels, inner_channels, 1)
-        self.key = nn.Conv2d(channels, inner_channels, 1)
-        self.value = nn.Conv2d(channels, inner_channels, 1)
-        self.out = nn.Conv2d(inner_channels, channels, 1)
-        self.norm = nn.BatchNorm2d(channels) if has_batch_norm else nn.GroupNorm(_GROUPS, channels)
-
-    def start(self) -> None:
-        """Set the last norm to zero."""
-        nn.init.zeros_(self.norm.weight)
-        nn.init.zeros_(self.norm.bias)
-
-    def forward(self, regions: Tensor) -> Tensor:
-        """Map (N, C, S, S) to the same shape."""
-        query = self.query(regions).flatten(2).transpose(1, 2)
-        key = functional.max_pool2d(self.key(regions), 2).flatten(2)
-        value = functional.max_pool2d(self.value(regions), 2).flatten(2).transpose(1, 2)
-        seen = (query @ key).softmax(-1) @ value
-        added: Tensor = self.norm(self.out(seen.transpose(1, 2).unflatten(2, regions.shape[2:])))
-        return added + regions
 
 
 class ConvolutionHead(nn.Module):
@@ -151,11 +62,11 @@ class DeepLabHead(nn.Module):
         is_non_local: bool = False,
     ) -> None:
         super().__init__()
-        self.pyramid = SpatialPyramid(in_channels, in_channels, in_channels, rates, is_normed=True)
+        self.pyramid = SpatialPyramid(in_channels, in_channels, in_channels, rates, norm="group")
         self.non_local = (
             NonLocal(in_channels, in_channels // 2, has_batch_norm=False) if is_non_local else nn.Identity()
         )
-        self.convolutions = make_convolutions(in_channels, width, number, is_normed=True)
+        self.convolutions = make_convolutions(in_channels, width, number, norm="group")
 
     def forward(self, regions: Tensor) -> Tensor:
         """Map (N, C, S, S) to (N, width, S, S)."""
@@ -173,6 +84,7 @@ class ContextHead(nn.Module):
         inner_channels: Channels within the non-local block; 0 leaves it out, as the mobile networks do.
         number: Number of convolutions.
         rates: Dilations of the pyramid.
+        norm: Norms of the pyramid and of the convolutions, which the published networks do not have.
     """
 
     def __init__(
@@ -183,44 +95,20 @@ class ContextHead(nn.Module):
         inner_channels: int = 256,
         number: int = 4,
         rates: Sequence[int] = (6, 12, 18),
+        *,
+        norm: Norm = "none",
     ) -> None:
         super().__init__()
-        self.pyramid = SpatialPyramid(in_channels, branch_channels, width, rates, is_normed=False)
+        self.pyramid = SpatialPyramid(in_channels, branch_channels, width, rates, norm=norm)
         self.non_local = (
             NonLocal(width, inner_channels, has_batch_norm=True) if inner_channels else nn.Identity()
         )
-        self.convolutions = make_convolutions(width, width, number)
+        self.convolutions = make_convolutions(width, width, number, norm=norm)
 
     def forward(self, regions: Tensor) -> Tensor:
         """Map (N, C, S, S) to (N, width, S, S)."""
         features: Tensor = self.convolutions(self.non_local(self.pyramid(regions)))
         return features
-
-
-class LightAttention(nn.Module):
-    """Channel and place attention of few parameters: squeeze-and-excitation, then a gate for each cell.
-
-    Args:
-        channels: Channels of the regions.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Conv2d(channels, channels // _SQUEEZE, 1)
-        self.excite = nn.Conv2d(channels // _SQUEEZE, channels, 1)
-        self.gate = nn.Conv2d(channels, 1, 1)
-
-    def start(self) -> None:
-        """Set the weights so that no sigmoid begins saturated."""
-        for layer in (self.squeeze, self.excite, self.gate):
-            nn.init.xavier_normal_(layer.weight)
-
-    def forward(self, regions: Tensor) -> Tensor:
-        """Map (N, C, S, S) to the same shape."""
-        weights = self.excite(self.squeeze(regions.mean((2, 3), keepdim=True)).relu()).sigmoid()
-        weighted = regions * weights
-        gated: Tensor = weighted * self.gate(weighted).sigmoid()
-        return gated
 
 
 class LightContextHead(nn.Module):
@@ -313,30 +201,6 @@ class ChartPredictor(nn.Module):
                 outputs[f"{name}_confidence"] = confidence
                 outputs[name] = outputs[name] * confidence
         return outputs
-
-
-def start_dense_layers(module: nn.Module) -> None:
-    """Set convolutions to He et al.'s normal distribution (fan out), biases to zero, and start attention."""
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
-            # Each output sees its own group's inputs alone.
-            with torch.no_grad():
-                part.weight *= part.groups**0.5
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
-    for part in module.modules():
-        if isinstance(part, NonLocal | LightAttention):
-            part.start()
-
-
-def _make_conv(
-    in_channels: int, out_channels: int, side: int, *, dilation: int = 1, is_normed: bool
-) -> nn.Sequential:
-    padding = dilation if side > 1 else 0
-    conv = nn.Conv2d(in_channels, out_channels, side, padding=padding, dilation=dilation, bias=not is_normed)
-    norm = [nn.GroupNorm(_GROUPS, out_channels)] if is_normed else []
-    return nn.Sequential(conv, *norm, nn.ReLU(inplace=True))
 
 
 def _double(maps: Tensor) -> Tensor:

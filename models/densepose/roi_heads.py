@@ -15,8 +15,8 @@ from models.densepose.heads import (
     ConvolutionHead,
     DeepLabHead,
     LightContextHead,
-    start_dense_layers,
 )
+from models.densepose.layers import start_dense_layers
 from models.densepose.losses import DenseLossConfig, compute_dense_losses, compute_limb_loss
 from models.densepose.targets import PersonPoints
 from models.densepose.variants import DensePoseConfig
@@ -205,6 +205,8 @@ def _make_head(config: DensePoseConfig) -> nn.Module:
             return ContextHead(channels, channels, width, width // 2)
         case "gce_local":
             return ContextHead(channels, channels, width, 0)
+        case "gce_normed":
+            return ContextHead(channels, channels, width, 0, norm="batch")
         case "ladcem":
             return LightContextHead(channels, channels, width)
 

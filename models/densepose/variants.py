@@ -22,13 +22,13 @@ from models.backbones.variants import (
 from models.densepose.parts import NUM_MASKS
 from models.detection.config import LIGHT_DETECTOR, TwoStageConfig
 
-DenseHead = Literal["convolutions", "deeplab", "gce", "gce_local", "ladcem"]
+DenseHead = Literal["convolutions", "deeplab", "gce", "gce_local", "gce_normed", "ladcem"]
 DenseMaps = Literal["pyramid", "decoder", "finest"]
 Confidences = Literal["none", "isotropic", "anisotropic"]
 Pixels = Literal["rgb", "bgr"]
 
 _OPTIONS = {
-    "dense_head": ("convolutions", "deeplab", "gce", "gce_local", "ladcem"),
+    "dense_head": ("convolutions", "deeplab", "gce", "gce_local", "gce_normed", "ladcem"),
     "dense_maps": ("pyramid", "decoder", "finest"),
     "confidences": ("none", "isotropic", "anisotropic"),
     "pixels": ("rgb", "bgr"),
@@ -45,8 +45,8 @@ class DensePoseConfig(TwoStageConfig):
         dense_maps: What regions of the dense head are pooled from: the level of the pyramid that their size
             asks for, the map of a decoder that joins all levels, or the finest level.
         dense_cells: Cells each way of these regions.
-        dense_head: `convolutions` (eight), `deeplab`, `gce`, `gce_local`, which has no non-local block, or
-            `ladcem`; see `models.densepose.heads`.
+        dense_head: `convolutions` (eight), `deeplab`, `gce`, `gce_local`, which has no non-local block,
+            `gce_normed`, that with batch norms, or `ladcem`; see `models.densepose.heads`.
         dense_width: Channels of the head's features.
         num_coarse: Coarse parts with the background: 15, or 2 for person and background.
         sampled_dense: Most regions of each image that the dense head's losses are computed on; 0 takes all.
@@ -138,13 +138,14 @@ MOVENET_DENSEPOSE = DensePoseConfig(
     pixels="rgb",
     dense_maps="finest",
     dense_cells=32,
-    dense_head="gce_local",
+    dense_head="gce_normed",
     dense_width=72,
     is_enlarged=False,
     input_sides_px=(512, 0),
     **LIGHT_DETECTOR,
 )
-"""Our detector of people, with the dense head of Mobile Parsing R-CNN (B) on its pyramid: 6.36 M parameters."""
+"""Our detector of people, and on its pyramid the dense head of Mobile Parsing R-CNN (B) with batch norms, with
+which it learns in fewer steps: 6.36 M parameters."""
 
 
 def _list_mobile() -> dict[str, DensePoseConfig]:

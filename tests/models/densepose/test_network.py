@@ -14,9 +14,8 @@ from models.densepose.heads import (
     ConvolutionHead,
     DeepLabHead,
     LightContextHead,
-    NonLocal,
-    start_dense_layers,
 )
+from models.densepose.layers import NonLocal, RegionNorm, start_dense_layers
 from models.densepose.losses import DenseLossConfig
 from models.densepose.network import make_densepose, normalize_bgr
 from models.densepose.roi_heads import JoinedMaps
@@ -41,7 +40,7 @@ PARAMETERS = {
     "densepose-r50-dl-wc1m": DEEPLAB + WC1M,
     "densepose-r50-dl-wc2m": DEEPLAB + WC2M,
     "parsing-r50": 54_555_951,
-    "movenet-densepose": 6_359_791,
+    "movenet-densepose": 6_360_295,
 }
 UNPUBLISHED = {"uv-rcnn-r50", "uv-rcnn-r101", "uv-rcnn-x101"}
 # These are in the table of `scripts/table_backbones.py`; (A) is there with each body.
@@ -144,7 +143,7 @@ def test_every_parameter_gets_a_gradient(name):
     assert {key for key in without if not key.endswith("key.bias")} == set()
 
 
-@pytest.mark.parametrize("name", ["densepose-r50-dl-wc2m", "parsing-r50"])
+@pytest.mark.parametrize("name", ["densepose-r50-dl-wc2m", "parsing-r50", "movenet-densepose"])
 def test_a_batch_without_dense_poses_has_losses_of_zero(name):
     network = make_densepose(SHRUNK[name]).train()
     images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
@@ -201,6 +200,17 @@ def test_without_proposals_nobody_is_found(name):
 def test_heads_keep_the_cells(head):
     channels = next(head.parameters()).shape[1] if not isinstance(head, LightContextHead) else 8
     assert head(torch.randn(2, channels, 10, 10)).shape == (2, 32, 10, 10)
+
+
+def test_a_norm_takes_no_regions_as_well():
+    norm = RegionNorm(8).train()
+    before = norm.running_mean.clone()
+    assert norm(torch.zeros(0, 8, 4, 4, requires_grad=True)).shape == (0, 8, 4, 4)
+    assert torch.equal(norm.running_mean, before)
+    regions = torch.randn(3, 8, 4, 4)
+    expected = torch.nn.functional.batch_norm(regions, None, None, training=True)
+    torch.testing.assert_close(norm(regions), expected)
+    assert not torch.equal(norm.running_mean, before)
 
 
 def test_a_non_local_block_starts_as_nothing():
