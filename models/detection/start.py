@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.backbones.mobile import MobileBody
 from models.backbones.mobile_weights import load_imagenet_weights
@@ -73,12 +73,7 @@ def load_start(
         if isinstance(body, MobileBody) and not any(name.startswith(_MOBILE) for name in state):
             load_imagenet_weights(body, path)
             return False
-        kept = {
-            name: value
-            for name, value in state.items()
-            if not name.startswith(_UNUSED) and not name.endswith(_COUNTER)
-        }
-        missing, unknown = body.load_state_dict(kept, strict=False)
+        wrong = _load_resnet(body, state)
     except (OSError, SafetensorError) as error:
         raise TrainingError(f"{path}: cannot be read ({error})") from error
     except (EOFError, UnpicklingError) as error:
@@ -86,11 +81,22 @@ def load_start(
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainingError(f"{path}: does not fit the network: {reason}") from error
-    # ImageNet's networks have no offsets, which start at 0.
-    wrong = [name for name in missing if _OFFSETS not in name and not name.endswith(_COUNTER)] + unknown
     if wrong:
         raise TrainingError(f"{path}: does not fit the network's body: {', '.join(wrong[:3])}")
     return False
+
+
+def _load_resnet(body: nn.Module, state: dict[str, Tensor]) -> list[str]:
+    """Load ImageNet's weights into a ResNet; returns the names that only one of both has."""
+    kept = {
+        name: value
+        for name, value in state.items()
+        if not name.startswith(_UNUSED) and not name.endswith(_COUNTER)
+    }
+    missing, unknown = body.load_state_dict(kept, strict=False)
+    # ImageNet's networks have no offsets, which start at 0.
+    lacking = [name for name in missing if _OFFSETS not in name and not name.endswith(_COUNTER)]
+    return lacking + list(unknown)
 
 
 def _load_whole(network: TwoStageNetwork, state: dict[str, Tensor], optional: tuple[str, ...]) -> None:

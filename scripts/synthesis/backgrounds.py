@@ -28,10 +28,10 @@ _HELD_OUT = re.compile(r"(dev|val|minival|valid|validation|test|testing)[-_]?\d*
 """Names of what is kept for evaluation."""
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 _LEAST_PX = 110
-_LEAST_SHARE = 0.2
-_MARGIN_SHARE = 0.08
+_LEAST_FRACTION = 0.2
+_MARGIN_FRACTION = 0.08
 _MARGIN_PX = 6
-_FALSE_SHARE = 0.05
+_FALSE_FRACTION = 0.05
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,10 @@ def make_background(rng: np.random.Generator, size_wh: tuple[int, int]) -> Float
     image = np.empty((height, width, 3), np.float32)
     for rows in (slice(0, horizon), slice(horizon, height)):
         ends = np.stack([draw_colour(rng), draw_colour(rng)]) * 0.7 + 0.1
-        share = np.linspace(0, 1, rows.stop - rows.start, dtype=np.float32)[:, None, None]
-        image[rows] = ends[0] * (1 - share) + ends[1] * share * rng.uniform(0, 1) + ends[0] * share * 0.3
+        fraction = np.linspace(0, 1, rows.stop - rows.start, dtype=np.float32)[:, None, None]
+        image[rows] = (
+            ends[0] * (1 - fraction) + ends[1] * fraction * rng.uniform(0, 1) + ends[0] * fraction * 0.3
+        )
     for _ in range(rng.integers(0, 25)):
         low = rng.uniform((-0.2, -0.2), (1, 1)) * size_wh
         size = rng.uniform(0.03, 0.5, 2) * size_wh
@@ -164,7 +166,7 @@ def _leave_out_people(folder: Path, images: list[Path]) -> list[Path]:
     """Images without annotations, less those of a sample that show people, of which there may be few."""
     looked_at = pick_images(images)
     people = find_people(looked_at)
-    if len(people) > max(1, _FALSE_SHARE * len(looked_at)) or len(people) == len(images):
+    if len(people) > max(1, _FALSE_FRACTION * len(looked_at)) or len(people) == len(images):
         raise SynthesisError(
             f"{folder}: {len(people)} of {len(looked_at)} images looked at show people, such as "
             f"{people[0].name}; put annotations (COCO) of them beside, or use other --backgrounds"
@@ -207,11 +209,11 @@ def find_empty(boxes_xywh: npt.NDArray[Any], size_wh: tuple[int, int]) -> tuple[
         Left, top, right and bottom, px.
     """
     width, height = size_wh
-    margins = _MARGIN_PX + _MARGIN_SHARE * boxes_xywh[:, 2:]
+    margins = _MARGIN_PX + _MARGIN_FRACTION * boxes_xywh[:, 2:]
     low, high = boxes_xywh[:, :2] - margins, boxes_xywh[:, :2] + boxes_xywh[:, 2:] + margins
     lefts = [0.0, *high[:, 0]]
     rights = [float(width), *low[:, 0]]
-    best, largest = None, max(_LEAST_SHARE * width * height, _LEAST_PX**2 - 1)
+    best, largest = None, max(_LEAST_FRACTION * width * height, _LEAST_PX**2 - 1)
     for left in lefts:
         for right in rights:
             if min(right - left, width) < _LEAST_PX or (right - left) * height <= largest:

@@ -46,8 +46,8 @@ def draw_shape(rng: np.random.Generator) -> Shape:
     main = rng.choice(3, p=(0.18, 0.62, 0.2))
     ages[main] = 1.0
     if main and rng.random() < 0.5:
-        share = rng.random()
-        ages[1], ages[2] = share, 1 - share
+        fraction = rng.random()
+        ages[1], ages[2] = fraction, 1 - fraction
     sex = rng.beta(1.2, 5)
     return Shape(
         male=float(sex if rng.random() < 0.5 else 1 - sex),
@@ -70,15 +70,15 @@ def make_shape(pack: Pack, shape: Shape) -> Floats:
 
     for sex, of_sex in (("male", shape.male), ("female", 1 - shape.male)):
         for age, of_age in zip(AGES, shape.ages, strict=True):
-            share = of_sex * of_age
+            fraction = of_sex * of_age
             for race, weight in zip(_RACES, shape.races, strict=True):
-                add(f"{race}-{sex}-{age}", share * weight)
+                add(f"{race}-{sex}-{age}", fraction * weight)
             for muscle, of_muscle in _split(shape.muscle).items():
                 for mass, of_mass in _split(shape.weight).items():
                     name = f"universal-{sex}-{age}-{muscle}muscle-{mass}weight"
-                    add(name, share * of_muscle * of_mass)
+                    add(name, fraction * of_muscle * of_mass)
             for height, weight in _split(shape.height).items():
-                add(f"{sex}-{age}-averagemuscle-averageweight-{height}height", share * weight)
+                add(f"{sex}-{age}-averagemuscle-averageweight-{height}height", fraction * weight)
     used = np.flatnonzero(weights)
     return pack.vertices + (weights[used] @ pack.target_offsets[used]).reshape(-1, 3)
 

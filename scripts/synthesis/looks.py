@@ -92,9 +92,9 @@ def stack_looks(upper: Look, lower: Look, level: float) -> Look:
     return replace(upper, paint=paint)
 
 
-def _weigh(*shares: Floats) -> Floats:
-    first = 1 - np.sum(shares, 0)
-    columns = [first, *shares, *[np.zeros_like(first)] * (2 - len(shares))]
+def _weigh(*fractions: Floats) -> Floats:
+    first = 1 - np.sum(fractions, 0)
+    columns = [first, *fractions, *[np.zeros_like(first)] * (2 - len(fractions))]
     return np.stack(columns, 1).astype(np.float32)
 
 
@@ -102,8 +102,8 @@ def _around(places: Floats) -> Floats:
     return np.arctan2(places[:, 0], places[:, 2]) * np.float32(1.3)
 
 
-def _bands(values: Floats, period: float, share: float) -> Floats:
-    return (values / np.float32(period) % 1 < share).astype(np.float32)
+def _bands(values: Floats, period: float, fraction: float) -> Floats:
+    return (values / np.float32(period) % 1 < fraction).astype(np.float32)
 
 
 def _make_plain(rng: np.random.Generator) -> Pattern:
@@ -114,20 +114,20 @@ def _make_plain(rng: np.random.Generator) -> Pattern:
 
 
 def _make_stripes(rng: np.random.Generator) -> Pattern:
-    period, share = rng.uniform(0.15, 1.6), rng.uniform(0.2, 0.6)
-    return lambda places: _weigh(_bands(places[:, 1], period, share))
+    period, fraction = rng.uniform(0.15, 1.6), rng.uniform(0.2, 0.6)
+    return lambda places: _weigh(_bands(places[:, 1], period, fraction))
 
 
 def _make_uprights(rng: np.random.Generator) -> Pattern:
-    period, share = rng.uniform(0.15, 0.8), rng.uniform(0.15, 0.5)
-    return lambda places: _weigh(_bands(_around(places), period, share))
+    period, fraction = rng.uniform(0.15, 0.8), rng.uniform(0.15, 0.5)
+    return lambda places: _weigh(_bands(_around(places), period, fraction))
 
 
 def _make_checks(rng: np.random.Generator) -> Pattern:
-    period, share = rng.uniform(0.3, 1.2), rng.uniform(0.25, 0.55)
+    period, fraction = rng.uniform(0.3, 1.2), rng.uniform(0.25, 0.55)
 
     def pattern(places: Floats) -> Floats:
-        across, down = _bands(_around(places), period, share), _bands(places[:, 1], period, share)
+        across, down = _bands(_around(places), period, fraction), _bands(places[:, 1], period, fraction)
         return _weigh(0.5 * across + 0.5 * down - across * down, across * down)
 
     return pattern

@@ -87,8 +87,8 @@ def cut_triangles(values: Floats) -> tuple[Integers, Floats]:
         eye = np.eye(3)[order]
         cuts = []
         for other in (1, 2):
-            share = (own[:, 0] / (own[:, 0] - own[:, other]))[:, None]
-            cuts.append(eye[:, 0] * (1 - share) + eye[:, other] * share)
+            fraction = (own[:, 0] / (own[:, 0] - own[:, other]))[:, None]
+            cuts.append(eye[:, 0] * (1 - fraction) + eye[:, other] * fraction)
         if count == 1:
             owners.append(rows)
             weights.append(np.stack([eye[:, 0], cuts[0], cuts[1]], 1))

@@ -64,11 +64,11 @@ class Poser:
             names = sorted(self._pack.poses)
             rarity = np.array([next((v for k, v in _RARITY.items() if k in name), 1.0) for name in names])
             first, second = rng.choice(names, 2, p=rarity / rarity.sum())
-            share = rng.beta(0.6, 0.6)
-            rotations = (self._pack.poses[first] * share + self._pack.poses[second] * (1 - share)).astype(
+            fraction = rng.beta(0.6, 0.6)
+            rotations = (self._pack.poses[first] * fraction + self._pack.poses[second] * (1 - fraction)).astype(
                 np.float64
             )
-            sitting = share * ("sit" in first) + (1 - share) * ("sit" in second)
+            sitting = fraction * ("sit" in first) + (1 - fraction) * ("sit" in second)
             is_seated = bool(sitting > 0.6)
             is_airborne = any("fly" in name for name in (first, second))
         else:

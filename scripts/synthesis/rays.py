@@ -208,8 +208,8 @@ def _darken_ground(scene: Scene, caster: Caster) -> Floats:
     total = sum(float(light.colour.mean()) for light in scene.lights) + float(scene.ambient[0].mean())
     for light in scene.lights:
         if light.has_shadow and light.towards[1] > 0.05:
-            share = float(light.colour.mean()) * float(light.towards[1]) / total
-            dark[rows_near] += share * caster.is_dark(points[rows_near], light.towards)
+            fraction = float(light.colour.mean()) * float(light.towards[1]) / total
+            dark[rows_near] += fraction * caster.is_dark(points[rows_near], light.towards)
     # Under the feet less of the sky is seen.
     dark[rows_near] += 0.25 * np.exp(-near[rows_near] / 0.06)
     blurred = cv2.GaussianBlur(dark.reshape(small), (0, 0), max(0.8, width / 400))

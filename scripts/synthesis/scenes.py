@@ -95,8 +95,8 @@ class SceneMaker:
         if rng.random() < 0.25:  # Near ones, of whom part is in the image.
             return height * rng.uniform(1.0, 2.6), float(rng.uniform(1.0, 1.45))
         least = min(self._least_px, height)
-        share = rng.random() ** 0.5  # The larger ones are more common than by scale alone.
-        return float(least * (1.05 * height / least) ** share), float(rng.uniform(0.7, 1.0))
+        fraction = rng.random() ** 0.5  # The larger ones are more common than by scale alone.
+        return float(least * (1.05 * height / least) ** fraction), float(rng.uniform(0.7, 1.0))
 
     @staticmethod
     def _draw_camera_height(rng: np.random.Generator, distance: float) -> float:

@@ -146,8 +146,8 @@ def test_noise_is_smooth_and_of_the_size_asked_for():
         assert np.abs(noise.mean(0)).max() < 0.15
         np.testing.assert_allclose(noise.std(0), 1, atol=0.25)
         near, far = (
-            sample_noise(points + np.float32([share * scale, 0, 0]), scale, 0.3) - noise
-            for share in (0.01, 2.0)
+            sample_noise(points + np.float32([fraction * scale, 0, 0]), scale, 0.3) - noise
+            for fraction in (0.01, 2.0)
         )
         assert np.abs(near).max() < 0.2
         assert far.std() > 1
