@@ -51,7 +51,7 @@ from posetrack.processors.detect import detect
 from posetrack.processors.smooth import SmootherConfig, _State, smooth
 from posetrack.processors.track import track
 from posetrack.recipe import read_recipe
-from posetrack.render import Renderer
+from posetrack.render import Renderer, RenderStyle
 from posetrack.skeleton import COCO_17
 from posetrack.video.capture import capture_file
 from posetrack.video.live import LiveSource
@@ -275,7 +275,7 @@ def soak(clip: Path, num_frames: int, *, recipe: str | None = None, fps: float =
     report = Report()
     before = set(threading.enumerate())
     recipes = ("fake", "fake-2") if recipe is None else (recipe,)
-    controls = LiveControls(LiveSettings(recipes[0]), recipes)
+    controls = LiveControls(LiveSettings(recipes[0], RenderStyle(trails=True)), recipes)
     start_s = time.monotonic()
     with (
         tempfile.TemporaryDirectory() as name,

@@ -30,7 +30,6 @@ LAYERS = {
             "made_mesh",
             "pipeline",
             "render",
-            "render_dense",
             "runtime",
             "texture_atlas",
             "video",

@@ -108,7 +108,7 @@ class DenseViewOptions:
             PoseTrackError: There is no such view, or texture; or the recipe gives no dense poses.
         """
         from posetrack.render import RenderStyle
-        from posetrack.render_dense import DENSE_VIEWS
+        from posetrack.render.dense import DENSE_VIEWS
         from posetrack.texture_atlas import read_texture
 
         view = self.dense_view

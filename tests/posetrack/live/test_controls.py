@@ -26,7 +26,7 @@ def test_every_switch_changes_one_thing_and_back(name):
     flags = {
         "pause": switched.is_paused,
         "record": switched.is_recording,
-        **{key: not getattr(switched.style, key) for key in DRAWN},
+        **{key: getattr(switched.style, key) != getattr(before.style, key) for key in DRAWN},
     }
     assert [key for key, is_changed in flags.items() if is_changed] == [name]
     assert controls.toggle(name) == before
@@ -73,6 +73,7 @@ def test_waiting_while_paused():
 
 def test_switches_from_many_threads_are_all_heard():
     controls = make_controls()
+    before = controls.settings.style
     threads = [Thread(target=lambda name=name: [controls.toggle(name) for _ in range(501)]) for name in TOGGLES]
     for thread in threads:
         thread.start()
@@ -81,4 +82,4 @@ def test_switches_from_many_threads_are_all_heard():
     settings = controls.settings
     assert settings.is_paused
     assert settings.is_recording
-    assert not any(getattr(settings.style, name) for name in DRAWN)
+    assert all(getattr(settings.style, name) != getattr(before, name) for name in DRAWN)

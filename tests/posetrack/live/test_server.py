@@ -404,11 +404,11 @@ def test_viewers_change_settings_and_everybody_hears_of_it():
             async with watch(client, view) as a, watch(client, view) as b:
                 await a.send_json({"toggle": "trails"})
                 for ws in (a, b):
-                    await Viewer(ws).read_state(lambda state: not state["toggles"]["trails"])
+                    await Viewer(ws).read_state(lambda state: state["toggles"]["trails"])
                 await b.send_json({"recipe": "default"})
                 for ws in (a, b):
                     await Viewer(ws).read_state(lambda state: state["recipe"] == "default")
-            assert not controls.settings.style.trails
+            assert controls.settings.style.trails
             assert controls.settings.recipe == "default"
 
         talk(use)

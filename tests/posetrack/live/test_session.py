@@ -415,7 +415,7 @@ def test_an_output_that_is_stuck_does_not_hold_the_end(monkeypatch, caplog):
 
 def test_styles_change_from_image_to_image():
     controls = make_controls()
-    for name in ("skeletons", "boxes", "ids", "trails"):
+    for name in ("skeletons", "boxes", "ids"):
         controls.toggle(name)
     output = Output()
     LiveSession(open_source(5), build, controls, [output]).run()

@@ -1,17 +1,14 @@
-"""Draw people over their image: skeletons, masks, dense poses, boxes, ids and trails."""
+"""Renderer: draws the people of consecutive frames."""
 
 from __future__ import annotations
 
-import colorsys
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.settings import suggest
-from posetrack.errors import PoseTrackError
 from posetrack.frame import (
     UNTRACKED,
     BoolArray,
@@ -22,66 +19,18 @@ from posetrack.frame import (
     IntArray,
     to_pixel_indices,
 )
-from posetrack.render_dense import DENSE_VIEWS, draw_dense, find_dense
+from posetrack.render.alpha import find_alpha
+from posetrack.render.colors import SIDE_COLORS, Color, color_of
+from posetrack.render.dense import draw_dense, find_dense
+from posetrack.render.style import RenderStyle
 from posetrack.skeleton import Skeleton
-from posetrack.texture_atlas import TextureAtlas
 
-Color = tuple[int, int, int]
-
-_SIDE_COLORS: dict[str, Color] = {"left": (255, 138, 20), "right": (40, 170, 255), "middle": (235, 235, 235)}
-_UNTRACKED_COLOR: Color = (160, 160, 160)
-# Golden ratio, so that hues of consecutive ids differ strongly.
-_HUE_STEP = 0.618034
 # Opacity of a mask.
 _TINT = 0.4
 # OpenCV draws at 1/8 pixel.
 _SUBPIXEL_BITS = 3
 # Coordinates are clipped this far outside the image, because OpenCV's are 32-bit integers.
 _FARTHEST_PX = 1e5
-
-
-@dataclass(frozen=True)
-class RenderStyle:
-    """What is drawn.
-
-    Attributes:
-        skeletons: Whether limbs and keypoints are drawn.
-        masks: Whether masks are drawn, as a tint in the person's colour.
-        boxes: Whether boxes are drawn.
-        ids: Whether track ids and scores are drawn above the boxes.
-        trails: Whether the past positions of visible people are drawn.
-        min_keypoint_score: Keypoints below it, and their limbs, are not drawn.
-        trail_s: Length of the trails in seconds.
-        iuv: Whether dense poses are drawn.
-        dense_view: How they are drawn, one of `posetrack.render_dense.DENSE_VIEWS`.
-        texture: The texture of the view `texture`; `posetrack.texture_atlas.read_texture` reads one.
-
-    Raises:
-        PoseTrackError: There is no such view, the view `texture` has no texture, or another view has one.
-    """
-
-    skeletons: bool = True
-    masks: bool = True
-    boxes: bool = True
-    ids: bool = True
-    trails: bool = True
-    min_keypoint_score: float = 0.3
-    trail_s: float = 1.5
-    iuv: bool = True
-    dense_view: str = "parts"
-    texture: TextureAtlas | None = None
-
-    def __post_init__(self) -> None:
-        if self.dense_view not in DENSE_VIEWS:
-            raise PoseTrackError(
-                f"dense_view '{self.dense_view}': no such view; {suggest(self.dense_view, DENSE_VIEWS)}"
-            )
-        if self.dense_view == "texture" and self.texture is None:
-            raise PoseTrackError("dense_view 'texture': there is no texture; read one with read_texture")
-        if self.dense_view != "texture" and self.texture is not None:
-            raise PoseTrackError(
-                f"dense_view '{self.dense_view}': shows no texture; use 'texture', or give none"
-            )
 
 
 class Renderer:
@@ -99,9 +48,9 @@ class Renderer:
         self.skeleton = skeleton
         self.style = style or RenderStyle()
         sides = [skeleton.side_of(name) for name in skeleton.names]
-        self._keypoint_colors = [_SIDE_COLORS[side] for side in sides]
+        self._keypoint_colors = [SIDE_COLORS[side] for side in sides]
         self._limb_colors = [
-            _SIDE_COLORS[sides[a] if sides[a] == sides[b] else "middle"] for a, b in skeleton.edge_index
+            SIDE_COLORS[sides[a] if sides[a] == sides[b] else "middle"] for a, b in skeleton.edge_index
         ]
         self._trails: dict[int, deque[tuple[float, FloatArray]]] = {}
         self._size_wh: tuple[int, int] | None = None
@@ -113,10 +62,37 @@ class Renderer:
             frame: The frame; its `smoothed_xy` is drawn if present, otherwise `keypoints_xy`.
 
         Returns:
-            (H, W, 3) uint8 RGB, a new image.
+            (H, W, 3) uint8 RGB, a new image; with the background `transparent` (H, W, 4) RGBA, not
+            premultiplied.
         """
-        image = frame.image.copy()
+        self.follow(frame)
+        shown = replace(frame, instances=self._choose(frame.instances))
+        background = self.style.background
+        if background == "video":
+            return self._draw(shown, frame.image.copy())
+        white = np.full(frame.image.shape, 255, np.uint8)
+        if background == "white":
+            return self._draw(shown, white)
+        on_black = self._draw(shown, np.zeros(frame.image.shape, np.uint8))
+        return on_black if background == "black" else find_alpha(on_black, self._draw(shown, white))
+
+    def follow(self, frame: Frame) -> None:
+        """See a frame that is not drawn, so that trails go on and colours are those of all frames."""
         self._follow_size(frame.size_wh)
+        if self.style.trails:
+            self._follow_trails(frame)
+
+    def _choose(self, people: Instances) -> Instances:
+        """The people who are drawn."""
+        only, drop = self.style.only, self.style.drop
+        if only is None and not drop:
+            return people
+        ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
+        is_shown = np.ones(len(people), np.bool_) if only is None else np.isin(ids, list(only))
+        return people[is_shown & ~np.isin(ids, list(drop))]
+
+    def _draw(self, frame: Frame, image: ImageArray) -> ImageArray:
+        """Draw the people over an image, which is changed and returned."""
         people = frame.instances
         width = 1 + round(min(frame.size_wh) / 360)
         ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
@@ -131,14 +107,24 @@ class Renderer:
                 image, people, self.style.dense_view, texture=self.style.texture, line_px=max(1, width // 2)
             )
         if self.style.trails:
-            self._draw_trails(image, frame, width)
+            self._draw_trails(image, ids, width)
         if self.style.boxes:
             _draw_boxes(image, people, colors, width)
         if self.style.skeletons:
             self._draw_skeletons(image, people, width)
-        if self.style.ids:
-            _draw_labels(image, people, ids, colors, width)
+        if self.style.ids or self.style.scores:
+            _draw_labels(image, people, self._make_texts(people, ids), colors, width)
         return image
+
+    def _make_texts(self, people: Instances, ids: IntArray) -> list[str]:
+        """The label of each person, empty for none."""
+        return [
+            "  ".join(
+                ([str(track_id)] if self.style.ids and track_id != UNTRACKED else [])
+                + ([f"{score:.2f}"] if self.style.scores else [])
+            )
+            for track_id, score in zip(ids.tolist(), people.person_scores.tolist(), strict=True)
+        ]
 
     def _follow_size(self, size_wh: tuple[int, int]) -> None:
         """Scale the trails where the size of the images changes."""
@@ -148,7 +134,7 @@ class Renderer:
                 self._trails[track_id] = deque((time_s, point * ratio_xy) for time_s, point in trail)
         self._size_wh = size_wh
 
-    def _draw_trails(self, image: ImageArray, frame: Frame, width: int) -> None:
+    def _follow_trails(self, frame: Frame) -> None:
         people = frame.instances
         if people.track_ids is not None and people.boxes_xyxy is not None:
             centers = (people.boxes_xyxy[:, :2] + people.boxes_xyxy[:, 2:]) / 2
@@ -160,7 +146,11 @@ class Renderer:
                 trail.popleft()
             if not trail:
                 del self._trails[track_id]
-            elif len(trail) > 1 and trail[-1][0] == frame.time_s:
+
+    def _draw_trails(self, image: ImageArray, ids: IntArray, width: int) -> None:
+        for track_id in ids.tolist():
+            trail = self._trails.get(track_id, ())
+            if len(trail) > 1:
                 points = _fix(np.stack([point for _, point in trail]))
                 _draw_path(image, points, color_of(track_id), width)
 
@@ -176,14 +166,6 @@ class Renderer:
             for k in np.flatnonzero(is_shown):
                 color = self._keypoint_colors[k]
                 cv2.circle(image, points[k], radius, color, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
-
-
-def color_of(track_id: int) -> Color:
-    """Compute the RGB colour of a track id, the same in every frame and every run."""
-    if track_id == UNTRACKED:
-        return _UNTRACKED_COLOR
-    r, g, b = colorsys.hsv_to_rgb((track_id * _HUE_STEP) % 1.0, 0.75, 1.0)
-    return round(255 * r), round(255 * g), round(255 * b)
 
 
 def _draw_masks(image: ImageArray, masks: BoolArray, colors: list[Color], is_tinted: BoolArray) -> None:
@@ -207,14 +189,15 @@ def _draw_boxes(image: ImageArray, people: Instances, colors: list[Color], width
         cv2.rectangle(image, (left, top), (right, bottom), color, width)
 
 
-def _draw_labels(image: ImageArray, people: Instances, ids: IntArray, colors: list[Color], width: int) -> None:
+def _draw_labels(
+    image: ImageArray, people: Instances, texts: list[str], colors: list[Color], width: int
+) -> None:
     if people.boxes_xyxy is None:
         return
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.35 + 0.15 * width
-    for box, track_id, score, color in zip(
-        people.boxes_xyxy, ids.tolist(), people.person_scores.tolist(), colors, strict=True
-    ):
-        text = f"{score:.2f}" if track_id == UNTRACKED else f"{track_id}  {score:.2f}"
+    for box, text, color in zip(people.boxes_xyxy, texts, colors, strict=True):
+        if not text:
+            continue
         (text_width, text_height), below = cv2.getTextSize(text, font, scale, width)
         left = int(min(max(box[0], 0), max(image.shape[1] - text_width, 0)))
         bottom = int(min(max(box[1], text_height + below), image.shape[0]))

@@ -9,7 +9,7 @@ from models.densepose.pixel_box import find_pixels
 from posetrack.errors import PoseTrackError
 from posetrack.frame import NO_DENSE, Frame, Instances
 from posetrack.render import Renderer, RenderStyle, color_of
-from posetrack.render_dense import DENSE_VIEWS, PART_COLORS, draw_dense
+from posetrack.render.dense import DENSE_VIEWS, PART_COLORS, draw_dense
 from posetrack.skeleton import COCO_17
 from posetrack.texture_atlas import TextureAtlas
 
