@@ -20,11 +20,15 @@ from posetrack.frame import Frame, Instances
 from posetrack.results.dense_poses import SavedDense, read_dense
 from posetrack.results.poses import read_poses
 from posetrack.run.tracker import Tracker, track
+from posetrack.selection.people import PeopleSelection
+from posetrack.selection.region import ImageRegion, read_regions
 from posetrack.skeleton import Skeleton
 
 __all__ = [
     "Frame",
+    "ImageRegion",
     "Instances",
+    "PeopleSelection",
     "PoseTrackError",
     "SavedDense",
     "Skeleton",
@@ -33,6 +37,7 @@ __all__ = [
     "draw",
     "read_dense",
     "read_poses",
+    "read_regions",
     "track",
 ]
 

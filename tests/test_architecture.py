@@ -23,7 +23,7 @@ FORBIDDEN = {
 }
 LAYERS = {
     "posetrack": (
-        ("addresses", "errors", "frame", "interruption", "json_fields", "outputs", "skeleton"),
+        ("addresses", "errors", "frame", "interruption", "json_fields", "outputs", "polygons", "skeleton"),
         (
             "compute",
             "drawing",
@@ -34,7 +34,7 @@ LAYERS = {
             "texture_atlas",
             "video",
         ),
-        ("images",),
+        ("images", "selection"),
         ("annotations", "predictors", "results"),
         ("processors",),
         ("data_sets", "evaluation"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from posetrack.annotations.convert import check_format, choose_out_dir, convert_annotations
+from posetrack.cli.messages import start_logging
+from posetrack.cli.selection_options import IdOptions, SelectionOptions
+from posetrack.errors import PoseTrackError
 from posetrack.results.convert import convert
 from posetrack.results.dense_forms import DENSE_FORMS, export_dense
 from posetrack.results.dense_sources import holds_dense
@@ -15,6 +19,8 @@ from posetrack.results.export import FORMATS
 
 
 def convert_command(
+    people: SelectionOptions,
+    ids: IdOptions,
     path: Annotated[
         Path,
         typer.Argument(
@@ -41,11 +47,17 @@ def convert_command(
     ] = None,
 ) -> None:
     """Convert saved poses, dense poses or a data set to another format, without running networks."""
-    if to in DENSE_FORMS or holds_dense(path):
+    start_logging(logging.WARNING)
+    selection = ids.add_to(people.read())
+    is_dense = to in DENSE_FORMS or holds_dense(path)
+    is_data_set = not is_dense and (path.is_dir() or path.suffix.lower() == ".json")
+    if not selection.is_everyone and (is_dense or is_data_set):
+        raise PoseTrackError(f"{selection}: chooses people from a poses.jsonl only; leave it out here")
+    if is_dense:
         print(export_dense(path, to, path.parent if out is None else out))
-    elif path.is_dir() or path.suffix.lower() == ".json":
+    elif is_data_set:
         check_format(to)
         for written in convert_annotations([path], to, choose_out_dir(path, to) if out is None else out):
             print(written)
     else:
-        print(convert(path, to, path.parent if out is None else out))
+        print(convert(path, to, path.parent if out is None else out, selection=selection))

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from posetrack.outputs import check_is_no_input
 from posetrack.results.export import export, find_exporter, list_outputs
 from posetrack.results.jsonl import read_jsonl
 from posetrack.results.people import KEEP_ALL, ExportOptions
+from posetrack.results.poses import SavedPoses
+from posetrack.results.record import Record
+from posetrack.selection.people import EVERYONE, PeopleSelection
+
+_log = logging.getLogger(__name__)
 
 
-def convert(path: Path | str, format_name: str, out_dir: Path | str, options: ExportOptions = KEEP_ALL) -> Path:
+def convert(
+    path: Path | str,
+    format_name: str,
+    out_dir: Path | str,
+    options: ExportOptions = KEEP_ALL,
+    *,
+    selection: PeopleSelection = EVERYONE,
+) -> Path:
     """Write the poses of a results file in another format.
 
     Args:
@@ -18,6 +32,7 @@ def convert(path: Path | str, format_name: str, out_dir: Path | str, options: Ex
         format_name: A key of `posetrack.results.export.FORMATS`.
         out_dir: The folder to write into; it is made.
         options: Thresholds for people and keypoints.
+        selection: Whose poses are written. If nobody's are, that is logged as a warning.
 
     Returns:
         The file or folder written.
@@ -25,8 +40,21 @@ def convert(path: Path | str, format_name: str, out_dir: Path | str, options: Ex
     Raises:
         ResultsError: The output would replace the file itself, the file cannot be read, the format is unknown
             or cannot hold its keypoints, or the output cannot be written.
+        PoseTrackError: The selection has an id that is not there, or a region outside the image.
     """
     header, records = read_jsonl(path)
+    if not selection.is_everyone:
+        records = _read_chosen(SavedPoses(path).select(selection))
     find_exporter(format_name, header.skeleton)
     check_is_no_input(list_outputs(header, Path(out_dir))[format_name], Path(path))
     return export(records, header, format_name, Path(out_dir), options)
+
+
+def _read_chosen(poses: SavedPoses) -> Iterator[Record]:
+    num_people = 0
+    for frame in poses:
+        num_people += len(frame.instances)
+        size_wh = None if frame.size_wh == poses.header.size_wh else frame.size_wh
+        yield Record(frame.index, frame.time_s, frame.instances, size_wh)
+    if not num_people:
+        _log.warning("%s: nobody fits %s; what is written is empty", poses.path, poses.selection)

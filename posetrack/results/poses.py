@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from posetrack.frame import Frame, ImageArray
+from posetrack.frame import UNTRACKED, Frame, ImageArray
+from posetrack.selection.people import EVERYONE, PeopleSelection
 
 if TYPE_CHECKING:
     from posetrack.results.record import Header
@@ -23,21 +24,52 @@ class SavedPoses:
     Attributes:
         path: The file.
         header: The source, its `width`, `height` and `fps`, the `skeleton` and the `recipe`.
+        selection: Whom of the file's people the frames hold; see `select`.
     """
 
     path: Path
     header: Header
+    selection: PeopleSelection
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, selection: PeopleSelection = EVERYONE) -> None:
         """Read the header.
 
         Raises:
             ResultsError: The file cannot be read, or is no results file.
+            PoseTrackError: A region of the selection lies outside the image.
         """
         from posetrack.results.jsonl import read_jsonl
 
         self.path = Path(path)
         self.header, _ = read_jsonl(self.path)
+        self.selection = selection
+        selection.check_size(self.header.size_wh, str(self.path))
+
+    def select(self, selection: PeopleSelection) -> SavedPoses:
+        """The same poses with chosen people only; all frames remain.
+
+        Args:
+            selection: Whom to keep of all the file's people, instead of an earlier selection.
+
+        Raises:
+            ResultsError: A line of the file is not what it should be.
+            PoseTrackError: A track id is not there, or a region lies outside the image.
+        """
+        if selection.chooses_ids:
+            selection.check_ids(self.select(EVERYONE).list_ids(), str(self.path))
+        return SavedPoses(self.path, selection)
+
+    def list_ids(self) -> list[int]:
+        """The track ids, ascending; the file is read to its end.
+
+        Raises:
+            ResultsError: A line is not what it should be.
+        """
+        ids: set[int] = set()
+        for frame in self:
+            if frame.instances.track_ids is not None:
+                ids.update(frame.instances.track_ids.tolist())
+        return sorted(ids - {UNTRACKED})
 
     def __iter__(self) -> Iterator[Frame]:
         """Read the frames.
@@ -48,6 +80,14 @@ class SavedPoses:
         Raises:
             ResultsError: A line is not what it should be; it names the line and the field.
         """
+        if self.selection.is_everyone:
+            return self._read()
+        # The pipeline, which it needs, takes longer to import than the package.
+        from posetrack.selection.choose import choose_saved
+
+        return choose_saved(self.selection)(self._read())
+
+    def _read(self) -> Iterator[Frame]:
         from posetrack.results.jsonl import read_jsonl
 
         header, records = read_jsonl(self.path)
@@ -67,7 +107,8 @@ class SavedPoses:
 
     def __repr__(self) -> str:
         header = self.header
-        return f"SavedPoses({str(self.path)!r}: {header.skeleton.name} of {header.source!r})"
+        chosen = "" if self.selection.is_everyone else f", {self.selection}"
+        return f"SavedPoses({str(self.path)!r}: {header.skeleton.name} of {header.source!r}{chosen})"
 
 
 def make_black_image(size_wh: tuple[int, int]) -> ImageArray:

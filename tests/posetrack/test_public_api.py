@@ -16,7 +16,9 @@ from posetrack.skeleton import COCO_17
 ROOT = Path(__file__).parents[2]
 NAMES = {
     "Frame",
+    "ImageRegion",
     "Instances",
+    "PeopleSelection",
     "PoseTrackError",
     "SavedDense",
     "Skeleton",
@@ -24,6 +26,7 @@ NAMES = {
     "draw",
     "read_dense",
     "read_poses",
+    "read_regions",
     "track",
 }
 HEAVY = ("torch", "cv2", "av", "typer", "rich", "scipy", "openvino", "pycocotools")

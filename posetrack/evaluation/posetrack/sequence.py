@@ -10,9 +10,9 @@ import numpy as np
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, DoubleArray
 from posetrack.errors import ResultsError
 from posetrack.evaluation.posetrack.frame_names import find_missing, pair_by_name
-from posetrack.evaluation.posetrack.regions import find_strictly_inside
 from posetrack.frame import BoolArray, IntArray
 from posetrack.json_fields import show_name
+from posetrack.polygons import find_strictly_inside
 
 MATCH_DISTANCE = 0.5
 """A predicted keypoint is correct up to this distance from the true one, in head sizes."""

@@ -3,12 +3,20 @@
 import base64
 import json
 import sys
+from fractions import Fraction
 
 import cv2
 import numpy as np
 import pytest
 
 from posetrack.cli.main import main
+from posetrack.frame import Instances
+from posetrack.results.convert import convert
+from posetrack.results.jsonl import JsonlWriter
+from posetrack.results.record import Header
+from posetrack.selection.people import PeopleSelection
+from posetrack.selection.region import ImageRegion
+from posetrack.skeleton import COCO_17
 
 FRAME = {
     "image": [{"name": "images/street/000000.jpg"}],
@@ -51,6 +59,63 @@ def test_formats_for_saved_poses_only(folder, monkeypatch, capsys, name):
         message = capsys.readouterr().err
         assert f"format {name}: only for saved poses (.jsonl)" in message
         assert message.count("\n") == 1
+
+
+@pytest.fixture
+def poses(tmp_path):
+    """Two people in two frames: one goes to the right, one stands in the distance."""
+    path = tmp_path / "poses.jsonl"
+    header = Header("clip.mp4", 640, 272, Fraction(25), COCO_17, "fast")
+    with JsonlWriter(path, header) as writer:
+        for i in range(2):
+            boxes = [[280 + 40 * i, 50, 320 + 40 * i, 250], [100, 50, 120, 90]]
+            people = Instances(boxes_xyxy=boxes, box_scores=[0.9, 0.5], track_ids=[3, 8])
+            writer.write(i, i / 25, people, (640, 272))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), ["3", "8", "3", "8"]),
+        (("--only", "3"), ["3", "3"]),
+        (("--drop", "1-2,3"), None),
+        (("--drop", "3"), ["8", "8"]),
+        (("--max-people", "1"), ["3", "3"]),
+        (("--min-height", "100"), ["3", "3"]),
+        (("--score", "0.6"), ["3", "3"]),
+        (("--roi", "0,0,50%,100%"), ["3", "8", "8"]),
+        (("--roi", "0,0,20,20"), []),
+        (("--only", "x"), None),
+        (("--only", "1-9999999"), None),
+        (("--only", "4"), None),
+        (("--roi", "700,0,800,9"), None),
+        (("--roi", "9,0,3,9"), None),
+    ],
+)
+def test_people_are_chosen_from_saved_poses(poses, tmp_path, monkeypatch, capsys, options, expected):
+    code = run_convert(monkeypatch, poses, "--to", "csv", "--out", tmp_path / "out", *options)
+    printed = capsys.readouterr()
+    if expected is None:
+        assert code == 1
+        assert options[0] in printed.err
+        assert printed.err.count("\n") == 1
+        assert not (tmp_path / "out").exists()
+        return
+    rows = (tmp_path / "out" / "poses.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[2] for row in rows] == expected
+    assert code == 0
+
+
+def test_that_nobody_is_left_is_said(poses, tmp_path, caplog):
+    selection = PeopleSelection(regions=(ImageRegion.read("0,0,20,20"),))
+    convert(poses, "csv", tmp_path, selection=selection)
+    assert "nobody fits --roi 0,0 20,0 20,20 0,20; what is written is empty" in caplog.text
+
+
+def test_people_of_a_data_set_are_not_chosen(folder, monkeypatch, capsys):
+    assert run_convert(monkeypatch, folder, "--to", "coco", "--only", "3") == 1
+    assert "--only 3: chooses people from a poses.jsonl only; leave it out here" in capsys.readouterr().err
 
 
 def test_a_missing_file(tmp_path, monkeypatch, capsys):

@@ -6,7 +6,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posetrack.evaluation.posetrack.regions import find_strictly_inside
+from posetrack.polygons import find_strictly_inside
 
 SQUARE = np.array([(0, 0), (4, 0), (4, 4), (0, 4)], float)
 

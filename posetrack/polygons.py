@@ -1,4 +1,4 @@
-"""Point-in-polygon test for the ignore regions of the ground truth.
+"""Point-in-polygon tests, for the ignore regions of the ground truth and the regions of a selection.
 
 Source: Hormann and Agathos, "The point in polygon problem for arbitrary polygons", Computational Geometry 20
 (2001): the even-odd rule by counting the edges that a ray to the right crosses. Shewchuk, "Adaptive precision
@@ -11,9 +11,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 
-from posetrack.annotations.video import DoubleArray
-from posetrack.frame import BoolArray
+BoolArray = npt.NDArray[np.bool_]
+DoubleArray = npt.NDArray[np.float64]
 
 _ERROR_BOUND = 3.3306690738754716e-16
 """Below this times the sum of its two products, the sign of a determinant is in doubt: (3 + 16 eps) eps."""
@@ -36,8 +37,21 @@ def find_strictly_inside(polygon_xy: DoubleArray, points_xy: DoubleArray) -> Boo
     Returns:
         (...), whether each point is inside.
     """
+    inside, _ = _locate(polygon_xy, points_xy)
+    return inside
+
+
+def find_inside_or_on(polygon_xy: DoubleArray, points_xy: DoubleArray) -> BoolArray:
+    """Find the points that lie inside a polygon or on its border; as `find_strictly_inside`."""
+    inside, on_border = _locate(polygon_xy, points_xy)
+    return inside | on_border
+
+
+def _locate(polygon_xy: DoubleArray, points_xy: DoubleArray) -> tuple[BoolArray, BoolArray]:
+    """Which points lie strictly inside, and which on the border."""
     if len(polygon_xy) == 0:
-        return np.zeros(points_xy.shape[:-1], bool)
+        nowhere = np.zeros(points_xy.shape[:-1], bool)
+        return nowhere, nowhere
     start = polygon_xy
     end = np.roll(polygon_xy, -1, axis=0)
     x, y = points_xy[..., None, 0], points_xy[..., None, 1]
@@ -50,8 +64,28 @@ def find_strictly_inside(polygon_xy: DoubleArray, points_xy: DoubleArray) -> Boo
     is_between = (np.minimum(start[:, 0], end[:, 0]) <= x) & (x <= np.maximum(start[:, 0], end[:, 0]))
     is_corner = (start[:, 0] == x) & (start[:, 1] == y)
     on_border = ((crosses & (side == 0)) | (is_level & is_between) | is_corner).any(axis=-1)
-    inside: BoolArray = (num_crossed % 2 == 1) & ~on_border
-    return inside
+    return (num_crossed % 2 == 1) & ~on_border, on_border
+
+
+def has_crossing_edges(polygon_xy: DoubleArray) -> bool:
+    """Whether two edges of a polygon (C, 2) that are no neighbours cross; edges that only touch do not."""
+    start, end = polygon_xy, np.roll(polygon_xy, -1, axis=0)
+    from_start = _turn(start[:, None], end[:, None], start[None])
+    to_end = _turn(start[:, None], end[:, None], end[None])
+    parts = from_start * to_end < 0
+    return bool((parts & parts.T).any())
+
+
+def compute_area(polygon_xy: DoubleArray) -> float:
+    """Area of a polygon (C, 2) by the shoelace formula."""
+    x, y = polygon_xy.T
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+
+
+def _turn(a: DoubleArray, b: DoubleArray, c: DoubleArray) -> DoubleArray:
+    """1 where the path a, b, c turns left, -1 where it turns right, 0 where it goes straight."""
+    to_b, to_c = b - a, c - a
+    return np.asarray(np.sign(to_b[..., 0] * to_c[..., 1] - to_b[..., 1] * to_c[..., 0]))
 
 
 def _compute_side(
