@@ -22,6 +22,8 @@ from posetrack.frame import (
 from posetrack.render.alpha import find_alpha
 from posetrack.render.colors import SIDE_COLORS, Color, color_of
 from posetrack.render.dense import draw_dense, find_dense
+from posetrack.render.faces import FaceBlur, pixelate
+from posetrack.render.heads import HeadRegion
 from posetrack.render.style import RenderStyle
 from posetrack.skeleton import Skeleton
 
@@ -54,6 +56,7 @@ class Renderer:
         ]
         self._trails: dict[int, deque[tuple[float, FloatArray]]] = {}
         self._size_wh: tuple[int, int] | None = None
+        self._faces = FaceBlur(skeleton)
 
     def __call__(self, frame: Frame) -> ImageArray:
         """Draw one frame.
@@ -65,11 +68,14 @@ class Renderer:
             (H, W, 3) uint8 RGB, a new image; with the background `transparent` (H, W, 4) RGBA, not
             premultiplied.
         """
-        self.follow(frame)
+        heads = self._follow(frame)
         shown = replace(frame, instances=self._choose(frame.instances))
         background = self.style.background
         if background == "video":
-            return self._draw(shown, frame.image.copy())
+            image = frame.image.copy()
+            for region in heads:
+                pixelate(image, region)
+            return self._draw(shown, image)
         white = np.full(frame.image.shape, 255, np.uint8)
         if background == "white":
             return self._draw(shown, white)
@@ -77,10 +83,15 @@ class Renderer:
         return on_black if background == "black" else find_alpha(on_black, self._draw(shown, white))
 
     def follow(self, frame: Frame) -> None:
-        """See a frame that is not drawn, so that trails go on and colours are those of all frames."""
+        """See a frame that is not drawn, so that the next ones look as if it had been."""
+        self._follow(frame)
+
+    def _follow(self, frame: Frame) -> list[HeadRegion]:
+        """Follow everything that is remembered; returns what is to be blurred."""
         self._follow_size(frame.size_wh)
         if self.style.trails:
             self._follow_trails(frame)
+        return self._faces.follow(frame) if self.style.blur_faces else []
 
     def _choose(self, people: Instances) -> Instances:
         """The people who are drawn."""
