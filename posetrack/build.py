@@ -14,12 +14,15 @@ from posetrack.predictors.networks import DenseDetector, Networks
 from posetrack.processors.densepose import complete_dense
 from posetrack.processors.detect import detect
 from posetrack.processors.estimate import estimate
+from posetrack.processors.own import OwnProcessors
 from posetrack.processors.restored import skip_restored
 from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
 from posetrack.recipe import Recipe, complete_settings, gives_poses
 from posetrack.results.provenance import Provenance, digest_settings, shorten_digest
 from posetrack.runtime import tune_process, use_networks
+from posetrack.selection.choose import choose_found, choose_tracked
+from posetrack.selection.people import EVERYONE, PeopleSelection
 from posetrack.skeleton import SKELETONS, Skeleton
 from posetrack.weights.store import find_export, find_sha256, load_weights
 
@@ -101,7 +104,12 @@ def _make_predictor(recipe: Recipe, table: str, compute: Compute, device_images:
 
 
 def build_pipeline(
-    recipe: Recipe, compute: Compute, *, batch_frames: int | None = None, smoothed: bool = False
+    recipe: Recipe,
+    compute: Compute,
+    *,
+    batch_frames: int | None = None,
+    smoothed: bool = False,
+    selection: PeopleSelection = EVERYONE,
 ) -> Pipeline:
     """Make the pipeline of a recipe.
 
@@ -110,19 +118,29 @@ def build_pipeline(
         compute: Device, engine and precision.
         batch_frames: Frames per call of the detector, instead of the recipe's.
         smoothed: Whether keypoints are smoothed over time.
+        selection: Which people are wanted.
 
     Raises:
         RecipeError: The recipe lacks weights, or contradicts them.
         WeightsError: A network's weights are missing or damaged.
-        PoseTrackError: An engine cannot take a network.
+        PoseTrackError: An engine cannot take a network, or the selection is by ids.
     """
     batch_frames = batch_frames or recipe.detector.batch_frames
     networks = build_networks(recipe, compute, batch_frames=batch_frames)
-    return make_pipeline(recipe, networks, compute, batch_frames=batch_frames, smoothed=smoothed)
+    return make_pipeline(
+        recipe, networks, compute, batch_frames=batch_frames, smoothed=smoothed, selection=selection
+    )
 
 
 def make_pipeline(
-    recipe: Recipe, networks: Networks, compute: Compute, *, batch_frames: int, smoothed: bool = False
+    recipe: Recipe,
+    networks: Networks,
+    compute: Compute,
+    *,
+    batch_frames: int,
+    smoothed: bool = False,
+    selection: PeopleSelection = EVERYONE,
+    own: OwnProcessors | None = None,
 ) -> Pipeline:
     """Make the processors of a recipe from its networks.
 
@@ -132,14 +150,20 @@ def make_pipeline(
         compute: Device, engine and precision.
         batch_frames: Frames per call of the detector; 1 for no batching.
         smoothed: Whether keypoints are smoothed over time.
+        selection: Which people are wanted: by place, size and score before their poses are estimated, by number
+            when they are tracked.
+        own: Processors of the user's own; they see tracked people, before smoothing.
 
     Raises:
-        PoseTrackError: This is a forked process (see `use_networks`).
+        PoseTrackError: This is a forked process (see `use_networks`), or the selection is by ids.
     """
     use_networks()
+    selection.refuse_ids()
     det_every = recipe.detector.det_every
     find = detect(networks.detector, batch_frames=batch_frames, det_every=det_every)
     processors = [Stage("detect", skip_restored(find))]
+    if selection.chooses_found:
+        processors.append(Stage("choose", choose_found(selection)))
     if networks.estimator is not None and recipe.estimator is not None:
         crops = recipe.estimator.batch_crops
         pose = estimate(networks.estimator, batch_crops=crops, batch_frames=batch_frames)
@@ -150,16 +174,21 @@ def make_pipeline(
         recipe.tracker, networks.skeleton, estimator=networks.estimator, by_boxes=not gives_poses(recipe)
     )
     processors.append(Stage("track", follow))
+    if not selection.is_everyone:
+        processors.append(Stage("choose", choose_tracked(selection)))
     if networks.dense is not None:
         at_once = batch_frames if recipe.dense is None else min(batch_frames, recipe.dense.batch_frames)
         fill = complete_dense(networks.dense, batch_frames=at_once)
         processors.append(Stage("dense", skip_restored(fill)))
+    if own is not None:
+        processors.append(Stage("own", own))
     if smoothed:
         processors.append(Stage("smooth", smooth(recipe.smoother)))
+    provenance = _describe(recipe, networks, compute, smoothed=smoothed)
     return Pipeline(
         tuple(processors),
         networks.skeleton,
-        _describe(recipe, networks, compute, smoothed=smoothed),
+        replace(provenance, selection=str(selection), processors=() if own is None else own.names),
         gives_dense=networks.dense is not None,
     )
 

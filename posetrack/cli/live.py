@@ -17,6 +17,7 @@ import typer
 from models.image_size import MAX_PIXELS
 from posetrack.cli.messages import start_logging
 from posetrack.cli.options import ComputeOptions, DenseViewOptions, MaxPixelsOption, RecipeOptions, check_finite
+from posetrack.cli.selection_options import SelectionOptions
 from posetrack.errors import PoseTrackError
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
@@ -87,6 +88,13 @@ class PlayOptions:
 
 
 @dataclass(frozen=True)
+class LivePeopleOptions(SelectionOptions):
+    """Options of the people: who they are, and how their keypoints move."""
+
+    smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False
+
+
+@dataclass(frozen=True)
 class DisplayOptions:
     """Options of the display."""
 
@@ -138,10 +146,10 @@ def live_command(
     view: DisplayOptions,
     save: SaveOptions,
     dense: DenseViewOptions,
+    people: LivePeopleOptions,
     source: Annotated[
         str, typer.Argument(help="Camera number, /dev/video0, rtsp://..., http://... or a video file.")
     ] = "0",
-    smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False,
 ) -> None:
     """Track people in real time: always the newest frame, so that the image does not lag.
 
@@ -154,7 +162,7 @@ def live_command(
     settings = LiveSettings(
         recipe.recipe, dense.make_style(recipe.read()), is_recording=save.record is not None
     )
-    build = _make_builder(recipe, compute, smooth=smooth)
+    build = _make_builder(recipe, compute, people)
     # Before the source is opened, so that no frames are missed meanwhile.
     built = {recipe.recipe: build(recipe.recipe)}
     controls = _make_controls(settings)
@@ -176,16 +184,18 @@ def live_command(
             _run_beside(window, session, play.duration)
 
 
-def _make_builder(recipe: RecipeOptions, compute: ComputeOptions, *, smooth: bool) -> Callable[[str], Pipeline]:
+def _make_builder(
+    recipe: RecipeOptions, compute: ComputeOptions, people: LivePeopleOptions
+) -> Callable[[str], Pipeline]:
     """Make the builder of pipelines by recipe name; the given weights are for the first recipe only."""
     # Torch takes seconds to import: only commands that run networks wait for it.
     from posetrack.build import build_pipeline
 
-    chosen = compute.choose()
+    chosen, selection = compute.choose(), people.read()
 
     def build(name: str) -> Pipeline:
         settings = recipe.read() if name == recipe.recipe else read_recipe(name)
-        return build_pipeline(settings, chosen, batch_frames=1, smoothed=smooth)
+        return build_pipeline(settings, chosen, batch_frames=1, smoothed=people.smooth, selection=selection)
 
     return build
 

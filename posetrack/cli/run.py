@@ -15,6 +15,7 @@ from rich.console import Console
 from posetrack.cli.messages import print_error, start_logging
 from posetrack.cli.options import ComputeOptions, DenseViewOptions, PartOptions, RecipeOptions
 from posetrack.cli.progress import RunProgress
+from posetrack.cli.selection_options import SelectionOptions
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
 from posetrack.outputs import make_folder_name
 from posetrack.predictors.settings import MOST_AT_ONCE
@@ -153,6 +154,7 @@ def run_command(
     recipe: RecipeOptions,
     compute: ComputeOptions,
     tracking: TrackingOptions,
+    people: SelectionOptions,
     part: PartOptions,
     output: OutputOptions,
     dense: DenseViewOptions,
@@ -160,7 +162,7 @@ def run_command(
     """Track people: writes poses.jsonl, overlay.mp4 and other formats for each source."""
     level = logging.ERROR if output.quiet else logging.WARNING
     start_logging(level)
-    _, settings, wanted = output.existing, recipe.read(), part.read()
+    _, settings, wanted, selection = output.existing, recipe.read(), part.read(), people.read()
     place = partial(output.place, dense.make_style(settings))
     from posetrack.run.tracker import Tracker
 
@@ -171,6 +173,7 @@ def run_command(
         precision=compute.precision,
         batch_frames=tracking.batch,
         smooth=tracking.smooth,
+        selection=selection,
     )
     output.check_formats(tracker.skeleton)
     run = partial(tracker.run_into, stitch=not tracking.no_stitch)

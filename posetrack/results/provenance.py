@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from posetrack.json_fields import expect_count, expect_number, expect_object, expect_text
+from posetrack.json_fields import expect_count, expect_list, expect_number, expect_object, expect_text
 
 _DIGEST_LENGTH = 16
 _BATCHES = ("batch_frames", "batch_crops")
@@ -33,6 +33,8 @@ class Provenance:
         every: Every so many-th frame is processed.
         source: Fingerprint of the source's files; None for a stream, a pipe or a camera, whose content cannot
             be compared.
+        selection: Which people were wanted, as options of the command line; empty for everyone.
+        processors: Names of the user's own processors.
     """
 
     recipe: Mapping[str, str]
@@ -43,6 +45,8 @@ class Provenance:
     end_s: float | None = None
     every: int = 1
     source: str | None = None
+    selection: str = ""
+    processors: tuple[str, ...] = ()
 
 
 def digest_settings(settings: Any) -> str:
@@ -62,7 +66,7 @@ def shorten_digest(sha256: str) -> str:
 
 def encode_provenance(provenance: Provenance) -> dict[str, object]:
     """The value of the header's key `run`."""
-    return {
+    fields: dict[str, object] = {
         "recipe": dict(provenance.recipe),
         "weights": dict(provenance.weights),
         "engine": provenance.engine,
@@ -72,6 +76,12 @@ def encode_provenance(provenance: Provenance) -> dict[str, object]:
         "every": provenance.every,
         "source": provenance.source,
     }
+    # Only where there are some: files of most runs look as they did before there were any.
+    if provenance.selection:
+        fields["selection"] = provenance.selection
+    if provenance.processors:
+        fields["processors"] = list(provenance.processors)
+    return fields
 
 
 def decode_provenance(value: Any, where: str) -> Provenance:
@@ -99,6 +109,11 @@ def decode_provenance(value: Any, where: str) -> Provenance:
         end_s=None if end_s is None else float(expect_number(end_s, f"{where}.end")),
         every=expect_count(fields.get("every"), 1, f"{where}.every"),
         source=None if source is None else expect_text(source, f"{where}.source"),
+        selection=expect_text(fields.get("selection", ""), f"{where}.selection"),
+        processors=tuple(
+            expect_text(name, f"{where}.processors[{i}]")
+            for i, name in enumerate(expect_list(fields.get("processors", []), f"{where}.processors"))
+        ),
     )
 
 
@@ -124,6 +139,8 @@ def describe_differences(before: Provenance, now: Provenance, *, same_recipe_nam
             ("--start", f"{before.start_s:g}", f"{now.start_s:g}"),
             ("--end", _say_end(before.end_s), _say_end(now.end_s)),
             ("--every", before.every, now.every),
+            ("choice of people", before.selection or "everyone", now.selection or "everyone"),
+            ("own processors", ", ".join(before.processors) or "none", ", ".join(now.processors) or "none"),
         )
         if old != new
     ]

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posetrack.errors import VideoError
@@ -14,6 +14,7 @@ from posetrack.frame import Frame
 from posetrack.outputs import name_part
 from posetrack.pipeline import FrameProcessor, run
 from posetrack.processors.final_ids import give_final_ids
+from posetrack.processors.own import OwnProcessors
 from posetrack.processors.smooth import SmootherConfig, smooth
 from posetrack.processors.stitch import StitcherConfig, StitchPlan, make_plan
 from posetrack.processors.tracklets import TrackletCollector
@@ -26,6 +27,8 @@ from posetrack.results.poses import SavedPoses
 from posetrack.run.paired import add_images
 from posetrack.run.report import FrameCounter
 from posetrack.run.sinks import make_overlay_sink
+from posetrack.selection.choose import trim_filled
+from posetrack.selection.people import EVERYONE, PeopleSelection
 from posetrack.skeleton import Skeleton
 from posetrack.video.base import VideoSource
 from posetrack.video.writer import VideoWriter
@@ -61,6 +64,10 @@ class Stitcher:
         smoother: Settings of the smoothing, which is done again along the joined tracks; None where the run
             does not smooth.
         look_at_images: Whether people are compared by appearance.
+        selection: Which people the run was to find; it stays true where gaps are filled.
+        own: The user's own processors of the run. Where they have left people out, tracks are only joined: a
+            short one is no mistake then, and nobody comes back in a gap. Where they have changed images, the
+            annotated video is drawn over changed ones again.
 
     Attributes:
         config: The settings.
@@ -73,9 +80,11 @@ class Stitcher:
         *,
         smoother: SmootherConfig | None = None,
         look_at_images: bool = True,
+        selection: PeopleSelection = EVERYONE,
+        own: OwnProcessors | None = None,
     ) -> None:
         self.config = config
-        self._smoother = smoother
+        self._smoother, self._selection, self._own = smoother, selection, own
         self._collector = TrackletCollector(
             skeleton, max_interpolated_s=config.max_interpolated_s, look_at_images=look_at_images
         )
@@ -108,7 +117,10 @@ class Stitcher:
         Raises:
             ResultsError: The poses cannot be read or written; the files stay as they are.
         """
-        plan = make_plan(self._collector.tracklets.values(), self._collector.path, self.config)
+        config = self.config
+        if self._own is not None and self._own.removes_people:
+            config = replace(config, min_track_s=0, max_interpolated_s=0)
+        plan = make_plan(self._collector.tracklets.values(), self._collector.path, config)
         if plan.is_empty:
             return None
         counter, num_interpolated, part = FrameCounter(), 0, part_of(out)
@@ -116,7 +128,7 @@ class Stitcher:
             saved = SavedPoses(poses)
             with JsonlWriter(part, saved.header) as writer:
                 frames = iter(saved)
-                for process in self._make_processors(plan):
+                for process in self._make_processors(plan, config.max_interpolated_s):
                     frames = process(frames)
                 for frame in frames:
                     writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh)
@@ -125,7 +137,8 @@ class Stitcher:
                     num_interpolated += 0 if marks is None else int(marks.sum())
             with _replace_together(part, out, overlay):
                 if overlay is not None and video is not None:
-                    redraw(SavedPoses(part), overlay, video, style)
+                    own = [] if self._own is None or not self._own.changes_images else [self._own]
+                    redraw(SavedPoses(part), overlay, video, style, own=own)
         except OSError as error:
             raise cannot_write(out, error) from error
         finally:
@@ -135,9 +148,10 @@ class Stitcher:
             counter.people, counter.num_ids, len(plan.final_ids), len(plan.dropped), num_interpolated
         )
 
-    def _make_processors(self, plan: StitchPlan) -> Sequence[FrameProcessor]:
-        limit_s = self.config.max_interpolated_s
-        processors = [give_final_ids(plan, self._collector.path, max_interpolated_s=limit_s)]
+    def _make_processors(self, plan: StitchPlan, max_interpolated_s: float) -> Sequence[FrameProcessor]:
+        processors = [give_final_ids(plan, self._collector.path, max_interpolated_s=max_interpolated_s)]
+        if not self._selection.is_everyone:
+            processors.append(trim_filled(self._selection))
         return processors if self._smoother is None else [*processors, smooth(self._smoother)]
 
 
@@ -171,16 +185,36 @@ def _identify(path: Path | None) -> int | None:
 
 
 def make_stitcher(
-    recipe: Recipe, skeleton: Skeleton, *, smoothed: bool, look_at_images: bool = True
+    recipe: Recipe,
+    skeleton: Skeleton,
+    *,
+    smoothed: bool,
+    look_at_images: bool = True,
+    selection: PeopleSelection = EVERYONE,
+    own: OwnProcessors | None = None,
 ) -> Stitcher | None:
     """Make the stitcher of one run with a recipe; None where it joins no tracks."""
     if recipe.stitcher is None:
         return None
     smoother = recipe.smoother if smoothed else None
-    return Stitcher(recipe.stitcher, skeleton, smoother=smoother, look_at_images=look_at_images)
+    return Stitcher(
+        recipe.stitcher,
+        skeleton,
+        smoother=smoother,
+        look_at_images=look_at_images,
+        selection=selection,
+        own=own,
+    )
 
 
-def redraw(poses: SavedPoses, overlay: Path, video: VideoSource, style: RenderStyle | None = None) -> None:
+def redraw(
+    poses: SavedPoses,
+    overlay: Path,
+    video: VideoSource,
+    style: RenderStyle | None = None,
+    *,
+    own: Sequence[FrameProcessor] = (),
+) -> None:
     """Draw the annotated video of a run again, from saved poses and a second decoding of the source.
 
     Where the source cannot be read again, the video stays as it is, with a logged warning.
@@ -190,6 +224,7 @@ def redraw(poses: SavedPoses, overlay: Path, video: VideoSource, style: RenderSt
         overlay: The video; replaced as a whole when everything is drawn.
         video: The source, which has been read before.
         style: What the video shows.
+        own: Applied to the frames before they are drawn.
     """
     try:
         with ExitStack() as stack:
@@ -204,7 +239,7 @@ def redraw(poses: SavedPoses, overlay: Path, video: VideoSource, style: RenderSt
             stack.callback(writer.abort)
             sink = make_overlay_sink(writer, Renderer(poses.header.skeleton, style))
             shown = poses if poses.header.dense is None else DenseOfPoses(poses.path)
-            run(add_images(shown, again, remedy="it has changed since it was read"), [], [sink])
+            run(add_images(shown, again, remedy="it has changed since it was read"), own, [sink])
             writer.close()
     except VideoError as error:
         _log.warning("%s keeps the ids from before tracks were joined: %s", overlay.name, error)

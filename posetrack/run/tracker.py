@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from posetrack.frame import Frame
 from posetrack.run.sources import Part, Source, open_source
+from posetrack.selection.people import EVERYONE, PeopleSelection
 from posetrack.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from posetrack.build import Pipeline
+    from posetrack.pipeline import FrameProcessor
+    from posetrack.processors.own import OwnProcessors
     from posetrack.recipe import Recipe
     from posetrack.render import RenderStyle
     from posetrack.run.job import Existing, Output
@@ -21,6 +25,19 @@ if TYPE_CHECKING:
 
 # Torch, OpenCV and FFmpeg take seconds to import: they are imported with the first tracker, not with the
 # package.
+
+
+_log = logging.getLogger(__name__)
+
+
+class NetworkOptions(TypedDict, total=False):
+    """Options of the networks of a `Tracker`, which says what they are."""
+
+    device: str
+    engine: str
+    precision: str
+    weights: str | Path | None
+    batch_frames: int | None
 
 
 class Tracker:
@@ -47,29 +64,43 @@ class Tracker:
         self,
         recipe: str | Path | Recipe = "default",
         *,
-        device: str = "auto",
-        engine: str = "auto",
-        precision: str = "auto",
-        weights: str | Path | None = None,
-        batch_frames: int | None = None,
         smooth: bool = False,
+        selection: PeopleSelection = EVERYONE,
+        processors: Sequence[FrameProcessor] = (),
+        **networks: Unpack[NetworkOptions],
     ) -> None:
         """Load the networks.
 
         Args:
             recipe: Name or TOML file of a recipe, or a recipe.
-            device: `auto`, `cpu`, `cuda` or `cuda:N`.
-            engine: `auto`, `torch`, `openvino` or `onnxruntime`.
-            precision: `auto`, `f32`, `bf16` or `fp16`.
-            weights: A file of weights for the network that gives the poses, instead of the recipe's.
-            batch_frames: Frames per call of the detector, instead of the recipe's.
             smooth: Whether to smooth keypoints over time, into `instances.smoothed_xy`.
+            selection: Which people are wanted, by number, place, size and score.
+            processors: Processors of your own, which see each frame when its people are tracked and before they
+                are smoothed; docs/extend.md says more.
+            networks: `device`: `auto`, `cpu`, `cuda` or `cuda:N`; `engine`: `auto`, `torch`, `openvino` or
+                `onnxruntime`; `precision`: `auto`, `f32`, `bf16` or `fp16`; `weights`: a file of weights for
+                the network that gives the poses, instead of the recipe's; `batch_frames`: frames per call of
+                the detector, instead of the recipe's.
 
         Raises:
             RecipeError: There is no such recipe, or it is not valid.
             WeightsError: Weights are missing, damaged or of another network.
-            PoseTrackError: There is no such device or engine.
+            PoseTrackError: There is no such device or engine, or the selection is by ids, which are not known.
         """
+        selection.refuse_ids()
+        self._selection, self._own, self._is_smoothed = selection, tuple(processors), smooth
+        self._load(recipe, **networks)
+
+    def _load(
+        self,
+        recipe: str | Path | Recipe,
+        *,
+        device: str = "auto",
+        engine: str = "auto",
+        precision: str = "auto",
+        weights: str | Path | None = None,
+        batch_frames: int | None = None,
+    ) -> None:
         from posetrack.build import build_networks
         from posetrack.compute import Compute, choose_device
         from posetrack.recipe import Recipe, read_recipe, use_weights
@@ -83,7 +114,6 @@ class Tracker:
         self.recipe = recipe
         self._compute = Compute(choose_device(device), engine, precision)
         self._batch_frames = batch_frames or recipe.detector.batch_frames
-        self._is_smoothed = smooth
         self._networks = build_networks(recipe, self._compute, batch_frames=self._batch_frames)
         self.skeleton = self._networks.skeleton
 
@@ -111,14 +141,15 @@ class Tracker:
 
         Raises:
             VideoError: The source cannot be read, or contains something other than images.
+            PoseTrackError: A region of the selection lies outside the image, or an own processor gives other
+                frames than it should.
         """
         from posetrack.pipeline import stream
 
-        with (
-            open_source(source, **part) as video,
-            closing(stream(video, self._make_pipeline(video).processors, is_live=video.is_live)) as frames,
-        ):
-            yield from frames
+        with open_source(source, **part) as video:
+            processors = self._make_pipeline(video, self._make_own()).processors
+            with closing(stream(video, processors, is_live=video.is_live)) as frames:
+                yield from frames
 
     def run(
         self,
@@ -194,34 +225,49 @@ class Tracker:
 
         with open_source(source, **part) as video:
             sinks = () if progress is None else (progress,)
-            pipeline = self._make_pipeline(video)
+            own = self._make_own()
+            pipeline = self._make_pipeline(video, own)
             stitcher = None
             if stitch:
-                stitcher = make_stitcher(self.recipe, pipeline.skeleton, smoothed=self._is_smoothed)
-            return run_job(video, pipeline, self.recipe.name, output, sinks=sinks, stitcher=stitcher)
+                stitcher = make_stitcher(
+                    self.recipe,
+                    pipeline.skeleton,
+                    smoothed=self._is_smoothed,
+                    selection=self._selection,
+                    own=own,
+                )
+            report = run_job(video, pipeline, self.recipe.name, output, sinks=sinks, stitcher=stitcher)
+        if not self._selection.is_everyone and not report.num_people:
+            _log.warning("%s: nobody fits %s; the results are empty", report.name, self._selection)
+        return report
 
-    def _make_pipeline(self, video: VideoSource) -> Pipeline:
+    def _make_own(self) -> OwnProcessors | None:
+        from posetrack.processors.own import OwnProcessors
+
+        return OwnProcessors(self._own) if self._own else None
+
+    def _make_pipeline(self, video: VideoSource, own: OwnProcessors | None) -> Pipeline:
         """Make the processors of one run; frames of a camera are not batched."""
         from posetrack.build import make_pipeline
 
+        self._selection.check_size((video.info.width, video.info.height), video.info.source)
         return make_pipeline(
             self.recipe,
             self._networks,
             self._compute,
             batch_frames=1 if video.is_live else self._batch_frames,
             smoothed=self._is_smoothed,
+            selection=self._selection,
+            own=own,
         )
 
 
-class TrackerOptions(TypedDict, total=False):
+class TrackerOptions(NetworkOptions, total=False):
     """The options that `track` passes to `Tracker`."""
 
-    device: str
-    engine: str
-    precision: str
-    weights: str | Path | None
-    batch_frames: int | None
     smooth: bool
+    selection: PeopleSelection
+    processors: Sequence[FrameProcessor]
 
 
 class TrackOptions(TrackerOptions, Part, total=False):
@@ -245,7 +291,8 @@ def track(
         source: As for `Tracker.track`.
         recipe: Name or TOML file of a recipe, or a recipe.
         options: `start_s`, `end_s`, `every`, `image_fps` and `max_pixels`, as for `Tracker.track`; `device`,
-            `engine`, `precision`, `weights`, `batch_frames` and `smooth`, as for `Tracker`.
+            `engine`, `precision`, `weights`, `batch_frames`, `smooth`, `selection` and `processors`, as for
+            `Tracker`.
 
     Yields:
         The frames in order, with boxes, keypoints, scores and track ids in `frame.instances`. Close the

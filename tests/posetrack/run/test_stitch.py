@@ -19,6 +19,7 @@ from posetrack.build import Pipeline
 from posetrack.errors import ResultsError
 from posetrack.frame import Instances
 from posetrack.pipeline import Stage
+from posetrack.processors.own import OwnProcessors
 from posetrack.processors.smooth import SmootherConfig, smooth
 from posetrack.processors.stitch import StitcherConfig
 from posetrack.recipe import read_recipe
@@ -28,6 +29,8 @@ from posetrack.run.job import Output, run_job
 from posetrack.run.report import RunInterrupted
 from posetrack.run.retrack import retrack
 from posetrack.run.stitch import Stitcher
+from posetrack.selection.people import EVERYONE, PeopleSelection
+from posetrack.selection.region import ImageRegion
 from posetrack.skeleton import COCO_17
 from posetrack.video.arrays import ArraySequence
 from posetrack.video.base import Selection
@@ -93,6 +96,15 @@ def run_made(source, out, ids, *, stitched=True, smoothed=False, others=(), **ou
             Output(out, **output),
             stitcher=stitcher if stitched else None,
         )
+
+
+def run_with_own(source, out, ids, process, *, others=(), selection=EVERYONE):
+    """A run with a processor of the user's own."""
+    own, pipeline = OwnProcessors([process]), make_pipeline(ids, others=others)
+    pipeline = replace(pipeline, processors=(*pipeline.processors, Stage("own", own)))
+    stitcher = Stitcher(StitcherConfig(), COCO_17, own=own, selection=selection)
+    with open_video(source) as video:
+        return run_job(video, pipeline, "made", Output(out), stitcher=stitcher)
 
 
 def read_images(path):
@@ -340,8 +352,8 @@ def test_a_source_that_changed_is_not_drawn_over(change, folder, tmp_path, caplo
 def test_ctrl_c_between_the_two_files_does_not_part_them(folder, tmp_path, monkeypatch):
     draw = stitch.redraw
 
-    def draw_and_stop(*args):
-        draw(*args)
+    def draw_and_stop(*args, **options):
+        draw(*args, **options)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(stitch, "redraw", draw_and_stop)
@@ -373,3 +385,49 @@ def test_a_file_url_is_read_again(tmp_path):
         assert again is not None
         with again:
             assert again.info == video.info
+
+
+def test_who_was_left_out_by_an_own_processor_does_not_come_back_in_a_gap(folder, tmp_path):
+    def leave_out(frames):
+        for frame in frames:
+            yield replace(frame, instances=frame.instances[: int(frame.index not in (10, 11))])
+
+    def change_nothing(frames):
+        return (frame for frame in frames)
+
+    report = run_with_own(folder, tmp_path / "left", BROKEN, leave_out)
+    assert (report.num_joined, report.num_interpolated) == (1, 0)
+    assert [len(ids) for ids in read_ids(tmp_path / "left")] == [
+        int(i not in (10, 11)) for i in range(NUM_FRAMES)
+    ]
+    report = run_with_own(folder, tmp_path / "all", GAP, change_nothing)
+    assert report.num_interpolated == 2
+
+
+def test_a_short_stay_counts_where_an_own_processor_decides(folder, tmp_path):
+    def keep_five(frames):
+        for frame in frames:
+            yield replace(frame, instances=frame.instances[: int(15 <= frame.index < 20)])
+
+    assert run_with_own(folder, tmp_path, WHOLE, keep_five).num_dropped == 0
+    assert sum(map(len, read_ids(tmp_path))) == 5
+
+
+def test_images_that_an_own_processor_has_changed_are_changed_in_the_redrawn_video(folder, tmp_path):
+    def blacken(frames):
+        for frame in frames:
+            yield replace(frame, image=np.zeros_like(frame.image))
+
+    assert run_with_own(folder, tmp_path, BROKEN, blacken).num_joined == 1
+    images = np.array(read_images(tmp_path / "overlay.mp4"))
+    # The wall is noise; a person drawn on black leaves most of the image black.
+    assert np.median(images) < 5
+    assert read_ids(tmp_path) == [[1]] * NUM_FRAMES
+
+
+def test_filled_gaps_keep_to_the_selection(folder, tmp_path):
+    # Over 10 and 11, the person walks from 55 to 57.
+    selection = PeopleSelection(regions=(ImageRegion([(0, 0), (55.5, 0), (55.5, 120), (0, 120)]),))
+    report = run_with_own(folder, tmp_path, GAP, lambda frames: frames, selection=selection)
+    assert report.num_interpolated == 1
+    assert [len(ids) for ids in read_ids(tmp_path)][9:13] == [1, 1, 0, 1]
