@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread, Timer
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -45,10 +45,15 @@ _LONGEST_DURATION_S = 315_360_000
 class PlayOptions:
     """Options of the source and the duration."""
 
+    PANEL: ClassVar[str] = "Source"
+
     mirror: Annotated[bool, typer.Option("--mirror", help="Mirror the images.")] = False
     loop: Annotated[bool, typer.Option("--loop", help="Play a file repeatedly.")] = False
     speed: Annotated[
-        float, typer.Option(min=0.01, max=1000, callback=check_finite, help="Playback speed of a file.")
+        float,
+        typer.Option(
+            min=0.01, max=1000, metavar="FACTOR", callback=check_finite, help="Playback speed of a file."
+        ),
     ] = 1.0
     max_pixels: MaxPixelsOption = MAX_PIXELS
     timeout: Annotated[
@@ -66,7 +71,8 @@ class PlayOptions:
             min=0,
             max=_LONGEST_DURATION_S,
             callback=check_finite,
-            help="Duration in seconds.",
+            metavar="SECONDS",
+            help="Duration.",
             show_default="until the end or Ctrl-C",
         ),
     ] = None
@@ -98,6 +104,8 @@ class LivePeopleOptions(SelectionOptions):
 class DisplayOptions:
     """Options of the display."""
 
+    PANEL: ClassVar[str] = "Display"
+
     window: Annotated[bool, typer.Option("--window", help="Show a window on this machine.")] = False
     serve: Annotated[
         str | None,
@@ -107,15 +115,20 @@ class DisplayOptions:
             show_default=f"{_DEFAULT_ADDRESS}, unless --window or --json is given",
         ),
     ] = None
-    token: Annotated[str | None, typer.Option(help="Token of the page.", show_default="a random one")] = None
+    token: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Token of the page.", show_default="a random one")
+    ] = None
 
 
 @dataclass(frozen=True)
 class SaveOptions:
     """Options of the output."""
 
+    PANEL: ClassVar[str] = "Output"
+
     record: Annotated[
-        Path | None, typer.Option(help="Record the annotated images from the start.", show_default=False)
+        Path | None,
+        typer.Option(metavar="FILE", help="Record the annotated images from the start.", show_default=False),
     ] = None
     json_to: Annotated[
         str | None, typer.Option("--json", metavar="-", help="Write poses as JSON lines to the output.")

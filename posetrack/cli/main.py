@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from posetrack.cli.convert import convert_command
 from posetrack.cli.doctor import doctor_command
 from posetrack.cli.eval.app import eval_app
 from posetrack.cli.export import export_command
+from posetrack.cli.help import SETTINGS, HelpCommand, HelpGroup
 from posetrack.cli.live import live_command
 from posetrack.cli.messages import print_error
 from posetrack.cli.options import make_command
@@ -30,21 +32,29 @@ app = typer.Typer(
     name="posetrack",
     help="Finds, follows and measures people in video.",
     no_args_is_help=True,
-    add_completion=False,
+    cls=HelpGroup,
+    context_settings=SETTINGS,
     pretty_exceptions_enable=False,
 )
-app.command("run")(make_command(run_command))
-app.command("live")(make_command(live_command))
-app.command("retrack")(make_command(retrack_command))
-app.command("train")(train_command)
-app.command("export")(export_command)
-app.command("convert")(make_command(convert_command))
-app.command("check")(check_command)
-app.command("bench")(make_command(bench_command))
-app.command("recipes")(recipes_command)
-app.command("doctor")(doctor_command)
-app.add_typer(eval_app, name="eval")
-app.add_typer(weights_app, name="weights")
+_COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Track people": {"run": run_command, "live": live_command},
+    "Work with results": {"retrack": retrack_command, "convert": convert_command},
+    "Networks and data sets": {
+        "recipes": recipes_command,
+        "train": train_command,
+        "check": check_command,
+        "export": export_command,
+        "bench": bench_command,
+    },
+    "This machine": {"doctor": doctor_command},
+}
+"""The commands by the groups of the help."""
+
+for _panel, _commands in _COMMANDS.items():
+    for _name, _function in _commands.items():
+        app.command(_name, cls=HelpCommand, rich_help_panel=_panel)(make_command(_function))
+app.add_typer(eval_app, name="eval", cls=HelpGroup, rich_help_panel="Networks and data sets")
+app.add_typer(weights_app, name="weights", cls=HelpGroup, rich_help_panel="Networks and data sets")
 
 
 def _print_version(is_asked: bool) -> None:
@@ -56,7 +66,7 @@ def _print_version(is_asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     pass

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from copy import copy
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from fractions import Fraction
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_type_hints
 
 import typer
 
@@ -17,11 +18,23 @@ from models.image_size import MAX_PIXELS
 from models.settings import suggest
 from posetrack.errors import PoseTrackError, VideoError
 from posetrack.recipe import Recipe, gives_dense, read_recipe, use_weights
+from posetrack.recipe_files import list_recipes
+from posetrack.results.export import FORMATS
 
 if TYPE_CHECKING:
     from posetrack.compute import Compute
     from posetrack.render import RenderStyle
     from posetrack.run.sources import Part
+
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """Complete the name of a recipe in a shell."""
+    return [name for name in list_recipes() if name.startswith(incomplete)]
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Complete the name of a format in a shell."""
+    return [name for name in FORMATS if name.startswith(incomplete)]
 
 
 TimeoutOption = Annotated[
@@ -39,10 +52,23 @@ TimeoutOption = Annotated[
 class RecipeOptions:
     """Options of the recipe and its weights."""
 
-    recipe: Annotated[str, typer.Option(help="Name (see `posetrack recipes`) or TOML file.")] = "default"
+    PANEL: ClassVar[str] = "Networks"
+
+    recipe: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Name (see `posetrack recipes`) or TOML file.",
+            autocompletion=complete_recipe,
+        ),
+    ] = "default"
     weights: Annotated[
         Path | None,
-        typer.Option(help="Weights of the pose network, .safetensors or .pth.", show_default="the recipe's"),
+        typer.Option(
+            metavar="FILE",
+            help="Weights of the pose network, .safetensors or .pth.",
+            show_default="the recipe's",
+        ),
     ] = None
 
     def read(self) -> Recipe:
@@ -59,9 +85,13 @@ class RecipeOptions:
 class ComputeOptions:
     """The device, engine and precision of the networks."""
 
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto"
-    engine: Annotated[str, typer.Option(help="auto, torch, openvino or onnxruntime.")] = "auto"
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or fp16.")] = "auto"
+    PANEL: ClassVar[str] = "Networks"
+
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")] = "auto"
+    engine: Annotated[str, typer.Option(metavar="ENGINE", help="auto, torch, openvino or onnxruntime.")] = (
+        "auto"
+    )
+    precision: Annotated[str, typer.Option(metavar="TYPE", help="auto, f32, bf16 or fp16.")] = "auto"
 
     def choose(self) -> Compute:
         """Choose device, engine and precision.
@@ -78,6 +108,8 @@ class ComputeOptions:
 @dataclass(frozen=True)
 class DenseViewOptions:
     """Options of the drawing of dense poses."""
+
+    PANEL: ClassVar[str] = "Dense poses"
 
     dense_view: Annotated[
         str | None,
@@ -145,10 +177,18 @@ MaxPixelsOption = Annotated[
 class PartOptions:
     """Options of the part of a source."""
 
-    start: Annotated[float, typer.Option(min=0, help="Start, in seconds.")] = 0.0
-    end: Annotated[float | None, typer.Option(min=0, help="End, in seconds.", show_default=False)] = None
-    every: Annotated[int, typer.Option(min=1, max=1_000_000_000, help="Process every n-th frame.")] = 1
-    image_fps: Annotated[str, typer.Option(help="Frame rate of images, e.g. 25 or 30000/1001.")] = "25"
+    PANEL: ClassVar[str] = "Source"
+
+    start: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Start.")] = 0.0
+    end: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="End.", show_default="of the source")
+    ] = None
+    every: Annotated[
+        int, typer.Option(min=1, max=1_000_000_000, metavar="N", help="Process every n-th frame.")
+    ] = 1
+    image_fps: Annotated[
+        str, typer.Option(metavar="FPS", help="Frame rate of images, e.g. 25 or 30000/1001.")
+    ] = "25"
     max_pixels: MaxPixelsOption = MAX_PIXELS
     timeout: TimeoutOption = None
 
@@ -188,7 +228,8 @@ def make_command(function: Callable[..., None]) -> Callable[..., None]:
     """Make a command for Typer from a function with parameters that are dataclasses of options.
 
     Typer makes an option of each parameter in a function's signature. The returned command has the fields of
-    each dataclass in its signature instead of the dataclass, and makes the dataclasses when it is called.
+    each dataclass in its signature instead of the dataclass, and makes the dataclasses when it is called. The
+    help shows them in a group of their own if the dataclass names it: `PANEL: ClassVar[str]`.
 
     Args:
         function: A function whose options, and the fields of its dataclasses, are annotated for Typer.
@@ -223,7 +264,15 @@ def _list_parameters(kind: type[Any]) -> list[Parameter]:
             field.name,
             Parameter.KEYWORD_ONLY,
             default=Parameter.empty if field.default is MISSING else field.default,
-            annotation=hints[field.name],
+            annotation=_put_in_panel(hints[field.name], getattr(kind, "PANEL", None)),
         )
         for field in fields(kind)
     ]
+
+
+def _put_in_panel(hint: Any, panel: str | None) -> Any:
+    """The annotation of an option, in a group of the help unless it names one itself."""
+    value, option = get_args(hint)
+    option = copy(option)
+    option.rich_help_panel = option.rich_help_panel or panel
+    return Annotated[value, option]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from models.image_size import MAX_PIXELS
 from posetrack.addresses import has_hidden_part
 from posetrack.cli.messages import print_error
-from posetrack.cli.options import MaxPixelsOption
+from posetrack.cli.options import MaxPixelsOption, complete_recipe
 from posetrack.errors import ResultsError, VideoError
 from posetrack.recipe import read_recipe
 from posetrack.results.poses import SavedPoses
@@ -26,9 +26,13 @@ _ROUNDED_S = 1e-5
 class ImageOptions:
     """Options of the images of the poses."""
 
+    PANEL: ClassVar[str] = "Video"
+
     video: Annotated[
         str | None,
-        typer.Option(help="Video of the poses, for optical flow.", show_default="the source in FILE"),
+        typer.Option(
+            metavar="VIDEO", help="Video of the poses, for optical flow.", show_default="the source in FILE"
+        ),
     ] = None
     no_flow: Annotated[bool, typer.Option("--no-flow", help="Do not use the video.")] = False
     max_pixels: MaxPixelsOption = MAX_PIXELS
@@ -72,10 +76,20 @@ def retrack_command(
     images: ImageOptions,
     file: Annotated[Path, typer.Argument(help="A poses.jsonl.", show_default=False)],
     out: Annotated[
-        Path | None, typer.Option(help="File to write.", show_default="FILE with .retracked before .jsonl")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File to write.",
+            show_default="FILE with .retracked before .jsonl",
+        ),
     ] = None,
     recipe: Annotated[
-        str, typer.Option(help="Recipe with the tracker settings: a name or a TOML file.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Recipe with the tracker settings: a name or a TOML file.",
+            autocompletion=complete_recipe,
+        ),
     ] = "default",
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False,
     no_stitch: Annotated[

@@ -7,13 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 from rich.console import Console
 
 from posetrack.cli.messages import print_error, start_logging
-from posetrack.cli.options import ComputeOptions, DenseViewOptions, PartOptions, RecipeOptions
+from posetrack.cli.options import (
+    ComputeOptions,
+    DenseViewOptions,
+    PartOptions,
+    RecipeOptions,
+    complete_format,
+)
 from posetrack.cli.progress import RunProgress
 from posetrack.cli.selection_options import SelectionOptions
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
@@ -40,10 +46,16 @@ _OUT = Path("posetrack-out")
 class TrackingOptions:
     """Options of the processing, besides the recipe."""
 
+    PANEL: ClassVar[str] = "Tracking"
+
     batch: Annotated[
         int | None,
         typer.Option(
-            min=1, max=MOST_AT_ONCE, help="Frames per call of the detector.", show_default="the recipe's"
+            min=1,
+            max=MOST_AT_ONCE,
+            metavar="N",
+            help="Frames per call of the detector.",
+            show_default="the recipe's",
         ),
     ] = None
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False
@@ -56,16 +68,25 @@ class TrackingOptions:
 class OutputOptions:
     """Options of the output."""
 
+    PANEL: ClassVar[str] = "Output"
+
     out: Annotated[
         Path | None,
         typer.Option(
+            metavar="FOLDER",
             help="Folder to write into; with several sources, one folder below it for each.",
             show_default="posetrack-out/<name>",
         ),
     ] = None
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help=f"Also write {', '.join(FORMATS)}.", show_default=False),
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help=f"Also write {', '.join(FORMATS)}; may be repeated.",
+            show_default=False,
+            autocompletion=complete_format,
+        ),
     ] = None
     dense_out: Annotated[
         Path | None,
@@ -80,6 +101,7 @@ class OutputOptions:
         list[str] | None,
         typer.Option(
             "--dense-format",
+            metavar="FORMAT",
             help=f"Also write dense poses as {' or '.join(name for name in DENSE_FORMS if name != 'npz')}.",
             show_default=False,
         ),
@@ -149,7 +171,7 @@ class OutputOptions:
 def run_command(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="Videos, folders or globs of images.", show_default=False),
+        typer.Argument(metavar="SOURCE", help="Videos, folders or glob patterns; URLs.", show_default=False),
     ],
     recipe: RecipeOptions,
     compute: ComputeOptions,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from posetrack.families.family import Training
 
 _LINE_EVERY_S = 10.0
+_MACHINE = "Machine"
 
 
 def train_command(
@@ -45,14 +46,23 @@ def train_command(
             show_default="the recipe's",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:N.", rich_help_panel=_MACHINE)
+    ] = "auto",
     steps: Annotated[
         int | None,
         typer.Option(min=1, help="Stop after this many steps; --resume continues.", show_default="all"),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=0, max=MOST_WORKERS, help="Processes that read images.", show_default="the recipe's"),
+        typer.Option(
+            min=0,
+            max=MOST_WORKERS,
+            metavar="N",
+            help="Processes that read images.",
+            show_default="the recipe's",
+            rich_help_panel=_MACHINE,
+        ),
     ] = None,
 ) -> None:
     """Train a network.

@@ -19,6 +19,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from posetrack.cli.help import HelpCommand
 from posetrack.cli.messages import print_error, start_logging
 from posetrack.errors import PoseTrackError, WeightsError
 from posetrack.outputs import check_output_file
@@ -26,7 +27,7 @@ from posetrack.outputs import check_output_file
 weights_app = typer.Typer(no_args_is_help=True, help="Fetch, import, check and list weights.")
 
 
-@weights_app.command("list")
+@weights_app.command("list", cls=HelpCommand)
 def list_command() -> None:
     """List the weights that ship with PoseTrack, those to fetch, and the kinds that can be imported."""
     from posetrack.families.table import list_embedded, list_importable
@@ -46,7 +47,7 @@ def list_command() -> None:
         print(f"  {kind}")
 
 
-@weights_app.command("fetch")
+@weights_app.command("fetch", cls=HelpCommand)
 def fetch_command(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME...", help="See weights list.", show_default=False)
@@ -109,7 +110,7 @@ def _fetch(name: str, mirrors: list[str], *, is_forced: bool) -> None:
     print(f"{name}: {path}")
 
 
-@weights_app.command("verify")
+@weights_app.command("verify", cls=HelpCommand)
 def verify_command(
     names: Annotated[
         list[str] | None,
@@ -134,7 +135,7 @@ def verify_command(
         raise typer.Exit(1)
 
 
-@weights_app.command("info")
+@weights_app.command("info", cls=HelpCommand)
 def info_command(
     name: Annotated[
         str, typer.Argument(metavar="NAME|PATH", help="Weights, or a file of them.", show_default=False)
@@ -151,7 +152,7 @@ def info_command(
         print(f"\n{card.rstrip()}")
 
 
-@weights_app.command("import")
+@weights_app.command("import", cls=HelpCommand)
 def import_command(
     path: Annotated[
         Path,

@@ -11,13 +11,14 @@ from posetrack.cli.eval.mot import mot_command
 from posetrack.cli.eval.mpii import mpii_command
 from posetrack.cli.eval.pictures import pictures_command
 from posetrack.cli.eval.posetrack import posetrack_command
+from posetrack.cli.help import HelpCommand
 from posetrack.cli.options import make_command
 
 eval_app = typer.Typer(no_args_is_help=True, help="Evaluate results as a benchmark does.")
-eval_app.command("posetrack")(posetrack_command)
-eval_app.command("mot")(mot_command)
-eval_app.command("coco")(coco_command)
-eval_app.command("densepose")(densepose_command)
-eval_app.command("crowdpose")(crowdpose_command)
-eval_app.command("mpii")(mpii_command)
-eval_app.command("pictures")(make_command(pictures_command))
+eval_app.command("posetrack", cls=HelpCommand)(posetrack_command)
+eval_app.command("mot", cls=HelpCommand)(mot_command)
+eval_app.command("coco", cls=HelpCommand)(coco_command)
+eval_app.command("densepose", cls=HelpCommand)(densepose_command)
+eval_app.command("crowdpose", cls=HelpCommand)(crowdpose_command)
+eval_app.command("mpii", cls=HelpCommand)(mpii_command)
+eval_app.command("pictures", cls=HelpCommand)(make_command(pictures_command))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from rich.console import Console
@@ -34,6 +34,8 @@ _Entries = dict[str, list[dict[str, object]]]
 @dataclass(frozen=True)
 class PictureOutputs:
     """What is written besides the printed numbers."""
+
+    PANEL: ClassVar[str] = "Output"
 
     results: Annotated[
         Path | None,

@@ -18,6 +18,8 @@ from posetrack.evaluation.posetrack.evaluate import (
 from posetrack.evaluation.posetrack.metrics import NAMES
 from posetrack.evaluation.posetrack.report import format_latex, make_tables
 
+_OUTPUT = "Output"
+
 
 def posetrack_command(
     truth_dir: Annotated[
@@ -31,17 +33,25 @@ def posetrack_command(
             show_default=False,
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="Write every number to this JSON file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write every number to this JSON file.", rich_help_panel=_OUTPUT)
+    ] = None,
     per_sequence: Annotated[
-        bool, typer.Option("--per-sequence", help="Also print one row per sequence.")
+        bool,
+        typer.Option("--per-sequence", help="Also print one row per sequence.", rich_help_panel=_OUTPUT),
     ] = False,
     corrected: Annotated[
         bool, typer.Option("--corrected", help="Repair the reference tool's quirks (docs/evaluation.md).")
     ] = False,
-    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX rows after the tables.")] = False,
+    latex: Annotated[
+        bool, typer.Option("--latex", help="Print LaTeX rows after the tables.", rich_help_panel=_OUTPUT)
+    ] = False,
     plots: Annotated[
         Path | None,
-        typer.Option(help="Draw curves, bars and id timelines here; needs pip install 'posetrack\\[plots]'."),
+        typer.Option(
+            help="Draw curves, bars and id timelines here; needs pip install 'posetrack\\[plots]'.",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=256, help="Processes.", show_default="one per core if worthwhile")

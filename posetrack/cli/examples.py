@@ -1,0 +1,91 @@
+"""Examples of the commands, which their help shows: command lines, each with what it does."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "": (
+        ("posetrack run video.mp4", "an annotated video and a file of poses"),
+        ("posetrack live", "the same over a camera, in the browser"),
+        ("posetrack run --help", "the options of a command"),
+    ),
+    "run": (
+        ("posetrack run video.mp4", "into posetrack-out/video/"),
+        ("posetrack run video.mp4 -r fast -o out", "one network, a folder of your choice"),
+        ("posetrack run videos/ photos/ 'shots/*.png'", "folders of videos or images, glob patterns"),
+        ("posetrack run video.mp4 --start 10 --end 20 --every 2", "a part of it, every second frame"),
+        ("posetrack run video.mp4 -f coco -f csv", "further formats beside poses.jsonl"),
+        ("posetrack run *.mp4 --resume", "continue where a killed run stopped"),
+    ),
+    "live": (
+        ("posetrack live", "camera 0; the page opens at http://127.0.0.1:8000"),
+        ("posetrack live 1 --window --mirror", "another camera, in a window, mirrored"),
+        ("posetrack live rtsp://camera/stream --record out.mp4", "a network camera, recorded"),
+        ("posetrack live 0 --serve 0.0.0.0:8000", "for other machines; prints an address with a token"),
+        ("posetrack live 0 --json - > poses.jsonl", "poses as JSON lines"),
+    ),
+    "retrack": (
+        ("posetrack retrack poses.jsonl", "into poses.retracked.jsonl"),
+        ("posetrack retrack poses.jsonl -r mine.toml --smooth", "other tracker settings, smoothed keypoints"),
+        ("posetrack retrack poses.jsonl --no-flow -o new.jsonl", "without the video"),
+    ),
+    "convert": (
+        ("posetrack convert poses.jsonl --to csv", "saved poses in another format"),
+        ("posetrack convert gt/ --to coco -o coco", "a data set in another format"),
+    ),
+    "recipes": (("posetrack recipes", "what each recipe is for"),),
+    "doctor": (("posetrack doctor", "what is installed, and which recipes can run here"),),
+    "check": (
+        ("posetrack check people/ --images photos/", "before training on a data set of yours"),
+        ("posetrack check train.json val.json", "also images that both have"),
+    ),
+    "train": (
+        ("posetrack train mine.toml --data people", "a recipe of yours; see docs/own_data.md"),
+        ("posetrack train mine.toml --data people --resume", "continue it"),
+        ("torchrun --no-python --nproc-per-node 4 posetrack train mine.toml --data people", "on four GPUs"),
+    ),
+    "export": (
+        ("posetrack export movenet-person", "an OpenVINO file of a network"),
+        ("posetrack export weights.safetensors --to onnx -o net.zip", "ONNX"),
+        ("posetrack export movenet-thunder --int8 --calibrate photos/", "smaller and faster, less exact"),
+    ),
+    "bench": (("posetrack bench video.mp4 -r default -r fast", "two recipes, one after the other"),),
+    "weights": (("posetrack weights list", "what there is"),),
+    "weights list": (("posetrack weights list", "names, licences, and whether they are here"),),
+    "weights fetch": (
+        ("posetrack weights fetch hrnet-w32-256x192", "for recipe hrnet-w32"),
+        ("posetrack weights fetch --all --mirror /media/usb", "from a folder, without a network"),
+    ),
+    "weights verify": (("posetrack weights verify", "all that are here"),),
+    "weights info": (("posetrack weights info movenet-person", "licence, digests, published numbers"),),
+    "weights import": (
+        (
+            "posetrack weights import pose_hrnet_w32_256x192.pth --kind hrnet-w32-256x192 -o w32.safetensors",
+            "a published file",
+        ),
+    ),
+    "eval": (("posetrack eval coco --help", "the options of a benchmark"),),
+    "eval posetrack": (
+        ("posetrack eval posetrack --gt annotations/val --pred results --per-sequence", "folders of JSON"),
+    ),
+    "eval mot": (("posetrack eval mot --gt MOT17/train --pred results", "MOTA, IDF1 and HOTA of boxes"),),
+    "eval coco": (
+        (
+            "posetrack eval coco --gt person_keypoints_val2017.json --pred results.json",
+            "AP, AR of keypoints",
+        ),
+        ("posetrack eval coco --gt instances_val2017.json --pred boxes.json --type bbox", "of boxes"),
+    ),
+    "eval densepose": (
+        ("posetrack eval densepose --gt minival.json --pred results.json --mesh densepose-data", "GPS"),
+    ),
+    "eval crowdpose": (("posetrack eval crowdpose --gt test.json --pred results.json", "AP by crowding"),),
+    "eval mpii": (("posetrack eval mpii --gt gt_valid.mat --pred pred.mat", "PCKh"),),
+    "eval pictures": (
+        (
+            "posetrack eval pictures --gt person_keypoints_val2017.json --images val2017 -r hrnet-w32",
+            "a recipe's networks on images",
+        ),
+        ("posetrack eval pictures --gt val.json --images val --boxes annotated", "poses in given boxes"),
+    ),
+}
+"""By the words of the command behind `posetrack`; the empty key is the program itself."""
