@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -20,6 +20,8 @@ _MOST_IDS = 100_000
 @dataclass(frozen=True)
 class SelectionOptions:
     """Options of the choice of people by number, place, size and score."""
+
+    PANEL: ClassVar[str] = "People"
 
     max_people: Annotated[
         int | None,
@@ -70,6 +72,8 @@ class SelectionOptions:
 @dataclass(frozen=True)
 class IdOptions:
     """Options of the choice of people by their track ids."""
+
+    PANEL: ClassVar[str] = "People"
 
     only: Annotated[
         list[str] | None,
