@@ -6,8 +6,9 @@
 3.2 [1] (1, 17, 2)
 3.24 [1] (1, 17, 2)
 
-`Tracker` loads the networks once for many videos, and writes what `posetrack run` writes. Importing this
-package imports neither torch nor OpenCV: they come with the first tracker.
+`Tracker` loads the networks once for many videos, and writes what `posetrack run` writes; `read_poses` reads it
+back, as frames or as a table of pandas. docs/python.ipynb shows it all. Importing this package imports neither
+torch nor OpenCV: they come with the first tracker.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from posetrack.drawing import draw
 from posetrack.errors import PoseTrackError
 from posetrack.frame import Frame, Instances
 from posetrack.results.dense_poses import SavedDense, read_dense
-from posetrack.results.poses import read_poses
+from posetrack.results.poses import SavedPoses, read_poses
+from posetrack.run.report import RunReport
 from posetrack.run.tracker import Tracker, track
 from posetrack.selection.people import PeopleSelection
 from posetrack.selection.region import ImageRegion, read_regions
@@ -30,7 +32,9 @@ __all__ = [
     "Instances",
     "PeopleSelection",
     "PoseTrackError",
+    "RunReport",
     "SavedDense",
+    "SavedPoses",
     "Skeleton",
     "Tracker",
     "__version__",
@@ -42,3 +46,7 @@ __all__ = [
 ]
 
 __version__ = _read_version("posetrack")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from posetrack.notebook import show_frame, show_people
 from posetrack.skeleton import Skeleton
 
 FloatArray = npt.NDArray[np.float32]
@@ -125,7 +126,11 @@ class Instances:
         return next((len(column) for column in self._columns().values()), 0)
 
     def __repr__(self) -> str:
-        return f"Instances({_count_people(self)}: {', '.join(self._columns()) or 'no columns'})"
+        count = "1 person" if len(self) == 1 else f"{len(self)} people"
+        return f"Instances({count}: {', '.join(self._columns()) or 'no columns'})"
+
+    def _repr_html_(self) -> str:
+        return show_people(self)
 
     def __getitem__(self, rows: npt.ArrayLike | slice) -> Instances:
         """Select rows of every column.
@@ -260,6 +265,9 @@ class Frame:
         restored = ", restored" if self.is_restored else ""
         return f"Frame({self.index} at {self.time_s:.3f} s, {width}x{height}{restored}, {self.instances!r})"
 
+    def _repr_html_(self) -> str:
+        return show_frame(self)
+
     @property
     def size_wh(self) -> tuple[int, int]:
         """Width and height of the image in pixels."""
@@ -277,10 +285,6 @@ def _check_dense(dense: Sequence[ImageArray], num_people: int) -> None:
     for pose in dense:
         if pose.ndim != 3 or pose.shape[2] != 3 or pose.dtype != np.uint8:
             raise ValueError(f"Instances.dense: expected (h, w, 3) uint8, got {pose.shape} {pose.dtype}")
-
-
-def _count_people(instances: Instances) -> str:
-    return "1 person" if len(instances) == 1 else f"{len(instances)} people"
 
 
 def to_pixel_indices(points_xy: Points) -> Points:

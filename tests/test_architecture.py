@@ -23,7 +23,17 @@ FORBIDDEN = {
 }
 LAYERS = {
     "posetrack": (
-        ("addresses", "errors", "frame", "interruption", "json_fields", "outputs", "polygons", "skeleton"),
+        (
+            "addresses",
+            "errors",
+            "frame",
+            "interruption",
+            "json_fields",
+            "notebook",
+            "outputs",
+            "polygons",
+            "skeleton",
+        ),
         (
             "compute",
             "drawing",

@@ -36,6 +36,7 @@ _EXTRAS = {
     "plots": ("matplotlib",),
     "mobile": ("timm",),
     "int8": ("nncf",),
+    "pandas": ("pandas",),
     "mot": ("motmetrics",),
     "synthesis": ("embreex",),
 }

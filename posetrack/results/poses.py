@@ -9,14 +9,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from posetrack.frame import UNTRACKED, Frame, ImageArray
+from posetrack.notebook import show_facts
 from posetrack.selection.people import EVERYONE, PeopleSelection
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from posetrack.results.record import Header
 
 
 class SavedPoses:
     """The header and the frames of a `poses.jsonl`; may be iterated more than once.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from posetrack import Tracker, read_poses
+    >>> with TemporaryDirectory() as folder:
+    ...     report = Tracker("fast").run("docs/media/street.mp4", folder, start_s=3.2, end_s=3.3)
+    ...     poses = read_poses(f"{folder}/poses.jsonl")
+    ...     print(poses.list_ids(), [len(frame.instances) for frame in poses])
+    [1] [1, 1, 1]
 
     Frames are read as they are asked for, so a long file takes no more memory than a short one. The file holds
     no images: those of its frames are black, of the image's size, and take no memory either.
@@ -47,6 +58,14 @@ class SavedPoses:
 
     def select(self, selection: PeopleSelection) -> SavedPoses:
         """The same poses with chosen people only; all frames remain.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from posetrack import PeopleSelection, Tracker, read_poses
+        >>> with TemporaryDirectory() as folder:
+        ...     report = Tracker("fast").run("docs/media/street.mp4", folder, start_s=3.2, end_s=3.3)
+        ...     others = read_poses(f"{folder}/poses.jsonl").select(PeopleSelection(drop={1}))
+        ...     print([len(frame.instances) for frame in others])
+        [0, 0, 0]
 
         Args:
             selection: Whom to keep of all the file's people, instead of an earlier selection.
@@ -109,6 +128,44 @@ class SavedPoses:
         header = self.header
         chosen = "" if self.selection.is_everyone else f", {self.selection}"
         return f"SavedPoses({str(self.path)!r}: {header.skeleton.name} of {header.source!r}{chosen})"
+
+    def _repr_html_(self) -> str:
+        header = self.header
+        facts: dict[str, object] = {
+            "file": self.path,
+            "source": header.source,
+            "image": f"{header.width} x {header.height} px, {float(header.fps):g} frames/s",
+            "skeleton": f"{header.skeleton.name}, {header.skeleton.num_keypoints} keypoints",
+            "recipe": header.recipe,
+        }
+        if not self.selection.is_everyone:
+            facts["selection"] = self.selection
+        return show_facts(facts)
+
+    def to_dataframe(self, *, wide: bool = False) -> DataFrame:
+        """The poses as a table of pandas; see `posetrack.results.data_frame` for its columns.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from posetrack import Tracker, read_poses
+        >>> with TemporaryDirectory() as folder:
+        ...     report = Tracker("fast").run("docs/media/street.mp4", folder, start_s=3.2, end_s=3.3)
+        ...     table = read_poses(f"{folder}/poses.jsonl").to_dataframe()
+        >>> list(table.columns)
+        ['frame', 'time', 'track_id', 'keypoint', 'x', 'y', 'score']
+        >>> table[table.keypoint == "nose"].frame.tolist()
+        [80, 81, 82]
+
+        Args:
+            wide: One row a person and frame, as in the format `csv`, instead of one a keypoint.
+
+        Raises:
+            MissingPackageError: pandas is not installed; it comes with `posetrack[pandas]`.
+            ResultsError: A line of the file is not what it should be.
+        """
+        from posetrack.results.data_frame import make_long_table, make_wide_table
+
+        make_table = make_wide_table if wide else make_long_table
+        return make_table(self, self.header.skeleton)
 
 
 def make_black_image(size_wh: tuple[int, int]) -> ImageArray:

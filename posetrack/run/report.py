@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posetrack.frame import UNTRACKED, Frame
+from posetrack.notebook import show_facts
 from posetrack.video.base import VideoSource
 from posetrack.video.missing import MissingImages, sum_missing
 
@@ -14,6 +15,13 @@ from posetrack.video.missing import MissingImages, sum_missing
 @dataclass(frozen=True)
 class RunReport:
     """Counts and files of a run over one source.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from posetrack import Tracker
+    >>> with TemporaryDirectory() as folder:
+    ...     report = Tracker("fast").run("docs/media/street.mp4", folder, start_s=3.2, end_s=3.3)
+    >>> report.num_frames, report.num_ids, [file.name for file in report.files]
+    (3, 1, ['poses.jsonl', 'overlay.mp4'])
 
     Attributes:
         name: Name of the source.
@@ -42,6 +50,18 @@ class RunReport:
     num_interpolated: int = 0
     missing: tuple[MissingImages, ...] = ()
     num_restored: int = 0
+
+    def _repr_html_(self) -> str:
+        return show_facts(
+            {
+                "source": self.name,
+                "frames": self.num_frames,
+                "people a frame": f"{self.people_per_frame:.1f}",
+                "track ids": self.num_ids,
+                "frames a second": f"{self.frames_per_s:.1f}",
+                "files": ", ".join(map(str, self.files)),
+            }
+        )
 
     @property
     def num_missing(self) -> int:

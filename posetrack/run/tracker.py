@@ -50,6 +50,17 @@ class Tracker:
     81 [1] (1, 17, 2)
     82 [1] (1, 17, 2)
 
+    A selection says who is wanted, and own processors change what is given and written:
+
+    >>> from dataclasses import replace
+    >>> from posetrack import PeopleSelection
+    >>> def mirror(frames):
+    ...     for frame in frames:
+    ...         yield replace(frame, image=frame.image[:, ::-1])
+    >>> tracker = Tracker("fast", selection=PeopleSelection(max_people=2), processors=[mirror])
+    >>> tracker
+    Tracker('fast': ... on ..., --max-people 2, processors mirror)
+
     Each source is a separate run, in which ids begin at 1. Several sources may be processed at the same time.
 
     Attributes:
@@ -119,7 +130,11 @@ class Tracker:
 
     def __repr__(self) -> str:
         compute = self._compute
-        return f"Tracker({self.recipe.name!r}: {compute.engine} {compute.precision} on {compute.device})"
+        own = self._make_own()
+        parts = [f"{self.recipe.name!r}: {compute.engine} {compute.precision} on {compute.device}"]
+        parts += [str(self._selection)] * (not self._selection.is_everyone)
+        parts += [f"processors {', '.join(own.names)}"] if own is not None else []
+        return f"Tracker({', '.join(parts)})"
 
     def track(
         self,

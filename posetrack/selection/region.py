@@ -65,7 +65,11 @@ class ImageRegion:
 
     @classmethod
     def read(cls, text: str) -> ImageRegion:
-        """Read a rectangle `x1,y1,x2,y2`; `read_regions` reads files as well."""
+        """Read a rectangle `x1,y1,x2,y2`; `read_regions` reads files as well.
+
+        >>> print(ImageRegion.read("0,50%,100%,100%"))
+        0,50% 100%,50% 100%,100% 0,100%
+        """
         numbers = _SEPARATOR.split(text.strip())
         if len(numbers) != 4:
             _refuse(f"region {text}", _EXPECTED)
