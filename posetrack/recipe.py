@@ -34,6 +34,7 @@ from posetrack.processors.stitch import StitcherConfig
 from posetrack.recipe_files import check_is_tracking, find_recipe
 from posetrack.weights.metadata import find_metadata
 from posetrack.weights.published import PUBLISHED
+from trackers.clock import FRAME_S
 from trackers.flow_tracker import FlowTrackerConfig
 
 _NETWORK_TABLES = ("detector", "estimator", "dense")
@@ -74,10 +75,12 @@ class Recipe:
             raise ValueError(
                 "detector.det_every: above 1 it needs an [estimator], which finds the people between detections"
             )
-        if self.detector.det_every - 1 > self.tracker.propagation_max_frames:
+        longest_s = self.tracker.longest_propagation.seconds
+        if (self.detector.det_every - 1) * FRAME_S > longest_s + 1e-3:
             raise ValueError(
-                f"detector.det_every: {self.detector.det_every} leaves more frames between detections than "
-                f"tracker.propagation_max_frames ({self.tracker.propagation_max_frames}); raise that"
+                f"detector.det_every: {self.detector.det_every} leaves more time between detections than "
+                f"people are propagated for ({longest_s:g} s, at 25 frames a second); raise "
+                "tracker.propagation_max_s"
             )
 
     @property

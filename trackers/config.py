@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from trackers.clock import FRAME_S
 from trackers.flow import FLOWS
 from trackers.matching import MATCHERS
 
@@ -20,28 +21,46 @@ _PAPER_QUEUE_FRAMES = 10
 
 @dataclass(frozen=True)
 class Gap:
-    """A limit for how long a person is missed: in frames, or in seconds.
+    """A limit for how long a person is missed or propagated.
 
     Attributes:
-        frames: Number of frames without the person.
-        seconds: Time without them: from the first frame without to the one where they are back. One frame is
-            always allowed, however long it lasts.
+        seconds: Time without a detection. Of missed people it is measured from the first frame without them to
+            the one where they are back.
+        allows_one: Whether one frame is always allowed, however long it lasts.
     """
 
-    frames: int | None = None
-    seconds: float = 0.0
+    seconds: float
+    allows_one: bool = True
+
+    @classmethod
+    def of_frames(cls, frames: int) -> Gap:
+        """Frames at 25 frames a second; none, where 0 frames are allowed."""
+        return cls(frames * FRAME_S, allows_one=frames > 0)
 
     def allows(self, missed_frames: IntArray, missed_s: FloatArray) -> BoolArray:
-        """Which of several gaps are no longer than this, (M,).
+        """Which of several people are missed for no longer than this, (M,).
 
         Args:
             missed_frames: (M,), frames without the person.
             missed_s: (M,), seconds from the first of these frames to the current frame.
         """
-        if self.frames is not None:
-            return np.asarray(missed_frames <= self.frames)
         # A millisecond more, since times are rounded.
-        return np.asarray((missed_frames <= 1) | (missed_s <= self.seconds + 1e-3))
+        is_short = (missed_frames <= 0) | (missed_s <= self.seconds + 1e-3)
+        if self.allows_one:
+            return np.asarray(is_short | (missed_frames <= 1))
+        return np.asarray(is_short & ((missed_frames <= 0) | (self.seconds > 0)))
+
+    def allows_propagation(self, propagated_s: FloatArray, step_s: float, usual_s: float) -> BoolArray:
+        """Who may be propagated for another frame, (M,).
+
+        Args:
+            propagated_s: (M,), for how long they were propagated up to the last frame; 0: detected in it.
+            step_s: Time since the last frame.
+            usual_s: The usual time from one frame to the next: the limit is rounded to such frames.
+        """
+        if not self.allows_one:
+            return np.zeros(len(propagated_s), np.bool_)
+        return np.asarray((propagated_s == 0) | (propagated_s + step_s <= self.seconds + usual_s / 2))
 
 
 @dataclass(frozen=True)
@@ -55,7 +74,11 @@ class FlowTrackerConfig:
             there or where the camera's motion and their own velocity move their newest pose.
         queue_s: How long a person may be missed and keep their id (L_Q), in seconds; at least a frame. Not used
             with `queue_frames` or `motion = "flow"`.
-        queue_frames: The same in frames. With `motion = "flow"` 10 by default, as in the paper.
+        queue_frames: The same in frames at 25 a second: 10 are 0.4 s, whatever the rate of the video; 0: not
+            even for a frame. With `motion = "flow"` 10 by default, as in the paper.
+        max_pause_s: Longest time without any frame after which people keep their ids: a stream that stands
+            still and goes on. After a longer one everybody gets a new id, as after a cut. A usual gap between
+            two frames is no pause, however long.
         reappear_s: How long a person may be gone and get their id back because their clothes look the same, in
             seconds; 0: never. Two people in similar clothes cannot be told apart.
         reappear_min_similarity: Least similarity of the clothes (`trackers.appearance`).
@@ -78,7 +101,9 @@ class FlowTrackerConfig:
         propagation_padding: Factor by which the box around a moved pose is made wider and higher.
         propagation_min_score: Least mean keypoint score of a propagated person.
         propagation_max_oks: A propagated pose that is more alike than this to another person's is left out.
-        propagation_max_frames: How many frames in a row a person may be propagated.
+        propagation_max_s: For how long a person may be propagated without a detection, in seconds, rounded to
+            frames; at least a frame. Not used with `propagation_max_frames`.
+        propagation_max_frames: The same in frames at 25 a second; 0: never.
         scene_cut_similarity: Images less alike than this (`compute_scene_similarity`) are a cut; -1: never.
             Measured with DIS at 256 pixels on nine clips: 0.62 and more within shots, 0.50 and more when two
             frames of three are left out; across 5 cuts of one clip 0.25 at most, across 576 joins of
@@ -93,6 +118,7 @@ class FlowTrackerConfig:
     motion: str = "flow+velocity"
     queue_s: float = 1.2
     queue_frames: int | None = None
+    max_pause_s: float = 3.0
     reappear_s: float = 0.0
     reappear_min_similarity: float = 0.9
     reappear_margin: float = 0.05
@@ -107,7 +133,8 @@ class FlowTrackerConfig:
     propagation_padding: float = 1.15
     propagation_min_score: float = 0.7
     propagation_max_oks: float = 0.5
-    propagation_max_frames: int = 10
+    propagation_max_s: float = 0.4
+    propagation_max_frames: int | None = None
     scene_cut_similarity: float = 0.4
 
     def __post_init__(self) -> None:
@@ -124,6 +151,7 @@ class FlowTrackerConfig:
             "flow_longest_side_px": (16, 8192),
             "queue_s": (0, 600),
             "queue_frames": (0, 10_000),
+            "max_pause_s": (0, 3600),
             "reappear_s": (0, 3600),
             "reappear_min_similarity": (0.01, 1),
             "reappear_margin": (0, 1),
@@ -137,6 +165,7 @@ class FlowTrackerConfig:
             "propagation_padding": (1, 5),
             "propagation_min_score": (0, 1),
             "propagation_max_oks": (0, 1),
+            "propagation_max_s": (0, 600),
             "propagation_max_frames": (0, 10_000),
             "scene_cut_similarity": (-1, 1),
         }
@@ -154,5 +183,12 @@ class FlowTrackerConfig:
     def longest_gap(self) -> Gap:
         """How long a person may be missed and keep their id."""
         if self.queue_frames is None and self.has_velocity:
-            return Gap(seconds=self.queue_s)
-        return Gap(frames=_PAPER_QUEUE_FRAMES if self.queue_frames is None else self.queue_frames)
+            return Gap(self.queue_s)
+        return Gap.of_frames(_PAPER_QUEUE_FRAMES if self.queue_frames is None else self.queue_frames)
+
+    @property
+    def longest_propagation(self) -> Gap:
+        """For how long a person may be propagated."""
+        if self.propagation_max_frames is None:
+            return Gap(self.propagation_max_s)
+        return Gap.of_frames(self.propagation_max_frames)

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from trackers.appearance import Corners
+from trackers.clock import FRAME_S, Clock, Step
 from trackers.config import FlowTrackerConfig
-from trackers.flow import FLOWS, estimate_background_motion, estimate_flow_after_pan, reduce_to_gray
+from trackers.flow import estimate_background_motion
 from trackers.gallery import Gallery
+from trackers.image_motion import ImageMotion
 from trackers.matching import MATCHERS
-from trackers.newest import FRAME_S
 from trackers.nms import are_centres_inside, box_nms, oks_nms
 from trackers.oks import box_around_keypoints
 from trackers.people import People, TrackedPeople
-from trackers.scene_cut import compute_scene_similarity, is_blank
 from trackers.tracks import PoseQueue
 
 __all__ = ["EstimateBoxes", "FlowTracker", "FlowTrackerConfig", "People", "TrackedPeople"]
@@ -34,9 +34,6 @@ EstimateBoxes = Callable[[ImageArray, FloatArray], tuple[FloatArray, FloatArray]
 
 _OVERLAP = 0.2
 """Tracks whose boxes overlap more than this are not expected where flow takes them."""
-
-_DOUBTFUL_SIMILARITY = 0.6
-"""Flow that makes images no more alike than this may have missed a fast pan, and is estimated again."""
 
 
 class FlowTracker:
@@ -72,7 +69,9 @@ class FlowTracker:
         if self._sigmas.ndim != 1 or not (np.isfinite(self._sigmas).all() and (self._sigmas > 0).all()):
             raise ValueError(f"sigmas: expected K positive numbers, got {sigmas!r}")
         self._config = config or FlowTrackerConfig()
-        self._estimate_flow = FLOWS[self._config.flow]()
+        self._images = ImageMotion(self._config)
+        self._clock = Clock()
+        self._step: Step | None = None
         self._match = MATCHERS[self._config.match]
         self._queue = PoseQueue(
             len(self._sigmas), self._config.longest_gap, newest_only=self._config.has_velocity
@@ -85,9 +84,6 @@ class FlowTracker:
                 self._config.reappear_min_similarity,
                 self._config.reappear_margin,
             )
-        self._previous_gray: ImageArray | None = None
-        self._size_wh: tuple[int, int] | None = None
-        self._time_s: float | None = None
 
     def update(
         self,
@@ -123,7 +119,7 @@ class FlowTracker:
         track_ids = self._associate(image, people[rows])
         kept = track_ids > 0
         rows, track_ids = rows[kept], track_ids[kept]
-        self._queue.add(people[rows], track_ids, np.zeros(len(rows), np.int64))
+        self._queue.add(people[rows], track_ids, np.zeros(len(rows), np.float32))
 
         propagated, propagated_ids = People.empty(len(self._sigmas)), np.zeros(0, np.int64)
         if image is not None and estimate_boxes is not None:
@@ -161,13 +157,13 @@ class FlowTracker:
         rows = np.flatnonzero(track_ids > 0)
         self._queue.reserve_ids(track_ids[rows])
         people = people[rows].hide_keypoints(self._config.min_keypoint_score)
-        self._queue.add(people, track_ids[rows], np.zeros(len(rows), np.int64))
+        self._queue.add(people, track_ids[rows], np.zeros(len(rows), np.float32))
         self._note(image, people, track_ids[rows])
         return background
 
     def _note(self, image: ImageArray | None, people: People, track_ids: IntArray) -> None:
-        if self._gallery is not None and image is not None and self._time_s is not None:
-            self._gallery.note(image, people, track_ids, self._time_s)
+        if self._gallery is not None and image is not None:
+            self._gallery.note(image, people, track_ids, self._clock.time_s)
 
     def _check(self, image: ImageArray | None, people: People) -> None:
         K = len(self._sigmas)
@@ -180,13 +176,15 @@ class FlowTracker:
         self, image: ImageArray | None, time_s: float | None, size_wh: tuple[int, int] | None
     ) -> FloatArray | None:
         """Age the queue and move its poses to where they should be; returns the camera's motion."""
-        is_first = self._time_s is None
-        last_s = 0.0 if self._time_s is None else self._time_s
-        self._time_s = last_s + FRAME_S if time_s is None else time_s
-        # Time that goes back, as a camera's clock may do, is none.
-        self._queue.start_frame(max(self._time_s - last_s, 0.0))
+        is_first = self._step is None
+        self._step = self._clock.tick(time_s)
+        is_pause = self._step.is_pause(self._config.max_pause_s)
+        if is_pause:
+            # Nobody knows who is here now; the gallery may.
+            self._queue.clear()
+        self._queue.start_frame(self._step)
         background = self._follow_image(image, size_wh)
-        return None if is_first else background
+        return None if is_first or is_pause else background
 
     def _follow_image(self, image: ImageArray | None, size_wh: tuple[int, int] | None) -> FloatArray | None:
         """Move the queued poses to where they should be in this image; forget them across a cut.
@@ -196,45 +194,21 @@ class FlowTracker:
             across a cut.
         """
         motion = np.eye(2, 3, dtype=np.float32)
-        size_wh = size_wh if image is None else (image.shape[1], image.shape[0])
-        if self._size_wh is not None and size_wh is not None and size_wh != self._size_wh:
-            ratio_xy = (size_wh[0] / self._size_wh[0], size_wh[1] / self._size_wh[1])
-            self._queue.rescale(ratio_xy)
-            motion[:, :2] = np.diag(ratio_xy)
-            self._previous_gray = None
-        self._size_wh = size_wh
-        if image is None or size_wh is None:
-            self._previous_gray = None
-            return motion
-        gray = reduce_to_gray(image, self._config.flow_longest_side_px)
-        # A flash or a black frame shows nothing: the next image is compared with the one before it.
-        if is_blank(gray):
-            return motion
-        previous, self._previous_gray = self._previous_gray, gray
-        if previous is None:
-            return motion
-        flow = self._find_flow(previous, gray)
-        if flow is None:
+        change = self._images.follow(image, size_wh)
+        if change.ratio_xy is not None:
+            self._queue.rescale(change.ratio_xy)
+            motion[:, :2] = np.diag(change.ratio_xy)
+        if change.is_cut:
             self._queue.clear()
             if self._gallery is not None:
                 self._gallery.clear()
             return None
-        scale_xy = (gray.shape[1] / size_wh[0], gray.shape[0] / size_wh[1])
+        if change.flow is None:
+            return motion
         last_boxes = self._queue.people.boxes_xyxy[self._queue.ages == 1]
-        motion = estimate_background_motion(flow, scale_xy, last_boxes)
-        self._queue.move(flow, scale_xy, motion)
+        motion = estimate_background_motion(change.flow, change.scale_xy, last_boxes)
+        self._queue.move(change.flow, change.scale_xy, motion)
         return motion
-
-    def _find_flow(self, previous: ImageArray, gray: ImageArray) -> FloatArray | None:
-        """Flow between two images, (h, w, 2); `None` across a cut."""
-        flow = self._estimate_flow(previous, gray)
-        similarity = compute_scene_similarity(previous, gray, flow)
-        if similarity < _DOUBTFUL_SIMILARITY:
-            flow_after_pan = estimate_flow_after_pan(self._estimate_flow, previous, gray)
-            similarity_after_pan = compute_scene_similarity(previous, gray, flow_after_pan)
-            if similarity_after_pan > similarity:
-                flow, similarity = flow_after_pan, similarity_after_pan
-        return flow if similarity >= self._config.scene_cut_similarity else None
 
     def _drop_duplicates(self, people: People) -> IntArray:
         """Rows of the detections that are not another one found again, ascending."""
@@ -318,8 +292,10 @@ class FlowTracker:
         Returns:
             P people and their ids (P,).
         """
-        config, queue = self._config, self._queue
-        missing = (queue.ages == 1) & (queue.propagated_frames < config.propagation_max_frames)
+        config, queue, step = self._config, self._queue, self._step or Step(0.0, FRAME_S)
+        missing = (queue.ages == 1) & config.longest_propagation.allows_propagation(
+            queue.propagated_s, step.watched_s, step.usual_s
+        )
         missing &= ~np.isin(queue.track_ids, track_ids)
         boxes = box_around_keypoints(
             queue.people.keypoints_xy, queue.people.visible, config.propagation_padding
@@ -335,7 +311,7 @@ class FlowTracker:
         rows = rows[self._nms(compared[rows], propagated.box_scores[rows], config.propagation_max_oks)]
         queued = np.flatnonzero(missing)[rows]
         ids = queue.track_ids[queued]
-        queue.add(compared[rows], ids, queue.propagated_frames[queued] + 1)
+        queue.add(compared[rows], ids, queue.propagated_s[queued] + np.float32(step.watched_s))
         return propagated[rows], ids
 
     def _make_people(self, keypoints_xy: FloatArray, keypoint_scores: FloatArray) -> People:

@@ -7,20 +7,24 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from trackers.clock import FRAME_S
 from trackers.people import People
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-FRAME_S = 0.04
-"""Duration of a frame at 25 frames a second, for which the constants below are given."""
-
 _KEPT = 0.85
-"""Weight of the old velocity against the newly measured one, after one frame."""
+"""Weight of the old velocity against the newly measured one, after one frame of 1/25 s, as all of these."""
 _SLOWDOWN = 0.95
 """Factor of the velocity per frame in which the person is not seen."""
 _FASTEST_HEIGHTS = 0.15
 """Largest velocity, in box heights per frame."""
+_LONGEST_STEP_S = 0.1
+"""A longer step is walked in steps of this length, so that people slow down in it as in several frames."""
+_MOST_STEPS = 100
+"""After 10 s everybody stands still."""
+_SHORTEST_STEP_S = 0.002
+"""In less time no velocity is measured: of two frames that arrive together, one was late."""
 
 
 class NewestPoses:
@@ -64,6 +68,12 @@ class NewestPoses:
             kept_ids: The tracks that are not forgotten.
         """
         self._select(np.isin(self.track_ids, kept_ids))
+        num_whole = min(int(max(step_s - 1e-3, 0) / _LONGEST_STEP_S), _MOST_STEPS)
+        for _ in range(num_whole):
+            self._walk(_LONGEST_STEP_S)
+        self._walk(step_s - num_whole * _LONGEST_STEP_S if num_whole else step_s)
+
+    def _walk(self, step_s: float) -> None:
         slowed = np.power(_SLOWDOWN, self.unseen_s / FRAME_S, dtype=np.float32)
         self.shifts_xy = self.shifts_xy + self.velocities_xy * (slowed * np.float32(step_s))[:, None]
         self.unseen_s = self.unseen_s + np.float32(step_s)
@@ -105,7 +115,9 @@ class NewestPoses:
         seen_times = np.ones(len(people), np.int64)
         is_known = np.isin(track_ids, self.track_ids)
         known = np.searchsorted(self.track_ids, track_ids[is_known])
-        seen_times[is_known] += self.seen_times[known]
+        # A sighting without time to the one before counts for none.
+        has_passed = self.unseen_s[known] >= _SHORTEST_STEP_S
+        seen_times[is_known] = self.seen_times[known] + has_passed
         velocities_xy[is_known] = self._measure_velocities(people[is_known], known)
 
         self._select(~np.isin(self.track_ids, track_ids))
@@ -130,7 +142,7 @@ class NewestPoses:
         # The first measurement counts in full, the second half, and so on.
         weights = np.maximum(1 - np.power(_KEPT, passed_s / FRAME_S), 1 / self.seen_times[known])
         # Without a common keypoint, or without time, there is no measurement.
-        weights = np.where(both.any(axis=1) & (passed_s > 0), weights, 0)[:, None]
+        weights = np.where(both.any(axis=1) & (passed_s >= _SHORTEST_STEP_S), weights, 0)[:, None]
         velocities = self.velocities_xy[known] * (1 - weights) + measured * weights
         heights_px = people.boxes_xyxy[:, 3] - people.boxes_xyxy[:, 1]
         heights_px = np.maximum(heights_px, np.sqrt(people.areas_px2))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from trackers.clock import Step
 from trackers.config import Gap
 from trackers.flow import move_points
 from trackers.newest import NewestPoses
@@ -35,8 +36,9 @@ class PoseQueue:
         areas_px2: (Q,) float32, areas that the people had when they were seen, for OKS.
         track_ids: (Q,) int64.
         ages: (Q,) int64, how many frames ago each was seen: 1 = in the last frame.
-        missed_s: (Q,) float32, time from the first frame after each to the current one.
-        propagated_frames: (Q,) int64, for how many frames in a row each had been propagated.
+        missed_s: (Q,) float32, time from the first frame after each to the current one, as far as somebody
+            looked (`Step.watched_s`).
+        propagated_s: (Q,) float32, for how long each had been propagated without a detection, likewise.
         newest: The newest pose of each track, where the camera's motion and its velocity move it.
     """
 
@@ -55,21 +57,21 @@ class PoseQueue:
         self.track_ids = np.zeros(0, np.int64)
         self.ages = np.zeros(0, np.int64)
         self.missed_s = np.zeros(0, np.float32)
-        self.propagated_frames = np.zeros(0, np.int64)
+        self.propagated_s = np.zeros(0, np.float32)
         self.newest.clear()
 
-    def start_frame(self, step_s: float) -> None:
+    def start_frame(self, step: Step) -> None:
         """Age every pose by a frame and drop those that are too old.
 
         Args:
-            step_s: Time since the last frame.
+            step: Time since the last frame.
         """
         ages = self.ages + 1
-        missed_s = self.missed_s + np.where(ages > 1, np.float32(step_s), np.float32(0))
+        missed_s = self.missed_s + np.where(ages > 1, np.float32(step.watched_s), np.float32(0))
         kept = self._longest_gap.allows(ages - 1, missed_s)
         self.ages, self.missed_s = ages, missed_s
         self._select(kept)
-        self.newest.start_frame(step_s, kept_ids=self.track_ids)
+        self.newest.start_frame(step.step_s, kept_ids=self.track_ids)
 
     def move(self, flow: FloatArray, scale_xy: tuple[float, float], background: FloatArray) -> None:
         """Move every pose by the motion of this frame.
@@ -136,13 +138,13 @@ class PoseQueue:
         np.fill_diagonal(iou, 0)
         return np.asarray(iou.max(axis=1, initial=0) > min_iou)
 
-    def add(self, people: People, track_ids: IntArray, propagated_frames: IntArray) -> None:
+    def add(self, people: People, track_ids: IntArray, propagated_s: FloatArray) -> None:
         """Queue the people of this frame.
 
         Args:
             people: N people; keypoints that are not visible never will be.
             track_ids: (N,), from `make_ids` or from the queue.
-            propagated_frames: (N,), for how many frames in a row each has been propagated; 0 for a detection.
+            propagated_s: (N,), for how long each has been propagated; 0 for a detection.
         """
         if self._newest_only:
             self._select(~np.isin(self.track_ids, track_ids))
@@ -151,13 +153,13 @@ class PoseQueue:
         self.track_ids = np.concatenate([self.track_ids, track_ids])
         self.ages = np.concatenate([self.ages, np.zeros(len(people), np.int64)])
         self.missed_s = np.concatenate([self.missed_s, np.zeros(len(people), np.float32)])
-        self.propagated_frames = np.concatenate([self.propagated_frames, propagated_frames])
+        self.propagated_s = np.concatenate([self.propagated_s, propagated_s])
         self.newest.add(people, track_ids)
 
     def _select(self, rows: BoolArray) -> None:
         self.people, self.areas_px2 = self.people[rows], self.areas_px2[rows]
         self.track_ids, self.ages = self.track_ids[rows], self.ages[rows]
-        self.missed_s, self.propagated_frames = self.missed_s[rows], self.propagated_frames[rows]
+        self.missed_s, self.propagated_s = self.missed_s[rows], self.propagated_s[rows]
 
     def make_ids(self, count: int) -> IntArray:
         """Make new ids, (count,), each higher than all before."""

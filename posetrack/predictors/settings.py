@@ -53,8 +53,9 @@ class DetectorSettings(NetworkSettings):
 
     Attributes:
         batch_frames: Frames per call of the network.
-        det_every: Detect people in every n-th frame only; in between they are propagated by optical flow and
-            their poses estimated again, which needs an [estimator].
+        det_every: Detect people in every n-th frame only, at 25 frames a second or more; of a slower source,
+            after the same time. In between they are propagated by optical flow and their poses estimated again,
+            which needs an [estimator].
     """
 
     batch_frames: int = 4

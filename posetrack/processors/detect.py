@@ -8,6 +8,7 @@ from dataclasses import replace
 from posetrack.frame import Frame, Instances
 from posetrack.pipeline import FrameProcessor
 from posetrack.predictors.networks import Detector
+from trackers.clock import FRAME_S
 
 
 def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> FrameProcessor:
@@ -16,8 +17,9 @@ def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> Fram
     Args:
         detector: Called with up to `batch_frames` images at once.
         batch_frames: Number of images held back for one call, with the frames between them.
-        det_every: Detect people in every n-th frame only; in the others the tracker propagates the people of
-            the previous frame.
+        det_every: Detect people in every n-th frame only, but no less often than at 25 frames a second:
+            after a late frame it may be sooner. In the others the tracker propagates the people of the previous
+            frame.
 
     Returns:
         A processor that replaces the instances of each frame.
@@ -26,9 +28,14 @@ def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> Fram
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
         held: list[Frame] = []
         wanted: list[bool] = []
-        for position, frame in enumerate(frames):
+        since, last_s = det_every, 0.0
+        for frame in frames:
+            since += 1
+            is_due = since >= det_every or frame.time_s - last_s >= det_every * FRAME_S - 1e-3
+            if is_due:
+                since, last_s = 0, frame.time_s
             held.append(frame)
-            wanted.append(position % det_every == 0)
+            wanted.append(is_due)
             # Frames without detection only wait for those before them.
             if sum(wanted) in (0, batch_frames):
                 yield from _detect_frames(detector, held, wanted)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.trackers_people import Estimator, K, ids, make_image, make_people, make_tracker
 
@@ -229,6 +229,7 @@ def test_a_person_with_no_usable_keypoint_harms_nobody():
     assert len(set(ids(tracked))) == len(ids(tracked))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_ids_are_always_unique_and_rows_true(seed):
     rng = np.random.default_rng(seed)

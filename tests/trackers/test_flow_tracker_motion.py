@@ -118,13 +118,48 @@ def test_a_clock_that_steps_back_harms_nobody():
         assert ids(tracker.update(None, make_people((50 + k, 10)), time_s=time_s)) == [1]
 
 
-def test_queue_frames_are_frames_whatever_their_times():
-    for missed, expected in ((2, [1]), (3, [2])):
-        tracker = make_tracker(queue_frames=2)
+@pytest.mark.parametrize("fps", [10, 25, 50])
+def test_queue_frames_are_frames_at_25_a_second(fps):
+    for missed_s, expected in ((0.4, [1]), (0.6, [2])):
+        tracker = make_tracker(queue_frames=10)
         tracker.update(None, make_people((50, 10)), time_s=0)
-        for k in range(missed):
-            tracker.update(None, NOBODY, time_s=100 * (k + 1))
-        assert ids(tracker.update(None, make_people((50, 10)), time_s=1000)) == expected
+        for k in range(1, round(missed_s * fps) + 1):
+            tracker.update(None, NOBODY, time_s=k / fps)
+        assert ids(tracker.update(None, make_people((50, 10)), time_s=missed_s + 1 / fps)) == expected
+
+
+def test_one_missed_frame_costs_no_id_however_late_it_comes():
+    tracker = make_tracker()
+    for k in range(20):
+        tracker.update(None, make_people((50, 10)), time_s=k / 25)
+    for time_s in (0.8, 0.84, 2.84):
+        tracker.update(None, NOBODY, time_s=time_s)
+    assert ids(tracker.update(None, make_people((50, 10)), time_s=2.88)) == [1]
+
+
+def test_after_a_long_pause_of_the_source_nobody_gets_the_id_of_somebody_before():
+    for pause_s, expected in ((2.9, [1]), (3.5, [2])):
+        tracker = make_tracker()
+        for k in range(5):
+            tracker.update(make_image(), make_people((50, 10)), time_s=k / 25)
+        tracked = tracker.update(make_image(), make_people((50, 10)), time_s=0.16 + pause_s)
+        assert ids(tracked) == expected
+        assert (tracked.background_motion is None) == (expected == [2])
+
+
+def test_images_that_are_always_minutes_apart_are_no_pauses():
+    tracker = make_tracker()
+    for k in range(5):
+        assert ids(tracker.update(None, make_people((50, 10)), time_s=600.0 * k)) == [1]
+
+
+def test_a_walker_is_expected_after_a_late_frame_where_they_are_after_as_many_frames():
+    for missing in (0, 1, 5, 20):
+        tracker = make_tracker()
+        times = [k for k in range(60) if not 30 <= k < 30 + missing]
+        for k in times:
+            people = make_people((20 + 2 * k, 20), (250 - 2 * k, 30))
+            assert ids(tracker.update(None, people, time_s=k / 25)) == [1, 2]
 
 
 def test_the_cameras_motion_is_told_but_not_across_a_cut():

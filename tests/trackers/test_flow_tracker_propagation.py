@@ -67,6 +67,24 @@ def test_propagation_ends_and_the_id_comes_back_only_from_a_detection_in_time():
     assert ids(tracker.update(make_image(), make_people(), estimator)) == [1]
 
 
+@pytest.mark.parametrize("fps", [5, 10, 24, 25, 50])
+def test_propagation_lasts_as_long_at_every_frame_rate(fps):
+    tracker = make_tracker()
+    tracker.update(make_image(), make_people((100, 20)), time_s=0)
+    estimator = Estimator((100, 20))
+    propagated = 0
+    while ids(tracker.update(make_image(), make_people(), estimator, time_s=(propagated + 1) / fps)) == [1]:
+        propagated += 1
+    assert propagated == round(0.4 * fps)
+
+
+def test_people_are_never_propagated_or_for_a_frame_at_least():
+    for settings, expected in (({"propagation_max_frames": 0}, []), ({"propagation_max_s": 0}, [1])):
+        tracker = make_tracker(**settings)
+        tracker.update(make_image(), make_people((100, 20)), time_s=0)
+        assert ids(tracker.update(make_image(), make_people(), Estimator((100, 20)), time_s=1)) == expected
+
+
 def test_people_who_left_the_image_are_not_estimated():
     tracker = make_tracker()
     tracker.update(make_image(), make_people((390, 20)))

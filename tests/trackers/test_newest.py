@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from trackers.newest import FRAME_S, NewestPoses, move_boxes
+from trackers.clock import FRAME_S
+from trackers.newest import NewestPoses, move_boxes
 from trackers.people import People
 
 STILL = np.eye(2, 3, dtype=np.float32)
@@ -105,3 +106,24 @@ def test_boxes_keep_upright_under_rotation():
     turn = np.array([[np.cos(angle), -np.sin(angle), 100], [np.sin(angle), np.cos(angle), 0]], np.float32)
     moved = move_boxes(np.array([[0, 0, 20, 40]], np.float32), turn)
     np.testing.assert_allclose(moved, [[100 - 20 - 10, 10 - 20, 100 - 20 + 10, 10 + 20]], atol=1e-4)
+
+
+def test_a_long_step_is_as_far_as_many_short_ones():
+    far = []
+    for steps, step_s in ((1, 2.0), (20, 0.1)):
+        newest = NewestPoses(2)
+        walk(newest, 10)
+        far.append(unsee(newest, steps, step_s=step_s).keypoints_xy[0, 0, 0] - 18)
+    assert far[0] == pytest.approx(far[1])
+    assert far[0] < 50.0 * 1.0
+
+
+def test_frames_that_arrive_together_give_no_velocity():
+    newest = NewestPoses(2)
+    newest.add(make_people((0, 0)), np.array([1]))
+    newest.start_frame(0.0005, np.array([1]))
+    newest.add(make_people((2, 0)), np.array([1]))
+    assert newest.velocities_xy.tolist() == [[0, 0]]
+    newest.start_frame(FRAME_S, np.array([1]))
+    newest.add(make_people((4, 0)), np.array([1]))
+    np.testing.assert_allclose(newest.velocities_xy, [[50, 0]], rtol=1e-5)

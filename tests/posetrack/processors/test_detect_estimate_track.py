@@ -58,6 +58,16 @@ def test_the_detector_sees_each_so_many_th_frame(batch_frames, det_every):
     assert seen == list(range(0, 11, det_every))
 
 
+def test_late_frames_are_detected_as_often_a_second():
+    def detector(images):
+        return [Instances(box_scores=np.ones(1)) for _ in images]
+
+    times_s = [0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.6, 0.64, 0.7, 0.9, 1.1]
+    frames = (Frame(i, time_s, np.zeros((2, 2, 3), np.uint8)) for i, time_s in enumerate(times_s))
+    found = [len(frame.instances) for frame in detect(detector, batch_frames=1, det_every=5)(frames)]
+    assert found == [1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("batch_crops", "batch_frames", "calls"), [(4, 100, 2), (1, 100, 5), (100, 3, 2), (100, 100, 1)]
 )
