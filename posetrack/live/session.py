@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +17,7 @@ from posetrack.errors import PoseTrackError
 from posetrack.frame import UNTRACKED, Frame, ImageArray
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.stats import LiveMeter, LiveStats
-from posetrack.render import Renderer
+from posetrack.render import Color, Renderer
 from posetrack.skeleton import Skeleton
 from posetrack.video.live import LiveSource, LiveStatus
 
@@ -42,6 +42,7 @@ class LiveFrame:
         stats: Latency and rate over the last seconds.
         status: Status of the source.
         gives_dense: Whether the recipe that it was made with gives dense poses.
+        colors: RGB of each track id in it.
     """
 
     frame: Frame
@@ -50,6 +51,7 @@ class LiveFrame:
     stats: LiveStats
     status: LiveStatus
     gives_dense: bool = False
+    colors: Mapping[int, Color] = field(default_factory=dict)
 
     def describe(self) -> str:
         """Format the numbers of the session as one line."""
@@ -218,7 +220,9 @@ class LiveSession:
                     renderer = Renderer(finished.skeleton)
                 renderer.style = settings.style
                 drawn, status = renderer(frame), self._source.status
-                shown = LiveFrame(frame, drawn, settings, stats, status, finished.gives_dense)
+                ids = frame.instances.track_ids
+                colors = {} if ids is None else {i: renderer.find_color(i) for i in ids.tolist()}
+                shown = LiveFrame(frame, drawn, settings, stats, status, finished.gives_dense, colors)
                 for output in self._outputs:
                     if self._is_given_up:
                         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from posetrack.frame import UNTRACKED, Instances
 from posetrack.live.controls import TOGGLES, LiveControls, LiveSettings
 from posetrack.live.session import LiveFrame
-from posetrack.render import color_of
+from posetrack.render import Color, color_of
 from posetrack.video.live import LiveStatus
 
 
@@ -84,18 +84,18 @@ def _describe_frame(shown: LiveFrame | None) -> dict[str, Any]:
         "time_s": _round(frame.time_s, 3),
         "size_wh": list(frame.size_wh),
         "num_people": len(frame.instances),
-        "people": _describe_people(frame.instances),
+        "people": _describe_people(frame.instances, shown.colors),
         "has_dense": shown.gives_dense or frame.instances.dense is not None,
     }
 
 
-def _describe_people(people: Instances) -> list[dict[str, Any]]:
+def _describe_people(people: Instances, colors: Mapping[int, Color]) -> list[dict[str, Any]]:
     ids = [UNTRACKED] * len(people) if people.track_ids is None else people.track_ids.tolist()
     boxes = [None] * len(people) if people.boxes_xyxy is None else np.nan_to_num(people.boxes_xyxy).tolist()
     return [
         {
             "track_id": None if track_id == UNTRACKED else track_id,
-            "color": "#{:02x}{:02x}{:02x}".format(*color_of(track_id)),
+            "color": "#{:02x}{:02x}{:02x}".format(*colors.get(track_id, color_of(track_id))),
             "score": _round(score, 3),
             "box_xyxy": box and [_round(value, 1) for value in box],
         }

@@ -7,39 +7,33 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from posetrack.frame import (
     UNTRACKED,
-    BoolArray,
     FloatArray,
     Frame,
     ImageArray,
     Instances,
     IntArray,
-    to_pixel_indices,
 )
 from posetrack.render.alpha import find_alpha
-from posetrack.render.colors import SIDE_COLORS, Color, color_of
+from posetrack.render.colors import Color, PersonColors
 from posetrack.render.dense import draw_dense, find_dense
 from posetrack.render.faces import FaceBlur, pixelate
 from posetrack.render.heads import HeadRegion
+from posetrack.render.masks import draw_masks
+from posetrack.render.skeletons import SkeletonDrawer
+from posetrack.render.strokes import Pen, draw_box, draw_lines, fix
 from posetrack.render.style import RenderStyle
 from posetrack.skeleton import Skeleton
-
-# Opacity of a mask.
-_TINT = 0.4
-# OpenCV draws at 1/8 pixel.
-_SUBPIXEL_BITS = 3
-# Coordinates are clipped this far outside the image, because OpenCV's are 32-bit integers.
-_FARTHEST_PX = 1e5
 
 
 class Renderer:
     """Draws the people of consecutive frames, and keeps their past positions for the trails.
 
-    Line widths are proportional to the size of the frame. Keypoints and limbs of
-    the left side are orange, those of the right side blue; a person's box, id and trail share one colour.
+    Line widths are proportional to the size of the frame, and lines have a thin dark outline. Keypoints and
+    limbs of the left side are orange, those of the right side blue; a person's box, id, mask and trail share
+    one colour, see `PersonColors`. What is drawn on a frame depends on it and those before it alone.
 
     Attributes:
         skeleton: The limbs to draw.
@@ -49,11 +43,8 @@ class Renderer:
     def __init__(self, skeleton: Skeleton, style: RenderStyle | None = None) -> None:
         self.skeleton = skeleton
         self.style = style or RenderStyle()
-        sides = [skeleton.side_of(name) for name in skeleton.names]
-        self._keypoint_colors = [SIDE_COLORS[side] for side in sides]
-        self._limb_colors = [
-            SIDE_COLORS[sides[a] if sides[a] == sides[b] else "middle"] for a, b in skeleton.edge_index
-        ]
+        self._skeletons = SkeletonDrawer(skeleton)
+        self._colors = PersonColors()
         self._trails: dict[int, deque[tuple[float, FloatArray]]] = {}
         self._size_wh: tuple[int, int] | None = None
         self._faces = FaceBlur(skeleton)
@@ -82,6 +73,10 @@ class Renderer:
         on_black = self._draw(shown, np.zeros(frame.image.shape, np.uint8))
         return on_black if background == "black" else find_alpha(on_black, self._draw(shown, white))
 
+    def find_color(self, track_id: int) -> Color:
+        """The RGB colour of an id in the frames so far, grey for `UNTRACKED`."""
+        return self._colors.find(track_id)
+
     def follow(self, frame: Frame) -> None:
         """See a frame that is not drawn, so that the next ones look as if it had been."""
         self._follow(frame)
@@ -89,6 +84,8 @@ class Renderer:
     def _follow(self, frame: Frame) -> list[HeadRegion]:
         """Follow everything that is remembered; returns what is to be blurred."""
         self._follow_size(frame.size_wh)
+        track_ids = frame.instances.track_ids
+        self._colors.follow(() if track_ids is None else track_ids.tolist(), frame.index)
         if self.style.trails:
             self._follow_trails(frame)
         return self._faces.follow(frame) if self.style.blur_faces else []
@@ -105,26 +102,31 @@ class Renderer:
     def _draw(self, frame: Frame, image: ImageArray) -> ImageArray:
         """Draw the people over an image, which is changed and returned."""
         people = frame.instances
-        width = 1 + round(min(frame.size_wh) / 360)
+        pen = Pen.for_size(frame.size_wh)
         ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
-        colors = [color_of(int(track_id)) for track_id in ids]
+        colors = [self._colors.find(track_id) for track_id in ids.tolist()]
         has_dense = find_dense(people, self.style.dense_view if self.style.iuv else "off")
         if self.style.masks and people.masks is not None:
             # Only lines leave room for another colour on the same body.
             is_tinted = ~has_dense | (self.style.dense_view == "contour")
-            _draw_masks(image, people.masks, colors, is_tinted)
+            draw_masks(image, people.masks, colors, is_tinted)
         if has_dense.any():
             draw_dense(
-                image, people, self.style.dense_view, texture=self.style.texture, line_px=max(1, width // 2)
+                image,
+                people,
+                self.style.dense_view,
+                texture=self.style.texture,
+                line_px=max(1, pen.line_px // 2),
             )
         if self.style.trails:
-            self._draw_trails(image, ids, width)
-        if self.style.boxes:
-            _draw_boxes(image, people, colors, width)
+            self._draw_trails(image, ids, pen.line_px)
+        if self.style.boxes and people.boxes_xyxy is not None:
+            for box, color in zip(people.boxes_xyxy, colors, strict=True):
+                draw_box(image, box, color, pen)
         if self.style.skeletons:
-            self._draw_skeletons(image, people, width)
+            self._skeletons.draw(image, people, self.style.min_keypoint_score, pen)
         if self.style.ids or self.style.scores:
-            _draw_labels(image, people, self._make_texts(people, ids), colors, width)
+            _draw_labels(image, people, self._make_texts(people, ids), colors, pen.line_px)
         return image
 
     def _make_texts(self, people: Instances, ids: IntArray) -> list[str]:
@@ -162,42 +164,8 @@ class Renderer:
         for track_id in ids.tolist():
             trail = self._trails.get(track_id, ())
             if len(trail) > 1:
-                points = _fix(np.stack([point for _, point in trail]))
-                _draw_path(image, points, color_of(track_id), width)
-
-    def _draw_skeletons(self, image: ImageArray, people: Instances, width: int) -> None:
-        if people.drawn_xy is None or people.keypoint_scores is None:
-            return
-        shown = people.keypoint_scores >= self.style.min_keypoint_score
-        radius = round((width + 0.5) * 2**_SUBPIXEL_BITS)
-        for points, is_shown in zip(_fix(people.drawn_xy), shown, strict=True):
-            for (a, b), color in zip(self.skeleton.edge_index, self._limb_colors, strict=True):
-                if is_shown[a] and is_shown[b]:
-                    cv2.line(image, points[a], points[b], color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
-            for k in np.flatnonzero(is_shown):
-                color = self._keypoint_colors[k]
-                cv2.circle(image, points[k], radius, color, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
-
-
-def _draw_masks(image: ImageArray, masks: BoolArray, colors: list[Color], is_tinted: BoolArray) -> None:
-    for i in np.flatnonzero(is_tinted):
-        mask, color = masks[i], colors[i]
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if not len(rows):
-            continue
-        part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        inside = mask[part]
-        tinted = image[part][inside] * (1 - _TINT) + np.array(color) * _TINT
-        image[part][inside] = tinted.astype(np.uint8)
-
-
-def _draw_boxes(image: ImageArray, people: Instances, colors: list[Color], width: int) -> None:
-    if people.boxes_xyxy is None:
-        return
-    # On whole pixels, for sharp vertical lines.
-    corners = np.clip(np.floor(people.boxes_xyxy), -_FARTHEST_PX, _FARTHEST_PX).astype(np.int32)
-    for (left, top, right, bottom), color in zip(corners.tolist(), colors, strict=True):
-        cv2.rectangle(image, (left, top), (right, bottom), color, width)
+                points = fix(np.stack([point for _, point in trail]))
+                draw_lines(image, [points], self._colors.find(track_id), width)
 
 
 def _draw_labels(
@@ -216,14 +184,3 @@ def _draw_labels(
         cv2.rectangle(image, top_left, (left + text_width, bottom), color, -1)
         place = (left, bottom - below // 2)
         cv2.putText(image, text, place, font, scale, (0, 0, 0), width, cv2.LINE_AA)
-
-
-def _draw_path(image: ImageArray, points: npt.NDArray[np.int32], color: Color, width: int) -> None:
-    cv2.polylines(image, [points], False, color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
-
-
-def _fix(points_xy: FloatArray) -> npt.NDArray[np.int32]:
-    """Convert continuous pixels to indices of pixels in OpenCV's fixed point."""
-    inside = np.clip(points_xy, -_FARTHEST_PX, _FARTHEST_PX)
-    fixed: npt.NDArray[np.int32] = np.rint(to_pixel_indices(inside) * 2**_SUBPIXEL_BITS).astype(np.int32)
-    return fixed
