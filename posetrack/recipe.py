@@ -1,6 +1,6 @@
 """Tracking recipes: the networks that detect people and estimate poses, and the settings of the tracker.
 
-A recipe is a TOML file of up to six tables, each the settings of one stage:
+A recipe is a TOML file of up to six tables, each the settings of one stage, and one about it:
 
     [detector]    weights = "movenet-person"                settings of the family of its network
     [estimator]   weights = "thunder-heatmaps-256x192"      likewise; without: the detector's poses
@@ -10,6 +10,7 @@ A recipe is a TOML file of up to six tables, each the settings of one stage:
     --no-stitch
     [smoother]    min_cutoff_hz = 1.0                       posetrack.processors.smooth.SmootherConfig, under
     --smooth
+    [about]       purpose = "small people"                  About, for `posetrack recipes`
 
 The first three are read as the settings of the family of their network (`posetrack.predictors.settings`). The
 network is named in the metadata of the weights; `network` is only needed without metadata. Settings in the
@@ -20,6 +21,7 @@ weights is relative to the recipe's folder if there is such a file, else to the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,30 @@ from posetrack.weights.published import PUBLISHED
 from trackers.clock import FRAME_S
 from trackers.flow_tracker import FlowTrackerConfig
 
+
+@dataclass(frozen=True)
+class About:
+    """What a recipe is for, and what was measured with it; it changes nothing.
+
+    Attributes:
+        purpose: What it is for.
+        ap: AP of its keypoints from 0 to 1; 0 where it was not measured.
+        ap_on: The images that `ap` was measured on.
+        frames_per_s: Frames per second of a whole run on two CPU cores; 0 where it was not measured.
+    """
+
+    purpose: str = ""
+    ap: float = 0.0
+    ap_on: str = ""
+    frames_per_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ap <= 1:
+            raise ValueError(f"ap: {self.ap:g}; expected 0 to 1")
+        if not 0 <= self.frames_per_s < math.inf:
+            raise ValueError(f"frames_per_s: {self.frames_per_s:g}; expected 0 or more")
+
+
 _NETWORK_TABLES = ("detector", "estimator", "dense")
 _LONGEST_NAME = 255
 """Characters; file systems allow no more in a name."""
@@ -44,6 +70,7 @@ _OTHER_TABLES: dict[str, type[Any]] = {
     "tracker": FlowTrackerConfig,
     "stitcher": StitcherConfig,
     "smoother": SmootherConfig,
+    "about": About,
 }
 
 
@@ -60,6 +87,7 @@ class Recipe:
         stitcher: Settings of the joining of tracks after a run; None for no joining. A file with the paper's
             tracker, `motion = "flow"`, has none unless it has a table [stitcher].
         smoother: Settings of the smoothing of keypoints, if requested.
+        about: What it is for.
     """
 
     name: str
@@ -69,6 +97,7 @@ class Recipe:
     tracker: FlowTrackerConfig = field(default_factory=FlowTrackerConfig)
     stitcher: StitcherConfig | None = field(default_factory=StitcherConfig)
     smoother: SmootherConfig = field(default_factory=SmootherConfig)
+    about: About = field(default_factory=About)
 
     def __post_init__(self) -> None:
         if self.detector.det_every > 1 and self.estimator is None:

@@ -12,18 +12,38 @@ _SAME = "the same network"
 
 
 def recipes_command() -> None:
-    """List the recipes that ship with PoseTrack; `posetrack doctor` says which can run here."""
-    for name, path in list_recipes().items():
-        recipe = read_recipe(name)
+    """List the recipes that ship with PoseTrack, best first; `posetrack doctor` says which can run here.
+
+    Those that need no download come first.
+    """
+    shipped = list_recipes()
+    for recipe in sorted(map(read_recipe, shipped), key=_rank):
         tracker = recipe.tracker
-        print(f"{name}\n  people    {recipe.detector.network}{_describe_size(recipe.detector)}")
+        print(f"{recipe.name}\n  for       {recipe.about.purpose}")
+        print(f"  measured  {_describe_measured(recipe)}")
+        print(f"  people    {recipe.detector.network}{_describe_size(recipe.detector)}")
         print(f"  poses     {_describe_poses(recipe)}")
         if gives_dense(recipe):
             print(f"  dense     {recipe.dense.network if recipe.dense else _SAME}")
         for line in _describe_weights(recipe):
             print(f"  weights   {line}")
         print(f"  tracking  {tracker.flow} flow, {tracker.match} matching from OKS {tracker.min_oks:g} up")
-        print(f"  file      {path}")
+        print(f"  file      {shipped[recipe.name]}")
+
+
+def _rank(recipe: Recipe) -> tuple[bool, float, float, str]:
+    """The sort key of a recipe: whether it needs a download, then accuracy and speed, best first."""
+    needs_download = any(each.weights not in list_embedded() for each in recipe.networks.values())
+    return needs_download, -recipe.about.ap, -recipe.about.frames_per_s, recipe.name
+
+
+def _describe_measured(recipe: Recipe) -> str:
+    about = recipe.about
+    parts = [
+        *([f"AP {about.ap:.3f} on {about.ap_on}"] if about.ap else []),
+        *([f"{about.frames_per_s:g} frames/s on two CPU cores"] if about.frames_per_s else []),
+    ]
+    return ", ".join(parts) or "not yet"
 
 
 def _describe_size(settings: NetworkSettings) -> str:

@@ -14,7 +14,8 @@ from posetrack.addresses import has_hidden_part
 from posetrack.cli.messages import print_error
 from posetrack.cli.options import MaxPixelsOption, complete_recipe
 from posetrack.errors import ResultsError, VideoError
-from posetrack.recipe import read_recipe
+from posetrack.recipe import Recipe, read_recipe
+from posetrack.recipe_files import list_recipes
 from posetrack.results.poses import SavedPoses
 from posetrack.video.base import VideoSource
 
@@ -84,13 +85,14 @@ def retrack_command(
         ),
     ] = None,
     recipe: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME|FILE",
             help="Recipe with the tracker settings: a name or a TOML file.",
             autocompletion=complete_recipe,
+            show_default="that of FILE's header",
         ),
-    ] = "default",
+    ] = None,
     smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False,
     no_stitch: Annotated[
         bool, typer.Option("--no-stitch", help="Join no broken tracks afterwards, drop none, fill no gaps.")
@@ -103,9 +105,23 @@ def retrack_command(
     out = file.with_suffix(".retracked.jsonl") if out is None else out
     if out.exists() and not overwrite:
         raise ResultsError(f"{out}: is there already; use --overwrite, or another --out")
-    settings = read_recipe(recipe)
     poses = SavedPoses(file)
+    settings = _read_recipe(poses) if recipe is None else read_recipe(recipe)
     with ExitStack() as stack:
         source = images.open(stack, poses)
-        num_ids = retrack(poses, out, settings, video=source, smoothed=smooth, stitched=not no_stitch)
-    print(f"{out}: {num_ids} ids")
+        report = retrack(poses, out, settings, video=source, smoothed=smooth, stitched=not no_stitch)
+    print(
+        f"{out}: recipe {settings.name}, {report.num_ids} ids, {report.num_joined} joined with earlier ones, "
+        f"{report.num_dropped} people dropped whose tracks were too short"
+    )
+
+
+def _read_recipe(poses: SavedPoses) -> Recipe:
+    """The recipe in the header of saved poses; the default one, which a line says, where it is not here."""
+    name = poses.header.recipe
+    if name in list_recipes():
+        return read_recipe(name)
+    print_error(
+        f"{poses.path}: recipe {name or 'unnamed'} is not one that ships; using default, or give --recipe"
+    )
+    return read_recipe("default")

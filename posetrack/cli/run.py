@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 from rich.console import Console
 
+from posetrack.cli.hints import check_no_camera
 from posetrack.cli.messages import print_error, start_logging
 from posetrack.cli.options import (
     ComputeOptions,
@@ -20,6 +21,7 @@ from posetrack.cli.options import (
     RecipeOptions,
     complete_format,
 )
+from posetrack.cli.people_table import print_people
 from posetrack.cli.progress import RunProgress
 from posetrack.cli.selection_options import SelectionOptions
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
@@ -184,6 +186,7 @@ def run_command(
     """Track people: writes poses.jsonl, overlay.mp4 and other formats for each source."""
     level = logging.ERROR if output.quiet else logging.WARNING
     start_logging(level)
+    check_no_camera(sources)
     _, settings, wanted, selection = output.existing, recipe.read(), part.read(), people.read()
     place = partial(output.place, dense.make_style(settings))
     from posetrack.run.tracker import Tracker
@@ -240,6 +243,7 @@ def _run_one(run: Callable[..., RunReport], video: VideoSource, output: Output, 
         raise
     if not is_quiet:
         _print_summary(console, report)
+        print_people(console, output.poses)
     return report
 
 

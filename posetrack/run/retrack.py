@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posetrack.errors import VideoError
@@ -23,6 +23,21 @@ from posetrack.run.stitch import make_stitcher
 from posetrack.video.base import VideoSource
 
 
+@dataclass(frozen=True)
+class RetrackReport:
+    """What has become of the ids of saved poses.
+
+    Attributes:
+        num_ids: Number of different track ids.
+        num_joined: Number of ids that were joined with an earlier one.
+        num_dropped: Number of short tracks, and so of people, that were left out.
+    """
+
+    num_ids: int
+    num_joined: int = 0
+    num_dropped: int = 0
+
+
 def retrack(
     poses: SavedPoses,
     out: Path,
@@ -32,7 +47,7 @@ def retrack(
     smoothed: bool = False,
     estimator: PoseEstimator | None = None,
     stitched: bool = True,
-) -> int:
+) -> RetrackReport:
     """Give saved poses new track ids.
 
     People who were interpolated in the poses are left out first.
@@ -48,7 +63,7 @@ def retrack(
             how people look.
 
     Returns:
-        The number of ids.
+        What has become of the ids.
 
     Raises:
         ResultsError: The poses cannot be read, or the file not written.
@@ -82,7 +97,9 @@ def retrack(
         writer.close()
         result = None if stitcher is None else stitcher.finish(part, part)
         part.replace(out)
-    return counter.num_ids if result is None else result.num_ids
+    if result is None:
+        return RetrackReport(counter.num_ids)
+    return RetrackReport(result.num_ids, result.num_joined, result.num_dropped)
 
 
 def check_size(poses: SavedPoses, video: VideoSource) -> None:

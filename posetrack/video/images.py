@@ -78,14 +78,24 @@ def find_images(folder: str) -> tuple[str, ...]:
         ) from error
     images = sorted(filter(is_image_name, names), key=natural_key)
     if not images:
-        videos = [name for name in names if os.path.splitext(name)[1].lower() in _VIDEO_SUFFIXES]
+        videos = find_videos(folder)
         remedy = (
-            f"it holds {len(videos)} videos: give them as files, such as {os.path.join(folder, videos[0])}"
+            f"it holds {len(videos)} videos: open them one by one, such as {videos[0]}"
             if videos
             else "give a folder with .jpg, .png or other image files"
         )
         raise VideoError(f"{folder}: no images in this folder; {remedy}")
     return tuple(os.path.join(folder, name) for name in images)
+
+
+def find_videos(folder: str) -> tuple[str, ...]:
+    """The video files of a folder in natural order, without hidden ones; none where it cannot be read."""
+    try:
+        names = [name for name in os.listdir(folder) if not name.startswith(".")]
+    except OSError:
+        return ()
+    videos = (name for name in names if os.path.splitext(name)[1].lower() in _VIDEO_SUFFIXES)
+    return tuple(os.path.join(folder, name) for name in sorted(videos, key=natural_key))
 
 
 class ImageSequence(VideoSource):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 from collections.abc import Sequence
 from fractions import Fraction
@@ -17,11 +18,13 @@ from posetrack.video.container import can_open_again
 from posetrack.video.decode import VideoFile
 from posetrack.video.image_pages import is_animated_png
 from posetrack.video.image_stack import open_stack
-from posetrack.video.images import ImageSequence, find_images, is_image_name, natural_key
+from posetrack.video.images import ImageSequence, find_images, find_videos, is_image_name, natural_key
 from posetrack.video.limits import MAX_PIXELS
 from posetrack.video.silence import NETWORK_TIMEOUT_S, Silence, wait_for
 
 __all__ = ["Source", "VideoInfo", "VideoSource", "group_sources", "may_be_silent", "open_video"]
+
+_log = logging.getLogger(__name__)
 
 Source = str | tuple[str, ...]
 """One source: a path, a URL or a glob; or the image files of one sequence, in order."""
@@ -114,10 +117,17 @@ def group_sources(arguments: Sequence[str]) -> list[Source]:
 
     A shell expands `frames/*.jpg` into many arguments: consecutive image files of one folder become one
     image sequence, in natural order (2 before 10). Everything else is a source of its own. A quoted glob
-    that matches images is one source; otherwise each file that it matches is one.
+    that matches images is one source; otherwise each file that it matches is one. So is each video of a folder
+    without images.
     """
     expanded: list[str] = []
     for argument in arguments:
+        videos = find_videos(argument) if os.path.isdir(argument) else ()
+        if videos and not _holds_images(argument):
+            expanded += videos
+            continue
+        if videos:
+            _log.warning("%s: holds images too; its %d videos are left out", argument, len(videos))
         matches = [] if "://" in argument or os.path.exists(argument) else _matches(argument)
         expanded += [argument] if not matches or any(map(is_image_name, matches)) else matches
 
@@ -133,6 +143,10 @@ def group_sources(arguments: Sequence[str]) -> list[Source]:
         else:
             sources.append(tuple(sorted(members, key=natural_key)))
     return sources
+
+
+def _holds_images(folder: str) -> bool:
+    return any(is_image_name(name) and not name.startswith(".") for name in os.listdir(folder))
 
 
 def _matches(pattern: str) -> list[str]:

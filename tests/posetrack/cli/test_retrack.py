@@ -6,8 +6,10 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from posetrack import read_poses
+from posetrack.cli.main import app
 from posetrack.cli.retrack import ImageOptions
 from posetrack.errors import VideoError
 from posetrack.frame import Instances
@@ -49,3 +51,22 @@ def test_images_of_another_size_are_not_used(folder, capsys):
         with pytest.raises(VideoError, match="64 x 48, but the poses are from 32 x 24"):
             ImageOptions(video=str(folder)).open(stack, poses)
         assert ImageOptions(no_flow=True).open(stack, poses) is None
+
+
+def run_retrack(poses, *options):
+    return CliRunner().invoke(app, ["retrack", str(poses.path), "--no-flow", *options])
+
+
+def test_the_recipe_is_that_of_the_header(folder):
+    poses = save(folder, (64, 48), 0)
+    assert "recipe fast, 0 ids, 0 joined with earlier ones, 0 people dropped" in run_retrack(poses).output
+    assert "recipe movenet" in run_retrack(poses, "-r", "movenet", "--overwrite").output
+
+
+def test_a_recipe_that_does_not_ship_is_replaced_with_a_line(folder, capsys):
+    poses = save(folder, (64, 48), 0)
+    text = poses.path.read_text().replace('"recipe": "fast"', '"recipe": "mine"')
+    poses.path.write_text(text)
+    result = run_retrack(poses)
+    assert "recipe default" in result.output
+    assert "recipe mine is not one that ships; using default" in result.output

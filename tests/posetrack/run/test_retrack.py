@@ -52,7 +52,7 @@ def make_video(number: int, size_wh: tuple[int, int] = SIZE_WH) -> ArraySequence
 def test_saved_ids_are_forgotten_and_new_ones_given(saved, tmp_path, with_video):
     out = tmp_path / "again.jsonl"
     video = make_video(NUM_FRAMES) if with_video else None
-    assert retrack(saved, out, read_recipe("default"), video=video) == 1
+    assert retrack(saved, out, read_recipe("default"), video=video).num_ids == 1
     before, after = list(saved), list(read_poses(out))
     assert [frame.instances.track_ids.tolist() for frame in after] == [[1]] * NUM_FRAMES
     for old, new in zip(before, after, strict=True):
@@ -69,7 +69,7 @@ def test_ids_and_sizes_last_where_the_size_of_the_images_changes(tmp_path):
         for i in range(6):
             writer.write(i, i / 25, wide if i > 2 else person, wide_wh if i > 2 else SIZE_WH)
     saved, out = read_poses(tmp_path / "poses.jsonl"), tmp_path / "again.jsonl"
-    assert retrack(saved, out, read_recipe("default"), video=None, smoothed=True) == 1
+    assert retrack(saved, out, read_recipe("default"), video=None, smoothed=True).num_ids == 1
     frames = list(read_poses(out))
     assert [frame.size_wh for frame in frames] == [SIZE_WH] * 3 + [wide_wh] * 3
     assert [frame.instances.track_ids.tolist() for frame in frames] == [[1]] * 6

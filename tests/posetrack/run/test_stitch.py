@@ -27,7 +27,7 @@ from posetrack.render import RenderStyle
 from posetrack.run import stitch
 from posetrack.run.job import Output, run_job
 from posetrack.run.report import RunInterrupted
-from posetrack.run.retrack import retrack
+from posetrack.run.retrack import RetrackReport, retrack
 from posetrack.run.stitch import Stitcher
 from posetrack.selection.people import EVERYONE, PeopleSelection
 from posetrack.selection.region import ImageRegion
@@ -282,8 +282,8 @@ def test_saved_poses_are_joined_when_they_are_tracked_again(folder, tmp_path):
     recipe = replace(recipe, tracker=replace(recipe.tracker, queue_s=0.2))
     assert sum(frame.instances.is_interpolated is not None for frame in poses) == 2
     plain, joined = tmp_path / "plain.jsonl", tmp_path / "joined.jsonl"
-    assert retrack(poses, plain, recipe, video=None, stitched=False) == 2
-    assert retrack(poses, joined, recipe, video=None) == 1
+    assert retrack(poses, plain, recipe, video=None, stitched=False).num_ids == 2
+    assert retrack(poses, joined, recipe, video=None) == RetrackReport(1, num_joined=1)
     assert plain.read_text().count("interpolated") == 0
     assert joined.read_text().count("interpolated") == 2
     assert list_names(tmp_path) == {"poses.jsonl", "overlay.mp4", "plain.jsonl", "joined.jsonl"}

@@ -88,7 +88,7 @@ def test_nothing_readable(make_images, tmp_path: Path) -> None:
 
 def test_a_folder_of_videos(make_video, tmp_path: Path) -> None:
     make_video("clip.mp4", num_frames=1)
-    with pytest.raises(VideoError, match=r"holds 1 videos: give them as files, such as .*clip\.mp4"):
+    with pytest.raises(VideoError, match=r"holds 1 videos: open them one by one, such as .*clip\.mp4"):
         open_video(tmp_path)
 
 
@@ -150,3 +150,12 @@ def test_group_sources(make_images, make_video, tmp_path: Path) -> None:
     assert group_sources([str(tmp_path / "*.mp4")]) == [str(video), str(other)]
     assert group_sources([str(tmp_path / "*.xyz")]) == [str(tmp_path / "*.xyz")]
     assert group_sources([]) == []
+
+
+def test_the_videos_of_a_folder_are_sources_of_their_own(make_video, tmp_path: Path, caplog) -> None:
+    for name in ("clip10.mp4", "clip2.mp4"):
+        make_video(name, num_frames=1)
+    assert group_sources([str(tmp_path)]) == [str(tmp_path / "clip2.mp4"), str(tmp_path / "clip10.mp4")]
+    (tmp_path / "a.png").write_bytes(b"")
+    assert group_sources([str(tmp_path)]) == [str(tmp_path)]
+    assert "holds images too; its 2 videos are left out" in caplog.text
