@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from posetrack.frame import ImageArray
+
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def find_alpha(on_black: ImageArray, on_white: ImageArray) -> ImageArray:
@@ -19,7 +22,7 @@ def find_alpha(on_black: ImageArray, on_white: ImageArray) -> ImageArray:
         nothing is drawn.
     """
     rgba = np.zeros((*on_black.shape[:2], 4), np.uint8)
-    is_drawn = (on_white != 255).any(axis=2) | on_black.any(axis=2)
+    is_drawn = (cv2.inRange(on_white, _WHITE, _WHITE) & cv2.inRange(on_black, _BLACK, _BLACK)) == 0
     black, white = on_black[is_drawn].astype(np.float32), on_white[is_drawn].astype(np.float32)
     # Of the three channels the mean, against rounding.
     alpha = np.clip(255 - (white - black).mean(axis=1), 0, 255)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from posetrack.frame import (
@@ -17,10 +15,12 @@ from posetrack.frame import (
     IntArray,
 )
 from posetrack.render.alpha import find_alpha
+from posetrack.render.bodies import find_extents
 from posetrack.render.colors import Color, PersonColors
 from posetrack.render.dense import draw_dense, find_dense
 from posetrack.render.faces import FaceBlur, pixelate
 from posetrack.render.heads import HeadRegion
+from posetrack.render.labels import Label, LabelPlacer, draw_label, find_label_height, find_label_size
 from posetrack.render.masks import draw_masks
 from posetrack.render.skeletons import SkeletonDrawer
 from posetrack.render.strokes import Pen, draw_box, draw_lines, fix
@@ -45,6 +45,7 @@ class Renderer:
         self.style = style or RenderStyle()
         self._skeletons = SkeletonDrawer(skeleton)
         self._colors = PersonColors()
+        self._labels = LabelPlacer()
         self._trails: dict[int, deque[tuple[float, FloatArray]]] = {}
         self._size_wh: tuple[int, int] | None = None
         self._faces = FaceBlur(skeleton)
@@ -60,18 +61,19 @@ class Renderer:
             premultiplied.
         """
         heads = self._follow(frame)
-        shown = replace(frame, instances=self._choose(frame.instances))
-        background = self.style.background
+        rows = self._choose(frame.instances)
+        labels = self._place_labels(frame, rows)
+        people, background = frame.instances[rows], self.style.background
         if background == "video":
             image = frame.image.copy()
             for region in heads:
                 pixelate(image, region)
-            return self._draw(shown, image)
+            return self._draw(people, labels, image)
         white = np.full(frame.image.shape, 255, np.uint8)
         if background == "white":
-            return self._draw(shown, white)
-        on_black = self._draw(shown, np.zeros(frame.image.shape, np.uint8))
-        return on_black if background == "black" else find_alpha(on_black, self._draw(shown, white))
+            return self._draw(people, labels, white)
+        on_black = self._draw(people, labels, np.zeros(frame.image.shape, np.uint8))
+        return on_black if background == "black" else find_alpha(on_black, self._draw(people, labels, white))
 
     def find_color(self, track_id: int) -> Color:
         """The RGB colour of an id in the frames so far, grey for `UNTRACKED`."""
@@ -90,54 +92,64 @@ class Renderer:
             self._follow_trails(frame)
         return self._faces.follow(frame) if self.style.blur_faces else []
 
-    def _choose(self, people: Instances) -> Instances:
-        """The people who are drawn."""
-        only, drop = self.style.only, self.style.drop
-        if only is None and not drop:
-            return people
-        ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
+    def _choose(self, people: Instances) -> IntArray:
+        """Rows of the people who are drawn."""
+        only, drop, ids = self.style.only, self.style.drop, _get_ids(people)
         is_shown = np.ones(len(people), np.bool_) if only is None else np.isin(ids, list(only))
-        return people[is_shown & ~np.isin(ids, list(drop))]
+        return np.flatnonzero(is_shown & ~np.isin(ids, list(drop)))
 
-    def _draw(self, frame: Frame, image: ImageArray) -> ImageArray:
-        """Draw the people over an image, which is changed and returned."""
-        people = frame.instances
-        pen = Pen.for_size(frame.size_wh)
-        ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
+    def _place_labels(self, frame: Frame, rows: IntArray) -> list[Label]:
+        """Place the labels of these people beside everyone who is seen."""
+        height = find_label_height(frame.size_wh)
+        if not height or not (self.style.ids or self.style.scores):
+            return []
+        people = frame.instances if self.style.background == "video" else frame.instances[rows]
+        rows = rows if self.style.background == "video" else np.arange(len(rows))
+        ids, scores, min_score = _get_ids(people), people.person_scores, self.style.min_keypoint_score
+        extents = find_extents(people, min_score)
+        texts = [self._make_text(int(ids[row]), float(scores[row])) for row in rows]
+        is_inside = (extents[:, 2:] > 0).all(axis=1) & (extents[:, :2] < frame.size_wh).all(axis=1)
+        labelled = [(int(row), text) for row, text in zip(rows, texts, strict=True) if text and is_inside[row]]
+        corners = self._labels.place(
+            [find_label_size(text, height) for _, text in labelled],
+            extents,
+            self._skeletons.list_limbs(people, min_score),
+            ids,
+            [row for row, _ in labelled],
+            frame.size_wh,
+        )
+        return [
+            Label(corner, text, height, self._colors.find(int(ids[row])))
+            for corner, (row, text) in zip(corners, labelled, strict=True)
+        ]
+
+    def _make_text(self, track_id: int, score: float) -> str:
+        """A person's label, empty for none."""
+        number = [str(track_id)] if self.style.ids and track_id != UNTRACKED else []
+        return " ".join([*number, *([f"{score:.2f}"] if self.style.scores else [])])
+
+    def _draw(self, people: Instances, labels: list[Label], image: ImageArray) -> ImageArray:
+        """Draw people over an image, which is changed and returned."""
+        style, pen = self.style, Pen.for_size((image.shape[1], image.shape[0]))
+        ids = _get_ids(people)
         colors = [self._colors.find(track_id) for track_id in ids.tolist()]
-        has_dense = find_dense(people, self.style.dense_view if self.style.iuv else "off")
-        if self.style.masks and people.masks is not None:
+        has_dense = find_dense(people, style.dense_view if style.iuv else "off")
+        if style.masks and people.masks is not None:
             # Only lines leave room for another colour on the same body.
-            is_tinted = ~has_dense | (self.style.dense_view == "contour")
-            draw_masks(image, people.masks, colors, is_tinted)
+            draw_masks(image, people.masks, colors, ~has_dense | (style.dense_view == "contour"))
         if has_dense.any():
-            draw_dense(
-                image,
-                people,
-                self.style.dense_view,
-                texture=self.style.texture,
-                line_px=max(1, pen.line_px // 2),
-            )
-        if self.style.trails:
+            line_px = max(1, pen.line_px // 2)
+            draw_dense(image, people, style.dense_view, texture=style.texture, line_px=line_px)
+        if style.trails:
             self._draw_trails(image, ids, pen.line_px)
-        if self.style.boxes and people.boxes_xyxy is not None:
+        if style.boxes and people.boxes_xyxy is not None:
             for box, color in zip(people.boxes_xyxy, colors, strict=True):
                 draw_box(image, box, color, pen)
-        if self.style.skeletons:
-            self._skeletons.draw(image, people, self.style.min_keypoint_score, pen)
-        if self.style.ids or self.style.scores:
-            _draw_labels(image, people, self._make_texts(people, ids), colors, pen.line_px)
+        if style.skeletons:
+            self._skeletons.draw(image, people, style.min_keypoint_score, pen)
+        for label in labels:
+            draw_label(image, label)
         return image
-
-    def _make_texts(self, people: Instances, ids: IntArray) -> list[str]:
-        """The label of each person, empty for none."""
-        return [
-            "  ".join(
-                ([str(track_id)] if self.style.ids and track_id != UNTRACKED else [])
-                + ([f"{score:.2f}"] if self.style.scores else [])
-            )
-            for track_id, score in zip(ids.tolist(), people.person_scores.tolist(), strict=True)
-        ]
 
     def _follow_size(self, size_wh: tuple[int, int]) -> None:
         """Scale the trails where the size of the images changes."""
@@ -168,19 +180,6 @@ class Renderer:
                 draw_lines(image, [points], self._colors.find(track_id), width)
 
 
-def _draw_labels(
-    image: ImageArray, people: Instances, texts: list[str], colors: list[Color], width: int
-) -> None:
-    if people.boxes_xyxy is None:
-        return
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.35 + 0.15 * width
-    for box, text, color in zip(people.boxes_xyxy, texts, colors, strict=True):
-        if not text:
-            continue
-        (text_width, text_height), below = cv2.getTextSize(text, font, scale, width)
-        left = int(min(max(box[0], 0), max(image.shape[1] - text_width, 0)))
-        bottom = int(min(max(box[1], text_height + below), image.shape[0]))
-        top_left = (left, bottom - text_height - below)
-        cv2.rectangle(image, top_left, (left + text_width, bottom), color, -1)
-        place = (left, bottom - below // 2)
-        cv2.putText(image, text, place, font, scale, (0, 0, 0), width, cv2.LINE_AA)
+def _get_ids(people: Instances) -> IntArray:
+    """Everyone's track id, (N,)."""
+    return np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from itertools import chain
 
-from posetrack.frame import BoolArray, ImageArray, Instances
+import numpy as np
+
+from posetrack.frame import BoolArray, FloatArray, ImageArray, Instances
 from posetrack.render.colors import OUTLINE_COLOR, SIDE_COLORS
 from posetrack.render.strokes import FixedPoints, Pen, draw_lines, fix
 from posetrack.skeleton import Skeleton
@@ -42,6 +44,16 @@ class SkeletonDrawer:
             return
         for point, is_shown in zip(fix(points), scores >= min_score, strict=True):
             self._draw_one(image, point, is_shown, pen)
+
+    def list_limbs(self, people: Instances, min_score: float) -> FloatArray:
+        """The ends of all limbs that are drawn, (L, 4) pixels."""
+        points, scores = people.drawn_xy, people.keypoint_scores
+        if points is None or scores is None or points.shape[1] != self._num_keypoints:
+            return np.zeros((0, 4), np.float32)
+        starts, ends = np.array(self._edges).T
+        is_shown = scores >= min_score
+        both = is_shown[:, starts] & is_shown[:, ends]
+        return np.concatenate([points[:, starts][both], points[:, ends][both]], axis=1)
 
     def _draw_one(self, image: ImageArray, points: FixedPoints, is_shown: BoolArray, pen: Pen) -> None:
         limbs = {
