@@ -22,7 +22,8 @@ def find_alpha(on_black: ImageArray, on_white: ImageArray) -> ImageArray:
         nothing is drawn.
     """
     rgba = np.zeros((*on_black.shape[:2], 4), np.uint8)
-    is_drawn = (cv2.inRange(on_white, _WHITE, _WHITE) & cv2.inRange(on_black, _BLACK, _BLACK)) == 0
+    is_white, is_black = cv2.inRange(on_white, _WHITE, _WHITE), cv2.inRange(on_black, _BLACK, _BLACK)
+    is_drawn = cv2.bitwise_and(is_white, is_black) == 0
     black, white = on_black[is_drawn].astype(np.float32), on_white[is_drawn].astype(np.float32)
     # Of the three channels the mean, against rounding.
     alpha = np.clip(255 - (white - black).mean(axis=1), 0, 255)

@@ -148,7 +148,7 @@ def make_text(text: str, height_px: int) -> FloatArray:
     columns = -(-(width + 2 * padding) // _OVERSAMPLING)
     large = np.zeros((height_px * _OVERSAMPLING, columns * _OVERSAMPLING), np.uint8)
     baseline = round((large.shape[0] + text_px) / 2)
-    cv2.putText(large, text, (padding, baseline), _FONT, scale, 255, thickness, cv2.LINE_AA)  # type: ignore[call-overload]
+    cv2.putText(large, text, (padding, baseline), _FONT, scale, 255, thickness, cv2.LINE_AA)
     small = cv2.resize(large, (columns, height_px), interpolation=cv2.INTER_AREA)
     opacity: FloatArray = small.astype(np.float32) / np.float32(255)
     opacity.flags.writeable = False

@@ -23,7 +23,7 @@ from posetrack.render.heads import HeadRegion
 from posetrack.render.labels import Label, LabelPlacer, draw_label, find_label_height, find_label_size
 from posetrack.render.masks import draw_masks
 from posetrack.render.skeletons import SkeletonDrawer
-from posetrack.render.strokes import Pen, draw_box, draw_lines, fix
+from posetrack.render.strokes import Pen, draw_boxes, draw_lines, fix
 from posetrack.render.style import RenderStyle
 from posetrack.skeleton import Skeleton
 
@@ -108,7 +108,7 @@ class Renderer:
         ids, scores, min_score = _get_ids(people), people.person_scores, self.style.min_keypoint_score
         extents = find_extents(people, min_score)
         texts = [self._make_text(int(ids[row]), float(scores[row])) for row in rows]
-        is_inside = (extents[:, 2:] > 0).all(axis=1) & (extents[:, :2] < frame.size_wh).all(axis=1)
+        is_inside = np.all((extents[:, 2:] > 0) & (extents[:, :2] < frame.size_wh), axis=1).tolist()
         labelled = [(int(row), text) for row, text in zip(rows, texts, strict=True) if text and is_inside[row]]
         corners = self._labels.place(
             [find_label_size(text, height) for _, text in labelled],
@@ -143,8 +143,7 @@ class Renderer:
         if style.trails:
             self._draw_trails(image, ids, pen.line_px)
         if style.boxes and people.boxes_xyxy is not None:
-            for box, color in zip(people.boxes_xyxy, colors, strict=True):
-                draw_box(image, box, color, pen)
+            draw_boxes(image, people.boxes_xyxy, colors, pen)
         if style.skeletons:
             self._skeletons.draw(image, people, style.min_keypoint_score, pen)
         for label in labels:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 import numpy as np
 
 from posetrack.frame import BoolArray, FloatArray, ImageArray, Instances
@@ -22,13 +20,11 @@ class SkeletonDrawer:
     def __init__(self, skeleton: Skeleton) -> None:
         sides = [skeleton.side_of(name) for name in skeleton.names]
         self._num_keypoints = skeleton.num_keypoints
-        self._edges = skeleton.edge_index
-        self._dots = {side: [k for k, own in enumerate(sides) if own == side] for side in SIDE_COLORS}
-        limb_sides = [sides[a] if sides[a] == sides[b] else "middle" for a, b in self._edges]
-        self._limbs = {
-            side: [edge for edge, own in zip(self._edges, limb_sides, strict=True) if own == side]
-            for side in SIDE_COLORS
-        }
+        self._edges = np.array(skeleton.edge_index).reshape(-1, 2)
+        # A dot is a line from a keypoint to itself.
+        self._dots = np.arange(skeleton.num_keypoints).repeat(2).reshape(-1, 2)
+        self._dot_sides = sides
+        self._limb_sides = [sides[a] if sides[a] == sides[b] else "middle" for a, b in self._edges.tolist()]
 
     def draw(self, image: ImageArray, people: Instances, min_score: float, pen: Pen) -> None:
         """Draw everyone's pose, each with an outline of its own.
@@ -50,20 +46,24 @@ class SkeletonDrawer:
         points, scores = people.drawn_xy, people.keypoint_scores
         if points is None or scores is None or points.shape[1] != self._num_keypoints:
             return np.zeros((0, 4), np.float32)
-        starts, ends = np.array(self._edges).T
+        starts, ends = self._edges.T
         is_shown = scores >= min_score
         both = is_shown[:, starts] & is_shown[:, ends]
         return np.concatenate([points[:, starts][both], points[:, ends][both]], axis=1)
 
     def _draw_one(self, image: ImageArray, points: FixedPoints, is_shown: BoolArray, pen: Pen) -> None:
-        limbs = {
-            side: [points[[a, b]] for a, b in edges if is_shown[a] and is_shown[b]]
-            for side, edges in self._limbs.items()
-        }
-        dots = {side: [points[[k, k]] for k in own if is_shown[k]] for side, own in self._dots.items()}
-        draw_lines(image, list(chain(*limbs.values())), OUTLINE_COLOR, pen.outlined_px)
-        draw_lines(image, list(chain(*dots.values())), OUTLINE_COLOR, pen.dot_px + 2 * pen.outline_px)
-        for side, lines in limbs.items():
-            draw_lines(image, lines, SIDE_COLORS[side], pen.line_px)
-        for side, lines in dots.items():
-            draw_lines(image, lines, SIDE_COLORS[side], pen.dot_px)
+        parts = (
+            (self._edges, self._limb_sides, pen.line_px),
+            (self._dots, self._dot_sides, pen.dot_px),
+        )
+        shown = [
+            (list(points[ends[rows]]), [sides[row] for row in rows], width)
+            for ends, sides, width in parts
+            for rows in [np.flatnonzero(is_shown[ends].all(axis=1))]
+        ]
+        for lines, _, width in shown:
+            draw_lines(image, lines, OUTLINE_COLOR, width + 2 * pen.outline_px)
+        for lines, sides, width in shown:
+            for side, color in SIDE_COLORS.items():
+                own = [line for line, of in zip(lines, sides, strict=True) if of == side]
+                draw_lines(image, own, color, width)

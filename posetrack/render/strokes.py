@@ -61,9 +61,10 @@ def draw_lines(image: ImageArray, lines: Sequence[FixedPoints], color: Color, wi
         cv2.polylines(image, lines, False, color, width_px, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
-def draw_box(image: ImageArray, box_xyxy: FloatArray, color: Color, pen: Pen) -> None:
-    """Draw an outlined box."""
+def draw_boxes(image: ImageArray, boxes_xyxy: FloatArray, colors: Sequence[Color], pen: Pen) -> None:
+    """Draw N outlined boxes in N colours."""
     # On whole pixels, for sharp vertical lines.
-    left, top, right, bottom = np.floor(limit(box_xyxy)).astype(np.int32).tolist()
-    for tone, width in ((OUTLINE_COLOR, pen.outlined_px), (color, pen.line_px)):
-        cv2.rectangle(image, (left, top), (right, bottom), tone, width)
+    corners = np.floor(limit(boxes_xyxy)).astype(np.int32).tolist()
+    for (left, top, right, bottom), color in zip(corners, colors, strict=True):
+        for tone, width in ((OUTLINE_COLOR, pen.outlined_px), (color, pen.line_px)):
+            cv2.rectangle(image, (left, top), (right, bottom), tone, width)
