@@ -23,22 +23,22 @@ def fit_image(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:
     """Fit an image to the size of a video.
 
     An image that is one pixel short gets its last row or column repeated; one of another size is scaled and
-    centred on black.
+    centred on black, with alpha on nothing.
 
     Args:
-        image: (H, W, 3) uint8.
-        size_wh: Even width and height of the video, in pixels.
+        image: (H, W, 3) or (H, W, 4) uint8.
+        size_wh: Width and height of the video, in pixels.
 
     Returns:
-        (height, width, 3) uint8, contiguous.
+        (height, width, 3) or (height, width, 4) uint8, contiguous.
     """
     height, width = image.shape[:2]
-    if even_size(width, height) == size_wh:
+    if size_wh in ((width, height), even_size(width, height)):
         return _pad(image, right=size_wh[0] - width, bottom=size_wh[1] - height)
     scale = min(size_wh[0] / width, size_wh[1] / height)
     new_wh = max(1, round(width * scale)), max(1, round(height * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    canvas = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+    canvas = np.zeros((size_wh[1], size_wh[0], image.shape[2]), np.uint8)
     left, top = (size_wh[0] - new_wh[0]) // 2, (size_wh[1] - new_wh[1]) // 2
     canvas[top : top + new_wh[1], left : left + new_wh[0]] = cv2.resize(image, new_wh, interpolation=how)
     return canvas
