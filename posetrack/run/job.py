@@ -15,7 +15,7 @@ from posetrack.errors import ResultsError, SilentSourceError, VideoError
 from posetrack.interruption import finishing
 from posetrack.outputs import check_output_folder, hold_folder
 from posetrack.pipeline import FrameProcessor, FrameSink, run
-from posetrack.render import Renderer, RenderStyle
+from posetrack.render import RenderStyle
 from posetrack.results.convert import convert
 from posetrack.results.export import find_exporter, list_outputs
 from posetrack.results.files import remove_own
@@ -28,6 +28,7 @@ from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
 from posetrack.run.resume import describe_run, fill_dense, open_saved, restore
 from posetrack.run.sinks import TimeStage, leave_untimed, make_overlay_sink, make_poses_sink
 from posetrack.run.stitch import Stitched, Stitcher, remove_leftover
+from posetrack.run.view import DrawnView, Painter
 from posetrack.video.base import VideoSource
 from posetrack.video.writer import VideoWriter
 
@@ -183,7 +184,9 @@ def _run_held(
         all_sinks = [make_poses_sink(poses, time_stage, surfaces)]
         if output.has_overlay:
             writer = stack.enter_context(_open_overlay(output.overlay, video))
-            all_sinks.append(make_overlay_sink(writer, Renderer(pipeline.skeleton, output.style), time_stage))
+            all_sinks.append(
+                make_overlay_sink(writer, Painter(pipeline.skeleton, DrawnView(output.style)), time_stage)
+            )
         all_sinks += [counter, *([] if stitcher is None else [stitcher]), *sinks]
         processors: list[FrameProcessor] = [restore_saved, *pipeline.processors]
         cut_by = _run_and_close(lambda: run(video, processors, all_sinks, is_live=video.is_live), stack)

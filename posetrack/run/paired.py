@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from posetrack.errors import VideoError
 from posetrack.frame import Frame
+from posetrack.run.resize import put_image
 from posetrack.video.base import VideoSource
+
+_LATEST_FRAMES = 1
+"""A frame that is further from its saved time, in usual frames, is another one."""
 
 
 def add_images(poses: Iterable[Frame], video: VideoSource, *, remedy: str) -> Iterator[Frame]:
     """Yield the saved frames with their images, paired by the frame's index in the source.
+
+    Where an image has another size than it had, the people are scaled to it.
 
     Args:
         poses: Saved frames, in order.
@@ -20,9 +25,11 @@ def add_images(poses: Iterable[Frame], video: VideoSource, *, remedy: str) -> It
 
     Raises:
         ResultsError: The poses cannot be read.
-        VideoError: The video cannot be read, or lacks a frame of the poses.
+        VideoError: The video cannot be read, lacks a frame of the poses, or has it at another time.
     """
     images = iter(video)
+    # Images have no times of their own.
+    tolerance_s = float("inf") if video.info.kind == "images" else float(_LATEST_FRAMES / video.info.fps)
     current: Frame | None = None
     for saved in poses:
         while current is None or current.index < saved.index:
@@ -33,4 +40,9 @@ def add_images(poses: Iterable[Frame], video: VideoSource, *, remedy: str) -> It
                 )
         if current.index != saved.index:
             raise VideoError(f"{video.info.source}: lacks frame {saved.index} of the saved poses; {remedy}")
-        yield replace(saved, image=current.image)
+        if abs(current.time_s - saved.time_s) > tolerance_s:
+            raise VideoError(
+                f"{video.info.source}: frame {saved.index} is at {current.time_s:.3f} s, and at "
+                f"{saved.time_s:.3f} s in the saved poses; {remedy}"
+            )
+        yield put_image(saved, current.image)

@@ -8,10 +8,10 @@ from itertools import count
 
 from posetrack.frame import Frame
 from posetrack.pipeline import FrameSink
-from posetrack.render import Renderer
 from posetrack.results.dense_file import DenseWriter
 from posetrack.results.jsonl import JsonlWriter
-from posetrack.video.writer import VideoWriter
+from posetrack.run.drawn_files import ImageWriter
+from posetrack.run.view import Painter
 
 TimeStage = Callable[[str], AbstractContextManager[None]]
 """Makes the context in which a stage runs, from its name: `write`, `draw` or `encode`; benchmarks time it."""
@@ -48,14 +48,12 @@ def make_poses_sink(
     return write
 
 
-def make_overlay_sink(
-    writer: VideoWriter, render: Renderer, time_stage: TimeStage = leave_untimed
-) -> FrameSink:
-    """Make the sink that draws people over each image and writes it to a video."""
+def make_overlay_sink(writer: ImageWriter, paint: Painter, time_stage: TimeStage = leave_untimed) -> FrameSink:
+    """Make the sink that draws people over each image and writes it to a video, or to another drawing."""
 
     def write(frame: Frame) -> None:
         with time_stage("draw"):
-            image = render(frame)
+            image = paint(frame)
         with time_stage("encode"):
             writer.write(image, frame.time_s)
 

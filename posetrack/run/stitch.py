@@ -19,7 +19,7 @@ from posetrack.processors.smooth import SmootherConfig, smooth
 from posetrack.processors.stitch import StitcherConfig, StitchPlan, make_plan
 from posetrack.processors.tracklets import TrackletCollector
 from posetrack.recipe import Recipe
-from posetrack.render import Renderer, RenderStyle
+from posetrack.render import RenderStyle
 from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
 from posetrack.results.jsonl import JsonlWriter
@@ -27,6 +27,7 @@ from posetrack.results.poses import SavedPoses
 from posetrack.run.paired import add_images
 from posetrack.run.report import FrameCounter
 from posetrack.run.sinks import make_overlay_sink
+from posetrack.run.view import DrawnView, Painter
 from posetrack.selection.choose import trim_filled
 from posetrack.selection.people import EVERYONE, PeopleSelection
 from posetrack.skeleton import Skeleton
@@ -237,7 +238,7 @@ def redraw(
             writer = VideoWriter(overlay, info, audio_from=again.audio_address)
             # Not a context of its own: Ctrl-C would leave half of a video in place of a whole one.
             stack.callback(writer.abort)
-            sink = make_overlay_sink(writer, Renderer(poses.header.skeleton, style))
+            sink = make_overlay_sink(writer, Painter(poses.header.skeleton, DrawnView(style or RenderStyle())))
             shown = poses if poses.header.dense is None else DenseOfPoses(poses.path)
             run(add_images(shown, again, remedy="it has changed since it was read"), own, [sink])
             writer.close()

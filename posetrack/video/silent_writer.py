@@ -8,11 +8,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 from av.container import OutputContainer
 from av.filter import Graph
+from av.video.stream import VideoStream
 
 from posetrack.errors import VideoError
 from posetrack.frame import ImageArray
@@ -174,7 +176,8 @@ class SilentWriter:
             str(self._part), "w", format=wanted.container, container_options=dict(wanted.container_options)
         )
         try:
-            stream = container.add_stream(wanted.codec, rate=self._fps, options=dict(wanted.options))
+            added = container.add_stream(wanted.codec, rate=self._fps, options=dict(wanted.options))
+            stream = cast("VideoStream", added)
         except av.codec.codec.UnknownCodecError as error:
             container.close()
             raise VideoError(
@@ -197,9 +200,7 @@ class SilentWriter:
         graph = Graph()
         width, height = self._size_wh
         pixels = av.VideoFormat(self._given_pixels)
-        given = graph.add_buffer(
-            width=width, height=height, format=pixels, time_base=self._format.time_base
-        )
+        given = graph.add_buffer(width=width, height=height, format=pixels, time_base=self._format.time_base)
         end = graph.add("buffersink")
         if self._format.container == "gif":
             # A palette for each image: one for all would need all of them first. The pattern of `bayer` stays

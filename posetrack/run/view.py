@@ -1,0 +1,90 @@
+"""DrawnView: what the images of a video show, and their painter."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from posetrack.errors import PoseTrackError
+from posetrack.frame import Frame, ImageArray
+from posetrack.render import Renderer, RenderStyle
+from posetrack.run.resize import resize_frame, scale_size
+from posetrack.skeleton import Skeleton
+
+_LARGEST_SCALE = 8.0
+
+
+@dataclass(frozen=True)
+class DrawnView:
+    """What drawn images show.
+
+    Attributes:
+        style: What is drawn of the people, and on what.
+        is_side_by_side: Whether the image is shown on the left, and the drawing on the right.
+        scale: Size of the images relative to the video; sides become even. Lines are as thin as in a video of
+            that size.
+
+    Raises:
+        PoseTrackError: The scale is not above 0, or too large.
+    """
+
+    style: RenderStyle = field(default_factory=RenderStyle)
+    is_side_by_side: bool = False
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.scale) and 0 < self.scale <= _LARGEST_SCALE):
+            raise PoseTrackError(f"scale {self.scale:g}: give a number above 0, up to {_LARGEST_SCALE:g}")
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether images of the video are shown."""
+        return self.style.background == "video" or self.is_side_by_side
+
+
+class Painter:
+    """Draws the images of one video, frame by frame.
+
+    Args:
+        skeleton: The limbs to draw.
+        view: What to show.
+    """
+
+    def __init__(self, skeleton: Skeleton, view: DrawnView) -> None:
+        self.view = view
+        self._renderers = [Renderer(skeleton, view.style)]
+        if view.is_side_by_side and view.style.blur_faces:
+            self._renderers.append(make_bare_renderer(skeleton, blur_faces=True))
+
+    def __call__(self, frame: Frame) -> ImageArray:
+        """Draw one frame.
+
+        Returns:
+            (H, W, 3) uint8 RGB, a new image; with a transparent background (H, W, 4).
+        """
+        frame = self._resize(frame)
+        drawn = self._renderers[0](frame)
+        if not self.view.is_side_by_side:
+            return drawn
+        original = self._renderers[1](frame) if self.view.style.blur_faces else frame.image
+        if drawn.shape[2] == 4:
+            original = np.dstack([original, np.full(original.shape[:2], 255, np.uint8)])
+        return np.concatenate([original, drawn], axis=1)
+
+    def follow(self, frame: Frame) -> None:
+        """See a frame that is left out, so that trails and blurred faces go on."""
+        frame = self._resize(frame)
+        for renderer in self._renderers:
+            renderer.follow(frame)
+
+    def _resize(self, frame: Frame) -> Frame:
+        scale = self.view.scale
+        return frame if scale == 1 else resize_frame(frame, scale_size(frame.size_wh, scale))
+
+
+def make_bare_renderer(skeleton: Skeleton, *, blur_faces: bool) -> Renderer:
+    """A renderer that draws nothing over the image, but may blur faces in it."""
+    style = RenderStyle(skeletons=False, masks=False, boxes=False, ids=False, iuv=False, blur_faces=blur_faces)
+    return Renderer(skeleton, style)
