@@ -20,6 +20,7 @@ from posetrack.errors import PoseTrackError
 from posetrack.frame import Frame, Instances
 from posetrack.results.dense_poses import SavedDense, read_dense
 from posetrack.results.poses import SavedPoses, read_poses
+from posetrack.run.draw import draw_poses
 from posetrack.run.report import RunReport
 from posetrack.run.tracker import Tracker, track
 from posetrack.selection.people import PeopleSelection
@@ -39,6 +40,7 @@ __all__ = [
     "Tracker",
     "__version__",
     "draw",
+    "draw_poses",
     "read_dense",
     "read_poses",
     "read_regions",

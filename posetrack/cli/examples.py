@@ -23,6 +23,16 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("posetrack live 0 --serve 0.0.0.0:8000", "for other machines; prints an address with a token"),
         ("posetrack live 0 --json - > poses.jsonl", "poses as JSON lines"),
     ),
+    "draw": (
+        ("posetrack draw poses.jsonl", "poses.mp4, over the video that they come from"),
+        (
+            "posetrack draw poses.jsonl -o one.gif --only 3 --background black --scale 0.5",
+            "one person, no video",
+        ),
+        ("posetrack draw poses.jsonl --blur-faces --no-boxes -o blurred.mp4", "faces made unrecognisable"),
+        ("posetrack draw poses.jsonl --sheet people.png", "everyone on one image"),
+        ("posetrack draw poses.jsonl --background transparent -o layer.mov", "for a video editor"),
+    ),
     "retrack": (
         ("posetrack retrack poses.jsonl", "into poses.retracked.jsonl"),
         ("posetrack retrack poses.jsonl -r mine.toml --smooth", "other tracker settings, smoothed keypoints"),

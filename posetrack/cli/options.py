@@ -24,6 +24,7 @@ from posetrack.results.export import FORMATS
 if TYPE_CHECKING:
     from posetrack.compute import Compute
     from posetrack.render import RenderStyle
+    from posetrack.results.poses import SavedPoses
     from posetrack.run.sources import Part
 
 
@@ -131,7 +132,7 @@ class DenseViewOptions:
     ] = None
 
     def make_style(self, recipe: Recipe) -> RenderStyle:
-        """What is drawn.
+        """What is drawn of a run.
 
         Args:
             recipe: The recipe, which must give dense poses where a view of them is asked for.
@@ -139,6 +140,22 @@ class DenseViewOptions:
         Raises:
             PoseTrackError: There is no such view, or texture; or the recipe gives no dense poses.
         """
+        lack = (
+            f"recipe {recipe.name} gives no dense poses; choose one with a table [dense], or with a DensePose "
+            "network as its [detector]"
+        )
+        return self._make_style(None if gives_dense(recipe) else lack)
+
+    def make_saved_style(self, poses: SavedPoses) -> RenderStyle:
+        """What is drawn of saved poses, which must refer to dense poses where a view of them is asked for.
+
+        Raises:
+            PoseTrackError: There is no such view, or texture; or the poses have no dense poses.
+        """
+        return self._make_style(None if poses.header.dense is not None else f"{poses.path} has no dense poses")
+
+    def _make_style(self, lack: str | None) -> RenderStyle:
+        """What is drawn; `lack` says why there are no dense poses."""
         from posetrack.render import RenderStyle
         from posetrack.render.dense import DENSE_VIEWS
         from posetrack.texture_atlas import read_texture
@@ -155,12 +172,9 @@ class DenseViewOptions:
         if view == "off":
             # Switched off, so that a live view can switch it on.
             return RenderStyle(iuv=False)
-        if self != DenseViewOptions() and not gives_dense(recipe):
+        if self != DenseViewOptions() and lack is not None:
             option = "--texture" if self.dense_view is None else f"--dense-view {view}"
-            raise PoseTrackError(
-                f"{option}: recipe {recipe.name} gives no dense poses; choose one with a table [dense], or "
-                "with a DensePose network as its [detector]"
-            )
+            raise PoseTrackError(f"{option}: {lack}")
         texture = None if self.texture is None else read_texture(self.texture)
         return RenderStyle(dense_view=view, texture=texture)
 

@@ -56,8 +56,8 @@ def check_drawn_file(path: Path, *, is_transparent: bool, option: str = "--out")
         )
     if is_transparent and end == ".mp4":
         raise ResultsError(
-            f"{path}: MP4 has no transparency; write .mov (ProRes 4444), .webm (VP9), .gif, .png or a folder of "
-            "PNGs"
+            f"{path}: MP4 has no transparency; write .mov (ProRes 4444), .webm (VP9), .gif, .png or a folder "
+            "of PNGs"
         )
     if not is_transparent and end in _ALPHA_VIDEOS:
         raise ResultsError(

@@ -26,6 +26,7 @@ NAMES = {
     "Skeleton",
     "Tracker",
     "draw",
+    "draw_poses",
     "read_dense",
     "read_poses",
     "read_regions",
