@@ -15,7 +15,7 @@ from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.frame import Frame
 from posetrack.outputs import check_is_no_input, check_output_file, make_part
 from posetrack.pipeline import FrameSink, run
-from posetrack.render import RenderStyle
+from posetrack.render import FaceBlur, RenderStyle
 from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
 from posetrack.results.poses import SavedPoses
@@ -33,7 +33,7 @@ from posetrack.run.resize import put_image
 from posetrack.run.sheet import ContactSheet
 from posetrack.run.sinks import make_overlay_sink
 from posetrack.run.survey import PosesSurvey, is_in_part, survey_poses
-from posetrack.run.view import DrawnView, Painter, make_bare_renderer
+from posetrack.run.view import DrawnView, Painter
 from posetrack.selection.choose import choose_saved
 from posetrack.selection.people import EVERYONE
 from posetrack.skeleton import Skeleton
@@ -62,7 +62,7 @@ def add_blurred_images(
     if faces_of is None:
         yield from add_images(shown, video, remedy=remedy)
         return
-    blur = make_bare_renderer(skeleton, blur_faces=True)
+    blur = FaceBlur(skeleton)
     for everyone, frame in zip(add_images(faces_of, video, remedy=remedy), shown, strict=True):
         yield put_image(frame, blur(everyone))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from posetrack.errors import PoseTrackError
 from posetrack.frame import Frame, ImageArray
-from posetrack.render import Renderer, RenderStyle
+from posetrack.render import FaceBlur, Renderer, RenderStyle
 from posetrack.run.resize import resize_frame, scale_size
 from posetrack.skeleton import Skeleton
 
@@ -54,9 +54,9 @@ class Painter:
 
     def __init__(self, skeleton: Skeleton, view: DrawnView) -> None:
         self.view = view
-        self._renderers = [Renderer(skeleton, view.style)]
-        if view.is_side_by_side and view.style.blur_faces:
-            self._renderers.append(make_bare_renderer(skeleton, blur_faces=True))
+        self._blur = FaceBlur(skeleton) if view.style.blur_faces else None
+        # In both halves: faces are blurred before.
+        self._render = Renderer(skeleton, replace(view.style, blur_faces=False))
 
     def __call__(self, frame: Frame) -> ImageArray:
         """Draw one frame.
@@ -65,10 +65,11 @@ class Painter:
             (H, W, 3) uint8 RGB, a new image; with a transparent background (H, W, 4).
         """
         frame = self._resize(frame)
-        drawn = self._renderers[0](frame)
+        if self._blur is not None:
+            frame = replace(frame, image=self._blur(frame))
+        drawn, original = self._render(frame), frame.image
         if not self.view.is_side_by_side:
             return drawn
-        original = self._renderers[1](frame) if self.view.style.blur_faces else frame.image
         if drawn.shape[2] == 4:
             original = np.dstack([original, np.full(original.shape[:2], 255, np.uint8)])
         return np.concatenate([original, drawn], axis=1)
@@ -76,15 +77,10 @@ class Painter:
     def follow(self, frame: Frame) -> None:
         """See a frame that is left out, so that trails and blurred faces go on."""
         frame = self._resize(frame)
-        for renderer in self._renderers:
-            renderer.follow(frame)
+        if self._blur is not None:
+            self._blur.follow(frame)
+        self._render.follow(frame)
 
     def _resize(self, frame: Frame) -> Frame:
         scale = self.view.scale
         return frame if scale == 1 else resize_frame(frame, scale_size(frame.size_wh, scale))
-
-
-def make_bare_renderer(skeleton: Skeleton, *, blur_faces: bool) -> Renderer:
-    """A renderer that draws nothing over the image, but may blur faces in it."""
-    style = RenderStyle(skeletons=False, masks=False, boxes=False, ids=False, iuv=False, blur_faces=blur_faces)
-    return Renderer(skeleton, style)

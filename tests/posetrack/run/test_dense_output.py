@@ -108,7 +108,7 @@ def test_restored_frames_are_drawn_with_their_dense_poses(tracker, finished, tmp
     for name in ("poses.jsonl", "street.npz"):
         shutil.copy(finished / name, tmp_path / name)
     drawn: list[Frame] = []
-    monkeypatch.setattr(job, "Renderer", lambda *arguments: lambda frame: drawn.append(frame) or frame.image)
+    monkeypatch.setattr(job, "Painter", lambda *arguments: lambda frame: drawn.append(frame) or frame.image)
     tracker.run(CLIP, tmp_path, existing="resume", **PART)
     assert [frame.is_restored for frame in drawn] == [True] * 10
     for frame, saved in zip(drawn, read_dense(finished / "poses.jsonl"), strict=True):
@@ -155,7 +155,7 @@ def test_joined_tracks_have_their_final_ids_everywhere(tracker, tmp_path, monkey
     monkeypatch.setattr(Tracker, "_make_pipeline", make_split)
     drawn: list[Frame] = []
     monkeypatch.setattr(
-        "posetrack.run.stitch.Renderer", lambda *arguments: lambda frame: drawn.append(frame) or frame.image
+        "posetrack.run.stitch.Painter", lambda *arguments: lambda frame: drawn.append(frame) or frame.image
     )
     report = tracker.run(CLIP, tmp_path, **PART)
     assert report.num_joined + report.num_dropped > 0

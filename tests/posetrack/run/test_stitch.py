@@ -190,13 +190,13 @@ def test_a_pass_that_fails_leaves_the_files_of_the_run(where, error, folder, tmp
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_drawing_that_stops_halfway_leaves_the_video_of_the_run(error, folder, tmp_path, monkeypatch):
-    class Halfway(stitch.Renderer):
+    class Halfway(stitch.Painter):
         def __call__(self, frame):
             if frame.index == NUM_FRAMES // 2:
                 raise error("here")
             return super().__call__(frame)
 
-    monkeypatch.setattr(stitch, "Renderer", Halfway)
+    monkeypatch.setattr(stitch, "Painter", Halfway)
     with pytest.raises(RunInterrupted if error is KeyboardInterrupt else error):
         run_made(folder, tmp_path, BROKEN)
     assert list_names(tmp_path) == {"poses.jsonl", "overlay.mp4"}
