@@ -37,12 +37,14 @@ class Pipeline:
         provenance: What decides its poses, without the part that a source and the joining of tracks have in it;
             None where it is not known.
         gives_dense: Whether there are dense poses among its results.
+        is_plain_cpu: Whether torch runs the networks on a CPU, for which there are faster engines.
     """
 
     processors: tuple[Stage, ...]
     skeleton: Skeleton
     provenance: Provenance | None = None
     gives_dense: bool = False
+    is_plain_cpu: bool = False
 
 
 def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Networks:
@@ -190,6 +192,7 @@ def make_pipeline(
         networks.skeleton,
         replace(provenance, selection=str(selection), processors=() if own is None else own.names),
         gives_dense=networks.dense is not None,
+        is_plain_cpu=compute.engine == "torch" and compute.device.type == "cpu",
     )
 
 

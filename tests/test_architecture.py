@@ -41,6 +41,7 @@ LAYERS = {
             "pipeline",
             "render",
             "runtime",
+            "stage_clock",
             "texture_atlas",
             "video",
         ),

@@ -175,6 +175,8 @@ def live_command(
     settings = LiveSettings(
         recipe.recipe, dense.make_style(recipe.read()), is_recording=save.record is not None
     )
+    if not save.quiet:
+        print(f"posetrack: loading recipe {recipe.recipe}", file=sys.stderr)
     build = _make_builder(recipe, compute, people)
     # Before the source is opened, so that no frames are missed meanwhile.
     built = {recipe.recipe: build(recipe.recipe)}
@@ -294,7 +296,8 @@ def _serve(view: DisplayOptions, controls: LiveControls, live: LiveSource, recor
         read_status=lambda: live.status,
         read_recording=lambda: recorder.path,
     )
-    print(f"posetrack: open {page.url} in a browser; Ctrl-C ends", file=sys.stderr)
+    elsewhere = "" if page.is_shared else f"; to watch from another machine, start with --serve 0.0.0.0:{port}"
+    print(f"posetrack: open {page.url} in a browser{elsewhere}; Ctrl-C ends", file=sys.stderr)
     return page
 
 
@@ -311,9 +314,13 @@ class _Printer:
     def __init__(self) -> None:
         self._printed_s = time.monotonic()
         self._last: LiveFrame | None = None
+        self._advice = ""
 
     def show(self, shown: LiveFrame) -> None:
         self._last = shown
+        if shown.advice != self._advice:
+            self._advice = shown.advice
+            print(f"posetrack: {shown.advice or 'fast enough again'}", file=sys.stderr)
         if time.monotonic() - self._printed_s >= _PRINT_EVERY_S:
             self._print(shown)
 

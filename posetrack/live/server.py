@@ -52,6 +52,7 @@ class BrowserView:
         host: The host as given.
         port: The port in use.
         url: The address to open, with the token if one is needed.
+        is_shared: Whether other machines can reach it.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class BrowserView:
         self.host = host
         is_loopback = ip_address(address.partition("%")[0]).is_loopback
         token = token or (None if is_loopback else make_token())
+        self.is_shared = not is_loopback
         self._access = Access(token, is_loopback, f"posetrack_{self.port}")
         self.url = f"http://{_find_name(host, address)}:{self.port}/"
         if token is not None:

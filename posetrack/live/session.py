@@ -16,9 +16,11 @@ import numpy as np
 from posetrack.errors import PoseTrackError
 from posetrack.frame import UNTRACKED, Frame, ImageArray
 from posetrack.live.controls import LiveControls, LiveSettings
+from posetrack.live.pace import DRAW, WAIT, Adviser, PaceMeter
 from posetrack.live.stats import LiveMeter, LiveStats
 from posetrack.render import Color, Renderer
 from posetrack.skeleton import Skeleton
+from posetrack.stage_clock import StageClock
 from posetrack.video.live import LiveSource, LiveStatus
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class LiveFrame:
         status: Status of the source.
         gives_dense: Whether the recipe that it was made with gives dense poses.
         colors: RGB of each track id in it.
+        gives_masks: Whether it has given masks so far.
+        advice: That the session is too slow for the source, and what would help; empty if it is not.
     """
 
     frame: Frame
@@ -52,6 +56,8 @@ class LiveFrame:
     status: LiveStatus
     gives_dense: bool = False
     colors: Mapping[int, Color] = field(default_factory=dict)
+    gives_masks: bool = False
+    advice: str = ""
 
     def describe(self) -> str:
         """Format the numbers of the session as one line."""
@@ -83,6 +89,8 @@ class _Finished:
     skeleton: Skeleton
     recipe: str
     gives_dense: bool
+    gives_masks: bool
+    is_plain_cpu: bool
 
 
 class LiveSession:
@@ -113,6 +121,10 @@ class LiveSession:
         self._stop = Event()
         self._recipe = controls.settings.recipe
         self._pipeline = build(self._recipe)
+        self._clock = StageClock()
+        self._gives_masks = False
+        # Whether the pace was interrupted: by a pause, or while another recipe was built.
+        self._is_pace_stale = False
         self._id_offset = 0
         self._last_id = 0
         self._has_ended = False
@@ -154,15 +166,17 @@ class LiveSession:
         # Each start of the processors makes a new tracker, which counts ids from its first one again: ids are
         # shifted so that none is used for two people.
         self._id_offset = self._last_id
-        frames = self._feed()
-        for process in self._pipeline.processors:
-            frames = process(frames)
+        self._gives_masks = False
+        frames = self._clock.iterate(self._feed(), WAIT)
+        for stage in self._pipeline.processors:
+            frames = self._clock.wrap(stage)(frames)
         return frames
 
     def _feed(self) -> Iterator[Frame]:
         """Yield the newest frames until the recipe changes or the session ends."""
         while not self._stop.is_set() and self._controls.settings.recipe == self._recipe:
             if self._controls.wait_while_paused(_POLL_S):
+                self._is_pace_stale = True
                 continue
             # Read before `read`: the last frame, or an error, may arrive between the two.
             is_over = self._source.status.state == "ended"
@@ -185,7 +199,7 @@ class LiveSession:
             if self._controls.settings.recipe == wanted:
                 self._controls.choose_recipe(self._recipe)
             return
-        self._recipe = wanted
+        self._recipe, self._is_pace_stale = wanted, True
 
     def _offset_ids(self, frame: Frame) -> Frame:
         ids = frame.instances.track_ids
@@ -198,16 +212,20 @@ class LiveSession:
         return frame
 
     def _hand_over(self, waiting: Queue[_Finished], frame: Frame) -> None:
-        finished = _Finished(frame, self._pipeline.skeleton, self._recipe, self._pipeline.gives_dense)
+        self._gives_masks |= frame.instances.masks is not None
+        pipeline = self._pipeline
+        gives = (pipeline.gives_dense, self._gives_masks)
+        finished = _Finished(frame, pipeline.skeleton, self._recipe, *gives, pipeline.is_plain_cpu)
         while not self._stop.is_set():
             with suppress(Full):
                 waiting.put(finished, timeout=_POLL_S)
                 return
 
     def _put_out(self, waiting: Queue[_Finished]) -> None:
-        meter = LiveMeter()
+        meter, pace_meter = LiveMeter(), PaceMeter()
         stats = LiveStats()
         renderer: Renderer | None = None
+        adviser = Adviser(self._controls.recipes)
         try:
             while not self._stop.is_set() or not waiting.empty():
                 try:
@@ -219,14 +237,33 @@ class LiveSession:
                 if renderer is None or renderer.skeleton != finished.skeleton:
                     renderer = Renderer(finished.skeleton)
                 renderer.style = settings.style
-                drawn, status = renderer(frame), self._source.status
-                ids = frame.instances.track_ids
-                colors = {} if ids is None else {i: renderer.find_color(i) for i in ids.tolist()}
-                shown = LiveFrame(frame, drawn, settings, stats, status, finished.gives_dense, colors)
-                for output in self._outputs:
-                    if self._is_given_up:
-                        return
-                    output.show(shown)
+                if self._is_pace_stale:
+                    self._is_pace_stale = False
+                    pace_meter.restart()
+                with self._clock.stage(DRAW):
+                    drawn, status = renderer(frame), self._source.status
+                    pace = pace_meter.add(time.monotonic(), status.num_captured, self._clock.busy_s)
+                    advice = adviser.advise(
+                        pace,
+                        recipe=finished.recipe,
+                        num_people=len(frame.instances),
+                        is_plain_cpu=finished.is_plain_cpu,
+                    )
+                    shown = LiveFrame(
+                        frame,
+                        drawn,
+                        settings,
+                        stats,
+                        status,
+                        gives_dense=finished.gives_dense,
+                        gives_masks=finished.gives_masks,
+                        colors=_find_colors(renderer, frame),
+                        advice=advice,
+                    )
+                    for output in self._outputs:
+                        if self._is_given_up:
+                            return
+                        output.show(shown)
                 stats = meter.add(time.monotonic() - self._source.started_s - frame.time_s)
         except BaseException as error:  # noqa: BLE001, carried over to the thread of `run`
             self._failure = error
@@ -243,3 +280,8 @@ class LiveSession:
                 output.close()
             except BaseException as error:  # noqa: BLE001, raised by `run` when the others are closed
                 self._failure = self._failure or error
+
+
+def _find_colors(renderer: Renderer, frame: Frame) -> dict[int, Color]:
+    ids = frame.instances.track_ids
+    return {} if ids is None else {track_id: renderer.find_color(track_id) for track_id in ids.tolist()}

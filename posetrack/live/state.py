@@ -58,6 +58,7 @@ class StateReader:
             "toggles": _describe_toggles(settings),
             "recipe": settings.recipe,
             "recipes": list(self.controls.recipes),
+            "advice": "" if shown is None or not is_fresh else shown.advice,
             "recording": None if recording is None else recording.name,
             "is_over": is_over,
         }
@@ -77,6 +78,7 @@ def _describe_frame(shown: LiveFrame | None) -> dict[str, Any]:
             "num_people": 0,
             "people": [],
             "has_dense": False,
+            "has_masks": False,
         }
     frame = shown.frame
     return {
@@ -86,6 +88,7 @@ def _describe_frame(shown: LiveFrame | None) -> dict[str, Any]:
         "num_people": len(frame.instances),
         "people": _describe_people(frame.instances, shown.colors),
         "has_dense": shown.gives_dense or frame.instances.dense is not None,
+        "has_masks": shown.gives_masks or frame.instances.masks is not None,
     }
 
 

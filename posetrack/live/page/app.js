@@ -72,11 +72,11 @@ function addSamples(news) {
 
 function showControls() {
   for (const button of buttons) {
-    const why = whyDisabled(button.dataset.toggle);
-    button.setAttribute("aria-pressed", String(!why && Boolean(state.toggles[button.dataset.toggle])));
-    button.setAttribute("aria-disabled", String(Boolean(why)));
-    button.title = why;
+    button.hidden = Boolean(whyMissing(button.dataset.toggle));
+    button.setAttribute("aria-pressed", String(Boolean(state.toggles[button.dataset.toggle])));
   }
+  setText($("advice"), state.advice ? sentence(state.advice) : "");
+  $("advice").hidden = !state.advice;
   setText($("recording"), state.recording ? `Recording ${state.recording}` : "");
   const select = $("recipe");
   if (select.dataset.names !== state.recipes.join("\n")) {
@@ -87,9 +87,11 @@ function showControls() {
   select.disabled = state.recipes.length < 2;
 }
 
-function whyDisabled(name) {
-  if (name !== "iuv" || state?.has_dense) return "";
-  return state?.index == null ? "Waiting for the first image" : "This recipe has no DensePose";
+// Why a switch would change nothing, which has no button then; its key says so.
+function whyMissing(name) {
+  if (name === "iuv" && !state?.has_dense) return "This recipe gives no dense poses";
+  if (name === "masks" && !state?.has_masks) return "This recipe has given no masks so far";
+  return "";
 }
 
 function showStatus(status, word, notice, mayRetry = false) {
@@ -127,7 +129,7 @@ function send(command) {
 }
 
 function toggle(name) {
-  const why = whyDisabled(name);
+  const why = whyMissing(name);
   if (why) showToast(`${why}.`);
   else send({ toggle: name });
 }

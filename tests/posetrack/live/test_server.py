@@ -166,6 +166,8 @@ def test_the_state_says_what_is_known():
                 "size_wh": [160, 120],
                 "num_people": 2,
                 "has_dense": False,
+                "has_masks": False,
+                "advice": "",
                 "fps": 25.0,
                 "latency_p50_ms": 40.0,
                 "latency_p95_ms": 81.0,
