@@ -175,8 +175,6 @@ def live_command(
     settings = LiveSettings(
         recipe.recipe, dense.make_style(recipe.read()), is_recording=save.record is not None
     )
-    if not save.quiet:
-        print(f"posetrack: loading recipe {recipe.recipe}", file=sys.stderr)
     build = _make_builder(recipe, compute, people)
     # Before the source is opened, so that no frames are missed meanwhile.
     built = {recipe.recipe: build(recipe.recipe)}
