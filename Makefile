@@ -1,6 +1,7 @@
 # make run                  track people in the bundled clip
 # make run VIDEO=my.mp4     track people in a video of yours
 # make test, lint           what their names say
+# make docs                 the documentation as a site, build/site/index.html
 # make fuzz                 two minutes of damaged files: each is read, or refused in one line
 # make bench [VIDEO=...]    what tracking costs beside its networks, and what it remembers; DensePose in int8
 #
@@ -11,8 +12,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 VIDEO ?= docs/media/street.mp4
 OPTIONS ?= --overwrite
+TORCH_CPU ?= https://download.pytorch.org/whl/cpu
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+comma := ,
 
-.PHONY: run test lint fuzz format bench clean
+.PHONY: run test lint docs fuzz format bench clean
 
 run: $(VENV)/.run
 	$(BIN)/posetrack run "$(VIDEO)" $(OPTIONS)
@@ -27,6 +31,10 @@ lint: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python scripts/fuzz.py --seconds 120
+
+docs: $(VENV)/.docs
+	$(BIN)/python scripts/build_docs.py
+	@echo 'built: build/site/index.html'
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -46,18 +54,40 @@ bench: $(VENV)/.bench
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
+# A line a step: pip is quiet, and takes minutes the first time.
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PoseTrack needs Python 3.11 or newer: make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
+	@echo "1/3 making an environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	touch $@
+# Without an NVIDIA driver, torch's build for CPUs will do, which is a tenth of the other's size.
+$(VENV)/.torch: | $(BIN)/python
+	@if command -v nvidia-smi > /dev/null; then \
+		echo "2/3 torch: NVIDIA driver found; its build for GPUs comes with the next step"; \
+	elif $(BIN)/python -c 'import torch, torchvision' 2> /dev/null; then \
+		echo "2/3 torch: is there already"; \
+	else \
+		echo "2/3 torch: no NVIDIA driver found; installing its build for CPUs (about 0.2 GB to download)"; \
+		$(PIP) --retries 0 --timeout 15 --index-url $(TORCH_CPU) torch torchvision 2> /dev/null \
+			|| echo "    $(TORCH_CPU) cannot be reached; the usual build (up to 3 GB) comes with the next step"; \
+	fi
+	@touch $@
 
-$(VENV)/.bench: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mobile,int8]'
-	touch $@ $(VENV)/.run
+define install
+	@echo "3/3 installing PoseTrack$(2) and what it needs; the first time this takes minutes"
+	@$(PIP) --editable '.$(1)'
+	@echo "installed"
+	@touch $@ $(VENV)/.run
+endef
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $@ $(VENV)/.run
+$(VENV)/.run: pyproject.toml | $(VENV)/.torch
+	$(call install,,)
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/.torch
+	$(call install,[mobile$(comma)int8], with what benchmarks need)
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.torch
+	$(call install,[docs], with what its pages need)
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.torch
+	$(call install,[dev], with what its tests need)

@@ -39,6 +39,7 @@ _EXTRAS = {
     "pandas": ("pandas",),
     "mot": ("motmetrics",),
     "synthesis": ("embreex",),
+    "docs": ("mkdocs-material",),
 }
 """The packages of each extra."""
 
