@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from posetrack.frame import (
     UNTRACKED,
-    FloatArray,
     Frame,
     ImageArray,
     Instances,
@@ -23,8 +20,9 @@ from posetrack.render.heads import HeadRegion
 from posetrack.render.labels import Label, LabelPlacer, draw_label, find_label_height, find_label_size
 from posetrack.render.masks import draw_masks
 from posetrack.render.skeletons import SkeletonDrawer
-from posetrack.render.strokes import Pen, draw_boxes, draw_lines, fix
+from posetrack.render.strokes import Pen, draw_boxes
 from posetrack.render.style import RenderStyle
+from posetrack.render.trails import Trails
 from posetrack.skeleton import Skeleton
 
 
@@ -46,8 +44,7 @@ class Renderer:
         self._skeletons = SkeletonDrawer(skeleton)
         self._colors = PersonColors()
         self._labels = LabelPlacer()
-        self._trails: dict[int, deque[tuple[float, FloatArray]]] = {}
-        self._size_wh: tuple[int, int] | None = None
+        self._trails = Trails(skeleton)
         self._faces = FaceBlur(skeleton)
 
     def __call__(self, frame: Frame) -> ImageArray:
@@ -85,11 +82,12 @@ class Renderer:
 
     def _follow(self, frame: Frame) -> list[HeadRegion]:
         """Follow everything that is remembered; returns what is to be blurred."""
-        self._follow_size(frame.size_wh)
         track_ids = frame.instances.track_ids
         self._colors.follow(() if track_ids is None else track_ids.tolist(), frame.index)
         if self.style.trails:
-            self._follow_trails(frame)
+            self._trails.follow(frame, self.style.trail_s, self.style.min_keypoint_score)
+        else:
+            self._trails.clear()
         return self._faces.follow(frame) if self.style.blur_faces else []
 
     def _choose(self, people: Instances) -> IntArray:
@@ -141,7 +139,7 @@ class Renderer:
             line_px = max(1, pen.line_px // 2)
             draw_dense(image, people, style.dense_view, texture=style.texture, line_px=line_px)
         if style.trails:
-            self._draw_trails(image, ids, pen.line_px)
+            self._trails.draw(image, ids.tolist(), self._colors.find, style.trail_s, pen)
         if style.boxes and people.boxes_xyxy is not None:
             draw_boxes(image, people.boxes_xyxy, colors, pen)
         if style.skeletons:
@@ -149,34 +147,6 @@ class Renderer:
         for label in labels:
             draw_label(image, label)
         return image
-
-    def _follow_size(self, size_wh: tuple[int, int]) -> None:
-        """Scale the trails where the size of the images changes."""
-        if self._size_wh is not None and size_wh != self._size_wh:
-            ratio_xy = np.divide(size_wh, self._size_wh, dtype=np.float32)
-            for track_id, trail in self._trails.items():
-                self._trails[track_id] = deque((time_s, point * ratio_xy) for time_s, point in trail)
-        self._size_wh = size_wh
-
-    def _follow_trails(self, frame: Frame) -> None:
-        people = frame.instances
-        if people.track_ids is not None and people.boxes_xyxy is not None:
-            centers = (people.boxes_xyxy[:, :2] + people.boxes_xyxy[:, 2:]) / 2
-            for track_id, center in zip(people.track_ids.tolist(), centers, strict=True):
-                if track_id != UNTRACKED:
-                    self._trails.setdefault(track_id, deque()).append((frame.time_s, center))
-        for track_id, trail in list(self._trails.items()):
-            while trail and frame.time_s - trail[0][0] > self.style.trail_s:
-                trail.popleft()
-            if not trail:
-                del self._trails[track_id]
-
-    def _draw_trails(self, image: ImageArray, ids: IntArray, width: int) -> None:
-        for track_id in ids.tolist():
-            trail = self._trails.get(track_id, ())
-            if len(trail) > 1:
-                points = fix(np.stack([point for _, point in trail]))
-                draw_lines(image, [points], self._colors.find(track_id), width)
 
 
 def _get_ids(people: Instances) -> IntArray:

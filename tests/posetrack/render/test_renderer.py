@@ -62,15 +62,6 @@ def test_smoothed_keypoints_are_drawn_where_there_are_some():
     assert image[:, 215:265].max() > 0
 
 
-def test_trails_follow_a_person_and_fade_with_time():
-    render = Renderer(COCO_17, RenderStyle(skeletons=False, boxes=False, ids=False, trails=True, trail_s=1.0))
-    assert render(make_frame(time_s=0.0, x=20)).max() == 0
-    line = render(make_frame(time_s=0.5, x=220))[115:125, 140].max(axis=0).astype(float)
-    np.testing.assert_allclose(line / line.max(), np.array(color_of(1)) / max(color_of(1)), atol=0.05)
-    gone = replace(make_frame(time_s=9.0), instances=Instances())
-    assert render(gone).max() == 0
-
-
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (31, 17), (1920, 1080)])
 def test_any_size_of_image_and_nobody(size):
     for instances in (Instances(), make_frame().instances, make_frame().instances[[]]):
@@ -112,16 +103,3 @@ def test_masks_tint_what_they_cover():
     np.testing.assert_allclose(drawn[masks[0]], np.tile(wanted, (400, 1)), atol=1)
     assert (drawn[~masks[0]] == 100).all()
     assert (Renderer(COCO_17, RenderStyle(ids=False, masks=False))(frame) == 100).all()
-
-
-def test_trails_are_scaled_where_the_size_of_the_images_changes():
-    def make_scaled(index, scale):
-        box = np.float32([[20 + 4 * index, 40, 40 + 4 * index, 60]]) * scale
-        people = Instances(boxes_xyxy=box, box_scores=[1.0], track_ids=[1])
-        return Frame(index, index / 25, np.zeros((100 * scale, 200 * scale, 3), np.uint8), people)
-
-    style = RenderStyle(boxes=False, ids=False, skeletons=False)
-    changed, same = Renderer(COCO_17, style), Renderer(COCO_17, style)
-    changed(make_scaled(0, 1))
-    same(make_scaled(0, 2))
-    np.testing.assert_array_equal(changed(make_scaled(1, 2)), same(make_scaled(1, 2)))
