@@ -19,9 +19,9 @@ _SLOWDOWN = 0.95
 """Factor of the velocity per frame in which the person is not seen."""
 _FASTEST_HEIGHTS = 0.15
 """Largest velocity, in box heights per frame."""
-_LONGEST_STEP_S = 0.1
+_LONGEST_STEP_S = 0.5
 """A longer step is walked in steps of this length, so that people slow down in it as in several frames."""
-_MOST_STEPS = 100
+_MOST_STEPS = 20
 """After 10 s everybody stands still."""
 _SHORTEST_STEP_S = 0.002
 """In less time no velocity is measured: of two frames that arrive together, one was late."""

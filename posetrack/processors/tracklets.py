@@ -16,6 +16,7 @@ from posetrack.frame import UNTRACKED, Frame, Instances
 from posetrack.processors.clothes import find_clothes
 from posetrack.skeleton import Skeleton
 from trackers.appearance import NUM_BINS, PARTS, describe_clothes
+from trackers.clock import Clock
 
 Affine = npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.float32]
@@ -144,7 +145,7 @@ class Tracklet:
         num_short_gaps: Number of gaps that may be filled.
         head: The first sightings, 0.04 s or more apart.
         tail: The last sightings, likewise.
-        seen_s: Time for which they were seen: the sum of the steps to those frames.
+        seen_s: Time for which they were seen: the sum of the steps to those frames, late ones as usual ones.
         appearance: (P, D) float32, sum of the descriptions of the person's clothes.
     """
 
@@ -194,12 +195,16 @@ class TrackletCollector:
         self._max_interpolated_s = max_interpolated_s
         self._look_at_images = look_at_images
         self._corners = find_clothes(skeleton)
+        self._clock = Clock()
 
     def __call__(self, frame: Frame) -> None:
         """Remember the people of the next frame."""
         position = len(self.path)
         self.path.add(frame.time_s, frame.background_motion, frame.size_wh)
         time_s = self.path.get_time_s(position)
+        step = self._clock.tick(frame.time_s)
+        # Nobody was seen during the rest of a late step.
+        seen_s = step.usual_s if step.is_late else self.path.get_step_s(position)
         people = frame.instances
         if people.track_ids is None or people.boxes_xyxy is None:
             return
@@ -215,7 +220,7 @@ class TrackletCollector:
             tracklet.see(Sighting(position, time_s, tuple(box)))
             if people.is_interpolated is None or not people.is_interpolated[row]:
                 tracklet.num_frames += 1
-                tracklet.seen_s += self.path.get_step_s(position)
+                tracklet.seen_s += seen_s
                 if time_s - tracklet.described_s >= _DESCRIBE_EVERY_S - 1e-3:
                     due.append(row)
         if due and self._look_at_images:

@@ -131,3 +131,11 @@ def test_sightings_have_the_times_of_the_path():
     times_s = [sighting.time_s for sighting in collector.tracklets[1].tail]
     assert times_s == sorted(times_s)
     assert times_s[-1] == pytest.approx(5.2)
+
+
+def test_nobody_was_seen_during_a_late_step():
+    collector = TrackletCollector(COCO_17, max_interpolated_s=0.2, look_at_images=False)
+    for index in [*range(20), 70, 71, 72]:
+        collector(make_frame(index, [1] if index < 70 else [1, 2]))
+    assert collector.tracklets[1].seen_s == pytest.approx(22 * 0.04)
+    assert collector.tracklets[2].seen_s == pytest.approx(3 * 0.04)
