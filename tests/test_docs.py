@@ -2,13 +2,19 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer
 from made_scripts import load_script
+
+from posetrack.cli.main import app
+from posetrack.recipe import read_recipe
+from posetrack.recipe_files import list_recipes
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -62,3 +68,24 @@ def test_links_of_the_readme_are_files():
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
     assert links
     assert [link for link in links if link and not (ROOT / link).exists()] == []
+
+
+def test_the_readme_has_the_numbers_of_the_recipes():
+    text = (ROOT / "README.md").read_text()
+    for name in list_recipes():
+        about = read_recipe(name).about
+        (row,) = re.findall(rf"^\| `{name}` \|(.*)\|$", text, re.M)
+        cells = [cell.strip() for cell in row.split("|")]
+        assert cells[0] == about.purpose
+        assert cells[1].partition(" ")[0] == (f"{about.ap:.3f}" if about.ap else "")
+        assert cells[2] == (f"{about.frames_per_s:g}" if about.frames_per_s else "")
+
+
+def test_commands_of_the_readme_are_commands():
+    text = (ROOT / "README.md").read_text()
+    options = set(re.findall(r"posetrack (?:run|draw|convert|retrack|live) [^`\n#]*", text))
+    assert len(options) > 10
+    command = typer.main.get_command(app)
+    for line in options:
+        name, *words = shlex.split(line.strip())[1:]
+        command.commands[name].make_context(name, words)
