@@ -26,6 +26,8 @@ _NOWHERE: Places = np.zeros((0, 3))
 # Opacity falls in so many steps from the newest to the oldest part.
 _STEPS = 8
 _OPACITY = 0.9
+# How much of a change of the ankles' place in the box is believed at once.
+_TRUST = 0.15
 
 
 class Trails:
@@ -42,6 +44,8 @@ class Trails:
         self._ankles = [k for k, name in enumerate(skeleton.names) if name.endswith("ankle")]
         self._num_keypoints = skeleton.num_keypoints
         self._points: dict[int, Places] = {}
+        # From the middle below a box to the feet, in heights of the box.
+        self._offsets: dict[int, FloatArray] = {}
         self._boxes = np.zeros((0, 4), np.float32)
         self._images = ImageMotion(FlowTrackerConfig())
         self._is_motion_given = False
@@ -53,6 +57,7 @@ class Trails:
     def clear(self) -> None:
         """Forget everybody."""
         self._points.clear()
+        self._offsets.clear()
 
     def follow(self, frame: Frame, length_s: float, min_keypoint_score: float) -> None:
         """See the people of the next frame.
@@ -67,9 +72,8 @@ class Trails:
             self.clear()
         self._time_s = frame.time_s
         people = frame.instances
-        ids = [] if people.track_ids is None else people.track_ids.tolist()
-        feet = dict(zip(ids, self._find_feet(people, min_keypoint_score), strict=False))
-        feet.pop(UNTRACKED, None)
+        boxes = find_boxes(people)
+        feet = self._find_feet(people, boxes, min_keypoint_score)
         kept: dict[int, Places] = {}
         for track_id in self._points.keys() | feet.keys():
             old = self._points.get(track_id, _NOWHERE)
@@ -81,8 +85,8 @@ class Trails:
             points = np.concatenate([old, np.array(new).reshape(-1, 3)])
             if len(points):
                 kept[track_id] = points
-        self._points = kept
-        self._boxes = find_boxes(people)
+        self._points, self._boxes = kept, boxes
+        self._offsets = {track_id: offset for track_id, offset in self._offsets.items() if track_id in kept}
 
     def draw(
         self,
@@ -114,16 +118,29 @@ class Trails:
             motion[:, :2] = np.diag(change.ratio_xy)
         return motion
 
-    def _find_feet(self, people: Instances, min_score: float) -> FloatArray:
-        """Where people stand, (N, 2): between their visible ankles, else in the middle below their box."""
-        boxes = find_boxes(people)
-        feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)
+    def _find_feet(self, people: Instances, boxes_xyxy: FloatArray, min_score: float) -> dict[int, FloatArray]:
+        """Where people of each id stand: between their visible ankles, else in the middle below their box.
+
+        Ankles come and go, and boxes less so: what changes slowly is the way from the one to the other.
+        """
+        below = np.stack([(boxes_xyxy[:, 0] + boxes_xyxy[:, 2]) / 2, boxes_xyxy[:, 3]], axis=1)
+        heights = np.maximum(boxes_xyxy[:, 3] - boxes_xyxy[:, 1], 1)
         points, scores = people.drawn_xy, people.keypoint_scores
         if points is None or scores is None or points.shape[1] != self._num_keypoints:
-            return feet
+            points = np.zeros((len(people), self._num_keypoints, 2), np.float32)
+            scores = np.zeros(points.shape[:2], np.float32)
         seen = (scores[:, self._ankles] >= min_score)[..., None]
         ankles = (limit(points[:, self._ankles]) * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-        return np.where(seen.any(axis=1), ankles, feet).astype(np.float32)
+        feet: dict[int, FloatArray] = {}
+        for i, track_id in enumerate([] if people.track_ids is None else people.track_ids.tolist()):
+            offset = self._offsets.get(track_id)
+            if seen[i].any():
+                found = (ankles[i] - below[i]) / heights[i]
+                offset = found if offset is None else offset + _TRUST * (found - offset)
+                self._offsets[track_id] = offset
+            feet[track_id] = below[i] if offset is None else below[i] + offset * heights[i]
+        feet.pop(UNTRACKED, None)
+        return feet
 
 
 def _draw_faded(

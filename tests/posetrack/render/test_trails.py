@@ -64,6 +64,17 @@ def test_trails_end_with_time_and_are_drawn_for_people_who_are_there():
     assert not render(make_frame(3, 20, black())).any(), "time went back"
 
 
+def test_ankles_that_come_and_go_do_not_make_feet_jump():
+    """One ankle is 16 pixels beside the other, and 10 above the box's lower edge."""
+    rng = np.random.default_rng(8)
+    scores = rng.choice([0.1, 0.9], (60, 2))
+    standing = [make_frame(i, 200, black(), ankles=scores[i]) for i in range(60)]
+    assert measure_trail(standing) < 8
+    # Whoever walks is followed at once.
+    walking = [make_frame(i, 40 + 5 * i, black(), ankles=scores[i]) for i in range(60)]
+    assert measure_trail(walking) == pytest.approx(125, abs=8)
+
+
 def measure_trail(frames) -> float:
     """The extent of the trail on the last of some frames, in pixels."""
     trails = Trails(COCO_17)
