@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from posetrack.frame import FloatArray, Frame, ImageArray, Instances
-from posetrack.render import Color, Renderer, RenderStyle, color_of
+from posetrack.render import Color, Renderer, RenderStyle
 from posetrack.run.survey import Presence
 from posetrack.skeleton import Skeleton
 
@@ -81,6 +81,7 @@ class ContactSheet:
 
     def __call__(self, frame: Frame) -> None:
         """See the next frame."""
+        self._render.follow(frame)
         people = frame.instances
         if people.track_ids is None or people.boxes_xyxy is None:
             return
@@ -113,7 +114,9 @@ class ContactSheet:
 
     def _label(self, sheet: ImageArray, person: Presence, top: int) -> None:
         corner = (_GAP_PX, top)
-        cv2.rectangle(sheet, corner, (_GAP_PX + 6, top + _CELL_WH[1] - 1), color_of(person.track_id), -1)
+        cv2.rectangle(
+            sheet, corner, (_GAP_PX + 6, top + _CELL_WH[1] - 1), self._render.find_color(person.track_id), -1
+        )
         left = _GAP_PX + 14
         _write(sheet, str(person.track_id), (left, top + 32), 0.9, 2)
         seconds = person.num_frames * self._gap_s
