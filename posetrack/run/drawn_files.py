@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 import cv2
 
@@ -86,14 +87,14 @@ def open_writer(path: Path, info: VideoInfo, *, audio_from: str | None = None) -
     if is_folder(path):
         return _PngFolder(path)
     if end == ".png":
-        return _OnePng(path)
+        return OnePng(path)
     if end == ".mp4":
         return VideoWriter(path, info, audio_from=audio_from)
     return SilentWriter(path, info)
 
 
-class _OnePng:
-    """Writes the first image it is given."""
+class OnePng:
+    """Writes the first image it is given; a context manager, which removes it after an exception."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._is_written = path, False
@@ -103,19 +104,33 @@ class _OnePng:
             raise cannot_write(path, error) from error
 
     def write(self, image: ImageArray, time_s: float) -> None:
+        """Write the image, if it is the first."""
         if not self._is_written:
             write_png(self._part, image)
             self._is_written = True
 
     def close(self) -> None:
+        """Give the file its name."""
         try:
             self._part.replace(self._path) if self._is_written else self._part.unlink()
         except OSError as error:
             raise cannot_write(self._path, error) from error
 
     def abort(self) -> None:
+        """Remove what was written; nothing after `close`."""
         with suppress(OSError):
             self._part.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or issubclass(kind, KeyboardInterrupt):
+            self.close()
+        else:
+            self.abort()
 
 
 class _PngFolder:

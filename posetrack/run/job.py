@@ -24,6 +24,7 @@ from posetrack.results.jsonl_lines import has_header
 from posetrack.results.openpose import OWN_FILES
 from posetrack.results.record import Header, Record
 from posetrack.run.dense_output import DenseOutput
+from posetrack.run.drawn_files import OnePng
 from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
 from posetrack.run.resume import describe_run, fill_dense, open_saved, restore
 from posetrack.run.sinks import TimeStage, leave_untimed, make_overlay_sink, make_poses_sink
@@ -53,6 +54,7 @@ class Output:
         style: What `overlay.mp4` shows.
         dense: Folder, or `.npz`, for dense poses; None puts them into `folder`, if the recipe gives some.
         dense_forms: Keys of `posetrack.results.dense_forms.DENSE_FORMS`, to write beside that file.
+        overlay_name: Name of the annotated video; of one image, `run_job` makes it `overlay.png`.
 
     Raises:
         ResultsError: `existing` is another word.
@@ -65,6 +67,7 @@ class Output:
     style: RenderStyle = field(default_factory=RenderStyle)
     dense: Path | None = None
     dense_forms: tuple[str, ...] = ()
+    overlay_name: str = "overlay.mp4"
 
     def __post_init__(self) -> None:
         if self.existing not in ("refuse", "overwrite", "resume"):
@@ -77,8 +80,8 @@ class Output:
 
     @property
     def overlay(self) -> Path:
-        """The annotated video."""
-        return self.folder / "overlay.mp4"
+        """The annotated video, or image."""
+        return self.folder / self.overlay_name
 
     def place_dense(self, header: Header) -> DenseOutput:
         """Where dense poses of the source with this header go.
@@ -125,6 +128,8 @@ def run_job(
     for name in output.formats:
         find_exporter(name, pipeline.skeleton)
     info = video.info
+    if info.kind == "images" and info.num_frames == 1:
+        output = replace(output, overlay_name="overlay.png")
     provenance = describe_run(pipeline.provenance, video, None if stitcher is None else stitcher.config)
     header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name, provenance)
     check_output_folder(output.folder, (output.poses, output.overlay), header.source)
@@ -250,7 +255,9 @@ def _stitch(stitcher: Stitcher, output: Output, video: VideoSource, *, has_more:
     return stitched
 
 
-def _open_overlay(path: Path, video: VideoSource) -> VideoWriter:
+def _open_overlay(path: Path, video: VideoSource) -> VideoWriter | OnePng:
+    if path.suffix == ".png":
+        return OnePng(path)
     if video.info.has_audio and video.audio_address is None:
         _log.warning(
             "%s: its sound could only be read by opening it again, which a pipe or stream does not allow; %s "

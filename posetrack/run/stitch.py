@@ -24,6 +24,7 @@ from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.poses import SavedPoses
+from posetrack.run.drawn_files import open_writer
 from posetrack.run.paired import add_images
 from posetrack.run.report import FrameCounter
 from posetrack.run.sinks import make_overlay_sink
@@ -32,7 +33,6 @@ from posetrack.selection.choose import trim_filled
 from posetrack.selection.people import EVERYONE, PeopleSelection
 from posetrack.skeleton import Skeleton
 from posetrack.video.base import VideoSource
-from posetrack.video.writer import VideoWriter
 
 _log = logging.getLogger(__name__)
 
@@ -235,7 +235,7 @@ def redraw(
             info = stack.enter_context(again).info
             if info != video.info:
                 raise VideoError(f"{video.info.source}: has changed since it was read")
-            writer = VideoWriter(overlay, info, audio_from=again.audio_address)
+            writer = open_writer(overlay, info, audio_from=again.audio_address)
             # Not a context of its own: Ctrl-C would leave half of a video in place of a whole one.
             stack.callback(writer.abort)
             sink = make_overlay_sink(writer, Painter(poses.header.skeleton, DrawnView(style or RenderStyle())))
