@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ from posetrack.results.jsonl_lines import has_header
 from posetrack.results.openpose import OWN_FILES
 from posetrack.results.record import Header, Record
 from posetrack.run.dense_output import DenseOutput
-from posetrack.run.drawn_files import OnePng
+from posetrack.run.drawn_files import ImageWriter, OnePng
 from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
 from posetrack.run.resume import describe_run, fill_dense, open_saved, restore
 from posetrack.run.sinks import TimeStage, leave_untimed, make_overlay_sink, make_poses_sink
@@ -255,7 +255,7 @@ def _stitch(stitcher: Stitcher, output: Output, video: VideoSource, *, has_more:
     return stitched
 
 
-def _open_overlay(path: Path, video: VideoSource) -> VideoWriter | OnePng:
+def _open_overlay(path: Path, video: VideoSource) -> AbstractContextManager[ImageWriter]:
     if path.suffix == ".png":
         return OnePng(path)
     if video.info.has_audio and video.audio_address is None:
