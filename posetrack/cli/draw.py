@@ -13,7 +13,7 @@ from rich.console import Console
 from models.image_size import MAX_PIXELS
 from posetrack.cli.draw_options import DrawOptions
 from posetrack.cli.messages import start_logging
-from posetrack.cli.options import DenseViewOptions, MaxPixelsOption
+from posetrack.cli.options import MaxPixelsOption
 from posetrack.cli.progress import RunProgress
 from posetrack.cli.selection_options import IdOptions, SelectionOptions
 from posetrack.results.poses import SavedPoses
@@ -71,7 +71,6 @@ def draw_command(
     part: DrawnPartOptions,
     output: DrawnOutputOptions,
     drawing: DrawOptions,
-    dense: DenseViewOptions,
     people: SelectionOptions,
     ids: IdOptions,
 ) -> None:
@@ -85,7 +84,7 @@ def draw_command(
 
     start_logging(logging.ERROR if output.quiet else logging.WARNING)
     saved = SavedPoses(find_poses(poses))
-    style = drawing.add_to(dense.make_saved_style(saved))
+    style = drawing.add_to(drawing.make_saved_style(saved))
     out = output.out
     if out is None and output.sheet is None:
         out = choose_drawing(saved.path, is_transparent=drawing.background == "transparent")

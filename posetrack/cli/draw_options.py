@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 import typer
 
-from posetrack.cli.options import check_finite
+from posetrack.cli.options import DenseViewOptions, check_finite
 
 if TYPE_CHECKING:
     from posetrack.render import Background, RenderStyle
+    from posetrack.run.view import DrawnView
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ class LayerOptions:
 
 
 @dataclass(frozen=True)
-class DrawOptions(LayerOptions):
-    """Options of a drawing: its layers, background and size."""
+class DrawOptions(LayerOptions, DenseViewOptions):
+    """Options of a drawing: its layers, views of dense poses, background and size."""
+
+    PANEL: ClassVar[str] = "Drawing"
 
     background: Annotated[
         str,
@@ -74,3 +77,16 @@ class DrawOptions(LayerOptions):
             PoseTrackError: There is no such background.
         """
         return replace(super().add_to(style), background=cast("Background", self.background))
+
+    def make_view(self, style: RenderStyle) -> DrawnView:
+        """What the images show.
+
+        Args:
+            style: What is drawn of dense poses.
+
+        Raises:
+            PoseTrackError: There is no such background.
+        """
+        from posetrack.run.view import DrawnView
+
+        return DrawnView(self.add_to(style), self.side_by_side, self.scale)

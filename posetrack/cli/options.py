@@ -172,7 +172,7 @@ class DenseViewOptions:
         if view == "off":
             # Switched off, so that a live view can switch it on.
             return RenderStyle(iuv=False)
-        if self != DenseViewOptions() and lack is not None:
+        if (self.dense_view, self.texture) != (None, None) and lack is not None:
             option = "--texture" if self.dense_view is None else f"--dense-view {view}"
             raise PoseTrackError(f"{option}: {lack}")
         texture = None if self.texture is None else read_texture(self.texture)

@@ -11,12 +11,15 @@ import typer
 
 from models.image_size import MAX_PIXELS
 from posetrack.addresses import has_hidden_part
+from posetrack.cli.draw import choose_drawing
+from posetrack.cli.draw_options import DrawOptions
 from posetrack.cli.messages import print_error
 from posetrack.cli.options import MaxPixelsOption, complete_recipe
-from posetrack.errors import ResultsError, VideoError
+from posetrack.errors import PoseTrackError, ResultsError, VideoError
 from posetrack.recipe import Recipe, read_recipe
 from posetrack.recipe_files import list_recipes
 from posetrack.results.poses import SavedPoses
+from posetrack.run.draw import draw_poses
 from posetrack.video.base import VideoSource
 
 # Times are saved with six decimals.
@@ -73,8 +76,54 @@ class ImageOptions:
         return source
 
 
+@dataclass(frozen=True)
+class RedrawOptions(DrawOptions):
+    """Options of a drawing of the new poses."""
+
+    PANEL: ClassVar[str] = "Drawing"
+
+    draw: Annotated[
+        bool,
+        typer.Option("--draw", help="Draw the new poses, too: a video of the same name, with .mp4."),
+    ] = False
+
+    def check(self, poses: SavedPoses, out: Path, *, may_replace: bool) -> None:
+        """Find mistakes before any work.
+
+        Raises:
+            PoseTrackError: Nothing is to be drawn, or it cannot be; or the drawing is there already.
+        """
+        if not self.draw:
+            if self != RedrawOptions():
+                raise PoseTrackError("options of a drawing without --draw; give it, or leave them out")
+            return
+        self.add_to(self.make_saved_style(poses))
+        drawn = self._place(out)
+        if drawn.exists() and not may_replace:
+            raise ResultsError(f"{drawn}: is there already; use --overwrite, or another --out")
+
+    def write(self, before: SavedPoses, out: Path, images: ImageOptions) -> None:
+        """Draw the new poses; faces of people who were dropped are blurred as well."""
+        report = draw_poses(
+            out,
+            self._place(out),
+            video=images.video,
+            style=self.add_to(self.make_saved_style(before)),
+            overwrite=True,
+            side_by_side=self.side_by_side,
+            scale=self.scale,
+            max_pixels=images.max_pixels,
+            faces_of=before,
+        )
+        print(f"{report.files[0]}: {report.num_frames} images")
+
+    def _place(self, out: Path) -> Path:
+        return choose_drawing(out, is_transparent=self.background == "transparent")
+
+
 def retrack_command(
     images: ImageOptions,
+    drawing: RedrawOptions,
     file: Annotated[Path, typer.Argument(help="A poses.jsonl.", show_default=False)],
     out: Annotated[
         Path | None,
@@ -106,6 +155,7 @@ def retrack_command(
     if out.exists() and not overwrite:
         raise ResultsError(f"{out}: is there already; use --overwrite, or another --out")
     poses = SavedPoses(file)
+    drawing.check(poses, out, may_replace=overwrite)
     settings = _read_recipe(poses) if recipe is None else read_recipe(recipe)
     with ExitStack() as stack:
         source = images.open(stack, poses)
@@ -114,6 +164,8 @@ def retrack_command(
         f"{out}: recipe {settings.name}, {report.num_ids} ids, {report.num_joined} joined with earlier ones, "
         f"{report.num_dropped} people dropped whose tracks were too short"
     )
+    if drawing.draw:
+        drawing.write(poses, out, images)
 
 
 def _read_recipe(poses: SavedPoses) -> Recipe:

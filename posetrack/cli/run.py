@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 from rich.console import Console
 
+from posetrack.cli.draw_options import DrawOptions
 from posetrack.cli.hints import check_no_camera
 from posetrack.cli.messages import print_error, start_logging
 from posetrack.cli.options import (
     ComputeOptions,
-    DenseViewOptions,
     PartOptions,
     RecipeOptions,
     complete_format,
@@ -37,9 +37,9 @@ from posetrack.video.missing import describe_missing
 from posetrack.video.source import group_sources
 
 if TYPE_CHECKING:
-    from posetrack.render import RenderStyle
     from posetrack.run.job import Existing, Output
     from posetrack.run.sources import Part
+    from posetrack.run.view import DrawnView
 
 _OUT = Path("posetrack-out")
 
@@ -132,11 +132,11 @@ class OutputOptions:
         for name in self.dense_formats or ():
             find_dense_form(name)
 
-    def place(self, style: RenderStyle, folder: Path, *, is_alone: bool) -> Output:
+    def place(self, view: DrawnView, folder: Path, *, is_alone: bool) -> Output:
         """Say what is written where.
 
         Args:
-            style: What the annotated video shows.
+            view: What the annotated video shows.
             folder: Folder of one source's results.
             is_alone: Whether there is one source; otherwise dense poses have the name of the folder.
 
@@ -153,7 +153,7 @@ class OutputOptions:
             tuple(dict.fromkeys(self.formats or ())),
             not self.no_video,
             self.existing,
-            style,
+            view,
             dense=dense,
             dense_forms=tuple(dict.fromkeys(self.dense_formats or ())),
         )
@@ -181,14 +181,14 @@ def run_command(
     people: SelectionOptions,
     part: PartOptions,
     output: OutputOptions,
-    dense: DenseViewOptions,
+    drawing: DrawOptions,
 ) -> None:
     """Track people: writes poses.jsonl, overlay.mp4 and other formats for each source."""
     level = logging.ERROR if output.quiet else logging.WARNING
     start_logging(level)
     check_no_camera(sources)
     _, settings, wanted, selection = output.existing, recipe.read(), part.read(), people.read()
-    place = partial(output.place, dense.make_style(settings))
+    place = partial(output.place, drawing.make_view(drawing.make_style(settings)))
     from posetrack.run.tracker import Tracker
 
     tracker = Tracker(

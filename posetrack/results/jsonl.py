@@ -11,6 +11,8 @@ whose image has another size says so itself: `"size": [width, height]`; the othe
 In the file of a run, the header has a key "run" as well, with what decides its poses, so that `--resume` goes
 on with the same run only: digests of the recipe's tables and of the weights, engine, precision, the part of the
 source, and a fingerprint of its files ("source"; null where there are none, as of a stream or a pipe).
+"blurred_faces": true in the header says that the annotated video of the run has blurred faces, so that
+`--resume` blurs them as well.
 Coordinates have 2 decimals, scores 4, seconds 6. `score` is the box score. A person who is not tracked has
 `track_id` -1. Smoothing adds `"smoothed": [[x, y], ...]` to each person; `keypoints` stay as estimated.
 A network that gives masks adds `"mask": {"size": [height, width], "counts": "..."}`, COCO's run lengths.

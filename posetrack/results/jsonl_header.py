@@ -36,6 +36,8 @@ def encode_header(header: Header, folder: Path | None = None) -> dict[str, objec
     }
     if header.provenance is not None:
         fields["run"] = encode_provenance(header.provenance)
+    if header.has_blurred_faces:
+        fields["blurred_faces"] = True
     if header.dense is not None:
         fields["dense"] = _relate(header.dense, folder or Path())
     return fields
@@ -81,6 +83,7 @@ def decode_header(fields: Any, where: str, folder: Path, schema: str = SCHEMA) -
         skeleton=skeleton,
         recipe=fields["recipe"],
         provenance=decode_provenance(fields["run"], f"{where}: run") if "run" in fields else None,
+        has_blurred_faces=fields.get("blurred_faces") is True,
         dense=None if dense is None else Path(os.path.normpath(folder / dense)),
     )
 

@@ -32,6 +32,7 @@ class Header:
         provenance: What decides the poses; None where it is not known.
         dense: The file of their dense poses (`posetrack.results.dense_file`); None where there is none.
         schema: Name and version of the layout.
+        has_blurred_faces: Whether the annotated video of the run has blurred faces.
     """
 
     source: str
@@ -43,6 +44,7 @@ class Header:
     provenance: Provenance | None = None
     dense: Path | None = None
     schema: str = SCHEMA
+    has_blurred_faces: bool = False
 
     def __post_init__(self) -> None:
         # Here too, because files of earlier versions have addresses as they were given. Names of files may be

@@ -15,7 +15,7 @@ from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.frame import Frame
 from posetrack.outputs import check_is_no_input, check_output_file, make_part
 from posetrack.pipeline import FrameSink, run
-from posetrack.render import FaceBlur, RenderStyle
+from posetrack.render import RenderStyle
 from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
 from posetrack.results.poses import SavedPoses
@@ -28,43 +28,16 @@ from posetrack.run.drawn_files import (
     write_png,
 )
 from posetrack.run.images_of_poses import REMEDY, describe_missing_video, open_video_of
-from posetrack.run.paired import add_images
-from posetrack.run.resize import put_image
+from posetrack.run.paired import add_blurred_images
 from posetrack.run.sheet import ContactSheet
 from posetrack.run.sinks import make_overlay_sink
 from posetrack.run.survey import PosesSurvey, is_in_part, survey_poses
 from posetrack.run.view import DrawnView, Painter
 from posetrack.selection.choose import choose_saved
 from posetrack.selection.people import EVERYONE
-from posetrack.skeleton import Skeleton
 from posetrack.video.base import Selection, VideoSource
 
 _log = logging.getLogger(__name__)
-
-
-def add_blurred_images(
-    shown: Iterable[Frame],
-    video: VideoSource,
-    skeleton: Skeleton,
-    *,
-    faces_of: Iterable[Frame] | None,
-    remedy: str = REMEDY,
-) -> Iterator[Frame]:
-    """Yield frames with their images, in which faces may be blurred.
-
-    Args:
-        shown: The frames with the people who are shown.
-        video: Their video.
-        skeleton: The keypoints.
-        faces_of: The same frames with everyone whose face is blurred; None where no face is.
-        remedy: As for `add_images`.
-    """
-    if faces_of is None:
-        yield from add_images(shown, video, remedy=remedy)
-        return
-    blur = FaceBlur(skeleton)
-    for everyone, frame in zip(add_images(faces_of, video, remedy=remedy), shown, strict=True):
-        yield put_image(frame, blur(everyone))
 
 
 class SavedDrawing:
@@ -82,6 +55,7 @@ class SavedDrawing:
         self._part = Selection(options.get("start_s", 0.0), options.get("end_s"), options.get("every", 1))
         self._view = DrawnView(style, options.get("side_by_side", False), options.get("scale", 1.0))
         self._max_pixels = options.get("max_pixels", MAX_PIXELS)
+        self._everyone = options.get("faces_of")
         selection = options.get("selection", EVERYONE)
         self._selection = replace(
             selection,
@@ -184,8 +158,12 @@ class SavedDrawing:
         if source is None:
             yield from shown
             return
-        faces_of = self._read(survey) if self._view.style.blur_faces else None
-        yield from add_blurred_images(shown, source, self._poses.header.skeleton, faces_of=faces_of)
+        faces_of = None
+        if self._view.style.blur_faces:
+            faces_of = self._read(survey) if self._everyone is None else self._pick(self._everyone)
+        yield from add_blurred_images(
+            shown, source, self._poses.header.skeleton, faces_of=faces_of, remedy=REMEDY
+        )
 
     def _read(self, survey: PosesSurvey, *, with_dense: bool = False) -> Iterator[Frame]:
         poses: Iterable[Frame] = self._poses
@@ -196,14 +174,23 @@ class SavedDrawing:
             else:
                 _log.warning("%s: is not there; drawn without dense poses", dense)
         # Not up to a line that was cut short, which has been said once.
-        return (frame for frame in islice(poses, survey.num_read) if is_in_part(frame, self._part))
+        return self._pick(islice(poses, survey.num_read))
+
+    def _pick(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        return (frame for frame in frames if is_in_part(frame, self._part))
 
     def _make_drawing_sink(
         self, writer: ImageWriter, counter: _Counter, *, only_index: int | None
     ) -> FrameSink:
         """Make the sink that draws every n-th frame; or the one of an index."""
-        # Their faces are blurred already.
-        style = replace(self._view.style, blur_faces=False, only=None, drop=frozenset())
+        # Their faces are blurred already, if they are among those of other poses.
+        is_blurred = self._everyone is None
+        style = replace(
+            self._view.style,
+            blur_faces=self._view.style.blur_faces and not is_blurred,
+            only=None,
+            drop=frozenset(),
+        )
         paint = Painter(self._poses.header.skeleton, replace(self._view, style=style))
         write, every, position = make_overlay_sink(writer, paint), self._part.every, 0
 

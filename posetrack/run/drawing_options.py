@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
+    from posetrack.results.poses import SavedPoses
     from posetrack.selection.people import PeopleSelection
 
 
@@ -20,6 +21,8 @@ class DrawingOptions(TypedDict, total=False):
         start_s: Start of the part to draw, in seconds from the video's first frame.
         end_s: Its end, exclusive.
         selection: The people who are drawn. Faces of the others are blurred as well.
+        faces_of: Poses of the same frames, whose faces are blurred, too, if any are: those that people were
+            left out of.
         max_pixels: The most pixels that an image of the video may have.
     """
 
@@ -29,6 +32,7 @@ class DrawingOptions(TypedDict, total=False):
     start_s: float
     end_s: float | None
     selection: PeopleSelection
+    faces_of: SavedPoses
     max_pixels: int
 
 

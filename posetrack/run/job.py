@@ -15,7 +15,6 @@ from posetrack.errors import ResultsError, SilentSourceError, VideoError
 from posetrack.interruption import finishing
 from posetrack.outputs import check_output_folder, hold_folder
 from posetrack.pipeline import FrameProcessor, FrameSink, run
-from posetrack.render import RenderStyle
 from posetrack.results.convert import convert
 from posetrack.results.export import find_exporter, list_outputs
 from posetrack.results.files import remove_own
@@ -51,20 +50,20 @@ class Output:
         formats: Keys of `posetrack.results.export.FORMATS`, to write beside `poses.jsonl`.
         has_overlay: Whether to write `overlay.mp4`.
         existing: `refuse` to replace results, `overwrite` them, or `resume` their run.
-        style: What `overlay.mp4` shows.
+        view: What `overlay.mp4` shows, and how large it is.
         dense: Folder, or `.npz`, for dense poses; None puts them into `folder`, if the recipe gives some.
         dense_forms: Keys of `posetrack.results.dense_forms.DENSE_FORMS`, to write beside that file.
         overlay_name: Name of the annotated video; of one image, `run_job` makes it `overlay.png`.
 
     Raises:
-        ResultsError: `existing` is another word.
+        ResultsError: `existing` is another word, or the video is to be transparent.
     """
 
     folder: Path
     formats: tuple[str, ...] = ()
     has_overlay: bool = True
     existing: Existing = "refuse"
-    style: RenderStyle = field(default_factory=RenderStyle)
+    view: DrawnView = field(default_factory=DrawnView)
     dense: Path | None = None
     dense_forms: tuple[str, ...] = ()
     overlay_name: str = "overlay.mp4"
@@ -72,6 +71,11 @@ class Output:
     def __post_init__(self) -> None:
         if self.existing not in ("refuse", "overwrite", "resume"):
             raise ResultsError(f"existing: '{self.existing}'; expected refuse, overwrite or resume")
+        if self.has_overlay and self.view.style.background == "transparent":
+            raise ResultsError(
+                "background transparent: overlay.mp4 has no transparency; draw the poses of the run with "
+                "posetrack draw, or take black or white"
+            )
 
     @property
     def poses(self) -> Path:
@@ -131,7 +135,16 @@ def run_job(
     if info.kind == "images" and info.num_frames == 1:
         output = replace(output, overlay_name="overlay.png")
     provenance = describe_run(pipeline.provenance, video, None if stitcher is None else stitcher.config)
-    header = Header(info.source, info.width, info.height, info.fps, pipeline.skeleton, recipe_name, provenance)
+    header = Header(
+        info.source,
+        info.width,
+        info.height,
+        info.fps,
+        pipeline.skeleton,
+        recipe_name,
+        provenance,
+        has_blurred_faces=output.view.style.blur_faces,
+    )
     check_output_folder(output.folder, (output.poses, output.overlay), header.source)
     dense = _place_dense(output, pipeline, header)
     if dense is not None:
@@ -189,9 +202,7 @@ def _run_held(
         all_sinks = [make_poses_sink(poses, time_stage, surfaces)]
         if output.has_overlay:
             writer = stack.enter_context(_open_overlay(output.overlay, video))
-            all_sinks.append(
-                make_overlay_sink(writer, Painter(pipeline.skeleton, DrawnView(output.style)), time_stage)
-            )
+            all_sinks.append(make_overlay_sink(writer, Painter(pipeline.skeleton, output.view), time_stage))
         all_sinks += [counter, *([] if stitcher is None else [stitcher]), *sinks]
         processors: list[FrameProcessor] = [restore_saved, *pipeline.processors]
         cut_by = _run_and_close(lambda: run(video, processors, all_sinks, is_live=video.is_live), stack)
@@ -245,7 +256,7 @@ def _stitch(stitcher: Stitcher, output: Output, video: VideoSource, *, has_more:
         return None
     try:
         stitched = stitcher.finish(
-            poses, poses, overlay=overlay if output.has_overlay else None, video=video, style=output.style
+            poses, poses, overlay=overlay if output.has_overlay else None, video=video, view=output.view
         )
     except (ResultsError, VideoError) as error:
         _log.warning("%s: its tracks are not joined: %s", poses, error)

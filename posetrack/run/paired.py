@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from posetrack.errors import VideoError
 from posetrack.frame import Frame
+from posetrack.render import FaceBlur
 from posetrack.run.resize import put_image
+from posetrack.skeleton import Skeleton
 from posetrack.video.base import VideoSource
 
 _LATEST_FRAMES = 1
@@ -46,3 +48,28 @@ def add_images(poses: Iterable[Frame], video: VideoSource, *, remedy: str) -> It
                 f"{saved.time_s:.3f} s in the saved poses; {remedy}"
             )
         yield put_image(saved, current.image)
+
+
+def add_blurred_images(
+    shown: Iterable[Frame],
+    video: VideoSource,
+    skeleton: Skeleton,
+    *,
+    faces_of: Iterable[Frame] | None,
+    remedy: str,
+) -> Iterator[Frame]:
+    """Yield frames with their images, in which faces may be blurred.
+
+    Args:
+        shown: The frames with the people who are shown.
+        video: Their video.
+        skeleton: The keypoints.
+        faces_of: The same frames with everyone whose face is blurred; None where no face is.
+        remedy: As for `add_images`.
+    """
+    if faces_of is None:
+        yield from add_images(shown, video, remedy=remedy)
+        return
+    blur = FaceBlur(skeleton)
+    for everyone, frame in zip(add_images(faces_of, video, remedy=remedy), shown, strict=True):
+        yield put_image(frame, blur(everyone))

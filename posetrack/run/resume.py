@@ -95,6 +95,8 @@ def _compare(saved: Header, header: Header, where: str) -> list[str]:
         _log.warning(
             "%s: %s: no file, so its content is not compared with that of the saved run", where, header.source
         )
+    if saved.has_blurred_faces and not header.has_blurred_faces:
+        details.append("faces: blurred (--blur-faces), but this run shows them")
     return found + details
 
 

@@ -19,13 +19,12 @@ from posetrack.processors.smooth import SmootherConfig, smooth
 from posetrack.processors.stitch import StitcherConfig, StitchPlan, make_plan
 from posetrack.processors.tracklets import TrackletCollector
 from posetrack.recipe import Recipe
-from posetrack.render import RenderStyle
 from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.poses import SavedPoses
 from posetrack.run.drawn_files import open_writer
-from posetrack.run.paired import add_images
+from posetrack.run.paired import add_blurred_images
 from posetrack.run.report import FrameCounter
 from posetrack.run.sinks import make_overlay_sink
 from posetrack.run.view import DrawnView, Painter
@@ -101,7 +100,7 @@ class Stitcher:
         *,
         overlay: Path | None = None,
         video: VideoSource | None = None,
-        style: RenderStyle | None = None,
+        view: DrawnView | None = None,
     ) -> Stitched | None:
         """Write the poses of the run with final ids.
 
@@ -110,7 +109,7 @@ class Stitcher:
             out: The file to write, which may be the same; it is replaced as a whole when everything is written.
             overlay: The annotated video of the run, which is drawn again, and replaced as a whole, too.
             video: The source of the run, to draw over.
-            style: What the annotated video shows.
+            view: What the annotated video shows.
 
         Returns:
             What was changed; None where there was nothing to change, and nothing was written.
@@ -139,7 +138,7 @@ class Stitcher:
             with _replace_together(part, out, overlay):
                 if overlay is not None and video is not None:
                     own = [] if self._own is None or not self._own.changes_images else [self._own]
-                    redraw(SavedPoses(part), overlay, video, style, own=own)
+                    redraw(SavedPoses(part), overlay, video, view, own=own, everyone=saved)
         except OSError as error:
             raise cannot_write(out, error) from error
         finally:
@@ -212,9 +211,10 @@ def redraw(
     poses: SavedPoses,
     overlay: Path,
     video: VideoSource,
-    style: RenderStyle | None = None,
+    view: DrawnView | None = None,
     *,
     own: Sequence[FrameProcessor] = (),
+    everyone: SavedPoses | None = None,
 ) -> None:
     """Draw the annotated video of a run again, from saved poses and a second decoding of the source.
 
@@ -224,9 +224,12 @@ def redraw(
         poses: The poses.
         overlay: The video; replaced as a whole when everything is drawn.
         video: The source, which has been read before.
-        style: What the video shows.
+        view: What the video shows.
         own: Applied to the frames before they are drawn.
+        everyone: The same frames with all people, whose faces are blurred where those of the poses are; None
+            where the poses have them all.
     """
+    view, skeleton = view or DrawnView(), poses.header.skeleton
     try:
         with ExitStack() as stack:
             again = video.reopen()
@@ -238,9 +241,16 @@ def redraw(
             writer = open_writer(overlay, info, audio_from=again.audio_address)
             # Not a context of its own: Ctrl-C would leave half of a video in place of a whole one.
             stack.callback(writer.abort)
-            sink = make_overlay_sink(writer, Painter(poses.header.skeleton, DrawnView(style or RenderStyle())))
+            sink = make_overlay_sink(writer, Painter(skeleton, view))
             shown = poses if poses.header.dense is None else DenseOfPoses(poses.path)
-            run(add_images(shown, again, remedy="it has changed since it was read"), own, [sink])
+            frames = add_blurred_images(
+                shown,
+                again,
+                skeleton,
+                faces_of=everyone if view.style.blur_faces else None,
+                remedy="it has changed since it was read",
+            )
+            run(frames, own, [sink])
             writer.close()
     except VideoError as error:
         _log.warning("%s keeps the ids from before tracks were joined: %s", overlay.name, error)

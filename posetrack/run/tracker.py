@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
+from posetrack.errors import PoseTrackError
 from posetrack.frame import Frame
 from posetrack.run.sources import Part, Source, open_source
 from posetrack.selection.people import EVERYONE, PeopleSelection
@@ -205,6 +206,7 @@ class Tracker:
         from posetrack.render import RenderStyle
         from posetrack.results.dense_forms import DENSE_FORMS
         from posetrack.run.job import Output
+        from posetrack.run.view import DrawnView
 
         names = tuple(dict.fromkeys(formats))
         output = Output(
@@ -212,7 +214,7 @@ class Tracker:
             tuple(name for name in names if name not in DENSE_FORMS),
             bool(overlay),
             existing,
-            overlay if isinstance(overlay, RenderStyle) else RenderStyle(),
+            DrawnView(overlay) if isinstance(overlay, RenderStyle) else DrawnView(),
             dense_forms=tuple(name for name in names if name in DENSE_FORMS),
         )
         return self.run_into(source, output, stitch=stitch, progress=progress, **part)
@@ -238,6 +240,7 @@ class Tracker:
         from posetrack.run.job import run_job
         from posetrack.run.stitch import make_stitcher
 
+        self._check_blur(output)
         with open_source(source, **part) as video:
             sinks = () if progress is None else (progress,)
             own = self._make_own()
@@ -255,6 +258,14 @@ class Tracker:
         if not self._selection.is_everyone and not report.num_people:
             _log.warning("%s: nobody fits %s; the results are empty", report.name, self._selection)
         return report
+
+    def _check_blur(self, output: Output) -> None:
+        """Refuse to blur the faces of the chosen people only, while those of the others are in the video."""
+        if output.has_overlay and output.view.style.blur_faces and not self._selection.is_everyone:
+            raise PoseTrackError(
+                f"--blur-faces with {self._selection}: the faces of the others would be seen; run without "
+                "choosing people, or without a video, and choose when the poses are drawn (posetrack draw)"
+            )
 
     def _make_own(self) -> OwnProcessors | None:
         from posetrack.processors.own import OwnProcessors

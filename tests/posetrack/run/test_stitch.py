@@ -29,6 +29,7 @@ from posetrack.run.job import Output, run_job
 from posetrack.run.report import RunInterrupted
 from posetrack.run.retrack import RetrackReport, retrack
 from posetrack.run.stitch import Stitcher
+from posetrack.run.view import DrawnView
 from posetrack.selection.people import EVERYONE, PeopleSelection
 from posetrack.selection.region import ImageRegion
 from posetrack.skeleton import COCO_17
@@ -133,8 +134,8 @@ def test_a_broken_track_ends_up_as_if_it_had_never_been_broken(folder, tmp_path)
 
 def test_the_style_is_that_of_both_drawings(folder, tmp_path):
     style = RenderStyle(skeletons=False, ids=False, trails=False)
-    run_made(folder, tmp_path / "joined", BROKEN, style=style)
-    run_made(folder, tmp_path / "whole", WHOLE, stitched=False, style=style)
+    run_made(folder, tmp_path / "joined", BROKEN, view=DrawnView(style))
+    run_made(folder, tmp_path / "whole", WHOLE, stitched=False, view=DrawnView(style))
     run_made(folder, tmp_path / "full", BROKEN)
     joined, whole, full = (read_images(tmp_path / name / "overlay.mp4") for name in ("joined", "whole", "full"))
     np.testing.assert_array_equal(joined, whole)
@@ -431,3 +432,32 @@ def test_filled_gaps_keep_to_the_selection(folder, tmp_path):
     report = run_with_own(folder, tmp_path, GAP, lambda frames: frames, selection=selection)
     assert report.num_interpolated == 1
     assert [len(ids) for ids in read_ids(tmp_path)][9:13] == [1, 1, 0, 1]
+
+
+def test_faces_of_people_who_are_dropped_stay_blurred(folder, tmp_path):
+    style = RenderStyle(blur_faces=True, skeletons=False, boxes=False, ids=False)
+    view = DrawnView(style, is_side_by_side=True)
+    report = run_made(folder, tmp_path / "blurred", BROKEN, others=range(30, 32), view=view)
+    assert (report.num_joined, report.num_dropped) == (1, 1)
+    bare = DrawnView(replace(style, blur_faces=False), is_side_by_side=True)
+    run_made(folder, tmp_path / "sharp", BROKEN, others=range(30, 32), view=bare)
+    blurred, sharp = (read_images(tmp_path / name / "overlay.mp4")[30] for name in ("blurred", "sharp"))
+    assert blurred.shape == (SIZE_WH[1], 2 * SIZE_WH[0], 3)
+    changed = np.abs(blurred.astype(int) - sharp).mean(axis=2)
+    for left in (0, SIZE_WH[0]):
+        for x in (30 + 30, 30 + 60 + 30):  # the one who is drawn, and the other one
+            assert changed[20:40, left + x : left + x + 15].mean() > 15
+    assert changed[100:].mean() < 5
+    assert read_poses(tmp_path / "blurred" / "poses.jsonl").header.has_blurred_faces
+    with pytest.raises(ResultsError, match=r"faces: blurred \(--blur-faces\), but this run shows them"):
+        run_made(folder, tmp_path / "blurred", BROKEN, existing="resume")
+    run_made(folder, tmp_path / "sharp", BROKEN, existing="resume", view=view)
+    again = read_images(tmp_path / "sharp" / "overlay.mp4")[30]
+    assert np.abs(again[20:40, 60:75].astype(int) - sharp[20:40, 60:75]).mean() > 15
+
+
+def test_a_video_of_a_run_is_scaled_and_never_transparent(folder, tmp_path):
+    run_made(folder, tmp_path, BROKEN, view=DrawnView(scale=0.5))
+    assert read_images(tmp_path / "overlay.mp4")[0].shape == (60, 80, 3)
+    with pytest.raises(ResultsError, match="no transparency; draw the poses"):
+        Output(tmp_path, view=DrawnView(RenderStyle(background="transparent")))
