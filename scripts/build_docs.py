@@ -18,7 +18,19 @@ import yaml
 ROOT = Path(__file__).parents[1]
 CARDS = ROOT / "models" / "weights"
 GROUPS = {
-    "Use": ("run", "formats", "recipes", "speed", "tracking", "overlay", "live", "cluster", "python", "extend"),
+    "Use": (
+        "run",
+        "formats",
+        "recipes",
+        "speed",
+        "tracking",
+        "overlay",
+        "drawing",
+        "live",
+        "cluster",
+        "python",
+        "extend",
+    ),
     "Networks": ("own_data", "training", "evaluation", "densepose", "export", "weights"),
 }
 """The pages of docs/ in the order of the navigation; others follow."""

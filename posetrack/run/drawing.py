@@ -154,7 +154,10 @@ class SavedDrawing:
 
     def _make_frames(self, survey: PosesSurvey, source: VideoSource | None) -> Iterator[Frame]:
         """The frames to draw: with the people who are wanted, and with images where there is a video."""
-        shown = choose_saved(self._selection)(self._read(survey, with_dense=True))
+        chosen = self._selection
+        if chosen.max_people is None:  # Ids are chosen in drawing: colours stay as they are beside the others.
+            chosen = replace(chosen, only=None, drop=frozenset())
+        shown = choose_saved(chosen)(self._read(survey, with_dense=True))
         if source is None:
             yield from shown
             return
@@ -188,8 +191,8 @@ class SavedDrawing:
         style = replace(
             self._view.style,
             blur_faces=self._view.style.blur_faces and not is_blurred,
-            only=None,
-            drop=frozenset(),
+            only=self._selection.only,
+            drop=self._selection.drop,
         )
         paint = Painter(self._poses.header.skeleton, replace(self._view, style=style))
         write, every, position = make_overlay_sink(writer, paint), self._part.every, 0
