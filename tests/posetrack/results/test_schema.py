@@ -42,7 +42,17 @@ def make_people(skeleton, num_people=2):
 def test_a_file_with_every_field_fits(tmp_path, name):
     skeleton = SKELETONS[name]
     run = Provenance({"detector": "ab"}, {"detector": "cd"}, "torch", "f32", end_s=2.0, source="ef")
-    header = Header("a.mp4", 64, 48, Fraction(30000, 1001), skeleton, "fast", run, tmp_path / "a.npz")
+    header = Header(
+        "a.mp4",
+        64,
+        48,
+        Fraction(30000, 1001),
+        skeleton,
+        "fast",
+        run,
+        tmp_path / "a.npz",
+        has_blurred_faces=True,
+    )
     path = tmp_path / "poses.jsonl"
     with JsonlWriter(path, header) as writer:
         writer.write(0, 0.0, Instances.empty(skeleton.num_keypoints))
