@@ -201,7 +201,8 @@ def _run_held(
         restore_saved = restore(restored, str(output.poses))
         all_sinks = [make_poses_sink(poses, time_stage, surfaces)]
         if output.has_overlay:
-            writer: VideoWriter | OnePng = stack.enter_context(_open_overlay(output.overlay, video))
+            writer = _open_overlay(output.overlay, video)
+            stack.enter_context(writer)
             all_sinks.append(make_overlay_sink(writer, Painter(pipeline.skeleton, output.view), time_stage))
         all_sinks += [counter, *([] if stitcher is None else [stitcher]), *sinks]
         processors: list[FrameProcessor] = [restore_saved, *pipeline.processors]
