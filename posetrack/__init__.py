@@ -20,6 +20,7 @@ from posetrack.errors import PoseTrackError
 from posetrack.frame import Frame, Instances
 from posetrack.results.dense_poses import SavedDense, read_dense
 from posetrack.results.poses import SavedPoses, read_poses
+from posetrack.run.crops import crop_people
 from posetrack.run.draw import draw_poses
 from posetrack.run.report import RunReport
 from posetrack.run.tracker import Tracker, track
@@ -39,6 +40,7 @@ __all__ = [
     "Skeleton",
     "Tracker",
     "__version__",
+    "crop_people",
     "draw",
     "draw_poses",
     "read_dense",

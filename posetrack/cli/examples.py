@@ -38,6 +38,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("posetrack retrack poses.jsonl -r mine.toml --smooth", "other tracker settings, smoothed keypoints"),
         ("posetrack retrack poses.jsonl --no-flow -o new.jsonl", "without the video"),
     ),
+    "crops": (
+        ("posetrack crops poses.jsonl", "one clip a person, beside the poses"),
+        ("posetrack crops poses.jsonl --thumbnails --only 3,5 -o people", "one image each of two people"),
+    ),
     "convert": (
         ("posetrack convert poses.jsonl --to csv", "saved poses in another format"),
         ("posetrack convert gt/ --to coco -o coco", "a data set in another format"),

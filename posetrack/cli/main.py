@@ -14,6 +14,7 @@ from models.extras import MissingPackageError
 from posetrack.cli.bench import bench_command
 from posetrack.cli.check import check_command
 from posetrack.cli.convert import convert_command
+from posetrack.cli.crops import crops_command
 from posetrack.cli.doctor import doctor_command
 from posetrack.cli.draw import draw_command
 from posetrack.cli.eval.app import eval_app
@@ -39,7 +40,12 @@ app = typer.Typer(
 )
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Track people": {"run": run_command, "live": live_command},
-    "Work with results": {"draw": draw_command, "retrack": retrack_command, "convert": convert_command},
+    "Work with results": {
+        "draw": draw_command,
+        "crops": crops_command,
+        "retrack": retrack_command,
+        "convert": convert_command,
+    },
     "Networks and data sets": {
         "recipes": recipes_command,
         "train": train_command,

@@ -51,6 +51,12 @@ class RunReport:
     missing: tuple[MissingImages, ...] = ()
     num_restored: int = 0
 
+    def __repr__(self) -> str:
+        return (
+            f"RunReport({self.name!r}: {self.num_frames} frames, {self.people_per_frame:.1f} people a frame, "
+            f"{self.num_ids} ids, {len(self.files)} files)"
+        )
+
     def _repr_html_(self) -> str:
         return show_facts(
             {

@@ -243,7 +243,7 @@ class Tracker:
         self._check_blur(output)
         with open_source(source, **part) as video:
             sinks = () if progress is None else (progress,)
-            own = self._make_own()
+            own = self._make_own(keeps_everyone=output.has_overlay and output.view.style.blur_faces)
             pipeline = self._make_pipeline(video, own)
             stitcher = None
             if stitch:
@@ -267,10 +267,10 @@ class Tracker:
                 "choosing people, or without a video, and choose when the poses are drawn (posetrack draw)"
             )
 
-    def _make_own(self) -> OwnProcessors | None:
+    def _make_own(self, *, keeps_everyone: bool = False) -> OwnProcessors | None:
         from posetrack.processors.own import OwnProcessors
 
-        return OwnProcessors(self._own) if self._own else None
+        return OwnProcessors(self._own, keeps_everyone=keeps_everyone) if self._own else None
 
     def _make_pipeline(self, video: VideoSource, own: OwnProcessors | None) -> Pipeline:
         """Make the processors of one run; frames of a camera are not batched."""

@@ -25,6 +25,7 @@ NAMES = {
     "SavedPoses",
     "Skeleton",
     "Tracker",
+    "crop_people",
     "draw",
     "draw_poses",
     "read_dense",

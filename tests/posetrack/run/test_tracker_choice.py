@@ -10,6 +10,7 @@ import pytest
 
 from posetrack import PeopleSelection, PoseTrackError, Tracker, read_poses, read_regions
 from posetrack.errors import ResultsError
+from posetrack.render import RenderStyle
 
 CLIP = Path(__file__).parents[3] / "docs" / "media" / "street.mp4"
 PART = {"start_s": 3.2, "end_s": 3.5}
@@ -86,6 +87,13 @@ def test_own_processors_change_what_is_given_and_written_once(tracker, tmp_path)
     assert read_noses(path) == [pytest.approx(nose, abs=0.02) for nose in shifted]
     with pytest.raises(ResultsError, match="own processors: shift, but this run has none"):
         tracker.run(CLIP, tmp_path / "mine", overlay=False, existing="resume", **PART)
+
+
+def test_faces_of_people_who_are_left_out_could_not_be_blurred(tracker, tmp_path):
+    chosen = choose(tracker, selection=PeopleSelection(max_people=1))
+    with pytest.raises(PoseTrackError, match="faces of"):
+        chosen.run(CLIP, tmp_path / "out", overlay=RenderStyle(blur_faces=True), **PART)
+    assert not (tmp_path / "out").exists()
 
 
 def test_ids_are_not_known_before_a_run():
