@@ -201,9 +201,8 @@ def _run_held(
         restore_saved = restore(restored, str(output.poses))
         all_sinks = [make_poses_sink(poses, time_stage, surfaces)]
         if output.has_overlay:
-            paint, writer = Painter(pipeline.skeleton, output.view), _open_overlay(output.overlay, video)
-            all_sinks.append(make_overlay_sink(writer, paint, time_stage))
-            stack.enter_context(writer)
+            writer = stack.enter_context(_open_overlay(output.overlay, video))
+            all_sinks.append(make_overlay_sink(writer, Painter(pipeline.skeleton, output.view), time_stage))
         all_sinks += [counter, *([] if stitcher is None else [stitcher]), *sinks]
         processors: list[FrameProcessor] = [restore_saved, *pipeline.processors]
         cut_by = _run_and_close(lambda: run(video, processors, all_sinks, is_live=video.is_live), stack)
