@@ -54,7 +54,8 @@ RECIPE = """
 name = "{network}"
 frozen_stages = {frozen}
 is_batch_norm_frozen = true
-sampled_proposals = 64
+sampled_proposals = 48
+sampled_dense = 3
 [data]
 train = "people.json"
 train_images = "."

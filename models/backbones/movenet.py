@@ -6,6 +6,8 @@ with batch norms folded, so convolutions carry biases.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor, nn
@@ -249,6 +251,16 @@ class MoveNetPyramid(nn.Module):
             merged.insert(0, x)
         return merged
 
+    def balance(self) -> None:
+        """Make the published weights fit for training; the maps stay the same.
+
+        The published 1x1 convolutions that merge two maps have weights of about 3e-4 behind depthwise ones of
+        about 2. A step of Adam is as long as the learning rate, whatever the weight: the first steps would wipe
+        them out, and with them every heatmap.
+        """
+        for merge in self.merges:
+            cast("_Separable", merge).balance()
+
 
 class _Separable(nn.Module):
     """Depthwise 3x3 without bias, then 1x1 and ReLU."""
@@ -260,6 +272,14 @@ class _Separable(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.pointwise(self.depthwise(x)))
+
+    @torch.no_grad()
+    def balance(self) -> None:
+        """Give both convolutions weights of like size, channel by channel; what they compute stays the same."""
+        sizes = [self.depthwise.weight.flatten(1).norm(dim=1), self.pointwise.weight.flatten(1).norm(dim=0)]
+        factor = (sizes[1].clamp(min=1e-12) / sizes[0].clamp(min=1e-12)).sqrt()
+        self.depthwise.weight *= factor[:, None, None, None]
+        self.pointwise.weight /= factor[:, None, None]
 
 
 class MoveNetHead(nn.Module):

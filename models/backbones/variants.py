@@ -229,6 +229,9 @@ MOVENET_THUNDER = MoveNetConfig(width=1.75, num_keypoints=17, has_boxes=False)
 
 MOVENET_MULTIPOSE = MoveNetConfig(width=1.5, num_keypoints=17, has_boxes=True)
 
+MOVENET_STAGES = 20
+"""Stages of MoveNet that training can freeze: stem, 17 blocks, the last convolution, pyramid with heatmaps."""
+
 
 FUSION_EPSILON = 1e-4
 """What keeps the sum of the fusion weights of BiFPN above 0."""

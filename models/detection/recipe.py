@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from models.backbones.variants import MOVENET_STAGES
 from models.detection.augment import DetectionAugment
 from models.detection.config import TwoStageConfig
 from models.detection.dataset import Canvas
@@ -35,7 +36,8 @@ class TwoStageNetworkRecipe:
         name: Name of the network.
         body: Pretrained weights of the body, from ImageNet or MoveNet, or a safetensors file of the whole
             network. Relative to the data folder; empty starts from random weights.
-        frozen_stages: Number of the body's stages, from the stem on, that are frozen; of MoveNet's blocks.
+        frozen_stages: Number of the body's stages, from the stem on, that are frozen; MoveNet has 20, the
+            last of which is its pyramid with the heatmaps.
         is_batch_norm_frozen: Whether the body's batch norms keep their statistics, for small batches.
         is_batch_norm_constant: Whether they keep their weights and biases too, as in detectron2's bodies.
         proposals: Proposals of each image, and of each level, in training; 0 takes the network's own number.
@@ -57,7 +59,7 @@ class TwoStageNetworkRecipe:
 
     def __post_init__(self) -> None:
         check_range(self, 0, 1e5, "proposals", "sampled_proposals", "sampled_anchors")
-        check_range(self, 0, 18, "frozen_stages")
+        check_range(self, 0, MOVENET_STAGES, "frozen_stages")
 
 
 @dataclass(frozen=True)

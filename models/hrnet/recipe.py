@@ -17,10 +17,7 @@ from pathlib import Path
 
 from torch import nn
 
-from models.backbones.variants import (
-    HRNetConfig,
-    MoveNetConfig,
-)
+from models.backbones.variants import MOVENET_STAGES, HRNetConfig, MoveNetConfig
 from models.data.augment import AugmentConfig
 from models.hrnet.network import make_pose_network
 from models.hrnet.variants import CODINGS, NETWORKS
@@ -47,7 +44,7 @@ class PoseNetworkRecipe:
             other keypoints. Relative to the data folder; empty for random weights.
         weights: A safetensors file with the initial weights of all layers, of the same network with the same
             keypoints, to continue at another input size. Instead of `body`.
-        frozen_stages: Number of MoveNet's blocks, including the stem, that are frozen.
+        frozen_stages: Number of MoveNet's stages that are frozen, see `MOVENET_STAGES`.
         heatmap_branch: The branch of HRNet with the heatmaps, 0 the finest (Fig. 5).
     """
 
@@ -62,7 +59,7 @@ class PoseNetworkRecipe:
         check_range(self, 0, 2, "heatmap_branch")
         if self.body and self.weights:
             raise ValueError("weights: given beside body; keep body to leave out the last layer, else weights")
-        check_range(self, 0, 18, "frozen_stages")
+        check_range(self, 0, MOVENET_STAGES, "frozen_stages")
         if self.frozen_stages and not isinstance(NETWORKS[self.name], MoveNetConfig):
             raise ValueError(f"frozen_stages: {self.name} has no pretrained part to freeze; remove it")
         if self.heatmap_branch and not isinstance(NETWORKS[self.name], HRNetConfig):

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.backbones.variants import MoveNetConfig
+from models.backbones.variants import MOVENET_STAGES, MoveNetConfig
 from models.settings import check_choice, check_range, check_sides
 from models.swahr.codec import SIGMA_CELLS
 from models.swahr.dataset import ImageAugmentConfig
@@ -41,7 +41,7 @@ class BottomUpNetworkRecipe:
             keypoints, or MoveNet's. Relative to the data folder; empty for random weights.
         weights: A safetensors file with the initial weights of all layers, of the same network with the same
             keypoints. Instead of `body`.
-        frozen_stages: Number of MoveNet's blocks, including the stem, that are frozen.
+        frozen_stages: Number of MoveNet's stages that are frozen, see `MOVENET_STAGES`.
     """
 
     name: str
@@ -51,7 +51,7 @@ class BottomUpNetworkRecipe:
 
     def __post_init__(self) -> None:
         check_choice(self, "name", tuple(NETWORKS))
-        check_range(self, 0, 18, "frozen_stages")
+        check_range(self, 0, MOVENET_STAGES, "frozen_stages")
         if self.frozen_stages and not isinstance(NETWORKS[self.name].body, MoveNetConfig):
             raise ValueError(f"frozen_stages: {self.name} has no pretrained part to freeze; remove it")
         if self.body and self.weights:

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from models.backbones.mobile import MobileBody
-from models.backbones.movenet import MobileNetV2, MoveNetBody, MoveNetMaps
+from models.backbones.movenet import MoveNetBody, MoveNetMaps
 from models.training.errors import TrainingError
 
 
@@ -17,7 +17,7 @@ def freeze_body(
 
     Args:
         body: The backbone: a `MobileBody`, torchvision's ResNet, or MoveNet's, whose stages are the blocks of
-            its MobileNetV2.
+            its MobileNetV2, and behind them its pyramid with the heatmaps.
         stages: Number of stages, the stem included, that get no gradients.
         is_batch_norm_frozen: Whether all its batch norms keep their statistics, besides those of these stages.
         is_batch_norm_constant: Whether these get no gradients either.
@@ -31,6 +31,8 @@ def freeze_body(
     parts = _list_stages(body)
     if stages > len(parts):
         raise TrainingError(f"network.frozen_stages: the body has {len(parts)} stages, got {stages}")
+    if isinstance(body, MoveNetBody | MoveNetMaps):
+        body.pyramid.balance()
     frozen = [module for stage in parts[:stages] for module in stage]
     for module in frozen:
         module.requires_grad_(False)
@@ -58,7 +60,7 @@ def freeze_movenet(network: nn.Module, *, stages: int) -> tuple[str, ...]:
     """
     if not isinstance(network, MoveNetBody):
         return ()
-    freeze_body(network.backbone, stages=stages)
+    freeze_body(network, stages=stages)
     return network.body_parts
 
 
@@ -68,10 +70,9 @@ def _list_stages(body: nn.Module) -> list[list[nn.Module]]:
         parts = dict(body.network.named_children())
         blocks = parts.pop("blocks")
         return [list(parts.values()), *([stage] for stage in blocks.children())]
-    if isinstance(body, MoveNetMaps):
-        return _list_stages(body.backbone)
+    if isinstance(body, MoveNetBody | MoveNetMaps):
+        mobile = body.backbone
+        return [[mobile.stem], *([block] for block in mobile.blocks), [mobile.last], [body.pyramid, body.heads]]
     parts = dict(body.named_children())
-    if isinstance(body, MobileNetV2):
-        return [[body.stem], *([block] for block in body.blocks), [body.last]]
     stages = [[part] for name, part in parts.items() if name.startswith("layer")]
     return [[part for name, part in parts.items() if not name.startswith("layer")], *stages]

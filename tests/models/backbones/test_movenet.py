@@ -5,13 +5,13 @@ import torch
 
 from models.backbones.imagenet import normalize_images
 from models.backbones.movenet import MoveNetMaps
-from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER
+from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_STAGES, MOVENET_THUNDER
 from models.checkpoints import load_embedded
 from models.hrnet.network import PoseMoveNet
 from models.movenet.network import MoveNet
 from models.swahr.network import HigherMoveNet
 from models.training.errors import TrainingError
-from models.training.freeze import freeze_movenet
+from models.training.freeze import freeze_body, freeze_movenet
 
 
 @pytest.mark.parametrize(
@@ -75,5 +75,42 @@ def test_its_first_blocks_can_stay_as_they_are():
     first = ("backbone.stem.", "backbone.blocks.0.")
     assert stays == {name for name, _ in network.named_parameters() if name.startswith(first)}
     assert freeze_movenet(torch.nn.Linear(2, 2), stages=2) == ()
-    with pytest.raises(TrainingError, match="frozen_stages: the body has 19 stages, got 20"):
-        freeze_movenet(network, stages=20)
+    with pytest.raises(TrainingError, match="frozen_stages: the body has 20 stages, got 21"):
+        freeze_movenet(network, stages=21)
+
+
+def test_all_of_it_can_stay_as_it_is():
+    network = PoseMoveNet(MOVENET_THUNDER, 17)
+    freeze_movenet(network, stages=MOVENET_STAGES)
+    learning = {name for name, value in network.named_parameters() if value.requires_grad}
+    assert learning == {
+        name for name, _ in network.named_parameters() if not name.startswith(network.body_parts)
+    }
+
+
+@pytest.mark.parametrize("is_balanced", [True, False])
+def test_its_heatmaps_outlive_the_first_steps_of_training(is_balanced):
+    """The published weights that merge maps are thousands of times smaller than a step's size allows."""
+    torch.manual_seed(0)
+    network = MoveNetMaps(MOVENET_MULTIPOSE)
+    movenet = MoveNet(MOVENET_MULTIPOSE)
+    load_embedded(movenet, "movenet-multipose")
+    network.load_state_dict(movenet.state_dict(), strict=False)
+    images = normalize_images(torch.randint(0, 256, (1, 3, 96, 96), dtype=torch.uint8))
+    with torch.no_grad():
+        before = network(images)[0]
+    if is_balanced:
+        freeze_body(network, stages=0)
+        with torch.no_grad():
+            torch.testing.assert_close(network(images)[0], before, rtol=1e-4, atol=1e-4)
+    merges = [merge.pointwise.weight for merge in network.pyramid.merges]
+    starts = [weight.detach().clone() for weight in merges]
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-4)
+    for _ in range(5):
+        optimizer.zero_grad()
+        (network(images)[0] - before).square().mean().add(network(images)[0].mean() * 1e-3).backward()
+        optimizer.step()
+    changes = [
+        ((weight - start).norm() / start.norm()).item() for weight, start in zip(merges, starts, strict=True)
+    ]
+    assert (max(changes) < 0.1) == is_balanced, changes

@@ -104,5 +104,5 @@ def test_our_recipes_can_be_read(name):
     recipe = read_densepose_recipe(list_densepose_recipes()[name])
     with torch.device("meta"):
         network = make_network(recipe)
-    assert network.roi_heads._sampled == recipe.network.sampled_dense == 3
+    assert network.roi_heads._sampled == recipe.network.sampled_dense == 6
     assert network.roi_heads._losses.limb_weight == recipe.losses.limb_weight > 0

@@ -138,7 +138,7 @@ def read(tmp_path, network="swahr-w18", scale="true", more="", start=""):
         ({"more": '[evaluation]\nstages = "quarter"'}, r"evaluation\.stages: unknown 'quarter'"),
         ({"start": 'body = "a"\nweights = "b"'}, r"network\.weights: given beside body"),
         ({"start": "frozen_stages = 2"}, r"network\.frozen_stages: swahr-w18 has no pretrained part to freeze"),
-        ({"start": "frozen_stages = 19", "network": "swahr-movenet"}, r"network\.frozen_stages: expected .*18"),
+        ({"start": "frozen_stages = 21", "network": "swahr-movenet"}, r"network\.frozen_stages: expected .*20"),
         ({"more": "[augment]\nmosaic_fraction = 1.5"}, r"augment\.mosaic_fraction"),
     ],
 )
