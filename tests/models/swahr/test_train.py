@@ -24,7 +24,7 @@ from models.swahr.variants import NETWORKS
 from models.training.config import LoopConfig
 from models.training.distributed import World
 from models.training.errors import TrainingError
-from models.training.freeze import freeze_body
+from models.training.freeze import freeze_movenet
 from models.training.loop import Task, Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
 
@@ -190,7 +190,7 @@ def test_a_network_on_movenet_starts_from_it_and_its_first_blocks_stay(tmp_path,
     taken = [name for name in theirs if name in network.state_dict()]
     assert all(torch.equal(network.state_dict()[name], theirs[name]) for name in taken)
     assert torch.equal(network.neck[0].weight, own)
-    freeze_body(network.backbone, stages=3)
+    freeze_movenet(network, stages=3)
     dataset = CrowdDataset(samples, size_px=64, flip_index=FLIP_INDEX)
     losses = make_bottom_up_losses(TARGET, SWAHR_LOSS)
     sum(losses(network.train(), default_collate([dataset[(0, i)] for i in (0, 1)])).values()).backward()
