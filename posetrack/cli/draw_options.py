@@ -31,7 +31,7 @@ class LayerOptions:
         bool,
         typer.Option(
             "--blur-faces",
-            help="Blur the heads of everyone who was found, in every image that is written; no poses change.",
+            help="Blur the heads of everyone who was found, in all images shown or written; no poses change.",
         ),
     ] = False
 
@@ -49,8 +49,15 @@ class LayerOptions:
 
 
 @dataclass(frozen=True)
-class DrawOptions(LayerOptions, DenseViewOptions):
-    """Options of a drawing: its layers, views of dense poses, background and size."""
+class PeopleDrawOptions(LayerOptions, DenseViewOptions):
+    """Options of how people are drawn: layers, and views of dense poses."""
+
+    PANEL: ClassVar[str] = "Drawing"
+
+
+@dataclass(frozen=True)
+class DrawOptions(PeopleDrawOptions):
+    """Options of a drawing: those of its people, background and size."""
 
     PANEL: ClassVar[str] = "Drawing"
 

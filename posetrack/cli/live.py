@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from models.image_size import MAX_PIXELS
+from posetrack.cli.draw_options import PeopleDrawOptions
 from posetrack.cli.messages import start_logging
-from posetrack.cli.options import ComputeOptions, DenseViewOptions, MaxPixelsOption, RecipeOptions, check_finite
+from posetrack.cli.options import ComputeOptions, MaxPixelsOption, RecipeOptions, check_finite
 from posetrack.cli.selection_options import SelectionOptions
 from posetrack.errors import PoseTrackError
 from posetrack.live.controls import LiveControls, LiveSettings
@@ -158,7 +159,7 @@ def live_command(
     play: PlayOptions,
     view: DisplayOptions,
     save: SaveOptions,
-    dense: DenseViewOptions,
+    drawing: PeopleDrawOptions,
     people: LivePeopleOptions,
     source: Annotated[
         str, typer.Argument(help="Camera number, /dev/video0, rtsp://..., http://... or a video file.")
@@ -173,8 +174,12 @@ def live_command(
     save.check(source)
     _read_address(view.serve or _DEFAULT_ADDRESS)
     settings = LiveSettings(
-        recipe.recipe, dense.make_style(recipe.read()), is_recording=save.record is not None
+        recipe.recipe,
+        drawing.add_to(drawing.make_style(recipe.read())),
+        is_recording=save.record is not None,
     )
+    if settings.style.blur_faces:
+        people.read().refuse_blur("leave one of them out")
     build = _make_builder(recipe, compute, people)
     # Before the source is opened, so that no frames are missed meanwhile.
     built = {recipe.recipe: build(recipe.recipe)}

@@ -38,11 +38,21 @@ class Renderer:
         style: What to draw; may change from frame to frame.
     """
 
-    def __init__(self, skeleton: Skeleton, style: RenderStyle | None = None) -> None:
+    def __init__(
+        self, skeleton: Skeleton, style: RenderStyle | None = None, colors: PersonColors | None = None
+    ) -> None:
+        """Make a renderer that has seen nothing.
+
+        Args:
+            skeleton: The limbs to draw.
+            style: What to draw; None for the usual.
+            colors: Colours of people that have been chosen before, where not all of them will be in the frames;
+                they follow the frames from there.
+        """
         self.skeleton = skeleton
         self.style = style or RenderStyle()
         self._skeletons = SkeletonDrawer(skeleton)
-        self._colors = PersonColors()
+        self._colors = PersonColors() if colors is None else colors
         self._labels = LabelPlacer()
         self._trails = Trails(skeleton)
         self._faces = FaceBlur(skeleton)

@@ -15,7 +15,7 @@ from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.frame import Frame
 from posetrack.outputs import check_is_no_input, check_output_file, make_part
 from posetrack.pipeline import FrameSink, run
-from posetrack.render import RenderStyle
+from posetrack.render import PersonColors, RenderStyle
 from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
 from posetrack.results.poses import SavedPoses
@@ -39,6 +39,8 @@ from posetrack.video.base import Selection, VideoSource
 
 _log = logging.getLogger(__name__)
 
+_INSTEAD = "draw on --background black, white or transparent"
+
 
 class SavedDrawing:
     """The drawing of one file of poses.
@@ -51,12 +53,18 @@ class SavedDrawing:
 
     def __init__(self, poses: SavedPoses, style: RenderStyle | None, options: DrawingOptions) -> None:
         style = style or RenderStyle()
-        self._poses = poses
+        selection = options.get("selection", EVERYONE)
+        if not (selection.is_everyone or poses.selection.is_everyone):
+            raise PoseTrackError(
+                f"selection: the poses were chosen already, by {poses.selection}; give one of them"
+            )
+        # The others count, too: for the colours, and because their faces are blurred.
+        selection = poses.selection if selection.is_everyone else selection
+        self._poses = poses if poses.selection.is_everyone else poses.select(EVERYONE)
         self._part = Selection(options.get("start_s", 0.0), options.get("end_s"), options.get("every", 1))
         self._view = DrawnView(style, options.get("side_by_side", False), options.get("scale", 1.0))
         self._max_pixels = options.get("max_pixels", MAX_PIXELS)
         self._everyone = options.get("faces_of")
-        selection = options.get("selection", EVERYONE)
         self._selection = replace(
             selection,
             only=style.only if selection.only is None else selection.only,
@@ -93,7 +101,7 @@ class SavedDrawing:
             if out is not None:
                 writer = self._open_writer(stack, out, survey, source)
                 wanted = survey.first_with_people.index if is_single else None
-                sinks.append(self._make_drawing_sink(writer, counter, only_index=wanted))
+                sinks.append(self._make_drawing_sink(writer, counter, survey.colors, only_index=wanted))
                 if wanted is not None and sheet is None:
                     frames = islice(frames, 1)
             collected = self._make_sheet(sheet, survey, stack, sinks)
@@ -139,7 +147,9 @@ class SavedDrawing:
     ) -> VideoSource | None:
         if video is None and not self._view.needs_images:
             return None
-        return stack.enter_context(open_video_of(self._poses, survey.first, video, self._max_pixels))
+        return stack.enter_context(
+            open_video_of(self._poses, survey.first, video, self._max_pixels, instead=_INSTEAD)
+        )
 
     def _open_writer(
         self, stack: ExitStack, out: Path, survey: PosesSurvey, source: VideoSource | None
@@ -163,7 +173,7 @@ class SavedDrawing:
             return
         faces_of = None
         if self._view.style.blur_faces:
-            faces_of = self._read(survey) if self._everyone is None else self._pick(self._everyone)
+            faces_of = islice(self._poses, survey.num_read) if self._everyone is None else self._everyone
         yield from add_blurred_images(
             shown, source, self._poses.header.skeleton, faces_of=faces_of, remedy=REMEDY
         )
@@ -183,7 +193,7 @@ class SavedDrawing:
         return (frame for frame in frames if is_in_part(frame, self._part))
 
     def _make_drawing_sink(
-        self, writer: ImageWriter, counter: _Counter, *, only_index: int | None
+        self, writer: ImageWriter, counter: _Counter, colors: PersonColors, *, only_index: int | None
     ) -> FrameSink:
         """Make the sink that draws every n-th frame; or the one of an index."""
         # Their faces are blurred already, if they are among those of other poses.
@@ -194,7 +204,7 @@ class SavedDrawing:
             only=self._selection.only,
             drop=self._selection.drop,
         )
-        paint = Painter(self._poses.header.skeleton, replace(self._view, style=style))
+        paint = Painter(self._poses.header.skeleton, replace(self._view, style=style), colors)
         write, every, position = make_overlay_sink(writer, paint), self._part.every, 0
 
         def draw(frame: Frame) -> None:
@@ -216,7 +226,7 @@ class SavedDrawing:
         if path is None:
             return None
         sheet = ContactSheet(
-            survey.people.values(), survey.gap_s, self._poses.header.skeleton, self._view.style
+            survey.people.values(), survey.gap_s, self._poses.header.skeleton, self._view.style, survey.colors
         )
         sinks.append(sheet)
         try:

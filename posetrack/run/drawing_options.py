@@ -20,7 +20,8 @@ class DrawingOptions(TypedDict, total=False):
         every: Draw the first frame and every n-th after it.
         start_s: Start of the part to draw, in seconds from the video's first frame.
         end_s: Its end, exclusive.
-        selection: The people who are drawn. Faces of the others are blurred as well.
+        selection: The people who are drawn, unless `SavedPoses.select` has chosen them. Ids have the colours
+            of a drawing of everybody, and faces of the others are blurred as well.
         faces_of: Poses of the same frames, whose faces are blurred, too, if any are: those that people were
             left out of.
         max_pixels: The most pixels that an image of the video may have.

@@ -27,7 +27,12 @@ _MOST_DISTORTED = 0.01
 
 
 def open_video_of(
-    poses: SavedPoses, first: Frame, given: str | Path | None = None, max_pixels: int = MAX_PIXELS
+    poses: SavedPoses,
+    first: Frame,
+    given: str | Path | None = None,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    instead: str = "",
 ) -> VideoSource:
     """Open the video of saved poses, to draw over; one of another size is taken where its shape is the same.
 
@@ -36,6 +41,7 @@ def open_video_of(
         first: The first of their frames that is needed.
         given: The video; None for the source that the poses name.
         max_pixels: As for `open_video`.
+        instead: What else can be done where the source that the poses name is not there, for the message.
 
     Returns:
         The open source, from that frame on.
@@ -54,7 +60,7 @@ def open_video_of(
         if given is not None:
             raise
         reason = str(error).rpartition("; ")[0] or str(error)
-        raise VideoError(f"{reason}; {REMEDY}, or draw on --background black, white or transparent") from error
+        raise VideoError(f"{reason}; {REMEDY}{instead and f', or {instead}'}") from error
     try:
         _compare_sizes(video.info, first.size_wh)
     except VideoError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from posetrack.errors import VideoError
+from posetrack.errors import ResultsError, VideoError
 from posetrack.frame import Frame
 from posetrack.render import FaceBlur
+from posetrack.results.poses import make_black_image
 from posetrack.run.resize import put_image
 from posetrack.skeleton import Skeleton
 from posetrack.video.base import VideoSource
@@ -64,12 +66,26 @@ def add_blurred_images(
         shown: The frames with the people who are shown.
         video: Their video.
         skeleton: The keypoints.
-        faces_of: The same frames with everyone whose face is blurred; None where no face is.
+        faces_of: The same frames with everyone whose face is blurred, and perhaps others before and behind
+            them, since a face stays hidden for a moment; None where no face is.
         remedy: As for `add_images`.
+
+    Raises:
+        ResultsError: `faces_of` lacks a frame; or as for `add_images`.
+        VideoError: As for `add_images`.
     """
     if faces_of is None:
         yield from add_images(shown, video, remedy=remedy)
         return
-    blur = FaceBlur(skeleton)
-    for everyone, frame in zip(add_images(faces_of, video, remedy=remedy), shown, strict=True):
-        yield put_image(frame, blur(everyone))
+    blur, faces = FaceBlur(skeleton), iter(faces_of)
+    black = make_black_image((video.info.width, video.info.height))
+    for frame in add_images(shown, video, remedy=remedy):
+        everyone = next(faces, None)
+        while everyone is not None and everyone.index < frame.index:
+            blur.follow(put_image(everyone, black))
+            everyone = next(faces, None)
+        if everyone is None or everyone.index != frame.index:
+            raise ResultsError(
+                f"the poses whose faces are blurred lack frame {frame.index}; give those of the video"
+            )
+        yield replace(frame, image=blur(put_image(everyone, frame.image)))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from posetrack.frame import FloatArray, Frame, ImageArray, Instances
-from posetrack.render import Color, Renderer, RenderStyle
+from posetrack.render import Color, PersonColors, Renderer, RenderStyle
 from posetrack.run.survey import Presence
 from posetrack.skeleton import Skeleton
 
@@ -56,10 +56,16 @@ class ContactSheet:
         gap_s: The usual time between two frames.
         skeleton: The limbs to draw.
         style: What is drawn of the people: their skeletons and the background.
+        colors: As for `Renderer`.
     """
 
     def __init__(
-        self, people: Iterable[Presence], gap_s: float, skeleton: Skeleton, style: RenderStyle
+        self,
+        people: Iterable[Presence],
+        gap_s: float,
+        skeleton: Skeleton,
+        style: RenderStyle,
+        colors: PersonColors | None = None,
     ) -> None:
         everyone = sorted(people, key=lambda person: -person.num_frames)
         kept = sorted(everyone[:MOST_ROWS], key=lambda person: (person.first_s, person.track_id))
@@ -75,6 +81,7 @@ class ContactSheet:
                 min_keypoint_score=style.min_keypoint_score,
                 background=background,
             ),
+            colors,
         )
         if len(everyone) > len(kept):
             _log.warning("the sheet shows the %d people who are there longest, of %d", MOST_ROWS, len(everyone))

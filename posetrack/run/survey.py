@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED, Frame
+from posetrack.render import PersonColors
 from posetrack.results.poses import SavedPoses
 from posetrack.run.sources import DEFAULT_FPS
 from posetrack.selection.choose import choose_saved
@@ -44,6 +45,7 @@ class PosesSurvey:
         gap_s: The usual time between two frames, in seconds.
         people: Those of the part who are wanted, by id, in the order in which they come.
         ids: All ids of the file, of others and before and behind the part, too.
+        colors: Their colours, which are those of a drawing of everybody from the first frame on.
     """
 
     first: Frame
@@ -53,6 +55,7 @@ class PosesSurvey:
     gap_s: float
     people: dict[int, Presence]
     ids: frozenset[int]
+    colors: PersonColors
 
 
 class _Reader:
@@ -62,6 +65,7 @@ class _Reader:
         self._poses, self._part = poses, part
         self.num_read = self.num_frames = 0
         self.ids: set[int] = set()
+        self.colors = PersonColors()
         self.gaps: Counter[float] = Counter()
         self.first: Frame | None = None
 
@@ -69,7 +73,9 @@ class _Reader:
         last_s: float | None = None
         number = 0
         for number, frame in enumerate(self._poses, start=1):
-            self.ids.update(_list_ids(frame))
+            ids = _list_ids(frame)
+            self.ids.update(ids)
+            self.colors.follow(ids, frame.index)
             if not is_in_part(frame, self._part):
                 continue
             self.first = self.first or frame
@@ -119,6 +125,7 @@ def survey_poses(poses: SavedPoses, part: Selection, selection: PeopleSelection 
         gap_s=reader.gaps.most_common(1)[0][0] if reader.gaps else float(1 / (poses.header.fps or DEFAULT_FPS)),
         people=people,
         ids=frozenset(reader.ids),
+        colors=reader.colors,
     )
 
 

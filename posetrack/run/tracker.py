@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
-from posetrack.errors import PoseTrackError
 from posetrack.frame import Frame
 from posetrack.run.sources import Part, Source, open_source
 from posetrack.selection.people import EVERYONE, PeopleSelection
@@ -261,10 +260,9 @@ class Tracker:
 
     def _check_blur(self, output: Output) -> None:
         """Refuse to blur the faces of the chosen people only, while those of the others are in the video."""
-        if output.has_overlay and output.view.style.blur_faces and not self._selection.is_everyone:
-            raise PoseTrackError(
-                f"--blur-faces with {self._selection}: the faces of the others would be seen; run without "
-                "choosing people, or without a video, and choose when the poses are drawn (posetrack draw)"
+        if output.has_overlay and output.view.style.blur_faces:
+            self._selection.refuse_blur(
+                "run with --blur-faces alone, then choose in posetrack draw --blur-faces, which blurs all"
             )
 
     def _make_own(self, *, keeps_everyone: bool = False) -> OwnProcessors | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from posetrack.errors import PoseTrackError
 from posetrack.frame import Frame, ImageArray
-from posetrack.render import FaceBlur, Renderer, RenderStyle
+from posetrack.render import FaceBlur, PersonColors, Renderer, RenderStyle
 from posetrack.run.resize import resize_frame, scale_size
 from posetrack.skeleton import Skeleton
 
@@ -50,13 +50,14 @@ class Painter:
     Args:
         skeleton: The limbs to draw.
         view: What to show.
+        colors: As for `Renderer`.
     """
 
-    def __init__(self, skeleton: Skeleton, view: DrawnView) -> None:
+    def __init__(self, skeleton: Skeleton, view: DrawnView, colors: PersonColors | None = None) -> None:
         self.view = view
         self._blur = FaceBlur(skeleton) if view.style.blur_faces else None
         # In both halves: faces are blurred before.
-        self._render = Renderer(skeleton, replace(view.style, blur_faces=False))
+        self._render = Renderer(skeleton, replace(view.style, blur_faces=False), colors)
 
     def __call__(self, frame: Frame) -> ImageArray:
         """Draw one frame.

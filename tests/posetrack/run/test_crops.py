@@ -1,6 +1,7 @@
 """Crops: clips and images of people, cut out of the video of saved poses."""
 
 import sys
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -136,6 +137,16 @@ def test_a_failure_leaves_nothing_behind(folder, tmp_path):
     with pytest.raises(VideoError, match="ends before frame 12 of the saved poses"):
         crop_people(read_poses(folder / "poses.jsonl"), tmp_path / "out", video=images)
     assert {path.name for path in tmp_path.iterdir()} == {"images"}
+
+
+def test_a_missing_video_is_asked_for(folder, tmp_path):
+    poses = read_poses(folder / "poses.jsonl")
+    path = tmp_path / "poses.jsonl"
+    with JsonlWriter(path, replace(poses.header, source="gone.mp4")) as writer:
+        for frame in poses:
+            writer.write(frame.index, frame.time_s, frame.instances, SIZE_WH)
+    with pytest.raises(VideoError, match=r"gone\.mp4: no such file or folder; give .* with --video$"):
+        crop_people(read_poses(path), tmp_path / "out")
 
 
 def test_nobody_to_cut_out(folder, tmp_path):

@@ -91,7 +91,7 @@ def test_own_processors_change_what_is_given_and_written_once(tracker, tmp_path)
 
 def test_faces_of_people_who_are_left_out_could_not_be_blurred(tracker, tmp_path):
     chosen = choose(tracker, selection=PeopleSelection(max_people=1))
-    with pytest.raises(PoseTrackError, match="faces of"):
+    with pytest.raises(PoseTrackError, match="seen; run with --blur-faces alone, then"):
         chosen.run(CLIP, tmp_path / "out", overlay=RenderStyle(blur_faces=True), **PART)
     assert not (tmp_path / "out").exists()
 
