@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from servers.streams import MjpegServer, SilentServer
 
@@ -86,6 +87,34 @@ def test_a_clip_becomes_json_lines_and_a_recording(tmp_path, capfd):
     assert list(tmp_path.iterdir()) == [out]
 
 
+@pytest.mark.parametrize(
+    ("layers", "least", "most"),
+    [
+        (["--no-boxes", "--no-ids", "--no-skeletons"], 0.9, 1.1),
+        (["--no-boxes", "--no-ids", "--no-skeletons", "--blur-faces"], 0, 0.7),
+        (["--no-boxes", "--no-ids"], 1.5, 10),
+    ],
+)
+def test_layers_are_chosen(tmp_path, capfd, layers, least, most):
+    out = tmp_path / "out.mp4"
+    assert run_cli(CLIP, *LIVE, "--record", out, "--speed", 4, *layers) == 0
+    records = read_lines(capfd.readouterr().out)
+    originals, drawn = read_images(CLIP), read_images(out)
+    assert len(drawn) == len(records)
+    contrasts = []
+    for record, image in zip(records, drawn, strict=True):
+        for person in record["people"][:1]:
+            x, y = map(int, person["keypoints"][0][:2])
+            face = np.s_[max(y - 12, 0) : y + 12, max(x - 12, 0) : x + 12]
+            contrasts.append(image[face].std() / originals[record["frame"]][face].std())
+    assert least <= np.mean(contrasts) <= most
+
+
+def read_images(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as video:
+        return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+
+
 def test_it_runs_for_as_long_as_it_is_told(capfd):
     assert run_cli(CLIP, *LIVE, "--loop", "--duration", 0.7, "--speed", 3) == 0
     printed = capfd.readouterr()
@@ -106,6 +135,10 @@ def test_it_runs_for_as_long_as_it_is_told(capfd):
         ([CLIP, "--record", "README.md"], "README.md: is there already"),
         ([CLIP, "--record", CLIP], ": is the input itself; use another --record"),
         ([CLIP, "--record", "docs"], "docs: is a folder, and a file is written; give its name with --record"),
+        (
+            [CLIP, "--blur-faces", "--max-people", "1"],
+            "would be seen; leave one of them out",
+        ),
         ([CLIP, "--record", "no/out.mp4"], "no/out.mp4: there is no such folder"),
         ([CLIP, "--serve", "here"], "--serve here: expected PORT or HOST:PORT"),
         (["http://127.0.0.1:9/live"], "Connection refused; check the address"),
