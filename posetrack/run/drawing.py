@@ -20,7 +20,8 @@ from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
 from posetrack.results.poses import SavedPoses
 from posetrack.run.drawing_options import DrawingOptions, DrawReport
-from posetrack.run.drawn_files import (
+from posetrack.run.drawn_files import 
+from posetrack.video.image_writer import ImageWriter
     ImageWriter,
     check_drawn_file,
     is_folder,

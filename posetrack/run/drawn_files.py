@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
 
 import cv2
 
@@ -16,6 +14,7 @@ from posetrack.frame import ImageArray
 from posetrack.outputs import make_part, name_part
 from posetrack.results.files import cannot_write, check_own_folder
 from posetrack.video.base import VideoInfo
+from posetrack.video.image_writer import ImageWriter
 from posetrack.video.silent_writer import SilentWriter
 from posetrack.video.writer import VideoWriter
 
@@ -23,22 +22,6 @@ _PNG_NAMES = "[0-9][0-9][0-9][0-9][0-9][0-9]*.png"
 _ALPHA_VIDEOS = (".mov", ".webm")
 KNOWN_ENDS = (".mp4", ".gif", ".png", *_ALPHA_VIDEOS)
 """Ends of names that may be written; a name without one is a folder of PNGs."""
-
-
-class ImageWriter(Protocol):
-    """What takes the images of a video one by one; nothing has its name before `close`."""
-
-    def write(self, image: ImageArray, time_s: float) -> None:
-        """Append an image (H, W, 3) or (H, W, 4), uint8, at its time in seconds."""
-        ...
-
-    def close(self) -> None:
-        """Finish the output, and give it its name."""
-        ...
-
-    def abort(self) -> None:
-        """Remove what was written; nothing after `close`."""
-        ...
 
 
 def check_drawn_file(path: Path, *, is_transparent: bool, option: str = "--out") -> None:
@@ -93,7 +76,7 @@ def open_writer(path: Path, info: VideoInfo, *, audio_from: str | None = None) -
     return SilentWriter(path, info)
 
 
-class OnePng:
+class OnePng(ImageWriter):
     """Writes the first image it is given; a context manager, which removes it after an exception."""
 
     def __init__(self, path: Path) -> None:
@@ -121,19 +104,8 @@ class OnePng:
         with suppress(OSError):
             self._part.unlink(missing_ok=True)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None or issubclass(kind, KeyboardInterrupt):
-            self.close()
-        else:
-            self.abort()
-
-
-class _PngFolder:
+class _PngFolder(ImageWriter):
     """Writes a folder of images: 000000.png, 000001.png and so on."""
 
     def __init__(self, path: Path) -> None:

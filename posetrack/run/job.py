@@ -23,13 +23,14 @@ from posetrack.results.jsonl_lines import has_header
 from posetrack.results.openpose import OWN_FILES
 from posetrack.results.record import Header, Record
 from posetrack.run.dense_output import DenseOutput
-from posetrack.run.drawn_files import ImageWriter, OnePng
+from posetrack.run.drawn_files import OnePng
 from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
 from posetrack.run.resume import describe_run, fill_dense, open_saved, restore
 from posetrack.run.sinks import TimeStage, leave_untimed, make_overlay_sink, make_poses_sink
 from posetrack.run.stitch import Stitched, Stitcher, remove_leftover
 from posetrack.run.view import DrawnView, Painter
 from posetrack.video.base import VideoSource
+from posetrack.video.image_writer import ImageWriter
 from posetrack.video.writer import VideoWriter
 
 if TYPE_CHECKING:

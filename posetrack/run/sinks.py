@@ -10,8 +10,8 @@ from posetrack.frame import Frame
 from posetrack.pipeline import FrameSink
 from posetrack.results.dense_file import DenseWriter
 from posetrack.results.jsonl import JsonlWriter
-from posetrack.run.drawn_files import ImageWriter
 from posetrack.run.view import Painter
+from posetrack.video.image_writer import ImageWriter
 
 TimeStage = Callable[[str], AbstractContextManager[None]]
 """Makes the context in which a stage runs, from its name: `write`, `draw` or `encode`; benchmarks time it."""

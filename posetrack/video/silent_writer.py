@@ -22,6 +22,7 @@ from posetrack.interruption import finishing
 from posetrack.outputs import find_remedy, make_part, name_part
 from posetrack.video.base import VideoInfo
 from posetrack.video.canvas import BT709, LIMITED_RANGE, even_size, fit_image
+from posetrack.video.image_writer import ImageWriter
 
 _PLAIN, _ALPHA = "rgb24", "rgba"
 # Browsers show an image of a GIF for a tenth of a second if it is to be shown for less than this.
@@ -77,7 +78,7 @@ FORMATS = {
 """By the end of the name. GIF has 256 colours an image, and shows a pixel or not; the others hold any alpha."""
 
 
-class SilentWriter:
+class SilentWriter(ImageWriter):
     """Writer of one file, image by image; memory does not grow with their number.
 
     The file is written under a temporary name in its folder, and renamed by `close`.

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import numpy as np
@@ -24,6 +22,7 @@ from posetrack.video.audio import AudioMode, AudioTrack
 from posetrack.video.base import VideoInfo
 from posetrack.video.canvas import BT709, LIMITED_RANGE, Yuv420pConverter, even_size, fit_image
 from posetrack.video.disk_file import DiskFile
+from posetrack.video.image_writer import ImageWriter
 from posetrack.video.mp4_index import clean_up, cut_torn_end, move_index_to_front
 
 _log = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ _FALLBACK_TIME_BASE = Fraction(1, 90_000)
 _GAPS_REMEMBERED = 250
 
 
-class VideoWriter:
+class VideoWriter(ImageWriter):
     """Writer of one video; a context manager.
 
     The file is written under a temporary name in its folder and renamed when it is complete: after `close`,
@@ -192,17 +191,6 @@ class VideoWriter:
         else:
             if self._part != self.path:
                 self._part.unlink()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None or issubclass(kind, KeyboardInterrupt):
-            self.close()
-        else:
-            self.abort()
 
     def _start(self, size_wh: tuple[int, int]) -> OutputContainer:
         """Write the header: with the audio copied, else transcoded, else without audio."""
