@@ -20,14 +20,7 @@ from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
 from posetrack.results.poses import SavedPoses
 from posetrack.run.drawing_options import DrawingOptions, DrawReport
-from posetrack.run.drawn_files import 
-from posetrack.video.image_writer import ImageWriter
-    ImageWriter,
-    check_drawn_file,
-    is_folder,
-    open_writer,
-    write_png,
-)
+from posetrack.run.drawn_files import check_drawn_file, is_folder, open_writer, write_png
 from posetrack.run.images_of_poses import REMEDY, describe_missing_video, open_video_of
 from posetrack.run.paired import add_blurred_images
 from posetrack.run.sheet import ContactSheet
@@ -37,6 +30,7 @@ from posetrack.run.view import DrawnView, Painter
 from posetrack.selection.choose import choose_saved
 from posetrack.selection.people import EVERYONE
 from posetrack.video.base import Selection, VideoSource
+from posetrack.video.image_writer import ImageWriter
 
 _log = logging.getLogger(__name__)
 
