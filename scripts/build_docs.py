@@ -6,6 +6,7 @@ make docs
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -29,6 +30,7 @@ GROUPS = {
         "live",
         "cluster",
         "python",
+        "notebook",
         "extend",
     ),
     "Networks": ("own_data", "training", "evaluation", "densepose", "export", "weights"),
@@ -58,6 +60,7 @@ def stage(build: Path) -> Path:
     pages = build / "docs"
     shutil.rmtree(pages, ignore_errors=True)
     shutil.copytree(ROOT / "docs", pages)
+    (pages / "notebook.md").write_text(convert_notebook(pages / "python.ipynb"), encoding="utf-8")
     (pages / "cards").mkdir()
     for page in sorted(pages.glob("*.md")):
         text = page.read_text(encoding="utf-8")
@@ -66,6 +69,18 @@ def stage(build: Path) -> Path:
         text = re.sub(r"\]\((?:\.\./)+docs/", "](../", card.read_text(encoding="utf-8"))
         (pages / "cards" / card.name).write_text(text, encoding="utf-8")
     return pages
+
+
+def convert_notebook(notebook: Path) -> str:
+    """A notebook as a page: its text, its code, and a link to the file."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    texts = [
+        f"```python\n{source}\n```" if cell["cell_type"] == "code" else source
+        for cell in cells
+        for source in ["".join(cell["source"])]
+    ]
+    texts.insert(1, f"This page is [a notebook]({notebook.name}), to be run cell by cell.")
+    return "\n\n".join(texts) + "\n"
 
 
 def make_nav(pages: Path) -> list[dict[str, object]]:

@@ -60,6 +60,10 @@ def test_the_site_builds_without_a_broken_link(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     names = {page.stem for page in (tmp_path / "site").glob("*.html")}
     assert {page.stem for page in DOCS.glob("*.md")} <= names
+    page = (tmp_path / "site" / "notebook.html").read_text()
+    assert "PoseTrack in Python" in page
+    assert 'href="python.ipynb"' in page
+    assert (tmp_path / "site" / "python.ipynb").exists()
     assert "movenet-person" in {page.stem for page in (tmp_path / "site" / "cards").glob("*.html")}
 
 
