@@ -201,6 +201,7 @@ class Tracker:
             RunInterrupted: Ctrl-C, a KeyboardInterrupt; the results so far are complete.
             ResultsError: There are results already, or they cannot be written.
             VideoError: The source cannot be read.
+            PoseTrackError: Faces are to be blurred in the overlay, but a selection leaves people out.
         """
         from posetrack.render import RenderStyle
         from posetrack.results.dense_forms import DENSE_FORMS
