@@ -39,6 +39,23 @@ class PlacedPerson:
     hands: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class ClothedPerson:
+    """A body with its clothes, to be put in poses.
+
+    Attributes:
+        shape: What the body is like.
+        outfit: What it wears.
+        rest: (N, 3), the body at rest, decimetres.
+        dressed: (N, 3), the same with the shells of clothes away from the skin.
+    """
+
+    shape: Shape
+    outfit: Outfit
+    rest: Floats
+    dressed: Floats
+
+
 class PersonMaker:
     """Makes people of a wardrobe."""
 
@@ -58,14 +75,31 @@ class PersonMaker:
             turn_rad: Direction, 0 faces +z, about y.
         """
         shape, pose = draw_shape(rng), self._poser.draw(rng)
+        return self.pose(rng, self.clothe(rng, shape), pose, place, turn_rad)
+
+    def clothe(self, rng: np.random.Generator, shape: Shape) -> ClothedPerson:
+        """Draw an outfit for a shape."""
         outfit = self._tailor.draw(rng, shape)
         rest = make_shape(self._pack, shape)
-        dressed = self._tailor.inflate(rest, outfit)
-        motions = self._place(rng, rest, pose, place, turn_rad)
-        vertices = move_points(self._pack.skin, motions, dressed) * _METRES
-        parts = tuple(self._dress(rng, shape, outfit, (rest, vertices, motions)))
+        return ClothedPerson(shape, outfit, rest, self._tailor.inflate(rest, outfit))
+
+    def pose(
+        self, rng: np.random.Generator, person: ClothedPerson, pose: Pose, place: Floats, turn_rad: float
+    ) -> PlacedPerson:
+        """Put a person somewhere in a pose.
+
+        Args:
+            rng: Decides on colours and patterns: in the same state, they are the same in every pose.
+            person: Whom.
+            pose: The pose.
+            place: (3,) of the ground beneath, metres.
+            turn_rad: Direction, 0 faces +z, about y.
+        """
+        motions = self._place(rng, person.rest, pose, place, turn_rad)
+        vertices = move_points(self._pack.skin, motions, person.dressed) * _METRES
+        parts = tuple(self._dress(rng, person.shape, person.outfit, (person.rest, vertices, motions)))
         body = vertices[self._wardrobe.layers["body"].triangles.ravel()]
-        bare = move_points(self._pack.skin, motions, rest)
+        bare = move_points(self._pack.skin, motions, person.rest)
         keypoints = np.asarray(self._pack.keypoints @ bare * _METRES, np.float32)
         return PlacedPerson(
             parts, keypoints, float(np.ptp(body[:, 1])), self._find_seat(pose, keypoints), keypoints[[9, 10]]

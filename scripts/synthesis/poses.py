@@ -26,6 +26,8 @@ _NOISE_RAD = {
 _RARITY = {"fly": 0.3, "benchmark": 0.3, "tpose": 0.4}
 _LEAST_BEND_RAD = -0.1
 _MOST_BEND_RAD = 2.3
+_ON_GROUND_RAD = 1.15 * np.pi
+"""The part of a cycle of two steps in which a foot is on the ground."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,28 @@ class Poser:
             rotations = rotations[self._mirror] * (1, -1, -1)
         self._disturb(rng, rotations)
         return Pose(rotations.astype(np.float32), is_seated, is_airborne)
+
+    def step(self, phase_rad: float, reach: float) -> Pose:
+        """The pose of somebody walking.
+
+        Args:
+            phase_rad: Where in the cycle of two steps; at 0 the left heel strikes, at pi the right one.
+            reach: Length of the steps; 1 is brisk.
+        """
+        rotations = np.zeros((len(self._index), 3))
+        for side, sign in _SIDES:
+            phase = (phase_rad + (0.0 if sign > 0 else np.pi)) % (2 * np.pi)
+            ahead = _swing(phase)
+            thigh = -0.08 - 0.42 * reach * ahead
+            knee = 0.06 + 0.14 * _bump(phase, 0.5, 0.5) + (0.35 + 0.65 * reach) * _bump(phase, 4.5, 0.75)
+            # The foot strikes with the heel, lies flat, and pushes off with the toes.
+            sole = -0.28 * _bump(phase, 0.0, 0.35) + 0.75 * reach * _bump(phase, 3.65, 0.6)
+            self._swing_leg(rotations, side, thigh, knee)
+            self._compose(rotations, f"foot.{side}", (sole - thigh - knee, 0, 0))
+            self._raise_arm(rotations, side, -0.55, 0.08 + 0.42 * reach * ahead)
+            self._bend(rotations, f"lowerarm01.{side}", 0.15 + 0.3 * reach * max(0.0, -ahead))
+        self._lean(rotations, 0.04 + 0.03 * reach, 0.12 * reach * float(np.cos(phase_rad)))
+        return Pose(rotations.astype(np.float32))
 
     def _stand(self, rng: np.random.Generator, rotations: Doubles) -> None:
         for side, _ in _SIDES:
@@ -182,6 +206,19 @@ class Poser:
         axis = np.cross(elbow - shoulder, wrist - elbow)
         length = np.linalg.norm(axis)
         return axis / length if length > 1e-3 else np.array([-1.0, 0, 0])
+
+
+def _swing(phase_rad: float) -> float:
+    """How far ahead a leg is, 1 to -1: steadily back on the ground, and then ahead through the air."""
+    if phase_rad < _ON_GROUND_RAD:
+        return 1 - 2 * phase_rad / _ON_GROUND_RAD
+    return float(-np.cos(np.pi * (phase_rad - _ON_GROUND_RAD) / (2 * np.pi - _ON_GROUND_RAD)))
+
+
+def _bump(phase_rad: float, middle_rad: float, width_rad: float) -> float:
+    """1 at a place of a cycle, and 0 away from it."""
+    away = (phase_rad - middle_rad + np.pi) % (2 * np.pi) - np.pi
+    return float(np.exp(-((away / width_rad) ** 2)))
 
 
 def _swap(name: str) -> str:
