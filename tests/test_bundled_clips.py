@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 
+import posetrack
 from posetrack.evaluation.mot.files import read_true_boxes
 
 MEDIA = Path(__file__).parents[1] / "docs" / "media"
@@ -53,3 +54,10 @@ def test_people_cross(truth):
             ]
             changing += len(set(sides) - {0}) == 2
     assert changing >= 6
+
+
+def test_people_are_found_and_keep_their_ids():
+    frames = [frame.instances for frame in posetrack.track(CROSSING, recipe="fast", start_s=2.2, end_s=3.2)]
+    assert len(frames) == 25
+    assert np.mean([len(people) for people in frames]) > 4
+    assert len({int(number) for people in frames for number in people.track_ids}) <= 6
