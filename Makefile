@@ -5,15 +5,16 @@
 # make fuzz                 two minutes of damaged files: each is read, or refused in one line
 # make bench [VIDEO=...]    what tracking costs beside its networks, and what it remembers; DensePose in int8
 #
-# Each sets up its own environment in .venv when it is not there.
+# Each sets up its own environment in .venv when it is not there. TORCH_INDEX=URL takes torch from another index, such
+# as that of its builds for CPUs, which PyTorch's page on installation names.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VIDEO ?= docs/media/street.mp4
 OPTIONS ?= --overwrite
-TORCH_CPU ?= https://download.pytorch.org/whl/cpu
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 comma := ,
 
 .PHONY: run test lint docs fuzz format bench clean
@@ -57,37 +58,27 @@ clean:
 # A line a step: pip is quiet, and takes minutes the first time.
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PoseTrack needs Python 3.11 or newer: make PYTHON=python3.11")'
-	@echo "1/3 making an environment in $(VENV)"
+	@echo "1/2 making an environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-
-# Without an NVIDIA driver, torch's build for CPUs will do, which is a tenth of the other's size.
-$(VENV)/.torch: | $(BIN)/python
-	@if command -v nvidia-smi > /dev/null; then \
-		echo "2/3 torch: NVIDIA driver found; its build for GPUs comes with the next step"; \
-	elif $(BIN)/python -c 'import torch, torchvision' 2> /dev/null; then \
-		echo "2/3 torch: is there already"; \
-	else \
-		echo "2/3 torch: no NVIDIA driver found; installing its build for CPUs (about 0.2 GB to download)"; \
-		$(PIP) --retries 0 --timeout 15 --index-url $(TORCH_CPU) torch torchvision 2> /dev/null \
-			|| echo "    $(TORCH_CPU) cannot be reached; the usual build (up to 3 GB) comes with the next step"; \
+	@if ! command -v nvidia-smi > /dev/null && [ -z "$(TORCH_INDEX)" ]; then \
+		echo "    no NVIDIA driver found: torch's build for CPUs is a tenth of the usual one; README, Install, says how"; \
 	fi
-	@touch $@
 
 define install
-	@echo "3/3 installing PoseTrack$(2) and what it needs; the first time this takes minutes"
+	@echo "2/2 installing PoseTrack$(2) and what it needs; the first time this takes minutes"
 	@$(PIP) --editable '.$(1)'
 	@echo "installed"
 	@touch $@ $(VENV)/.run
 endef
 
-$(VENV)/.run: pyproject.toml | $(VENV)/.torch
+$(VENV)/.run: pyproject.toml | $(BIN)/python
 	$(call install,,)
 
-$(VENV)/.bench: pyproject.toml | $(VENV)/.torch
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
 	$(call install,[mobile$(comma)int8], with what benchmarks need)
 
-$(VENV)/.docs: pyproject.toml | $(VENV)/.torch
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
 	$(call install,[docs], with what its pages need)
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/.torch
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(call install,[dev], with what its tests need)
