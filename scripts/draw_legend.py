@@ -1,4 +1,4 @@
-"""Draw the picture of docs/overlay.md: one frame of the bundled clip, with layers over the video and on white.
+"""Draw the image of docs/overlay.md: one frame of the bundled clip, with layers over the video and on white.
 
 Run by hand: `python scripts/draw_legend.py docs/media/legend.jpg`.
 """

@@ -174,7 +174,7 @@ def _list_places(extent_xyxy: FloatArray, size_wh: tuple[int, int], image_wh: tu
         corners += [(x, bottom - height) for x in (before, after)]
     # Where everything around is taken: inside, at the corners and the edges.
     corners += [(x, y) for y in (top, bottom - height, middle_y) for x in (left, right - width, middle_x)]
-    # Inside the image, which comes last, so that clipped places are judged where they are.
+    # Inside the image, which comes last, so that clipped places are rated where they are.
     most = np.maximum(np.subtract(image_wh, size_wh), 0)
     starts = np.clip(np.floor(np.array(corners)), 0, most)
     return np.concatenate([starts, starts + size_wh], axis=1).astype(np.float32)
