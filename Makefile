@@ -5,16 +5,15 @@
 # make fuzz                 two minutes of damaged files: each is read, or refused in one line
 # make bench [VIDEO=...]    what tracking costs beside its networks, and what it remembers; DensePose in int8
 #
-# Each sets up its own environment in .venv when it is not there. TORCH_INDEX=URL takes torch from another index, such
-# as that of its builds for CPUs, which PyTorch's page on installation names.
+# Each sets up its own environment in .venv when it is not there. On Linux without an NVIDIA driver it has torch's build
+# for CPUs, a tenth of the usual one, where uv can reach that.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VIDEO ?= docs/media/street.mp4
 OPTIONS ?= --overwrite
-TORCH_INDEX ?=
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 comma := ,
 
 .PHONY: run test lint docs fuzz format bench clean
@@ -60,14 +59,13 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PoseTrack needs Python 3.11 or newer: make PYTHON=python3.11")'
 	@echo "1/2 making an environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@if ! command -v nvidia-smi > /dev/null && [ -z "$(TORCH_INDEX)" ]; then \
-		echo "    no NVIDIA driver found: torch's build for CPUs is a tenth of the usual one; README, Install, says how"; \
-	fi
 
 define install
 	@echo "2/2 installing PoseTrack$(2) and what it needs; the first time this takes minutes"
-	@$(PIP) --editable '.$(1)'
-	@echo "installed"
+	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi > /dev/null && $(PIP) uv 2> /dev/null \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu --editable '.$(1)' 2> /dev/null; \
+	then echo "installed; torch is its build for CPUs, as there is no NVIDIA driver"; \
+	else $(PIP) --editable '.$(1)' && echo "installed"; fi
 	@touch $@ $(VENV)/.run
 endef
 
