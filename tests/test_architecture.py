@@ -44,6 +44,7 @@ LAYERS = {
             "stage_clock",
             "texture_atlas",
             "video",
+            "web",
         ),
         ("images", "selection"),
         ("annotations", "predictors", "results"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from posetrack.live.gate import find_peer
+from posetrack.web.gate import find_peer
 
 _IDLE_S = 3.0
 

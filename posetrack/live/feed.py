@@ -16,9 +16,9 @@ import numpy as np
 
 from posetrack.frame import ImageArray
 from posetrack.live.audience import Audience
-from posetrack.live.gate import GateLimits
 from posetrack.live.session import LiveFrame
 from posetrack.live.state import StateReader
+from posetrack.web.gate import GateLimits
 
 _FRESH_S = 2.0
 _POLL_S = 0.02

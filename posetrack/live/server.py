@@ -1,45 +1,22 @@
-"""BrowserView: serves live images, figures and controls to browsers, from a thread of its own."""
+"""BrowserView: live images, figures and controls for browsers."""
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import logging
-import socket
 from collections.abc import Callable
-from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any
-from urllib.parse import quote
 
 from aiohttp import web
 
-from posetrack.errors import PoseTrackError
-from posetrack.live.access import Access, make_token
-from posetrack.live.calm_log import calm
-from posetrack.live.connection import Connection
 from posetrack.live.controls import LiveControls
 from posetrack.live.feed import ImageFeed, ViewOptions
-from posetrack.live.gate import Gate, Passage
 from posetrack.live.routes import Routes
 from posetrack.live.session import LiveFrame
 from posetrack.live.state import StateReader
 from posetrack.video.live import LiveStatus
+from posetrack.web.access import Access
+from posetrack.web.server import WebServer
 
-_LAST_PORT = 65535
-_THREAD_NAME = "posetrack-browser"
-_START_S = 10.0
 _FAREWELL_S = 0.4
-_SHUTDOWN_S = 0.1
-_JOIN_S = 5.0
-_CALMED = (
-    *(f"posetrack.live.{name}" for name in ("server", "gate", "connection", "viewers")),
-    *("asyncio", "aiohttp.server", "aiohttp.web", "aiohttp.websocket"),
-)
-
-_log = logging.getLogger(__name__)
 
 
 class BrowserView:
@@ -84,132 +61,47 @@ class BrowserView:
         Raises:
             PoseTrackError: It cannot listen on this host and port.
         """
-        self._controls = controls
-        self._options = options or ViewOptions()
-        self._reader = StateReader(controls, source, read_status, read_recording)
-        self._socket = _listen(host, port)
-        address, self.port = self._socket.getsockname()[:2]
+        options = options or ViewOptions()
+        self._site = _LiveSite(controls, StateReader(controls, source, read_status, read_recording), options)
         self.host = host
-        is_loopback = ip_address(address.partition("%")[0]).is_loopback
-        token = token or (None if is_loopback else make_token())
-        self.is_shared = not is_loopback
-        self._access = Access(token, is_loopback, f"posetrack_{self.port}")
-        self.url = f"http://{_find_name(host, address)}:{self.port}/"
-        if token is not None:
-            self.url += f"?token={quote(token, safe='')}"
-
-        self._feed: ImageFeed | None = None
-        self._stop: Callable[[], object] | None = None
-        self._failure: BaseException | None = None
-        self._is_started = Event()
-        self._thread = Thread(target=self._run, name=_THREAD_NAME, daemon=True)
-        self._thread.start()
-        self._is_started.wait(_START_S)
-        if self._feed is None:
-            self.close()
-            raise PoseTrackError(f"--serve {host}:{port}: the server did not start: {self._failure}")
+        self._server = WebServer(
+            self._site,
+            host=host,
+            port=port,
+            token=token,
+            limits=options.gate,
+            calmed=("posetrack.live.viewers",),
+        )
+        self.port, self.url = self._server.port, self._server.url
+        self.is_shared = self._server.is_shared
 
     def show(self, shown: LiveFrame) -> None:
         """Offer an image to the viewers; never blocks."""
-        if self._feed is not None:
-            self._feed.offer(shown)
+        if self._site.feed is not None:
+            self._site.feed.offer(shown)
 
     def close(self) -> None:
         """Tell the viewers that the session has ended, and stop the server; may be called twice."""
-        if self._stop is not None:
-            # RuntimeError: the loop has ended already.
-            with suppress(RuntimeError):
-                self._stop()
-        self._thread.join(_JOIN_S)
-
-    def _run(self) -> None:
-        try:
-            with calm(*_CALMED):
-                asyncio.run(self._serve())
-        except Exception as error:  # noqa: BLE001, the session goes on without its browser view
-            self._failure = error
-            _log.warning("browser view: %s", error)
-        finally:
-            self._socket.close()
-            self._is_started.set()
-
-    async def _serve(self) -> None:
-        loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
-        feed = ImageFeed(self._reader, self._options)
-        app = Routes(self._access, feed, self._controls, self._options).make_app()
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
-        loop.set_exception_handler(_log_failure)
-        accepting: asyncio.Task[None] | None = None
-        try:
-            await runner.setup()
-            gate = Gate(
-                self._socket, lambda passage: self._make_connection(runner, gate, passage), self._options.gate
-            )
-            accepting = asyncio.create_task(gate.serve())
-            self._feed = feed
-            self._is_started.set()
-            await stop.wait()
-            await feed.end(_FAREWELL_S)
-        finally:
-            if accepting is not None:
-                accepting.cancel()
-                await asyncio.gather(accepting, return_exceptions=True)
-            await runner.cleanup()
-            feed.close()
-
-    def _make_connection(self, runner: web.AppRunner, gate: Gate, passage: Passage) -> Connection:
-        server = runner.server
-        if server is None:
-            raise ConnectionError("the server has stopped")
-        return Connection(server, gate, passage, self._options.gate.silent_s)
+        self._server.close()
 
 
-def _log_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    _log.error("browser view: %s", context.get("message"), exc_info=context.get("exception"))
+class _LiveSite:
+    """What the server serves: the page, with a feed of images that lives in the server's loop."""
 
+    def __init__(self, controls: LiveControls, reader: StateReader, options: ViewOptions) -> None:
+        self._controls = controls
+        self._reader = reader
+        self._options = options
+        self.feed: ImageFeed | None = None
 
-def _listen(host: str, port: int) -> socket.socket:
-    place = f"--serve {host}:{port}"
-    if not 0 <= port <= _LAST_PORT:
-        raise PoseTrackError(
-            f"{place}: no such port; give one from 1024 to {_LAST_PORT}, or 0 for any free one"
-        )
-    try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        # For names such as `localhost` the IPv4 address is preferred: every client tries it.
-        family, *_, address = min(found, key=lambda info: info[0] != socket.AF_INET)
-        listening = socket.create_server(address[:2], family=family)
-    except (socket.gaierror, UnicodeError) as error:
-        raise PoseTrackError(f"{place}: no such address; give HOST:PORT, such as 127.0.0.1:8000") from error
-    except OSError as error:
-        raise PoseTrackError(f"{place}: {_explain(error)}") from error
-    listening.setblocking(False)
-    return listening
+    def open(self, access: Access) -> web.Application:
+        self.feed = ImageFeed(self._reader, self._options)
+        return Routes(access, self.feed, self._controls, self._options).make_app()
 
+    async def end(self) -> None:
+        if self.feed is not None:
+            await self.feed.end(_FAREWELL_S)
 
-def _explain(error: OSError) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return "the port is taken; give another one"
-        case errno.EACCES:
-            return "no permission for this port; give one from 1024 up"
-        case errno.EADDRNOTAVAIL:
-            return "not an address of this machine; give 127.0.0.1, or 0.0.0.0 for all of its addresses"
-        case _:
-            return f"cannot serve there: {(error.strerror or str(error)).lower()}; give another HOST:PORT"
-
-
-def _find_name(host: str, address: str) -> str:
-    """The host name for the URL: the host as given, or this machine's outward address if the host means all."""
-    parsed = ip_address(address.partition("%")[0])
-    if parsed.is_loopback:
-        host = address
-    if not parsed.is_unspecified:
-        return f"[{host}]" if ":" in host else host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # Connecting a UDP socket sends nothing; it only chooses the route.
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
+    def close(self) -> None:
+        if self.feed is not None:
+            self.feed.close()

@@ -15,7 +15,7 @@ from posetrack.errors import PoseTrackError
 from posetrack.live.audience import Viewer
 from posetrack.live.controls import LiveControls
 from posetrack.live.feed import ImageFeed, ViewOptions, make_state_message
-from posetrack.live.gate import Budget
+from posetrack.web.gate import Budget
 
 _COMMANDS = '{"toggle": name}, {"recipe": name}, {"ack": number} or {"watch": true or false}'
 _BOUNDARY = "posetrack-image"

@@ -55,7 +55,7 @@ class FakeSession:
 
     def cut_connections(self) -> None:
         """As a network does."""
-        feed = self.view._feed
+        feed = self.view._site.feed
 
         def cut() -> None:
             for viewer in feed.audience:

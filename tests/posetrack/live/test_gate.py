@@ -15,13 +15,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from posetrack.live import gate as gate_module
 from posetrack.live.audience import Audience
-from posetrack.live.calm_log import CalmFilter, calm
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.feed import ViewOptions
-from posetrack.live.gate import Budget, GateLimits, find_peer
 from posetrack.live.server import BrowserView
+from posetrack.web import gate as gate_module
+from posetrack.web.calm_log import CalmFilter, calm
+from posetrack.web.gate import Budget, GateLimits, find_peer
 
 HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "
 ASK = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
@@ -462,7 +462,7 @@ def test_a_budget_grows_with_time(monkeypatch):
 def test_a_log_is_one_line_a_kind_and_minute(caplog, monkeypatch):
     logger = logging.getLogger("posetrack.test.calm")
     now_s = 0.0
-    monkeypatch.setattr("posetrack.live.calm_log.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("posetrack.web.calm_log.time.monotonic", lambda: now_s)
     with calm(logger.name):
         for number in range(5):
             try:

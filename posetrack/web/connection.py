@@ -9,8 +9,8 @@ from typing import cast
 
 from aiohttp import web
 
-from posetrack.live.access import SECURITY_HEADERS
-from posetrack.live.gate import Gate, Passage
+from posetrack.web.access import SECURITY_HEADERS
+from posetrack.web.gate import Gate, Passage
 
 _LINGERING_S = 1.0
 
