@@ -5,8 +5,9 @@
 UV R-CNN claims that its Dense Points loss, and then its balanced weighting (BWS), keep training stable at
 learning rates at which Smooth-L1 fails. Each run is a training of `posetrack train` with another loss, learning
 rate or seed; then the dense poses in the annotated boxes of the dev images are compared with their annotations
-(GPS). Runs that have ended are in OUT/runs.jsonl and are not repeated, so that a killed comparison goes on. The
-context modules LADCEM and GCE are compared at the lowest learning rate.
+(GPS). Runs that have ended are in OUT/runs.jsonl and are not repeated, so that a killed comparison goes on.
+The head has batch norms: without them, so few steps of SGD teach it nothing. The context modules LADCEM and GCE
+have none, and are compared with AdamW.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ omega = {omega}
 balance = {balance}
 is_balance_detached = {detached}
 [optimizer]
-name = "sgd"
+name = "{optimizer}"
 learning_rate = {rate}
 momentum = 0.9
 weight_decay = 1e-4
@@ -120,7 +121,9 @@ LOSSES = (
     Loss("DP 0.25 + BWS through weights, K 1", balance=1.0, is_detached=False),
     Loss("DP 0.25 + BWS through weights, K 2", balance=2.0, is_detached=False),
 )
-HEADS = ("gce", "ladcem")
+HEAD = "gce_normed"
+CONTEXTS = ("gce", "ladcem")
+_CONTEXT_FACTOR = 0.5
 
 
 @dataclass(frozen=True)
@@ -158,16 +161,16 @@ class Outcome:
 def list_runs(seeds: int) -> Iterator[tuple[str, Loss, float, int]]:
     """Head, loss, factor of the learning rate and seed of each run."""
     for seed in range(seeds):
-        for head in HEADS[1:]:
-            yield head, LOSSES[2], FACTORS[0], seed
         for factor in FACTORS:
             for loss in LOSSES:
-                yield HEADS[0], loss, factor, seed
+                yield HEAD, loss, factor, seed
+        for head in CONTEXTS:
+            yield head, LOSSES[2], _CONTEXT_FACTOR, seed
 
 
 def name_run(head: str, loss: Loss) -> str:
-    """The name of a row: that of the loss, and of the head if it is another."""
-    return loss.name if head == HEADS[0] else f"{loss.name}, {head.upper()}"
+    """The name of a row: that of the loss, and of the head and its optimiser if it is another."""
+    return loss.name if head == HEAD else f"{loss.name}, {head.upper()}, AdamW"
 
 
 class Comparison:
@@ -211,6 +214,7 @@ class Comparison:
                 omega=loss.omega,
                 balance=loss.balance,
                 detached=str(loss.is_detached).lower(),
+                optimizer="sgd" if head == HEAD else "adamw",
                 rate=rate,
                 first=steps * 10 // 13,
                 second=steps * 12 // 13,
