@@ -47,7 +47,7 @@ LAYERS = {
             "web",
         ),
         ("images", "selection"),
-        ("annotations", "predictors", "results"),
+        ("annotations", "edits", "predictors", "results"),
         ("processors",),
         ("data_sets", "evaluation"),
         ("training",),

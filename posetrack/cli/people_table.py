@@ -17,7 +17,7 @@ MOST_ROWS = 12
 
 def print_people(console: Console, poses: Path) -> None:
     """Print a row for each person of saved poses, up to some number; those who are seen longest first."""
-    people = report_people(SavedPoses(poses))
+    people = report_people(SavedPoses(poses, raw=True))
     if people:
         console.print(_make_table(people[:MOST_ROWS]))
     if len(people) > MOST_ROWS:

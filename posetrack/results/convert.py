@@ -8,7 +8,6 @@ from pathlib import Path
 
 from posetrack.outputs import check_is_no_input
 from posetrack.results.export import export, find_exporter, list_outputs
-from posetrack.results.jsonl import read_jsonl
 from posetrack.results.people import KEEP_ALL, ExportOptions
 from posetrack.results.poses import SavedPoses
 from posetrack.results.record import Record
@@ -24,8 +23,9 @@ def convert(
     options: ExportOptions = KEEP_ALL,
     *,
     selection: PeopleSelection = EVERYONE,
+    raw: bool = False,
 ) -> Path:
-    """Write the poses of a results file in another format.
+    """Write the poses of a results file, with the edits that lie beside it, in another format.
 
     Args:
         path: A `poses.jsonl`.
@@ -33,6 +33,7 @@ def convert(
         out_dir: The folder to write into; it is made.
         options: Thresholds for people and keypoints.
         selection: Whose poses are written. If nobody's are, that is logged as a warning.
+        raw: Leave the edits out.
 
     Returns:
         The file or folder written.
@@ -42,19 +43,18 @@ def convert(
             or cannot hold its keypoints, or the output cannot be written.
         PoseTrackError: The selection has an id that is not there, or a region outside the image.
     """
-    header, records = read_jsonl(path)
-    if not selection.is_everyone:
-        records = _read_chosen(SavedPoses(path).select(selection))
+    poses = SavedPoses(path, raw=raw)
+    header, records = poses.header, _read(poses if selection.is_everyone else poses.select(selection))
     find_exporter(format_name, header.skeleton)
     check_is_no_input(list_outputs(header, Path(out_dir))[format_name], Path(path))
     return export(records, header, format_name, Path(out_dir), options)
 
 
-def _read_chosen(poses: SavedPoses) -> Iterator[Record]:
+def _read(poses: SavedPoses) -> Iterator[Record]:
     num_people = 0
     for frame in poses:
         num_people += len(frame.instances)
         size_wh = None if frame.size_wh == poses.header.size_wh else frame.size_wh
         yield Record(frame.index, frame.time_s, frame.instances, size_wh)
-    if not num_people:
+    if not num_people and not poses.selection.is_everyone:
         _log.warning("%s: nobody fits %s; what is written is empty", poses.path, poses.selection)

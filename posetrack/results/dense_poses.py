@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from posetrack.frame import NO_DENSE, Frame, Instances
-from posetrack.results.poses import make_black_image
+from posetrack.results.poses import SavedPoses, make_black_image
 
 if TYPE_CHECKING:
+    from posetrack.edits.kinds import Edit
     from posetrack.results.dense_index import DenseFile, SavedFrame
     from posetrack.results.record import Header, Record
 
@@ -97,12 +98,18 @@ class SavedDense:
 
 
 class DenseOfPoses(SavedDense):
-    """The dense poses of a `poses.jsonl`, with the people, ids and boxes of that."""
+    """The dense poses of a `poses.jsonl`, with the people, ids and boxes of that.
 
-    def __init__(self, path: str | Path) -> None:
+    Args:
+        path: The file.
+        edits: Edits of its people (`SavedPoses.edits`), which are applied.
+    """
+
+    def __init__(self, path: str | Path, edits: Sequence[Edit] = ()) -> None:
         from posetrack.results.dense_sources import open_dense_of
 
         self.path = Path(path)
+        self._edits = edits
         self._file, self.header = open_dense_of(self.path)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -118,9 +125,10 @@ class DenseOfPoses(SavedDense):
         return None
 
     def _read_records(self) -> Iterator[Record]:
+        from posetrack.edits.read import add_edits
         from posetrack.results.jsonl import read_jsonl
 
-        return read_jsonl(self.path)[1]
+        return add_edits(read_jsonl(self.path)[1], self.path, self._edits)
 
     def fill(self, record: Record) -> Instances:
         """The people of a record of the file with their dense poses, and with boxes before they were rounded.
@@ -158,7 +166,7 @@ def _make_frame(
     return Frame(index, time_s, black, instances, header.skeleton, is_restored=True)
 
 
-def read_dense(path: str | Path) -> SavedDense:
+def read_dense(path: str | Path, *, raw: bool = False) -> SavedDense:
     """Read dense poses that a run has saved.
 
     >>> from fractions import Fraction
@@ -181,6 +189,7 @@ def read_dense(path: str | Path) -> SavedDense:
         path: A file of dense poses (`.npz`); or a `poses.jsonl` that refers to one, for the people, ids and
             keypoints of that. Boxes of people with a dense pose are as they were before `poses.jsonl` rounded
             them, so that the dense pose is of their size; people without one have an empty array (0, 0, 3).
+        raw: Leave out the edits that lie beside a `poses.jsonl`.
 
     Returns:
         Its header and its frames; may be iterated more than once. `read_frame` reads a single one.
@@ -191,4 +200,6 @@ def read_dense(path: str | Path) -> SavedDense:
     """
     from posetrack.results.dense_index import is_dense_file
 
-    return SavedDense(path) if is_dense_file(Path(path)) else DenseOfPoses(path)
+    if is_dense_file(Path(path)):
+        return SavedDense(path)
+    return DenseOfPoses(path, SavedPoses(path, raw=raw).edits)

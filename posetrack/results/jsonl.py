@@ -235,14 +235,24 @@ def _read_records(path: Path, header: Header) -> Iterator[Record]:
                 _log.warning("%s: cut short, left out; the %d lines before it are whole", where, number - 1)
                 return
             raise ResultsError(f"{where}: not JSON: {str(error).splitlines()[0]}") from error
-        record = _parse_record(fields, header, where)
+        record = parse_record(fields, header, where)
         if record.frame <= last_frame:
             raise ResultsError(f"{where}: frame: {record.frame} comes after {last_frame}; expected more")
         last_frame = record.frame
         yield record
 
 
-def _parse_record(fields: Any, header: Header, where: str) -> Record:
+def parse_record(fields: Any, header: Header, where: str) -> Record:
+    """The frame from an object of JSON.
+
+    Args:
+        fields: The object.
+        header: Of its file.
+        where: File and line, for messages.
+
+    Raises:
+        ResultsError: A field is not what it should be.
+    """
     fields = expect_object(fields, where)
     frame = expect_count(fields.get("frame"), 0, f"{where}: frame")
     time_s = fields.get("time")

@@ -15,6 +15,7 @@ from posetrack.selection.people import EVERYONE, PeopleSelection
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from posetrack.edits.kinds import Edit
     from posetrack.results.record import Header
 
 
@@ -36,23 +37,30 @@ class SavedPoses:
         path: The file.
         header: The source, its `width`, `height` and `fps`, the `skeleton` and the `recipe`.
         selection: Whom of the file's people the frames hold; see `select`.
+        edits: The edits that lie beside the file (`posetrack edit`), which the frames show.
+        is_raw: Whether they were left out.
     """
 
     path: Path
     header: Header
     selection: PeopleSelection
+    edits: tuple[Edit, ...]
+    is_raw: bool
 
-    def __init__(self, path: str | Path, selection: PeopleSelection = EVERYONE) -> None:
-        """Read the header.
+    def __init__(self, path: str | Path, selection: PeopleSelection = EVERYONE, *, raw: bool = False) -> None:
+        """Read the header, and the edits.
 
         Raises:
-            ResultsError: The file cannot be read, or is no results file.
+            ResultsError: The file cannot be read, or is no results file; or its edits cannot, or are of others.
             PoseTrackError: A region of the selection lies outside the image.
         """
+        from posetrack.edits.read import read_edits
         from posetrack.results.jsonl import read_jsonl
 
         self.path = Path(path)
         self.header, _ = read_jsonl(self.path)
+        self.is_raw = raw
+        self.edits = () if raw else read_edits(self.path, self.header)
         self.selection = selection
         selection.check_size(self.header.size_wh, str(self.path))
 
@@ -76,7 +84,7 @@ class SavedPoses:
         """
         if selection.chooses_ids:
             selection.check_ids(self.select(EVERYONE).list_ids(), str(self.path))
-        return SavedPoses(self.path, selection)
+        return SavedPoses(self.path, selection, raw=self.is_raw)
 
     def list_ids(self) -> list[int]:
         """The track ids, ascending; the file is read to its end.
@@ -107,10 +115,11 @@ class SavedPoses:
         return choose_saved(self.selection)(self._read())
 
     def _read(self) -> Iterator[Frame]:
+        from posetrack.edits.read import add_edits
         from posetrack.results.jsonl import read_jsonl
 
         header, records = read_jsonl(self.path)
-        for record in records:
+        for record in add_edits(records, self.path, self.edits):
             black = make_black_image(record.get_size_wh(header))
             yield Frame(record.frame, record.time_s, black, record.instances, header.skeleton, is_restored=True)
 
@@ -174,8 +183,8 @@ def make_black_image(size_wh: tuple[int, int]) -> ImageArray:
     return np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))
 
 
-def read_poses(path: str | Path) -> SavedPoses:
-    """Read poses that a run has saved.
+def read_poses(path: str | Path, *, raw: bool = False) -> SavedPoses:
+    """Read poses that a run has saved, with the edits that lie beside them (`posetrack edit`).
 
     >>> from tempfile import TemporaryDirectory
     >>> from posetrack import Tracker
@@ -192,11 +201,13 @@ def read_poses(path: str | Path) -> SavedPoses:
 
     Args:
         path: A `poses.jsonl`.
+        raw: Leave the edits out.
 
     Returns:
         Its header and its frames; may be iterated more than once.
 
     Raises:
-        ResultsError: The file cannot be read, or is no results file; other lines are checked in iteration.
+        ResultsError: The file or its edits cannot be read, or it is no results file, or the edits are of other
+            poses; other lines are checked in iteration.
     """
-    return SavedPoses(path)
+    return SavedPoses(path, raw=raw)

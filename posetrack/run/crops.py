@@ -84,7 +84,7 @@ def crop_people(
     if not plans or first is None:
         chosen = "has a track id" if poses.selection.is_everyone else f"fits {poses.selection}"
         raise ResultsError(f"{poses.path}: nobody {chosen}, so there is nobody to cut out")
-    everyone = SavedPoses(poses.path)
+    everyone = SavedPoses(poses.path, raw=poses.is_raw)
     with ExitStack() as stack:
         source = stack.enter_context(open_video_of(everyone, first, video))
         part = stack.enter_context(make_whole_folder(folder, OWN_FILES))

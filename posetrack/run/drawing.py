@@ -178,7 +178,7 @@ class SavedDrawing:
         dense = self._poses.header.dense
         if with_dense and dense is not None and self._view.style.iuv and self._view.style.dense_view != "off":
             if dense.exists():
-                poses = DenseOfPoses(self._poses.path)
+                poses = DenseOfPoses(self._poses.path, self._poses.edits)
             else:
                 _log.warning("%s: is not there; drawn without dense poses", dense)
         # Not up to a line that was cut short, which has been said once.

@@ -324,4 +324,4 @@ def _list_exports(poses: Path, folder: Path) -> dict[str, Path]:
 def _finish(output: Output) -> tuple[Path, ...]:
     """Write the other formats; returns all written files."""
     written = [path for path in (output.poses, output.overlay) if path.exists()]
-    return (*written, *(convert(output.poses, name, output.folder) for name in output.formats))
+    return (*written, *(convert(output.poses, name, output.folder, raw=True) for name in output.formats))

@@ -125,7 +125,7 @@ class Stitcher:
             return None
         counter, num_interpolated, part = FrameCounter(), 0, part_of(out)
         try:
-            saved = SavedPoses(poses)
+            saved = SavedPoses(poses, raw=True)
             with JsonlWriter(part, saved.header) as writer:
                 frames = iter(saved)
                 for process in self._make_processors(plan, config.max_interpolated_s):
@@ -138,7 +138,7 @@ class Stitcher:
             with _replace_together(part, out, overlay):
                 if overlay is not None and video is not None:
                     own = [] if self._own is None or not self._own.changes_images else [self._own]
-                    redraw(SavedPoses(part), overlay, video, view, own=own, everyone=saved)
+                    redraw(SavedPoses(part, raw=True), overlay, video, view, own=own, everyone=saved)
         except OSError as error:
             raise cannot_write(out, error) from error
         finally:

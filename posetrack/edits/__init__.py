@@ -1,0 +1,1 @@
+"""Corrections of saved poses: a log of edits beside a `poses.jsonl`, which stays as it is."""

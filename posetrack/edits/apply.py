@@ -1,0 +1,114 @@
+"""Edits applied to the frames of saved poses, one at a time: memory grows with the edits only."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+import numpy as np
+
+from posetrack.edits.kinds import Edit, Interpolate, MoveKeypoint, get_frames
+from posetrack.errors import ResultsError
+from posetrack.frame import UNTRACKED, Instances
+from posetrack.results.record import Record
+
+
+def apply_edits(records: Iterable[Record], edits: Sequence[Edit], where: str = "edits") -> Iterator[Record]:
+    """Apply edits, in their order, to the frames of saved poses.
+
+    Args:
+        records: Frames in order, as they were saved; they may begin anywhere.
+        edits: The edits.
+        where: What messages call them.
+
+    Yields:
+        The frames after the edits.
+
+    Raises:
+        ResultsError: Two people of a frame would get one id.
+    """
+    # The edits that change the present frame, by their place in the order; the others wait, or are over.
+    frames = [get_frames(edit) for edit in edits]
+    waiting = sorted(range(len(edits)), key=lambda i: frames[i][0], reverse=True)
+    now: list[int] = []
+    plan = _Plan((), where)
+    for record in records:
+        kept = [i for i in now if frames[i][1] >= record.frame]
+        while waiting and frames[waiting[-1]][0] <= record.frame:
+            i = waiting.pop()
+            if frames[i][1] >= record.frame:
+                insort(kept, i)
+        if kept != now:
+            now = kept
+            plan = _Plan([edits[i] for i in now], where)
+        yield plan.apply(record) if now else record
+
+
+class _Plan:
+    """The edits of neighbouring frames, in order; runs of edits of ids are one table."""
+
+    def __init__(self, edits: Sequence[Edit], where: str) -> None:
+        self._groups = [
+            (is_of_pose, list(group))
+            for is_of_pose, group in groupby(edits, lambda edit: isinstance(edit, MoveKeypoint | Interpolate))
+        ]
+        self._tables: list[dict[int, int | None]] = [{UNTRACKED: UNTRACKED} for _ in self._groups]
+        self._where = where
+
+    def apply(self, record: Record) -> Record:
+        people = record.instances
+        for (is_of_pose, edits), table in zip(self._groups, self._tables, strict=True):
+            if not is_of_pose:
+                people = _map_ids(people, edits, table)
+                continue
+            for edit in edits:
+                assert isinstance(edit, MoveKeypoint | Interpolate)
+                people = edit.apply_to(record.frame, record.time_s, people)
+        if people is record.instances:
+            return record
+        self._check(people, record)
+        return replace(record, instances=people)
+
+    def _check(self, people: Instances, record: Record) -> None:
+        twice = _find_twice(people)
+        if twice is not None and _find_twice(record.instances) is None:
+            raise ResultsError(
+                f"{self._where}: frame {record.frame}: two people would have id {twice}; undo the edit that "
+                "makes them one"
+            )
+
+
+def _map_ids(people: Instances, edits: Sequence[Edit], table: dict[int, int | None]) -> Instances:
+    if people.track_ids is None or not len(people):
+        return people
+    before = people.track_ids.tolist()
+    for track_id in before:
+        if track_id not in table:
+            table[track_id] = map_id(edits, track_id)
+    after = [table[track_id] for track_id in before]
+    if after == before:
+        return people
+    kept = np.array([track_id is not None for track_id in after])
+    ids = np.array([track_id for track_id in after if track_id is not None], np.int64)
+    return people[kept].with_columns(track_ids=ids)
+
+
+def map_id(edits: Iterable[Edit], track_id: int) -> int | None:
+    """The id after edits that all change the frame; None where the person is deleted."""
+    now: int | None = track_id
+    for edit in edits:
+        if now is not None and not isinstance(edit, MoveKeypoint | Interpolate):
+            now = edit.map_id(now)
+    return now
+
+
+def _find_twice(people: Instances) -> int | None:
+    """An id that two people have, if there is one."""
+    seen: set[int] = set()
+    for track_id in [] if people.track_ids is None else people.track_ids.tolist():
+        if track_id in seen and track_id != UNTRACKED:
+            return int(track_id)
+        seen.add(track_id)
+    return None
