@@ -27,6 +27,7 @@ GROUPS = {
         "tracking",
         "overlay",
         "drawing",
+        "edit",
         "live",
         "cluster",
         "python",

@@ -10,7 +10,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 _FAR = np.float32(1e8)
 _FARTHEST_PX = 1e6
-_SEGMENT_FRACTION = 0.53
+SEGMENT_FRACTION = 0.53
+"""Area of a person as a fraction of that of the box, the usual stand-in for COCO's segment area."""
 _BLOCK_PEOPLE = 8
 _BLOCK_NUMBERS = 16_384
 _FEW_PAIRS = 0.3
@@ -175,7 +176,7 @@ def compute_pose_areas(boxes_xyxy: FloatArray, keypoints_xy: FloatArray, visible
     around = box_around_keypoints(keypoints_xy, visible, padding=1)
     around_sizes = around[:, 2:] - around[:, :2]
     box_areas = np.maximum(sizes[:, 0] * sizes[:, 1], around_sizes[:, 0] * around_sizes[:, 1])
-    areas: FloatArray = np.clip(_SEGMENT_FRACTION * box_areas, 1, _FARTHEST_PX**2).astype(np.float32)
+    areas: FloatArray = np.clip(SEGMENT_FRACTION * box_areas, 1, _FARTHEST_PX**2).astype(np.float32)
     return areas
 
 

@@ -12,12 +12,13 @@ from posetrack.errors import ResultsError
 from posetrack.json_fields import expect_object, read_json
 
 
-def read_annotations(path: Path, name: str | None = None) -> AnnotatedVideo:
+def read_annotations(path: Path, name: str | None = None, *, raw: bool = False) -> AnnotatedVideo:
     """Read one sequence from a PoseTrack17 or PoseTrack18 file, or from our own `.jsonl`.
 
     Args:
         path: The file.
         name: Name of the sequence; by default that of the file without its suffix.
+        raw: Leave out the edits that lie beside a `.jsonl`.
 
     Returns:
         The sequence.
@@ -27,7 +28,7 @@ def read_annotations(path: Path, name: str | None = None) -> AnnotatedVideo:
     """
     name = name or path.stem
     if path.suffix == ".jsonl":
-        return read_tracked_poses(path, name)
+        return read_tracked_poses(path, name, raw=raw)
     data = expect_object(read_json(path), str(path))
     if "annolist" in data:
         return decode_posetrack17(data, name, str(path))

@@ -7,19 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedPeople, AnnotatedVideo
+from posetrack.edits.read import read_edited
 from posetrack.errors import ResultsError
-from posetrack.results.jsonl import read_jsonl
 from posetrack.results.people import KEEP_ALL, ExportOptions
 from posetrack.results.posetrack_people import POSETRACK_CONVERSIONS, TrackNumbers, select_posetrack_people
 
 
-def read_tracked_poses(path: Path, name: str, options: ExportOptions = KEEP_ALL) -> AnnotatedVideo:
+def read_tracked_poses(
+    path: Path, name: str, options: ExportOptions = KEEP_ALL, *, raw: bool = False
+) -> AnnotatedVideo:
     """Read a results file as the PoseTrack exports write it: 15 keypoints, rounded, track ids below 10,000.
 
     Args:
         path: A `poses.jsonl` with COCO's or PoseTrack's keypoints.
         name: Name of the sequence.
         options: Which people and keypoints are left out.
+        raw: Leave out the edits that lie beside the file.
 
     Returns:
         The sequence, one frame per record.
@@ -27,7 +30,7 @@ def read_tracked_poses(path: Path, name: str, options: ExportOptions = KEEP_ALL)
     Raises:
         ResultsError: The file cannot be read, or its keypoints cannot be converted to PoseTrack's.
     """
-    header, records = read_jsonl(path)
+    header, records = read_edited(path, raw=raw)
     if header.skeleton.name not in POSETRACK_CONVERSIONS:
         raise ResultsError(
             f"{path}: {header.skeleton.name} keypoints cannot be evaluated on PoseTrack; "

@@ -10,12 +10,17 @@ import typer
 
 from posetrack.annotations.convert import check_format, choose_out_dir, convert_annotations
 from posetrack.cli.messages import start_logging
-from posetrack.cli.selection_options import IdOptions, SelectionOptions
+from posetrack.cli.options import check_finite
+from posetrack.cli.selection_options import IdOptions, RawOption, SelectionOptions
 from posetrack.errors import PoseTrackError
 from posetrack.results.convert import convert
 from posetrack.results.dense_forms import DENSE_FORMS, export_dense
 from posetrack.results.dense_sources import holds_dense
 from posetrack.results.export import FORMATS
+from posetrack.results.people import ExportOptions
+
+_TRUE_SCORE = 0.2
+"""Keypoints below it are no truth unless somebody has moved them."""
 
 
 def convert_command(
@@ -45,6 +50,26 @@ def convert_command(
             show_default="the folder of the file; a new one named like the format beside a data set",
         ),
     ] = None,
+    ground_truth: Annotated[
+        bool,
+        typer.Option(
+            "--ground-truth",
+            help="Write saved poses that were corrected by hand as ground truth, for evaluation and training: "
+            "posetrack18 or coco.",
+        ),
+    ] = False,
+    keypoint_score: Annotated[
+        float | None,
+        typer.Option(
+            "--keypoint-score",
+            min=0,
+            max=1,
+            callback=check_finite,
+            help="Keypoints of saved poses below this score are absent.",
+            show_default=f"0; {_TRUE_SCORE} with --ground-truth",
+        ),
+    ] = None,
+    raw: RawOption = False,
 ) -> None:
     """Convert saved poses, dense poses or a data set to another format, without running networks."""
     start_logging(logging.WARNING)
@@ -53,6 +78,10 @@ def convert_command(
     is_data_set = not is_dense and (path.is_dir() or path.suffix.lower() == ".json")
     if not selection.is_everyone and (is_dense or is_data_set):
         raise PoseTrackError(f"{selection}: chooses people from a poses.jsonl only; leave it out here")
+    if (ground_truth or keypoint_score is not None or raw) and (is_dense or is_data_set):
+        raise PoseTrackError(
+            "--ground-truth, --keypoint-score, --raw: for a poses.jsonl only; leave them out here"
+        )
     if is_dense:
         print(export_dense(path, to, path.parent if out is None else out))
     elif is_data_set:
@@ -60,4 +89,7 @@ def convert_command(
         for written in convert_annotations([path], to, choose_out_dir(path, to) if out is None else out):
             print(written)
     else:
-        print(convert(path, to, path.parent if out is None else out, selection=selection))
+        if keypoint_score is None:
+            keypoint_score = _TRUE_SCORE if ground_truth else 0.0
+        options = ExportOptions(min_keypoint_score=keypoint_score, is_truth=ground_truth)
+        print(convert(path, to, path.parent if out is None else out, options, selection=selection, raw=raw))

@@ -11,7 +11,7 @@ import typer
 
 from posetrack.cli.messages import start_logging
 from posetrack.cli.options import check_finite
-from posetrack.cli.selection_options import IdOptions, SelectionOptions
+from posetrack.cli.selection_options import IdOptions, RawOption, SelectionOptions
 from posetrack.results.poses import SavedPoses
 
 
@@ -43,13 +43,14 @@ def crops_command(
     ids: IdOptions,
     crops: CropOptions,
     path: Annotated[Path, typer.Argument(metavar="POSES", help="A poses.jsonl.", show_default=False)],
+    raw: RawOption = False,
 ) -> None:
     """Cut people out of their video: person-<id>.mp4, which follows the person, or person-<id>.png."""
     from posetrack.run.crops import crop_people
 
     start_logging(logging.WARNING)
     files = crop_people(
-        SavedPoses(path).select(ids.add_to(people.read())),
+        SavedPoses(path, raw=raw).select(ids.add_to(people.read())),
         path.parent / "crops" if crops.out is None else crops.out,
         video=crops.video,
         thumbnails=crops.thumbnails,

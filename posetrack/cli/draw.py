@@ -15,7 +15,7 @@ from posetrack.cli.draw_options import DrawOptions
 from posetrack.cli.messages import start_logging
 from posetrack.cli.options import MaxPixelsOption
 from posetrack.cli.progress import RunProgress
-from posetrack.cli.selection_options import IdOptions, SelectionOptions
+from posetrack.cli.selection_options import IdOptions, RawOption, SelectionOptions
 from posetrack.results.poses import SavedPoses
 
 
@@ -64,6 +64,7 @@ class DrawnOutputOptions:
     ] = None
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False
+    raw: RawOption = False
 
 
 def draw_command(
@@ -83,7 +84,7 @@ def draw_command(
     from posetrack.run.draw import draw_poses, find_poses
 
     start_logging(logging.ERROR if output.quiet else logging.WARNING)
-    saved = SavedPoses(find_poses(poses))
+    saved = SavedPoses(find_poses(poses), raw=output.raw)
     style = drawing.add_to(drawing.make_saved_style(saved))
     out = output.out
     if out is None and output.sheet is None:

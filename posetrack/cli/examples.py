@@ -33,6 +33,18 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("posetrack draw poses.jsonl --sheet people.png", "everyone on one image"),
         ("posetrack draw poses.jsonl --background transparent -o layer.mov", "for a video editor"),
     ),
+    "edit": (
+        ("posetrack edit poses.jsonl tracks", "the ids, and where they may have been swapped"),
+        ("posetrack edit poses.jsonl swap 3 7 --frame 120", "they changed ids at frame 120"),
+        ("posetrack edit poses.jsonl merge 3 9", "9 is 3, who was lost for a while"),
+        ("posetrack edit poses.jsonl split 3 --frame 120", "somebody else from there on, with a new id"),
+        ("posetrack edit poses.jsonl rename 12 5", "another number"),
+        ("posetrack edit poses.jsonl delete 8 --first 40 --last 60", "in these frames, or everywhere"),
+        ("posetrack edit poses.jsonl drop-short --seconds 1", "delete everybody who is seen for less"),
+        ("posetrack edit poses.jsonl keypoint 3 left_wrist --frame 120 --at 431,220", "or --absent"),
+        ("posetrack edit poses.jsonl interpolate 3", "over the gaps, or those from --first to --last"),
+        ("posetrack edit poses.jsonl undo", "the last edit; redo makes it again, list shows all"),
+    ),
     "retrack": (
         ("posetrack retrack poses.jsonl", "into poses.retracked.jsonl"),
         ("posetrack retrack poses.jsonl -r mine.toml --smooth", "other tracker settings, smoothed keypoints"),
@@ -44,6 +56,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "convert": (
         ("posetrack convert poses.jsonl --to csv", "saved poses in another format"),
+        ("posetrack convert poses.jsonl --to posetrack18 --ground-truth", "corrected poses, to evaluate with"),
         ("posetrack convert gt/ --to coco -o coco", "a data set in another format"),
     ),
     "recipes": (("posetrack recipes", "what each recipe is for"),),

@@ -17,6 +17,7 @@ from posetrack.cli.convert import convert_command
 from posetrack.cli.crops import crops_command
 from posetrack.cli.doctor import doctor_command
 from posetrack.cli.draw import draw_command
+from posetrack.cli.edit import edit_command
 from posetrack.cli.eval.app import eval_app
 from posetrack.cli.export import export_command
 from posetrack.cli.help import SETTINGS, HelpCommand, HelpGroup
@@ -41,6 +42,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Track people": {"run": run_command, "live": live_command},
     "Work with results": {
+        "edit": edit_command,
         "draw": draw_command,
         "crops": crops_command,
         "retrack": retrack_command,

@@ -7,6 +7,9 @@ import sys
 
 from posetrack.addresses import hide_in_text
 
+_TOLD = "posetrack.edits.read"
+"""Its messages are no warnings, and are printed all the same: that poses are shown with edits."""
+
 _LONGEST = 1000
 """Characters of a line; what is longer comes from a damaged file."""
 
@@ -20,7 +23,10 @@ def start_logging(level: int) -> None:
     """Print log records of a level and above, each as one line."""
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("posetrack: %(message)s"))
+    handler.addFilter(_Once())
     logging.basicConfig(level=level, handlers=[handler])
+    if level <= logging.WARNING:
+        logging.getLogger(_TOLD).setLevel(logging.INFO)
 
 
 def to_line(text: str) -> str:
@@ -33,6 +39,22 @@ def to_line(text: str) -> str:
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
     half = _LONGEST // 2
     return line if len(line) <= _LONGEST else f"{line[:half]} ... {line[-half:]}"
+
+
+class _Once(logging.Filter):
+    """Leaves out what has been told: poses are opened several times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name != _TOLD:
+            return True
+        message = record.getMessage()
+        is_new = message not in self._told
+        self._told.add(message)
+        return is_new
 
 
 class _OneLine(logging.Formatter):

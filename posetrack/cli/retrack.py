@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from models.image_size import MAX_PIXELS
 from posetrack.addresses import has_hidden_part
 from posetrack.cli.draw import choose_drawing
 from posetrack.cli.draw_options import DrawOptions
-from posetrack.cli.messages import print_error
+from posetrack.cli.messages import print_error, start_logging
 from posetrack.cli.options import MaxPixelsOption, complete_recipe
+from posetrack.cli.selection_options import RawOption
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
 from posetrack.recipe import Recipe, read_recipe
 from posetrack.recipe_files import list_recipes
@@ -121,7 +123,29 @@ class RedrawOptions(DrawOptions):
         return choose_drawing(out, is_transparent=self.background == "transparent")
 
 
+@dataclass(frozen=True)
+class RetrackOptions:
+    """Options of the tracking."""
+
+    PANEL: ClassVar[str] = "Tracking"
+
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Recipe with the tracker settings: a name or a TOML file.",
+            autocompletion=complete_recipe,
+            show_default="that of FILE's header",
+        ),
+    ] = None
+    smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False
+    no_stitch: Annotated[
+        bool, typer.Option("--no-stitch", help="Join no broken tracks afterwards, drop none, fill no gaps.")
+    ] = False
+
+
 def retrack_command(
+    tracking: RetrackOptions,
     images: ImageOptions,
     drawing: RedrawOptions,
     file: Annotated[Path, typer.Argument(help="A poses.jsonl.", show_default=False)],
@@ -133,33 +157,27 @@ def retrack_command(
             show_default="FILE with .retracked before .jsonl",
         ),
     ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Recipe with the tracker settings: a name or a TOML file.",
-            autocompletion=complete_recipe,
-            show_default="that of FILE's header",
-        ),
-    ] = None,
-    smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False,
-    no_stitch: Annotated[
-        bool, typer.Option("--no-stitch", help="Join no broken tracks afterwards, drop none, fill no gaps.")
-    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    raw: RawOption = False,
 ) -> None:
-    """Give saved poses new track ids. Optical flow is used if the video is available."""
+    """Give saved poses new track ids. Optical flow is used if the video is available.
+
+    Of the edits beside FILE, moved keypoints and deleted people hold; ids are new.
+    """
     from posetrack.run.retrack import retrack
 
+    start_logging(logging.WARNING)
     out = file.with_suffix(".retracked.jsonl") if out is None else out
     if out.exists() and not overwrite:
         raise ResultsError(f"{out}: is there already; use --overwrite, or another --out")
-    poses = SavedPoses(file)
+    poses = SavedPoses(file, raw=raw)
     drawing.check(poses, out, may_replace=overwrite)
-    settings = _read_recipe(poses) if recipe is None else read_recipe(recipe)
+    settings = _read_recipe(poses) if tracking.recipe is None else read_recipe(tracking.recipe)
     with ExitStack() as stack:
         source = images.open(stack, poses)
-        report = retrack(poses, out, settings, video=source, smoothed=smooth, stitched=not no_stitch)
+        report = retrack(
+            poses, out, settings, video=source, smoothed=tracking.smooth, stitched=not tracking.no_stitch
+        )
     print(
         f"{out}: recipe {settings.name}, {report.num_ids} ids, {report.num_joined} joined with earlier ones, "
         f"{report.num_dropped} people dropped whose tracks were too short"

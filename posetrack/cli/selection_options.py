@@ -16,6 +16,11 @@ from posetrack.selection.region import read_regions
 
 _MOST_IDS = 100_000
 
+RawOption = Annotated[
+    bool, typer.Option("--raw", help="Leave out the edits that lie beside the poses (posetrack edit).")
+]
+"""An option of all commands that read saved poses."""
+
 
 @dataclass(frozen=True)
 class SelectionOptions:

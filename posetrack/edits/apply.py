@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -13,6 +13,8 @@ from posetrack.edits.kinds import Edit, Interpolate, MoveKeypoint, get_frames
 from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED, Instances
 from posetrack.results.record import Record
+
+_Table = dict[int, int | None]
 
 
 def apply_edits(records: Iterable[Record], edits: Sequence[Edit], where: str = "edits") -> Iterator[Record]:
@@ -33,7 +35,7 @@ def apply_edits(records: Iterable[Record], edits: Sequence[Edit], where: str = "
     frames = [get_frames(edit) for edit in edits]
     waiting = sorted(range(len(edits)), key=lambda i: frames[i][0], reverse=True)
     now: list[int] = []
-    plan = _Plan((), where)
+    plan = _Plan((), where, {})
     for record in records:
         kept = [i for i in now if frames[i][1] >= record.frame]
         while waiting and frames[waiting[-1]][0] <= record.frame:
@@ -42,25 +44,40 @@ def apply_edits(records: Iterable[Record], edits: Sequence[Edit], where: str = "
                 insort(kept, i)
         if kept != now:
             now = kept
-            plan = _Plan([edits[i] for i in now], where)
+            plan = _Plan([edits[i] for i in now], where, plan.tables)
         yield plan.apply(record) if now else record
 
 
 class _Plan:
-    """The edits of neighbouring frames, in order; runs of edits of ids are one table."""
+    """The edits of neighbouring frames, in order.
 
-    def __init__(self, edits: Sequence[Edit], where: str) -> None:
-        self._groups = [
-            (is_of_pose, list(group))
-            for is_of_pose, group in groupby(edits, lambda edit: isinstance(edit, MoveKeypoint | Interpolate))
-        ]
-        self._tables: list[dict[int, int | None]] = [{UNTRACKED: UNTRACKED} for _ in self._groups]
+    Runs of edits of ids are one table, which is kept where the next plan has the same run.
+
+    Args:
+        edits: The edits.
+        where: What messages call them.
+        tables: Of the plan before.
+
+    Attributes:
+        tables: What becomes of each id, by the edits' places in memory.
+    """
+
+    def __init__(self, edits: Sequence[Edit], where: str, tables: Mapping[tuple[int, ...], _Table]) -> None:
+        self._groups: list[tuple[_Table | None, list[Edit]]] = []
+        self.tables: dict[tuple[int, ...], _Table] = {}
         self._where = where
+        for is_of_pose, group in groupby(edits, lambda edit: isinstance(edit, MoveKeypoint | Interpolate)):
+            own = list(group)
+            table = None
+            if not is_of_pose:
+                key = tuple(map(id, own))
+                table = self.tables[key] = tables.get(key, {UNTRACKED: UNTRACKED})
+            self._groups.append((table, own))
 
     def apply(self, record: Record) -> Record:
         people = record.instances
-        for (is_of_pose, edits), table in zip(self._groups, self._tables, strict=True):
-            if not is_of_pose:
+        for table, edits in self._groups:
+            if table is not None:
                 people = _map_ids(people, edits, table)
                 continue
             for edit in edits:
@@ -80,7 +97,7 @@ class _Plan:
             )
 
 
-def _map_ids(people: Instances, edits: Sequence[Edit], table: dict[int, int | None]) -> Instances:
+def _map_ids(people: Instances, edits: Sequence[Edit], table: _Table) -> Instances:
     if people.track_ids is None or not len(people):
         return people
     before = people.track_ids.tolist()

@@ -88,6 +88,18 @@ def decode_edit(fields: Any, skeleton: Skeleton, where: str) -> Edit:
     return decode(_Fields(fields, skeleton, where))
 
 
+def show_edit(edit: Edit, skeleton: Skeleton) -> str:
+    """An edit as the words of the command line that make it.
+
+    Args:
+        edit: The edit.
+        skeleton: Of the poses.
+    """
+    if isinstance(edit, MoveKeypoint):
+        return edit.show(skeleton.names[edit.keypoint])
+    return str(edit)
+
+
 class _Fields:
     """The fields of one line, checked as they are taken."""
 

@@ -164,7 +164,7 @@ class PosesEditor:
             low, high = self._find_ends(track_id)
             start, stop = self.tracks.find_positions(first or 0, math.inf if last is None else last)
             runs = self.tracks.runs[track_id]
-            if not ((runs[:, 0] < stop) & (runs[:, 1] > start)).any():
+            if start >= stop or not ((runs[:, 0] < stop) & (runs[:, 1] > start)).any():
                 raise self._refuse(f"delete: {track_id} is in none of these frames; it is in {low} to {high}")
             return self._add(DeletePerson(track_id, first, last))
 

@@ -137,7 +137,7 @@ class DropShort:
         return None if track_id in self.track_ids else track_id
 
     def __str__(self) -> str:
-        return f"drop-short --seconds {self.seconds:g} ({len(self.track_ids)} ids)"
+        return f"drop-short --seconds {self.seconds:g} ({_count(len(self.track_ids), 'id')})"
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,17 @@ class MoveKeypoint:
         boxes[row, 2:] = np.maximum(boxes[row, 2:], self.xy)
         return people.with_columns(boxes_xyxy=boxes, **columns)
 
+    def show(self, name: str) -> str:
+        """The edit as words of the command line.
+
+        Args:
+            name: Of the keypoint.
+        """
+        place = "--absent" if self.xy is None else f"--at {self.xy[0]:.7g},{self.xy[1]:.7g}"
+        return f"keypoint {self.track_id} {name} --frame {self.frame} {place}"
+
     def __str__(self) -> str:
-        place = "--absent" if self.xy is None else f"--at {self.xy[0]:g},{self.xy[1]:g}"
-        return f"keypoint {self.track_id} {self.keypoint} --frame {self.frame} {place}"
+        return self.show(str(self.keypoint))
 
 
 @dataclass(frozen=True)
@@ -276,7 +284,7 @@ class Interpolate:
 
     def __str__(self) -> str:
         first, last = self.gaps[0][0].frame, self.gaps[-1][1].frame
-        return f"interpolate {self.track_id}{_show_range(first, last)} ({len(self.gaps)} gaps)"
+        return f"interpolate {self.track_id}{_show_range(first, last)} ({_count(len(self.gaps), 'gap')})"
 
 
 IdEdit = MergeIds | SplitId | SwapIds | RenameId | DeletePerson | DropShort
@@ -300,6 +308,10 @@ def get_frames(edit: Edit) -> tuple[int, float]:
     if isinstance(edit, Interpolate):
         return edit.gaps[0][0].frame, edit.gaps[-1][1].frame
     return 0, math.inf
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _show_range(first: int | None, last: int | None) -> str:

@@ -18,6 +18,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,6 +48,26 @@ def name_log(poses: Path) -> Path:
     return poses.with_name("edits.jsonl" if poses.name == "poses.jsonl" else f"{poses.stem}.edits.jsonl")
 
 
+def is_log(path: Path) -> bool:
+    """Whether a file is the log of others by its name."""
+    return path.name == "edits.jsonl" or path.name.endswith(".edits.jsonl")
+
+
+def set_aside(poses: Path) -> None:
+    """Rename the log of poses that are about to be replaced, which is logged; nothing where there is none.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
+    path = name_log(poses)
+    if not os.path.lexists(path):
+        return
+    numbers = (f"{path.stem}.old{'' if i == 1 else i}.jsonl" for i in count(1))
+    new = next(each for each in map(path.with_name, numbers) if not os.path.lexists(each))
+    path.rename(new)
+    _log.warning("%s: edits of the poses that are replaced; renamed to %s", path, new.name)
+
+
 class EditLog:
     """The edits of one file of poses; several programs may add to it at the same time.
 
@@ -57,6 +78,7 @@ class EditLog:
     Attributes:
         poses: The file of poses.
         path: The log.
+        skeleton: Of the poses.
         edits: The edits that hold, in order.
         undone: Edits that were taken back; the last one is the next to be made again.
 
@@ -66,9 +88,9 @@ class EditLog:
 
     def __init__(self, poses: Path, skeleton: Skeleton) -> None:
         self.poses, self.path = Path(poses), name_log(Path(poses))
+        self.skeleton = skeleton
         self.edits: tuple[Edit, ...] = ()
         self.undone: tuple[Edit, ...] = ()
-        self._skeleton = skeleton
         self._whole = self._size_bytes = 0
         self._is_new = self._has_end = True
         self._is_held = False
@@ -94,7 +116,7 @@ class EditLog:
             ResultsError: The log cannot be written; it stays as it was.
         """
         with self.hold():
-            self._append(encode_edit(edit, self._skeleton))
+            self._append(encode_edit(edit, self.skeleton))
             self.edits, self.undone = (*self.edits, edit), ()
 
     def undo(self) -> Edit:
@@ -193,7 +215,7 @@ class EditLog:
     def _replay(self, fields: Any, where: str, edits: list[Edit], undone: list[Edit]) -> None:
         kind = fields.get("edit") if isinstance(fields, dict) else None
         if kind not in (_UNDO, _REDO):
-            edits.append(decode_edit(fields, self._skeleton, where))
+            edits.append(decode_edit(fields, self.skeleton, where))
             undone.clear()
             return
         source, target = (edits, undone) if kind == _UNDO else (undone, edits)

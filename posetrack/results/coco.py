@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from posetrack.frame import UNTRACKED
 from posetrack.results.coco_entries import PERSON_CATEGORY_ID, encode_entries
 from posetrack.results.files import open_whole_file, write_json_array
 from posetrack.results.masks import compute_mask_areas
@@ -14,6 +15,7 @@ from posetrack.results.people import ExportedPeople, ExportOptions, flatten_keyp
 from posetrack.results.record import Header, Record
 from posetrack.results.rounding import round_pixels, round_time
 from posetrack.skeleton import Skeleton
+from trackers.oks import SEGMENT_FRACTION
 
 _VISIBLE = 2
 
@@ -54,6 +56,7 @@ def write_coco(records: Iterable[Record], header: Header, out_dir: Path, options
     v = 2. People with a mask
     have it as `segmentation` (RLE) and its area; the others have the area of their box. Beside COCO's own
     fields an annotation has `score` (`Instances.person_scores`), `track_id` (-1: none) and `keypoint_scores`.
+    Ground truth has none of the scores, and the area of a box is scaled to that of a person.
 
     Args:
         records: Frames in order, one at a time in memory.
@@ -98,11 +101,11 @@ def _make_annotations(
             entries,
             people.track_ids.tolist(),
             (people.keypoint_scores * people.present).tolist(),
-            _measure_areas(people),
+            _measure_areas(people, is_truth=options.is_truth),
             strict=True,
         ):
             annotation_id += 1  # From 1: COCO's evaluation takes 0 for "no annotation".
-            yield {
+            annotation = {
                 "id": annotation_id,
                 **entry,
                 "area": area,
@@ -111,13 +114,26 @@ def _make_annotations(
                 "track_id": track_id,
                 "keypoint_scores": keypoint_scores,
             }
+            yield _drop_predicted(annotation) if options.is_truth else annotation
 
 
-def _measure_areas(people: ExportedPeople) -> list[float]:
-    """Areas of the masks, or else of the boxes, in square pixels, one a person."""
+def _drop_predicted(annotation: dict[str, object]) -> dict[str, object]:
+    """An annotation without what only predictions have."""
+    dropped = {"score", "keypoint_scores"}
+    if annotation["track_id"] == UNTRACKED:
+        dropped.add("track_id")
+    return {name: value for name, value in annotation.items() if name not in dropped}
+
+
+def _measure_areas(people: ExportedPeople, *, is_truth: bool) -> list[float]:
+    """Areas of the masks, or else of the boxes, in square pixels, one a person.
+
+    OKS takes the area of a true person for that of the segment, which is smaller than the box.
+    """
     if people.masks is not None:
         return compute_mask_areas(people.masks)
-    areas: list[float] = round_pixels(people.boxes_xywh[:, 2:].prod(axis=1)).tolist()
+    scale = SEGMENT_FRACTION if is_truth else 1.0
+    areas: list[float] = round_pixels(scale * people.boxes_xywh[:, 2:].prod(axis=1)).tolist()
     return areas
 
 

@@ -45,7 +45,7 @@ def convert(
     """
     poses = SavedPoses(path, raw=raw)
     header, records = poses.header, _read(poses if selection.is_everyone else poses.select(selection))
-    find_exporter(format_name, header.skeleton)
+    find_exporter(format_name, header.skeleton, is_truth=options.is_truth)
     check_is_no_input(list_outputs(header, Path(out_dir))[format_name], Path(path))
     return export(records, header, format_name, Path(out_dir), options)
 

@@ -32,18 +32,22 @@ class Exporter:
         write: Takes the records, their header, the output folder and the options; returns what it wrote.
         skeletons: Names of the skeletons that the format can hold; None = any.
         has_sizes: Whether it tells the size of each image.
+        has_truth: Whether it has a form for ground truth.
     """
 
     target: str
     write: Callable[[Iterable[Record], Header, Path, ExportOptions], Path]
     skeletons: tuple[str, ...] | None = None
     has_sizes: bool = False
+    has_truth: bool = False
 
 
 FORMATS: dict[str, Exporter] = {
-    "posetrack18": Exporter("posetrack18/{name}.json", write_posetrack18, tuple(POSETRACK_CONVERSIONS)),
+    "posetrack18": Exporter(
+        "posetrack18/{name}.json", write_posetrack18, tuple(POSETRACK_CONVERSIONS), has_truth=True
+    ),
     "posetrack17": Exporter("posetrack17/{name}.json", write_posetrack17, tuple(POSETRACK_CONVERSIONS)),
-    "coco": Exporter("coco.json", write_coco, has_sizes=True),
+    "coco": Exporter("coco.json", write_coco, has_sizes=True, has_truth=True),
     "mot": Exporter("mot.txt", write_mot),
     "csv": Exporter("poses.csv", write_csv),
     "openpose": Exporter("openpose", write_openpose, (COCO_17.name,)),
@@ -51,12 +55,13 @@ FORMATS: dict[str, Exporter] = {
 """Every export format by the name that the command line takes."""
 
 
-def find_exporter(format_name: str, skeleton: Skeleton) -> Exporter:
+def find_exporter(format_name: str, skeleton: Skeleton, *, is_truth: bool = False) -> Exporter:
     """Look a format up; call it before a long run to find a mistake early.
 
     Args:
         format_name: A key of `FORMATS`.
         skeleton: The keypoints that will be exported.
+        is_truth: Whether they will be ground truth.
 
     Returns:
         The exporter.
@@ -73,6 +78,9 @@ def find_exporter(format_name: str, skeleton: Skeleton) -> Exporter:
             f"format {format_name}: cannot hold {skeleton.name} keypoints, only "
             f"{' or '.join(exporter.skeletons)}; these formats can: {able}"
         )
+    if is_truth and not exporter.has_truth:
+        able = " or ".join(name for name, other in FORMATS.items() if other.has_truth)
+        raise ResultsError(f"format {format_name}: has no form for ground truth; use {able}")
     return exporter
 
 
@@ -111,7 +119,7 @@ def export(
         ResultsError: The format is unknown or cannot hold the skeleton, a record cannot be read, or the
             output cannot be written.
     """
-    exporter = find_exporter(format_name, header.skeleton)
+    exporter = find_exporter(format_name, header.skeleton, is_truth=options.is_truth)
     if not exporter.has_sizes:
         records = _watch_size(records, header, format_name)
     return exporter.write(records, header, out_dir, options)

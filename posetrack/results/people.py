@@ -32,10 +32,12 @@ class ExportOptions:
         min_person_score: People whose `Instances.person_scores` is below it are left out.
         min_keypoint_score: Keypoints below it are marked as absent. For PoseTrack's evaluation, 0.4 raises
             MOTA and lowers AP.
+        is_truth: Write the people as ground truth for evaluation and training, not as predictions.
     """
 
     min_person_score: float = 0.0
     min_keypoint_score: float = 0.0
+    is_truth: bool = False
 
 
 KEEP_ALL = ExportOptions()

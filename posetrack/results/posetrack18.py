@@ -10,11 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
+from posetrack.frame import to_xywh
 from posetrack.results.files import open_whole_file, write_json_array
 from posetrack.results.people import ExportedPeople, ExportOptions, flatten_keypoints
-from posetrack.results.posetrack_people import TrackNumbers, raise_zero_scores, select_posetrack_people
+from posetrack.results.posetrack_people import (
+    TrackNumbers,
+    estimate_head_boxes,
+    raise_zero_scores,
+    select_posetrack_people,
+)
 from posetrack.results.record import Header, Record
-from posetrack.results.rounding import RoundedArray
+from posetrack.results.rounding import RoundedArray, round_pixels
 from posetrack.skeleton import COCO_17, POSETRACK_15
 
 POSETRACK18_NAMES = (
@@ -50,7 +56,8 @@ def write_posetrack18(records: Iterable[Record], header: Header, out_dir: Path, 
     """Write `posetrack18/<video>.json`.
 
     Images are numbered as PoseTrack numbers them where the source is named like one of its sequences
-    (`000342_mpii_test`). The video's keypoints become PoseTrack's (`convert_coco17_to_posetrack15`).
+    (`000342_mpii_test`). The video's keypoints become PoseTrack's (`convert_coco17_to_posetrack15`). Ground
+    truth has head boxes (`estimate_head_boxes`) instead of scores.
 
     Args:
         records: Frames in order, one at a time in memory.
@@ -86,13 +93,17 @@ def _make_annotations(
         frames.append(record.frame)
         people = select_posetrack_people(record.instances, header.skeleton, options)
         keypoints, scores = _order_keypoints(people)
-        for track_id, box, keypoint_row, score_row, score in zip(
-            numbers.number(people.track_ids),
-            people.boxes_xywh.tolist(),
-            keypoints,
-            scores.tolist(),
-            raise_zero_scores(people.person_scores),
-            strict=True,
+        own: list[dict[str, object]]
+        if options.is_truth:
+            own = [{"bbox_head": box} for box in round_pixels(to_xywh(estimate_head_boxes(people))).tolist()]
+        else:
+            person_scores = raise_zero_scores(people.person_scores)
+            own = [
+                {"scores": row, "score": score}
+                for row, score in zip(scores.tolist(), person_scores, strict=True)
+            ]
+        for track_id, box, keypoint_row, fields in zip(
+            numbers.number(people.track_ids), people.boxes_xywh.tolist(), keypoints, own, strict=True
         ):
             annotation_id += 1
             yield {
@@ -102,8 +113,7 @@ def _make_annotations(
                 "category_id": 1,
                 "bbox": box,
                 "keypoints": keypoint_row,
-                "scores": score_row,
-                "score": score,
+                **fields,
             }
 
 

@@ -7,10 +7,10 @@ import logging
 import numpy as np
 
 from posetrack.errors import ResultsError
-from posetrack.frame import UNTRACKED, Instances, IntArray
+from posetrack.frame import UNTRACKED, Instances, IntArray, from_pixel_indices
 from posetrack.results.people import ConvertKeypoints, ExportedPeople, ExportOptions, select_people
 from posetrack.results.rounding import RoundedArray
-from posetrack.skeleton import Skeleton, convert_coco17_to_posetrack15
+from posetrack.skeleton import POSETRACK_15, Skeleton, convert_coco17_to_posetrack15
 
 NUM_TRACK_IDS = 10_000
 """The evaluation refuses track ids from here on."""
@@ -22,6 +22,7 @@ POSETRACK_CONVERSIONS: dict[str, ConvertKeypoints | None] = {
 """Skeletons that can be evaluated on PoseTrack, and how their keypoints become its 15 joints."""
 
 _LEAST_SCORE = 0.0001
+_HEAD_FRACTION = 0.18
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,30 @@ def raise_zero_scores(person_scores: RoundedArray) -> list[float]:
     """
     scores: list[float] = np.maximum(person_scores, _LEAST_SCORE).tolist()
     return scores
+
+
+def estimate_head_boxes(people: ExportedPeople) -> RoundedArray:
+    """Estimate the head boxes by whose size PoseTrack's evaluation measures distances.
+
+    A square as long as the head, from neck to head top, about their middle; nobody has drawn it. Where one of
+    them is absent, the head's length is taken for 0.18 of the longer side of the person's box.
+
+    Args:
+        people: N people with the keypoints of `POSETRACK_15`, as indices of pixels.
+
+    Returns:
+        (N, 4), xyxy, pixels.
+    """
+    nose, neck, top = (POSETRACK_15.names.index(name) for name in ("nose", "neck", "head_top"))
+    xy, present, boxes = from_pixel_indices(people.keypoints_xy), people.present, people.boxes_xyxy
+    lengths = np.linalg.norm(xy[:, top] - xy[:, neck], axis=1)
+    centres = (xy[:, top] + xy[:, neck]) / 2
+    has_head = present[:, top] & present[:, neck] & (lengths > 0)
+    guessed = np.maximum(_HEAD_FRACTION * (boxes[:, 2:] - boxes[:, :2]).max(axis=1), 1)
+    above = np.stack([boxes[:, [0, 2]].mean(axis=1), boxes[:, 1] + guessed / 2], axis=1)
+    above = np.where(present[:, nose, None], xy[:, nose], above)
+    lengths, centres = np.where(has_head, lengths, guessed), np.where(has_head[:, None], centres, above)
+    return np.concatenate([centres - lengths[:, None] / 2, centres + lengths[:, None] / 2], axis=1)
 
 
 class TrackNumbers:

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from posetrack.edits.log import set_aside
 from posetrack.errors import ResultsError, SilentSourceError, VideoError
 from posetrack.interruption import finishing
 from posetrack.outputs import check_output_folder, hold_folder
@@ -299,6 +300,7 @@ def _open_results(output: Output, dense: DenseOutput | None, header: Header) -> 
     if dense is not None:
         dense.check_forms(may_replace=output.existing == "overwrite" or is_resumed)
     try:
+        set_aside(output.poses)
         for path in there:
             path.unlink()
         for path in stale:

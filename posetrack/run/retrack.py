@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from posetrack.edits.log import set_aside
 from posetrack.errors import VideoError
 from posetrack.frame import Frame
 from posetrack.outputs import check_output_file, name_part
@@ -90,12 +91,13 @@ def retrack(
         stack.callback(part.unlink, missing_ok=True)
         writer = stack.enter_context(JsonlWriter(part, replace(poses.header, provenance=None)))
         for frame in stack.enter_context(closing(stream(_make_frames(poses, video), processors))):
-            writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh, frame.faces_xyxy)
+            writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh)
             counter(frame)
             if stitcher is not None:
                 stitcher(frame)
         writer.close()
         result = None if stitcher is None else stitcher.finish(part, part)
+        set_aside(out)
         part.replace(out)
     if result is None:
         return RetrackReport(counter.num_ids)

@@ -15,7 +15,7 @@ from posetrack.cli.help import HelpCommand
 from posetrack.cli.options import make_command
 
 eval_app = typer.Typer(no_args_is_help=True, help="Evaluate results as a benchmark does.")
-eval_app.command("posetrack", cls=HelpCommand)(posetrack_command)
+eval_app.command("posetrack", cls=HelpCommand)(make_command(posetrack_command))
 eval_app.command("mot", cls=HelpCommand)(mot_command)
 eval_app.command("coco", cls=HelpCommand)(coco_command)
 eval_app.command("densepose", cls=HelpCommand)(densepose_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from posetrack.cli.eval.metrics import check_metrics_file, format_percent, write_metrics
+from posetrack.cli.messages import start_logging
 from posetrack.cli.options import check_finite
+from posetrack.cli.selection_options import RawOption
 
 if TYPE_CHECKING:
     from posetrack.evaluation.mot.evaluate import BoxEvaluation, BoxMetrics
@@ -59,6 +62,7 @@ def mot_command(
         float,
         typer.Option(min=0.01, max=1, callback=check_finite, help="Least IoU of a match for MOTA and IDF1."),
     ] = 0.5,
+    raw: RawOption = False,
     out: Annotated[
         Path | None, typer.Option(help="Also write the numbers, from 0 to 1, as JSON.", show_default=False)
     ] = None,
@@ -67,9 +71,10 @@ def mot_command(
     from posetrack.evaluation.mot.evaluate import evaluate_mot, import_motmetrics
     from posetrack.evaluation.mot.pairs import pair_sequences
 
+    start_logging(logging.WARNING)
     check_metrics_file(out, [gt, pred])
     import_motmetrics()
-    evaluation = evaluate_mot(pair_sequences(gt, pred), min_iou=iou)
+    evaluation = evaluate_mot(pair_sequences(gt, pred), min_iou=iou, raw=raw)
     if out is not None:
         write_metrics(describe(evaluation, iou), out)
     rows = dict(evaluation.per_sequence)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 from rich.console import Console
 
 from posetrack.cli.eval.metrics import check_matplotlib, check_metrics_file, write_metrics
+from posetrack.cli.messages import start_logging
+from posetrack.cli.selection_options import RawOption
 from posetrack.evaluation.posetrack.evaluate import (
     PoseTrackEvaluation,
     evaluate_posetrack,
@@ -18,10 +22,29 @@ from posetrack.evaluation.posetrack.evaluate import (
 from posetrack.evaluation.posetrack.metrics import NAMES
 from posetrack.evaluation.posetrack.report import format_latex, make_tables
 
-_OUTPUT = "Output"
+
+@dataclass(frozen=True)
+class PoseTrackOutput:
+    """Options of what is printed and written."""
+
+    PANEL: ClassVar[str] = "Output"
+
+    out: Annotated[Path | None, typer.Option(help="Write every number to this JSON file.")] = None
+    per_sequence: Annotated[
+        bool,
+        typer.Option("--per-sequence", help="Also print one row per sequence."),
+    ] = False
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX rows after the tables.")] = False
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw curves, bars and id timelines here; needs pip install 'posetrack\\[plots]'.",
+        ),
+    ] = None
 
 
 def posetrack_command(
+    output: PoseTrackOutput,
     truth_dir: Annotated[
         Path, typer.Option("--gt", help="Folder of ground truth, one .json per sequence.", show_default=False)
     ],
@@ -33,26 +56,10 @@ def posetrack_command(
             show_default=False,
         ),
     ],
-    out: Annotated[
-        Path | None, typer.Option(help="Write every number to this JSON file.", rich_help_panel=_OUTPUT)
-    ] = None,
-    per_sequence: Annotated[
-        bool,
-        typer.Option("--per-sequence", help="Also print one row per sequence.", rich_help_panel=_OUTPUT),
-    ] = False,
     corrected: Annotated[
         bool, typer.Option("--corrected", help="Repair the reference tool's quirks (docs/evaluation.md).")
     ] = False,
-    latex: Annotated[
-        bool, typer.Option("--latex", help="Print LaTeX rows after the tables.", rich_help_panel=_OUTPUT)
-    ] = False,
-    plots: Annotated[
-        Path | None,
-        typer.Option(
-            help="Draw curves, bars and id timelines here; needs pip install 'posetrack\\[plots]'.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
+    raw: RawOption = False,
     workers: Annotated[
         int | None, typer.Option(min=1, max=256, help="Processes.", show_default="one per core if worthwhile")
     ] = None,
@@ -61,27 +68,28 @@ def posetrack_command(
 
     The numbers are those of the reference tool, poseval.
     """
-    check_metrics_file(out, [truth_dir, predictions_dir])
-    if plots is not None:
+    start_logging(logging.WARNING)
+    check_metrics_file(output.out, [truth_dir, predictions_dir])
+    if output.plots is not None:
         check_matplotlib()
     workers = workers or choose_num_workers(truth_dir, predictions_dir)
     if corrected:
-        reference, shown = evaluate_posetrack_twice(truth_dir, predictions_dir, num_workers=workers)
+        reference, shown = evaluate_posetrack_twice(truth_dir, predictions_dir, num_workers=workers, raw=raw)
         fields = {**describe(reference), "corrected": describe(shown)}
     else:
-        shown = evaluate_posetrack(truth_dir, predictions_dir, num_workers=workers)
+        shown = evaluate_posetrack(truth_dir, predictions_dir, num_workers=workers, raw=raw)
         fields = describe(shown)
     console = Console()
-    for table in make_tables(shown, corrected=corrected, per_sequence=per_sequence):
+    for table in make_tables(shown, corrected=corrected, per_sequence=output.per_sequence):
         console.print(table, "")
-    if latex:
+    if output.latex:
         print(format_latex(shown.total, corrected=corrected))
-    if out is not None:
-        write_metrics(fields, out)
-    if plots is not None:
+    if output.out is not None:
+        write_metrics(fields, output.out)
+    if output.plots is not None:
         from posetrack.evaluation.posetrack.plots import draw_plots
 
-        for path in draw_plots(shown, plots, corrected=corrected):
+        for path in draw_plots(shown, output.plots, corrected=corrected):
             print(path)
 
 

@@ -110,7 +110,9 @@ class _Counts:
     people: int
 
 
-def evaluate_mot(pairs: Mapping[str, tuple[Path, Path]], *, min_iou: float = MIN_IOU) -> BoxEvaluation:
+def evaluate_mot(
+    pairs: Mapping[str, tuple[Path, Path]], *, min_iou: float = MIN_IOU, raw: bool = False
+) -> BoxEvaluation:
     """Evaluate the results of some sequences.
 
     Frames without results count as missed.
@@ -118,13 +120,17 @@ def evaluate_mot(pairs: Mapping[str, tuple[Path, Path]], *, min_iou: float = MIN
     Args:
         pairs: The files of ground truth and results by the sequence's name; see `pair_sequences`.
         min_iou: Least IoU of a match for MOTA and IDF1, above 0. HOTA takes 0.05 to 0.95.
+        raw: Leave out the edits that lie beside a `poses.jsonl`.
 
     Raises:
         MissingPackageError: py-motmetrics is not installed.
         ResultsError: A file is not valid.
     """
     import_motmetrics()
-    read = ((name, read_true_boxes(truth), read_tracked_boxes(path)) for name, (truth, path) in pairs.items())
+    read = (
+        (name, read_true_boxes(truth), read_tracked_boxes(path, raw=raw))
+        for name, (truth, path) in pairs.items()
+    )
     return evaluate_boxes(read, min_iou=min_iou)
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from posetrack.annotations.video import DoubleArray
+from posetrack.edits.read import read_edited
 from posetrack.errors import ResultsError
 from posetrack.frame import BoolArray, IntArray
 from posetrack.json_fields import show
-from posetrack.results.jsonl import read_jsonl
 from posetrack.results.people import complete_boxes
 
 COLUMNS = ("frame", "id", "left", "top", "width", "height", "confidence", "class", "visibility")
@@ -113,11 +113,12 @@ def read_true_boxes(path: Path) -> TrueBoxes:
     return TrueBoxes(boxes, is_counted[order], is_unclear[order], is_ignored[order])
 
 
-def read_tracked_boxes(path: Path) -> TrackedBoxes:
+def read_tracked_boxes(path: Path, *, raw: bool = False) -> TrackedBoxes:
     """Read results: our `poses.jsonl`, or a text file in the columns of MOTChallenge.
 
     Args:
         path: A file that ends with `.jsonl`, or any other.
+        raw: Leave out the edits that lie beside a `poses.jsonl`.
 
     Returns:
         The boxes; none if the file is empty.
@@ -125,14 +126,14 @@ def read_tracked_boxes(path: Path) -> TrackedBoxes:
     Raises:
         ResultsError: It cannot be read, or a line is not what it should be.
     """
-    rows = list(_read_people(path) if path.suffix == ".jsonl" else _read_rows(path))
+    rows = list(_read_people(path, raw=raw) if path.suffix == ".jsonl" else _read_rows(path))
     _check_ids(rows)
     return _make_boxes(rows)[0]
 
 
-def _read_people(path: Path) -> Iterator[_Row]:
+def _read_people(path: Path, *, raw: bool) -> Iterator[_Row]:
     """The people of a `poses.jsonl` in the columns of MOTChallenge."""
-    _, records = read_jsonl(path)
+    _, records = read_edited(path, raw=raw)
     for record in records:
         people = record.instances
         if len(people) == 0 or people.track_ids is None:

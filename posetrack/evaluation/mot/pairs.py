@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from posetrack.edits.log import is_log
 from posetrack.errors import ResultsError
 
 _TRUTH_FILES = ("gt/gt.txt", "gt.txt")
@@ -97,7 +98,10 @@ def _warn_of_others(folder: Path, used: set[Path]) -> None:
     others = [
         path.name
         for path in sorted(folder.iterdir())
-        if path.suffix in (".txt", ".jsonl") and path.stem not in names and path.name not in _RESULT_FILES
+        if path.suffix in (".txt", ".jsonl")
+        and not is_log(path)
+        and path.stem not in names
+        and path.name not in _RESULT_FILES
     ]
     others += [
         path.name

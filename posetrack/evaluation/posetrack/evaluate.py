@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from posetrack.annotations.read import read_annotations
+from posetrack.edits.log import is_log
 from posetrack.errors import ResultsError
 from posetrack.evaluation.posetrack.average_precision import assign_poses, label_keypoints
 from posetrack.evaluation.posetrack.frame_names import warn_of_names
@@ -78,7 +79,7 @@ class PoseTrackEvaluation:
 
 
 def evaluate_posetrack(
-    truth_dir: Path, predictions_dir: Path, *, corrected: bool = False, num_workers: int = 1
+    truth_dir: Path, predictions_dir: Path, *, corrected: bool = False, num_workers: int = 1, raw: bool = False
 ) -> PoseTrackEvaluation:
     """Evaluate every sequence of a folder.
 
@@ -88,6 +89,7 @@ def evaluate_posetrack(
             own (`NAME.jsonl` or `NAME/poses.jsonl`).
         corrected: Repair the reference tool's quirks instead of repeating them.
         num_workers: Number of processes; with more than one the caller's script needs the `__main__` guard.
+        raw: Leave out the edits that lie beside predictions of our own.
 
     Returns:
         The metrics.
@@ -95,11 +97,11 @@ def evaluate_posetrack(
     Raises:
         ResultsError: A folder or file is missing or not valid.
     """
-    return _evaluate_folders(truth_dir, predictions_dir, (corrected,), num_workers)[0]
+    return _evaluate_folders(truth_dir, predictions_dir, (corrected,), num_workers, raw=raw)[0]
 
 
 def evaluate_posetrack_twice(
-    truth_dir: Path, predictions_dir: Path, *, num_workers: int = 1
+    truth_dir: Path, predictions_dir: Path, *, num_workers: int = 1, raw: bool = False
 ) -> tuple[PoseTrackEvaluation, PoseTrackEvaluation]:
     """Evaluate as the reference tool does, and corrected, reading the files once.
 
@@ -107,6 +109,7 @@ def evaluate_posetrack_twice(
         truth_dir: As for `evaluate_posetrack`.
         predictions_dir: As for `evaluate_posetrack`.
         num_workers: As for `evaluate_posetrack`.
+        raw: As for `evaluate_posetrack`.
 
     Returns:
         The reference's metrics, and the corrected ones.
@@ -114,16 +117,16 @@ def evaluate_posetrack_twice(
     Raises:
         ResultsError: A folder or file is missing or not valid.
     """
-    reference, corrected = _evaluate_folders(truth_dir, predictions_dir, (False, True), num_workers)
+    reference, corrected = _evaluate_folders(truth_dir, predictions_dir, (False, True), num_workers, raw=raw)
     return reference, corrected
 
 
 def _evaluate_folders(
-    truth_dir: Path, predictions_dir: Path, modes: tuple[bool, ...], num_workers: int
+    truth_dir: Path, predictions_dir: Path, modes: tuple[bool, ...], num_workers: int, *, raw: bool
 ) -> list[PoseTrackEvaluation]:
     """Evaluate once for each mode: whether it is corrected."""
     pairs = find_sequences(truth_dir, predictions_dir)
-    evaluate = partial(_evaluate_files, modes=modes)
+    evaluate = partial(_evaluate_files, modes=modes, raw=raw)
     if num_workers > 1 and len(pairs) > 1:
         with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
             sequences = list(pool.map(evaluate, pairs))
@@ -181,6 +184,7 @@ def find_sequences(truth_dir: Path, predictions_dir: Path) -> list[tuple[Path, P
         )
     found = [(truth, predictions) for truth, predictions in pairs if predictions is not None]
     unmatched = set(predictions_dir.glob("*.json*")) - {predictions for _, predictions in found}
+    unmatched = {path for path in unmatched if not is_log(path)}
     if unmatched:
         names = ", ".join(sorted(path.name for path in unmatched)[:3])
         _log.warning("%s: %d without ground truth left out: %s", predictions_dir, len(unmatched), names)
@@ -195,11 +199,13 @@ def _find_predictions(name: str, folder: Path) -> Path | None:
     return None
 
 
-def _evaluate_files(paths: tuple[Path, Path], *, modes: tuple[bool, ...]) -> list[SequenceEvaluation]:
+def _evaluate_files(
+    paths: tuple[Path, Path], *, modes: tuple[bool, ...], raw: bool
+) -> list[SequenceEvaluation]:
     truth_path, predictions_path = paths
     name = truth_path.stem
     truth = read_annotations(truth_path, name)
-    predictions = read_annotations(predictions_path, name)
+    predictions = read_annotations(predictions_path, name, raw=raw)
     # The reference tool checks for duplicate ids among the predictions only.
     check_track_ids(truth, str(truth_path), unique=False)
     check_track_ids(predictions, str(predictions_path), unique=True)
