@@ -321,7 +321,7 @@ def test_told_to_stop_it_leaves_a_checkpoint_of_the_last_step(tmp_path, number):
     with start_and_stand(path, tmp_path / "stopped") as child:
         child.send_signal(number)
         child.stdin.write("\n")
-        child.stdin.close()
+        child.stdin.flush()
         output = child.stdout.read()
         assert child.wait(60) == 130
     newest = tmp_path / "stopped" / "checkpoint-00000008.pt"
