@@ -8,8 +8,6 @@ the same losses as an uninterrupted one: see `models.training.batches` and `.che
 from __future__ import annotations
 
 import math
-import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -22,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from models.training.batches import BatchPlan, BatchSampler, count_batch
 from models.training.checkpoint import CheckpointFolder, get_rng_state, set_rng_state
+from models.training.compiling import compile_network
 from models.training.config import LoopConfig
 from models.training.distributed import World, average_over_world, gather_objects, move_batch, share_network
 from models.training.ema import Ema
@@ -94,8 +93,7 @@ class Trainer:
         self._optimizer = make_optimizer(self.network, optimizer, task.body)
         self._ema = Ema(self.network, loop.ema_decay) if loop.ema_decay else None
         if loop.compile:
-            _check_compiler(world.device)
-            self._shared.compile()
+            compile_network(self._shared, world.device)
         self._folder = folder if world.is_main else None
         self._checkpoints = None if folder is None else CheckpointFolder(folder, loop.keep_checkpoints)
         self._report = report if world.is_main else None
@@ -346,11 +344,3 @@ class Trainer:
             self._checkpoints.save(state, self.step, is_best=is_best)
         self._saved_s, self._saved_step = self.course.seconds, self.step
         self._losses.restart_clock()
-
-
-def _check_compiler(device: torch.device) -> None:
-    if device.type == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is None:
-        raise TrainingError(
-            "compile = true needs a C++ compiler on a CPU, and there is none; "
-            "install g++ (or name yours in CXX), or set compile = false"
-        )
