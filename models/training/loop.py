@@ -37,7 +37,7 @@ from models.training.optim import (
 )
 from models.training.same_training import check_same_training
 from models.training.stages import FROM_THE_START, Course, make_single_stage
-from models.training.task import Stage, StepReport, Task
+from models.training.task import StepReport, Task, TrainingStage
 from models.training.workers import WORKER_START, read_batches, start_worker
 
 Hold = Callable[[], AbstractContextManager[None]]
@@ -79,7 +79,9 @@ class Trainer:
     ) -> None:
         self.task = task
         self.best_score = -math.inf
-        self._stages = task.stages or (Stage(make_single_stage(loop), task.dataset, task.compute_losses),)
+        self._stages = task.stages or (
+            TrainingStage(make_single_stage(loop), task.dataset, task.compute_losses),
+        )
         self.course = Course([stage.config for stage in self._stages], task.num_samples, loop)
         self._loop = loop
         self._world = world
@@ -215,7 +217,7 @@ class Trainer:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise TrainingError(f"the checkpoint does not fit the network, or is damaged: {reason}") from error
 
-    def _make_loader(self, stage: Stage, end: int) -> DataLoader[Any]:
+    def _make_loader(self, stage: TrainingStage, end: int) -> DataLoader[Any]:
         """The loader of a stage's batches, from its current step to one."""
         sampler = BatchSampler(
             self.plan,
@@ -237,7 +239,7 @@ class Trainer:
             generator=torch.Generator(),
         )
 
-    def _take_step(self, batch: Any, stage: Stage) -> None:
+    def _take_step(self, batch: Any, stage: TrainingStage) -> None:
         course = self.course
         count = count_batch(course.plan, course.step_in_stage)
         factor = compute_schedule_factor(

@@ -19,7 +19,7 @@ Evaluate = Callable[[nn.Module, int], Mapping[str, float | None]]
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainingStage:
     """A stage with its data.
 
     Attributes:
@@ -59,7 +59,7 @@ class Task:
     data_digest: str = ""
     collate: Callable[[list[Any]], Any] | None = None
     body: tuple[str, ...] = ()
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[TrainingStage, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from models.hrnet.start import load_body, load_whole
 from models.hrnet.train import make_coding, make_dataset, make_pose_losses
 from models.training.freeze import freeze_movenet
 from models.training.stages import StageConfig, make_single_stage
-from models.training.task import Stage, Task
+from models.training.task import Task, TrainingStage
 from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
 from posetrack.training.top_down_samples import read_training_samples
@@ -37,10 +37,10 @@ def make_top_down_task(recipe: PoseRecipe, run: TrainingRun) -> Task:
         load_body(network, run.weights or run.data_folder / recipe.network.body)
     body = freeze_movenet(network, stages=recipe.network.frozen_stages)
 
-    def make_stage(config: StageConfig) -> Stage:
+    def make_stage(config: StageConfig) -> TrainingStage:
         sized = choose_size(recipe, config)
         dataset = make_dataset(sized, samples, skeleton.flip_index, upper_body)
-        return Stage(config, dataset, make_pose_losses(make_coding(sized), recipe.crop.loss))
+        return TrainingStage(config, dataset, make_pose_losses(make_coding(sized), recipe.crop.loss))
 
     whole = make_stage(make_single_stage(recipe.loop))
     stages = tuple(make_stage(config) for config in recipe.stage)

@@ -11,7 +11,7 @@ from models.training.errors import TrainingError
 from models.training.loop import Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.stages import Course, StageConfig, check_stages
-from models.training.task import Stage, Task
+from models.training.task import Task, TrainingStage
 from tests.models.training.conftest import Points, compute_losses, make_network
 
 LINEAR = ScheduleConfig("linear")
@@ -29,7 +29,9 @@ class Keys(Points):
 
 
 def make_staged(tmp_path, configs, seen=None, report=None, folder="out", **settings):
-    stages = tuple(Stage(config, Keys([] if seen is None else seen), compute_losses) for config in configs)
+    stages = tuple(
+        TrainingStage(config, Keys([] if seen is None else seen), compute_losses) for config in configs
+    )
     return Trainer(
         Task(make_network(), Points(), 22, compute_losses, recipe_text="recipe", stages=stages),
         loop=LoopConfig(**{"batch_size": 5, "num_workers": 0, "log_every_steps": 2} | settings),
