@@ -121,7 +121,15 @@ class SavedPoses:
         header, records = read_jsonl(self.path)
         for record in add_edits(records, self.path, self.edits):
             black = make_black_image(record.get_size_wh(header))
-            yield Frame(record.frame, record.time_s, black, record.instances, header.skeleton, is_restored=True)
+            yield Frame(
+                record.frame,
+                record.time_s,
+                black,
+                record.instances,
+                header.skeleton,
+                is_restored=True,
+                faces_xyxy=record.faces_xyxy,
+            )
 
     @property
     def has_keypoints(self) -> bool:

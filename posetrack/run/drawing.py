@@ -21,7 +21,7 @@ from posetrack.results.files import cannot_write
 from posetrack.results.poses import SavedPoses
 from posetrack.run.drawing_options import DrawingOptions, DrawReport
 from posetrack.run.drawn_files import check_drawn_file, is_folder, open_writer, write_png
-from posetrack.run.images_of_poses import REMEDY, describe_missing_video, open_video_of
+from posetrack.run.images_of_poses import REMEDY, describe_missing_video, open_video_of, warn_of_faces
 from posetrack.run.paired import add_blurred_images
 from posetrack.run.sheet import ContactSheet
 from posetrack.run.sinks import make_overlay_sink
@@ -168,6 +168,7 @@ class SavedDrawing:
             return
         faces_of = None
         if self._view.style.blur_faces:
+            warn_of_faces(self._poses)
             faces_of = islice(self._poses, survey.num_read) if self._everyone is None else self._everyone
         yield from add_blurred_images(
             shown, source, self._poses.header.skeleton, faces_of=faces_of, remedy=REMEDY

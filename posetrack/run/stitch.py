@@ -131,7 +131,7 @@ class Stitcher:
                 for process in self._make_processors(plan, config.max_interpolated_s):
                     frames = process(frames)
                 for frame in frames:
-                    writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh)
+                    writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh, frame.faces_xyxy)
                     counter(frame)
                     marks = frame.instances.is_interpolated
                     num_interpolated += 0 if marks is None else int(marks.sum())
