@@ -80,7 +80,7 @@ class OnePng(ImageWriter):
     """Writes the first image it is given; a context manager, which removes it after an exception."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._is_written = path, False
+        self._path = path
         try:
             self._part = make_part(path)
         except OSError as error:
@@ -88,14 +88,13 @@ class OnePng(ImageWriter):
 
     def write(self, image: ImageArray, time_s: float) -> None:
         """Write the image, if it is the first."""
-        if not self._is_written:
+        if not self._has_images:
             write_png(self._part, image)
-            self._is_written = True
+            self._has_images = True
 
-    def close(self) -> None:
-        """Give the file its name."""
+    def _finish(self) -> None:
         try:
-            self._part.replace(self._path) if self._is_written else self._part.unlink()
+            self._part.replace(self._path)
         except OSError as error:
             raise cannot_write(self._path, error) from error
 
@@ -121,8 +120,9 @@ class _PngFolder(ImageWriter):
     def write(self, image: ImageArray, time_s: float) -> None:
         write_png(self._part / f"{self._count:06}.png", image)
         self._count += 1
+        self._has_images = True
 
-    def close(self) -> None:
+    def _finish(self) -> None:
         try:
             if self._path.exists():
                 shutil.rmtree(self._path)
