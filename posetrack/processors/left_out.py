@@ -1,14 +1,15 @@
-"""LeftOutFaces: where the heads of people are whom a pipeline leaves out, so that they can be blurred."""
+"""Where the heads of people are who are left out, so that they can be blurred all the same."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from posetrack.frame import UNTRACKED, BoolArray, Frame, Instances
+from posetrack.pipeline import FrameProcessor
 from posetrack.render import FaceBlur
 from posetrack.skeleton import Skeleton
 
@@ -42,10 +43,32 @@ class LeftOutFaces:
                 blur.take_up(frame)
                 yield frame
                 continue
-            others = everyone[_find_left_out(everyone, frame.instances)]
-            regions = blur.follow(replace(frame, instances=others, faces_xyxy=None))
-            boxes = np.array([region.box_xyxy for region in regions], np.float32)
-            yield replace(frame, faces_xyxy=boxes.reshape(-1, 4))
+            yield _add_heads(frame, blur, everyone[_find_left_out(everyone, frame.instances)])
+
+
+def save_faces_of(track_ids: Collection[int], skeleton: Skeleton) -> FrameProcessor:
+    """Make the processor that adds the heads of people to `Frame.faces_xyxy`, before they are left out.
+
+    Args:
+        track_ids: Of the people.
+        skeleton: What the keypoints are.
+    """
+
+    def process(frames: Iterator[Frame]) -> Iterator[Frame]:
+        blur = FaceBlur(skeleton)
+        for frame in frames:
+            people = frame.instances
+            ids = np.full(len(people), UNTRACKED) if people.track_ids is None else people.track_ids
+            yield _add_heads(frame, blur, people[np.isin(ids, list(track_ids))])
+
+    return process
+
+
+def _add_heads(frame: Frame, blur: FaceBlur, others: Instances) -> Frame:
+    """The frame with the heads of others, besides those that it has."""
+    regions = blur.follow(replace(frame, instances=others))
+    boxes = np.array([region.box_xyxy for region in regions], np.float32)
+    return replace(frame, faces_xyxy=boxes.reshape(-1, 4))
 
 
 def _find_left_out(everyone: Instances, kept: Instances) -> BoolArray:

@@ -137,6 +137,27 @@ class _PngFolder(ImageWriter):
         shutil.rmtree(self._part, ignore_errors=True)
 
 
+def check_sheet_name(path: Path) -> None:
+    """Check the name of a contact sheet.
+
+    Raises:
+        ResultsError: It is no PNG.
+    """
+    if path.suffix.lower() != ".png":
+        raise ResultsError(f"{path}: a sheet is a PNG of its own; give a name that ends with .png to --sheet")
+
+
+def encode_png(image: ImageArray) -> bytes:
+    """Encode an image as PNG.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, or (H, W, 4) RGBA.
+    """
+    order = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, order))
+    return encoded.tobytes()
+
+
 def write_png(path: Path, image: ImageArray) -> None:
     """Write a PNG.
 
@@ -147,9 +168,7 @@ def write_png(path: Path, image: ImageArray) -> None:
     Raises:
         ResultsError: It cannot be written.
     """
-    order = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, order))
     try:
-        path.write_bytes(encoded.tobytes())
+        path.write_bytes(encode_png(image))
     except OSError as error:
         raise cannot_write(path, error) from error
