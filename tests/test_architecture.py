@@ -55,7 +55,7 @@ LAYERS = {
         ("recipe_files", "weights"),
         ("recipe",),
         ("build", "exports", "weights.describe", "needs"),
-        ("benchmark", "live", "run"),
+        ("benchmark", "live", "review", "run"),
         ("",),
         ("cli",),
         ("__main__",),

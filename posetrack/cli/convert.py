@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +18,7 @@ from posetrack.results.convert import convert
 from posetrack.results.dense_forms import DENSE_FORMS, export_dense
 from posetrack.results.dense_sources import holds_dense
 from posetrack.results.export import FORMATS
-from posetrack.results.people import ExportOptions
-from posetrack.results.poses import find_poses
-
-_TRUE_SCORE = 0.2
-"""Keypoints below it are no truth unless somebody has moved them."""
+from posetrack.results.people import GROUND_TRUTH, KEEP_ALL
 
 
 def convert_command(
@@ -30,8 +27,8 @@ def convert_command(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A poses.jsonl, or the folder of a run; dense poses: an .npz, DensePose's JSON, Detectron2's "
-            ".pkl or .pth; or a data set: a PoseTrack17, PoseTrack18 or COCO .json, or a folder of them.",
+            help="A poses.jsonl; dense poses: an .npz, DensePose's JSON, Detectron2's .pkl or .pth; or a data "
+            "set: a PoseTrack17, PoseTrack18 or COCO .json, or a folder of them.",
             show_default=False,
         ),
     ],
@@ -67,7 +64,7 @@ def convert_command(
             max=1,
             callback=check_finite,
             help="Keypoints of saved poses below this score are absent.",
-            show_default=f"0; {_TRUE_SCORE} with --ground-truth",
+            show_default=f"0; {GROUND_TRUTH.min_keypoint_score} with --ground-truth",
         ),
     ] = None,
     raw: RawOption = False,
@@ -75,7 +72,6 @@ def convert_command(
     """Convert saved poses, dense poses or a data set to another format, without running networks."""
     start_logging(logging.WARNING)
     selection = ids.add_to(people.read())
-    path = find_poses(path) if (path / "poses.jsonl").exists() else path
     is_dense = to in DENSE_FORMS or holds_dense(path)
     is_data_set = not is_dense and (path.is_dir() or path.suffix.lower() == ".json")
     if not selection.is_everyone and (is_dense or is_data_set):
@@ -91,7 +87,7 @@ def convert_command(
         for written in convert_annotations([path], to, choose_out_dir(path, to) if out is None else out):
             print(written)
     else:
-        if keypoint_score is None:
-            keypoint_score = _TRUE_SCORE if ground_truth else 0.0
-        options = ExportOptions(min_keypoint_score=keypoint_score, is_truth=ground_truth)
+        options = GROUND_TRUTH if ground_truth else KEEP_ALL
+        if keypoint_score is not None:
+            options = replace(options, min_keypoint_score=keypoint_score)
         print(convert(path, to, path.parent if out is None else out, options, selection=selection, raw=raw))

@@ -45,6 +45,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("posetrack edit poses.jsonl interpolate 3", "over the gaps, or those from --first to --last"),
         ("posetrack edit poses.jsonl undo", "the last edit; redo makes it again, list shows all"),
     ),
+    "review": (
+        ("posetrack review posetrack-out/video", "the page opens at http://127.0.0.1:8000"),
+        ("posetrack review poses.jsonl --video moved/clip.mp4", "the video is elsewhere now"),
+        ("posetrack review poses.jsonl --export posetrack18", "corrected poses as ground truth; no page"),
+    ),
     "retrack": (
         ("posetrack retrack poses.jsonl", "into poses.retracked.jsonl"),
         ("posetrack retrack poses.jsonl -r mine.toml --smooth", "other tracker settings, smoothed keypoints"),

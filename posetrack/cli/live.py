@@ -19,6 +19,7 @@ from posetrack.cli.draw_options import PeopleDrawOptions
 from posetrack.cli.messages import start_logging
 from posetrack.cli.options import ComputeOptions, MaxPixelsOption, RecipeOptions, check_finite
 from posetrack.cli.selection_options import SelectionOptions
+from posetrack.cli.serve_options import DEFAULT_ADDRESS, TokenOption, print_address, read_address
 from posetrack.errors import PoseTrackError
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from posetrack.live.window import Window
 
 _RECORDING = Path("live.mp4")
-_DEFAULT_ADDRESS = "127.0.0.1:8000"
 _PRINT_EVERY_S = 5.0
 _LEAVE_S = 10.0
 # Ten years; timers do not take any number.
@@ -113,12 +113,10 @@ class DisplayOptions:
         typer.Option(
             metavar="[HOST:]PORT",
             help="Show a page in the browser; other hosts than 127.0.0.1 ask for a token.",
-            show_default=f"{_DEFAULT_ADDRESS}, unless --window or --json is given",
+            show_default=f"{DEFAULT_ADDRESS}, unless --window or --json is given",
         ),
     ] = None
-    token: Annotated[
-        str | None, typer.Option(metavar="WORD", help="Token of the page.", show_default="a random one")
-    ] = None
+    token: TokenOption = None
 
 
 @dataclass(frozen=True)
@@ -172,13 +170,15 @@ def live_command(
     """
     start_logging(logging.WARNING)
     save.check(source)
-    _read_address(view.serve or _DEFAULT_ADDRESS)
+    read_address(view.serve or DEFAULT_ADDRESS)
     settings = LiveSettings(
         recipe.recipe,
         drawing.add_to(drawing.make_style(recipe.read())),
         is_recording=save.record is not None,
     )
-    build = _make_builder(recipe, compute, people, with_faces=settings.style.blur_faces)
+    if settings.style.blur_faces:
+        people.read().refuse_blur("leave one of them out")
+    build = _make_builder(recipe, compute, people)
     # Before the source is opened, so that no frames are missed meanwhile.
     built = {recipe.recipe: build(recipe.recipe)}
     controls = _make_controls(settings)
@@ -201,7 +201,7 @@ def live_command(
 
 
 def _make_builder(
-    recipe: RecipeOptions, compute: ComputeOptions, people: LivePeopleOptions, *, with_faces: bool
+    recipe: RecipeOptions, compute: ComputeOptions, people: LivePeopleOptions
 ) -> Callable[[str], Pipeline]:
     """Make the builder of pipelines by recipe name; the given weights are for the first recipe only."""
     # Torch takes seconds to import: only commands that run networks wait for it.
@@ -211,14 +211,7 @@ def _make_builder(
 
     def build(name: str) -> Pipeline:
         settings = recipe.read() if name == recipe.recipe else read_recipe(name)
-        return build_pipeline(
-            settings,
-            chosen,
-            batch_frames=1,
-            smoothed=people.smooth,
-            selection=selection,
-            with_faces=with_faces,
-        )
+        return build_pipeline(settings, chosen, batch_frames=1, smoothed=people.smooth, selection=selection)
 
     return build
 
@@ -294,7 +287,7 @@ def _catch(work: Callable[[], None], failures: list[BaseException]) -> None:
 def _serve(view: DisplayOptions, controls: LiveControls, live: LiveSource, recorder: Recorder) -> LiveOutput:
     from posetrack.live.server import BrowserView
 
-    host, port = _read_address(view.serve or _DEFAULT_ADDRESS)
+    host, port = read_address(view.serve or DEFAULT_ADDRESS)
     page = BrowserView(
         controls,
         host=host,
@@ -304,16 +297,8 @@ def _serve(view: DisplayOptions, controls: LiveControls, live: LiveSource, recor
         read_status=lambda: live.status,
         read_recording=lambda: recorder.path,
     )
-    elsewhere = "" if page.is_shared else f"; to watch from another machine, start with --serve 0.0.0.0:{port}"
-    print(f"posetrack: open {page.url} in a browser{elsewhere}; Ctrl-C ends", file=sys.stderr)
+    print_address(page.url, port, is_shared=page.is_shared, purpose="watch from")
     return page
-
-
-def _read_address(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or len(port) > 5 or int(port) >= 65536:
-        raise PoseTrackError(f"--serve {address}: expected PORT or HOST:PORT, such as 8000 or 0.0.0.0:8000")
-    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 class _Printer:

@@ -26,6 +26,7 @@ from posetrack.cli.messages import print_error
 from posetrack.cli.options import make_command
 from posetrack.cli.recipes import recipes_command
 from posetrack.cli.retrack import retrack_command
+from posetrack.cli.review import review_command
 from posetrack.cli.run import run_command
 from posetrack.cli.train import train_command
 from posetrack.cli.weights import weights_app
@@ -42,6 +43,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Track people": {"run": run_command, "live": live_command},
     "Work with results": {
+        "review": review_command,
         "edit": edit_command,
         "draw": draw_command,
         "crops": crops_command,

@@ -11,14 +11,11 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-import cv2
-import numpy as np
-
-from posetrack.frame import ImageArray
 from posetrack.live.audience import Audience
 from posetrack.live.session import LiveFrame
 from posetrack.live.state import StateReader
 from posetrack.web.gate import GateLimits
+from posetrack.web.jpeg import encode_jpeg
 
 _FRESH_S = 2.0
 _POLL_S = 0.02
@@ -168,22 +165,3 @@ class ImageFeed:
 def make_state_message(state: dict[str, Any], *, image_number: int | None = None) -> str:
     """Encode a state as JSON, with the number of the image that follows it, if any."""
     return json.dumps({"state": state, "image": image_number}, separators=(",", ":"), allow_nan=False)
-
-
-def encode_jpeg(image: ImageArray, max_side_px: int, quality: int) -> bytes:
-    """Encode an image as JPEG.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        max_side_px: A larger image is scaled down.
-        quality: 1 to 100.
-    """
-    height, width = image.shape[:2]
-    scale = max_side_px / max(height, width)
-    if scale < 1:
-        size_wh = (max(round(width * scale), 1), max(round(height * scale), 1))
-        image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    _, encoded = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality)
-    )
-    return bytes(encoded)

@@ -43,6 +43,9 @@ class ExportOptions:
 KEEP_ALL = ExportOptions()
 """Exports everything."""
 
+GROUND_TRUTH = ExportOptions(min_keypoint_score=0.2, is_truth=True)
+"""Exports what is to be true: no scores, and no keypoints of low ones unless somebody has moved them."""
+
 
 @dataclass(frozen=True, eq=False)
 class ExportedPeople:

@@ -62,35 +62,34 @@ def open_video_of(
         reason = str(error).rpartition("; ")[0] or str(error)
         raise VideoError(f"{reason}; {REMEDY}{instead and f', or {instead}'}") from error
     try:
-        _compare_sizes(video.info, first.size_wh)
+        difference = describe_other_size(video.info, first.size_wh)
     except VideoError:
         video.close()
         raise
+    if difference is not None:
+        _log.warning("%s", difference)
     return video
 
 
-def _compare_sizes(info: VideoInfo, size_wh: tuple[int, int]) -> None:
+def describe_other_size(info: VideoInfo, size_wh: tuple[int, int]) -> str | None:
+    """What to say of a video of another size than its poses were made from; None if it has the same.
+
+    Args:
+        info: The video.
+        size_wh: Width and height of the images of the poses in pixels.
+
+    Raises:
+        VideoError: Its images have another shape.
+    """
     width, height = size_wh
     if (info.width, info.height) == size_wh:
-        return
+        return None
     sizes = (
         f"{show_address(info.source)}: {info.width} x {info.height}, but the poses are from {width} x {height}"
     )
     if abs(info.width * height / (info.height * width) - 1) > _MOST_DISTORTED:
         raise VideoError(f"{sizes}; {REMEDY}")
-    _log.warning("%s; they are scaled to the video", sizes)
-
-
-def warn_of_faces(poses: SavedPoses) -> None:
-    """Say where faces cannot all be blurred: of a run that left people out, and did not save where they are."""
-    header, run = poses.header, poses.header.provenance
-    if run is not None and not header.has_blurred_faces and (run.selection or run.processors):
-        by = run.selection or f"processors {', '.join(run.processors)}"
-        _log.warning(
-            "%s: is of a run with %s; faces of those it left out are not blurred: run it with --blur-faces",
-            poses.path,
-            by,
-        )
+    return f"{sizes}; they are scaled to the video"
 
 
 def describe_missing_video(poses: SavedPoses, first: Frame, num_frames: int) -> VideoInfo:

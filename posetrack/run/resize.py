@@ -39,8 +39,7 @@ def put_image(frame: Frame, image: ImageArray) -> Frame:
         linear = motion[:, :2] * ratio_xy[:, None] / ratio_xy[None]
         motion = np.column_stack([linear, motion[:, 2] * ratio_xy]).astype(np.float32)
     people = _scale_people(frame.instances, ratio_xy, size_wh)
-    faces = None if frame.faces_xyxy is None else frame.faces_xyxy * np.tile(ratio_xy, 2)
-    return replace(frame, image=image, instances=people, background_motion=motion, faces_xyxy=faces)
+    return replace(frame, image=image, instances=people, background_motion=motion)
 
 
 def _scale_people(people: Instances, ratio_xy: ImageArray, size_wh: tuple[int, int]) -> Instances:

@@ -99,7 +99,7 @@ def test_a_short_name_is_the_option():
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("posetrack re", {"retrack", "recipes"}),
+        ("posetrack re", {"retrack", "recipes", "review"}),
         ("posetrack run -r swahr-w3", {"swahr-w32"}),
         ("posetrack run --format posetrack1", {"posetrack17", "posetrack18"}),
         ("posetrack run --over", {"--overwrite"}),

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from servers.streams import MjpegServer, SilentServer
 
-from posetrack.cli.live import _read_address
 from posetrack.cli.main import main
+from posetrack.cli.serve_options import read_address
 from posetrack.errors import PoseTrackError
 
 ROOT = Path(__file__).parents[3]
@@ -135,6 +135,10 @@ def test_it_runs_for_as_long_as_it_is_told(capfd):
         ([CLIP, "--record", "README.md"], "README.md: is there already"),
         ([CLIP, "--record", CLIP], ": is the input itself; use another --record"),
         ([CLIP, "--record", "docs"], "docs: is a folder, and a file is written; give its name with --record"),
+        (
+            [CLIP, "--blur-faces", "--max-people", "1"],
+            "would be seen; leave one of them out",
+        ),
         ([CLIP, "--record", "no/out.mp4"], "no/out.mp4: there is no such folder"),
         ([CLIP, "--serve", "here"], "--serve here: expected PORT or HOST:PORT"),
         (["http://127.0.0.1:9/live"], "Connection refused; check the address"),
@@ -167,13 +171,13 @@ def test_arguments_that_make_no_sense_are_exit_code_2(arguments, capfd):
     ],
 )
 def test_addresses(text, expected):
-    assert _read_address(text) == expected
+    assert read_address(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "host", "host:", "1:99999", "1:-1", "²"])
 def test_addresses_that_are_none(text):
     with pytest.raises(PoseTrackError, match="expected PORT or HOST:PORT"):
-        _read_address(text)
+        read_address(text)
 
 
 def test_ctrl_c_leaves_whole_files_and_130(start, tmp_path):

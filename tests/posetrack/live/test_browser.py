@@ -2,19 +2,13 @@
 
 import asyncio
 import itertools
-import json
-import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
-import aiohttp
 import numpy as np
 import pytest
+from browser import NEEDS_CHROMIUM, Page, use_page
 
 from posetrack.frame import Frame, Instances
 from posetrack.live.controls import LiveControls, LiveSettings
@@ -23,11 +17,9 @@ from posetrack.live.session import LiveFrame
 from posetrack.live.stats import LiveStats
 from posetrack.video.live import LiveStatus
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-WAIT_S = 20.0
 SIZES = {"desktop": (1280, 800, False), "phone": (390, 844, True)}
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+pytestmark = NEEDS_CHROMIUM
 
 
 class FakeSession:
@@ -82,93 +74,6 @@ class FakeSession:
             stats, settings = LiveStats(20.0, 31.0, 48.0), self.controls.settings
             gives = {"gives_dense": self.gives_dense, "advice": self.advice}
             self.view.show(LiveFrame(frame, image, settings, stats, self.status, **gives))
-
-
-class Page:
-    """One page of a browser, driven over the DevTools protocol."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
-        self._numbers = itertools.count(1)
-        self.problems: list[str] = []
-
-    async def call(self, method: str, **params: Any) -> dict[str, Any]:
-        number = next(self._numbers)
-        await self._socket.send_json({"id": number, "method": method, "params": params})
-        while True:
-            message = await self._socket.receive_json(timeout=WAIT_S)
-            self._note(message)
-            if message.get("id") == number:
-                assert "error" not in message, message
-                return message["result"]
-
-    async def evaluate(self, expression: str) -> Any:
-        answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
-
-    async def wait_until(self, expression: str) -> None:
-        end_s = time.monotonic() + WAIT_S
-        while not await self.evaluate(expression):
-            assert time.monotonic() < end_s, f"never true: {expression}"
-            await asyncio.sleep(0.05)
-
-    async def open(self, url: str, width: int, height: int, is_phone: bool) -> None:
-        for domain in ("Page", "Runtime", "Log"):
-            await self.call(f"{domain}.enable")
-        await self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=is_phone,
-        )
-        await self.call("Page.navigate", url=url)
-
-    def _note(self, message: dict[str, Any]) -> None:
-        params = message.get("params", {})
-        match message.get("method"):
-            case "Runtime.exceptionThrown":
-                self.problems.append(str(params["exceptionDetails"]))
-            case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
-                self.problems.append(str(params["entry"]))
-            case "Runtime.consoleAPICalled" if params["type"] in ("error", "warning"):
-                self.problems.append(str(params["args"]))
-
-
-@contextmanager
-def start_chromium(folder: Path) -> Iterator[str]:
-    """The address of its DevTools."""
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-    options += ["--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
-    process = subprocess.Popen(
-        [CHROMIUM or "", *options, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        written = folder / "DevToolsActivePort"
-        end_s = time.monotonic() + WAIT_S
-        while not (written.exists() and written.read_text().count("\n")):
-            assert process.poll() is None, "chromium ended"
-            assert time.monotonic() < end_s, "chromium did not start"
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{written.read_text().splitlines()[0]}"
-    finally:
-        process.terminate()
-        process.wait(WAIT_S)
-
-
-async def use_page(devtools: str, use: Callable[[Page], Any]) -> None:
-    async with aiohttp.ClientSession() as client:
-        async with client.put(f"{devtools}/json/new?about:blank") as answer:
-            target = json.loads(await answer.text())
-        async with client.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-            await use(Page(socket))
-
-
-@pytest.fixture(scope="module")
-def devtools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with start_chromium(tmp_path_factory.mktemp("chromium")) as address:
-        yield address
 
 
 @pytest.fixture

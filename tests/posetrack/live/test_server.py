@@ -20,13 +20,14 @@ from posetrack.errors import PoseTrackError
 from posetrack.frame import NO_DENSE, UNTRACKED, Frame, Instances
 from posetrack.live import feed as feed_module
 from posetrack.live.controls import LiveControls, LiveSettings
-from posetrack.live.feed import ViewOptions, encode_jpeg
+from posetrack.live.feed import ViewOptions
 from posetrack.live.server import BrowserView
 from posetrack.live.session import LiveFrame
 from posetrack.live.state import StateReader
 from posetrack.live.stats import LiveStats
 from posetrack.render import color_of
 from posetrack.video.live import LiveStatus
+from posetrack.web.jpeg import encode_jpeg
 
 WAIT_S = 10.0
 SETTINGS = LiveSettings("fast")

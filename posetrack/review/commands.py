@@ -1,0 +1,84 @@
+"""Edits as a page asks for them: objects of JSON, checked, and made by the editor.
+
+{"edit": "merge", "keep": 3, "other": 7}          {"edit": "split", "id": 3, "frame": 120}
+{"edit": "swap", "a": 3, "b": 7, "frame": 120}    {"edit": "rename", "id": 3, "new": 12}
+{"edit": "delete", "id": 3, "first": 0, "last": 9}          without "first" and "last": in all frames
+{"edit": "drop-short", "seconds": 1.0}            {"edit": "undo"}    {"edit": "redo"}
+{"edit": "keypoint", "id": 3, "frame": 120, "keypoint": 9, "xy": [310.5, 220.0]}     "xy": null: not seen
+{"edit": "interpolate", "id": 3, "first": 0, "last": 9}     without "first" and "last": all gaps
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from posetrack.edits.editor import PosesEditor
+from posetrack.errors import ResultsError
+from posetrack.json_fields import expect_array, expect_count, expect_number, expect_object, show
+
+_WHERE = "edit"
+
+
+def make_edit(editor: PosesEditor, command: object) -> str:
+    """Make the edit that a command asks for.
+
+    Args:
+        editor: The poses.
+        command: An object of JSON.
+
+    Returns:
+        What was done, in one line.
+
+    Raises:
+        ResultsError: The command is not understood, or the edit cannot be made.
+    """
+    fields = expect_object(command, _WHERE)
+    kind = fields.get("edit")
+    make = _COMMANDS.get(kind) if isinstance(kind, str) else None
+    if make is None:
+        raise ResultsError(f"{_WHERE}: unknown {show(kind)}; known: {', '.join(_COMMANDS)}")
+    return make(editor, _Command(fields))
+
+
+class _Command:
+    """The fields of a command, checked as they are taken."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = fields
+
+    def take(self, name: str) -> int:
+        return expect_count(self._fields.get(name), 0, f"{_WHERE}: {name}")
+
+    def take_end(self, name: str) -> int | None:
+        return None if self._fields.get(name) is None else self.take(name)
+
+    def take_number(self, name: str) -> float:
+        return float(expect_number(self._fields.get(name), f"{_WHERE}: {name}"))
+
+    def take_place(self) -> tuple[float, float] | None:
+        if "xy" in self._fields and self._fields["xy"] is None:
+            return None
+        x, y = expect_array(self._fields.get("xy"), (2,), f"{_WHERE}: xy").tolist()
+        return x, y
+
+
+_COMMANDS: dict[str, Callable[[PosesEditor, _Command], str]] = {
+    "merge": lambda editor, get: str(editor.merge(get.take("keep"), get.take("other"))),
+    "split": lambda editor, get: str(editor.split(get.take("id"), get.take("frame"))),
+    "swap": lambda editor, get: str(editor.swap(get.take("a"), get.take("b"), get.take("frame"))),
+    "rename": lambda editor, get: str(editor.rename(get.take("id"), get.take("new"))),
+    "delete": lambda editor, get: str(
+        editor.delete(get.take("id"), get.take_end("first"), get.take_end("last"))
+    ),
+    "drop-short": lambda editor, get: str(editor.drop_short(get.take_number("seconds"))),
+    "keypoint": lambda editor, get: str(
+        editor.move_keypoint(get.take("id"), get.take("frame"), get.take("keypoint"), get.take_place())
+    ),
+    "interpolate": lambda editor, get: str(
+        editor.interpolate(get.take("id"), get.take_end("first"), get.take_end("last"))
+    ),
+    "undo": lambda editor, _: f"undone: {editor.undo()}",
+    "redo": lambda editor, _: f"redone: {editor.redo()}",
+}
+"""By the word that names the kind, as in the log."""
