@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import reprlib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -42,12 +42,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: not valid TOML: {error}") from error
 
 
-def read_tables(path: Path, sections: dict[str, type[Any]]) -> dict[str, Any]:
+def read_tables(path: Path, sections: dict[str, Any]) -> dict[str, Any]:
     """Read a recipe that consists of tables, each with its own settings dataclass.
 
     Args:
         path: A TOML file.
-        sections: The dataclass of each possible table.
+        sections: The dataclass of each possible table; `tuple[X, ...]` for one that may be there several times.
 
     Returns:
         The settings of its tables, by name.
@@ -56,17 +56,36 @@ def read_tables(path: Path, sections: dict[str, type[Any]]) -> dict[str, Any]:
         SettingsError: The file cannot be read or is not valid.
     """
     tables = read_toml(path)
-    check_tables(tables, sections, path.name)
-    return {key: read_table(sections[key], table, f"{path.name}: {key}") for key, table in tables.items()}
+    repeated = [name for name, kind in sections.items() if get_origin(kind) is tuple]
+    check_tables(tables, sections, path.name, repeated)
+    return {key: _read_section(sections[key], table, f"{path.name}: {key}") for key, table in tables.items()}
 
 
-def check_tables(tables: dict[str, Any], known: Iterable[str], where: str) -> None:
-    """Raise SettingsError unless the top level of a TOML file is tables of known names."""
+def _read_section(kind: Any, value: Any, where: str) -> Any:
+    if get_origin(kind) is not tuple:
+        return read_table(kind, value, where)
+    return tuple(read_table(get_args(kind)[0], table, f"{where} {i + 1}") for i, table in enumerate(value))
+
+
+def check_tables(
+    tables: dict[str, Any], known: Iterable[str], where: str, repeated: Collection[str] = ()
+) -> None:
+    """Raise SettingsError unless the top level of a TOML file is tables of known names.
+
+    Args:
+        tables: The file.
+        known: The names.
+        where: Name of the file in messages.
+        repeated: Those of the names that may be there several times.
+    """
     known = list(known)
     for key, value in tables.items():
         if key not in known:
             raise SettingsError(f"{where}: unknown table '{_shorten(key)}'; {suggest(key, known)}")
-        if not isinstance(value, dict):
+        if key in repeated:
+            if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
+                raise SettingsError(f"{where}: '{key}' is a table that may be repeated; write it as [[{key}]]")
+        elif not isinstance(value, dict):
             raise SettingsError(f"{where}: '{key}' is a table; write it as [{key}]")
 
 

@@ -14,6 +14,7 @@ from posetrack.predictors.networks import DenseDetector, Networks
 from posetrack.processors.densepose import complete_dense
 from posetrack.processors.detect import detect
 from posetrack.processors.estimate import estimate
+from posetrack.processors.left_out import LeftOutFaces
 from posetrack.processors.own import OwnProcessors
 from posetrack.processors.restored import skip_restored
 from posetrack.processors.smooth import smooth
@@ -112,6 +113,7 @@ def build_pipeline(
     batch_frames: int | None = None,
     smoothed: bool = False,
     selection: PeopleSelection = EVERYONE,
+    with_faces: bool = False,
 ) -> Pipeline:
     """Make the pipeline of a recipe.
 
@@ -121,6 +123,7 @@ def build_pipeline(
         batch_frames: Frames per call of the detector, instead of the recipe's.
         smoothed: Whether keypoints are smoothed over time.
         selection: Which people are wanted.
+        with_faces: As for `make_pipeline`.
 
     Raises:
         RecipeError: The recipe lacks weights, or contradicts them.
@@ -130,7 +133,13 @@ def build_pipeline(
     batch_frames = batch_frames or recipe.detector.batch_frames
     networks = build_networks(recipe, compute, batch_frames=batch_frames)
     return make_pipeline(
-        recipe, networks, compute, batch_frames=batch_frames, smoothed=smoothed, selection=selection
+        recipe,
+        networks,
+        compute,
+        batch_frames=batch_frames,
+        smoothed=smoothed,
+        selection=selection,
+        with_faces=with_faces,
     )
 
 
@@ -143,6 +152,7 @@ def make_pipeline(
     smoothed: bool = False,
     selection: PeopleSelection = EVERYONE,
     own: OwnProcessors | None = None,
+    with_faces: bool = False,
 ) -> Pipeline:
     """Make the processors of a recipe from its networks.
 
@@ -155,35 +165,34 @@ def make_pipeline(
         selection: Which people are wanted: by place, size and score before their poses are estimated, by number
             when they are tracked.
         own: Processors of the user's own; they see tracked people, before smoothing.
+        with_faces: Whether frames say where the heads of those are who are left out, so that they can be
+            blurred. Poses of everyone are then estimated first, and people chosen when they are tracked.
 
     Raises:
         PoseTrackError: This is a forked process (see `use_networks`), or the selection is by ids.
     """
     use_networks()
     selection.refuse_ids()
-    det_every = recipe.detector.det_every
-    find = detect(networks.detector, batch_frames=batch_frames, det_every=det_every)
-    processors = [Stage("detect", skip_restored(find))]
-    if selection.chooses_found:
-        processors.append(Stage("choose", choose_found(selection)))
-    if networks.estimator is not None and recipe.estimator is not None:
-        crops = recipe.estimator.batch_crops
-        pose = estimate(networks.estimator, batch_crops=crops, batch_frames=batch_frames)
-        processors.append(Stage("estimate", skip_restored(pose)))
+    faces = LeftOutFaces(networks.skeleton) if with_faces and (own or not selection.is_everyone) else None
+    processors = _make_finders(recipe, networks, batch_frames, EVERYONE if faces else selection)
     if compute.engine != "torch" and batch_frames > 1:
         processors.append(RUN_AHEAD)
     follow = track(
         recipe.tracker, networks.skeleton, estimator=networks.estimator, by_boxes=not gives_poses(recipe)
     )
     processors.append(Stage("track", follow))
+    if faces is not None:
+        processors.append(Stage("faces", faces.remember))
     if not selection.is_everyone:
-        processors.append(Stage("choose", choose_tracked(selection)))
+        processors.append(Stage("choose", choose_tracked(selection, also_by_size=faces is not None)))
     if networks.dense is not None:
         at_once = batch_frames if recipe.dense is None else min(batch_frames, recipe.dense.batch_frames)
         fill = complete_dense(networks.dense, batch_frames=at_once)
         processors.append(Stage("dense", skip_restored(fill)))
     if own is not None:
         processors.append(Stage("own", own))
+    if faces is not None:
+        processors.append(Stage("faces", faces.add))
     if smoothed:
         processors.append(Stage("smooth", smooth(recipe.smoother)))
     provenance = _describe(recipe, networks, compute, smoothed=smoothed)
@@ -194,6 +203,21 @@ def make_pipeline(
         gives_dense=networks.dense is not None,
         is_plain_cpu=compute.engine == "torch" and compute.device.type == "cpu",
     )
+
+
+def _make_finders(
+    recipe: Recipe, networks: Networks, batch_frames: int, selection: PeopleSelection
+) -> list[Stage]:
+    """Make the stages that find people, choose among them, and estimate their poses."""
+    find = detect(networks.detector, batch_frames=batch_frames, det_every=recipe.detector.det_every)
+    stages = [Stage("detect", skip_restored(find))]
+    if selection.chooses_found:
+        stages.append(Stage("choose", choose_found(selection)))
+    if networks.estimator is not None and recipe.estimator is not None:
+        crops = recipe.estimator.batch_crops
+        pose = estimate(networks.estimator, batch_crops=crops, batch_frames=batch_frames)
+        stages.append(Stage("estimate", skip_restored(pose)))
+    return stages
 
 
 def _describe(recipe: Recipe, networks: Networks, compute: Compute, *, smoothed: bool) -> Provenance:

@@ -205,9 +205,8 @@ class Instances:
     def person_scores(self) -> FloatArray:
         """Score of each person for ranking, (N,).
 
-        The box score times the mean of the keypoint scores above 0.2 (HRNet, section 4.1, "Testing", and
-        its public evaluation); the box score alone where no keypoints were estimated, and the mean alone
-        where there is no box score.
+        The box score times the mean of the keypoint scores above 0.2 (HRNet, section 4.1, "Testing", and its
+        public evaluation); one of them alone where the other is not known.
         """
         scores = np.ones(len(self), np.float32) if self.box_scores is None else self.box_scores
         if self.keypoint_scores is None:
@@ -250,6 +249,7 @@ class Frame:
         background_motion: (2, 3) float32, the camera's motion since the frame before: what was at point p is at
             m[:, :2] @ p + m[:, 2]. Set by the tracker; the identity where it looks at no images. None for the
             first frame and across a cut.
+        faces_xyxy: (F, 4) float32, heads of those who were left out, hidden where faces are blurred; or None.
     """
 
     index: int
@@ -259,6 +259,7 @@ class Frame:
     skeleton: Skeleton | None = None
     is_restored: bool = False
     background_motion: FloatArray | None = None
+    faces_xyxy: FloatArray | None = None
 
     def __repr__(self) -> str:
         width, height = self.size_wh

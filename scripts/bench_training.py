@@ -36,8 +36,9 @@ from models.hrnet.train import make_pose_losses
 from models.training.batches import BatchPlan, BatchSampler
 from models.training.config import LoopConfig
 from models.training.distributed import World
-from models.training.loop import StepReport, Task, Trainer
+from models.training.loop import Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
+from models.training.task import StepReport, Task
 from models.training.workers import WORKER_START, start_worker
 from posetrack.skeleton import COCO_17
 

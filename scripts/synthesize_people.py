@@ -19,8 +19,9 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -39,6 +40,7 @@ VERSION = 3
 """Of what is made of a seed; another one is refused in a folder of this one's."""
 _REPORT_S = 10.0
 _LOOK_S = 0.5
+_WAITING_PER_WORKER = 4
 _LEAST_SIDE, _MOST_SIDE = 32, 4096
 
 
@@ -85,10 +87,15 @@ def run_job(job: Job, numbers: list[int], workers: int) -> Iterator[int]:
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job, os.getpid())) as pool:
-        futures = [pool.submit(_run, number) for number in numbers]
+        # A few at a time: a million take a minute to submit, and Pythons before 3.11.6 may stop there.
+        rest = iter(numbers)
+        waiting = {pool.submit(_run, number) for number in islice(rest, _WAITING_PER_WORKER * workers)}
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                waiting |= {pool.submit(_run, number) for number in islice(rest, len(done))}
+                for future in done:
+                    yield future.result()
         except BrokenProcessPool as error:
             raise SynthesisError(
                 "a process was stopped, by lack of memory? start again with fewer --workers"

@@ -16,9 +16,9 @@ from models.hrnet.network import PoseHRNet
 from models.metadata import WeightsMetadata
 from models.settings import check_choice, check_fraction
 from models.training.config import LoopConfig
-from models.training.loop import Task
 from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import read_recipe
+from models.training.task import Task
 from posetrack.families.family import Family, Importable, Role, Training
 from posetrack.frame import Instances
 from posetrack.predictors.settings import DetectorSettings

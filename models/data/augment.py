@@ -1,4 +1,4 @@
-"""Augmentation for top-down pose estimation: random regions about a person."""
+"""Augmentation for top-down pose estimation: random regions about a person, colours, erased rectangles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from models.settings import check_range
+from models.data.colors import erase_rectangle, jitter_colors
+from models.data.image_files import ImageArray
+from models.settings import check_fraction, check_range
 
 # From the public code: half bodies are cut from people with more known keypoints than the first number, if the
 # half has more than the second, and shown in a region 1.5 times as wide.
@@ -29,6 +31,13 @@ class AugmentConfig:
             enough keypoints are known.
         shift: Largest shift of the centre in x and in y, as a fraction of the region's size. 0 in the paper;
             boxes of a detector are less accurate than annotated ones.
+        hue_deg: Greatest change of the hue, to either side. No colours change in the paper.
+        saturation: Greatest relative change of the saturation.
+        brightness: Greatest relative change of the brightness.
+        grey_fraction: Fraction of the samples converted to grey.
+        erase_fraction: Fraction of the samples in which a rectangle is filled with one colour; keypoints in it
+            stay known.
+        erase_range: Smallest and largest area of that rectangle, as a fraction of the crop's.
     """
 
     rotation_deg: float = 45.0
@@ -37,10 +46,19 @@ class AugmentConfig:
     flip_fraction: float = 0.5
     half_body_fraction: float = 0.3
     shift: float = 0.0
+    hue_deg: float = 0.0
+    saturation: float = 0.0
+    brightness: float = 0.0
+    grey_fraction: float = 0.0
+    erase_fraction: float = 0.0
+    erase_range: tuple[float, float] = (0.02, 0.2)
 
     def __post_init__(self) -> None:
-        check_range(self, 0, 180, "rotation_deg")
-        check_range(self, 0, 1, "rotation_fraction", "flip_fraction", "half_body_fraction", "shift")
+        check_range(self, 0, 180, "rotation_deg", "hue_deg")
+        check_fraction(self, "rotation_fraction", "flip_fraction", "half_body_fraction", "shift")
+        check_fraction(self, "saturation", "brightness", "grey_fraction", "erase_fraction")
+        if not 0 < self.erase_range[0] <= self.erase_range[1] <= 1:
+            raise ValueError(f"erase_range: expected ascending numbers up to 1, got {list(self.erase_range)}")
         if not 0 < self.scale_range[0] <= self.scale_range[1]:
             raise ValueError(f"scale_range: expected ascending numbers above 0, got {list(self.scale_range)}")
 
@@ -95,6 +113,22 @@ def augment_region(
         rotation_deg=(2 * angle - 1) * config.rotation_deg if turn < config.rotation_fraction else 0.0,
         is_flipped=bool(flip < config.flip_fraction),
     )
+
+
+def augment_colors(crop: ImageArray, config: AugmentConfig, rng: np.random.Generator) -> ImageArray:
+    """Change the colours of a crop, and erase a rectangle of it, at random.
+
+    Args:
+        crop: (H, W, 3) RGB.
+        config: Settings of the augmentation.
+        rng: Random generator of this sample.
+
+    Returns:
+        (H, W, 3).
+    """
+    crop = jitter_colors(crop, config, rng)
+    is_erased = rng.random() < config.erase_fraction
+    return erase_rectangle(crop, config.erase_range, rng) if is_erased else crop
 
 
 def _cut_half_body(

@@ -1,14 +1,12 @@
-"""Augmentation for detectors: random placement on the canvas, colour jitter, mosaics, parts without people."""
+"""Augmentation for detectors: random placement on the canvas, mosaics, parts without people."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from models.data.image_files import ImageArray
 from models.data.letterbox import Placement, compute_fit
 from models.data.mosaic import Window
 from models.data.samples import FloatArray
@@ -18,8 +16,6 @@ from models.settings import check_range
 _EMPTY_MARGIN = 0.05
 # Least sides of an empty part, as fraction of the image's.
 _LEAST_EMPTY = 0.2
-# OpenCV encodes the hue of 8-bit images in steps of two degrees.
-_HUES = 180
 
 
 @dataclass(frozen=True)
@@ -154,28 +150,3 @@ def place_part(
     part_left = image_wh[0] - part[2] if is_flipped else part[0]
     corner = left - math.ceil(part_left * scale), top - math.ceil(part[1] * scale)
     return Placement(image_wh, size_wh, corner, is_flipped), (left, top, left + width, top + height)
-
-
-def jitter_colors(image: ImageArray, config: DetectionAugment, rng: np.random.Generator) -> ImageArray:
-    """Change an image's hue, saturation and brightness at random.
-
-    Args:
-        image: (H, W, 3) RGB.
-        config: Ranges of the changes.
-        rng: The image's generator.
-
-    Returns:
-        (H, W, 3).
-    """
-    hue, saturation, brightness, grey = rng.random(4)
-    if grey < config.grey_fraction:
-        image = np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
-    if not (config.hue_deg or config.saturation or config.brightness):
-        return image
-    levels = np.arange(256)
-    turn = (2 * hue - 1) * config.hue_deg * _HUES / 360
-    gains = (1 + (2 * saturation - 1) * config.saturation, 1 + (2 * brightness - 1) * config.brightness)
-    tables = [(levels + turn) % _HUES, *(np.clip(levels * gain, 0, 255) for gain in gains)]
-    table = np.stack(tables, axis=-1).astype(np.uint8)[None]
-    hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), table)
-    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from models.data.colors import jitter_colors
 from models.data.image_files import ImageArray, read_image
 from models.data.instances import InstanceSamples, draw_mask
 from models.data.letterbox import (
@@ -31,7 +32,6 @@ from models.data.samples import FloatArray
 from models.detection.augment import (
     DetectionAugment,
     find_empty_part,
-    jitter_colors,
     place_at_random,
     place_part,
 )

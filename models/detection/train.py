@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.training.convolutions import reliable_convolutions
-from models.training.loop import ComputeLosses
+from models.training.task import ComputeLosses
 
 
 def make_detection_losses(frozen: tuple[nn.Module, ...] = ()) -> ComputeLosses:

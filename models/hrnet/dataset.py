@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from models.data.augment import AugmentConfig, Region, augment_region
+from models.data.augment import AugmentConfig, Region, augment_colors, augment_region
 from models.data.crop import (
     crop_image,
     fit_boxes,
@@ -68,7 +68,8 @@ class PoseDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
         epoch, index = key
-        region = self._choose_region(epoch, index)
+        rng = np.random.default_rng((self._seed, epoch, index))
+        region = self._choose_region(index, rng)
         matrix = make_crop_matrices(
             region.centre_xy,
             [region.width_px],
@@ -83,13 +84,14 @@ class PoseDataset(Dataset[dict[str, Any]]):
         if region.is_flipped:
             swap = list(self.flip_index)
             keypoints, weights = keypoints[swap], weights[swap]
+        crop = crop_image(image, matrix[0], self.size_wh)
         return {
-            "image": crop_image(image, matrix[0], self.size_wh),
+            "image": crop if self._augment is None else augment_colors(crop, self._augment, rng),
             "keypoints_xy": keypoints,
             "weights": weights,
         }
 
-    def _choose_region(self, epoch: int, index: int) -> Region:
+    def _choose_region(self, index: int, rng: np.random.Generator) -> Region:
         region = Region(self._centres_xy[index], float(self._widths_px[index]))
         if self._augment is None:
             return region
@@ -100,5 +102,5 @@ class PoseDataset(Dataset[dict[str, Any]]):
             config=self._augment,
             upper_body=self._upper_body,
             aspect_wh=self.size_wh[0] / self.size_wh[1],
-            rng=np.random.default_rng((self._seed, epoch, index)),
+            rng=rng,
         )

@@ -8,11 +8,12 @@
 [optimizer]     the optimiser                           models.training.optim.OptimizerConfig
 [schedule]      the learning rate                       models.training.optim.ScheduleConfig
 [loop]          length, speed, evaluation, checkpoints  models.training.config.LoopConfig
+[[stage]]       stages of the training, if it has any   models.training.stages.StageConfig
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -25,6 +26,7 @@ from models.settings import check_choice, check_range, check_sides
 from models.training.config import LoopConfig
 from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import list_recipes, read_recipe
+from models.training.stages import StageConfig, check_stages
 
 IMAGENET_PREFIX = "imagenet-"
 """Prefix of the names of classification recipes, which are in the same folder."""
@@ -146,11 +148,21 @@ class PoseRecipe:
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     loop: LoopConfig
+    stage: tuple[StageConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_stages(self.stage, self.loop)
 
     @property
     def size_wh(self) -> tuple[int, int]:
         """Width and height of the input in pixels."""
         return self.crop.width_px, self.crop.height_px
+
+
+def choose_size(recipe: PoseRecipe, stage: StageConfig) -> PoseRecipe:
+    """A recipe with the size of one of its stages."""
+    width, height = stage.width_px or recipe.crop.width_px, stage.height_px or recipe.crop.height_px
+    return replace(recipe, crop=replace(recipe.crop, width_px=width, height_px=height))
 
 
 def list_pose_recipes() -> dict[str, Path]:

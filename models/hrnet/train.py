@@ -14,7 +14,7 @@ from models.hrnet.losses import compute_hard_heatmap_loss, compute_heatmap_loss
 from models.hrnet.network import HEATMAP_STRIDE
 from models.hrnet.recipe import PoseRecipe
 from models.training.convolutions import reliable_convolutions
-from models.training.loop import ComputeLosses
+from models.training.task import ComputeLosses
 
 _LOSSES = {"mse": compute_heatmap_loss, "ohkm": compute_hard_heatmap_loss}
 

@@ -17,7 +17,7 @@ from models.swahr.losses import SwahrLossConfig, compute_swahr_losses
 from models.swahr.recipe import BottomUpRecipe, TargetRecipe
 from models.training import start
 from models.training.convolutions import reliable_convolutions
-from models.training.loop import ComputeLosses
+from models.training.task import ComputeLosses
 
 # What depends on the keypoints, and what an HRNet of another task does not have.
 _HEADS = ("final_layer.", "final_layers.", "deconv_layers.", "conv_scale_layers.", "neck.")

@@ -76,13 +76,21 @@ class BatchSampler(Sampler[list[SampleKey]]):
         end_step: The step after the last.
         rank: Rank of this process.
         world_size: Number of processes.
+        first_epoch: The number of the plan's first epoch, in order and keys.
 
     Raises:
         TrainingError: There are fewer samples in a batch than processes.
     """
 
     def __init__(
-        self, plan: BatchPlan, first_step: int, end_step: int, *, rank: int = 0, world_size: int = 1
+        self,
+        plan: BatchPlan,
+        first_step: int,
+        end_step: int,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        first_epoch: int = 0,
     ) -> None:
         if plan.num_samples // plan.steps_per_epoch < world_size:
             raise TrainingError(
@@ -93,6 +101,7 @@ class BatchSampler(Sampler[list[SampleKey]]):
         self._steps = range(first_step, end_step)
         self._rank = rank
         self._world_size = world_size
+        self._first_epoch = first_epoch
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -100,7 +109,7 @@ class BatchSampler(Sampler[list[SampleKey]]):
     def __iter__(self) -> Iterator[list[SampleKey]]:
         order_of = -1
         for step in self._steps:
-            epoch = step // self._plan.steps_per_epoch
+            epoch = self._first_epoch + step // self._plan.steps_per_epoch
             if epoch != order_of:
                 order, order_of = shuffle_samples(self._plan.num_samples, self._plan.seed, epoch), epoch
             start, stop = _find_batch(self._plan, step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -121,3 +121,14 @@ def gather_objects(value: Any, world: World) -> list[Any]:
     gathered: list[Any] = [None] * world.size
     dist.all_gather_object(gathered, value)
     return gathered
+
+
+def move_batch(batch: Any, device: torch.device) -> Any:
+    """Move the tensors of a batch, in mappings and lists of any depth, to a device."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, Mapping):
+        return {name: move_batch(value, device) for name, value in batch.items()}
+    if isinstance(batch, list | tuple):
+        return [move_batch(value, device) for value in batch]
+    return batch

@@ -80,3 +80,22 @@ def _is_until(step: str, last_step: int) -> bool:
 
 def _shorten(value: float | None) -> str:
     return "" if value is None else f"{value:.7g}"
+
+
+class TrainingLogs:
+    """The logs of a training run.
+
+    Args:
+        folder: Where they are written.
+        first_step: The step from which it goes on; later rows of an earlier run are dropped.
+
+    Attributes:
+        training: `train.csv`, the losses.
+        evaluation: `evaluation.csv`, the metrics.
+        board: TensorBoard's, both.
+    """
+
+    def __init__(self, folder: Path, first_step: int) -> None:
+        self.training = CsvLog(folder / "train.csv", first_step)
+        self.evaluation = CsvLog(folder / "evaluation.csv", first_step)
+        self.board = TensorBoardLog(folder / "tensorboard", first_step)

@@ -8,24 +8,24 @@ the same losses as an uninterrupted one: see `models.training.batches` and `.che
 from __future__ import annotations
 
 import math
-import os
-import shutil
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch import nn
+from torch.utils.data import DataLoader
 
 from models.training.batches import BatchPlan, BatchSampler, count_batch
 from models.training.checkpoint import CheckpointFolder, get_rng_state, set_rng_state
+from models.training.compiling import compile_network
 from models.training.config import LoopConfig
-from models.training.distributed import World, average_over_world, gather_objects, share_network
+from models.training.distributed import World, average_over_world, gather_objects, move_batch, share_network
 from models.training.ema import Ema
 from models.training.errors import TrainingError
-from models.training.log import CsvLog, TensorBoardLog
+from models.training.log import TrainingLogs
 from models.training.loss_window import LossWindow
 from models.training.memory import keep_freed_memory
 from models.training.optim import (
@@ -36,52 +36,12 @@ from models.training.optim import (
     set_learning_rate,
 )
 from models.training.same_training import check_same_training
+from models.training.stages import FROM_THE_START, Course, make_single_stage
+from models.training.task import StepReport, Task, TrainingStage
 from models.training.workers import WORKER_START, read_batches, start_worker
 
-ComputeLosses = Callable[[nn.Module, Any], Mapping[str, Tensor]]
-"""Computes losses by name from network and batch, each a scalar mean over the batch; their sum is minimised."""
-
-Evaluate = Callable[[nn.Module, int], Mapping[str, float | None]]
-"""Evaluates a network (in evaluation mode) after a number of epochs; the first metric decides which is best."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """What to train: network, data, losses and evaluation.
-
-    Attributes:
-        network: The network with its initial weights, on any device.
-        dataset: The data set, indexed by (epoch, index); its samples can be collated by `DataLoader`.
-        num_samples: Number of samples in the data set.
-        compute_losses: Computes the losses of a batch.
-        evaluate: Evaluates the network; called in the main process only.
-        recipe_text: The recipe, which is stored in checkpoints.
-        data_digest: Digest of the annotations, likewise; empty for none.
-        collate: Makes a batch of samples; None for torch's default.
-        body: Prefixes of the names of the parameters to which `OptimizerConfig.body_factor` applies.
-    """
-
-    network: nn.Module
-    dataset: Dataset[Any]
-    num_samples: int
-    compute_losses: ComputeLosses
-    evaluate: Evaluate | None = None
-    recipe_text: str = ""
-    data_digest: str = ""
-    collate: Callable[[list[Any]], Any] | None = None
-    body: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """A finished step: its number from 1, the number of all steps, its epoch from 0, and its losses."""
-
-    step: int
-    num_steps: int
-    epoch: int
-    losses: Mapping[str, float]
-    learning_rate: float
-    samples_per_s: float
+Hold = Callable[[], AbstractContextManager[None]]
+"""Makes a context that keeps a KeyboardInterrupt back to its end."""
 
 
 class Trainer:
@@ -95,6 +55,12 @@ class Trainer:
         world: The processes of a distributed training.
         folder: Folder for logs and checkpoints; None to write nothing.
         report: Called after each step, in the main process.
+
+    Attributes:
+        task: What to train.
+        network: The network that learns.
+        course: Where the training is.
+        best_score: The best first metric of an evaluation.
 
     Raises:
         TrainingError: There are no samples, or `compile` on a CPU without a C++ compiler.
@@ -112,9 +78,11 @@ class Trainer:
         report: Callable[[StepReport], None] | None = None,
     ) -> None:
         self.task = task
-        self.plan = BatchPlan(task.num_samples, loop.batch_size, loop.epochs, loop.seed, loop.steps)
-        self.step = 0
         self.best_score = -math.inf
+        self._stages = task.stages or (
+            TrainingStage(make_single_stage(loop), task.dataset, task.compute_losses),
+        )
+        self.course = Course([stage.config for stage in self._stages], task.num_samples, loop)
         self._loop = loop
         self._world = world
         self._schedule = schedule
@@ -127,49 +95,97 @@ class Trainer:
         self._optimizer = make_optimizer(self.network, optimizer, task.body)
         self._ema = Ema(self.network, loop.ema_decay) if loop.ema_decay else None
         if loop.compile:
-            _check_compiler(world.device)
-            self._shared.compile()
+            compile_network(self._shared, world.device)
         self._folder = folder if world.is_main else None
         self._checkpoints = None if folder is None else CheckpointFolder(folder, loop.keep_checkpoints)
         self._report = report if world.is_main else None
         self._losses = LossWindow()
+        self._owes_evaluation = False
+
+    @property
+    def step(self) -> int:
+        """Number of steps taken."""
+        return self.course.step
+
+    @property
+    def plan(self) -> BatchPlan:
+        """The division of samples into batches, in the current stage."""
+        return self.course.plan
 
     @property
     def evaluated_network(self) -> nn.Module:
         """The network that is evaluated and exported: the average if there is one, else the network itself."""
         return self.network if self._ema is None else self._ema.network
 
-    def run(self, max_steps: int | None = None) -> None:
+    def run(self, max_steps: int | None = None, hold: Hold = nullcontext) -> None:
         """Train to the end, or for a number of steps.
+
+        Interrupted, a single process leaves a checkpoint; of several, the last one that was due remains.
+
+        Args:
+            max_steps: The number of steps; None for all.
+            hold: What each step is taken in, so that an interruption leaves whole steps.
 
         Raises:
             NonFiniteLossError: A loss became NaN or infinite.
         """
-        end = self.plan.num_steps if max_steps is None else min(self.step + max_steps, self.plan.num_steps)
+        course = self.course
+        end = None if max_steps is None else self.step + max_steps
         logs = self._open_logs()
         self._shared.train()
-        for batch in read_batches(self._make_loader(end)):
-            self._take_step(batch)
-            is_last = self.step == end
-            is_epoch_end = self.step % self.plan.steps_per_epoch == 0 or self.step == self.plan.num_steps
-            is_evaluation = is_epoch_end and self._is_evaluation_due()
-            is_save = is_last or is_evaluation or self._is_save_due(is_epoch_end=is_epoch_end)
-            if is_save or self.step % self._loop.log_every_steps == 0:
+        self._start_clock()
+        try:
+            if self._owes_evaluation:
+                self._follow_step(logs, hold, is_last=True)
+            while not course.is_over and self.step != end:
+                if course.is_stage_over:
+                    course.advance()
+                self._run_stage(end, logs, hold)
+        except KeyboardInterrupt:
+            with hold():
+                if self._world.size == 1 and self.step > self._saved_step:
+                    self._write_log(logs)
+                    self._save(is_best=False)
+            raise
+
+    def _run_stage(self, end: int | None, logs: TrainingLogs | None, hold: Hold) -> None:
+        course, stage = self.course, self._stages[self.course.stage]
+        last = course.plan.num_steps
+        if end is not None:
+            last = min(last, course.step_in_stage + end - self.step)
+        for batch in read_batches(self._make_loader(stage, last)):
+            with hold():
+                self._take_step(batch, stage)
+                self._owes_evaluation = self._is_evaluation_due()
+            self._follow_step(logs, hold, is_last=self.step == end or course.is_over)
+            if course.is_stage_over:
+                break
+
+    def _follow_step(self, logs: TrainingLogs | None, hold: Hold, *, is_last: bool) -> None:
+        """Log, evaluate and save what is due after a step."""
+        is_save = is_last or self._owes_evaluation or self._is_save_due()
+        if is_save or self.step % self._loop.log_every_steps == 0:
+            with hold():
                 self._write_log(logs)
-            is_best = is_evaluation and self._evaluate(logs)
-            if is_save:
+        # Not held, as it may take minutes.
+        is_best = self._owes_evaluation and self._evaluate(logs)
+        self._owes_evaluation = False
+        if is_save:
+            with hold():
                 self._save(is_best=is_best)
 
     def state(self) -> dict[str, Any]:
         """The content of a checkpoint. Must be called in all processes.
 
-        The state of the sampler and of the schedule is the step: both are functions of it.
+        The state of the sampler and of the schedule is the course: both are functions of it.
         """
         return {
             "step": self.step,
-            "epoch": self.step // self.plan.steps_per_epoch,
+            "epoch": self.course.epoch,
+            "course": self.course.state(),
             "num_samples": self.plan.num_samples,
             "best_score": self.best_score,
+            "owes_evaluation": self._owes_evaluation,
             "network": self.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "ema": None if self._ema is None else self._ema.network.state_dict(),
@@ -193,16 +209,26 @@ class Trainer:
                 self._ema.network.load_state_dict(state["ema"])
             if len(state["rng"]) == self._world.size:
                 set_rng_state(state["rng"][self._world.rank])
-            self.step, self.best_score = int(state["step"]), float(state["best_score"])
+            self.course.resume(int(state["step"]), state.get("course", FROM_THE_START))
+            self.best_score = float(state["best_score"])
+            self._owes_evaluation = bool(state.get("owes_evaluation", False))
         # Of a damaged file that can be read, anything may be of another type or missing.
         except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise TrainingError(f"the checkpoint does not fit the network, or is damaged: {reason}") from error
 
-    def _make_loader(self, end: int) -> DataLoader[Any]:
-        sampler = BatchSampler(self.plan, self.step, end, rank=self._world.rank, world_size=self._world.size)
+    def _make_loader(self, stage: TrainingStage, end: int) -> DataLoader[Any]:
+        """The loader of a stage's batches, from its current step to one."""
+        sampler = BatchSampler(
+            self.plan,
+            self.course.step_in_stage,
+            end,
+            rank=self._world.rank,
+            world_size=self._world.size,
+            first_epoch=self.course.first_epoch,
+        )
         return DataLoader(
-            self.task.dataset,
+            stage.dataset,
             batch_sampler=sampler,
             num_workers=self._loop.num_workers,
             collate_fn=self.task.collate,
@@ -213,15 +239,17 @@ class Trainer:
             generator=torch.Generator(),
         )
 
-    def _take_step(self, batch: Any) -> None:
-        count = count_batch(self.plan, self.step)
-        rate = self._base_rate * compute_schedule_factor(
-            self._schedule, self.step, self.plan.steps_per_epoch, self.plan.num_steps
+    def _take_step(self, batch: Any, stage: TrainingStage) -> None:
+        course = self.course
+        count = count_batch(course.plan, course.step_in_stage)
+        factor = compute_schedule_factor(
+            self._schedule, step=course.step, epoch=course.epoch, fraction=course.fraction
         )
+        rate = self._base_rate * factor * stage.config.rate_factor
         set_learning_rate(self._optimizer, rate)
         device = self._world.device
         with torch.autocast(device.type, torch.bfloat16, enabled=self._loop.precision == "bf16"):
-            losses = self.task.compute_losses(self._shared, _move(batch, device))
+            losses = stage.compute_losses(self._shared, move_batch(batch, device))
         # Fractions of a batch may differ by one sample; the mean over processes shall be that over samples.
         own_count = len(range(self._world.rank, count, self._world.size))
         total = torch.stack([loss.float() for loss in losses.values()]).sum()
@@ -233,36 +261,55 @@ class Trainer:
         if self._ema is not None:
             self._ema.update(self.step)
         self._losses.add(self.step, count, losses)
-        self.step += 1
+        course.step += 1
+        self._read_clock()
         if self._report is not None:
             report = StepReport(
-                self.step,
-                self.plan.num_steps,
-                (self.step - 1) // self.plan.steps_per_epoch,
+                course.step,
+                course.num_steps,
+                course.seconds,
+                course.num_seconds,
+                course.last_epoch,
                 self._losses.last,
                 rate,
                 self._losses.samples_per_s,
             )
             self._report(report)
 
+    def _start_clock(self) -> None:
+        self._started_s = time.monotonic() - self.course.seconds
+        self._saved_s, self._saved_step = self.course.seconds, self.step
+
+    def _read_clock(self) -> None:
+        """Note the time; where it decides what is done, all processes take the main one's."""
+        seconds = time.monotonic() - self._started_s
+        if self.course.num_seconds or self._loop.save_every_seconds:
+            seconds = gather_objects(seconds, self._world)[0]
+        self.course.seconds = seconds
+
     def _is_evaluation_due(self) -> bool:
-        every, epoch = self._loop.evaluate_every_epochs, self.step // self.plan.steps_per_epoch
-        is_due = every > 0 and (epoch % every == 0 or self.step == self.plan.num_steps)
+        every, course = self._loop.evaluate_every_epochs, self.course
+        is_due = every > 0 and ((course.is_epoch_whole and course.epoch % every == 0) or course.is_over)
         return is_due and self.task.evaluate is not None
 
-    def _is_save_due(self, *, is_epoch_end: bool) -> bool:
-        every = self._loop.save_every_steps
-        return self.step % every == 0 if every else is_epoch_end
+    def _is_save_due(self) -> bool:
+        every, course = self._loop.save_every_steps, self.course
+        every_s = self._loop.save_every_seconds
+        if every_s and course.seconds - self._saved_s >= every_s:
+            return True
+        return self.step % every == 0 if every else course.is_epoch_whole or course.is_stage_over
 
-    def _open_logs(self) -> _Logs | None:
-        return None if self._folder is None else _Logs(self._folder, self.step)
+    def _open_logs(self) -> TrainingLogs | None:
+        return None if self._folder is None else TrainingLogs(self._folder, self.step)
 
-    def _write_log(self, logs: _Logs | None) -> None:
+    def _write_log(self, logs: TrainingLogs | None) -> None:
+        if self._losses.is_empty:
+            return
         speed, means = self._losses.close()
         values = average_over_world(torch.tensor(list(means.values()), device=self._world.device), self._world)
         if logs is not None:
             row: dict[str, float | None] = {
-                "epoch": (self.step - 1) // self.plan.steps_per_epoch,
+                "epoch": self.course.last_epoch,
                 "learning_rate": self._optimizer.param_groups[0]["lr"],
                 **dict(zip(means, values.tolist(), strict=True)),
                 "samples_per_s": speed,
@@ -270,10 +317,10 @@ class Trainer:
             logs.training.write(self.step, row)
             logs.board.write(self.step, row)
 
-    def _evaluate(self, logs: _Logs | None) -> bool:
+    def _evaluate(self, logs: TrainingLogs | None) -> bool:
         """Evaluate the network; returns whether it is the best so far."""
         assert self.task.evaluate is not None
-        epoch, score = self.step // self.plan.steps_per_epoch, -math.inf
+        epoch, score = self.course.epoch, -math.inf
         if self._world.is_main:
             self.evaluated_network.eval()
             with torch.no_grad():
@@ -297,31 +344,5 @@ class Trainer:
         state = self.state()
         if self._world.is_main:
             self._checkpoints.save(state, self.step, is_best=is_best)
+        self._saved_s, self._saved_step = self.course.seconds, self.step
         self._losses.restart_clock()
-
-
-class _Logs:
-    """The output files of a run."""
-
-    def __init__(self, folder: Path, first_step: int) -> None:
-        self.training = CsvLog(folder / "train.csv", first_step)
-        self.evaluation = CsvLog(folder / "evaluation.csv", first_step)
-        self.board = TensorBoardLog(folder / "tensorboard", first_step)
-
-
-def _check_compiler(device: torch.device) -> None:
-    if device.type == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is None:
-        raise TrainingError(
-            "compile = true needs a C++ compiler on a CPU, and there is none; "
-            "install g++ (or name yours in CXX), or set compile = false"
-        )
-
-
-def _move(batch: Any, device: torch.device) -> Any:
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, Mapping):
-        return {name: _move(value, device) for name, value in batch.items()}
-    if isinstance(batch, list | tuple):
-        return [_move(value, device) for value in batch]
-    return batch

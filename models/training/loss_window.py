@@ -38,6 +38,11 @@ class LossWindow:
         if values.device.type == "cpu":
             self._look()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was no step since the last row."""
+        return self._steps == 0 and self._pending is None
+
     def close(self) -> tuple[float, dict[str, float]]:
         """Compute samples per second and mean losses since the last call, their sum `loss` first."""
         self._look()

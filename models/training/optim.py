@@ -73,20 +73,24 @@ class ScheduleConfig:
                 raise ValueError(f"{name}: expected ascending numbers, got {milestones}")
 
 
-def compute_multi_step_factor(step: int, milestones_steps: Iterable[int], drop_factor: float) -> float:
+def compute_multi_step_factor(now: int, milestones: Iterable[int], drop_factor: float) -> float:
     """Compute the factor of the learning rate: `drop_factor` to the power of the number of milestones reached.
 
     Args:
-        step: The step, from 0.
-        milestones_steps: Steps from which the rate is lower.
+        now: The step or epoch, from 0.
+        milestones: Steps or epochs from which the rate is lower.
         drop_factor: Factor of each drop.
     """
-    return float(drop_factor ** sum(step >= milestone for milestone in milestones_steps))
+    return float(drop_factor ** sum(now >= milestone for milestone in milestones))
 
 
-def compute_linear_factor(step: int, num_steps: int) -> float:
-    """Compute the factor of the learning rate: linear from 1 at step 0 to 0 at `num_steps`."""
-    return max(0.0, 1 - step / num_steps)
+def compute_linear_factor(fraction: float) -> float:
+    """Compute the factor of the learning rate: linear from 1 at the start to 0 at the end.
+
+    Args:
+        fraction: How much of the training is done.
+    """
+    return max(0.0, 1 - fraction)
 
 
 def compute_warmup_factor(step: int, warmup_steps: int, start_factor: float) -> float:
@@ -96,23 +100,24 @@ def compute_warmup_factor(step: int, warmup_steps: int, start_factor: float) -> 
     return start_factor + (1 - start_factor) * step / warmup_steps
 
 
-def compute_schedule_factor(schedule: ScheduleConfig, step: int, steps_per_epoch: int, num_steps: int) -> float:
+def compute_schedule_factor(schedule: ScheduleConfig, *, step: int, epoch: int, fraction: float) -> float:
     """Compute the factor of the learning rate at a step, warm-up and schedule together.
 
     Args:
         schedule: Settings of the schedule.
         step: The step, from 0, over the whole training.
-        steps_per_epoch: Number of steps in one epoch.
-        num_steps: Number of steps of the whole training.
+        epoch: The epoch, from 0, likewise.
+        fraction: How much of the training is done, 0 to 1.
     """
     factor = compute_warmup_factor(step, schedule.warmup_steps, schedule.warmup_factor)
     if schedule.name == "multi_step":
-        milestones = schedule.milestones_steps or [
-            epoch * steps_per_epoch for epoch in schedule.milestones_epochs
-        ]
-        return factor * compute_multi_step_factor(step, milestones, schedule.drop_factor)
+        if schedule.milestones_steps:
+            drops = compute_multi_step_factor(step, schedule.milestones_steps, schedule.drop_factor)
+        else:
+            drops = compute_multi_step_factor(epoch, schedule.milestones_epochs, schedule.drop_factor)
+        return factor * drops
     if schedule.name == "linear":
-        return factor * compute_linear_factor(step, num_steps)
+        return factor * compute_linear_factor(fraction)
     return factor
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar, get_type_hints
+from typing import TypeVar, get_origin, get_type_hints
 
 from models.settings import SettingsError, read_table, read_tables
 
@@ -24,7 +24,7 @@ def read_recipe(path: Path, cls: type[T]) -> T:
     Args:
         path: A TOML file.
         cls: A frozen dataclass whose fields are dataclasses, one for each table of the file; a missing table
-            has the defaults.
+            has the defaults. A field `tuple[X, ...]` is a table that may be there several times, or not.
 
     Raises:
         SettingsError: The file cannot be read or is not valid.
@@ -33,7 +33,7 @@ def read_recipe(path: Path, cls: type[T]) -> T:
     sections = {entry.name: types[entry.name] for entry in fields(cls)}  # type: ignore[arg-type]
     tables = read_tables(path, sections)
     for name, section in sections.items():
-        if name not in tables:
+        if name not in tables and get_origin(section) is not tuple:
             tables[name] = read_table(section, {}, f"{path.name}: {name}")
     try:
         return cls(**tables)

@@ -19,6 +19,7 @@ from posetrack.results.dense_forms import DENSE_FORMS, export_dense
 from posetrack.results.dense_sources import holds_dense
 from posetrack.results.export import FORMATS
 from posetrack.results.people import GROUND_TRUTH, KEEP_ALL
+from posetrack.results.poses import find_poses
 
 
 def convert_command(
@@ -27,8 +28,8 @@ def convert_command(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A poses.jsonl; dense poses: an .npz, DensePose's JSON, Detectron2's .pkl or .pth; or a data "
-            "set: a PoseTrack17, PoseTrack18 or COCO .json, or a folder of them.",
+            help="A poses.jsonl, or the folder of a run; dense poses: an .npz, DensePose's JSON, Detectron2's "
+            ".pkl or .pth; or a data set: a PoseTrack17, PoseTrack18 or COCO .json, or a folder of them.",
             show_default=False,
         ),
     ],
@@ -72,6 +73,7 @@ def convert_command(
     """Convert saved poses, dense poses or a data set to another format, without running networks."""
     start_logging(logging.WARNING)
     selection = ids.add_to(people.read())
+    path = find_poses(path) if (path / "poses.jsonl").exists() else path
     is_dense = to in DENSE_FORMS or holds_dense(path)
     is_data_set = not is_dense and (path.is_dir() or path.suffix.lower() == ".json")
     if not selection.is_everyone and (is_dense or is_data_set):

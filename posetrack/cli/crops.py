@@ -42,16 +42,19 @@ def crops_command(
     people: SelectionOptions,
     ids: IdOptions,
     crops: CropOptions,
-    path: Annotated[Path, typer.Argument(metavar="POSES", help="A poses.jsonl.", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(metavar="POSES", help="A poses.jsonl, or the folder of a run.", show_default=False)
+    ],
     raw: RawOption = False,
 ) -> None:
     """Cut people out of their video: person-<id>.mp4, which follows the person, or person-<id>.png."""
     from posetrack.run.crops import crop_people
 
     start_logging(logging.WARNING)
+    poses = SavedPoses(path, raw=raw).select(ids.add_to(people.read()))
     files = crop_people(
-        SavedPoses(path, raw=raw).select(ids.add_to(people.read())),
-        path.parent / "crops" if crops.out is None else crops.out,
+        poses,
+        poses.path.parent / "crops" if crops.out is None else crops.out,
         video=crops.video,
         thumbnails=crops.thumbnails,
         padding=crops.padding,

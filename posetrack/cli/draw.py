@@ -81,10 +81,10 @@ def draw_command(
     drawn; someone whom the run did not find is not blurred. Without it, videos, GIFs, PNGs and sheets show the
     video as it is.
     """
-    from posetrack.run.draw import draw_poses, find_poses
+    from posetrack.run.draw import draw_poses
 
     start_logging(logging.ERROR if output.quiet else logging.WARNING)
-    saved = SavedPoses(find_poses(poses), raw=output.raw)
+    saved = SavedPoses(poses, raw=output.raw)
     style = drawing.add_to(drawing.make_saved_style(saved))
     out = output.out
     if out is None and output.sheet is None:

@@ -130,7 +130,7 @@ def edit_command(
     from posetrack.edits.codec import show_edit
     from posetrack.edits.editor import PosesEditor
     from posetrack.edits.log import EditLog
-    from posetrack.run.draw import find_poses
+    from posetrack.results.poses import find_poses
 
     start_logging(logging.WARNING)
     path, words = find_poses(poses), words or []

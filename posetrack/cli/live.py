@@ -176,9 +176,7 @@ def live_command(
         drawing.add_to(drawing.make_style(recipe.read())),
         is_recording=save.record is not None,
     )
-    if settings.style.blur_faces:
-        people.read().refuse_blur("leave one of them out")
-    build = _make_builder(recipe, compute, people)
+    build = _make_builder(recipe, compute, people, with_faces=settings.style.blur_faces)
     # Before the source is opened, so that no frames are missed meanwhile.
     built = {recipe.recipe: build(recipe.recipe)}
     controls = _make_controls(settings)
@@ -201,7 +199,7 @@ def live_command(
 
 
 def _make_builder(
-    recipe: RecipeOptions, compute: ComputeOptions, people: LivePeopleOptions
+    recipe: RecipeOptions, compute: ComputeOptions, people: LivePeopleOptions, *, with_faces: bool
 ) -> Callable[[str], Pipeline]:
     """Make the builder of pipelines by recipe name; the given weights are for the first recipe only."""
     # Torch takes seconds to import: only commands that run networks wait for it.
@@ -211,7 +209,14 @@ def _make_builder(
 
     def build(name: str) -> Pipeline:
         settings = recipe.read() if name == recipe.recipe else read_recipe(name)
-        return build_pipeline(settings, chosen, batch_frames=1, smoothed=people.smooth, selection=selection)
+        return build_pipeline(
+            settings,
+            chosen,
+            batch_frames=1,
+            smoothed=people.smooth,
+            selection=selection,
+            with_faces=with_faces,
+        )
 
     return build
 

@@ -148,7 +148,7 @@ def retrack_command(
     tracking: RetrackOptions,
     images: ImageOptions,
     drawing: RedrawOptions,
-    file: Annotated[Path, typer.Argument(help="A poses.jsonl.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A poses.jsonl, or the folder of a run.", show_default=False)],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -167,10 +167,10 @@ def retrack_command(
     from posetrack.run.retrack import retrack
 
     start_logging(logging.WARNING)
-    out = file.with_suffix(".retracked.jsonl") if out is None else out
+    poses = SavedPoses(file, raw=raw)
+    out = poses.path.with_suffix(".retracked.jsonl") if out is None else out
     if out.exists() and not overwrite:
         raise ResultsError(f"{out}: is there already; use --overwrite, or another --out")
-    poses = SavedPoses(file, raw=raw)
     drawing.check(poses, out, may_replace=overwrite)
     settings = _read_recipe(poses) if tracking.recipe is None else read_recipe(tracking.recipe)
     with ExitStack() as stack:

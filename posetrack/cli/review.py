@@ -75,10 +75,10 @@ def review_command(
     Every edit is saved at once, in edits.jsonl beside the poses, which stay as they are; draw, convert, measure
     and eval apply it when they read them. Press ? on the page for its keys.
     """
+    from posetrack.results.poses import find_poses
     from posetrack.review.export import export_ground_truth
     from posetrack.review.session import open_review
     from posetrack.review.site import ReviewSite
-    from posetrack.run.draw import find_poses
     from posetrack.web.server import WebServer
 
     start_logging(logging.WARNING)

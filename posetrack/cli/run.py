@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -108,6 +108,16 @@ class OutputOptions:
             show_default=False,
         ),
     ] = None
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheet",
+            metavar="FILE",
+            help="Also write a PNG with a row for each person, at most 60, over time; in the folder of the "
+            "results, if FILE is a name alone.",
+            show_default=False,
+        ),
+    ] = None
     no_video: Annotated[bool, typer.Option("--no-video", help="Do not write overlay.mp4.")] = False
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False
     resume: Annotated[bool, typer.Option("--resume", help="Continue interrupted runs; start the others.")] = (
@@ -157,6 +167,24 @@ class OutputOptions:
             dense=dense,
             dense_forms=tuple(dict.fromkeys(self.dense_formats or ())),
         )
+
+    def place_sheet(self, folder: Path, *, is_alone: bool) -> Path | None:
+        """Say where the contact sheet goes; None if there is none.
+
+        Args:
+            folder: Folder of one source's results.
+            is_alone: Whether there is one source.
+
+        Raises:
+            ResultsError: All sources would write the same file.
+        """
+        if self.sheet is None or self.sheet.parent == Path():
+            return None if self.sheet is None else folder / self.sheet
+        if not is_alone:
+            raise ResultsError(
+                f"--sheet {self.sheet}: the same for several sources; give a name without a folder"
+            )
+        return self.sheet
 
     @property
     def existing(self) -> Existing:
@@ -222,7 +250,9 @@ def _run_sources(
             with open_source(group, **part) as video:
                 is_alone = len(groups) == 1
                 folder = _choose_folder(output.out, video.info.name, is_alone=is_alone, taken=taken)
-                report = _run_one(run, video, place(folder, is_alone=is_alone), is_quiet=output.quiet)
+                sheet = output.place_sheet(folder, is_alone=is_alone)
+                where = place(folder, is_alone=is_alone)
+                report = _run_one(run, video, where, sheet, is_quiet=output.quiet)
                 if output.strict and not report.is_source_whole:
                     all_well = False
                     print_error(VideoError(f"{_describe_losses(report)} (--strict)"))
@@ -232,8 +262,14 @@ def _run_sources(
     return all_well
 
 
-def _run_one(run: Callable[..., RunReport], video: VideoSource, output: Output, *, is_quiet: bool) -> RunReport:
+def _run_one(
+    run: Callable[..., RunReport], video: VideoSource, output: Output, sheet: Path | None, *, is_quiet: bool
+) -> RunReport:
+    from posetrack.run.run_sheet import check_sheet, write_run_sheet
+
     console = Console(stderr=True, highlight=False)
+    if sheet is not None:
+        check_sheet(sheet, video, output.overlay, may_replace=output.existing != "refuse")
     try:
         with RunProgress(console, video.info.name, video.info.num_frames, is_quiet=is_quiet) as progress:
             report = run(video, output, progress=progress)
@@ -241,9 +277,13 @@ def _run_one(run: Callable[..., RunReport], video: VideoSource, output: Output, 
         if not is_quiet:
             _print_summary(console, interruption.report)
         raise
-    if not is_quiet:
-        _print_summary(console, report)
-        print_people(console, output.poses)
+    try:
+        if sheet is not None and write_run_sheet(output.poses, sheet, video, output.view.style):
+            report = replace(report, files=(*report.files, sheet))
+    finally:
+        if not is_quiet:
+            _print_summary(console, report)
+            print_people(console, output.poses)
     return report
 
 

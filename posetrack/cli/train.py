@@ -20,7 +20,9 @@ from posetrack.errors import PoseTrackError
 if TYPE_CHECKING:
     from models.metadata import WeightsMetadata
     from models.training.distributed import World
-    from models.training.loop import StepReport, Trainer
+    from models.training.loop import Trainer
+    from models.training.stages import Course
+    from models.training.task import StepReport
     from posetrack.families.family import Training
 
 _LINE_EVERY_S = 10.0
@@ -98,6 +100,7 @@ class _Choices:
 
 
 def _train(path: Path, choices: _Choices, world: World) -> None:
+    from posetrack.interruption import finishing
     from posetrack.training.run import TrainingRun, make_trainer
 
     training = _find_training(path)
@@ -116,13 +119,32 @@ def _train(path: Path, choices: _Choices, world: World) -> None:
             millions = sum(parameter.numel() for parameter in trainer.network.parameters()) / 1e6
             console.print(
                 f"{path.stem}: {trainer.plan.num_samples} {training.counted}, {millions:.1f} M parameters, "
-                f"{trainer.plan.num_steps} steps from {trainer.step}",
+                f"{_describe_length(trainer.course)}",
                 markup=False,
                 soft_wrap=True,
             )
-        trainer.run(choices.steps)
+        try:
+            trainer.run(choices.steps, finishing)
+        except KeyboardInterrupt:
+            _say_how_to_resume(choices.out, console)
+            raise
     if world.is_main:
         _finish(choices.out, path.stem, training.describe(recipe), console)
+
+
+def _describe_length(course: Course) -> str:
+    """How long a training is, and from where it goes on."""
+    if course.num_seconds:
+        return f"{course.num_seconds:g} s from {course.seconds:.0f} s, step {course.step}"
+    return f"{course.num_steps} steps from {course.step}"
+
+
+def _say_how_to_resume(out: Path, console: Console) -> None:
+    from models.training.checkpoint import CheckpointFolder
+
+    latest = CheckpointFolder(out).latest
+    if latest is not None:
+        console.print(f"{latest}: continue from it with --resume", markup=False, soft_wrap=True)
 
 
 def _keep_recipe(path: Path, text: str) -> None:
@@ -224,12 +246,16 @@ class TrainProgress:
     def __call__(self, report: StepReport) -> None:
         """Show a step."""
         state = f"epoch {report.epoch + 1}, {_list(report.losses)}, {report.samples_per_s:.0f} samples/s"
+        done, total, where = report.step, report.num_steps, f"step {report.step} of {report.num_steps}"
+        if report.num_seconds:
+            done, total = round(report.seconds), round(report.num_seconds)
+            where = f"step {report.step}, {done} of {total} s"
         if self._bar is not None:
-            self._bar.update(self._task, total=report.num_steps, completed=report.step, state=state)
+            self._bar.update(self._task, total=total, completed=done, state=state)
         elif not self._is_quiet and (report.step == 1 or time.monotonic() - self._shown_s >= _LINE_EVERY_S):
             self._shown_s = time.monotonic()
             self._console.print(
-                f"{self._name}: step {report.step} of {report.num_steps}, {state}",
+                f"{self._name}: {where}, {state}",
                 markup=False,
                 highlight=False,
                 soft_wrap=True,

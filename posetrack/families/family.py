@@ -21,7 +21,7 @@ from posetrack.predictors.settings import NetworkSettings
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.training.loop import Evaluate, Task
+    from models.training.task import Evaluate, Task
     from posetrack.compute import Compute
     from posetrack.images.on_device import DeviceImages
     from posetrack.predictors.networks import DenseDetector, Detector, PoseEstimator

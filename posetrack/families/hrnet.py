@@ -15,7 +15,7 @@ from posetrack.skeleton import SKELETONS
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.training.loop import Evaluate, Task
+    from models.training.task import Evaluate, Task
     from posetrack.compute import Compute
     from posetrack.images.on_device import DeviceImages
     from posetrack.predictors.hrnet import HRNetPredictor

@@ -45,7 +45,7 @@ class JsonLines:
             width, height = frame.size_wh
             self._header = Header(self._source, width, height, NOMINAL_FPS, self._skeleton, self._recipe)
             self._write(make_header_line(self._header, _NAME))
-        record = Record(frame.index, frame.time_s, frame.instances, frame.size_wh)
+        record = Record(frame.index, frame.time_s, frame.instances, frame.size_wh, frame.faces_xyxy)
         self._write(make_record_line(record, self._header, _NAME))
 
     def close(self) -> None:

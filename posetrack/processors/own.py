@@ -21,16 +21,14 @@ class OwnProcessors:
 
     Args:
         processors: Applied first to last.
-        keeps_everyone: Whether leaving people out is refused, because their faces are to be blurred.
 
     Attributes:
         removes_people: Whether one has left out people who had been tracked.
         changes_images: Whether one has changed an image.
     """
 
-    def __init__(self, processors: Sequence[FrameProcessor], *, keeps_everyone: bool = False) -> None:
+    def __init__(self, processors: Sequence[FrameProcessor]) -> None:
         self._processors = tuple(processors)
-        self._keeps_everyone = keeps_everyone
         self.removes_people = False
         self.changes_images = False
 
@@ -73,19 +71,10 @@ class OwnProcessors:
                 yield replace(before, image=frame.image)
             else:
                 ids, ids_after = _list_ids(before.instances), _list_ids(frame.instances)
-                if not np.isin(ids, ids_after).all():
-                    self.removes_people = True
-                    self._check_faces(frame, name)
+                self.removes_people |= not np.isin(ids, ids_after).all()
                 yield frame
         if given:
             raise PoseTrackError(f"{name}: left out frame {given[0].index}; yield every frame once, in order")
-
-    def _check_faces(self, frame: Frame, name: str) -> None:
-        if self._keeps_everyone:
-            raise PoseTrackError(
-                f"{name}: frame {frame.index}: leaves people out, whose faces would not be blurred; keep "
-                "them, or blur afterwards, with posetrack draw"
-            )
 
 
 def _check(before: Frame, after: Frame, name: str) -> None:

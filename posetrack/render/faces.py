@@ -94,7 +94,7 @@ class FaceBlur:
         return image
 
     def follow(self, frame: Frame) -> list[HeadRegion]:
-        """Find where heads are, or may be, in the next frame."""
+        """Find where heads are, or may be, in the next frame: of its people, and of those who were left out."""
         self._grow_older(frame)
         found = self._find(frame)
         regions = [region for head, others in found for region in (head.region, *others)]
@@ -106,7 +106,14 @@ class FaceBlur:
         ]
         regions += [head.predict() for head in held]
         self._heads = now + held
-        return regions
+        return regions + _list_faces(frame)
+
+    def take_up(self, frame: Frame) -> None:
+        """Follow a frame of which only the faces of those who were left out are known: they are held, too."""
+        self._grow_older(frame)
+        self._heads = [
+            _Head(face, np.array(face.box_xyxy, np.float32), UNTRACKED) for face in _list_faces(frame)
+        ]
 
     def _grow_older(self, frame: Frame) -> None:
         if self._size_wh not in (None, frame.size_wh):
@@ -189,6 +196,12 @@ def pixelate(image: ImageArray, region: HeadRegion) -> None:
     axes = tuple(int(np.ceil(size / 2)) for size in region.size_wh)
     cv2.ellipse(mask, (round(x - 0.5) - left, round(y - 0.5) - top), axes, 0, 0, 360, 255, -1)
     cv2.copyTo(blurred, mask, part)
+
+
+def _list_faces(frame: Frame) -> list[HeadRegion]:
+    """The heads of those who were left out of a frame."""
+    faces = () if frame.faces_xyxy is None else limit(frame.faces_xyxy).tolist()
+    return [HeadRegion(tuple(face), is_round=False) for face in faces]
 
 
 def _move_with_box(head: _Head, box_xyxy: FloatArray) -> HeadRegion:

@@ -28,7 +28,7 @@ def convert(
     """Write the poses of a results file, with the edits that lie beside it, in another format.
 
     Args:
-        path: A `poses.jsonl`.
+        path: A `poses.jsonl`, or the folder of a run.
         format_name: A key of `posetrack.results.export.FORMATS`.
         out_dir: The folder to write into; it is made.
         options: Thresholds for people and keypoints.
@@ -46,7 +46,7 @@ def convert(
     poses = SavedPoses(path, raw=raw)
     header, records = poses.header, _read(poses if selection.is_everyone else poses.select(selection))
     find_exporter(format_name, header.skeleton, is_truth=options.is_truth)
-    check_is_no_input(list_outputs(header, Path(out_dir))[format_name], Path(path))
+    check_is_no_input(list_outputs(header, Path(out_dir))[format_name], poses.path)
     return export(records, header, format_name, Path(out_dir), options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,8 @@ class DenseOfPoses(SavedDense):
     def __iter__(self) -> Iterator[Frame]:
         for record in self._read_records():
             size_wh = record.get_size_wh(self.header)
-            yield _make_frame(record.frame, record.time_s, size_wh, self.fill(record), self.header)
+            frame = _make_frame(record.frame, record.time_s, size_wh, self.fill(record), self.header)
+            yield replace(frame, faces_xyxy=record.faces_xyxy)
 
     def read_frame(self, index: int) -> Instances | None:
         """Read the people of one frame; the lines before it are read as well."""

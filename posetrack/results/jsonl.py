@@ -12,7 +12,8 @@ In the file of a run, the header has a key "run" as well, with what decides its 
 on with the same run only: digests of the recipe's tables and of the weights, engine, precision, the part of the
 source, and a fingerprint of its files ("source"; null where there are none, as of a stream or a pipe).
 "blurred_faces": true in the header says that the annotated video of the run has blurred faces, so that
-`--resume` blurs them as well.
+`--resume` blurs them as well. A frame of such a run has "faces": [[x1, y1, x2, y2], ...] where people were left
+out, by --roi for example: the places of their heads, which every drawing with blurred faces hides.
 Coordinates have 2 decimals, scores 4, seconds 6. `score` is the box score. A person who is not tracked has
 `track_id` -1. Smoothing adds `"smoothed": [[x, y], ...]` to each person; `keypoints` stay as estimated.
 A network that gives masks adds `"mask": {"size": [height, width], "counts": "..."}`, COCO's run lengths.
@@ -36,7 +37,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from posetrack.errors import ResultsError
-from posetrack.frame import Instances
+from posetrack.frame import FloatArray, Instances
 from posetrack.json_fields import (
     expect_count,
     expect_list,
@@ -49,7 +50,7 @@ from posetrack.outputs import create_file
 from posetrack.results.files import cannot_write
 from posetrack.results.jsonl_header import decode_header, encode_header, parse_side
 from posetrack.results.jsonl_lines import WholeLines, is_damaged, is_json, measure_whole_lines, read_lines
-from posetrack.results.jsonl_people import decode_people, encode_people
+from posetrack.results.jsonl_people import decode_faces, decode_people, encode_faces, encode_people
 from posetrack.results.record import SCHEMA, Header, Record
 from posetrack.results.rounding import round_time
 
@@ -110,7 +111,12 @@ class JsonlWriter:
             raise
 
     def write(
-        self, frame_index: int, time_s: float, instances: Instances, size_wh: tuple[int, int] | None = None
+        self,
+        frame_index: int,
+        time_s: float,
+        instances: Instances,
+        size_wh: tuple[int, int] | None = None,
+        faces_xyxy: FloatArray | None = None,
     ) -> None:
         """Append one frame.
 
@@ -119,12 +125,13 @@ class JsonlWriter:
             time_s: Presentation time in seconds.
             instances: The people; their boxes are drawn around the keypoints where they have none.
             size_wh: Width and height of the image in pixels; None for that of the header.
+            faces_xyxy: (F, 4) boxes of the heads of those who were left out; None where that is not known.
 
         Raises:
             ResultsError: The file cannot be written, or a number is NaN or infinite. The lines before stay
                 whole.
         """
-        record = Record(frame_index, time_s, instances, size_wh)
+        record = Record(frame_index, time_s, instances, size_wh, faces_xyxy)
         self._append(make_record_line(record, self._header, str(self.path)))
 
     def close(self) -> None:
@@ -180,6 +187,7 @@ def make_record_line(record: Record, header: Header, where: str) -> bytes:
         "frame": int(record.frame),
         "time": round_time(record.time_s),
         **({} if size_wh == header.size_wh else {"size": size_wh}),
+        **encode_faces(record.faces_xyxy),
         "people": encode_people(record.instances),
     }
     return _make_line(fields, where)
@@ -268,4 +276,5 @@ def parse_record(fields: Any, header: Header, where: str) -> Record:
             raise make_error(f"{where}: size", "a width and a height", sides)
         size_wh = parse_side(sides[0], f"{where}: size[0]"), parse_side(sides[1], f"{where}: size[1]")
     instances = decode_people(people, header.skeleton, size_wh or header.size_wh, where)
-    return Record(frame, float(time_s), instances, size_wh)
+    faces = decode_faces(fields, where)
+    return Record(frame, float(time_s), instances, size_wh, faces)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from posetrack.errors import ResultsError
-from posetrack.frame import UNTRACKED, Instances
-from posetrack.json_fields import expect_column, expect_count, make_error
+from posetrack.frame import UNTRACKED, FloatArray, Instances
+from posetrack.json_fields import expect_column, expect_count, expect_list, make_error, read_float32
 from posetrack.results.masks import decode_masks, encode_masks
 from posetrack.results.people import complete_boxes
 from posetrack.results.rounding import round_pixels, round_scores
@@ -107,3 +107,23 @@ def decode_people(
         masks=masks,
         dense_rows=np.array(dense_rows, np.int64) if any(row >= 0 for row in dense_rows) else None,
     )
+
+
+def encode_faces(faces_xyxy: FloatArray | None) -> dict[str, object]:
+    """The key "faces" of a frame, of those who were left out; none where there are none."""
+    return {} if faces_xyxy is None or not len(faces_xyxy) else {"faces": round_pixels(faces_xyxy).tolist()}
+
+
+def decode_faces(fields: dict[str, Any], where: str) -> FloatArray | None:
+    """The boxes (F, 4) of the key "faces" of a frame; None where it has none.
+
+    Raises:
+        ResultsError: They are no boxes.
+    """
+    if "faces" not in fields:
+        return None
+    boxes = [read_float32(box, (4,)) for box in expect_list(fields["faces"], f"{where}: faces")]
+    for i, box in enumerate(boxes):
+        if box is None:
+            raise make_error(f"{where}: faces[{i}]", "4 numbers", fields["faces"][i])
+    return np.array(boxes, np.float32).reshape(-1, 4)

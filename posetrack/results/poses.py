@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED, Frame, ImageArray
 from posetrack.notebook import show_facts
 from posetrack.selection.people import EVERYONE, PeopleSelection
@@ -57,7 +58,7 @@ class SavedPoses:
         from posetrack.edits.read import read_edits
         from posetrack.results.jsonl import read_jsonl
 
-        self.path = Path(path)
+        self.path = find_poses(path)
         self.header, _ = read_jsonl(self.path)
         self.is_raw = raw
         self.edits = () if raw else read_edits(self.path, self.header)
@@ -121,7 +122,15 @@ class SavedPoses:
         header, records = read_jsonl(self.path)
         for record in add_edits(records, self.path, self.edits):
             black = make_black_image(record.get_size_wh(header))
-            yield Frame(record.frame, record.time_s, black, record.instances, header.skeleton, is_restored=True)
+            yield Frame(
+                record.frame,
+                record.time_s,
+                black,
+                record.instances,
+                header.skeleton,
+                is_restored=True,
+                faces_xyxy=record.faces_xyxy,
+            )
 
     @property
     def has_keypoints(self) -> bool:
@@ -177,6 +186,21 @@ class SavedPoses:
         return make_table(self, self.header.skeleton)
 
 
+def find_poses(path: str | Path) -> Path:
+    """The file of poses that is meant: it, or that of a run whose folder it is.
+
+    Raises:
+        ResultsError: A folder has none.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    file = path / "poses.jsonl"
+    if not file.exists():
+        raise ResultsError(f"{path}: no poses.jsonl in this folder; give the file of poses, or a run's folder")
+    return file
+
+
 def make_black_image(size_wh: tuple[int, int]) -> ImageArray:
     """A black image (H, W, 3) that takes no memory, for frames whose image is not there."""
     width, height = size_wh
@@ -200,7 +224,7 @@ def read_poses(path: str | Path, *, raw: bool = False) -> SavedPoses:
     (Fraction(25, 1), 'fast')
 
     Args:
-        path: A `poses.jsonl`.
+        path: A `poses.jsonl`, or the folder of a run.
         raw: Leave the edits out.
 
     Returns:

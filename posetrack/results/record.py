@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from posetrack.addresses import name_address, show_address
-from posetrack.frame import Instances
+from posetrack.frame import FloatArray, Instances
 from posetrack.results.provenance import Provenance
 from posetrack.skeleton import Skeleton
 
@@ -78,12 +78,14 @@ class Record:
         time_s: Presentation time in seconds (`Frame.time_s`).
         instances: The people.
         size_wh: Width and height of its image in pixels, where it is not that of the header.
+        faces_xyxy: Where the heads of those are who were left out (`Frame.faces_xyxy`).
     """
 
     frame: int
     time_s: float
     instances: Instances
     size_wh: tuple[int, int] | None = None
+    faces_xyxy: FloatArray | None = None
 
     def get_size_wh(self, header: Header) -> tuple[int, int]:
         """Width and height of its image in pixels.

@@ -72,7 +72,7 @@ def crop_people(
     """
     from posetrack.results.files import make_whole_folder
     from posetrack.results.poses import SavedPoses
-    from posetrack.run.images_of_poses import open_video_of
+    from posetrack.run.images_of_poses import open_video_of, warn_of_faces
 
     if not (math.isfinite(padding) and 0.1 <= padding <= 10):
         raise PoseTrackError(f"padding: {padding}; expected 0.1 to 10 times the box")
@@ -93,6 +93,8 @@ def crop_people(
             raise VideoError(
                 f"{source.info.source}: faces are blurred in the poses' own video only; give that one"
             )
+        if blur_faces:
+            warn_of_faces(everyone)
         cutter = _Cutter(poses, everyone, source, blur_faces=blur_faces, padding=padding)
         if thumbnails:
             cutter.write_images(plans, part)

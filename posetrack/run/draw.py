@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from posetrack.errors import ResultsError
 from posetrack.frame import Frame
 from posetrack.results.poses import SavedPoses
 from posetrack.run.drawing_options import DrawingOptions, DrawReport
@@ -64,21 +63,7 @@ def draw_poses(
     """
     from posetrack.run.drawing import SavedDrawing
 
-    saved = poses if isinstance(poses, SavedPoses) else SavedPoses(find_poses(Path(poses)))
+    saved = poses if isinstance(poses, SavedPoses) else SavedPoses(poses)
     drawing = SavedDrawing(saved, style, options)
     out, sheet = (None if path is None else Path(path) for path in (out, sheet))
     return drawing.write(out, sheet, video=video, overwrite=overwrite, progress=progress)
-
-
-def find_poses(path: Path) -> Path:
-    """The file of poses that is meant: it, or that of a run whose folder it is.
-
-    Raises:
-        ResultsError: A folder has none.
-    """
-    if not path.is_dir():
-        return path
-    file = path / "poses.jsonl"
-    if not file.exists():
-        raise ResultsError(f"{path}: no poses.jsonl in this folder; give the file of poses, or a run's folder")
-    return file

@@ -20,8 +20,8 @@ from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
 from posetrack.results.poses import SavedPoses
 from posetrack.run.drawing_options import DrawingOptions, DrawReport
-from posetrack.run.drawn_files import check_drawn_file, is_folder, open_writer, write_png
-from posetrack.run.images_of_poses import REMEDY, describe_missing_video, open_video_of
+from posetrack.run.drawn_files import check_drawn_file, check_sheet_name, is_folder, open_writer, write_png
+from posetrack.run.images_of_poses import REMEDY, describe_missing_video, open_video_of, warn_of_faces
 from posetrack.run.paired import add_blurred_images
 from posetrack.run.sheet import ContactSheet
 from posetrack.run.sinks import make_overlay_sink
@@ -116,10 +116,10 @@ class SavedDrawing:
         inputs = [self._poses.path, Path(source), Path(source).parent if "*" in source else Path(source)]
         if out is None and sheet is None:
             raise PoseTrackError("nothing to draw: give --out, or --sheet")
-        if sheet is not None and (sheet.suffix.lower() != ".png" or sheet == out):
-            raise ResultsError(
-                f"{sheet}: a sheet is a PNG of its own; give a name that ends with .png to --sheet"
-            )
+        if sheet is not None:
+            check_sheet_name(sheet)
+            if sheet == out:
+                raise ResultsError(f"{sheet}: is the drawing itself; use another --sheet")
         if out is not None:
             check_drawn_file(out, is_transparent=is_transparent)
         for path, option in ((out, "--out"), (sheet, "--sheet")):
@@ -168,6 +168,7 @@ class SavedDrawing:
             return
         faces_of = None
         if self._view.style.blur_faces:
+            warn_of_faces(self._poses)
             faces_of = islice(self._poses, survey.num_read) if self._everyone is None else self._everyone
         yield from add_blurred_images(
             shown, source, self._poses.header.skeleton, faces_of=faces_of, remedy=REMEDY

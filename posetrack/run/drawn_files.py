@@ -80,7 +80,7 @@ class OnePng(ImageWriter):
     """Writes the first image it is given; a context manager, which removes it after an exception."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._is_written = path, False
+        self._path = path
         try:
             self._part = make_part(path)
         except OSError as error:
@@ -88,14 +88,13 @@ class OnePng(ImageWriter):
 
     def write(self, image: ImageArray, time_s: float) -> None:
         """Write the image, if it is the first."""
-        if not self._is_written:
+        if not self._has_images:
             write_png(self._part, image)
-            self._is_written = True
+            self._has_images = True
 
-    def close(self) -> None:
-        """Give the file its name."""
+    def _finish(self) -> None:
         try:
-            self._part.replace(self._path) if self._is_written else self._part.unlink()
+            self._part.replace(self._path)
         except OSError as error:
             raise cannot_write(self._path, error) from error
 
@@ -121,8 +120,9 @@ class _PngFolder(ImageWriter):
     def write(self, image: ImageArray, time_s: float) -> None:
         write_png(self._part / f"{self._count:06}.png", image)
         self._count += 1
+        self._has_images = True
 
-    def close(self) -> None:
+    def _finish(self) -> None:
         try:
             if self._path.exists():
                 shutil.rmtree(self._path)
@@ -137,6 +137,27 @@ class _PngFolder(ImageWriter):
         shutil.rmtree(self._part, ignore_errors=True)
 
 
+def check_sheet_name(path: Path) -> None:
+    """Check the name of a contact sheet.
+
+    Raises:
+        ResultsError: It is no PNG.
+    """
+    if path.suffix.lower() != ".png":
+        raise ResultsError(f"{path}: a sheet is a PNG of its own; give a name that ends with .png to --sheet")
+
+
+def encode_png(image: ImageArray) -> bytes:
+    """Encode an image as PNG.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, or (H, W, 4) RGBA.
+    """
+    order = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, order))
+    return encoded.tobytes()
+
+
 def write_png(path: Path, image: ImageArray) -> None:
     """Write a PNG.
 
@@ -147,9 +168,7 @@ def write_png(path: Path, image: ImageArray) -> None:
     Raises:
         ResultsError: It cannot be written.
     """
-    order = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, order))
     try:
-        path.write_bytes(encoded.tobytes())
+        path.write_bytes(encode_png(image))
     except OSError as error:
         raise cannot_write(path, error) from error

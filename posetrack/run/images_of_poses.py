@@ -92,6 +92,18 @@ def describe_other_size(info: VideoInfo, size_wh: tuple[int, int]) -> str | None
     return f"{sizes}; they are scaled to the video"
 
 
+def warn_of_faces(poses: SavedPoses) -> None:
+    """Say where faces cannot all be blurred: of a run that left people out, and did not save where they are."""
+    header, run = poses.header, poses.header.provenance
+    if run is not None and not header.has_blurred_faces and (run.selection or run.processors):
+        by = run.selection or f"processors {', '.join(run.processors)}"
+        _log.warning(
+            "%s: is of a run with %s; faces of those it left out are not blurred: run it with --blur-faces",
+            poses.path,
+            by,
+        )
+
+
 def describe_missing_video(poses: SavedPoses, first: Frame, num_frames: int) -> VideoInfo:
     """The properties of a video that is not there, from its poses, for writers."""
     header = poses.header

@@ -39,7 +39,8 @@ def put_image(frame: Frame, image: ImageArray) -> Frame:
         linear = motion[:, :2] * ratio_xy[:, None] / ratio_xy[None]
         motion = np.column_stack([linear, motion[:, 2] * ratio_xy]).astype(np.float32)
     people = _scale_people(frame.instances, ratio_xy, size_wh)
-    return replace(frame, image=image, instances=people, background_motion=motion)
+    faces = None if frame.faces_xyxy is None else frame.faces_xyxy * np.tile(ratio_xy, 2)
+    return replace(frame, image=image, instances=people, background_motion=motion, faces_xyxy=faces)
 
 
 def _scale_people(people: Instances, ratio_xy: ImageArray, size_wh: tuple[int, int]) -> Instances:

@@ -97,6 +97,9 @@ def _compare(saved: Header, header: Header, where: str) -> list[str]:
         )
     if saved.has_blurred_faces and not header.has_blurred_faces:
         details.append("faces: blurred (--blur-faces), but this run shows them")
+    leaves_out = now is not None and bool(now.selection or now.processors)
+    if header.has_blurred_faces and not saved.has_blurred_faces and leaves_out:
+        details.append("faces: those of people who were left out are not known, and this run is to blur them")
     return found + details
 
 
@@ -153,6 +156,7 @@ def restore(records: Iterable[Record], where: str) -> FrameProcessor:
                     f"{where}: continues with frame {record.frame}, where this run has frame {frame.index}; "
                     "give --start, --end and --every as before, or --overwrite"
                 )
-            yield replace(frame, instances=record.instances, is_restored=True)
+            faces = record.faces_xyxy
+            yield replace(frame, instances=record.instances, faces_xyxy=faces, is_restored=True)
 
     return process

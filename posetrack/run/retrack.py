@@ -91,7 +91,7 @@ def retrack(
         stack.callback(part.unlink, missing_ok=True)
         writer = stack.enter_context(JsonlWriter(part, replace(poses.header, provenance=None)))
         for frame in stack.enter_context(closing(stream(_make_frames(poses, video), processors))):
-            writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh)
+            writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh, frame.faces_xyxy)
             counter(frame)
             if stitcher is not None:
                 stitcher(frame)

@@ -43,7 +43,7 @@ def make_poses_sink(
             if dense is not None:
                 rows = dense.write(frame.index, frame.time_s, people, size_wh)
                 people = people.with_columns(dense_rows=rows)
-            poses.write(frame.index, frame.time_s, people, size_wh)
+            poses.write(frame.index, frame.time_s, people, size_wh, frame.faces_xyxy)
 
     return write
 

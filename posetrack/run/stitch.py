@@ -14,6 +14,7 @@ from posetrack.frame import Frame
 from posetrack.outputs import name_part
 from posetrack.pipeline import FrameProcessor, run
 from posetrack.processors.final_ids import give_final_ids
+from posetrack.processors.left_out import save_faces_of
 from posetrack.processors.own import OwnProcessors
 from posetrack.processors.smooth import SmootherConfig, smooth
 from posetrack.processors.stitch import StitcherConfig, StitchPlan, make_plan
@@ -128,10 +129,12 @@ class Stitcher:
             saved = SavedPoses(poses, raw=True)
             with JsonlWriter(part, saved.header) as writer:
                 frames = iter(saved)
+                if saved.header.has_blurred_faces:
+                    frames = save_faces_of(plan.dropped, saved.header.skeleton)(frames)
                 for process in self._make_processors(plan, config.max_interpolated_s):
                     frames = process(frames)
                 for frame in frames:
-                    writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh)
+                    writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh, frame.faces_xyxy)
                     counter(frame)
                     marks = frame.instances.is_interpolated
                     num_interpolated += 0 if marks is None else int(marks.sum())

@@ -201,7 +201,6 @@ class Tracker:
             RunInterrupted: Ctrl-C, a KeyboardInterrupt; the results so far are complete.
             ResultsError: There are results already, or they cannot be written.
             VideoError: The source cannot be read.
-            PoseTrackError: Faces are to be blurred in the overlay, but a selection leaves people out.
         """
         from posetrack.render import RenderStyle
         from posetrack.results.dense_forms import DENSE_FORMS
@@ -240,11 +239,10 @@ class Tracker:
         from posetrack.run.job import run_job
         from posetrack.run.stitch import make_stitcher
 
-        self._check_blur(output)
         with open_source(source, **part) as video:
             sinks = () if progress is None else (progress,)
-            own = self._make_own(keeps_everyone=output.has_overlay and output.view.style.blur_faces)
-            pipeline = self._make_pipeline(video, own)
+            own = self._make_own()
+            pipeline = self._make_pipeline(video, own, with_faces=output.view.style.blur_faces)
             stitcher = None
             if stitch:
                 stitcher = make_stitcher(
@@ -259,19 +257,14 @@ class Tracker:
             _log.warning("%s: nobody fits %s; the results are empty", report.name, self._selection)
         return report
 
-    def _check_blur(self, output: Output) -> None:
-        """Refuse to blur the faces of the chosen people only, while those of the others are in the video."""
-        if output.has_overlay and output.view.style.blur_faces:
-            self._selection.refuse_blur(
-                "run with --blur-faces alone, then choose in posetrack draw --blur-faces, which blurs all"
-            )
-
-    def _make_own(self, *, keeps_everyone: bool = False) -> OwnProcessors | None:
+    def _make_own(self) -> OwnProcessors | None:
         from posetrack.processors.own import OwnProcessors
 
-        return OwnProcessors(self._own, keeps_everyone=keeps_everyone) if self._own else None
+        return OwnProcessors(self._own) if self._own else None
 
-    def _make_pipeline(self, video: VideoSource, own: OwnProcessors | None) -> Pipeline:
+    def _make_pipeline(
+        self, video: VideoSource, own: OwnProcessors | None, *, with_faces: bool = False
+    ) -> Pipeline:
         """Make the processors of one run; frames of a camera are not batched."""
         from posetrack.build import make_pipeline
 
@@ -284,6 +277,7 @@ class Tracker:
             smoothed=self._is_smoothed,
             selection=self._selection,
             own=own,
+            with_faces=with_faces,
         )
 
 

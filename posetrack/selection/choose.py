@@ -33,11 +33,16 @@ def choose_found(selection: PeopleSelection) -> FrameProcessor:
     return _make_processor(selection, choose, skip_restored=True)
 
 
-def choose_tracked(selection: PeopleSelection) -> FrameProcessor:
+def choose_tracked(selection: PeopleSelection, *, also_by_size: bool = False) -> FrameProcessor:
     """Make the processor that chooses among tracked people: by id and number.
 
     By region, too, since the tracker may follow those whom no detector finds any more out of it.
+
+    Args:
+        selection: Who is wanted.
+        also_by_size: Whether it chooses by height and score as well, since `choose_found` did not come before.
     """
+    find = _find_fitting if also_by_size else _find_inside
 
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
         places = None if selection.max_people is None else _Places(selection.max_people)
@@ -47,7 +52,7 @@ def choose_tracked(selection: PeopleSelection) -> FrameProcessor:
             people = frame.instances
             if not frame.is_restored:
                 sizes = (frame.size_wh, first.size_wh)
-                people = people[_find_inside(people, selection, sizes) & _find_named(people, selection)]
+                people = people[find(people, selection, sizes) & _find_named(people, selection)]
             yield replace(frame, instances=people if places is None else places.choose(frame, people))
 
     return process

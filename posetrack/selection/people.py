@@ -113,18 +113,6 @@ class PeopleSelection:
                 "read_poses(...).select(...), or posetrack draw, convert and crops"
             )
 
-    def refuse_blur(self, remedy: str) -> None:
-        """Refuse to choose people where faces are blurred of those who are chosen only.
-
-        Args:
-            remedy: End of the message.
-
-        Raises:
-            PoseTrackError: Somebody may be left out.
-        """
-        if not self.is_everyone:
-            raise PoseTrackError(f"--blur-faces with {self}: the faces of the others would be seen; {remedy}")
-
     def __str__(self) -> str:
         """The options of the command line that say the same; empty for everyone."""
         parts = [

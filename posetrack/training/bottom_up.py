@@ -6,8 +6,8 @@ from models.data.people_crops import read_image_samples
 from models.swahr.recipe import BottomUpRecipe, make_network
 from models.swahr.train import load_body, make_bottom_up_losses, make_dataset
 from models.training.freeze import freeze_movenet
-from models.training.loop import Task
 from models.training.start import load_whole
+from models.training.task import Task
 from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
 

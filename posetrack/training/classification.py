@@ -12,7 +12,7 @@ from models.hrnet.classification_recipe import ClassRecipe, make_class_network
 from models.hrnet.classification_train import compute_class_losses, measure_accuracy
 from models.hrnet.start import load_whole
 from models.training.errors import DataError
-from models.training.loop import Evaluate, Task
+from models.training.task import Evaluate, Task
 from posetrack.training.run import TrainingRun
 
 

@@ -12,7 +12,7 @@ from models.data.instances import InstanceSamples, read_coco_instances, select_i
 from models.densepose.recipe import DensePoseRecipe, make_network
 from models.densepose.train import load_densepose_start, make_dataset, read_training_samples
 from models.detection.network import TwoStageNetwork
-from models.training.loop import Task
+from models.training.task import Task
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import keep_images
 from posetrack.evaluation.densepose.evaluate import evaluate_densepose, to_fractions

@@ -18,7 +18,7 @@ from models.rcnn.recipe import DetectionData, DetectionRecipe, make_network
 from models.rcnn.train import make_dataset
 from models.training.freeze import freeze_body
 from models.training.int8 import prepare_int8
-from models.training.loop import Task
+from models.training.task import Task
 from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
 

@@ -15,8 +15,9 @@ from models.checkpoints import compute_sha256
 from models.training.config import LoopConfig
 from models.training.distributed import World
 from models.training.errors import TrainingError
-from models.training.loop import Evaluate, StepReport, Task, Trainer
+from models.training.loop import Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
+from models.training.task import Evaluate, StepReport, Task
 from posetrack.outputs import check_is_no_input
 
 # What a training writes besides checkpoints and sample images.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from models.hrnet.recipe import PoseRecipe, make_network
+from models.hrnet.recipe import PoseRecipe, choose_size, make_network
 from models.hrnet.start import load_body, load_whole
 from models.hrnet.train import make_coding, make_dataset, make_pose_losses
 from models.training.freeze import freeze_movenet
-from models.training.loop import Task
+from models.training.stages import StageConfig, make_single_stage
+from models.training.task import Task, TrainingStage
 from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
 from posetrack.training.top_down_samples import read_training_samples
@@ -35,6 +36,12 @@ def make_top_down_task(recipe: PoseRecipe, run: TrainingRun) -> Task:
     elif run.weights is not None or recipe.network.body:
         load_body(network, run.weights or run.data_folder / recipe.network.body)
     body = freeze_movenet(network, stages=recipe.network.frozen_stages)
-    dataset = make_dataset(recipe, samples, skeleton.flip_index, upper_body)
-    losses = make_pose_losses(make_coding(recipe), recipe.crop.loss)
-    return Task(network, dataset, len(samples), losses, body=body)
+
+    def make_stage(config: StageConfig) -> TrainingStage:
+        sized = choose_size(recipe, config)
+        dataset = make_dataset(sized, samples, skeleton.flip_index, upper_body)
+        return TrainingStage(config, dataset, make_pose_losses(make_coding(sized), recipe.crop.loss))
+
+    whole = make_stage(make_single_stage(recipe.loop))
+    stages = tuple(make_stage(config) for config in recipe.stage)
+    return Task(network, whole.dataset, len(samples), whole.compute_losses, body=body, stages=stages)

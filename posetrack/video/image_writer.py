@@ -20,9 +20,27 @@ class ImageWriter(ABC):
     def write(self, image: ImageArray, time_s: float) -> None:
         """Append an image (H, W, 3) or (H, W, 4), uint8, at its time in seconds."""
 
-    @abstractmethod
+    _closed = False
+    _has_images = False
+    """Set by `write` and `abort`."""
+
     def close(self) -> None:
-        """Finish the output, and give it its name."""
+        """Finish the output, and give it its name; without any image, nothing is there. May be called twice.
+
+        Raises:
+            PoseTrackError: It cannot be finished; it is removed.
+        """
+        if self._closed:
+            return
+        if not self._has_images:
+            self.abort()
+            return
+        self._finish()
+        self._closed = True
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Finish the output, which has images, and give it its name."""
 
     @abstractmethod
     def abort(self) -> None:

@@ -105,7 +105,6 @@ class SilentWriter(ImageWriter):
         self._container: OutputContainer | None = None
         self._first_s = 0.0
         self._last_pts = -1
-        self._closed = False
         with self._errors_reported():
             make_part(self.path.with_suffix(""), self._suffix)
 
@@ -129,6 +128,7 @@ class SilentWriter(ImageWriter):
             if self._container is None:
                 self._first_s = time_s
                 self._container = self._open(image)
+                self._has_images = True
             pts = round((Fraction(time_s) - Fraction(self._first_s)) / self._format.time_base)
             if self._last_pts >= 0 and pts - self._last_pts < self._format.least_ticks:
                 return
@@ -139,24 +139,14 @@ class SilentWriter(ImageWriter):
             self._graph.push(frame)
             self._encode_ready(self._container)
 
-    def close(self) -> None:
-        """Finish the file and rename it; without any image, nothing is there. May be called twice.
-
-        Raises:
-            VideoError: The file cannot be finished; it is removed.
-        """
-        if self._closed:
-            return
-        if self._container is None:
-            self.abort()
-            return
+    def _finish(self) -> None:
+        assert self._container is not None
         with finishing(), self._errors_reported():
             self._graph.push(None)
             self._encode_ready(self._container)
             self._mux(self._container, None)
             self._container.close()
             self._part.replace(self.path)
-        self._closed = True
 
     def abort(self) -> None:
         """Abort: remove what was written."""

@@ -95,7 +95,6 @@ class VideoWriter(ImageWriter):
         self._convert = Yuv420pConverter()
         self._container: OutputContainer | None = None
         self._audio: AudioTrack | None = None
-        self._closed = False
         self._first_s = 0.0
         self._last_pts = -1
         self._gaps: deque[int] = deque(maxlen=_GAPS_REMEMBERED)
@@ -123,23 +122,15 @@ class VideoWriter(ImageWriter):
             if self._container is None:
                 self._first_s = time_s
                 self._container = self._start(even_size(image.shape[1], image.shape[0]))
+                self._has_images = True
             frame = self._convert(fit_image(image, self._size_wh))
             frame.pts = self._next_pts(time_s)
             frame.time_base = self._time_base
             self._mux_video(self._container, frame)
             self._mux_audio(self._container, Fraction(time_s) - Fraction(self._first_s))
 
-    def close(self) -> None:
-        """Finish the file and rename it; may be called twice.
-
-        Raises:
-            VideoError: The file cannot be finished; it is removed.
-        """
-        if self._closed:
-            return
-        if self._container is None:
-            self.abort()
-            return
+    def _finish(self) -> None:
+        assert self._container is not None
         with finishing(), self._errors_reported():
             self._mux_video(self._container, None)
             end = (self._last_pts + self._usual_gap()) * self._time_base
@@ -148,7 +139,6 @@ class VideoWriter(ImageWriter):
             self._drop_audio()
             self._close_file()
             self._move_index()
-        self._closed = True
 
     def abort(self) -> None:
         """Abort: remove what was written."""

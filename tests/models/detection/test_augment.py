@@ -1,7 +1,8 @@
 import cv2
 import numpy as np
 
-from models.detection.augment import DetectionAugment, find_empty_part, jitter_colors, place_at_random
+from models.data.colors import jitter_colors
+from models.detection.augment import DetectionAugment, find_empty_part, place_at_random
 
 
 def test_images_full_of_people_have_no_empty_part():

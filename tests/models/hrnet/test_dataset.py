@@ -102,8 +102,16 @@ def test_samples_depend_on_seed_epoch_and_index_alone(samples):
         assert not np.array_equal(first["keypoints_xy"], other["keypoints_xy"])
 
 
+def test_colours_change_without_the_keypoints(samples):
+    colored = AugmentConfig(hue_deg=20, brightness=0.3, saturation=0.3, grey_fraction=0.2, erase_fraction=1)
+    a, b = (make_dataset(samples, config)[(2, 1)] for config in (AugmentConfig(), colored))
+    np.testing.assert_array_equal(a["keypoints_xy"], b["keypoints_xy"])
+    np.testing.assert_array_equal(a["weights"], b["weights"])
+    assert (a["image"] != b["image"]).any()
+
+
 def test_workers_give_the_same_samples(samples):
-    dataset = make_dataset(samples, AugmentConfig())
+    dataset = make_dataset(samples, AugmentConfig(brightness=0.2, erase_fraction=0.5))
     batches = [
         list(
             DataLoader(

@@ -1,10 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from models.hrnet.classification_recipe import list_class_recipes, make_class_network, read_class_recipe
-from models.hrnet.recipe import list_pose_recipes, make_network, read_pose_recipe
+from models.hrnet.recipe import choose_size, list_pose_recipes, make_network, read_pose_recipe
 from models.hrnet.train import make_coding
 from models.settings import SettingsError
 
@@ -109,3 +110,48 @@ def test_unknown_settings_of_classification_are_named(tmp_path):
     path.write_text('[network]\nname = "hrnet-w33-imagenet"\n')
     with pytest.raises(SettingsError, match=r"network.name: unknown 'hrnet-w33-imagenet'; did you mean"):
         read_class_recipe(path)
+
+
+STAGED = """
+[network]
+name = "hrnet-w18"
+[data]
+train = "train.json"
+train_images = "."
+[[stage]]
+steps = 10
+width_px = 96
+height_px = 128
+batch_size = 512
+[[stage]]
+steps = 5
+rate_factor = 0.7
+"""
+
+
+def test_stages_have_sizes_of_their_own(tmp_path):
+    path = tmp_path / "staged.toml"
+    path.write_text(STAGED)
+    recipe = read_pose_recipe(path)
+    assert [choose_size(recipe, stage).size_wh for stage in recipe.stage] == [(96, 128), (192, 256)]
+    assert [stage.batch_size for stage in recipe.stage] == [512, 0]
+    assert [stage.rate_factor for stage in recipe.stage] == [1, 0.7]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("steps = 10", "", "stage 1.seconds: give one of epochs, steps, seconds, got 0"),
+        ("steps = 10", "seconds = 3", "stage: some have a length in seconds; give it to all"),
+        ("width_px = 96", "width_px = 100", "stage 1.width_px: expected a multiple of 32, got 100"),
+        ("rate_factor", "rate", "stage 2: unknown key 'rate'"),
+        ("[[stage]]", "[loop]\nsteps = 3\n[[stage]]", "loop: the stages have lengths of their own"),
+        (STAGED[STAGED.index("[[stage]]") :], "[stage]\nsteps = 3", "'stage' is a table that may be repeated"),
+    ],
+)
+def test_stages_that_do_not_fit_are_one_line(tmp_path, before, after, message):
+    path = tmp_path / "staged.toml"
+    path.write_text(STAGED.replace(before, after, 1))
+    with pytest.raises(SettingsError, match=re.escape(f"staged.toml: {message}")) as caught:
+        read_pose_recipe(path)
+    assert "\n" not in str(caught.value)

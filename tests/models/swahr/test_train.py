@@ -25,8 +25,9 @@ from models.training.config import LoopConfig
 from models.training.distributed import World
 from models.training.errors import TrainingError
 from models.training.freeze import freeze_movenet
-from models.training.loop import Task, Trainer
+from models.training.loop import Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
+from models.training.task import Task
 
 K = 3
 SIDES = ("middle", "left", "right")

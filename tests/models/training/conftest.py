@@ -6,8 +6,9 @@ from torch.utils.data import Dataset
 
 from models.training.config import LoopConfig
 from models.training.distributed import World
-from models.training.loop import Task, Trainer
+from models.training.loop import Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
+from models.training.task import Task
 
 
 class Points(Dataset):

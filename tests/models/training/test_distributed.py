@@ -10,8 +10,9 @@ from models.training.config import LoopConfig
 from models.training.distributed import join_world, synchronize_norms
 from models.training.errors import TrainingError
 from models.training.freeze import freeze_body
-from models.training.loop import Task, Trainer
+from models.training.loop import Trainer
 from models.training.optim import OptimizerConfig, ScheduleConfig
+from models.training.task import Task
 
 STEPS = 6
 

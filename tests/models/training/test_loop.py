@@ -197,7 +197,7 @@ def test_another_recipe_or_data_set_is_not_resumed(make_trainer):
         make_trainer(folder=None).resume(state | {"num_samples": 21})
 
 
-@pytest.mark.parametrize("key", ["network", "optimizer", "step", "best_score", "rng"])
+@pytest.mark.parametrize("key", ["network", "optimizer", "step", "best_score", "rng", "course"])
 @pytest.mark.parametrize("value", [None, "x", {"a": 1}])
 def test_a_checkpoint_with_other_content_is_one_error(key, value, make_trainer):
     state = make_trainer(folder=None).state()

@@ -30,7 +30,9 @@ def test_learning_rates_are_those_of_the_paper(base, milestones, epochs, expecte
     schedule = ScheduleConfig("multi_step", milestones)
     for epoch, rate in expected.items():
         for step in (7 * epoch, 7 * epoch + 6):
-            assert base * compute_schedule_factor(schedule, step, 7, 7 * epochs) == pytest.approx(rate)
+            assert base * compute_schedule_factor(
+                schedule, step=step, epoch=epoch, fraction=step / (7 * epochs)
+            ) == pytest.approx(rate)
 
 
 def test_multi_step_drops_at_the_milestone_itself():
@@ -38,12 +40,15 @@ def test_multi_step_drops_at_the_milestone_itself():
 
 
 def test_linear_falls_to_zero():
-    assert [compute_linear_factor(step, 4) for step in range(6)] == [1, 0.75, 0.5, 0.25, 0, 0]
+    assert [compute_linear_factor(step / 4) for step in range(6)] == [1, 0.75, 0.5, 0.25, 0, 0]
 
 
 def test_milestones_may_be_steps():
     schedule = ScheduleConfig(milestones_epochs=(1, 2), milestones_steps=(60, 80))
-    factors = [compute_schedule_factor(schedule, step, 5, 90) for step in (0, 59, 60, 79, 80)]
+    factors = [
+        compute_schedule_factor(schedule, step=step, epoch=step // 5, fraction=step / 90)
+        for step in (0, 59, 60, 79, 80)
+    ]
     assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01])
 
 
@@ -56,7 +61,8 @@ def test_warmup_rises_to_one():
 
 def test_warmup_multiplies_the_schedule():
     schedule = ScheduleConfig("linear", warmup_steps=2, warmup_factor=0.5)
-    assert [compute_schedule_factor(schedule, step, 1, 4) for step in range(4)] == [0.5, 0.75 * 0.75, 0.5, 0.25]
+    factors = [compute_schedule_factor(schedule, step=step, epoch=step, fraction=step / 4) for step in range(4)]
+    assert factors == [0.5, 0.75 * 0.75, 0.5, 0.25]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)])

@@ -1,6 +1,7 @@
 """`posetrack draw` and `retrack --draw` from their command lines."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,15 +9,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from posetrack import Tracker
 from posetrack.cli.main import app
-from posetrack.errors import PoseTrackError
 from posetrack.frame import Instances
-from posetrack.render import RenderStyle
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.record import Header
-from posetrack.selection.people import PeopleSelection
 from posetrack.skeleton import COCO_17
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -90,8 +89,41 @@ def test_saved_poses_are_tracked_again_and_drawn(poses, tmp_path):
     assert str(error) == "options of a drawing without --draw; give it, or leave them out"
 
 
-def test_faces_of_people_who_are_not_chosen_would_be_seen(tmp_path):
-    tracker = Tracker("fast", selection=PeopleSelection(max_people=1))
-    with pytest.raises(PoseTrackError, match=r"--blur-faces with --max-people 1: the faces of the others"):
-        tracker.run("docs/media/street.mp4", tmp_path / "out", overlay=RenderStyle(blur_faces=True))
-    assert not (tmp_path / "out").exists()
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        (["retrack", "--no-flow", "--no-stitch"], "poses.retracked.jsonl"),
+        (["convert", "--to", "csv"], "poses.csv"),
+        (["crops", "--thumbnails"], "crops"),
+        (["draw", "--background", "black"], "poses.mp4"),
+    ],
+)
+def test_every_command_takes_the_folder_of_a_run(poses, tmp_path, command, written):
+    before = set(tmp_path.iterdir())
+    assert call(command[0], tmp_path, *command[1:])[0] == 0
+    [made] = set(tmp_path.iterdir()) - before
+    assert made.name == written or command[0] == "convert"
+    if command[0] in ("retrack", "draw", "crops"):
+        (tmp_path / "empty").mkdir()
+        _, _, error = call(command[0], tmp_path / "empty", *command[1:])
+        assert str(error).startswith(f"{tmp_path / 'empty'}: no poses.jsonl in this folder; give the file")
+
+
+def test_a_run_writes_a_sheet_for_each_source(poses, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    street = ROOT / "docs" / "media" / "street.mp4"
+
+    def run(*options):
+        part = ["-r", "fast", "--start", "3.2", "--end", "3.4", "--no-video"]
+        result = CliRunner().invoke(app, [str(value) for value in ("run", street, *part, *options)])
+        return result.exit_code, result.output
+
+    code, printed = run("--sheet", "people.png")
+    assert code == 0
+    assert "  posetrack-out/street/people.png\n" in printed
+    with Image.open("posetrack-out/street/people.png") as sheet:
+        assert sheet.height < 200 < sheet.width
+    code, printed = run("--sheet", "s/people.png", "--out", "b", street)
+    assert code == 1
+    assert printed.count("--sheet s/people.png: the same for several sources") == 2
+    assert not (tmp_path / "b").exists()

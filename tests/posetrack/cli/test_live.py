@@ -135,10 +135,6 @@ def test_it_runs_for_as_long_as_it_is_told(capfd):
         ([CLIP, "--record", "README.md"], "README.md: is there already"),
         ([CLIP, "--record", CLIP], ": is the input itself; use another --record"),
         ([CLIP, "--record", "docs"], "docs: is a folder, and a file is written; give its name with --record"),
-        (
-            [CLIP, "--blur-faces", "--max-people", "1"],
-            "would be seen; leave one of them out",
-        ),
         ([CLIP, "--record", "no/out.mp4"], "no/out.mp4: there is no such folder"),
         ([CLIP, "--serve", "here"], "--serve here: expected PORT or HOST:PORT"),
         (["http://127.0.0.1:9/live"], "Connection refused; check the address"),

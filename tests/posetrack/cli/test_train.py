@@ -3,6 +3,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -277,13 +278,13 @@ from models.hrnet import recipe
 from models.training.loop import Trainer
 recipe.NETWORKS["tiny"] = HRNetConfig(width=8, modules=(1, 1, 1), blocks=1, stem_channels=16, bottlenecks=1)
 take_step = Trainer._take_step
-def stand_still(self, batch):
+def stand_still(self, batch, stage):
     if self.step == 7:
         print("standing", flush=True)
-        sys.stdin.read()
-    take_step(self, batch)
+        sys.stdin.readline()
+    take_step(self, batch, stage)
 Trainer._take_step = stand_still
-from posetrack.cli.main import main
+from posetrack.cli.entry import main
 main()
 """
 
@@ -297,6 +298,37 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@contextmanager
+def start_and_stand(path, out):
+    """A process that trains until its eighth step, and stands still in it."""
+    command = ["train", str(path), "--data", str(path.parent), "--out", str(out), "--device", "cpu"]
+    child = subprocess.Popen(
+        [sys.executable, "-c", STANDS_STILL, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert any(line == "standing\n" for line in child.stdout)
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_it_leaves_a_checkpoint_of_the_last_step(tmp_path, number):
+    write_coco(tmp_path)
+    path = write_recipe(tmp_path, epochs=4, every=4)
+    with start_and_stand(path, tmp_path / "stopped") as child:
+        child.send_signal(number)
+        child.stdin.write("\n")
+        child.stdin.flush()
+        output = child.stdout.read()
+        assert child.wait(60) == 130
+    newest = tmp_path / "stopped" / "checkpoint-00000008.pt"
+    assert newest.is_file()
+    assert f"{newest}: continue from it with --resume" in output
+
+
 def test_killed_in_mid_epoch_and_resumed_is_as_not_killed(tmp_path, one_thread):
     write_coco(tmp_path)
     path = write_recipe(tmp_path, epochs=4, every=4)
@@ -308,26 +340,9 @@ def test_killed_in_mid_epoch_and_resumed_is_as_not_killed(tmp_path, one_thread):
     )
     train(tmp_path, out="straight")
 
-    command = [
-        "train",
-        str(path),
-        "--data",
-        str(tmp_path),
-        "--out",
-        str(tmp_path / "killed"),
-        "--device",
-        "cpu",
-    ]
-    child = subprocess.Popen(
-        [sys.executable, "-c", STANDS_STILL, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert any(line == "standing\n" for line in child.stdout)
+    with start_and_stand(path, tmp_path / "killed") as child:
         child.kill()
         assert child.wait() == -signal.SIGKILL
-    finally:
-        child.kill()
-        child.communicate()
     # Of the middle of the second epoch; what came after it is lost.
     assert [p.name for p in (tmp_path / "killed").glob("*.pt")] == ["checkpoint-00000005.pt"]
     assert read_column(tmp_path / "killed" / "train.csv", "step") == [2, 4, 5, 6]

@@ -57,7 +57,8 @@ def test_a_file_with_every_field_fits(tmp_path, name):
     with JsonlWriter(path, header) as writer:
         writer.write(0, 0.0, Instances.empty(skeleton.num_keypoints))
         writer.write(3, 0.1001, make_people(skeleton))
-        writer.write(4, 0.1335, make_people(skeleton).with_columns(masks=None), (32, 24))
+        others = make_people(skeleton).with_columns(masks=None)
+        writer.write(4, 0.1335, others, (32, 24), np.float32([[1, 2.25, 9, 10]]))
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     for line in lines:
         VALIDATOR.validate(line)

@@ -1,7 +1,10 @@
 """Drawings of some of the people, or of a part: colours and blurred faces are those of the whole."""
 
+import numpy as np
 import pytest
 from made_drawings import (
+    FPS,
+    SIZE_WH,
     find_contrast,
     make_images,
     make_person,
@@ -11,10 +14,13 @@ from made_drawings import (
     write_video,
 )
 
-from posetrack import ImageRegion, PeopleSelection, draw_poses, read_poses
+from posetrack import ImageRegion, PeopleSelection, crop_people, draw_poses, read_poses
 from posetrack.errors import PoseTrackError
 from posetrack.frame import Instances
 from posetrack.render import Renderer, RenderStyle, color_of
+from posetrack.results.jsonl import JsonlWriter
+from posetrack.results.provenance import Provenance
+from posetrack.results.record import Header
 from posetrack.skeleton import COCO_17
 
 
@@ -86,3 +92,21 @@ def test_a_face_that_was_lost_just_before_the_part_is_blurred(tmp_path):
     draw_poses(poses, tmp_path / "images", style=RenderStyle(blur_faces=True), start_s=0.24, end_s=0.32)
     for path in (tmp_path / "images").iterdir():
         assert find_contrast(read_png(path)) < 25
+
+
+@pytest.mark.parametrize(
+    ("selection", "is_blurred", "warns"),
+    [("--max-people 1", False, True), ("--max-people 1", True, False), ("", False, False)],
+)
+def test_faces_that_a_run_left_out_and_did_not_save_are_named(tmp_path, caplog, selection, is_blurred, warns):
+    video = write_video(tmp_path / "clip.mp4", make_images())
+    run = Provenance({}, {}, "torch", "f32", selection=selection)
+    header = Header(str(video), *SIZE_WH, FPS, COCO_17, "fast", run, has_blurred_faces=is_blurred)
+    with JsonlWriter(tmp_path / "poses.jsonl", header) as writer:
+        for i in range(2):
+            writer.write(i, i / float(FPS), make_person(100, 5), None, np.float32([[30, 20, 50, 40]]))
+    draw_poses(tmp_path, tmp_path / "images", style=RenderStyle(blur_faces=True))
+    crop_people(read_poses(tmp_path / "poses.jsonl"), tmp_path / "crops", thumbnails=True, blur_faces=True)
+    assert caplog.text.count("is of a run with --max-people 1; faces of those it left out") == 2 * warns
+    # What was saved is hidden in any case.
+    assert find_contrast(read_png(tmp_path / "images" / "000000.png")) < 25

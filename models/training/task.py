@@ -1,0 +1,87 @@
+"""What a training needs of a family: network, data, losses and evaluation; and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from models.training.stages import StageConfig
+
+ComputeLosses = Callable[[nn.Module, Any], Mapping[str, Tensor]]
+"""Computes losses by name from network and batch, each a scalar mean over the batch; their sum is minimised."""
+
+Evaluate = Callable[[nn.Module, int], Mapping[str, float | None]]
+"""Evaluates a network (in evaluation mode) after a number of epochs; the first metric decides which is best."""
+
+
+@dataclass(frozen=True)
+class TrainingStage:
+    """A stage with its data.
+
+    Attributes:
+        config: Its length, batch size and rate.
+        dataset: Its samples, indexed by (epoch, index); as many as in other stages.
+        compute_losses: Computes the losses of a batch.
+    """
+
+    config: StageConfig
+    dataset: Dataset[Any]
+    compute_losses: ComputeLosses
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to train: network, data, losses and evaluation.
+
+    Attributes:
+        network: The network with its initial weights, on any device.
+        dataset: The data set, indexed by (epoch, index); its samples can be collated by `DataLoader`.
+        num_samples: Number of samples in the data set.
+        compute_losses: Computes the losses of a batch.
+        evaluate: Evaluates the network; called in the main process only.
+        recipe_text: The recipe, which is stored in checkpoints.
+        data_digest: Digest of the annotations, likewise; empty for none.
+        collate: Makes a batch of samples; None for torch's default.
+        body: Prefixes of the names of the parameters to which `OptimizerConfig.body_factor` applies.
+        stages: Its stages, each with data and losses of its own; empty for one of the loop's length with these.
+    """
+
+    network: nn.Module
+    dataset: Dataset[Any]
+    num_samples: int
+    compute_losses: ComputeLosses
+    evaluate: Evaluate | None = None
+    recipe_text: str = ""
+    data_digest: str = ""
+    collate: Callable[[list[Any]], Any] | None = None
+    body: tuple[str, ...] = ()
+    stages: tuple[TrainingStage, ...] = ()
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """A finished step.
+
+    Attributes:
+        step: Its number, from 1.
+        num_steps: The number of all steps; 0 where the training's length is a time.
+        seconds: Time of the training so far.
+        num_seconds: The training's length where it is a time, else 0.
+        epoch: Its epoch, from 0.
+        losses: Its losses by name.
+        learning_rate: Its learning rate.
+        samples_per_s: Samples per second since the last row of the log.
+    """
+
+    step: int
+    num_steps: int
+    seconds: float
+    num_seconds: float
+    epoch: int
+    losses: Mapping[str, float]
+    learning_rate: float
+    samples_per_s: float
