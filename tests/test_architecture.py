@@ -29,6 +29,7 @@ LAYERS = {
             "frame",
             "interruption",
             "json_fields",
+            "low_pass",
             "notebook",
             "outputs",
             "polygons",

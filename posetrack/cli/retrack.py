@@ -138,7 +138,7 @@ class RetrackOptions:
             show_default="that of FILE's header",
         ),
     ] = None
-    smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False
+    smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time, without lag.")] = False
     no_stitch: Annotated[
         bool, typer.Option("--no-stitch", help="Join no broken tracks afterwards, drop none, fill no gaps.")
     ] = False

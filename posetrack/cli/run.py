@@ -60,7 +60,7 @@ class TrackingOptions:
             show_default="the recipe's",
         ),
     ] = None
-    smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time.")] = False
+    smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time, without lag.")] = False
     no_stitch: Annotated[
         bool, typer.Option("--no-stitch", help="Keep tracks as they are: join none, drop none, fill no gaps.")
     ] = False

@@ -1,4 +1,4 @@
-"""The processor that smooths the keypoints of each track over time with the one-euro filter."""
+"""The processor that smooths the keypoints of each track as frames come, with the one-euro filter."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ from posetrack.frame import UNTRACKED, FloatArray, Frame
 from posetrack.pipeline import FrameProcessor
 
 _LARGEST = 1e6
+_LOWEST_HZ = 0.1
 
 
 @dataclass(frozen=True)
 class SmootherConfig:
-    """Settings of the one-euro filter.
+    """Settings of the smoothing: of the filter for files, and of the one-euro filter for live video.
 
     Attributes:
-        min_cutoff_hz: Cut-off frequency of a keypoint at rest; lower is steadier.
-        beta: Increase of the cut-off frequency with speed, in Hz per (box height / s); higher means less lag.
-        derivative_cutoff_hz: Cut-off frequency of the speed estimate.
-        forget_s: The filter of a track that was not seen for longer is reset.
+        cutoff_hz: In files, cut-off frequency of the filter without lag; lower is steadier.
+        min_cutoff_hz: Live, cut-off frequency of a keypoint at rest; lower is steadier.
+        beta: Live, increase of the cut-off frequency with speed, in Hz per (box height / s); higher means less
+            lag.
+        derivative_cutoff_hz: Live, cut-off frequency of the speed estimate.
+        forget_s: Live, the filter of a track that was not seen for longer is reset.
     """
 
+    cutoff_hz: float = 6.0
     min_cutoff_hz: float = 1.0
     beta: float = 10.0
     derivative_cutoff_hz: float = 1.0
@@ -35,6 +39,8 @@ class SmootherConfig:
         for name in ("min_cutoff_hz", "derivative_cutoff_hz", "forget_s"):
             if not 0 < getattr(self, name) <= _LARGEST:
                 raise ValueError(f"{name}: expected a number above 0, got {getattr(self, name)}")
+        if not _LOWEST_HZ <= self.cutoff_hz <= _LARGEST:
+            raise ValueError(f"cutoff_hz: expected a number from {_LOWEST_HZ} up, got {self.cutoff_hz}")
         if not 0 <= self.beta <= _LARGEST:
             raise ValueError(f"beta: expected a number from 0 up, got {self.beta}")
 

@@ -254,14 +254,14 @@ def _stitch(stitcher: Stitcher, output: Output, video: VideoSource, *, has_more:
     """
     poses, overlay = output.poses, output.overlay
     if has_more:
-        _log.warning("%s: has frames after the end of this run; its tracks are not joined", poses)
+        _log.warning("%s: has frames after the end of this run; its tracks are not joined, nor smoothed", poses)
         return None
     try:
         stitched = stitcher.finish(
             poses, poses, overlay=overlay if output.has_overlay else None, video=video, view=output.view
         )
     except (ResultsError, VideoError) as error:
-        _log.warning("%s: its tracks are not joined: %s", poses, error)
+        _log.warning("%s: its tracks are not joined, nor smoothed: %s", poses, error)
         return None
     if stitched is not None and overlay.exists() and not output.has_overlay:
         _log.warning("%s: is of an earlier run and shows other ids; run without --no-video", overlay)

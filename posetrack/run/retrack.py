@@ -13,7 +13,6 @@ from posetrack.frame import Frame
 from posetrack.outputs import check_output_file, name_part
 from posetrack.pipeline import Stage, stream
 from posetrack.predictors.networks import PoseEstimator
-from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
 from posetrack.recipe import Recipe
 from posetrack.results.jsonl import JsonlWriter
@@ -58,7 +57,7 @@ def retrack(
         out: The output file; created or replaced atomically.
         recipe: The recipe whose tracker and smoother are used.
         video: The video of the poses, for optical flow; None for no flow.
-        smoothed: Whether keypoints are smoothed over time.
+        smoothed: Whether keypoints are smoothed over time, without lag.
         estimator: Estimates the poses of people that the detector missed, as in a run; None for no propagation.
         stitched: Whether broken tracks are joined in the end, as in a run; without a video, without comparing
             how people look.
@@ -79,18 +78,15 @@ def retrack(
         look_at_images=video is not None,
         by_boxes=not poses.has_keypoints,
     )
-    processors = [Stage("track", follow)]
-    if smoothed:
-        processors.append(Stage("smooth", smooth(recipe.smoother)))
     counter = FrameCounter()
-    stitcher = None
-    if stitched:
-        stitcher = make_stitcher(recipe, skeleton, smoothed=smoothed, look_at_images=video is not None)
+    stitcher = make_stitcher(
+        recipe, skeleton, joined=stitched, smoothed=smoothed, look_at_images=video is not None
+    )
     part = name_part(out, ".part.jsonl")
     with ExitStack() as stack:
         stack.callback(part.unlink, missing_ok=True)
         writer = stack.enter_context(JsonlWriter(part, replace(poses.header, provenance=None)))
-        for frame in stack.enter_context(closing(stream(_make_frames(poses, video), processors))):
+        for frame in stack.enter_context(closing(stream(_make_frames(poses, video), [Stage("track", follow)]))):
             writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh, frame.faces_xyxy)
             counter(frame)
             if stitcher is not None:

@@ -1,4 +1,4 @@
-"""The pass over a finished run: joins tracks in its file of poses, and draws the annotated video again."""
+"""The pass over a finished run: joins tracks in its file of poses, smooths them, and draws the video again."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from posetrack.pipeline import FrameProcessor, run
 from posetrack.processors.final_ids import give_final_ids
 from posetrack.processors.left_out import save_faces_of
 from posetrack.processors.own import OwnProcessors
-from posetrack.processors.smooth import SmootherConfig, smooth
+from posetrack.processors.smooth import SmootherConfig
 from posetrack.processors.stitch import StitcherConfig, StitchPlan, make_plan
 from posetrack.processors.tracklets import TrackletCollector
+from posetrack.processors.zero_lag import smooth_without_lag
 from posetrack.recipe import Recipe
 from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
@@ -57,13 +58,13 @@ class Stitched:
 
 
 class Stitcher:
-    """Watches the frames of one run as a sink, and joins its tracks when it has ended.
+    """Watches the frames of one run as a sink; joins its tracks, and smooths them, when it has ended.
 
     Args:
-        config: Settings.
+        config: Settings of the joining; None where no tracks are joined.
         skeleton: The keypoints.
-        smoother: Settings of the smoothing, which is done again along the joined tracks; None where the run
-            does not smooth.
+        smoother: Settings of the smoothing, which is done without lag along the joined tracks; None where the
+            run does not smooth.
         look_at_images: Whether people are compared by appearance.
         selection: Which people the run was to find; it stays true where gaps are filled.
         own: The user's own processors of the run. Where they have left people out, tracks are only joined: a
@@ -76,7 +77,7 @@ class Stitcher:
 
     def __init__(
         self,
-        config: StitcherConfig,
+        config: StitcherConfig | None,
         skeleton: Skeleton,
         *,
         smoother: SmootherConfig | None = None,
@@ -87,12 +88,15 @@ class Stitcher:
         self.config = config
         self._smoother, self._selection, self._own = smoother, selection, own
         self._collector = TrackletCollector(
-            skeleton, max_interpolated_s=config.max_interpolated_s, look_at_images=look_at_images
+            skeleton,
+            max_interpolated_s=0.0 if config is None else config.max_interpolated_s,
+            look_at_images=look_at_images and config is not None,
         )
 
     def __call__(self, frame: Frame) -> None:
         """Remember the people of the next frame."""
-        self._collector(frame)
+        if self.config is not None:
+            self._collector(frame)
 
     def finish(
         self,
@@ -103,7 +107,7 @@ class Stitcher:
         video: VideoSource | None = None,
         view: DrawnView | None = None,
     ) -> Stitched | None:
-        """Write the poses of the run with final ids.
+        """Write the poses of the run with final ids, smoothed if they are to be.
 
         Args:
             poses: The file of the frames that were watched.
@@ -118,20 +122,17 @@ class Stitcher:
         Raises:
             ResultsError: The poses cannot be read or written; the files stay as they are.
         """
-        config = self.config
-        if self._own is not None and self._own.removes_people:
-            config = replace(config, min_track_s=0, max_interpolated_s=0)
-        plan = make_plan(self._collector.tracklets.values(), self._collector.path, config)
-        if plan.is_empty:
+        plan = self._plan()
+        if plan is None and self._smoother is None:
             return None
         counter, num_interpolated, part = FrameCounter(), 0, part_of(out)
         try:
             saved = SavedPoses(poses, raw=True)
             with JsonlWriter(part, saved.header) as writer:
                 frames = iter(saved)
-                if saved.header.has_blurred_faces:
+                if saved.header.has_blurred_faces and plan is not None:
                     frames = save_faces_of(plan.dropped, saved.header.skeleton)(frames)
-                for process in self._make_processors(plan, config.max_interpolated_s):
+                for process in self._make_processors(plan):
                     frames = process(frames)
                 for frame in frames:
                     writer.write(frame.index, frame.time_s, frame.instances, frame.size_wh, frame.faces_xyxy)
@@ -147,15 +148,37 @@ class Stitcher:
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+        if plan is None:
+            return Stitched(counter.people, counter.num_ids, 0, 0, 0)
         return Stitched(
             counter.people, counter.num_ids, len(plan.final_ids), len(plan.dropped), num_interpolated
         )
 
-    def _make_processors(self, plan: StitchPlan, max_interpolated_s: float) -> Sequence[FrameProcessor]:
-        processors = [give_final_ids(plan, self._collector.path, max_interpolated_s=max_interpolated_s)]
-        if not self._selection.is_everyone:
-            processors.append(trim_filled(self._selection))
-        return processors if self._smoother is None else [*processors, smooth(self._smoother)]
+    def _plan(self) -> StitchPlan | None:
+        """What becomes of the tracks; None where they stay as they are."""
+        config = self._find_config()
+        if config is None:
+            return None
+        plan = make_plan(self._collector.tracklets.values(), self._collector.path, config)
+        return None if plan.is_empty else plan
+
+    def _find_config(self) -> StitcherConfig | None:
+        """The settings that suit processors of the user's own."""
+        if self.config is not None and self._own is not None and self._own.removes_people:
+            return replace(self.config, min_track_s=0, max_interpolated_s=0)
+        return self.config
+
+    def _make_processors(self, plan: StitchPlan | None) -> Sequence[FrameProcessor]:
+        processors: list[FrameProcessor] = []
+        config = self._find_config()
+        if plan is not None and config is not None:
+            longest_s = config.max_interpolated_s
+            processors.append(give_final_ids(plan, self._collector.path, max_interpolated_s=longest_s))
+            if not self._selection.is_everyone:
+                processors.append(trim_filled(self._selection))
+        if self._smoother is not None:
+            processors.append(smooth_without_lag(self._smoother))
+        return processors
 
 
 def part_of(poses: Path) -> Path:
@@ -191,17 +214,18 @@ def make_stitcher(
     recipe: Recipe,
     skeleton: Skeleton,
     *,
+    joined: bool = True,
     smoothed: bool,
     look_at_images: bool = True,
     selection: PeopleSelection = EVERYONE,
     own: OwnProcessors | None = None,
 ) -> Stitcher | None:
-    """Make the stitcher of one run with a recipe; None where it joins no tracks."""
-    if recipe.stitcher is None:
+    """Make the stitcher of one run with a recipe; None where it neither joins tracks nor smooths them."""
+    config, smoother = recipe.stitcher if joined else None, recipe.smoother if smoothed else None
+    if config is None and smoother is None:
         return None
-    smoother = recipe.smoother if smoothed else None
     return Stitcher(
-        recipe.stitcher,
+        config,
         skeleton,
         smoother=smoother,
         look_at_images=look_at_images,
@@ -256,4 +280,8 @@ def redraw(
             run(frames, own, [sink])
             writer.close()
     except VideoError as error:
-        _log.warning("%s keeps the ids from before tracks were joined: %s", overlay.name, error)
+        _log.warning(
+            "%s shows what the run drew, before tracks were joined or smoothed: %s",
+            overlay.name,
+            error,
+        )

@@ -84,7 +84,8 @@ class Tracker:
 
         Args:
             recipe: Name or TOML file of a recipe, or a recipe.
-            smooth: Whether to smooth keypoints over time, into `instances.smoothed_xy`.
+            smooth: Whether to smooth keypoints over time, into `instances.smoothed_xy`: as frames come in `track`,
+                without lag in the files of `run`.
             selection: Which people are wanted, by number, place, size and score.
             processors: Processors of your own, which see each frame when its people are tracked and before they
                 are smoothed; docs/extend.md says more.
@@ -243,15 +244,14 @@ class Tracker:
             sinks = () if progress is None else (progress,)
             own = self._make_own()
             pipeline = self._make_pipeline(video, own, with_faces=output.view.style.blur_faces)
-            stitcher = None
-            if stitch:
-                stitcher = make_stitcher(
-                    self.recipe,
-                    pipeline.skeleton,
-                    smoothed=self._is_smoothed,
-                    selection=self._selection,
-                    own=own,
-                )
+            stitcher = make_stitcher(
+                self.recipe,
+                pipeline.skeleton,
+                joined=stitch,
+                smoothed=self._is_smoothed,
+                selection=self._selection,
+                own=own,
+            )
             report = run_job(video, pipeline, self.recipe.name, output, sinks=sinks, stitcher=stitcher)
         if not self._selection.is_everyone and not report.num_people:
             _log.warning("%s: nobody fits %s; the results are empty", report.name, self._selection)

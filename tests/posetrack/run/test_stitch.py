@@ -18,6 +18,7 @@ from posetrack import read_poses
 from posetrack.build import Pipeline
 from posetrack.errors import ResultsError
 from posetrack.frame import Instances
+from posetrack.low_pass import LowPass
 from posetrack.pipeline import Stage
 from posetrack.processors.own import OwnProcessors
 from posetrack.processors.smooth import SmootherConfig, smooth
@@ -87,7 +88,8 @@ def make_pipeline(ids, *, smoothed=False, others=()):
 
 
 def run_made(source, out, ids, *, stitched=True, smoothed=False, others=(), **output):
-    stitcher = Stitcher(StitcherConfig(), COCO_17, smoother=SmootherConfig() if smoothed else None)
+    config, smoother = StitcherConfig() if stitched else None, SmootherConfig() if smoothed else None
+    stitcher = Stitcher(config, COCO_17, smoother=smoother)
     video = open_video(source) if not isinstance(source, ArraySequence) else source
     with video:
         return run_job(
@@ -95,7 +97,7 @@ def run_made(source, out, ids, *, stitched=True, smoothed=False, others=(), **ou
             make_pipeline(ids, smoothed=smoothed, others=others),
             "made",
             Output(out, **output),
-            stitcher=stitcher if stitched else None,
+            stitcher=stitcher if stitched or smoothed else None,
         )
 
 
@@ -148,6 +150,20 @@ def test_smoothing_runs_along_joined_tracks(folder, tmp_path):
     pairs = zip(*(read_poses(tmp_path / name / "poses.jsonl") for name in ("joined", "whole")), strict=True)
     for joined, whole in pairs:
         np.testing.assert_allclose(joined.instances.smoothed_xy, whole.instances.smoothed_xy, atol=0.03)
+
+
+@pytest.mark.parametrize("stitched", [True, False])
+def test_smoothing_has_no_lag_in_files_and_the_video_shows_it(stitched, folder, tmp_path):
+    run_made(folder, tmp_path, WHOLE, stitched=stitched, smoothed=True)
+    frames = list(read_poses(tmp_path / "poses.jsonl"))
+    found, smoothed = (
+        np.stack([getattr(frame.instances, name)[0, 0] for frame in frames])
+        for name in ("keypoints_xy", "smoothed_xy")
+    )
+    times_s = np.array([frame.time_s for frame in frames])
+    np.testing.assert_allclose(smoothed, LowPass(6).filter(times_s, found), atol=0.02)
+    run_made(folder, tmp_path / "found", WHOLE, stitched=False)
+    assert (tmp_path / "overlay.mp4").read_bytes() != (tmp_path / "found" / "overlay.mp4").read_bytes()
 
 
 def test_gaps_are_filled_and_marked_and_short_tracks_dropped(folder, tmp_path):
@@ -212,7 +228,8 @@ def test_a_source_that_cannot_be_read_again_keeps_its_overlay(tmp_path, caplog):
         run_made(ArraySequence(images, Selection(), Fraction(25)), tmp_path, BROKEN)
     (line,) = caplog.messages
     assert line == (
-        "overlay.mp4 keeps the ids from before tracks were joined: arrays: cannot be read a second time"
+        "overlay.mp4 shows what the run drew, before tracks were joined or smoothed: arrays: cannot be read a "
+        "second time"
     )
     assert read_ids(tmp_path) == [[1]] * NUM_FRAMES
     assert len(read_images(tmp_path / "overlay.mp4")) == NUM_FRAMES
@@ -315,7 +332,7 @@ def test_a_pass_that_cannot_write_costs_neither_formats_nor_report(folder, tmp_p
     report = run_made(folder, tmp_path, BROKEN, formats=("mot",))
     assert (report.num_frames, report.num_joined) == (NUM_FRAMES, 0)
     assert list_names(tmp_path) == {"poses.jsonl", "overlay.mp4", "mot.txt"}
-    assert "its tracks are not joined: disk is full" in caplog.text
+    assert "its tracks are not joined, nor smoothed: disk is full" in caplog.text
 
 
 def remove_images(folder):
@@ -344,7 +361,7 @@ def test_a_source_that_changed_is_not_drawn_over(change, folder, tmp_path, caplo
         stitcher = Stitcher(StitcherConfig(), COCO_17)
         report = run_job(video, pipeline, "made", Output(out), sinks=[follow], stitcher=stitcher)
     assert report.num_joined == 1
-    assert "overlay.mp4 keeps the ids from before tracks were joined" in caplog.text
+    assert "overlay.mp4 shows what the run drew, before tracks were joined or smoothed" in caplog.text
     for name in ("overlay.mp4",):
         assert (out / name).read_bytes() == (tmp_path / "online" / name).read_bytes()
     assert read_ids(out) == [[1]] * NUM_FRAMES
