@@ -18,6 +18,10 @@ from importlib.metadata import version as _read_version
 from posetrack.drawing import draw
 from posetrack.errors import PoseTrackError
 from posetrack.frame import Frame, Instances
+from posetrack.measuring.floor import MeasuredFloor
+from posetrack.measuring.measure import measure
+from posetrack.measuring.settings import MeasureSettings
+from posetrack.measuring.write import write_measures
 from posetrack.results.dense_poses import SavedDense, read_dense
 from posetrack.results.poses import SavedPoses, read_poses
 from posetrack.run.crops import crop_people
@@ -32,6 +36,8 @@ __all__ = [
     "Frame",
     "ImageRegion",
     "Instances",
+    "MeasureSettings",
+    "MeasuredFloor",
     "PeopleSelection",
     "PoseTrackError",
     "RunReport",
@@ -43,10 +49,12 @@ __all__ = [
     "crop_people",
     "draw",
     "draw_poses",
+    "measure",
     "read_dense",
     "read_poses",
     "read_regions",
     "track",
+    "write_measures",
 ]
 
 __version__ = _read_version("posetrack")

@@ -28,6 +28,7 @@ GROUPS = {
         "overlay",
         "drawing",
         "edit",
+        "measure",
         "live",
         "cluster",
         "python",

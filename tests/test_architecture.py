@@ -50,7 +50,7 @@ LAYERS = {
         ("images", "selection"),
         ("annotations", "edits", "predictors", "results"),
         ("processors",),
-        ("data_sets", "evaluation"),
+        ("data_sets", "evaluation", "measuring"),
         ("training",),
         ("families",),
         ("recipe_files", "weights"),

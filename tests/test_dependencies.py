@@ -12,7 +12,11 @@ from posetrack.cli import doctor
 
 ROOT = Path(__file__).parents[1]
 OPTIONAL = ("matplotlib", "timm", "nncf", "shapely", "motmetrics", "pandas", "embreex")
-NEEDS_MATPLOTLIB = ("posetrack.evaluation.posetrack.plots", "posetrack.evaluation.densepose.plots")
+NEEDS_MATPLOTLIB = (
+    "posetrack.evaluation.posetrack.plots",
+    "posetrack.evaluation.densepose.plots",
+    "posetrack.measuring.plots",
+)
 NEEDS_TK = "posetrack.live.window"
 
 

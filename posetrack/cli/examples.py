@@ -64,6 +64,15 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("posetrack convert poses.jsonl --to posetrack18 --ground-truth", "corrected poses, to evaluate with"),
         ("posetrack convert gt/ --to coco -o coco", "a data set in another format"),
     ),
+    "measure": (
+        ("posetrack measure poses.jsonl", "angles, lengths, speeds in pixels; tables, plots, OpenSim's .mot"),
+        ("posetrack measure poses.jsonl --height 1.78@3 -o out", "metres, by the height of id 3"),
+        (
+            "posetrack measure poses.jsonl --floor 100,300,500,300,620,460,10,460@4x6",
+            "where people stand, in metres",
+        ),
+        ("posetrack measure poses.jsonl --format wide --cutoff 4 --max-gap 0.1", "one table, another filter"),
+    ),
     "recipes": (("posetrack recipes", "what each recipe is for"),),
     "doctor": (("posetrack doctor", "what is installed, and which recipes can run here"),),
     "check": (

@@ -22,6 +22,7 @@ from posetrack.cli.eval.app import eval_app
 from posetrack.cli.export import export_command
 from posetrack.cli.help import SETTINGS, HelpCommand, HelpGroup
 from posetrack.cli.live import live_command
+from posetrack.cli.measure import measure_command
 from posetrack.cli.messages import print_error
 from posetrack.cli.options import make_command
 from posetrack.cli.recipes import recipes_command
@@ -49,6 +50,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "crops": crops_command,
         "retrack": retrack_command,
         "convert": convert_command,
+        "measure": measure_command,
     },
     "Networks and data sets": {
         "recipes": recipes_command,

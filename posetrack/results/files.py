@@ -54,12 +54,12 @@ def _make_whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def make_whole_folder(path: Path, own_pattern: str) -> Iterator[Path]:
+def make_whole_folder(path: Path, *own_patterns: str) -> Iterator[Path]:
     """Fill a folder that appears under its name only when the block ends without an error.
 
     Args:
         path: The folder; an older one is replaced.
-        own_pattern: File names that an older folder may hold; anything else in it is not ours to delete.
+        own_patterns: File names that an older folder may hold; anything else in it is not ours to delete.
 
     Yields:
         The folder to write into.
@@ -70,7 +70,7 @@ def make_whole_folder(path: Path, own_pattern: str) -> Iterator[Path]:
     part = name_part(path)
     try:
         if path.exists():
-            check_own_folder(path, own_pattern)
+            check_own_folder(path, *own_patterns)
         if part.is_symlink() or part.is_file():
             part.unlink()
         elif part.exists():
@@ -86,7 +86,7 @@ def make_whole_folder(path: Path, own_pattern: str) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def check_own_folder(folder: Path, own_pattern: str) -> None:
+def check_own_folder(folder: Path, *own_patterns: str) -> None:
     """Check a folder that `make_whole_folder` would replace.
 
     Raises:
@@ -94,7 +94,7 @@ def check_own_folder(folder: Path, own_pattern: str) -> None:
         OSError: It is no folder, or cannot be read.
     """
     for file in folder.iterdir():
-        if not file.match(own_pattern):
+        if not any(file.match(pattern) for pattern in own_patterns):
             raise ResultsError(
                 f"{folder}: would be replaced, but holds '{file.name}'; move it away or choose another --out"
             )

@@ -84,8 +84,8 @@ class Tracker:
 
         Args:
             recipe: Name or TOML file of a recipe, or a recipe.
-            smooth: Whether to smooth keypoints over time, into `instances.smoothed_xy`: as frames come in `track`,
-                without lag in the files of `run`.
+            smooth: Whether to smooth keypoints over time, into `instances.smoothed_xy`: in `track` as frames
+                come, in the files of `run` without lag.
             selection: Which people are wanted, by number, place, size and score.
             processors: Processors of your own, which see each frame when its people are tracked and before they
                 are smoothed; docs/extend.md says more.

@@ -18,6 +18,8 @@ NAMES = {
     "Frame",
     "ImageRegion",
     "Instances",
+    "MeasureSettings",
+    "MeasuredFloor",
     "PeopleSelection",
     "PoseTrackError",
     "RunReport",
@@ -28,15 +30,17 @@ NAMES = {
     "crop_people",
     "draw",
     "draw_poses",
+    "measure",
     "read_dense",
     "read_poses",
     "read_regions",
     "track",
+    "write_measures",
 }
 HEAVY = ("torch", "cv2", "av", "typer", "rich", "scipy", "openvino", "pycocotools")
 
 
-METHODS = {"ImageRegion.read", "SavedPoses.select", "SavedPoses.to_dataframe"}
+METHODS = {"ImageRegion.read", "MeasuredFloor.read", "SavedPoses.select", "SavedPoses.to_dataframe"}
 
 
 def find_examples(name: str) -> list[doctest.DocTest]:

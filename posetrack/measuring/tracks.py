@@ -1,0 +1,208 @@
+"""The keypoints of each person of saved poses over time, as arrays."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from posetrack.errors import PoseTrackError, ResultsError
+from posetrack.frame import UNTRACKED, BoolArray, Frame, IntArray
+from posetrack.low_pass import DoubleArray
+from posetrack.results.poses import SavedPoses
+
+_LEAST_RISING = 0.5
+"""Part of the times that must rise, or the clock of the file counts as broken."""
+
+
+@dataclass(frozen=True, eq=False)
+class MotionTrack:
+    """One person from the first frame with them to the last one.
+
+    Attributes:
+        track_id: Of the person.
+        frames: (T,) indices of the frames, also of those without the person.
+        times_s: (T,) rising.
+        xy: (T, K, 2) pixels, as the networks found them or as they were corrected; NaN without the person.
+        scores: (T, K), 0 without the person.
+        seen: (T,) whether the person is there.
+        interpolated: (T,) whether the person was not found there, but was interpolated by the run or by hand.
+        steps_s: (T,) how long each frame lasts.
+    """
+
+    track_id: int
+    frames: IntArray
+    times_s: DoubleArray
+    xy: DoubleArray
+    scores: DoubleArray
+    seen: BoolArray
+    interpolated: BoolArray
+    steps_s: DoubleArray
+
+
+@dataclass(frozen=True, eq=False)
+class PosesClock:
+    """The frames of a file and their times, and how often each person is seen.
+
+    Attributes:
+        frames: (F,) indices of the frames whose times rise; all of them where the file's clock is broken.
+        times_s: (F,) rising.
+        counts: Number of frames with each track id.
+        num_left_out: Number of frames whose time is not later than all before.
+        is_broken: Whether the times are not those of the file, but counted by its frame rate.
+    """
+
+    frames: IntArray
+    times_s: DoubleArray
+    counts: dict[int, int]
+    num_left_out: int = 0
+    is_broken: bool = False
+
+    def find_steps_s(self) -> DoubleArray:
+        """How long each frame lasts, (F,): until the next one; the last one as long as the one before."""
+        steps_s = np.diff(self.times_s)
+        return np.append(steps_s, steps_s[-1:]) if len(steps_s) else np.zeros(len(self.times_s))
+
+
+def read_clock(poses: SavedPoses) -> PosesClock:
+    """Read the times of all frames, and count people.
+
+    Raises:
+        ResultsError: The file cannot be read, nobody in it has keypoints, or a track id.
+    """
+    frames, times_s = array("q"), array("d")
+    counts: dict[int, int] = {}
+    num_people, has_keypoints = 0, False
+    for frame in poses:
+        frames.append(frame.index)
+        times_s.append(frame.time_s)
+        people = frame.instances
+        num_people += len(people)
+        has_keypoints |= people.keypoints_xy is not None and len(people) > 0
+        for track_id in [] if people.track_ids is None else people.track_ids.tolist():
+            if track_id != UNTRACKED:
+                counts[track_id] = counts.get(track_id, 0) + 1
+    if not num_people:
+        chosen = "nobody is in it" if poses.selection.is_everyone else f"nobody fits {poses.selection}"
+        raise ResultsError(f"{poses.path}: {chosen}, so there is nobody to measure")
+    if not has_keypoints:
+        raise ResultsError(
+            f"{poses.path}: has boxes without keypoints; measure poses of a recipe that gives some"
+        )
+    if not counts:
+        raise ResultsError(f"{poses.path}: nobody has a track id; give them some with posetrack retrack")
+    return _make_clock(poses, np.array(frames, np.int64), np.array(times_s, np.float64), counts)
+
+
+def _make_clock(
+    poses: SavedPoses, frames: IntArray, times_s: DoubleArray, counts: dict[int, int]
+) -> PosesClock:
+    highest_s = np.concatenate([[-np.inf], np.maximum.accumulate(times_s)[:-1]])
+    rises = times_s > highest_s
+    if rises.mean() < _LEAST_RISING:
+        return PosesClock(frames, frames / float(poses.header.fps), counts, is_broken=True)
+    return PosesClock(frames[rises], times_s[rises], counts, int((~rises).sum()))
+
+
+def read_tracks(poses: SavedPoses, clock: PosesClock, ids: frozenset[int]) -> list[MotionTrack]:
+    """Read some people of a file, by id.
+
+    Args:
+        poses: The file.
+        clock: Of it.
+        ids: The track ids.
+
+    Raises:
+        ResultsError: The file cannot be read.
+    """
+    builders = {track_id: _Builder() for track_id in sorted(ids)}
+    K = poses.header.skeleton.num_keypoints
+    position = 0
+    for frame in poses:
+        if position < len(clock.frames) and frame.index == clock.frames[position]:
+            _add(frame, position, poses.header.size_wh, builders)
+            position += 1
+    steps_s = clock.find_steps_s()
+    return [
+        builder.build(track_id, clock, steps_s, K)
+        for track_id, builder in builders.items()
+        if builder.positions
+    ]
+
+
+def group_ids(counts: dict[int, int], most: int) -> Iterator[frozenset[int]]:
+    """Groups of track ids that are measured together, in the order of the ids.
+
+    Args:
+        counts: Number of frames with each id.
+        most: Most people of all frames in a group, unless one alone has more.
+    """
+    group: list[int] = []
+    held = 0
+    for track_id in sorted(counts):
+        if group and held + counts[track_id] > most:
+            yield frozenset(group)
+            group, held = [], 0
+        group.append(track_id)
+        held += counts[track_id]
+    if group:
+        yield frozenset(group)
+
+
+def check_ids(ids: frozenset[int], clock: PosesClock, where: str) -> None:
+    """Check that track ids are in a file.
+
+    Args:
+        ids: The ids.
+        clock: Of the file.
+        where: Name of the file, and of the option.
+
+    Raises:
+        PoseTrackError: One is not there.
+    """
+    for track_id in sorted(ids - clock.counts.keys()):
+        there = ", ".join(map(str, sorted(clock.counts)[:20]))
+        more = ", ..." if len(clock.counts) > 20 else ""
+        raise PoseTrackError(f"{where}: no id {track_id}; ids there: {there}{more}")
+
+
+@dataclass
+class _Builder:
+    """What was read of one person."""
+
+    positions: list[int] = field(default_factory=list)
+    xy: list[DoubleArray] = field(default_factory=list)
+    scores: list[DoubleArray] = field(default_factory=list)
+    interpolated: list[bool] = field(default_factory=list)
+
+    def build(self, track_id: int, clock: PosesClock, steps_s: DoubleArray, K: int) -> MotionTrack:
+        first, last = self.positions[0], self.positions[-1]
+        T, rows = last - first + 1, np.array(self.positions) - first
+        xy, scores = np.full((T, K, 2), np.nan), np.zeros((T, K))
+        seen, interpolated = np.zeros(T, bool), np.zeros(T, bool)
+        xy[rows], scores[rows], seen[rows], interpolated[rows] = self.xy, self.scores, True, self.interpolated
+        part = slice(first, last + 1)
+        return MotionTrack(
+            track_id, clock.frames[part], clock.times_s[part], xy, scores, seen, interpolated, steps_s[part]
+        )
+
+
+def _add(frame: Frame, position: int, size_wh: tuple[int, int], builders: dict[int, _Builder]) -> None:
+    people = frame.instances
+    if people.track_ids is None or people.keypoints_xy is None:
+        return
+    # Where the size of the images changes, all are of the first one's.
+    ratio = np.divide(size_wh, frame.size_wh)
+    for row, track_id in enumerate(people.track_ids.tolist()):
+        builder = builders.get(track_id)
+        if builder is None or builder.positions[-1:] == [position]:
+            continue
+        xy = people.keypoints_xy[row]
+        scores = np.ones(len(xy)) if people.keypoint_scores is None else people.keypoint_scores[row]
+        marks = people.is_interpolated
+        builder.positions.append(position)
+        builder.xy.append((xy * ratio).astype(np.float32))
+        builder.scores.append(np.asarray(scores, np.float32))
+        builder.interpolated.append(marks is not None and bool(marks[row]))
