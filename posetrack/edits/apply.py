@@ -17,13 +17,16 @@ from posetrack.results.record import Record
 _Table = dict[int, int | None]
 
 
-def apply_edits(records: Iterable[Record], edits: Sequence[Edit], where: str = "edits") -> Iterator[Record]:
+def apply_edits(
+    records: Iterable[Record], edits: Sequence[Edit], where: str = "edits", *, keep_deleted: bool = False
+) -> Iterator[Record]:
     """Apply edits, in their order, to the frames of saved poses.
 
     Args:
         records: Frames in order, as they were saved; they may begin anywhere.
         edits: The edits.
         where: What messages call them.
+        keep_deleted: Keep people who are deleted, without an id.
 
     Yields:
         The frames after the edits.
@@ -35,7 +38,7 @@ def apply_edits(records: Iterable[Record], edits: Sequence[Edit], where: str = "
     frames = [get_frames(edit) for edit in edits]
     waiting = sorted(range(len(edits)), key=lambda i: frames[i][0], reverse=True)
     now: list[int] = []
-    plan = _Plan((), where, {})
+    plan = _Plan((), where, {}, keep_deleted=keep_deleted)
     for record in records:
         kept = [i for i in now if frames[i][1] >= record.frame]
         while waiting and frames[waiting[-1]][0] <= record.frame:
@@ -44,7 +47,7 @@ def apply_edits(records: Iterable[Record], edits: Sequence[Edit], where: str = "
                 insort(kept, i)
         if kept != now:
             now = kept
-            plan = _Plan([edits[i] for i in now], where, plan.tables)
+            plan = _Plan([edits[i] for i in now], where, plan.tables, keep_deleted=keep_deleted)
         yield plan.apply(record) if now else record
 
 
@@ -57,15 +60,23 @@ class _Plan:
         edits: The edits.
         where: What messages call them.
         tables: Of the plan before.
+        keep_deleted: Keep people who are deleted, without an id.
 
     Attributes:
         tables: What becomes of each id, by the edits' places in memory.
     """
 
-    def __init__(self, edits: Sequence[Edit], where: str, tables: Mapping[tuple[int, ...], _Table]) -> None:
+    def __init__(
+        self,
+        edits: Sequence[Edit],
+        where: str,
+        tables: Mapping[tuple[int, ...], _Table],
+        *,
+        keep_deleted: bool,
+    ) -> None:
         self._groups: list[tuple[_Table | None, list[Edit]]] = []
         self.tables: dict[tuple[int, ...], _Table] = {}
-        self._where = where
+        self._where, self._keep_deleted = where, keep_deleted
         for is_of_pose, group in groupby(edits, lambda edit: isinstance(edit, MoveKeypoint | Interpolate)):
             own = list(group)
             table = None
@@ -78,7 +89,7 @@ class _Plan:
         people = record.instances
         for table, edits in self._groups:
             if table is not None:
-                people = _map_ids(people, edits, table)
+                people = self._map_ids(people, edits, table)
                 continue
             for edit in edits:
                 assert isinstance(edit, MoveKeypoint | Interpolate)
@@ -88,6 +99,21 @@ class _Plan:
         self._check(people, record)
         return replace(record, instances=people)
 
+    def _map_ids(self, people: Instances, edits: Sequence[Edit], table: _Table) -> Instances:
+        if people.track_ids is None or not len(people):
+            return people
+        before = people.track_ids.tolist()
+        for track_id in before:
+            if track_id not in table:
+                new = map_id(edits, track_id)
+                table[track_id] = UNTRACKED if new is None and self._keep_deleted else new
+        after = [table[track_id] for track_id in before]
+        if after == before:
+            return people
+        kept = np.array([track_id is not None for track_id in after])
+        ids = np.array([track_id for track_id in after if track_id is not None], np.int64)
+        return people[kept].with_columns(track_ids=ids)
+
     def _check(self, people: Instances, record: Record) -> None:
         twice = _find_twice(people)
         if twice is not None and _find_twice(record.instances) is None:
@@ -95,21 +121,6 @@ class _Plan:
                 f"{self._where}: frame {record.frame}: two people would have id {twice}; undo the edit that "
                 "makes them one"
             )
-
-
-def _map_ids(people: Instances, edits: Sequence[Edit], table: _Table) -> Instances:
-    if people.track_ids is None or not len(people):
-        return people
-    before = people.track_ids.tolist()
-    for track_id in before:
-        if track_id not in table:
-            table[track_id] = map_id(edits, track_id)
-    after = [table[track_id] for track_id in before]
-    if after == before:
-        return people
-    kept = np.array([track_id is not None for track_id in after])
-    ids = np.array([track_id for track_id in after if track_id is not None], np.int64)
-    return people[kept].with_columns(track_ids=ids)
 
 
 def map_id(edits: Iterable[Edit], track_id: int) -> int | None:

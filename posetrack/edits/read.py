@@ -51,6 +51,10 @@ def read_edited(path: Path | str, *, raw: bool = False) -> tuple[Header, Iterato
     return header, records if raw else add_edits(records, path, read_edits(path, header))
 
 
-def add_edits(records: Iterator[Record], poses: Path, edits: Sequence[Edit]) -> Iterator[Record]:
-    """Apply the edits of a file of poses to its frames."""
-    return apply_edits(records, edits, str(name_log(poses))) if edits else records
+def add_edits(
+    records: Iterator[Record], poses: Path, edits: Sequence[Edit], *, keep_deleted: bool = False
+) -> Iterator[Record]:
+    """Apply the edits of a file of poses to its frames; see `apply_edits`."""
+    if not edits:
+        return records
+    return apply_edits(records, edits, str(name_log(poses)), keep_deleted=keep_deleted)

@@ -61,6 +61,7 @@ class SavedPoses:
         self.path = find_poses(path)
         self.header, _ = read_jsonl(self.path)
         self.is_raw = raw
+        self._keeps_deleted = False
         self.edits = () if raw else read_edits(self.path, self.header)
         self.selection = selection
         selection.check_size(self.header.size_wh, str(self.path))
@@ -86,6 +87,15 @@ class SavedPoses:
         if selection.chooses_ids:
             selection.check_ids(self.select(EVERYONE).list_ids(), str(self.path))
         return SavedPoses(self.path, selection, raw=self.is_raw)
+
+    def with_deleted(self) -> SavedPoses:
+        """The same poses of everybody, those too whom edits have deleted; they have no id.
+
+        Their faces are in the video all the same.
+        """
+        everyone = SavedPoses(self.path, raw=self.is_raw)
+        everyone._keeps_deleted = True
+        return everyone
 
     def list_ids(self) -> list[int]:
         """The track ids, ascending; the file is read to its end.
@@ -120,7 +130,7 @@ class SavedPoses:
         from posetrack.results.jsonl import read_jsonl
 
         header, records = read_jsonl(self.path)
-        for record in add_edits(records, self.path, self.edits):
+        for record in add_edits(records, self.path, self.edits, keep_deleted=self._keeps_deleted):
             black = make_black_image(record.get_size_wh(header))
             yield Frame(
                 record.frame,

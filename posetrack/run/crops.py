@@ -71,7 +71,6 @@ def crop_people(
         VideoError: The video cannot be read, or is another one.
     """
     from posetrack.results.files import make_whole_folder
-    from posetrack.results.poses import SavedPoses
     from posetrack.run.images_of_poses import open_video_of, warn_of_faces
 
     if not (math.isfinite(padding) and 0.1 <= padding <= 10):
@@ -84,7 +83,7 @@ def crop_people(
     if not plans or first is None:
         chosen = "has a track id" if poses.selection.is_everyone else f"fits {poses.selection}"
         raise ResultsError(f"{poses.path}: nobody {chosen}, so there is nobody to cut out")
-    everyone = SavedPoses(poses.path, raw=poses.is_raw)
+    everyone = poses.with_deleted()
     with ExitStack() as stack:
         source = stack.enter_context(open_video_of(everyone, first, video))
         part = stack.enter_context(make_whole_folder(folder, OWN_FILES))

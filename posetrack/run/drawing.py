@@ -169,7 +169,8 @@ class SavedDrawing:
         faces_of = None
         if self._view.style.blur_faces:
             warn_of_faces(self._poses)
-            faces_of = islice(self._poses, survey.num_read) if self._everyone is None else self._everyone
+            everyone = (self._everyone or self._poses).with_deleted()
+            faces_of = islice(everyone, survey.num_read) if self._everyone is None else everyone
         yield from add_blurred_images(
             shown, source, self._poses.header.skeleton, faces_of=faces_of, remedy=REMEDY
         )

@@ -4,6 +4,8 @@ import json
 import shlex
 import sys
 
+import cv2
+import numpy as np
 import pytest
 from made_crossing import make_crossing, write_poses
 
@@ -200,3 +202,20 @@ def test_new_poses_in_place_of_edited_ones(call, poses):
     assert call("retrack POSES --no-flow --no-stitch --overwrite")[0] == 0
     assert 1 in read_poses(new).list_ids()
     assert poses.with_name("poses.retracked.edits.old.jsonl").exists()
+
+
+def test_faces_of_deleted_people_are_blurred(call, poses, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (360, 640, 3), np.uint8)
+    (tmp_path / "images").mkdir()
+    for index in range(40):
+        cv2.imwrite(str(tmp_path / "images" / f"{index:03d}.png"), noise)
+    call("edit POSES delete 2")
+    line = f"draw POSES --video {tmp_path}/images --no-boxes --no-ids --no-skeletons --end 0.1"
+    assert call(f"{line} -o {tmp_path}/shown/")[0] == 0
+    assert call(f"{line} -o {tmp_path}/blurred/ --blur-faces")[0] == 0
+    shown, blurred = (cv2.imread(str(next((tmp_path / name).glob("*.png")))) for name in ("shown", "blurred"))
+    changed = (shown != blurred).any(axis=2)
+    # The nose of each: 1 is drawn, 2 is not.
+    assert changed[50:60, 100:110].mean() > 0.5
+    assert changed[60:70, 300:310].mean() > 0.5
+    assert changed.mean() < 0.2

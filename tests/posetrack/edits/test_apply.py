@@ -70,3 +70,9 @@ def test_many_edits_do_not_slow_down_every_frame():
     edited = list(apply_edits(records, [*renames, *moves]))
     assert time.perf_counter() - start < 60  # 24 million calls, if each frame asked each edit.
     assert all(record.instances.track_ids.tolist() == [500] for record in edited)
+
+
+def test_deleted_people_can_be_kept_without_an_id():
+    edits = [DeletePerson(2), RenameId(1, 2)]
+    (record,) = apply_edits(make_records()[:1], edits, keep_deleted=True)
+    assert record.instances.track_ids.tolist() == [2, UNTRACKED]
