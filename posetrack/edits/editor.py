@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from posetrack.edits.apply import apply_edits
-from posetrack.edits.index import PosesIndex, index_poses
+from posetrack.edits.index import PosesIndex, Progress
+from posetrack.edits.index_cache import open_index
 from posetrack.edits.kinds import (
     DeletePerson,
     DropShort,
@@ -51,6 +52,7 @@ class PosesEditor:
     Args:
         path: A `poses.jsonl`, which is not changed.
         with_suspects: Look for frames in which an id may have become another person.
+        progress: Called while a long file is read, with the fraction that is done.
 
     Attributes:
         index: Of the file, without edits.
@@ -61,9 +63,11 @@ class PosesEditor:
         ResultsError: The poses or their edits cannot be read.
     """
 
-    def __init__(self, path: Path | str, *, with_suspects: bool = True) -> None:
+    def __init__(
+        self, path: Path | str, *, with_suspects: bool = True, progress: Progress | None = None
+    ) -> None:
         self.log = EditLog.open(path)
-        self.index: PosesIndex = index_poses(path, with_suspects=with_suspects)
+        self.index: PosesIndex = open_index(path, with_suspects=with_suspects, progress=progress)
         self._edits = self.log.edits
         self.tracks = EditedTracks.of(self.index, self._edits)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,11 @@ from posetrack.results.record import Header, Record
 
 Spans = Mapping[int, IntArray]
 """By track id: (R, 2) positions of frames in the file, the first one and the one behind the last, ascending."""
+
+Progress = Callable[[float], None]
+"""Takes the fraction that is done, from 0 to 1."""
+
+_PROGRESS_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +94,15 @@ class PosesIndex:
         return records
 
 
-def index_poses(path: Path | str, *, with_suspects: bool = True) -> PosesIndex:
+def index_poses(
+    path: Path | str, *, with_suspects: bool = True, progress: Progress | None = None
+) -> PosesIndex:
     """Make the index of a file of poses, without its edits, in one pass.
 
     Args:
         path: A `poses.jsonl`. A last line that was cut short is left out.
         with_suspects: Look for jumps of ids, which takes longer.
+        progress: Called now and then with the fraction of the file that is done.
 
     Raises:
         ResultsError: The file cannot be read, or a line is not what it should be.
@@ -104,10 +112,14 @@ def index_poses(path: Path | str, *, with_suspects: bool = True) -> PosesIndex:
     builder = _Builder(path, header, with_suspects=with_suspects)
     try:
         with path.open("rb") as file:
-            end, number = 0, 0
+            size_bytes = max(path.stat().st_size, 1)
+            end, number, told = 0, 0, 0
             for line in file:
                 number += 1
                 begin, end = end, end + len(line)
+                if progress is not None and end - told >= _PROGRESS_BYTES:
+                    progress(min(end / size_bytes, 1.0))
+                    told = end
                 if number == 1 or not line.strip():
                     continue
                 where = f"{path}: line {number}"

@@ -127,38 +127,49 @@ class SuspectFinder:
         passed_s = now.time_s - before.time_s
         old = np.array([before.row_of[now.ids[row]] for row in rows])
         speeds = _measure_speeds(now.boxes[rows], before.boxes[old], passed_s)
-        oks = self._compute_oks(now, rows, before)
-        likeness = oks.copy() if passed_s <= _STEP_S else compute_iou(now.boxes[rows], before.boxes)
-        people = np.arange(len(rows))
-        own_oks = oks[people, old]
-        few = (now.visible[rows] & before.visible[old]).sum(axis=1) < _FEWEST_VISIBLE
-        is_fast = speeds > _FASTEST_HPS + _JITTER_H / passed_s
-        is_unlike = (own_oks < _LOW_OKS) & ~few & (passed_s <= _STEP_S)
+        oks = self._compute_own_oks(now, rows, before, old)
+        is_step = passed_s <= _STEP_S
+        is_leap = speeds > _FASTEST_HPS + _JITTER_H / passed_s
+        if is_step:
+            is_leap |= oks < _LOW_OKS
+        # Who resembles themselves can resemble nobody by so much more.
+        others = np.full(len(rows), UNTRACKED)
+        unsure = np.flatnonzero(~(oks >= 1 - _MARGIN))
+        if len(unsure):
+            others[unsure] = self._find_others(now, rows[unsure], before, old[unsure])
+        return [
+            Suspect(
+                frame,
+                now.ids[rows[i]],
+                None if others[i] == UNTRACKED else int(others[i]),
+                float(oks[i]),
+                float(speeds[i]),
+            )
+            for i in np.flatnonzero(is_leap | (others != UNTRACKED)).tolist()
+        ]
+
+    def _find_others(self, now: _Scene, rows: IntArray, before: _Scene, old: IntArray) -> IntArray:
+        """Whose earlier place each person has taken, (n,); `UNTRACKED` for nobody's."""
+        people, likeness = np.arange(len(rows)), self._measure_likeness(now, rows, before)
         least = np.maximum(likeness[people, old] + _MARGIN, _LEAST_LIKE_OTHER)
         likeness[people, old] = 0.0
         best = likeness.argmax(axis=1)
-        is_other = likeness[people, best] > least
-        found = []
-        for i in np.flatnonzero(is_fast | is_unlike | is_other).tolist():
-            other = before.ids[best[i]] if is_other[i] else None
-            if other is not None and self._is_still_there(other, now, before, float(likeness[i, best[i]])):
-                if not (is_fast[i] or is_unlike[i]):
-                    continue
-                other = None
-            own = math.nan if few[i] else float(own_oks[i])
-            found.append(Suspect(frame, now.ids[rows[i]], other, own, float(speeds[i])))
-        return found
+        others = np.full(len(rows), UNTRACKED)
+        for i in np.flatnonzero(likeness[people, best] > least).tolist():
+            other = before.ids[best[i]]
+            row = now.row_of.get(other)
+            # Not if that person is still there.
+            if (
+                row is None
+                or self._measure_likeness(now, np.array([row]), before)[0, best[i]] < likeness[i, best[i]]
+            ):
+                others[i] = other
+        return others
 
-    def _is_still_there(self, track_id: int, now: _Scene, before: _Scene, likeness: float) -> bool:
-        """Whether an id resembles its own earlier place as much as somebody else does."""
-        row, old = now.row_of.get(track_id), before.row_of[track_id]
-        if row is None:
-            return False
-        if now.time_s - before.time_s <= _STEP_S:
-            return bool(self._compute_oks(now, np.array([row]), before)[0, old] >= likeness)
-        return bool(compute_iou(now.boxes[row : row + 1], before.boxes[old : old + 1])[0, 0] >= likeness)
-
-    def _compute_oks(self, now: _Scene, rows: IntArray, before: _Scene) -> FloatArray:
+    def _measure_likeness(self, now: _Scene, rows: IntArray, before: _Scene) -> FloatArray:
+        """How people, by their rows, resemble those of another scene, (n, M)."""
+        if now.time_s - before.time_s > _STEP_S:
+            return compute_iou(now.boxes[rows], before.boxes)
         return compute_oks(
             now.xy[rows],
             now.visible[rows],
@@ -168,6 +179,15 @@ class SuspectFinder:
             others_areas_px2=before.areas,
             sigmas=self._sigmas,
         )
+
+    def _compute_own_oks(self, now: _Scene, rows: IntArray, before: _Scene, old: IntArray) -> FloatArray:
+        """OKS of people with themselves, row by row, (n,); NaN where they share too few keypoints."""
+        offsets = now.xy[rows] - before.xy[old]
+        scale = 4 * (now.areas[rows] + before.areas[old])[:, None] * self._sigmas**2
+        both = now.visible[rows] & before.visible[old]
+        count = both.sum(axis=1)
+        total = (np.exp(-(offsets**2).sum(axis=2) / scale) * both).sum(axis=1)
+        return np.where(count >= _FEWEST_VISIBLE, total / np.maximum(count, 1), math.nan).astype(np.float32)
 
 
 def _measure_speeds(boxes: FloatArray, before: FloatArray, passed_s: float) -> FloatArray:

@@ -5,6 +5,7 @@ import pytest
 from made_crossing import HEADER, make_crossing, make_people, make_pose, write_poses
 
 from posetrack.edits.index import index_poses
+from posetrack.edits.index_cache import open_index
 from posetrack.edits.marks import SuspectFinder
 from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED, Instances
@@ -119,3 +120,62 @@ def test_ids_that_change_while_one_is_hidden():
         for i in range(15)
     ]
     assert look(frames) == []
+
+
+def show(index):
+    return (
+        index.frames.tolist(),
+        index.times_s.tolist(),
+        index.offsets.tolist(),
+        index.num_people.tolist(),
+        [[track_id, *spans.tolist()] for track_id, spans in index.runs.items()],
+        [[track_id, *spans.tolist()] for track_id, spans in index.low.items()],
+        index.suspects,
+    )
+
+
+def test_an_index_that_was_kept(poses, tmp_path, monkeypatch):
+    monkeypatch.setenv("POSETRACK_CACHE", str(tmp_path / "cache"))
+    new = index_poses(poses)
+    assert show(open_index(poses)) == show(new)
+    assert not (tmp_path / "cache").exists()  # It is a short file.
+    assert show(open_index(poses, least_bytes=0)) == show(new)
+    (kept,) = (tmp_path / "cache" / "poses").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("posetrack.edits.index_cache.index_poses", None)
+        assert show(open_index(poses, least_bytes=0)) == show(new)
+        assert open_index(poses, with_suspects=False, least_bytes=0).suspects == []
+    for content in (b"", kept.read_bytes()[:900], b"no zip"):
+        kept.write_bytes(content)
+        assert show(open_index(poses, least_bytes=0)) == show(new)
+    # Of other poses in the same place it is another one.
+    write_poses(poses, make_crossing()[:20])
+    assert len(open_index(poses, with_suspects=False, least_bytes=0)) == 20
+    assert len(list(kept.parent.iterdir())) == 2
+    # One that was made without suspects is no use to those who want them.
+    assert open_index(write_poses(poses, make_crossing()), least_bytes=0).suspects == new.suspects
+
+
+def test_a_cache_that_cannot_be_written(poses, tmp_path, monkeypatch):
+    (tmp_path / "cache").write_text("a file")
+    monkeypatch.setenv("POSETRACK_CACHE", str(tmp_path / "cache"))
+    assert len(open_index(poses, least_bytes=0)) == 40
+
+
+def test_nobody_is_an_index_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("POSETRACK_CACHE", str(tmp_path / "cache"))
+    for frames in ([], [Instances.empty(17)]):
+        path = write_poses(tmp_path / "poses.jsonl", frames)
+        for _ in range(2):
+            index = open_index(path, least_bytes=0)
+            assert (len(index), dict(index.runs), list(index.suspects)) == (len(frames), {}, [])
+            assert index.find(5) is None
+
+
+def test_progress_is_told(poses, monkeypatch):
+    monkeypatch.setattr("posetrack.edits.index._PROGRESS_BYTES", 10_000)
+    told = []
+    index_poses(poses, progress=told.append)
+    assert len(told) == 3
+    assert told == sorted(told)
+    assert 0 < told[0] < told[-1] <= 1
