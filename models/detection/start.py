@@ -53,7 +53,7 @@ def load_start(
     """
     if not path.is_file():
         raise TrainingError(
-            f"{path}: no such weights; give their path with --weights, or take network.body out of the recipe "
+            f"{path}: no such weights; give their name or path with --weights, or take network.body out of the recipe "
             "to start at random"
         )
     body = network.backbone.body

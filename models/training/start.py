@@ -64,7 +64,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except FileNotFoundError as error:
         raise TrainingError(
-            f"{path}: no such weights; give their path with --weights, make them with "
+            f"{path}: no such weights; give their name or path with --weights, make them with "
             "`posetrack weights import`, or take network.body or .weights out of the recipe to start at random"
         ) from error
     except (OSError, SafetensorError) as error:

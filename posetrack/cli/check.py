@@ -65,7 +65,7 @@ def _print_report(report: DataSetReport) -> None:
     for finding in report.findings:
         console.print(_describe(finding), soft_wrap=True)
     faults = sum(finding.is_fault for finding in report.findings)
-    print(f"{faults} kinds of faults" if faults else "no faults")
+    print(f"{faults} kind{'s' * (faults > 1)} of faults" if faults else "no faults")
 
 
 def _make_parts_table(parts: tuple[PartReport, ...]) -> Table:

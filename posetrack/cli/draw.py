@@ -110,7 +110,7 @@ def draw_command(
     if not output.quiet:
         for path in report.files:
             print(
-                f"{path}: {report.num_ids} people"
+                f"{path}: {report.num_ids} {'person' if report.num_ids == 1 else 'people'}"
                 if path == output.sheet
                 else _describe(path, report.num_frames)
             )

@@ -308,8 +308,9 @@ def _choose_folder(out: Path | None, name: str, *, is_alone: bool, taken: set[Pa
 
 def _print_summary(console: Console, report: RunReport) -> None:
     damaged = f", {report.num_damaged} damaged packets or images skipped" if report.num_damaged else ""
+    frames = "frame" if report.num_frames == 1 else "frames"
     lines = [
-        f"{report.name}: {report.num_frames} frames, {report.people_per_frame:.1f} people a frame, "
+        f"{report.name}: {report.num_frames} {frames}, {report.people_per_frame:.1f} people a frame, "
         f"{report.num_ids} ids, {report.frames_per_s:.1f} frames/s{damaged}",
         *([f"  {describe_missing(report.missing)}"] if report.missing else []),
         *_describe_resuming(report),
@@ -331,11 +332,10 @@ def _describe_resuming(report: RunReport) -> list[str]:
 
 def _describe_stitching(report: RunReport) -> list[str]:
     """One line of what was changed after the run; none where nothing was."""
-    counts = {
-        "ids joined with earlier ones": report.num_joined,
-        "short tracks dropped": report.num_dropped,
-        "people interpolated": report.num_interpolated,
-    }
-    return (
-        ["  " + ", ".join(f"{count} {what}" for what, count in counts.items())] if any(counts.values()) else []
+    counts = (
+        (report.num_joined, "id joined with an earlier one", "ids joined with earlier ones"),
+        (report.num_dropped, "short track dropped", "short tracks dropped"),
+        (report.num_interpolated, "person interpolated", "people interpolated"),
     )
+    parts = [f"{count} {one if count == 1 else many}" for count, one, many in counts]
+    return ["  " + ", ".join(parts)] if any(count for count, *_ in counts) else []

@@ -42,9 +42,11 @@ def train_command(
         bool, typer.Option("--resume", help="Continue from the last checkpoint in --out.")
     ] = False,
     weights: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Initial weights (safetensors): of the whole network or its backbone, as in the recipe.",
+            metavar="NAME|FILE",
+            help="Initial weights (see `posetrack weights list`, or .safetensors): of the whole network or its "
+            "backbone, as in the recipe.",
             show_default="the recipe's",
         ),
     ] = None,
@@ -76,11 +78,13 @@ def train_command(
     from models.training.errors import TrainingError
     from posetrack.compute import choose_device
     from posetrack.recipe_files import find_training_recipe
+    from posetrack.weights.store import find_weights_file
 
     try:
         path = find_training_recipe(recipe)
         out = out or Path("checkpoints") / path.stem
-        choices = _Choices(data, out, weights, is_resumed=resume, steps=steps, workers=workers)
+        start = None if weights is None else find_weights_file(weights)
+        choices = _Choices(data, out, start, is_resumed=resume, steps=steps, workers=workers)
         with join_world(choose_device(device)) as world:
             _train(path, choices, world)
     except (TrainingError, SettingsError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from posetrack.frame import UNTRACKED
@@ -56,7 +57,8 @@ def write_coco(records: Iterable[Record], header: Header, out_dir: Path, options
     v = 2. People with a mask
     have it as `segmentation` (RLE) and its area; the others have the area of their box. Beside COCO's own
     fields an annotation has `score` (`Instances.person_scores`), `track_id` (-1: none) and `keypoint_scores`.
-    Ground truth has none of the scores, and the area of a box is scaled to that of a person.
+    Ground truth has none of the scores and no keypoint outside the image, and the area of a box is scaled to
+    that of a person.
 
     Args:
         records: Frames in order, one at a time in memory.
@@ -90,6 +92,8 @@ def _make_annotations(
     for record in records:
         images.add(record, header)
         people = select_people(record.instances, header.skeleton, options, keypoints_as_indices=True)
+        if options.is_truth:
+            people = _drop_outside(people, record.get_size_wh(header))
         entries = encode_entries(
             record.frame,
             people.person_scores,
@@ -115,6 +119,12 @@ def _make_annotations(
                 "keypoint_scores": keypoint_scores,
             }
             yield _drop_predicted(annotation) if options.is_truth else annotation
+
+
+def _drop_outside(people: ExportedPeople, size_wh: tuple[int, int]) -> ExportedPeople:
+    """The people without keypoints outside the image, which are a guess and which nobody could annotate."""
+    inside = ((people.keypoints_xy >= 0) & (people.keypoints_xy < size_wh)).all(axis=2)
+    return replace(people, present=people.present & inside)
 
 
 def _drop_predicted(annotation: dict[str, object]) -> dict[str, object]:

@@ -71,29 +71,20 @@ def crop_people(
         VideoError: The video cannot be read, or is another one.
     """
     from posetrack.results.files import make_whole_folder
-    from posetrack.run.images_of_poses import open_video_of, warn_of_faces
+    from posetrack.run.images_of_poses import open_video_of
 
     if not (math.isfinite(padding) and 0.1 <= padding <= 10):
         raise PoseTrackError(f"padding: {padding}; expected 0.1 to 10 times the box")
     folder = Path(folder)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not overwrite):
         raise ResultsError(f"{folder}: is there already; use --overwrite, or another --out")
-    plans = plan_crops(poses)
-    first = next(iter(poses), None)
-    if not plans or first is None:
-        chosen = "has a track id" if poses.selection.is_everyone else f"fits {poses.selection}"
-        raise ResultsError(f"{poses.path}: nobody {chosen}, so there is nobody to cut out")
+    plans, first = _plan(poses)
     everyone = poses.with_deleted()
     with ExitStack() as stack:
         source = stack.enter_context(open_video_of(everyone, first, video))
         part = stack.enter_context(make_whole_folder(folder, OWN_FILES))
-        header = everyone.header
-        if blur_faces and (source.info.width, source.info.height) != header.size_wh:
-            raise VideoError(
-                f"{source.info.source}: faces are blurred in the poses' own video only; give that one"
-            )
         if blur_faces:
-            warn_of_faces(everyone)
+            _check_blur(everyone, source)
         cutter = _Cutter(poses, everyone, source, blur_faces=blur_faces, padding=padding)
         if thumbnails:
             cutter.write_images(plans, part)
@@ -101,6 +92,24 @@ def crop_people(
             cutter.write_clips(plans, part)
     end = "png" if thumbnails else "mp4"
     return tuple(folder / f"person-{track_id}.{end}" for track_id in sorted(plans))
+
+
+def _plan(poses: SavedPoses) -> tuple[dict[int, CropPlan], Frame]:
+    """Plan the crops; gives the first frame as well."""
+    plans = plan_crops(poses)
+    first = next(iter(poses), None)
+    if not plans or first is None:
+        chosen = "has a track id" if poses.selection.is_everyone else f"fits {poses.selection}"
+        raise ResultsError(f"{poses.path}: nobody {chosen}, so there is nobody to cut out")
+    return plans, first
+
+
+def _check_blur(everyone: SavedPoses, source: VideoSource) -> None:
+    from posetrack.run.images_of_poses import warn_of_faces
+
+    if (source.info.width, source.info.height) != everyone.header.size_wh:
+        raise VideoError(f"{source.info.source}: faces are blurred in the poses' own video only; give that one")
+    warn_of_faces(everyone)
 
 
 class _Cutter:

@@ -111,6 +111,20 @@ def find_weights(name: str, *, is_thorough: bool = False) -> Path:
     return path
 
 
+def find_weights_file(name_or_path: str) -> Path:
+    """Find the file of weights; that of a path need not exist.
+
+    Args:
+        name_or_path: The name of embedded or fetched weights, or a file.
+
+    Raises:
+        WeightsError: Published weights are not on this machine, or they are damaged.
+    """
+    if name_or_path in list_embedded():
+        return find_embedded(name_or_path)
+    return find_weights(name_or_path) if name_or_path in PUBLISHED else Path(name_or_path)
+
+
 def load_weights(module: nn.Module, name_or_path: str | Path) -> None:
     """Load weights into a network strictly: every name and shape must match.
 

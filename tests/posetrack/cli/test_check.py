@@ -49,7 +49,7 @@ def test_faults_exit_with_1_and_one_line_each(data):
     (line,) = (line for line in result.output.splitlines() if line.startswith("fault"))
     assert "1 files none of whose images are found" in line
     assert "[red]people.json" in line
-    assert result.output.endswith("1 kinds of faults\n")
+    assert result.output.endswith("1 kind of faults\n")
 
 
 def test_what_is_not_there_is_one_line(data):

@@ -70,7 +70,7 @@ def test_layers_and_ids(poses, tmp_path):
 
 def test_a_sheet_alone_writes_no_video(poses, tmp_path):
     code, printed, _ = call("draw", poses, "--sheet", tmp_path / "s.png")
-    assert (code, printed) == (0, f"{tmp_path / 's.png'}: 1 people\n")
+    assert (code, printed) == (0, f"{tmp_path / 's.png'}: 1 person\n")
     assert {path.name for path in tmp_path.iterdir()} == {"images", "poses.jsonl", "s.png"}
 
 

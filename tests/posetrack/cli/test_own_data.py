@@ -32,8 +32,8 @@ def test_the_data_set_has_no_faults(own):
 
 def test_from_annotations_to_poses(own):
     threads = torch.get_num_threads()
-    weights = find_embedded("thunder-heatmaps-256x192")
-    options = ["--data", str(own), "--weights", str(weights), "--out", str(own / "trained"), "--steps", "1"]
+    weights = "thunder-heatmaps-256x192"
+    options = ["--data", str(own), "--weights", weights, "--out", str(own / "trained"), "--steps", "1"]
     trained = CliRunner().invoke(app, ["train", str(own / "train.toml"), *options])
     torch.set_num_threads(threads)
     assert trained.exit_code == 0, trained.output

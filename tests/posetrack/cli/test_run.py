@@ -170,7 +170,7 @@ def test_the_cyclist_behind_the_van_is_one_person_unless_tracks_stay_as_they_are
     """One person leaves the first shot; the cyclist is hidden by a van for 0.8 s."""
     base = ["run", CLIP, "--recipe", "fast", "--out"]
     assert run_cli(*base, tmp_path / "joined") == 0
-    assert "1 ids joined with earlier ones" in capsys.readouterr().err
+    assert "1 id joined with an earlier one" in capsys.readouterr().err
     assert run_cli(*base, tmp_path / "plain", "--no-stitch", "--no-video") == 0
     assert "joined" not in capsys.readouterr().err
     joined, plain = (read_records(tmp_path / name / "poses.jsonl") for name in ("joined", "plain"))

@@ -40,6 +40,16 @@ def test_coco_has_no_scores_and_areas_of_people(tmp_path):
     assert predicted["area"] == 32 * 128
 
 
+def test_coco_has_no_point_outside_the_image(tmp_path):
+    poses = write_poses(tmp_path / "poses.jsonl", [make_people([4], [make_pose(-10, 50)])])
+    [truth] = json.loads(convert(poses, "coco", tmp_path, TRUTH).read_text())["annotations"]
+    points = np.reshape(truth["keypoints"], (17, 3))
+    assert 0 < truth["num_keypoints"] == (points[:, 2] > 0).sum() < 17
+    assert points.min() >= 0
+    [predicted] = json.loads(convert(poses, "coco", tmp_path).read_text())["annotations"]
+    assert min(predicted["keypoints"]) < 0
+
+
 def test_evaluation_of_predictions_with_it(tmp_path):
     poses = write_poses(tmp_path / "poses.jsonl", make_crossing())
     truth = json.loads(convert(poses, "coco", tmp_path / "gt", TRUTH).read_text())

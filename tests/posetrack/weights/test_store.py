@@ -29,7 +29,13 @@ from posetrack.families.table import FAMILIES, list_embedded, list_importable
 from posetrack.weights import describe, published
 from posetrack.weights.fetch import MIRROR_VARIABLE, fetch_weights, list_addresses
 from posetrack.weights.published import PUBLISHED, PublishedWeights
-from posetrack.weights.store import find_weights, find_weights_folder, load_weights, read_card
+from posetrack.weights.store import (
+    find_weights,
+    find_weights_file,
+    find_weights_folder,
+    load_weights,
+    read_card,
+)
 
 FILE = "tiny-coco.pth"
 
@@ -149,6 +155,16 @@ def test_what_is_here_is_not_fetched_again_unless_told(tiny, mirror):
     with pytest.raises(WeightsError, match="not fetched"):
         fetch(mirror, is_forced=True)
     assert find_weights("tiny").stat().st_mtime_ns == before
+
+
+def test_a_file_is_found_by_name_or_by_itself(tiny, mirror):
+    assert find_weights_file("movenet-person").name == "movenet-person.safetensors"
+    assert find_weights_file("movenet-person").is_file()
+    assert find_weights_file("mine/a.safetensors") == Path("mine/a.safetensors")
+    with pytest.raises(WeightsError, match="not on this machine; fetch them"):
+        find_weights_file("tiny")
+    fetch(mirror)
+    assert find_weights_file("tiny") == find_weights("tiny")
 
 
 def test_what_is_missing_says_how_to_get_it(tiny):
