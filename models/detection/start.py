@@ -53,8 +53,8 @@ def load_start(
     """
     if not path.is_file():
         raise TrainingError(
-            f"{path}: no such weights; give their name or path with --weights, or take network.body out of the recipe "
-            "to start at random"
+            f"{path}: no such weights; give their name or path with --weights, or take network.body out of the "
+            "recipe to start at random"
         )
     body = network.backbone.body
     try:

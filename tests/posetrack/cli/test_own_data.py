@@ -8,7 +8,6 @@ import torch
 from made_scripts import load_script
 from typer.testing import CliRunner
 
-from models.metadata import find_embedded
 from posetrack import Tracker
 from posetrack.cli.main import app
 
