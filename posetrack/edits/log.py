@@ -110,13 +110,16 @@ class EditLog:
     def add(self, edit: Edit) -> None:
         """Append an edit; it is on the disk when this returns. Those that were taken back are forgotten.
 
-        Nothing is checked but what a frame alone shows; `posetrack.edits.editor.PosesEditor` does more.
+        Whether the ids are there is not checked; `posetrack.edits.editor.PosesEditor` does that.
 
         Raises:
-            ResultsError: The log cannot be written; it stays as it was.
+            ResultsError: The edit has a value that the log cannot hold, or the log cannot be written; it stays
+                as it was.
         """
         with self.hold():
-            self._append(encode_edit(edit, self.skeleton))
+            fields = encode_edit(edit, self.skeleton)
+            decode_edit(fields, self.skeleton, f"{self.path}: {edit}")  # What is written can be read.
+            self._append(fields)
             self.edits, self.undone = (*self.edits, edit), ()
 
     def undo(self) -> Edit:
@@ -256,7 +259,7 @@ def _parse(line: bytes, where: str) -> Any:
     try:
         return json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ResultsError(f"{where}: not JSON: {str(error).splitlines()[0]}") from error
+        raise ResultsError(f"{where}: not JSON; take the line out") from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -137,7 +137,7 @@ def test_edits_of_other_poses(poses, tmp_path):
         ('{"edit": "paint", "id": 3}', "line 2: edit: unknown 'paint'; known: merge, split"),
         ('{"edit": ["merge"]}', "line 2: edit: unknown"),
         ("[]", "line 2: expected an object"),
-        ("not JSON", "line 2: not JSON"),
+        ("not JSON", "line 2: not JSON; take the line out"),
         ('{"edit": "undo"}', "line 2: nothing to undo"),
         ('{"edit": "redo"}', "line 2: nothing to redo"),
         ('{"edit": "merge", "keep": 3}', "line 2: other: expected a whole number from 0, found nothing"),
@@ -228,3 +228,14 @@ def test_edits_of_poses_that_are_replaced_are_set_aside(poses, caplog):
         assert not name_log(poses).exists()
         assert poses.with_name(name).exists()
         assert name in caplog.records[-1].message
+
+
+@pytest.mark.parametrize(
+    "edit", [DeletePerson(1, None, 10**21), RenameId(1, -4), DropShort(float("inf"), (1,))]
+)
+def test_what_could_not_be_read_again_is_not_written(poses, edit):
+    log = EditLog.open(poses)
+    with pytest.raises(ResultsError, match="expected"):
+        log.add(edit)
+    assert log.edits == ()
+    assert not log.path.exists()
