@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from models.image_size import MAX_PIXELS
@@ -12,13 +12,15 @@ from posetrack.edits.index import PosesIndex
 from posetrack.errors import VideoError
 from posetrack.frame import Frame
 from posetrack.results.poses import SavedPoses, make_black_image
+from posetrack.results.record import Header
 from posetrack.review.film import Film
 from posetrack.run.images_of_poses import describe_other_size, open_video_of
 from posetrack.run.sources import DEFAULT_FPS
 from posetrack.video.base import VideoInfo
+from posetrack.video.fingerprint import fingerprint_files
 
-_SHORTER_S = 0.5
-"""A video that ends so much before its poses is not the whole one, or another."""
+_OTHER_LENGTH_S = 0.5
+"""A video that ends so much before its poses, or after them, is not the whole one, or another."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +65,12 @@ def find_review_video(
         if given is not None:
             raise
         return str(error)
-    notes = [describe_other_size(info, black.size_wh), _describe_other_length(info, index)]
+    size_note, length_note = describe_other_size(info, black.size_wh), _describe_other_length(info, index)
+    content_note = None
+    if size_note is None and length_note is None:
+        content_note = _describe_other_content(info.source, files, header)
+    for note in filter(None, (length_note, content_note)):
+        _log.warning("%s", note)
     film = Film(
         str(source),
         index.frames,
@@ -72,20 +79,32 @@ def find_review_video(
         max_pixels=max_pixels,
     )
     is_playable = info.kind == "video" and len(files) == 1
-    if notes[1] is not None:
-        _log.warning("%s", notes[1])
-    return ReviewVideo(film, files[0] if is_playable else None, tuple(filter(None, notes)))
+    notes = tuple(note for note in (size_note, length_note, content_note) if note is not None)
+    return ReviewVideo(film, files[0] if is_playable else None, notes)
 
 
 def _describe_other_length(info: VideoInfo, index: PosesIndex) -> str | None:
-    """What to say of a video that ends before its poses do; None if it does not."""
+    """What to say of a video that ends before its poses do, or goes on behind them; None of any other."""
     if info.num_frames is None:
         return None
     first_s, last_s = float(index.times_s[0]), float(index.times_s[-1])
-    end_s = first_s + info.num_frames / float(info.fps or Fraction(DEFAULT_FPS))
-    if end_s > last_s - _SHORTER_S:
+    end_s = first_s + info.num_frames / float(info.fps or DEFAULT_FPS)
+    provenance = index.header.provenance
+    every = 1 if provenance is None else provenance.every
+    if end_s < last_s - _OTHER_LENGTH_S:
+        return (
+            f"{info.source}: ends at {end_s:.1f} s, but the poses at {last_s:.1f} s; behind its end they are "
+            "shown without images"
+        )
+    is_part = provenance is not None and provenance.end_s is not None
+    if not is_part and end_s > last_s + _OTHER_LENGTH_S + every / float(info.fps or DEFAULT_FPS):
+        return f"{info.source}: ends at {end_s:.1f} s, but the poses at {last_s:.1f} s already"
+    return None
+
+
+def _describe_other_content(shown: str, files: Sequence[Path], header: Header) -> str | None:
+    """What to say of a video whose files are not those of the run; None where they are, or nobody knows."""
+    wanted = None if header.provenance is None else header.provenance.source
+    if wanted is None or not files or fingerprint_files(files) == wanted:
         return None
-    return (
-        f"{info.source}: ends at {end_s:.1f} s, but the poses at {last_s:.1f} s; behind its end they are shown "
-        "without images"
-    )
+    return f"{shown}: not the file that the poses were made from; its frames may not be theirs"

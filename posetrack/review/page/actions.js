@@ -60,4 +60,4 @@ export function findAction(event) {
   );
 }
 
-export const showKeys = (action) => action.shown ?? action.keys[0].toUpperCase().replace("+", " ");
+export const showKeys = ({ shown, keys: [key] }) => shown ?? (key.length === 1 ? key.toUpperCase() : key);

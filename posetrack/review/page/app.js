@@ -235,6 +235,8 @@ async function refresh() {
     lanes = news.lanes;
     lane_of = new Map(lanes.map((lane) => [lane.id, lane]));
     edits.suspects = listSuspects();
+    edits.suspects_at = new Map();
+    for (const each of edits.suspects) edits.suspects_at.set(each.row, [...(edits.suspects_at.get(each.row) ?? []), each]);
     timeline.setLanes(lanes);
     if (state.selected !== null && !lane_of.has(state.selected)) select(null);
     timeline.selected = state.selected;
@@ -462,7 +464,7 @@ function showPerson() {
     setText($("person-text"), `${lane.seconds.toFixed(1)} s, ${ends}${gaps ? `, ${count(gaps, "gap")}` : ""}`);
     $("keypoint").value = state.keypoint ?? "";
   }
-  const here = (edits.suspects ?? []).filter((each) => each.row === state.row);
+  const here = edits.suspects_at?.get(state.row) ?? [];
   const chosen = here.find((each) => each.id === state.selected) ?? here[0];
   setText($("suspects-title"), `Suspected switches: ${edits.suspects?.length ?? 0}`);
   setText($("suspect-text"), chosen ? describe(chosen) : "");

@@ -122,7 +122,7 @@ export class Stage {
 
   #paintPerson(person, unit, isSelected) {
     const { context } = this;
-    const { edges, sides } = this.session.skeleton;
+    const { edges } = this.session.skeleton;
     const color = this.colorOf(person.id);
     const points = this.#drag?.person === person.id ? this.#drag.points : person.points;
     context.globalAlpha = this.selected !== null && !isSelected ? 0.75 : 1;
@@ -149,23 +149,38 @@ export class Stage {
       context.stroke();
     }
     context.setLineDash([]);
-    if (isSelected) {
-      for (let k = 0; 3 * k < points.length; k += 1) {
-        const isSeen = points[3 * k + 2] >= LOW;
-        const isChosen = k === this.keypoint;
-        if (points[3 * k + 2] === 0 && !isChosen) continue;
+    if (isSelected) this.#paintKeypoints(points, unit, (person.box[3] - person.box[1]) / unit);
+    context.globalAlpha = 1;
+  }
+
+  // Handles, smaller on a small person; around the chosen one is a ring, through which the image is seen.
+  #paintKeypoints(points, unit, height_px) {
+    const { context } = this;
+    const radius = Math.min(Math.max(height_px / 40, 2), 4.5);
+    for (let k = 0; 3 * k < points.length; k += 1) {
+      const isChosen = k === this.keypoint;
+      if (points[3 * k + 2] === 0 && !isChosen) continue;
+      const [x, y] = [points[3 * k], points[3 * k + 1]];
+      const dot = (size) => {
         context.beginPath();
-        context.arc(points[3 * k], points[3 * k + 1], (isChosen ? 7 : 4.5) * unit, 0, 2 * Math.PI);
-        context.fillStyle = this.session.side_colors[sides[k]];
-        context.globalAlpha = isSeen ? 1 : 0.35;
-        context.fill();
-        context.globalAlpha = 1;
-        context.lineWidth = (isChosen ? 2.5 : 1.5) * unit;
-        context.strokeStyle = isChosen ? "#ffffff" : "#101010";
+        context.arc(x, y, size * unit, 0, 2 * Math.PI);
+      };
+      dot(isChosen ? 2 : radius);
+      context.globalAlpha = points[3 * k + 2] >= LOW ? 1 : 0.45;
+      context.fillStyle = this.session.side_colors[this.session.skeleton.sides[k]];
+      context.fill();
+      context.globalAlpha = 1;
+      context.lineWidth = 1.25 * unit;
+      context.strokeStyle = "#101010";
+      context.stroke();
+      if (!isChosen) continue;
+      for (const [line, style] of [[5, "#101010"], [2.5, "#ffffff"]]) {
+        dot(9);
+        context.lineWidth = line * unit;
+        context.strokeStyle = style;
         context.stroke();
       }
     }
-    context.globalAlpha = 1;
   }
 
   #paintLabel(person, scale, left, top, ratio, taken) {

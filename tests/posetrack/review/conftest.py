@@ -13,6 +13,7 @@ import pytest
 
 from posetrack.frame import Instances
 from posetrack.results.jsonl import JsonlWriter
+from posetrack.results.provenance import Provenance
 from posetrack.results.record import Header
 from posetrack.review.export import export_ground_truth
 from posetrack.review.session import open_review
@@ -58,8 +59,11 @@ def make_people(frame: int) -> Instances:
 def make_poses(tmp_path: Path) -> Callable[..., Path]:
     """Writes the poses; their source is not there unless it is given."""
 
-    def make(source: str = "not-there.mp4", num_frames: int = NUM_FRAMES, every: int = 1) -> Path:
-        header = Header(source, 640, 400, Fraction(25), COCO_17, "fast")
+    def make(
+        source: str = "not-there.mp4", num_frames: int = NUM_FRAMES, every: int = 1, fingerprint: str = ""
+    ) -> Path:
+        made_by = Provenance({}, {}, "torch", "f32", source=fingerprint) if fingerprint else None
+        header = Header(source, 640, 400, Fraction(25), COCO_17, "fast", made_by)
         path = tmp_path / "run" / "poses.jsonl"
         with JsonlWriter(path, header) as writer:
             for frame in range(0, num_frames * every, every):
@@ -96,7 +100,7 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
             stream.width, stream.height, stream.pix_fmt = *size_wh, "yuv420p"
             stream.codec_context.gop_size = 20
             for index in range(num_frames):
-                image = np.full((size_wh[1], size_wh[0], 3), 20 + 5 * index, np.uint8)
+                image = np.full((size_wh[1], size_wh[0], 3), min(20 + 5 * index, 250), np.uint8)
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
             container.mux(stream.encode(None))
         return path

@@ -17,6 +17,7 @@ import pytest
 from posetrack.edits.editor import PosesEditor
 from posetrack.errors import PoseTrackError
 from posetrack.results.poses import read_poses
+from posetrack.video.fingerprint import fingerprint_files
 from posetrack.web.server import WebServer
 
 Client = aiohttp.ClientSession
@@ -258,6 +259,23 @@ def test_a_video_of_another_size_or_length_is_said_in_one_line(make_poses, make_
 
     talk(serve(path, str(small)), use)
     assert len(caplog.messages) == 2
+
+
+@pytest.mark.parametrize(("num_frames", "is_same"), [(40, True), (40, False), (70, True)])
+def test_a_longer_or_another_video_is_said(make_poses, make_clip, serve, num_frames, is_same):
+    clip = make_clip("clip.mp4", num_frames)
+    path = make_poses(str(clip), fingerprint=fingerprint_files([clip]) if is_same else "0123456789abcdef")
+
+    async def use(client: Client) -> None:
+        notes = (await get_json(client, "/session.json"))["notes"]
+        expected = []
+        if not is_same:
+            expected = [f"{clip}: not the file that the poses were made from; its frames may not be theirs"]
+        if num_frames > 40:
+            expected = [f"{clip}: ends at 2.8 s, but the poses at 1.6 s already"]
+        assert notes == expected
+
+    talk(serve(path), use)
 
 
 def test_poses_without_frames_are_refused(make_poses, serve):
