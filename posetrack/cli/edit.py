@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -15,11 +14,11 @@ import typer
 
 from posetrack.cli.messages import start_logging
 from posetrack.cli.options import check_finite
+from posetrack.cli.progress import show_reading
 from posetrack.errors import PoseTrackError
 
 if TYPE_CHECKING:
     from posetrack.edits.editor import PosesEditor
-    from posetrack.edits.index import Progress
     from posetrack.edits.kinds import Edit
     from posetrack.edits.log import EditLog
 
@@ -138,7 +137,7 @@ def edit_command(
     path, words = find_poses(poses), words or []
     _check(action, words, given)
     if action == "tracks":
-        with _show_progress() as progress:
+        with show_reading() as progress:
             editor = PosesEditor(path, progress=progress)
         _print_tracks(editor)
         return
@@ -151,25 +150,10 @@ def edit_command(
             done = "taken back" if action == "undo" else "made again"
             print(f"{log.path}: {done}: {show_edit(edit, log.skeleton)}")
         return
-    with _show_progress() as progress:
+    with show_reading() as progress:
         editor = PosesEditor(path, with_suspects=False, progress=progress)
     edit = _ACTIONS[action].make(editor, words, given)
     print(f"{editor.log.path}: {show_edit(edit, editor.log.skeleton)}")
-
-
-@contextmanager
-def _show_progress() -> Iterator[Progress | None]:
-    """A bar on the terminal while a long file is read, and gone afterwards; None where there is no terminal."""
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    with Bar(console=console, transient=True) as bar:
-        task = bar.add_task("reading", total=1.0)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _check(action: str, words: list[str], given: EditOptions) -> None:

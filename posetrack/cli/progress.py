@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -11,6 +13,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from posetrack.frame import Frame
 
 _LINE_EVERY_S = 5.0
+
+
+@contextmanager
+def show_reading() -> Iterator[Callable[[float], None] | None]:
+    """A bar on the terminal while a long file is read, and gone afterwards; None where there is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("reading", total=1.0)
+        yield lambda done: bar.update(task, completed=done)
 
 
 class RunProgress:

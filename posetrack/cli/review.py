@@ -13,6 +13,7 @@ import typer
 from models.image_size import MAX_PIXELS
 from posetrack.cli.messages import start_logging
 from posetrack.cli.options import MaxPixelsOption
+from posetrack.cli.progress import show_reading
 from posetrack.cli.serve_options import DEFAULT_ADDRESS, TokenOption, print_address, read_address
 
 
@@ -88,7 +89,8 @@ def review_command(
         print(export_ground_truth(path, truth.export, out_dir))
         return
     host, port = read_address(page.serve)
-    session = open_review(path, video.video, video.max_pixels)
+    with show_reading() as progress:
+        session = open_review(path, video.video, video.max_pixels, progress=progress)
     site = ReviewSite(session, lambda format_name: export_ground_truth(path, format_name, out_dir))
     server = WebServer(site, host=host, port=port, token=page.token)
     print_address(server.url, port, is_shared=server.is_shared, purpose="review from")

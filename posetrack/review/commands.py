@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from posetrack.edits.codec import show_edit
 from posetrack.edits.editor import PosesEditor
+from posetrack.edits.kinds import Edit
 from posetrack.errors import ResultsError
 from posetrack.json_fields import expect_array, expect_count, expect_number, expect_object, show
 
@@ -38,7 +40,8 @@ def make_edit(editor: PosesEditor, command: object) -> str:
     make = _COMMANDS.get(kind) if isinstance(kind, str) else None
     if make is None:
         raise ResultsError(f"{_WHERE}: unknown {show(kind)}; known: {', '.join(_COMMANDS)}")
-    return make(editor, _Command(fields))
+    done = show_edit(make(editor, _Command(fields)), editor.index.header.skeleton)
+    return {"undo": f"undone: {done}", "redo": f"redone: {done}"}.get(str(kind), done)
 
 
 class _Command:
@@ -63,22 +66,20 @@ class _Command:
         return x, y
 
 
-_COMMANDS: dict[str, Callable[[PosesEditor, _Command], str]] = {
-    "merge": lambda editor, get: str(editor.merge(get.take("keep"), get.take("other"))),
-    "split": lambda editor, get: str(editor.split(get.take("id"), get.take("frame"))),
-    "swap": lambda editor, get: str(editor.swap(get.take("a"), get.take("b"), get.take("frame"))),
-    "rename": lambda editor, get: str(editor.rename(get.take("id"), get.take("new"))),
-    "delete": lambda editor, get: str(
-        editor.delete(get.take("id"), get.take_end("first"), get.take_end("last"))
+_COMMANDS: dict[str, Callable[[PosesEditor, _Command], Edit]] = {
+    "merge": lambda editor, get: editor.merge(get.take("keep"), get.take("other")),
+    "split": lambda editor, get: editor.split(get.take("id"), get.take("frame")),
+    "swap": lambda editor, get: editor.swap(get.take("a"), get.take("b"), get.take("frame")),
+    "rename": lambda editor, get: editor.rename(get.take("id"), get.take("new")),
+    "delete": lambda editor, get: editor.delete(get.take("id"), get.take_end("first"), get.take_end("last")),
+    "drop-short": lambda editor, get: editor.drop_short(get.take_number("seconds")),
+    "keypoint": lambda editor, get: editor.move_keypoint(
+        get.take("id"), get.take("frame"), get.take("keypoint"), get.take_place()
     ),
-    "drop-short": lambda editor, get: str(editor.drop_short(get.take_number("seconds"))),
-    "keypoint": lambda editor, get: str(
-        editor.move_keypoint(get.take("id"), get.take("frame"), get.take("keypoint"), get.take_place())
+    "interpolate": lambda editor, get: editor.interpolate(
+        get.take("id"), get.take_end("first"), get.take_end("last")
     ),
-    "interpolate": lambda editor, get: str(
-        editor.interpolate(get.take("id"), get.take_end("first"), get.take_end("last"))
-    ),
-    "undo": lambda editor, _: f"undone: {editor.undo()}",
-    "redo": lambda editor, _: f"redone: {editor.redo()}",
+    "undo": lambda editor, _: editor.undo(),
+    "redo": lambda editor, _: editor.redo(),
 }
 """By the word that names the kind, as in the log."""

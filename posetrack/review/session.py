@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.image_size import MAX_PIXELS
+from posetrack.edits.codec import show_edit
 from posetrack.edits.editor import PosesEditor
 from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.frame import UNTRACKED, Instances
@@ -92,6 +93,7 @@ class ReviewSession:
         """
         self.editor.refresh()
         tracks, log = self.editor.tracks, self.editor.log
+        skeleton = self.editor.index.header.skeleton
         suspects: dict[int, list[list[float | None]]] = {}
         for each in tracks.suspects:
             position = self.editor.index.find(each.frame)
@@ -115,8 +117,8 @@ class ReviewSession:
             "revision": self.revision,
             "lanes": lanes,
             "num_edits": len(log.edits),
-            "edits": [str(edit) for edit in log.edits[-_MOST_LISTED:]],
-            "undone": [str(edit) for edit in log.undone[-_MOST_LISTED:]],
+            "edits": [show_edit(edit, skeleton) for edit in log.edits[-_MOST_LISTED:]],
+            "undone": [show_edit(edit, skeleton) for edit in log.undone[-_MOST_LISTED:]],
         }
 
     def read_people(self, start: int, stop: int) -> dict[str, Any]:
@@ -203,20 +205,27 @@ def _to_css(color: tuple[int, int, int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def open_review(path: Path, video: str | None = None, max_pixels: int = MAX_PIXELS) -> ReviewSession:
+def open_review(
+    path: Path,
+    video: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> ReviewSession:
     """Open poses for a review.
 
     Args:
         path: A `poses.jsonl`.
         video: Its video; None for the source that it names, if that is there.
         max_pixels: The most pixels that an image may have.
+        progress: Called while a long file is read, with the fraction that is done.
 
     Raises:
         ResultsError: The poses or their edits cannot be read, or there are no frames.
         VideoError: The given video cannot be read, or its images have another shape.
     """
     poses = SavedPoses(path)
-    editor = PosesEditor(path)
+    editor = PosesEditor(path, progress=progress)
     if not len(editor.index):
         raise ResultsError(f"{path}: has no frames to review")
     found = find_review_video(poses, editor.index, video, max_pixels)

@@ -73,7 +73,8 @@ function drawRow(row) {
   if (frame?.size) stage.size = frame.size;
   else if (frame) stage.size = session.size;
   stage.image = film.image;
-  stage.draw();
+  if (state.isPlaying) stage.drawNow();
+  else stage.draw();
   timeline.row = row;
   timeline.follow();
   $("frame").textContent = String(frames[row]);

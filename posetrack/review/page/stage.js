@@ -63,6 +63,11 @@ export class Stage {
     this.draw();
   }
 
+  // At once, so that image and poses are of one frame while a video goes on.
+  drawNow() {
+    this.#paint();
+  }
+
   draw() {
     if (this.#pending) return;
     this.#pending = true;
