@@ -276,8 +276,8 @@ def test_a_refused_edit_says_why_and_changes_nothing(devtools, make_poses, serve
         await page.press("Shift+Delete")
         await page.page.wait_until(f"{toast}.startsWith('Mark a range first')")
         await page.press("r", "Escape")
-        assert await page.page.evaluate("document.getElementById('ask').hidden")
-        assert await page.page.evaluate("document.getElementById('saved').textContent") == "No edits"
+        await page.page.wait_until("document.getElementById('ask').hidden")
+        await page.page.wait_until("document.getElementById('saved').textContent === 'No edits'")
 
     review(devtools, path, use, expected_problems=1)  # The browser's own line about the status 409.
     assert not (path.parent / "edits.jsonl").exists()
