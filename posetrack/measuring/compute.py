@@ -22,7 +22,7 @@ from posetrack.measuring.scale import (
     measure_height,
 )
 from posetrack.measuring.settings import MeasureSettings
-from posetrack.measuring.signals import Cleaned, accumulate_path, clean, differentiate
+from posetrack.measuring.signals import Cleaned, accumulate_path, clean, differentiate, filter_runs
 from posetrack.measuring.summary import summarize
 from posetrack.measuring.tracks import MotionTrack
 from posetrack.skeleton import Skeleton
@@ -64,6 +64,7 @@ def measure_person(
         Measure("time_on_screen", "time", "s", on_screen_s, np.zeros(len(on_screen_s), bool)),
     ]
     by_column = {measure.column: measure for measure in measures}
+    is_off_floor = settings.floor is not None and not np.isfinite(by_column["floor_x_m"].values).any()
     return MeasuredPerson(
         track.track_id,
         track.frames,
@@ -78,7 +79,7 @@ def measure_person(
         height.px,
         unit_per_px,
         body_point,
-        *find_remarks(track, cleaned, height, facing, unit_per_px, settings),
+        *find_remarks(track, cleaned, height, facing, unit_per_px, settings, is_off_floor=is_off_floor),
     )
 
 
@@ -174,7 +175,10 @@ class _Work:
         return [*speeds, self._make("body_path", "path", self._unit, path, (body_point,))]
 
     def measure_floor(self) -> list[Measure]:
-        """Places of the feet, where their ankles are seen, and of the body, between them."""
+        """Places of the feet, where their ankles are seen, and of the body, between them.
+
+        A foot that is lifted seems farther away: steps are filtered out of the place of the body.
+        """
         floor = self.settings.floor
         names = [f"{side}_ankle" for side in SIDES]
         if floor is None or not all(name in self.points for name in names):
@@ -184,6 +188,8 @@ class _Work:
             f"{side}_foot_floor": (xy, (f"{side}_ankle",)) for side, xy in feet.items()
         }
         body = (feet["left"] + feet["right"]) / 2
+        if self.settings.floor_low_pass is not None:
+            body, _ = filter_runs(self.times_s, body, self.settings.floor_low_pass)
         places["floor"] = (body, tuple(names))
         measures = [
             self._make(f"{name}_{axis}", "floor", "m", xy[:, i], points)

@@ -113,8 +113,11 @@ def make_notes(
     if settings.floor is not None:
         corners = " ".join(f"{x:g},{y:g}" for x, y in settings.floor.corners_xy)
         size = f"{settings.floor.width_m:g} x {settings.floor.depth_m:g} m"
+        steps = settings.floor_low_pass
+        body = "" if steps is None else f", filtered at {steps.cutoff_hz:g} Hz, which takes the steps out"
         lines.append(
-            f"Floor: {size} between the points {corners}; x from the first to the second, y from there on"
+            f"Floor: {size} between the points {corners}; x from the first to the second, y from there on; "
+            f"feet are where their ankles are seen, the body is between them{body}"
         )
     facing = (
         "found in each frame, by nose and knees" if settings.facing == "auto" else f"{settings.facing}, given"

@@ -19,6 +19,8 @@ def find_remarks(
     facing: DoubleArray,
     unit_per_px: float | None,
     settings: MeasureSettings,
+    *,
+    is_off_floor: bool,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What should be known of the measures of one person.
 
@@ -29,6 +31,7 @@ def find_remarks(
         facing: (T,), 0 where it is not known.
         unit_per_px: What a pixel is in the unit of lengths; None where it is not known.
         settings: The settings.
+        is_off_floor: Whether a place on the floor was wanted and is known in no frame.
 
     Returns:
         Warnings, that something is missing or otherwise throughout; and remarks, that it is in some frames. A
@@ -49,6 +52,10 @@ def find_remarks(
         warnings.append(
             "never seen from shoulders to ankles, so that the body height in pixels is not known; what would "
             f"be in {unit} is left empty"
+        )
+    if is_off_floor:
+        warnings.append(
+            "both ankles are never seen below the horizon of --floor; there is no place on the floor"
         )
     if height.changes:
         remarks.append(

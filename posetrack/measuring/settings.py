@@ -15,6 +15,7 @@ UNITS = ("px", "heights", "m")
 """Units of lengths in the image: pixels, body heights of the person, metres."""
 FACINGS = ("auto", "left", "right")
 _LONGEST_GAP_S = 60.0
+_FLOOR_HZ = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,11 @@ class MeasureSettings:
     def low_pass(self) -> LowPass | None:
         """The filter; None for none."""
         return None if self.cutoff_hz is None else LowPass(self.cutoff_hz, self.order)
+
+    @property
+    def floor_low_pass(self) -> LowPass | None:
+        """The filter of the body's place on the floor, below the rhythm of steps; None for none."""
+        return None if self.cutoff_hz is None else LowPass(min(self.cutoff_hz, _FLOOR_HZ), self.order)
 
     def describe_signal(self) -> str:
         """What is done to the keypoints before anything is measured, in one line."""

@@ -40,16 +40,28 @@ def clean(times_s: DoubleArray, xy: DoubleArray, *, max_gap_s: float, low_pass: 
     cleaned = xy.astype(np.float64)
     filled = np.zeros(xy.shape[:2], bool)
     unfiltered = np.zeros(xy.shape[:2], bool)
-    longest_s = find_longest_step(times_s)
     for k in range(xy.shape[1]):
         filled[:, k] = _fill(times_s, cleaned[:, k], max_gap_s)
-        for run in list_runs(times_s, cleaned[:, k, 0], longest_s):
-            smoothed = None if low_pass is None else low_pass.filter(times_s[run], cleaned[run, k])
-            if smoothed is None:
-                unfiltered[run, k] = low_pass is not None
-            else:
-                cleaned[run, k] = smoothed
+        if low_pass is not None:
+            cleaned[:, k], unfiltered[:, k] = filter_runs(times_s, cleaned[:, k], low_pass)
     return Cleaned(cleaned, filled, unfiltered)
+
+
+def filter_runs(times_s: DoubleArray, xy: DoubleArray, low_pass: LowPass) -> tuple[DoubleArray, BoolArray]:
+    """Filter a point (T, 2) over each run without gaps; runs that are too short stay as they are.
+
+    Returns:
+        (T, 2), and where it stayed as it was, (T,).
+    """
+    filtered = xy.copy()
+    unfiltered = np.zeros(len(xy), bool)
+    for run in list_runs(times_s, xy.sum(axis=1), find_longest_step(times_s)):
+        smoothed = low_pass.filter(times_s[run], xy[run])
+        if smoothed is None:
+            unfiltered[run] = True
+        else:
+            filtered[run] = smoothed
+    return filtered, unfiltered
 
 
 def _fill(times_s: DoubleArray, xy: DoubleArray, max_gap_s: float) -> BoolArray:

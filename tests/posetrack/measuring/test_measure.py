@@ -246,6 +246,33 @@ def test_feet_on_the_floor_are_where_they_were_put(tmp_path):
     assert person.summary["floor_path_m"] == pytest.approx(3.96 * np.hypot(0.5, 0.7), rel=0.02)
 
 
+def test_steps_do_not_count_as_ways_of_the_body(tmp_path):
+    floor = MeasuredFloor(((100.0, 200.0), (500.0, 200.0), (500.0, 400.0), (100.0, 400.0)), 4, 2)
+    times_s = np.arange(200) / 25
+    xy = make_walker(np.stack([120 + 40 * times_s, np.full(200, 200.0)], axis=1))
+    for ankle, phase in ((15, 0), (16, np.pi)):
+        xy[:, ankle] = np.stack([120 + 40 * times_s, 300 - 15 * np.maximum(np.sin(6 * times_s + phase), 0)], 1)
+    person = measure_one(tmp_path, xy, MeasureSettings(floor=floor), times_s=times_s)
+    assert np.ptp(person["left_foot_floor_y_m"]) > 0.13
+    assert np.ptp(person["floor_y_m"][25:-25]) < 0.05
+    assert person.summary["floor_speed_mean_m_per_s"] == pytest.approx(0.4, rel=0.1)
+    off = MeasuredFloor(((100.0, 300.0), (200.0, 300.0), (400.0, 330.0), (50.0, 330.0)), 4, 2)
+    person = measure_one(tmp_path / "off", xy - 250, MeasureSettings(floor=off), times_s=times_s)
+    assert "both ankles are never seen below the horizon of --floor" in person.warnings[0]
+
+
+def test_people_who_were_interpolated_count_as_filled(tmp_path):
+    path = write_poses(tmp_path / "poses.jsonl", {3: make_walker(walk())}, TIMES_S)
+    head, *lines = path.read_text().splitlines()
+    frames = [json.loads(line) for line in lines]
+    for frame in frames[10:13]:
+        frame["people"][0]["interpolated"] = True
+    path.write_text("\n".join([head, *map(json.dumps, frames)]))
+    (person,) = measure(path)
+    assert np.flatnonzero(person.measures["left_knee_flexion_deg"].filled).tolist() == [10, 11, 12]
+    assert person.summary["num_frames_interpolated"] == 3
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
