@@ -67,11 +67,36 @@ class DrawnOutputOptions:
     raw: RawOption = False
 
 
+@dataclass(frozen=True)
+class ComparisonOptions(DrawOptions):
+    """Options of a drawing of saved poses, beside others."""
+
+    PANEL: ClassVar[str] = "Drawing"
+
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            "--beside",
+            metavar="POSES",
+            help="Draw other poses of the same video on the left, such as those before `retrack`.",
+            show_default=False,
+        ),
+    ] = None
+
+    def read_beside(self) -> SavedPoses | None:
+        """The other poses; None if there are none.
+
+        Raises:
+            ResultsError: They cannot be read.
+        """
+        return None if self.beside is None else SavedPoses(self.beside)
+
+
 def draw_command(
     poses: Annotated[Path, typer.Argument(help="A poses.jsonl, or the folder of a run.", show_default=False)],
     part: DrawnPartOptions,
     output: DrawnOutputOptions,
-    drawing: DrawOptions,
+    drawing: ComparisonOptions,
     people: SelectionOptions,
     ids: IdOptions,
 ) -> None:
@@ -106,6 +131,7 @@ def draw_command(
             end_s=part.end,
             selection=ids.add_to(people.read()),
             max_pixels=part.max_pixels,
+            beside=drawing.read_beside(),
         )
     if not output.quiet:
         for path in report.files:

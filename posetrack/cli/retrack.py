@@ -88,6 +88,10 @@ class RedrawOptions(DrawOptions):
         bool,
         typer.Option("--draw", help="Draw the new poses, too: a video of the same name, with .mp4."),
     ] = False
+    side_by_side: Annotated[
+        bool,
+        typer.Option("--side-by-side", help="Show the old ids on the left, and the new ones on the right."),
+    ] = False
 
     def check(self, poses: SavedPoses, out: Path, *, may_replace: bool) -> None:
         """Find mistakes before any work.
@@ -112,10 +116,10 @@ class RedrawOptions(DrawOptions):
             video=images.video,
             style=self.add_to(self.make_saved_style(before)),
             overwrite=True,
-            side_by_side=self.side_by_side,
             scale=self.scale,
             max_pixels=images.max_pixels,
             faces_of=before,
+            beside=before if self.side_by_side else None,
         )
         print(f"{report.files[0]}: {report.num_frames} images")
 

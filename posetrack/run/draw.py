@@ -50,8 +50,8 @@ def draw_poses(
         style: What is drawn, and on what.
         overwrite: Whether to replace files that are there.
         progress: Called with each frame, on another thread.
-        options: `side_by_side`, `scale`, `every`, `start_s`, `end_s`, `selection`, `faces_of`
-            and `max_pixels`.
+        options: `side_by_side`, `scale`, `every`, `start_s`, `end_s`, `selection`, `faces_of`,
+            `beside` and `max_pixels`.
 
     Returns:
         The report.

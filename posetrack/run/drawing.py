@@ -19,6 +19,7 @@ from posetrack.render import PersonColors, RenderStyle
 from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.files import cannot_write
 from posetrack.results.poses import SavedPoses
+from posetrack.run.beside import BesidePainter, check_beside
 from posetrack.run.drawing_options import DrawingOptions, DrawReport
 from posetrack.run.drawn_files import check_drawn_file, check_sheet_name, is_folder, open_writer, write_png
 from posetrack.run.images_of_poses import REMEDY, describe_missing_video, open_video_of, warn_of_faces
@@ -59,6 +60,7 @@ class SavedDrawing:
         self._part = Selection(options.get("start_s", 0.0), options.get("end_s"), options.get("every", 1))
         self._view = DrawnView(style, options.get("side_by_side", False), options.get("scale", 1.0))
         self._max_pixels = options.get("max_pixels", MAX_PIXELS)
+        self._beside = options.get("beside")
         self._everyone = options.get("faces_of")
         self._selection = replace(
             selection,
@@ -111,6 +113,12 @@ class SavedDrawing:
     def _check_outputs(
         self, out: Path | None, sheet: Path | None, video: str | Path | None, *, overwrite: bool
     ) -> None:
+        if self._beside is not None:
+            if self._view.is_side_by_side or out is None:
+                raise PoseTrackError(
+                    "beside: draws on the left of --out; leave --side-by-side out, and give --out"
+                )
+            check_beside(self._beside, self._poses)
         is_transparent = self._view.style.background == "transparent"
         source = self._poses.header.source if video is None else os.fspath(video)
         inputs = [self._poses.path, Path(source), Path(source).parent if "*" in source else Path(source)]
@@ -201,7 +209,10 @@ class SavedDrawing:
             only=self._selection.only,
             drop=self._selection.drop,
         )
+        paint: Painter | BesidePainter
         paint = Painter(self._poses.header.skeleton, replace(self._view, style=style), colors)
+        if self._beside is not None:
+            paint = BesidePainter(paint, self._beside, blur_faces=self._view.style.blur_faces)
         write, every, position = make_overlay_sink(writer, paint), self._part.every, 0
 
         def draw(frame: Frame) -> None:

@@ -24,6 +24,8 @@ class DrawingOptions(TypedDict, total=False):
             of a drawing of everybody, and faces of the others are blurred as well.
         faces_of: Poses of the same frames, whose faces are blurred, too, if any are: those that people were
             left out of.
+        beside: Other poses of the same video, all of which are drawn on the left, to compare; not together with
+            `side_by_side`. Their faces are blurred, too, if any are.
         max_pixels: The most pixels that an image of the video may have.
     """
 
@@ -34,6 +36,7 @@ class DrawingOptions(TypedDict, total=False):
     end_s: float | None
     selection: PeopleSelection
     faces_of: SavedPoses
+    beside: SavedPoses | None
     max_pixels: int
 
 

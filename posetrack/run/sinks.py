@@ -6,11 +6,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 
-from posetrack.frame import Frame
+from posetrack.frame import Frame, ImageArray
 from posetrack.pipeline import FrameSink
 from posetrack.results.dense_file import DenseWriter
 from posetrack.results.jsonl import JsonlWriter
-from posetrack.run.view import Painter
 from posetrack.video.image_writer import ImageWriter
 
 TimeStage = Callable[[str], AbstractContextManager[None]]
@@ -48,7 +47,9 @@ def make_poses_sink(
     return write
 
 
-def make_overlay_sink(writer: ImageWriter, paint: Painter, time_stage: TimeStage = leave_untimed) -> FrameSink:
+def make_overlay_sink(
+    writer: ImageWriter, paint: Callable[[Frame], ImageArray], time_stage: TimeStage = leave_untimed
+) -> FrameSink:
     """Make the sink that draws people over each image and writes it to a video, or to another drawing."""
 
     def write(frame: Frame) -> None:

@@ -54,7 +54,7 @@ class Painter:
     """
 
     def __init__(self, skeleton: Skeleton, view: DrawnView, colors: PersonColors | None = None) -> None:
-        self.view = view
+        self.view, self.skeleton = view, skeleton
         self._blur = FaceBlur(skeleton) if view.style.blur_faces else None
         # In both halves: faces are blurred before.
         self._render = Renderer(skeleton, replace(view.style, blur_faces=False), colors)

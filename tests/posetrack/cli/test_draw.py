@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -76,11 +77,12 @@ def test_a_sheet_alone_writes_no_video(poses, tmp_path):
 
 def test_saved_poses_are_tracked_again_and_drawn(poses, tmp_path):
     command = ["retrack", poses, "--no-stitch", "--no-flow", "--smooth"]
-    code, printed, _ = call(*command, "--draw", "--blur-faces", "--scale", "0.5")
+    code, printed, _ = call(*command, "--draw", "--blur-faces", "--scale", "0.5", "--side-by-side")
     assert code == 0
     drawn = tmp_path / "poses.retracked.mp4"
     assert printed.splitlines()[1] == f"{drawn}: 6 images"
-    assert drawn.exists()
+    with av.open(str(drawn)) as video:  # the old ids and the new ones
+        assert (video.streams.video[0].width, video.streams.video[0].height) == (64, 24)
     (tmp_path / "poses.retracked.jsonl").unlink()
     _, _, error = call(*command, "--draw")
     assert str(error).startswith(f"{drawn}: is there already")
