@@ -14,7 +14,7 @@ import typer
 
 from posetrack.cli.messages import start_logging
 from posetrack.cli.options import check_finite
-from posetrack.cli.progress import show_reading
+from posetrack.cli.progress import count_workers, show_reading
 from posetrack.errors import PoseTrackError
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def edit_command(
     _check(action, words, given)
     if action == "tracks":
         with show_reading() as progress:
-            editor = PosesEditor(path, progress=progress)
+            editor = PosesEditor(path, progress=progress, num_workers=count_workers())
         _print_tracks(editor)
         return
     if action in _OTHERS:
@@ -151,7 +151,7 @@ def edit_command(
             print(f"{log.path}: {done}: {show_edit(edit, log.skeleton)}")
         return
     with show_reading() as progress:
-        editor = PosesEditor(path, with_suspects=False, progress=progress)
+        editor = PosesEditor(path, with_suspects=False, progress=progress, num_workers=count_workers())
     edit = _ACTIONS[action].make(editor, words, given)
     print(f"{editor.log.path}: {show_edit(edit, editor.log.skeleton)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from posetrack.frame import Frame
 
 _LINE_EVERY_S = 5.0
+_MOST_WORKERS = 8
 
 
 @contextmanager
@@ -25,6 +27,11 @@ def show_reading() -> Iterator[Callable[[float], None] | None]:
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("reading", total=1.0)
         yield lambda done: bar.update(task, completed=done)
+
+
+def count_workers() -> int:
+    """How many processes read a long file: one a core, up to some number."""
+    return min(os.cpu_count() or 1, _MOST_WORKERS)
 
 
 class RunProgress:

@@ -13,7 +13,7 @@ import typer
 from models.image_size import MAX_PIXELS
 from posetrack.cli.messages import start_logging
 from posetrack.cli.options import MaxPixelsOption
-from posetrack.cli.progress import show_reading
+from posetrack.cli.progress import count_workers, show_reading
 from posetrack.cli.serve_options import DEFAULT_ADDRESS, TokenOption, print_address, read_address
 
 
@@ -90,7 +90,9 @@ def review_command(
         return
     host, port = read_address(page.serve)
     with show_reading() as progress:
-        session = open_review(path, video.video, video.max_pixels, progress=progress)
+        session = open_review(
+            path, video.video, video.max_pixels, progress=progress, num_workers=count_workers()
+        )
     site = ReviewSite(session, lambda format_name: export_ground_truth(path, format_name, out_dir))
     server = WebServer(site, host=host, port=port, token=page.token)
     print_address(server.url, port, is_shared=server.is_shared, purpose="review from")

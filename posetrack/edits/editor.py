@@ -53,6 +53,7 @@ class PosesEditor:
         path: A `poses.jsonl`, which is not changed.
         with_suspects: Look for frames in which an id may have become another person.
         progress: Called while a long file is read, with the fraction that is done.
+        num_workers: As of `open_index`.
 
     Attributes:
         index: Of the file, without edits.
@@ -64,10 +65,17 @@ class PosesEditor:
     """
 
     def __init__(
-        self, path: Path | str, *, with_suspects: bool = True, progress: Progress | None = None
+        self,
+        path: Path | str,
+        *,
+        with_suspects: bool = True,
+        progress: Progress | None = None,
+        num_workers: int = 1,
     ) -> None:
         self.log = EditLog.open(path)
-        self.index: PosesIndex = open_index(path, with_suspects=with_suspects, progress=progress)
+        self.index: PosesIndex = open_index(
+            path, with_suspects=with_suspects, progress=progress, num_workers=num_workers
+        )
         self._edits = self.log.edits
         self.tracks = EditedTracks.of(self.index, self._edits)
 

@@ -109,7 +109,7 @@ def index_poses(
     """
     path = Path(path)
     header, _ = read_jsonl(path)
-    builder = _Builder(path, header, with_suspects=with_suspects)
+    builder = IndexBuilder(path, header, with_suspects=with_suspects)
     try:
         with path.open("rb") as file:
             size_bytes = max(path.stat().st_size, 1)
@@ -156,8 +156,14 @@ class _Spans:
         }
 
 
-class _Builder:
-    """Gathers an index, one record at a time."""
+class IndexBuilder:
+    """Gathers an index, one record at a time.
+
+    Args:
+        path: The file.
+        header: Its header.
+        with_suspects: Look for jumps of ids.
+    """
 
     def __init__(self, path: Path, header: Header, *, with_suspects: bool) -> None:
         self._path, self._header = path, header
@@ -168,7 +174,17 @@ class _Builder:
         self._finder = SuspectFinder(header.skeleton.sigmas) if with_suspects else None
         self._suspects: list[Suspect] = []
 
+    def look_back(self, record: Record) -> None:
+        """Take up a frame before the first one, which is in another part of the file."""
+        if self._finder is not None:
+            self._finder.look(record.frame, record.time_s, record.instances)
+
     def add(self, record: Record, begin: int, end: int, where: str) -> None:
+        """Add the next frame, whose line is at these bytes.
+
+        Raises:
+            ResultsError: It comes before the one that was added last.
+        """
         if self._frames and record.frame <= self._frames[-1]:
             raise ResultsError(f"{where}: frame: {record.frame} comes after {self._frames[-1]}; expected more")
         position, people = len(self._frames), record.instances
@@ -190,6 +206,7 @@ class _Builder:
             self._suspects += self._finder.look(record.frame, record.time_s, people)
 
     def finish(self) -> PosesIndex:
+        """The index of the frames that were added."""
         return PosesIndex(
             self._path,
             self._header,

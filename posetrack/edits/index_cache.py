@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posetrack.edits.index import PosesIndex, Progress, Spans, index_poses
+from posetrack.edits.index_parts import index_in_parts
 from posetrack.edits.marks import Suspect
 from posetrack.outputs import make_part
 from posetrack.results.jsonl import read_jsonl
@@ -36,6 +37,7 @@ def open_index(
     *,
     with_suspects: bool = True,
     progress: Progress | None = None,
+    num_workers: int = 1,
     least_bytes: int = _LEAST_BYTES,
 ) -> PosesIndex:
     """The index of a file of poses: the one that was kept, or else a new one.
@@ -44,6 +46,8 @@ def open_index(
         path: A `poses.jsonl`.
         with_suspects: Look for jumps of ids, which takes longer.
         progress: As of `index_poses`.
+        num_workers: Number of processes for a long file; with more than one the caller's script needs the
+            `__main__` guard.
         least_bytes: Indexes of shorter files are not kept.
 
     Raises:
@@ -56,7 +60,7 @@ def open_index(
     kept = _find_place(path)
     index = None if kept is None else _read(kept, path, header, with_suspects=with_suspects)
     if index is None:
-        index = index_poses(path, with_suspects=with_suspects, progress=progress)
+        index = index_in_parts(path, num_workers, with_suspects=with_suspects, progress=progress)
         if kept is not None and kept == _find_place(path):  # Not if the file has grown meanwhile.
             _write(kept, index, with_suspects=with_suspects)
     return index

@@ -18,7 +18,7 @@ LOW_SCORE = 0.3
 
 _VISIBLE_SCORE = 0.2
 _FEWEST_VISIBLE = 3
-_LONGEST_S = 2.0
+LONGEST_S = 2.0
 """After a longer absence nothing is compared."""
 _STEP_S = 0.12
 """Over this time a pose resembles itself."""
@@ -92,8 +92,9 @@ class SuspectFinder:
 
     def __init__(self, sigmas: npt.ArrayLike) -> None:
         self._sigmas = np.asarray(sigmas, np.float32)
-        # The last scene in which each id was.
-        self._last: dict[int, _Scene] = {}
+        self._previous: _Scene | None = None
+        # The last scenes of those who were not in the previous one.
+        self._lost: dict[int, _Scene] = {}
 
     def look(self, frame: int, time_s: float, people: Instances) -> list[Suspect]:
         """Compare the people of the next frame with where they were last.
@@ -103,23 +104,23 @@ class SuspectFinder:
             time_s: Its time.
             people: Its people.
         """
-        now = _Scene.take(time_s, people, len(self._sigmas))
-        self._last = {
-            track_id: scene
-            for track_id, scene in self._last.items()
-            if 0 < time_s - scene.time_s <= _LONGEST_S or track_id in now.row_of
-        }
+        now, before = _Scene.take(time_s, people, len(self._sigmas)), self._previous
+        self._lost = {track_id: scene for track_id, scene in self._lost.items() if _may_compare(now, scene)}
         rows_of: dict[int, list[int]] = {}
         scenes: dict[int, _Scene] = {}
-        for row, track_id in enumerate(now.ids):
-            scene = self._last.get(track_id)
-            if scene is not None and 0 < time_s - scene.time_s <= _LONGEST_S:
-                scenes[id(scene)] = scene
-                rows_of.setdefault(id(scene), []).append(row)
+        if before is not None and _may_compare(now, before):
+            scenes[id(before)] = before
+            rows_of[id(before)] = [row for row, track_id in enumerate(now.ids) if track_id in before.row_of]
+            self._lost.update(dict.fromkeys(before.row_of.keys() - now.row_of.keys(), before))
+        for track_id in self._lost.keys() & now.row_of.keys():
+            scene = self._lost.pop(track_id)
+            scenes[id(scene)] = scene
+            rows_of.setdefault(id(scene), []).append(now.row_of[track_id])
+        self._previous = now
         found: list[Suspect] = []
         for key, scene in scenes.items():
-            found += self._compare(frame, now, scene, np.array(rows_of[key]))
-        self._last.update(dict.fromkeys(now.ids, now))
+            if rows_of[key]:
+                found += self._compare(frame, now, scene, np.array(rows_of[key]))
         return found
 
     def _compare(self, frame: int, now: _Scene, before: _Scene, rows: IntArray) -> list[Suspect]:
@@ -188,6 +189,10 @@ class SuspectFinder:
         count = both.sum(axis=1)
         total = (np.exp(-(offsets**2).sum(axis=2) / scale) * both).sum(axis=1)
         return np.where(count >= _FEWEST_VISIBLE, total / np.maximum(count, 1), math.nan).astype(np.float32)
+
+
+def _may_compare(now: _Scene, before: _Scene) -> bool:
+    return 0 < now.time_s - before.time_s <= LONGEST_S
 
 
 def _measure_speeds(boxes: FloatArray, before: FloatArray, passed_s: float) -> FloatArray:

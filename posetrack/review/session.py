@@ -211,6 +211,7 @@ def open_review(
     max_pixels: int = MAX_PIXELS,
     *,
     progress: Callable[[float], None] | None = None,
+    num_workers: int = 1,
 ) -> ReviewSession:
     """Open poses for a review.
 
@@ -219,13 +220,14 @@ def open_review(
         video: Its video; None for the source that it names, if that is there.
         max_pixels: The most pixels that an image may have.
         progress: Called while a long file is read, with the fraction that is done.
+        num_workers: Number of processes that read a long file; see `open_index`.
 
     Raises:
         ResultsError: The poses or their edits cannot be read, or there are no frames.
         VideoError: The given video cannot be read, or its images have another shape.
     """
     poses = SavedPoses(path)
-    editor = PosesEditor(path, progress=progress)
+    editor = PosesEditor(path, progress=progress, num_workers=num_workers)
     if not len(editor.index):
         raise ResultsError(f"{path}: has no frames to review")
     found = find_review_video(poses, editor.index, video, max_pixels)

@@ -1,11 +1,14 @@
 """The index of a file of poses."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from made_crossing import HEADER, make_crossing, make_people, make_pose, write_poses
 
 from posetrack.edits.index import index_poses
 from posetrack.edits.index_cache import open_index
+from posetrack.edits.index_parts import find_borders, index_in_parts, index_part, join_parts
 from posetrack.edits.marks import SuspectFinder
 from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED, Instances
@@ -179,3 +182,26 @@ def test_progress_is_told(poses, monkeypatch):
     assert len(told) == 3
     assert told == sorted(told)
     assert 0 < told[0] < told[-1] <= 1
+
+
+@pytest.mark.parametrize("part_bytes", [2_000, 7_000, 20_000])
+def test_an_index_in_parts_is_that_of_one_pass(poses, part_bytes):
+    whole = index_poses(poses)
+    borders = find_borders(poses, part_bytes)
+    assert len(borders) > 2
+    parts = [index_part(poses, HEADER, a, b, with_suspects=True) for a, b in pairwise(borders)]
+    assert show(join_parts(parts)) == show(whole)
+
+
+def test_processes_for_parts(poses):
+    whole = index_poses(poses)
+    told = []
+    assert show(index_in_parts(poses, 2, part_bytes=14_000, progress=told.append)) == show(whole)
+    assert told[-1] == 1
+    content = poses.read_bytes()
+    poses.write_bytes(content[:-30])
+    assert len(index_in_parts(poses, 2, part_bytes=14_000)) == 39
+    poses.write_bytes(content.replace(b'"frame": 30', b'"frame": 3'))
+    with pytest.raises(ResultsError, match="line 32: frame: 3 comes after 29"):
+        index_in_parts(poses, 2, part_bytes=14_000)
+    assert len(index_in_parts(write_poses(poses, []), 2, part_bytes=10)) == 0
