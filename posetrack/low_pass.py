@@ -28,8 +28,8 @@ class LowPass:
 
     Two passes together let half of the power through where each lets the square root of a half; each is
     designed with a higher cut-off frequency, so that both together have the stated one (-3 dB). Source of the
-    correction: Winter, Biomechanics and Motor Control of Human Movement, 4th edition, section 3.4.4.2; here for
-    the digital filter, so that it is exact at every frame rate.
+    correction: Winter, Biomechanics and Motor Control of Human Movement, 4th edition, chapter 3; here for the
+    digital filter, so that it is exact at every frame rate.
 
     Attributes:
         cutoff_hz: Frequency at which both passes together let half of the power through.

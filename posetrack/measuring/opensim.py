@@ -1,8 +1,8 @@
 """OpenSim's files: markers as .trc, angles as .mot.
 
-Sources: OpenSim's documentation, "Marker (.trc) Files" and "Motion (.mot) Files". Empty fields are gaps of
-markers, NaN those of motions. OpenSim's ground: x forward, y up, z to the right. Here x is the image's from its
-left edge, y is up from its lower edge, and z is 0: a plane, as one camera sees it.
+Sources: OpenSim's documentation, "Marker (.trc) Files" and "Motion (.mot) Files". Gaps are NaN in both:
+OpenSim 4.0 refuses rows of a .trc with empty fields. OpenSim's ground: x forward, y up, z to the right. Here x is the
+image's from its left edge, y is up from its lower edge, and z is 0: a plane, as one camera sees it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from posetrack.measuring.signals import find_longest_step, list_runs
 from posetrack.skeleton import Skeleton
 
 _FULL_TURN_DEG = 360.0
+_GAP = "NaN\tNaN\tNaN"
 _MOST_ROWS = 16
 """Rows a frame, on average; a clock that jumps by more keeps its own times."""
 
@@ -34,7 +35,7 @@ class _Rows:
 
 
 def write_trc(person: MeasuredPerson, skeleton: Skeleton, height_px: int, path: Path) -> bool:
-    """Write the keypoints of a person as markers, in metres; gaps are empty fields.
+    """Write the keypoints of a person as markers, in metres; gaps are NaN.
 
     Args:
         person: Measured in metres.
@@ -54,18 +55,19 @@ def write_trc(person: MeasuredPerson, skeleton: Skeleton, height_px: int, path: 
     rows = _make_rows(person.times_s, (up * person.unit_per_px).reshape(len(up), -1))
     T, K = len(rows.times_s), skeleton.num_keypoints
     rate = f"{rows.rate_hz:.6f}"
-    marker_row = "".join(f"{name}\t\t\t" for name in skeleton.names)
+    # Two empty fields behind each name, so that all rows have as many.
+    marker_row = "\t".join(f"{name}\t\t" for name in skeleton.names)
     axis_row = "\t".join(f"X{k}\tY{k}\tZ{k}" for k in range(1, K + 1))
     lines = [
         f"PathFileType\t4\t(X/Y/Z)\t{path.name}",
         "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames",
         "\t".join([rate, rate, str(T), str(K), "m", rate, "1", str(T)]),
-        f"Frame#\tTime\t{marker_row}".rstrip("\t"),
+        f"Frame#\tTime\t{marker_row}",
         f"\t\t{axis_row}",
         "",
     ]
     for i, (time_s, row) in enumerate(zip(rows.times_s.tolist(), rows.values.reshape(T, K, 2), strict=True)):
-        markers = ["\t\t" if np.isnan(point).any() else f"{point[0]:.6f}\t{point[1]:.6f}\t0" for point in row]
+        markers = [_GAP if np.isnan(point).any() else f"{point[0]:.6f}\t{point[1]:.6f}\t0" for point in row]
         lines.append("\t".join([str(i + 1), f"{time_s:.6f}", *markers]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return True

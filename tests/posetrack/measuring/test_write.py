@@ -53,15 +53,17 @@ def read_trc(path):
     assert head["Units"] == "m"
     names = lines[3].split("\t")
     assert names[:2] == ["Frame#", "Time"]
+    assert set(names[3::3] + names[4::3]) == {""}
     markers = names[2::3]
     assert len(markers) == M
+    assert len(names) == 2 + 3 * M
     assert lines[4].split("\t") == ["", "", *(f"{axis}{i}" for i in range(1, M + 1) for axis in "XYZ")]
     assert lines[5] == ""
     assert lines[6 + T :] == [""]
     rows = [line.split("\t") for line in lines[6 : 6 + T]]
     assert {len(row) for row in rows} == {2 + 3 * M}
     assert [int(row[0]) for row in rows] == list(range(1, T + 1))
-    values = np.array([[float(cell) if cell else np.nan for cell in row[2:]] for row in rows])
+    values = np.array([row[2:] for row in rows], np.float64)
     return float(head["DataRate"]), markers, np.array([float(row[1]) for row in rows]), values.reshape(T, M, 3)
 
 
