@@ -1,7 +1,7 @@
 """OpenSim's files: markers as .trc, angles as .mot.
 
-Sources: OpenSim's documentation, "Marker (.trc) Files" and "Motion (.mot) Files". Gaps are NaN in both:
-OpenSim 4.0 refuses rows of a .trc with empty fields. OpenSim's ground: x forward, y up, z to the right. Here x is the
+Sources: OpenSim's documentation, "Marker (.trc) Files" and "Motion (.mot) Files". Gaps are NaN in both: OpenSim
+4.0 refuses rows of a .trc with empty fields. OpenSim's ground: x forward, y up, z to the right. Here x is the
 image's from its left edge, y is up from its lower edge, and z is 0: a plane, as one camera sees it.
 """
 
