@@ -241,13 +241,7 @@ class PosesEditor:
         """
         with self._hold():
             self._check_ids(track_id)
-            frames = self.index.frames
-            gaps = [
-                (before, after)
-                for before, after in self.tracks.list_gaps(track_id)
-                if (first is None or frames[after - 1] >= first)
-                and (last is None or frames[before + 1] <= last)
-            ]
+            gaps = self.tracks.list_gaps(track_id, first or 0, math.inf if last is None else last)
             if not gaps:
                 low, high = self._find_ends(track_id)
                 raise self._refuse(f"interpolate: {track_id}, in frames {low} to {high}, has no gap there")

@@ -72,10 +72,21 @@ class EditedTracks:
                 return start, stop
         return None
 
-    def list_gaps(self, track_id: int) -> list[tuple[int, int]]:
-        """The gaps of an id: positions of the frames before and after each, in which the id is."""
-        runs = self.runs.get(track_id, _NONE)
-        return list(zip((runs[:-1, 1] - 1).tolist(), runs[1:, 0].tolist(), strict=True))
+    def list_gaps(self, track_id: int, first: int = 0, last: float = math.inf) -> list[tuple[int, int]]:
+        """The gaps of an id: positions of the frames before and after each, in which the id is.
+
+        Args:
+            track_id: The id.
+            first: Gaps that end before this frame are left out.
+            last: Gaps that begin behind this one, too.
+        """
+        runs, frames = self.runs.get(track_id, _NONE), self.index.frames
+        gaps = zip((runs[:-1, 1] - 1).tolist(), runs[1:, 0].tolist(), strict=True)
+        return [
+            (before, after)
+            for before, after in gaps
+            if frames[after - 1] >= first and frames[before + 1] <= last
+        ]
 
     def measure_s(self) -> dict[int, float]:
         """Time on screen of each id: its frames, each as long as until the next."""
