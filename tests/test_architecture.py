@@ -64,6 +64,7 @@ LAYERS = {
     "models": (
         (
             "",
+            "cache_folder",
             "extras",
             "fit",
             "image_size",

@@ -1,7 +1,6 @@
 """Disk cache of converted networks, keyed by a hash of their inputs and verified when read.
 
-A file is the SHA-256 of its payload, then the payload. The folder is `$POSETRACK_CACHE/engines` where that
-variable is set, else `$XDG_CACHE_HOME/posetrack/engines`, else `~/.cache/posetrack/engines`.
+A file is the SHA-256 of its payload, then the payload. The folder is that of `models.cache_folder`.
 """
 
 from __future__ import annotations
@@ -19,19 +18,12 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
+from models.cache_folder import find_cache_folder
+
 _DIGEST_BYTES = 32
 _PLAIN = (int, float, str, bytes, tuple, list, dict, type(None))
 _KEPT_S = 60 * 24 * 3600
 _LOG = logging.getLogger(__name__)
-
-
-def find_cache_folder() -> Path:
-    """The cache folder, which need not exist."""
-    if own := os.environ.get("POSETRACK_CACHE"):
-        return Path(own) / "engines"
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared) / "posetrack" / "engines"
-    return Path("~/.cache/posetrack/engines").expanduser()
 
 
 def compute_key(module: nn.Module, example: Tensor, converter: str) -> str:

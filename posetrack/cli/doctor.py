@@ -99,7 +99,7 @@ def _check_extras() -> Iterator[Check]:
 
 
 def _check_engine() -> Check:
-    from models.engines.cache import find_cache_folder
+    from models.cache_folder import find_cache_folder
     from models.engines.choice import choose_engine, list_precisions
     from posetrack.compute import choose_device
 

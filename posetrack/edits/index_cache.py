@@ -68,7 +68,7 @@ def open_index(
 
 def _find_place(path: Path) -> Path | None:
     """The file for the index; None where the poses cannot be told from others."""
-    from models.engines.cache import find_cache_folder
+    from models.cache_folder import find_cache_folder
 
     fingerprint = fingerprint_files([path])
     if fingerprint is None:

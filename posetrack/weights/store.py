@@ -1,6 +1,6 @@
 """The cache of published weights, its verification, and loading of weights into networks.
 
-The folder is `weights` in the cache folder of `models.engines.cache`: `$POSETRACK_CACHE`, else
+The folder is `weights` in the cache folder of `models.cache_folder`: `$POSETRACK_CACHE`, else
 `$XDG_CACHE_HOME/posetrack`, else `~/.cache/posetrack`. Each file `NAME.safetensors` has a card `NAME.json`.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from torch import nn
 
+from models.cache_folder import find_cache_folder
 from models.checkpoints import (
     CheckpointError,
     MisfitError,
@@ -22,7 +23,6 @@ from models.checkpoints import (
     load_embedded,
     load_published,
 )
-from models.engines.cache import find_cache_folder
 from models.engines.exported import Export, ExportError, read_export
 from models.metadata import find_embedded
 from models.settings import suggest

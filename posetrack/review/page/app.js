@@ -38,7 +38,7 @@ async function start() {
   });
   $("source").textContent = session.source;
   document.title = `${session.source} – PoseTrack review`;
-  $("note").textContent = session.notes.join("\n");
+  $("note-text").textContent = session.notes.join("\n");
   $("note").hidden = !session.notes.length;
   $("length").textContent = `of ${formatTime(times[times.length - 1])}`;
   makeButtons();
@@ -542,6 +542,7 @@ function makeButtons() {
       perform(button.dataset.do, event);
     });
   }
+  $("note-close").addEventListener("click", () => ($("note").hidden = true));
   $("show-keys").addEventListener("click", DO.keys);
   $("show-export").addEventListener("click", DO.export);
 }

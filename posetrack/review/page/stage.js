@@ -192,9 +192,11 @@ export class Stage {
     const { context, canvas } = this;
     const isSelected = person.id === this.selected;
     const text = person.id > 0 ? String(person.id) : "–";
-    context.font = `${isSelected ? 700 : 600} ${13 * ratio}px system-ui, sans-serif`;
-    const width = context.measureText(text).width + 10 * ratio;
-    const height = 18 * ratio;
+    // Smaller where many share a small image.
+    const size = (this.frame.people.length * 4000 > (canvas.width * canvas.height) / ratio ** 2 ? 10 : 13) * ratio;
+    context.font = `${isSelected ? 700 : 600} ${size}px system-ui, sans-serif`;
+    const width = context.measureText(text).width + 0.75 * size;
+    const height = 1.4 * size;
     let x = left + person.box[0] * scale;
     let y = top + person.box[1] * scale - height - 2 * ratio;
     if (x > canvas.width || left + person.box[2] * scale < 0 || top + person.box[3] * scale < 0 || y > canvas.height) return;
@@ -214,7 +216,7 @@ export class Stage {
     }
     context.fillStyle = isLight(color) ? "#000000" : "#ffffff";
     context.textBaseline = "middle";
-    context.fillText(text, x + 5 * ratio, y + height / 2 + ratio / 2);
+    context.fillText(text, x + 0.375 * size, y + height / 2 + ratio / 2);
   }
 
   // Pointers

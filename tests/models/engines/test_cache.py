@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from models.cache_folder import find_cache_folder
 from models.engines import cache, openvino_engine
-from models.engines.cache import compute_key, find_cache_folder, read_cached, write_cached
+from models.engines.cache import compute_key, read_cached, write_cached
 from models.engines.openvino_engine import OpenVinoEngine
 
 EXAMPLE = torch.zeros(1, 3, 8, 12)
