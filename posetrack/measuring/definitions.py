@@ -110,7 +110,6 @@ SEGMENTS = (
 POINTS = {
     "mid_hip": ("left_hip", "right_hip"),
     "mid_shoulder": ("left_shoulder", "right_shoulder"),
-    "mid_ankle": ("left_ankle", "right_ankle"),
 }
 """Points between two keypoints, in their middle. `head` is the head top, or the middle of the ears."""
 
