@@ -465,7 +465,12 @@ def test_faces_of_people_who_are_dropped_stay_blurred(folder, tmp_path):
         for x in (30 + 30, 30 + 60 + 30):  # the one who is drawn, and the other one
             assert changed[20:40, left + x : left + x + 15].mean() > 15
     assert changed[100:].mean() < 5
-    assert read_poses(tmp_path / "blurred" / "poses.jsonl").header.has_blurred_faces
+    saved = read_poses(tmp_path / "blurred" / "poses.jsonl")
+    assert saved.header.has_blurred_faces
+    # The one who was dropped is known to later drawings, too.
+    frames = list(saved)
+    assert [len(frames[i].faces_xyxy) for i in (30, 31)] == [1, 1]
+    assert all(frame.faces_xyxy is None for frame in frames[:30])
     with pytest.raises(ResultsError, match=r"faces: blurred \(--blur-faces\), but this run shows them"):
         run_made(folder, tmp_path / "blurred", BROKEN, existing="resume")
     run_made(folder, tmp_path / "sharp", BROKEN, existing="resume", view=view)
