@@ -153,8 +153,7 @@ function pause() {
 function select(id, keypoint = null) {
   state.selected = id;
   state.keypoint = id === null ? null : keypoint;
-  timeline.selected = id;
-  if (id !== null) timeline.reveal(id);
+  timeline.select(id);
   update();
 }
 
@@ -181,10 +180,11 @@ function findPerson(id = state.selected) {
 }
 
 function stepPerson(by) {
-  if (!lanes.length) return;
-  const at = lanes.findIndex((lane) => lane.id === state.selected);
-  const next = at < 0 ? (by > 0 ? 0 : lanes.length - 1) : Math.min(Math.max(at + by, 0), lanes.length - 1);
-  select(lanes[next].id);
+  const { ids } = timeline;
+  if (!ids.length) return;
+  const at = ids.indexOf(state.selected);
+  const next = at < 0 ? (by > 0 ? 0 : ids.length - 1) : Math.min(Math.max(at + by, 0), ids.length - 1);
+  select(ids[next]);
 }
 
 function nextHere() {
@@ -240,7 +240,7 @@ async function refresh() {
     for (const each of edits.suspects) edits.suspects_at.set(each.row, [...(edits.suspects_at.get(each.row) ?? []), each]);
     timeline.setLanes(lanes);
     if (state.selected !== null && !lane_of.has(state.selected)) select(null);
-    timeline.selected = state.selected;
+    else if (timeline.selected !== state.selected) timeline.select(state.selected);
     if (document.body.dataset.row) drawRow(state.row);
     $("saved").textContent = edits.num_edits ? `${count(edits.num_edits, "edit")}, saved` : "No edits";
     document.body.dataset.saved = edits.revision;
@@ -453,7 +453,7 @@ function update() {
 
 function showPerson() {
   const lane = lane_of?.get(state.selected);
-  $("keypoints").hidden = !lane;
+  $("keypoints").hidden = !lane || findPerson()?.points.length === 0;
   if (!lane) {
     setText($("person-title"), "Nobody selected");
     setText($("person-text"), "Click a person in the image, or a lane.");
@@ -636,7 +636,7 @@ addEventListener("pagehide", saveNudge);
 window.review = {
   state, seek, place: (x, y) => stage.place(x, y), placeRow: (row) => timeline.place(row),
   get chunks() { return store.count; }, get people() { return store.get(state.row)?.people; },
-  get isFresh() { return store.isFresh(state.row); }, get image_row() { return film.image?.row; },
+  get lanes() { return timeline.ids; }, get isFresh() { return store.isFresh(state.row); }, get image_row() { return film.image?.row; },
 };
 
 start().catch((error) => {

@@ -12,8 +12,8 @@ export class Timeline {
   selected = null;
   suspect_rows = [];
 
+  #all = [];
   #lanes = [];
-  #order = new Map();
   #view = [0, 1];
   #pending = false;
   #grabbed = null;
@@ -36,11 +36,34 @@ export class Timeline {
   }
 
   setLanes(lanes) {
-    this.#lanes = lanes;
+    this.#all = lanes;
     this.suspect_rows = lanes.flatMap((lane) => lane.suspects.map(([row]) => row)).sort((a, b) => a - b);
-    this.#order = new Map(lanes.map((lane, i) => [lane.id, i]));
-    this.space.style.height = `${lanes.length * LANE_PX + 6}px`;
+    this.#choose();
     this.draw();
+  }
+
+  select(id) {
+    this.selected = id;
+    this.#choose();
+    const top = this.#lanes.findIndex((lane) => lane.id === id) * LANE_PX;
+    const { scrollTop, clientHeight } = this.lanes;
+    if (top >= 0 && top < scrollTop) this.lanes.scrollTop = top;
+    else if (top + LANE_PX > scrollTop + clientHeight) this.lanes.scrollTop = top + LANE_PX - clientHeight + 6;
+    this.draw();
+  }
+
+  // The ids of the lanes, from above.
+  get ids() {
+    return this.#lanes.map((lane) => lane.id);
+  }
+
+  // Lanes of those who are seen in the part that is shown, and of the selected one: of thousands, few are.
+  #choose() {
+    const [start, end] = this.#view;
+    this.#lanes = this.#all.filter(
+      ({ id, runs }) => (runs[0] < end && runs[runs.length - 1] > start) || id === this.selected,
+    );
+    this.space.style.height = `${this.#lanes.length * LANE_PX + 6}px`;
   }
 
   get lanesDrawn() {
@@ -57,7 +80,7 @@ export class Timeline {
     this.#setView(0, this.length);
   }
 
-  // Scroll to the row, a page at a time, and to the lane of the selection.
+  // Scroll to the row, a page at a time.
   follow() {
     const [start, end] = this.#view;
     const width = end - start;
@@ -65,15 +88,6 @@ export class Timeline {
       const from = this.row < start && this.row > start - width / 10 ? this.row - width * 0.9 : this.row - width * 0.1;
       this.#setView(from, from + width);
     } else this.draw();
-  }
-
-  reveal(id) {
-    const number = this.#order.get(id);
-    if (number === undefined) return;
-    const top = number * LANE_PX;
-    const { scrollTop, clientHeight } = this.lanes;
-    if (top < scrollTop) this.lanes.scrollTop = top;
-    else if (top + LANE_PX > scrollTop + clientHeight) this.lanes.scrollTop = top + LANE_PX - clientHeight + 6;
   }
 
   draw() {
@@ -96,6 +110,7 @@ export class Timeline {
     const width = Math.min(Math.max(end - start, LEAST_ROWS), most);
     const from = Math.min(Math.max((start + end - width) / 2, 0), most - width);
     this.#view = [from, from + width];
+    this.#choose();
     this.draw();
   }
 
@@ -135,8 +150,9 @@ export class Timeline {
     let last = -2;
     for (const row of this.suspect_rows) {
       const x = Math.round(all(row));
-      if (x > last + 1) context.fillRect(x, 3, 2, OVERVIEW_PX - 6);
-      last = Math.max(x, last);
+      if (x < last + 2) continue;
+      context.fillRect(x, 3, 2, OVERVIEW_PX - 6);
+      last = x;
     }
     context.strokeStyle = colors.accent;
     context.lineWidth = 1.5;

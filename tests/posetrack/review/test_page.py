@@ -344,6 +344,10 @@ def test_a_long_file_stays_out_of_the_page(devtools, make_poses, serve):
         # The time line shows a part after zooming in, and follows.
         await page.press("+", "+", "+", "+", "End")
         await page.page.wait_until("review.placeRow(11999) < innerWidth && review.placeRow(11000) < 0")
+        # It has the lanes of those who are there: 4 is at the beginning only.
+        assert await page.page.evaluate("review.lanes.join()") == "1,2,3"
+        await page.press("0")
+        await page.page.wait_until("review.lanes.join() === '1,2,3,4'")
 
     review(devtools, path, use)
 
