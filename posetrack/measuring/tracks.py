@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.frame import UNTRACKED, BoolArray, Frame, IntArray
 from posetrack.low_pass import DoubleArray
 from posetrack.results.poses import SavedPoses
+
+MOST_HELD = 200_000
+"""People of all frames up to which keypoints are kept when people are counted; longer files are read again."""
 
 _LEAST_RISING = 0.5
 """Part of the times that must rise, or the clock of the file counts as broken."""
@@ -52,6 +55,7 @@ class PosesClock:
         counts: Number of frames with each track id.
         num_left_out: Number of frames whose time is not later than all before.
         is_broken: Whether the times are not those of the file, but counted by its frame rate.
+        held: What was read of each person already, by id; None where it was too much.
     """
 
     frames: IntArray
@@ -59,6 +63,7 @@ class PosesClock:
     counts: dict[int, int]
     num_left_out: int = 0
     is_broken: bool = False
+    held: Mapping[int, TrackBuilder] | None = None
 
     def find_steps_s(self) -> DoubleArray:
         """How long each frame lasts, (F,): until the next one; the last one as long as the one before."""
@@ -67,7 +72,7 @@ class PosesClock:
 
 
 def read_clock(poses: SavedPoses) -> PosesClock:
-    """Read the times of all frames, and count people.
+    """Read the times of all frames, and count people; of a file that is not too long, keep them.
 
     Raises:
         ResultsError: The file cannot be read, nobody in it has keypoints, or a track id.
@@ -75,7 +80,8 @@ def read_clock(poses: SavedPoses) -> PosesClock:
     frames, times_s = array("q"), array("d")
     counts: dict[int, int] = {}
     num_people, has_keypoints = 0, False
-    for frame in poses:
+    held: dict[int, TrackBuilder] | None = {}
+    for position, frame in enumerate(poses):
         frames.append(frame.index)
         times_s.append(frame.time_s)
         people = frame.instances
@@ -84,6 +90,11 @@ def read_clock(poses: SavedPoses) -> PosesClock:
         for track_id in [] if people.track_ids is None else people.track_ids.tolist():
             if track_id != UNTRACKED:
                 counts[track_id] = counts.get(track_id, 0) + 1
+                if held is not None:
+                    held.setdefault(track_id, TrackBuilder())
+        if held is not None:
+            _add(frame, position, poses.header.size_wh, held)
+            held = held if num_people <= MOST_HELD else None
     if not num_people:
         chosen = "nobody is in it" if poses.selection.is_everyone else f"nobody fits {poses.selection}"
         raise ResultsError(f"{poses.path}: {chosen}, so there is nobody to measure")
@@ -93,7 +104,9 @@ def read_clock(poses: SavedPoses) -> PosesClock:
         )
     if not counts:
         raise ResultsError(f"{poses.path}: nobody has a track id; give them some with posetrack retrack")
-    return _make_clock(poses, np.array(frames, np.int64), np.array(times_s, np.float64), counts)
+    clock = _make_clock(poses, np.array(frames, np.int64), np.array(times_s, np.float64), counts)
+    # Positions are those of all frames.
+    return clock if clock.num_left_out else replace(clock, held=held)
 
 
 def _make_clock(
@@ -106,8 +119,8 @@ def _make_clock(
     return PosesClock(frames[rises], times_s[rises], counts, int((~rises).sum()))
 
 
-def read_tracks(poses: SavedPoses, clock: PosesClock, ids: frozenset[int]) -> list[MotionTrack]:
-    """Read some people of a file, by id.
+def read_tracks(poses: SavedPoses, clock: PosesClock, ids: frozenset[int]) -> Iterator[MotionTrack]:
+    """Read some people of a file, one after the other in the order of their ids.
 
     Args:
         poses: The file.
@@ -117,19 +130,20 @@ def read_tracks(poses: SavedPoses, clock: PosesClock, ids: frozenset[int]) -> li
     Raises:
         ResultsError: The file cannot be read.
     """
-    builders = {track_id: _Builder() for track_id in sorted(ids)}
-    K = poses.header.skeleton.num_keypoints
-    position = 0
-    for frame in poses:
-        if position < len(clock.frames) and frame.index == clock.frames[position]:
-            _add(frame, position, poses.header.size_wh, builders)
-            position += 1
-    steps_s = clock.find_steps_s()
-    return [
-        builder.build(track_id, clock, steps_s, K)
-        for track_id, builder in builders.items()
-        if builder.positions
-    ]
+    if clock.held is not None:
+        builders = {track_id: clock.held[track_id] for track_id in ids}
+    else:
+        builders = {track_id: TrackBuilder() for track_id in ids}
+        position = 0
+        for frame in poses:
+            if position < len(clock.frames) and frame.index == clock.frames[position]:
+                _add(frame, position, poses.header.size_wh, builders)
+                position += 1
+    steps_s, K = clock.find_steps_s(), poses.header.skeleton.num_keypoints
+    for track_id in sorted(ids):
+        builder = builders.pop(track_id)
+        if builder.positions:
+            yield builder.build(track_id, clock, steps_s, K)
 
 
 def group_ids(counts: dict[int, int], most: int) -> Iterator[frozenset[int]]:
@@ -169,8 +183,8 @@ def check_ids(ids: frozenset[int], clock: PosesClock, where: str) -> None:
 
 
 @dataclass
-class _Builder:
-    """What was read of one person."""
+class TrackBuilder:
+    """What was read of one person: a row a frame with them, by position among the frames."""
 
     positions: list[int] = field(default_factory=list)
     xy: list[DoubleArray] = field(default_factory=list)
@@ -178,6 +192,14 @@ class _Builder:
     interpolated: list[bool] = field(default_factory=list)
 
     def build(self, track_id: int, clock: PosesClock, steps_s: DoubleArray, K: int) -> MotionTrack:
+        """The person from the first frame with them to the last one.
+
+        Args:
+            track_id: Of the person.
+            clock: Of the file.
+            steps_s: How long each of its frames lasts, (F,).
+            K: Number of keypoints.
+        """
         first, last = self.positions[0], self.positions[-1]
         T, rows = last - first + 1, np.array(self.positions) - first
         xy, scores = np.full((T, K, 2), np.nan), np.zeros((T, K))
@@ -189,7 +211,7 @@ class _Builder:
         )
 
 
-def _add(frame: Frame, position: int, size_wh: tuple[int, int], builders: dict[int, _Builder]) -> None:
+def _add(frame: Frame, position: int, size_wh: tuple[int, int], builders: Mapping[int, TrackBuilder]) -> None:
     people = frame.instances
     if people.track_ids is None or people.keypoints_xy is None:
         return

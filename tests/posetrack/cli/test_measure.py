@@ -46,6 +46,12 @@ def test_measures_lie_beside_the_poses(poses):
     assert {path.name for path in folder.iterdir()} == {"summary.csv", "notes.txt", "wide.csv"}
 
 
+def test_a_file_that_was_cut_short_is_said_once(poses, caplog):
+    poses.write_text(poses.read_text()[:-30])
+    assert call("measure", poses, "--format", "wide")[0] == 0
+    assert caplog.text.count("cut short") == 1
+
+
 def test_options_reach_the_measures(poses, tmp_path):
     code, printed, _ = call(
         *(

@@ -10,6 +10,7 @@ from made_walker import HEIGHT_PX, LENGTHS_PX, make_walker, write_poses
 from posetrack import MeasuredFloor, MeasureSettings, measure
 from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.low_pass import LowPass
+from posetrack.measuring import tracks
 from posetrack.skeleton import SKELETONS
 
 TIMES_S = np.arange(100) / 25
@@ -216,6 +217,7 @@ def test_groups_of_people_give_what_all_at_once_do(tmp_path, monkeypatch):
     xy = make_walker(walk())
     path = write_poses(tmp_path / "poses.jsonl", {i: xy + i for i in (9, 2, 5)}, TIMES_S)
     together = measure(path)
+    monkeypatch.setattr(tracks, "MOST_HELD", 200)
     monkeypatch.setattr(importlib.import_module("posetrack.measuring.measure"), "MOST_SIGHTINGS", 150)
     apart = measure(path)
     assert [person.track_id for person in apart] == [2, 5, 9]
