@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 from rich.console import Console
@@ -26,6 +27,17 @@ class HelpCommand(TyperCommand):
         for param in self.params:
             param.opts += [short for name, short in SHORT.items() if name in param.opts]
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; of an option that others have, say which."""
+        known = _list_options(self)
+        for arg in takewhile(lambda arg: arg != "--", args):
+            name = arg.partition("=")[0]
+            others = [] if not name.startswith("--") or name in known else _find_commands_with(ctx, name)
+            if others:
+                have = "has" if len(others) == 1 else "have"
+                ctx.fail(f"No such option: {name}; posetrack {', '.join(others)} {have} it")
+        return list(super().parse_args(ctx, args))
+
     def get_params(self, ctx: Any) -> list[Any]:
         """List the parameters; flags are shown as such, not as options that take a value."""
         return _show_flags(super().get_params(ctx))
@@ -47,6 +59,17 @@ class HelpGroup(TyperGroup):
         """Write the help, then the examples."""
         super().format_help(ctx, formatter)
         _write_examples(ctx, formatter)
+
+
+def _list_options(command: Any) -> set[str]:
+    names = (name for param in command.params for name in (*param.opts, *param.secondary_opts))
+    return {"--help", *names}
+
+
+def _find_commands_with(ctx: Any, option: str) -> list[str]:
+    """The other commands of the same group that have an option."""
+    others = getattr(getattr(ctx.parent, "command", None), "commands", {})
+    return [name for name, command in others.items() if option in _list_options(command) and option != "--help"]
 
 
 def _show_flags(params: list[Any]) -> list[Any]:

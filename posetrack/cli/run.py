@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from posetrack.cli.draw_options import DrawOptions
-from posetrack.cli.hints import check_no_camera
+from posetrack.cli.hints import check_is_for_run
 from posetrack.cli.messages import print_error, start_logging
 from posetrack.cli.options import (
     ComputeOptions,
@@ -214,7 +214,7 @@ def run_command(
     """Track people: writes poses.jsonl, overlay.mp4 and other formats for each source."""
     level = logging.ERROR if output.quiet else logging.WARNING
     start_logging(level)
-    check_no_camera(sources)
+    check_is_for_run(sources)
     _, settings, wanted, selection = output.existing, recipe.read(), part.read(), people.read()
     place = partial(output.place, drawing.make_view(drawing.make_style(settings)))
     from posetrack.run.tracker import Tracker
