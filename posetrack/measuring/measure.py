@@ -84,14 +84,20 @@ def measure_people(poses: SavedPoses, clock: PosesClock, settings: MeasureSettin
 def find_m_per_px(poses: SavedPoses, clock: PosesClock, settings: MeasureSettings) -> float | None:
     """Metres a pixel by the people whose heights are given, their median; None where none are.
 
+    They need not be among the people who are measured.
+
     Raises:
         PoseTrackError: An id is not there, or its body height in pixels is not known.
     """
     from posetrack.measuring.compute import clean_track, make_points
     from posetrack.measuring.scale import measure_height
-    from posetrack.measuring.tracks import check_ids, read_tracks
+    from posetrack.measuring.tracks import check_ids, read_clock, read_tracks
+    from posetrack.selection.people import EVERYONE
 
     ids = frozenset(settings.heights_m)
+    if not ids <= clock.counts.keys() and not poses.selection.is_everyone:
+        poses = poses.select(EVERYONE)
+        clock = read_clock(poses)
     check_ids(ids, clock, f"{poses.path}: --height")
     if not ids or settings.unit != "m":
         return None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from made_walker import HEIGHT_PX, LENGTHS_PX, make_walker, write_poses
 
-from posetrack import MeasuredFloor, MeasureSettings, measure
+from posetrack import MeasuredFloor, MeasureSettings, PeopleSelection, measure, read_poses
 from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.low_pass import LowPass
 from posetrack.measuring import tracks
@@ -112,6 +112,8 @@ def test_speed_path_and_time_in_every_unit(tmp_path):
             assert person.summary[f"left_shank_length_median_{unit}"] == pytest.approx(
                 LENGTHS_PX["shank"] * per_px, rel=1e-3
             )
+    (one,) = measure(read_poses(path).select(PeopleSelection(only={5})), MeasureSettings(heights_m={3: 1.8}))
+    assert (one.track_id, one.unit_per_px) == (5, pytest.approx(1.8 / HEIGHT_PX, rel=1e-3))
     two = measure(path, MeasureSettings(heights_m={3: 1.6, 5: 1.8}))
     assert [person.unit_per_px for person in two] == pytest.approx([1.6 / HEIGHT_PX, 1.8 / HEIGHT_PX], rel=1e-3)
 
