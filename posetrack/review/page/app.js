@@ -1,13 +1,16 @@
 // The page: what is looked at is kept here, what is edited on the server, on whose disk it is at once.
 
-import { ACTIONS, findAction, showKeys } from "./actions.js";
+import { ACTIONS, findAction } from "./actions.js";
 import { Lost, Refused, getBytes, getJson, isThere, post } from "./api.js";
 import { Ask } from "./ask.js";
 import { Film } from "./film.js";
+import { fillActions, fillKeys, makeButton, makeItem } from "./panel.js";
 import { PeopleStore } from "./people.js";
 import { Stage } from "./stage.js";
 import { Timeline } from "./timeline.js";
+import { count, describeSuspect, formatTime, sentence } from "./words.js";
 
+const NEAR_S = 0.5;
 const TOAST_MS = 5000;
 const LISTED = 60;
 
@@ -26,9 +29,10 @@ async function start() {
   times = new Float64Array(packed, 0, session.length);
   frames = new Int32Array(packed, 8 * session.length, session.length);
   store = new PeopleStore(session.length, { loaded: showLoaded, failed: showError });
-  film = new Film($("video"), { ...session, times, shown: showImage, failed: showError });
+  film = new Film($("video"), { ...session, times, shown: showImage, ended: endFilm, failed: showError });
   film.setRate(session.fps);
-  stage = new Stage($("image"), session, { picked: pick, moved: moveKeypoint, hovered: showHover });
+  const grabbed = () => state.isPlaying && pause();
+  stage = new Stage($("image"), session, { picked: pick, grabbed, moved: moveKeypoint, hovered: showHover });
   timeline = new Timeline({
     ruler: $("ruler"), lanes: $("lanes"), canvas: $("lanes-canvas"), space: $("lanes-space"),
     frames, colorOf: (id) => stage.colorOf(id), sought: seek, picked: pickLane,
@@ -72,6 +76,7 @@ function drawRow(row) {
   else if (!state.isPlaying) stage.frame = null;
   if (frame?.size) stage.size = frame.size;
   else if (frame) stage.size = session.size;
+  stage.row = row;
   stage.image = film.image;
   if (state.isPlaying) stage.drawNow();
   else stage.draw();
@@ -141,6 +146,14 @@ function tick() {
   requestAnimationFrame(tick);
 }
 
+// The video is over; the last image may have been left out. Poses that go on without it are no part of playing.
+function endFilm() {
+  if (!state.isPlaying) return;
+  const [, last] = limits();
+  if (times[last] - times[state.row] < NEAR_S) advance(last);
+  else pause();
+}
+
 function pause() {
   state.isPlaying = false;
   film.pause();
@@ -175,8 +188,8 @@ function pickLane(id) {
   return false;
 }
 
-function findPerson(id = state.selected) {
-  return store.get(state.row)?.people.find((person) => person.id === id) ?? null;
+function findPerson(id = state.selected, row = state.row) {
+  return store.get(row)?.people.find((person) => person.id === id) ?? null;
 }
 
 function stepPerson(by) {
@@ -255,13 +268,13 @@ async function askPerson(text) {
   return id === null || id === state.selected ? null : id;
 }
 
-function moveKeypoint(id, keypoint, xy, frame) {
+function moveKeypoint(id, keypoint, xy, row) {
   state.keypoint = keypoint;
-  const person = frame.people.find((each) => each.id === id);
+  const person = findPerson(id, row);
   if (person) [person.points[3 * keypoint], person.points[3 * keypoint + 1], person.points[3 * keypoint + 2]] = [...xy, 1];
   stage.draw();
   const rounded = xy.map((value) => Math.round(value * 100) / 100);
-  return edit({ edit: "keypoint", id, frame: frames[state.row], keypoint, xy: rounded });
+  return edit({ edit: "keypoint", id, frame: frames[row], keypoint, xy: rounded });
 }
 
 function stepKeypoint(by) {
@@ -282,15 +295,15 @@ function nudge(event) {
   person.points[3 * state.keypoint] += dx;
   person.points[3 * state.keypoint + 1] += dy;
   person.points[3 * state.keypoint + 2] = 1;
-  nudged = { id: person.id, keypoint: state.keypoint, frame: stage.frame, person };
+  nudged = { id: person.id, keypoint: state.keypoint, row: state.row, person };
   stage.draw();
 }
 
 function saveNudge() {
   if (!nudged) return;
-  const { id, keypoint, frame, person } = nudged;
+  const { id, keypoint, row, person } = nudged;
   nudged = null;
-  moveKeypoint(id, keypoint, [person.points[3 * keypoint], person.points[3 * keypoint + 1]], frame);
+  moveKeypoint(id, keypoint, [person.points[3 * keypoint], person.points[3 * keypoint + 1]], row);
 }
 
 function fillGap() {
@@ -468,14 +481,8 @@ function showPerson() {
   const here = edits.suspects_at?.get(state.row) ?? [];
   const chosen = here.find((each) => each.id === state.selected) ?? here[0];
   setText($("suspects-title"), `Suspected switches: ${edits.suspects?.length ?? 0}`);
-  setText($("suspect-text"), chosen ? describe(chosen) : "");
+  setText($("suspect-text"), chosen ? describeSuspect(chosen) : "");
   $("suspect-text").hidden = !chosen;
-}
-
-function describe({ id, other, oks, speed }) {
-  const like = other === null ? `${id} jumps here` : `From here on, ${id} looks like ${other} did before`;
-  const facts = [oks === null ? "" : `OKS ${oks.toFixed(2)} with itself`, `${speed.toFixed(1)} body heights/s`];
-  return `${like} (${facts.filter(Boolean).join(", ")}).`;
 }
 
 let listed = -1;
@@ -488,36 +495,9 @@ function showHistory() {
   );
 }
 
-function makeItem(text, className) {
-  const item = document.createElement("li");
-  item.textContent = text;
-  item.className = className;
-  return item;
-}
-
 function makeButtons() {
-  const actions = $("actions");
-  const groups = new Map();
-  for (const action of ACTIONS) {
-    if (action.button) actions.append(makeButton(action.id, action.button, showKeys(action)));
-    if (!groups.has(action.group)) groups.set(action.group, []);
-    groups.get(action.group).push(action);
-  }
-  for (const [name, members] of groups) {
-    const title = document.createElement("h3");
-    title.textContent = name;
-    const list = document.createElement("dl");
-    for (const action of members) {
-      const [row, key, text] = ["div", "dt", "dd"].map((tag) => document.createElement(tag));
-      key.append(Object.assign(document.createElement("kbd"), { textContent: showKeys(action) }));
-      text.textContent = action.text;
-      row.append(key, text);
-      list.append(row);
-    }
-    const section = document.createElement("section");
-    section.append(title, list);
-    $("keys-list").append(section);
-  }
+  fillActions($("actions"), ACTIONS);
+  fillKeys($("keys-list"), ACTIONS);
   $("keypoint").append(new Option("none", ""), ...session.skeleton.names.map((name, i) => new Option(name.replaceAll("_", " "), i)));
   $("keypoint").addEventListener("change", (event) => {
     state.keypoint = event.target.value === "" ? null : Number(event.target.value);
@@ -545,15 +525,6 @@ function makeButtons() {
   $("note-close").addEventListener("click", () => ($("note").hidden = true));
   $("show-keys").addEventListener("click", DO.keys);
   $("show-export").addEventListener("click", DO.export);
-}
-
-function makeButton(id, text, key) {
-  const button = document.createElement("button");
-  button.type = "button";
-  if (id) button.dataset.do = id;
-  button.textContent = text;
-  if (key) button.append(Object.assign(document.createElement("kbd"), { textContent: key }));
-  return button;
 }
 
 async function write(format) {
@@ -602,17 +573,6 @@ function showLost() {
 
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
-}
-
-const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
-const sentence = (text) => `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
-
-function formatTime(time_s) {
-  const hundredths = Math.round(time_s * 100);
-  const two = (value) => String(value).padStart(2, "0");
-  const [hours, minutes] = [Math.floor(hundredths / 360000), Math.floor(hundredths / 6000) % 60];
-  const rest = `${two(Math.floor(hundredths / 100) % 60)}.${two(hundredths % 100)}`;
-  return hours ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
 }
 
 document.addEventListener("keydown", (event) => {

@@ -16,13 +16,14 @@ export class Film {
   #kept = new Map();
 
   // `shown` is called with each new image; `image` is then { row, source }.
-  constructor(video, { times, is_playable, has_video, shown, failed }) {
+  constructor(video, { times, is_playable, has_video, shown, ended, failed }) {
     this.#video = video;
     this.times = times;
     this.shown = shown;
     this.failed = failed;
     this.image = null;
     this.kind = !has_video ? "none" : is_playable && "requestVideoFrameCallback" in video ? "video" : "images";
+    video.addEventListener("ended", ended);
     this.ready = this.kind === "video" ? this.#load() : Promise.resolve();
   }
 

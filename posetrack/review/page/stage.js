@@ -7,6 +7,7 @@ const LARGEST_ZOOM = 24;
 export class Stage {
   // What is drawn; app.js sets it, and calls draw().
   frame = null;
+  row = 0;
   image = null;
   selected = null;
   keypoint = null;
@@ -20,12 +21,13 @@ export class Stage {
   #pinch = null;
   #pending = false;
 
-  constructor(canvas, session, { picked, moved, hovered }) {
+  constructor(canvas, session, { picked, grabbed, moved, hovered }) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.session = session;
     this.size = session.size;
     this.picked = picked;
+    this.grabbed = grabbed;
     this.moved = moved;
     this.hovered = hovered;
     new ResizeObserver(() => this.#resize()).observe(canvas);
@@ -278,8 +280,9 @@ export class Stage {
     const hit = event.button === 0 ? this.#findKeypoint(at, event.pointerType) : null;
     this.#drag = { x: event.clientX, y: event.clientY, isFar: false, person: null };
     if (hit) {
+      this.grabbed();
       const points = hit.person.points.slice();
-      Object.assign(this.#drag, { person: hit.person.id, keypoint: hit.keypoint, points, frame: this.frame });
+      Object.assign(this.#drag, { person: hit.person.id, keypoint: hit.keypoint, points, row: this.row });
       this.keypoint = hit.keypoint;
       this.draw();
     }
@@ -329,7 +332,7 @@ export class Stage {
     }
     if (drag.person !== null) {
       const at = this.#locate(event);
-      if (drag.isFar) this.moved(drag.person, drag.keypoint, [at.x, at.y], drag.frame);
+      if (drag.isFar) this.moved(drag.person, drag.keypoint, [at.x, at.y], drag.row);
       else this.picked(drag.person, drag.keypoint);
     } else if (!drag.isFar) {
       this.picked(this.#findPerson(this.#locate(event))?.id ?? null, null);
