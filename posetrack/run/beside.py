@@ -9,6 +9,7 @@ import numpy as np
 from posetrack.errors import ResultsError
 from posetrack.frame import Frame, ImageArray, Instances
 from posetrack.render import FaceBlur
+from posetrack.results.dense_poses import DenseOfPoses
 from posetrack.results.poses import SavedPoses
 from posetrack.run.resize import put_image
 from posetrack.run.view import Painter
@@ -33,7 +34,9 @@ class BesidePainter:
         style = replace(paint.view.style, only=None, drop=frozenset(), blur_faces=False)
         self._paint = paint
         self._paint_others = Painter(others.header.skeleton, replace(paint.view, style=style))
-        self._others = iter(others)
+        dense = others.header.dense
+        has_dense = dense is not None and dense.exists()
+        self._others = iter(DenseOfPoses(others.path, others.edits) if has_dense else others)
         self._next = next(self._others, None)
 
     def __call__(self, frame: Frame) -> ImageArray:

@@ -17,6 +17,7 @@ from made_drawings import (
 from posetrack import PeopleSelection, draw_poses, read_poses
 from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.render import RenderStyle
+from posetrack.results.dense_file import DenseWriter
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.record import Header
 from posetrack.skeleton import COCO_17
@@ -71,6 +72,21 @@ def test_faces_of_the_others_are_blurred_in_both_halves(tmp_path):
     # Of the one that is drawn, too.
     assert image[24:36, SIZE_WH[0] + 104 : SIZE_WH[0] + 116].astype(float).std() < 25
     assert image[24:36, 104:116].astype(float).std() < 25
+
+
+def test_dense_poses_of_the_others_are_drawn(pair, tmp_path):
+    header = Header("a.mp4", *SIZE_WH, FPS, COCO_17, "densepose", dense=tmp_path / "a.npz")
+    person = make_person(30, 1).with_columns(dense=(np.full((80, 20, 3), 9, np.uint8),))
+    with DenseWriter(header.dense, header) as dense, JsonlWriter(tmp_path / "dense.jsonl", header) as writer:
+        rows = dense.write(0, 0.0, person, SIZE_WH)
+        writer.write(0, 0.0, person.with_columns(dense_rows=rows))
+    style = RenderStyle(background="black", boxes=False, skeletons=False, ids=False)
+    draw_poses(pair[1], tmp_path / "a", style=style, beside=read_poses(tmp_path / "dense.jsonl"))
+    assert read_all(tmp_path / "a")[0].max() == 0  # frame 2
+    draw_poses(pair[0], tmp_path / "b", style=style, beside=read_poses(tmp_path / "dense.jsonl"))
+    first, second = read_all(tmp_path / "b")[:2]
+    assert first[:, : SIZE_WH[0]].max() > 50
+    assert first[:, SIZE_WH[0] :].max() == second.max() == 0
 
 
 def test_what_cannot_be_compared(pair, tmp_path):
