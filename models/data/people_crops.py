@@ -20,7 +20,7 @@ from models.data.coco_people import read_coco_people
 from models.data.image_files import check_images
 from models.data.outlines import check_outline
 from models.data.run_lengths import decode_run_lengths
-from models.data.samples import IntArray, PoseSamples, keep_trainable
+from models.data.samples import IntArray, PoseSamples, join_samples, keep_trainable
 from models.training.errors import DataError
 
 IgnoredRegion = npt.NDArray[np.float32] | dict[str, Any]
@@ -53,6 +53,20 @@ class ImageSamples:
         """Check all images; see `models.data.image_files.check_images`."""
         images = tuple(check_images(self.people.images, where))
         return replace(self, people=replace(self.people, images=images))
+
+
+def join_image_samples(parts: list[ImageSamples]) -> ImageSamples:
+    """Concatenate the images of several files with the same keypoints; ids of images may occur twice.
+
+    Raises:
+        DataError: There are no files.
+    """
+    starts = np.cumsum([0, *(len(part.people) for part in parts)])
+    return ImageSamples(
+        people=join_samples([part.people for part in parts]),
+        ignored=tuple(regions for part in parts for regions in part.ignored),
+        rows=tuple(row + start for part, start in zip(parts, starts, strict=False) for row in part.rows),
+    )
 
 
 def read_image_samples(path: Path, image_folder: Path, keypoint_names: Sequence[str]) -> ImageSamples:

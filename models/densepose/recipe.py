@@ -43,16 +43,12 @@ class DensePoseData(PeopleData):
     """Annotations and images.
 
     Attributes:
-        more_train: More annotations to train on; empty for none.
-        more_train_images: Folder of their images.
         symmetry: The owner's `UV_symmetry_transforms.mat`, or `made` for annotations on PoseTrack's own mesh;
             without it images of people with dense annotations are not mirrored.
         mesh: Folder of the owner's mesh files, or `made` for PoseTrack's own; with it, dense poses are
             evaluated by GPS and GPSm too, and GPS AP decides which network is best.
     """
 
-    more_train: str = ""
-    more_train_images: str = ""
     symmetry: str = ""
     mesh: str = ""
 
@@ -121,8 +117,6 @@ class DensePoseRecipe(TwoStageRecipe):
                 f"losses.coordinate_loss: {self.losses.coordinate_loss}, but {self.network.name} learns its "
                 "coordinates with their confidences; leave it out"
             )
-        if bool(self.data.more_train) != bool(self.data.more_train_images):
-            raise ValueError("data.more_train: give more_train and more_train_images, or neither")
         if self.data.mesh and not self.data.dev:
             raise ValueError("data.mesh: is for the evaluation of data.dev, which is missing; give it")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.backbones.imagenet import IMAGENET_STD_RGB
-from models.data.instances import InstanceSamples, join_instances, keep_peopled
+from models.data.instances import InstanceSamples, keep_peopled
 from models.densepose.dataset import SurfaceDataset, read_surface_samples
 from models.densepose.network import DensePoseRCNN
 from models.densepose.parts import NUM_MASKS
@@ -17,6 +17,7 @@ from models.densepose.recipe import DensePoseRecipe
 from models.densepose.symmetry import choose_symmetry
 from models.densepose.variants import NETWORKS
 from models.detection.start import load_start
+from models.training.draws import list_training_sets
 
 _DENSE_PARTS = ("roi_heads.maps.", "roi_heads.dense_head.", "roi_heads.dense_predictor.")
 _BODY = ("backbone.body.",)
@@ -27,8 +28,8 @@ _BOX_NUMBERS = 4
 
 def read_training_samples(
     recipe: DensePoseRecipe, folder: Path, keypoint_names: Sequence[str] = ()
-) -> InstanceSamples:
-    """Read the people to train on.
+) -> list[InstanceSamples]:
+    """Read the people of each training set, and check their images.
 
     Args:
         recipe: The recipe.
@@ -39,21 +40,19 @@ def read_training_samples(
         DataError: Annotations are missing or not valid.
     """
     data = recipe.data
-    files = [(data.train, data.train_images)]
-    if data.more_train:
-        files.append((data.more_train, data.more_train_images))
+    sets = list_training_sets(recipe)
     parts = [
         read_surface_samples(
-            folder / path,
-            folder / images,
+            folder / each.train,
+            folder / each.train_images,
             min_box_score=data.min_box_score,
             keeps_outlines=recipe.augment.rotation_deg > 0,
             limb_names=keypoint_names if recipe.losses.limb_weight else (),
         )
-        for path, images in files
+        for each in sets
     ]
-    samples = parts[0] if len(parts) == 1 else join_instances(*parts)
-    return keep_peopled(samples) if data.is_peopled_only else samples
+    kept = [keep_peopled(part) for part in parts] if data.is_peopled_only else parts
+    return [part.check_images(str(folder / each.train)) for part, each in zip(kept, sets, strict=True)]
 
 
 def make_dataset(recipe: DensePoseRecipe, samples: InstanceSamples, folder: Path) -> SurfaceDataset:

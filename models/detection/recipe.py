@@ -2,6 +2,7 @@
 
 [network]       the network and its pretrained weights              TwoStageNetworkRecipe
 [data]          annotations and images                              PeopleData
+[[more]]        more annotations to train on                        models.training.draws.TrainingSet
 [canvas]        the input size                                      CanvasRecipe
 [augment]       augmentation                                        models.detection.augment.DetectionAugment
 [evaluation]    settings of the predictor while training            DetectionEvaluationRecipe
@@ -12,7 +13,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from models.backbones.variants import MOVENET_STAGES
@@ -21,6 +22,7 @@ from models.detection.config import TwoStageConfig
 from models.detection.dataset import Canvas
 from models.settings import LONGEST_SIDE_PX, check_range
 from models.training.config import LoopConfig
+from models.training.draws import TrainingSet, check_times
 from models.training.optim import OptimizerConfig, ScheduleConfig
 
 C = TypeVar("C", bound=TwoStageConfig)
@@ -74,6 +76,7 @@ class PeopleData:
         min_box_score: Annotated boxes with a lower score, as a teacher gives, become ignored regions.
         is_peopled_only: Whether to leave out images without annotated people.
         max_dev_images: Number of images to evaluate on, evenly spaced; 0 takes all.
+        times: How often each image of `train` is drawn in an epoch, beside those of `[[more]]`.
     """
 
     train: str
@@ -83,8 +86,10 @@ class PeopleData:
     min_box_score: float = 0.0
     is_peopled_only: bool = True
     max_dev_images: int = 0
+    times: float = 1.0
 
     def __post_init__(self) -> None:
+        check_times(self)
         check_range(self, 0, 1, "min_box_score")
         check_range(self, 0, 1e9, "max_dev_images")
 
@@ -167,6 +172,7 @@ class TwoStageRecipe:
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     loop: LoopConfig
+    more: tuple[TrainingSet, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if self.data.dev and not self.evaluation.longest_side_px:

@@ -8,6 +8,7 @@
 [optimizer]     the optimiser                           models.training.optim.OptimizerConfig
 [schedule]      the learning rate                       models.training.optim.ScheduleConfig
 [loop]          length, speed, evaluation, checkpoints  models.training.config.LoopConfig
+[[more]]        more annotations to train on          models.training.draws.TrainingSet
 [[stage]]       stages of the training, if it has any   models.training.stages.StageConfig
 """
 
@@ -24,6 +25,7 @@ from models.hrnet.network import make_pose_network
 from models.hrnet.variants import CODINGS, NETWORKS
 from models.settings import check_choice, check_range, check_sides
 from models.training.config import LoopConfig
+from models.training.draws import TrainingSet, check_times
 from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import list_recipes, read_recipe
 from models.training.stages import StageConfig, check_stages
@@ -81,6 +83,7 @@ class DataRecipe:
         format: One of `FORMATS`; CrowdPose is `coco`.
         skeleton: Name of the skeleton, such as `coco17`.
         boxes: `annotated`, or `keypoints` for the bounding boxes of the keypoints.
+        times: How often each person of `train` is drawn in an epoch, beside those of `[[more]]`.
     """
 
     train: str
@@ -91,8 +94,10 @@ class DataRecipe:
     format: str = "coco"
     skeleton: str = "coco17"
     boxes: str = "annotated"
+    times: float = 1.0
 
     def __post_init__(self) -> None:
+        check_times(self)
         check_choice(self, "format", FORMATS)
         check_choice(self, "boxes", BOXES)
 
@@ -148,6 +153,7 @@ class PoseRecipe:
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     loop: LoopConfig
+    more: tuple[TrainingSet, ...] = ()
     stage: tuple[StageConfig, ...] = ()
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 [network]       the network and its initial weights     BottomUpNetworkRecipe
 [data]          annotations and images                  CrowdData
+[[more]]        more annotations to train on          models.training.draws.TrainingSet
 [target]        the targets                             TargetRecipe
 [augment]       augmentation                            models.swahr.dataset.ImageAugmentConfig
 [loss]          the losses and their weights            models.swahr.losses.SwahrLossConfig
@@ -24,6 +25,7 @@ from models.swahr.losses import SwahrLossConfig
 from models.swahr.network import BottomUpNetwork, make_swahr_network
 from models.swahr.variants import NETWORKS
 from models.training.config import LoopConfig
+from models.training.draws import TrainingSet, check_times
 from models.training.optim import OptimizerConfig, ScheduleConfig
 from models.training.recipe import list_recipes, read_recipe
 
@@ -71,6 +73,7 @@ class CrowdData:
         max_people: Largest number of people per image; if there are more, the largest are used and the others
             ignored.
         max_dev_images: Largest number of images to evaluate, spread evenly over all; 0 for all.
+        times: How often each image of `train` is drawn in an epoch, beside those of `[[more]]`.
     """
 
     train: str
@@ -80,8 +83,10 @@ class CrowdData:
     skeleton: str = "coco17"
     max_people: int = 30
     max_dev_images: int = 0
+    times: float = 1.0
 
     def __post_init__(self) -> None:
+        check_times(self)
         check_range(self, 1, 1e4, "max_people")
         check_range(self, 0, 1e9, "max_dev_images")
 
@@ -160,6 +165,7 @@ class BottomUpRecipe:
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     loop: LoopConfig
+    more: tuple[TrainingSet, ...] = ()
 
     def __post_init__(self) -> None:
         has_scale_maps = NETWORKS[self.network.name].has_scale_maps

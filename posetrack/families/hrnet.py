@@ -156,7 +156,7 @@ FAMILY = Family(
         **{name: Importable(name, partial(_make_class_network, name)) for name in CLASS_NETWORKS},
     },
     embedded={
-        "hrnet-w18-256x192": "304ad113abf38399fe8e4887bdf9652231af117ffece3365a1605a5600547a59",
+        "hrnet-w18-256x192": "305ae5ea9b0e94174835bf4ca836235d6a725339d8626e00128da509edcf6e31",
         "thunder-heatmaps-256x192": "ba0edc30833a6fe6ba9434e11700f5ba313d5e36170c20c1570c4363dfe519db",
     },
 )

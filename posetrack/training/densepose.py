@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 from typing import Any, cast
 
 from torch import nn
 
 from models.data.coco_people import read_coco_people
-from models.data.instances import InstanceSamples, read_coco_instances, select_images
+from models.data.instances import InstanceSamples, join_instances, read_coco_instances, select_images
 from models.densepose.recipe import DensePoseRecipe, make_network
 from models.densepose.train import load_densepose_start, make_dataset, read_training_samples
 from models.detection.network import TwoStageNetwork
+from models.training.draws import count_draws, draw_samples, list_training_sets
 from models.training.task import Task
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import keep_images
@@ -53,10 +55,14 @@ def make_densepose_task(recipe: DensePoseRecipe, run: TrainingRun) -> Task:
     Raises:
         TrainingError: Data or weights are missing or not valid.
     """
-    samples = read_training_samples(recipe, run.data_folder, COCO_17.names)
-    samples = samples.check_images(str(run.data_folder / recipe.data.train))
-    dataset = make_dataset(recipe, samples, run.data_folder)
-    return make_two_stage_task(make_network(recipe), dataset, recipe, run, load_densepose_start)
+    parts = read_training_samples(recipe, run.data_folder, COCO_17.names)
+    whole = make_dataset(recipe, reduce(join_instances, parts), run.data_folder)
+    counts = [part.num_images for part in parts]
+    sets = list_training_sets(recipe)
+    dataset = draw_samples(whole, counts, sets, recipe.loop.seed)
+    return make_two_stage_task(
+        make_network(recipe), dataset, count_draws(counts, sets), recipe, run, load_densepose_start
+    )
 
 
 def make_densepose_evaluation(recipe: DensePoseRecipe, run: TrainingRun) -> Callable[[nn.Module, int], Metrics]:

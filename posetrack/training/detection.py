@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import Dataset
+
 from models.data.instances import (
     InstanceSamples,
+    join_instances,
     keep_peopled,
     read_coco_instances,
 )
-from models.detection.dataset import DetectionDataset, collate_samples
+from models.detection.dataset import collate_samples
 from models.detection.start import load_start
 from models.detection.train import make_detection_losses
 from models.rcnn.recipe import DetectionData, DetectionRecipe, make_network
 from models.rcnn.train import make_dataset
+from models.training.draws import TrainingSet, count_draws, draw_samples, list_training_sets
 from models.training.freeze import freeze_body
 from models.training.int8 import prepare_int8
 from models.training.task import Task
@@ -39,16 +44,22 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
         TrainingError: Data or weights are missing or not valid.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
-    samples = _read_samples(recipe.data, skeleton.names, run.data_folder)
-    samples = samples.check_images(str(run.data_folder / recipe.data.train))
+    sets, folder = list_training_sets(recipe), run.data_folder
+    parts = [
+        _read_samples(recipe.data, each, skeleton.names, folder).check_images(str(folder / each.train))
+        for each in sets
+    ]
     network = make_network(recipe.network, skeleton.num_keypoints)
-    dataset = make_dataset(recipe, samples, skeleton.flip_index)
-    return make_two_stage_task(network, dataset, recipe, run, _load_start)
+    whole = make_dataset(recipe, reduce(join_instances, parts), skeleton.flip_index)
+    counts = [part.num_images for part in parts]
+    dataset = draw_samples(whole, counts, sets, recipe.loop.seed)
+    return make_two_stage_task(network, dataset, count_draws(counts, sets), recipe, run, _load_start)
 
 
 def make_two_stage_task(
     network: Any,
-    dataset: DetectionDataset,
+    dataset: Dataset[Any],
+    num_samples: int,
     recipe: Any,
     run: TrainingRun,
     load: Callable[[Any, Path], tuple[str, ...]],
@@ -58,6 +69,7 @@ def make_two_stage_task(
     Args:
         network: The network, which is changed.
         dataset: Its data set.
+        num_samples: Number of its samples.
         recipe: The recipe; its table [network] says which weights and which frozen stages.
         run: The run; its weights are the initial ones, instead of those that the recipe names.
         load: Loads initial weights from a file, and returns what the names of the parameters begin with that
@@ -80,7 +92,7 @@ def make_two_stage_task(
     return Task(
         network,
         dataset,
-        len(dataset),
+        num_samples,
         make_detection_losses(frozen),
         collate=collate_samples,
         body=pretrained,
@@ -92,10 +104,12 @@ def _load_start(network: Any, path: Path) -> tuple[str, ...]:
     return _BODY
 
 
-def _read_samples(data: DetectionData, keypoint_names: Sequence[str], data_folder: Path) -> InstanceSamples:
+def _read_samples(
+    data: DetectionData, each: TrainingSet, keypoint_names: Sequence[str], data_folder: Path
+) -> InstanceSamples:
     samples = read_coco_instances(
-        data_folder / data.train,
-        data_folder / data.train_images,
+        data_folder / each.train,
+        data_folder / each.train_images,
         keypoint_names,
         min_box_score=data.min_box_score,
     )

@@ -135,10 +135,10 @@ def _start(task: Task, recipe: LoopedRecipe, run: TrainingRun) -> Trainer:
 
 
 def _digest_annotations(recipe: Any, run: TrainingRun) -> str:
-    """Digest of the file that a recipe's `data.train` names; empty where there is none, or it is a folder."""
-    train = getattr(getattr(recipe, "data", None), "train", "")
-    path = run.data_folder / train
-    return compute_sha256(path) if path.is_file() else ""
+    """Digests of the files that a recipe's `data.train` and `[[more]]` name, in order, but not of folders."""
+    sets = (getattr(recipe, "data", None), *getattr(recipe, "more", ()))
+    paths = [run.data_folder / getattr(each, "train", "") for each in sets]
+    return " ".join(compute_sha256(path) for path in paths if path.is_file())
 
 
 def _evaluate_nothing(network: nn.Module, epoch: int) -> Mapping[str, float | None]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from models.data.samples import join_samples
 from models.hrnet.recipe import PoseRecipe, choose_size, make_network
 from models.hrnet.start import load_body, load_whole
 from models.hrnet.train import make_coding, make_dataset, make_pose_losses
+from models.training.draws import count_draws, draw_samples, list_training_sets
 from models.training.freeze import freeze_movenet
 from models.training.stages import StageConfig, make_single_stage
 from models.training.task import Task, TrainingStage
@@ -29,7 +31,8 @@ def make_top_down_task(recipe: PoseRecipe, run: TrainingRun) -> Task:
     """
     skeleton = find_skeleton(recipe.data.skeleton)
     upper_body = tuple(i for i, name in enumerate(skeleton.names) if not name.endswith(_LEGS))
-    samples = read_training_samples(recipe, skeleton, run.data_folder)
+    parts, sets = read_training_samples(recipe, skeleton, run.data_folder), list_training_sets(recipe)
+    samples, counts = join_samples(parts), [len(part) for part in parts]
     network = make_network(recipe.network, skeleton.num_keypoints)
     if recipe.network.weights:
         load_whole(network, run.weights or run.data_folder / recipe.network.weights)
@@ -39,9 +42,12 @@ def make_top_down_task(recipe: PoseRecipe, run: TrainingRun) -> Task:
 
     def make_stage(config: StageConfig) -> TrainingStage:
         sized = choose_size(recipe, config)
-        dataset = make_dataset(sized, samples, skeleton.flip_index, upper_body)
+        people = make_dataset(sized, samples, skeleton.flip_index, upper_body)
+        dataset = draw_samples(people, counts, sets, recipe.loop.seed)
         return TrainingStage(config, dataset, make_pose_losses(make_coding(sized), recipe.crop.loss))
 
     whole = make_stage(make_single_stage(recipe.loop))
     stages = tuple(make_stage(config) for config in recipe.stage)
-    return Task(network, whole.dataset, len(samples), whole.compute_losses, body=body, stages=stages)
+    return Task(
+        network, whole.dataset, count_draws(counts, sets), whole.compute_losses, body=body, stages=stages
+    )

@@ -37,7 +37,7 @@ from posetrack.training.evaluation import (
 )
 from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
-from posetrack.training.top_down_samples import is_annotated_upright, make_annotations, read_samples
+from posetrack.training.top_down_samples import is_annotated_upright, make_annotations, read_dev_samples
 
 _MPII_TRUTH = "gt_valid.mat"
 
@@ -65,7 +65,7 @@ def make_top_down_evaluation(recipe: PoseRecipe, run: TrainingRun) -> Callable[[
         ResultsError: Annotations are missing or not valid.
     """
     skeleton = find_skeleton(recipe.data.skeleton)
-    samples = read_samples(recipe, skeleton, run.data_folder, is_training=False)
+    samples = read_dev_samples(recipe, skeleton, run.data_folder)
     path, is_mpii = run.data_folder / recipe.data.dev, recipe.data.format == "mpii"
     is_coco = recipe.data.format == "coco"
     if is_coco:

@@ -14,18 +14,27 @@ from models.data.mpii import read_mpii_samples
 from models.data.samples import PoseSamples, enclose_keypoints, join_samples, keep_trainable
 from models.hrnet.recipe import PoseRecipe
 from models.settings import SettingsError
+from models.training.draws import list_training_sets
 from models.training.errors import TrainingError
 from posetrack.annotations.read import read_annotations
 from posetrack.annotations.video import AnnotatedVideo
 from posetrack.skeleton import Skeleton
 
 
-def read_training_samples(recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path) -> PoseSamples:
-    """Read the people of a recipe's training set with a known keypoint, and check their images."""
-    samples = keep_trainable(read_samples(recipe, skeleton, data_folder, is_training=True))
-    return samples.check_images(
-        str(data_folder / recipe.data.train), upright_if_unknown=is_annotated_upright(recipe)
-    )
+def read_training_samples(recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path) -> list[PoseSamples]:
+    """Read the people of each of a recipe's training sets with a known keypoint, and check their images."""
+    return [
+        keep_trainable(
+            read_samples(recipe, skeleton, data_folder / each.train, data_folder / each.train_images)
+        ).check_images(str(data_folder / each.train), upright_if_unknown=is_annotated_upright(recipe))
+        for each in list_training_sets(recipe)
+    ]
+
+
+def read_dev_samples(recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path) -> PoseSamples:
+    """Read the people of a recipe's dev set; raises as `read_samples`."""
+    data = recipe.data
+    return read_samples(recipe, skeleton, data_folder / data.dev, data_folder / data.dev_images)
 
 
 def is_annotated_upright(recipe: PoseRecipe) -> bool:
@@ -33,18 +42,20 @@ def is_annotated_upright(recipe: PoseRecipe) -> bool:
     return recipe.data.format != "mpii"
 
 
-def read_samples(
-    recipe: PoseRecipe, skeleton: Skeleton, data_folder: Path, *, is_training: bool
-) -> PoseSamples:
-    """Read the annotated people of a recipe's training or dev set.
+def read_samples(recipe: PoseRecipe, skeleton: Skeleton, path: Path, images: Path) -> PoseSamples:
+    """Read annotated people in the format of a recipe.
+
+    Args:
+        recipe: The recipe.
+        skeleton: Its skeleton.
+        path: The annotations.
+        images: Folder of their images.
 
     Raises:
         TrainingError: Files are missing or not valid.
         ResultsError: PoseTrack's files are missing or not valid.
     """
     data = recipe.data
-    path = data_folder / (data.train if is_training else data.dev)
-    images = data_folder / (data.train_images if is_training else data.dev_images)
     if data.format == "mpii":
         samples = read_mpii_samples(path, images)
     elif data.format == "posetrack":

@@ -77,7 +77,8 @@ def test_networks_are_made_with_the_recipes_numbers(tmp_path):
         ("densepose-r50", "[losses]\nomega = 0.7\n", r"losses\.omega"),
         ("densepose-r50", "[losses]\nbalance = -1\n", r"losses\.balance"),
         ("densepose-r50", 'dev = "c"\n', r"evaluation\.longest_side_px: missing"),
-        ("densepose-r50", 'more_train = "c"\n', r"data\.more_train"),
+        ("densepose-r50", '[[more]]\ntrain = "c"\n', r"more 1: 'train_images' is missing"),
+        ("densepose-r50", "times = 0\n", r"data\.times: expected a number from 0.01"),
         ("densepose-r50", 'mesh = "c"\n', r"data\.mesh: is for the evaluation of data\.dev"),
         ("densepose-r50", "[augment]\nrotation_deg = 200\n", r"augment\.rotation_deg"),
         (

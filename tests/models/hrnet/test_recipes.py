@@ -99,10 +99,7 @@ def test_mpii_is_square(recipes):
 
 
 def test_those_for_another_size_start_from_a_whole_network(recipes):
-    assert [name for name, r in recipes.items() if r.network.weights] == [
-        "coco-hrnet-w32-384x288-from-256x192",
-        "hrnet-w18-256x192-finish",
-    ]
+    assert [name for name, r in recipes.items() if r.network.weights] == ["coco-hrnet-w32-384x288-from-256x192"]
 
 
 def test_unknown_settings_of_classification_are_named(tmp_path):

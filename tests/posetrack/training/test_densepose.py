@@ -32,11 +32,12 @@ frozen_stages = 2
 [data]
 train = "people.json"
 train_images = "."
-more_train = "more.json"
-more_train_images = "."
 dev = "people.json"
 dev_images = "."
 {more}
+[[more]]
+train = "more.json"
+train_images = "."
 [canvas]
 short_sides_px = [64]
 [evaluation]
