@@ -226,7 +226,7 @@ def open_review(
         ResultsError: The poses or their edits cannot be read, or there are no frames.
         VideoError: The given video cannot be read, or its images have another shape.
     """
-    poses = SavedPoses(path)
+    poses = SavedPoses(path, raw=True)
     editor = PosesEditor(path, progress=progress, num_workers=num_workers)
     if not len(editor.index):
         raise ResultsError(f"{path}: has no frames to review")

@@ -12,11 +12,9 @@ from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.posetrack.evaluate import evaluate_posetrack
 from posetrack.frame import UNTRACKED
 from posetrack.results.convert import convert
-from posetrack.results.people import ExportOptions
+from posetrack.results.people import GROUND_TRUTH, ExportOptions
 from posetrack.results.posetrack_people import estimate_head_boxes, select_posetrack_people
 from posetrack.skeleton import POSETRACK_15
-
-TRUTH = ExportOptions(min_keypoint_score=0.2, is_truth=True)
 
 
 def test_coco_has_no_scores_and_areas_of_people(tmp_path):
@@ -24,7 +22,7 @@ def test_coco_has_no_scores_and_areas_of_people(tmp_path):
     scores = people.keypoint_scores.copy()
     scores[0, :3] = 0.1
     poses = write_poses(tmp_path / "poses.jsonl", [people.with_columns(keypoint_scores=scores)])
-    truth = json.loads(convert(poses, "coco", tmp_path, TRUTH).read_text())
+    truth = json.loads(convert(poses, "coco", tmp_path, GROUND_TRUTH).read_text())
     first, second = truth["annotations"]
     assert set(first) == {
         *("id", "image_id", "category_id", "bbox", "keypoints", "area", "iscrowd", "num_keypoints", "track_id")
@@ -42,7 +40,7 @@ def test_coco_has_no_scores_and_areas_of_people(tmp_path):
 
 def test_coco_has_no_point_outside_the_image(tmp_path):
     poses = write_poses(tmp_path / "poses.jsonl", [make_people([4], [make_pose(-10, 50)])])
-    [truth] = json.loads(convert(poses, "coco", tmp_path, TRUTH).read_text())["annotations"]
+    [truth] = json.loads(convert(poses, "coco", tmp_path, GROUND_TRUTH).read_text())["annotations"]
     points = np.reshape(truth["keypoints"], (17, 3))
     assert 0 < truth["num_keypoints"] == (points[:, 2] > 0).sum() < 17
     assert points.min() >= 0
@@ -52,7 +50,7 @@ def test_coco_has_no_point_outside_the_image(tmp_path):
 
 def test_evaluation_of_predictions_with_it(tmp_path):
     poses = write_poses(tmp_path / "poses.jsonl", make_crossing())
-    truth = json.loads(convert(poses, "coco", tmp_path / "gt", TRUTH).read_text())
+    truth = json.loads(convert(poses, "coco", tmp_path / "gt", GROUND_TRUTH).read_text())
     predicted = json.loads(convert(poses, "coco", tmp_path).read_text())["annotations"]
     assert evaluate_coco(truth, predicted)["AP"] == pytest.approx(1.0)
     for person in predicted:
@@ -62,10 +60,10 @@ def test_evaluation_of_predictions_with_it(tmp_path):
 
 def test_posetrack18_has_head_boxes(tmp_path):
     poses = write_poses(tmp_path / "poses.jsonl", make_crossing())
-    path = convert(poses, "posetrack18", tmp_path, TRUTH)
+    path = convert(poses, "posetrack18", tmp_path, GROUND_TRUTH)
     annotation = json.loads(path.read_text())["annotations"][0]
     assert set(annotation) == {"id", "image_id", "track_id", "category_id", "bbox", "keypoints", "bbox_head"}
-    people = select_posetrack_people(make_crossing()[0], HEADER.skeleton, TRUTH)
+    people = select_posetrack_people(make_crossing()[0], HEADER.skeleton, GROUND_TRUTH)
     neck, top = people.keypoints_xy[0, [POSETRACK_15.names.index(name) for name in ("neck", "head_top")]] + 0.5
     length = np.linalg.norm(top - neck)
     x, y, width, height = annotation["bbox_head"]
@@ -89,7 +87,7 @@ def test_head_boxes_of_heads_that_are_not_seen():
 
 def test_evaluating_poses_with_themselves_is_perfect(tmp_path):
     poses = write_poses(tmp_path / "a" / "poses.jsonl", make_crossing(apart=150))
-    convert(poses, "posetrack18", tmp_path, TRUTH)
+    convert(poses, "posetrack18", tmp_path, GROUND_TRUTH)
     assert read_annotations(tmp_path / "posetrack18" / "a.json").people.head_boxes_xyxy.shape == (76, 4)
     total = evaluate_posetrack(tmp_path / "posetrack18", tmp_path, corrected=True).total.to_dict()
     assert total["ap"][-1] == pytest.approx(100)
@@ -102,4 +100,4 @@ def test_formats_without_ground_truth(tmp_path, name):
     with pytest.raises(
         ResultsError, match=f"format {name}: has no form for ground truth; use posetrack18 or coco"
     ):
-        convert(poses, name, tmp_path, TRUTH)
+        convert(poses, name, tmp_path, GROUND_TRUTH)
