@@ -168,8 +168,8 @@ class SuspectFinder:
         return others
 
     def _measure_likeness(self, now: _Scene, rows: IntArray, before: _Scene) -> FloatArray:
-        """How people, by their rows, resemble those of another scene, (n, M)."""
-        if now.time_s - before.time_s > _STEP_S:
+        """How people, by their rows, resemble those of another scene, (n, M): OKS, or the IoU of boxes."""
+        if now.time_s - before.time_s > _STEP_S or not before.visible.any():
             return compute_iou(now.boxes[rows], before.boxes)
         return compute_oks(
             now.xy[rows],

@@ -155,6 +155,7 @@ class SavedPoses:
     def __repr__(self) -> str:
         header = self.header
         chosen = "" if self.selection.is_everyone else f", {self.selection}"
+        chosen += f", edits: {len(self.edits)}" if self.edits else ""
         return f"SavedPoses({str(self.path)!r}: {header.skeleton.name} of {header.source!r}{chosen})"
 
     def _repr_html_(self) -> str:
@@ -168,6 +169,8 @@ class SavedPoses:
         }
         if not self.selection.is_everyone:
             facts["selection"] = self.selection
+        if self.edits:
+            facts["edits"] = len(self.edits)
         return show_facts(facts)
 
     def to_dataframe(self, *, wide: bool = False) -> DataFrame:

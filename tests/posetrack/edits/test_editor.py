@@ -1,9 +1,13 @@
 """Each edit: what it makes of the poses, what it says of the tracks, and when it is refused."""
 
+import doctest
+from pathlib import Path
+
 import numpy as np
 import pytest
 from made_crossing import HEADER, make_people, make_pose, write_poses
 
+from posetrack.edits import editor as editor_module
 from posetrack.edits.editor import PosesEditor
 from posetrack.edits.tracks import EditedTracks
 from posetrack.errors import ResultsError
@@ -263,3 +267,8 @@ def test_random_edits_leave_index_and_frames_alike(editor):
 
 def test_tracks_without_edits_are_those_of_the_index(editor):
     assert EditedTracks.of(editor.index).runs is editor.index.runs
+
+
+def test_the_example_runs(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[3])
+    assert doctest.testmod(editor_module) == (0, 4)

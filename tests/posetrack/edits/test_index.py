@@ -205,3 +205,14 @@ def test_processes_for_parts(poses):
     with pytest.raises(ResultsError, match="line 32: frame: 3 comes after 29"):
         index_in_parts(poses, 2, part_bytes=14_000)
     assert len(index_in_parts(write_poses(poses, []), 2, part_bytes=10)) == 0
+
+
+def test_boxes_alone_are_compared_too():
+    def make(ids, lefts):
+        return Instances(boxes_xyxy=[[x, 50, x + 40, 150] for x in lefts], box_scores=[0.9, 0.9], track_ids=ids)
+
+    frames = [make([1, 2] if i < 5 else [2, 1], [100 + i, 130 - i]) for i in range(9)]
+    assert {(suspect.frame, suspect.track_id, suspect.other) for suspect in look(frames)} == {
+        (5, 1, 2),
+        (5, 2, 1),
+    }

@@ -239,3 +239,10 @@ def test_what_could_not_be_read_again_is_not_written(poses, edit):
         log.add(edit)
     assert log.edits == ()
     assert not log.path.exists()
+
+
+def test_poses_show_how_many_edits_they_have(poses):
+    EditLog.open(poses).add(EDITS[2])
+    assert repr(read_poses(poses)).endswith("coco17 of 'a.mp4', edits: 1)")
+    assert "<td>edits" in read_poses(poses)._repr_html_().replace("<th>", "<td>")
+    assert "edits" not in repr(read_poses(poses, raw=True)).replace(str(poses), "")
