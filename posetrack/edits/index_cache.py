@@ -44,7 +44,7 @@ def open_index(
 
     Args:
         path: A `poses.jsonl`.
-        with_suspects: Look for jumps of ids, which takes longer.
+        with_suspects: Look for jumps of ids, which takes longer; an index that is kept always has them.
         progress: As of `index_poses`.
         num_workers: Number of processes for a long file; with more than one the caller's script needs the
             `__main__` guard.
@@ -58,11 +58,11 @@ def open_index(
     if path.stat().st_size < least_bytes:
         return index_poses(path, with_suspects=with_suspects, progress=progress)
     kept = _find_place(path)
-    index = None if kept is None else _read(kept, path, header, with_suspects=with_suspects)
+    index = None if kept is None else _read(kept, path, header)
     if index is None:
-        index = index_in_parts(path, num_workers, with_suspects=with_suspects, progress=progress)
+        index = index_in_parts(path, num_workers, progress=progress)
         if kept is not None and kept == _find_place(path):  # Not if the file has grown meanwhile.
-            _write(kept, index, with_suspects=with_suspects)
+            _write(kept, index)
     return index
 
 
@@ -79,14 +79,14 @@ def _find_place(path: Path) -> Path | None:
     return find_cache_folder().parent / "poses" / f"{digest[:32]}.npz"
 
 
-def _write(kept: Path, index: PosesIndex, *, with_suspects: bool) -> None:
+def _write(kept: Path, index: PosesIndex) -> None:
     """Keep an index; where that fails, the next one is made anew."""
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = make_part(kept, f".{os.getpid()}.part")
         try:
             with part.open("wb") as file:
-                arrays: dict[str, Any] = _encode(index, with_suspects=with_suspects)
+                arrays: dict[str, Any] = _encode(index)
                 np.savez(file, **arrays)
             part.replace(kept)
         finally:
@@ -98,9 +98,8 @@ def _write(kept: Path, index: PosesIndex, *, with_suspects: bool) -> None:
         _log.debug("%s: cannot be kept: %s", kept, error)
 
 
-def _encode(index: PosesIndex, *, with_suspects: bool) -> dict[str, npt.NDArray[Any]]:
+def _encode(index: PosesIndex) -> dict[str, npt.NDArray[Any]]:
     fields: dict[str, npt.NDArray[Any]] = {
-        "has_suspects": np.array(with_suspects),
         "frames": index.frames,
         "times_s": index.times_s,
         "offsets": index.offsets,
@@ -120,12 +119,10 @@ def _encode(index: PosesIndex, *, with_suspects: bool) -> dict[str, npt.NDArray[
     return fields
 
 
-def _read(kept: Path, path: Path, header: Header, *, with_suspects: bool) -> PosesIndex | None:
-    """The index that was kept; None where there is none, or it is damaged or lacks what is wanted."""
+def _read(kept: Path, path: Path, header: Header) -> PosesIndex | None:
+    """The index that was kept; None where there is none, or it is damaged."""
     try:
         with kept.open("rb") as file, np.load(file, allow_pickle=False) as saved:
-            if with_suspects and not saved["has_suspects"]:
-                return None
             index = PosesIndex(
                 path,
                 header,
@@ -135,7 +132,7 @@ def _read(kept: Path, path: Path, header: Header, *, with_suspects: bool) -> Pos
                 num_people=saved["num_people"],
                 runs=_decode_spans(saved, "runs"),
                 low=_decode_spans(saved, "low"),
-                suspects=list(_decode_suspects(saved["suspects"])) if with_suspects else [],
+                suspects=list(_decode_suspects(saved["suspects"])),
             )
     except _DAMAGED:
         return None

@@ -29,7 +29,6 @@ def index_in_parts(
     path: Path,
     num_workers: int,
     *,
-    with_suspects: bool = True,
     progress: Progress | None = None,
     part_bytes: int = _PART_BYTES,
 ) -> PosesIndex:
@@ -38,7 +37,6 @@ def index_in_parts(
     Args:
         path: A `poses.jsonl`.
         num_workers: Number of processes; with more than one the caller's script needs the `__main__` guard.
-        with_suspects: As of `index_poses`.
         progress: As of `index_poses`.
         part_bytes: Size of a part.
 
@@ -47,13 +45,13 @@ def index_in_parts(
     """
     borders = find_borders(path, part_bytes) if num_workers > 1 else []
     if len(borders) < 3:
-        return index_poses(path, with_suspects=with_suspects, progress=progress)
+        return index_poses(path, progress=progress)
     try:
-        parts = _read_parts(path, borders, num_workers, with_suspects, progress)
+        parts = _read_parts(path, borders, num_workers, progress)
         return join_parts(parts)
     except (ResultsError, ValueError, RecursionError, OSError, BrokenProcessPool):
         # A damaged end, or a mistake whose line only a pass from the beginning can number; or no processes.
-        return index_poses(path, with_suspects=with_suspects, progress=progress)
+        return index_poses(path, progress=progress)
 
 
 def find_borders(path: Path, part_bytes: int) -> list[int]:
@@ -77,15 +75,12 @@ def find_borders(path: Path, part_bytes: int) -> list[int]:
 
 
 def _read_parts(
-    path: Path, borders: Sequence[int], num_workers: int, with_suspects: bool, progress: Progress | None
+    path: Path, borders: Sequence[int], num_workers: int, progress: Progress | None
 ) -> list[PosesIndex]:
     header, _ = read_jsonl(path)
     pool = ProcessPoolExecutor(min(num_workers, len(borders) - 1), mp_context=get_context("spawn"))
     try:
-        futures = [
-            pool.submit(index_part, path, header, begin, end, with_suspects=with_suspects)
-            for begin, end in pairwise(borders)
-        ]
+        futures = [pool.submit(index_part, path, header, begin, end) for begin, end in pairwise(borders)]
         for done, future in enumerate(as_completed(futures), 1):
             future.result()
             if progress is not None:
@@ -95,25 +90,23 @@ def _read_parts(
     return [future.result() for future in futures]
 
 
-def index_part(path: Path, header: Header, begin: int, end: int, *, with_suspects: bool) -> PosesIndex:
-    """Make the index of a part of a file.
+def index_part(path: Path, header: Header, begin: int, end: int) -> PosesIndex:
+    """Make the index of a part of a file; people are followed from two seconds before it.
 
     Args:
         path: The file.
         header: Its header.
         begin: Where the part's first line begins.
         end: Where its last one ends.
-        with_suspects: As of `index_poses`; people are followed from two seconds before the part.
 
     Raises:
         ResultsError: A line is not what it should be.
         ValueError: It is not JSON.
     """
-    builder = IndexBuilder(path, header, with_suspects=with_suspects)
+    builder = IndexBuilder(path, header, with_suspects=True)
     with path.open("rb") as file:
-        if with_suspects:
-            for record in _look_back(file, header, begin):
-                builder.look_back(record)
+        for record in _look_back(file, header, begin):
+            builder.look_back(record)
         file.seek(begin)
         while begin < end and (line := file.readline()):
             if line.strip():

@@ -145,9 +145,8 @@ def test_an_index_that_was_kept(poses, tmp_path, monkeypatch):
     assert show(open_index(poses, least_bytes=0)) == show(new)
     (kept,) = (tmp_path / "cache" / "poses").iterdir()
     with monkeypatch.context() as patch:
-        patch.setattr("posetrack.edits.index_cache.index_poses", None)
+        patch.setattr("posetrack.edits.index_cache.index_in_parts", None)
         assert show(open_index(poses, least_bytes=0)) == show(new)
-        assert open_index(poses, with_suspects=False, least_bytes=0).suspects == []
     for content in (b"", kept.read_bytes()[:900], b"no zip"):
         kept.write_bytes(content)
         assert show(open_index(poses, least_bytes=0)) == show(new)
@@ -155,8 +154,6 @@ def test_an_index_that_was_kept(poses, tmp_path, monkeypatch):
     write_poses(poses, make_crossing()[:20])
     assert len(open_index(poses, with_suspects=False, least_bytes=0)) == 20
     assert len(list(kept.parent.iterdir())) == 2
-    # One that was made without suspects is no use to those who want them.
-    assert open_index(write_poses(poses, make_crossing()), least_bytes=0).suspects == new.suspects
 
 
 def test_a_cache_that_cannot_be_written(poses, tmp_path, monkeypatch):
@@ -189,7 +186,7 @@ def test_an_index_in_parts_is_that_of_one_pass(poses, part_bytes):
     whole = index_poses(poses)
     borders = find_borders(poses, part_bytes)
     assert len(borders) > 2
-    parts = [index_part(poses, HEADER, a, b, with_suspects=True) for a, b in pairwise(borders)]
+    parts = [index_part(poses, HEADER, a, b) for a, b in pairwise(borders)]
     assert show(join_parts(parts)) == show(whole)
 
 
