@@ -48,16 +48,22 @@ export const ACTIONS = [
 const BY_KEY = new Map(ACTIONS.flatMap((action) => action.keys.map((key) => [key, action])));
 
 export function findAction(event) {
-  const modifiers = `${event.ctrlKey || event.metaKey ? "Ctrl+" : ""}${event.altKey ? "Alt+" : ""}`;
-  const isLetter = event.key.length === 1;
-  const key = isLetter && !event.shiftKey ? event.key.toLowerCase() : event.key;
-  const shift = event.shiftKey ? "Shift+" : "";
-  const letter = modifiers && isLetter ? key.toLowerCase() : key;
-  return (
-    BY_KEY.get(`${modifiers}${shift}${letter}`) ??
-    // Signs that need Shift on some keyboards.
-    (isLetter && event.key.toLowerCase() === event.key.toUpperCase() ? BY_KEY.get(`${modifiers}${event.key}`) : undefined)
-  );
+  // Signs that need AltGr or Shift on some keyboards are told by themselves.
+  const isSign = event.key.length === 1 && event.key.toLowerCase() === event.key.toUpperCase();
+  const isAltGr = isSign && event.getModifierState("AltGraph");
+  const held = [
+    (event.ctrlKey || event.metaKey) && !isAltGr && "Ctrl+",
+    event.altKey && !isAltGr && "Alt+",
+    event.shiftKey && !isSign && "Shift+",
+  ];
+  const modifiers = held.filter(Boolean).join("");
+  let { key } = event;
+  if (key.length === 1 && !isSign) {
+    // Keyboards of other scripts have the letters in the same places.
+    if (key.charCodeAt(0) > 127 && event.code.startsWith("Key")) key = event.code[3];
+    key = event.shiftKey && modifiers === "Shift+" ? key.toUpperCase() : key.toLowerCase();
+  }
+  return BY_KEY.get(modifiers + key);
 }
 
 export const showKeys = ({ shown, keys: [key] }) => shown ?? (key.length === 1 ? key.toUpperCase() : key);

@@ -48,6 +48,11 @@ class ReviewPage:
             *modifiers, name = key.split("+") if len(key) > 1 else [key]
             await self.page.press(name, *modifiers)
 
+    async def key(self, **event: object) -> None:
+        """A press of a key of another keyboard."""
+        given = json.dumps({**event, "bubbles": True})
+        await self.page.evaluate(f"void document.body.dispatchEvent(new KeyboardEvent('keydown', {given}))")
+
     async def type(self, text: str) -> None:
         await self.page.wait_until("!document.getElementById('ask').hidden")
         await self.press(*text, "Enter")
@@ -269,6 +274,16 @@ def test_a_refused_edit_says_why_and_changes_nothing(devtools, make_poses, serve
         toast = "document.getElementById('toast').textContent"
         await page.press("s")
         await page.page.wait_until(f"{toast} === 'Select a person first.'")
+        # Keys of other keyboards: of a Russian one, and with AltGr, which Windows reports as Ctrl and Alt too.
+        await page.page.evaluate("document.getElementById('toast').textContent = ''")
+        await page.key(key="ь", code="KeyM")
+        await page.page.wait_until(f"{toast} === 'Select a person first.'")
+        await page.key(key="[", code="Digit8", ctrlKey=True, altKey=True, modifierAltGraph=True)
+        await page.page.wait_until("!document.getElementById('marks').hidden")
+        await page.key(key="?", code="Minus", shiftKey=True)
+        await page.page.wait_until("document.getElementById('keys').open")
+        await page.page.click("#keys form button")
+        await page.press("x")
         await page.select(1)
         await page.press("m")
         await page.type("2")
