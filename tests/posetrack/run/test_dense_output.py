@@ -147,8 +147,8 @@ def test_joined_tracks_have_their_final_ids_everywhere(tracker, tmp_path, monkey
 
     make_pipeline = Tracker._make_pipeline
 
-    def make_split(self, video, own):
-        pipeline = make_pipeline(self, video, own)
+    def make_split(self, video, own, **options):
+        pipeline = make_pipeline(self, video, own, **options)
         stages = (*pipeline.processors, Stage("split", split))
         return replace(pipeline, processors=stages)
 
