@@ -15,6 +15,7 @@ import numpy as np
 
 from posetrack.annotations.read import read_annotations
 from posetrack.edits.log import is_log
+from posetrack.edits.read import read_edited
 from posetrack.errors import ResultsError
 from posetrack.evaluation.posetrack.average_precision import assign_poses, label_keypoints
 from posetrack.evaluation.posetrack.frame_names import warn_of_names
@@ -128,6 +129,11 @@ def _evaluate_folders(
     pairs = find_sequences(truth_dir, predictions_dir)
     evaluate = partial(_evaluate_files, modes=modes, raw=raw)
     if num_workers > 1 and len(pairs) > 1:
+        for _, predictions in pairs:
+            if predictions.suffix == ".jsonl":
+                read_edited(
+                    predictions, raw=raw
+                )  # Logs here that there are edits: other processes print nothing.
         with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
             sequences = list(pool.map(evaluate, pairs))
     else:

@@ -1,6 +1,7 @@
 """`posetrack edit`, and the commands that read edited poses."""
 
 import json
+import logging
 import shlex
 import sys
 
@@ -219,3 +220,23 @@ def test_faces_of_deleted_people_are_blurred(call, poses, tmp_path):
     assert changed[50:60, 100:110].mean() > 0.5
     assert changed[60:70, 300:310].mean() > 0.5
     assert changed.mean() < 0.2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_evaluation_says_that_there_are_edits(call, poses, tmp_path, workers, caplog):
+    caplog.set_level(logging.INFO)
+    call(f"convert POSES --to posetrack18 --ground-truth -o {tmp_path}")
+    truth, results = tmp_path / "posetrack18", tmp_path / "results"
+    (truth / "b.json").write_bytes((truth / "a.json").read_bytes())
+    results.mkdir()
+    for name in ("a", "b"):
+        write_poses(results / f"{name}.jsonl", make_crossing())
+    call(f"edit {results}/b.jsonl swap 1 2 --frame 25")
+    caplog.clear()
+    assert call(f"eval posetrack --gt {truth} --pred {results} --workers {workers}")[0] == 0
+    assert [record.message for record in caplog.records] == [
+        f"{results}/b.jsonl: with 1 edit of b.edits.jsonl; --raw leaves them out"
+    ]
+    caplog.clear()
+    assert call(f"eval posetrack --gt {truth} --pred {results} --workers {workers} --raw")[0] == 0
+    assert not caplog.records

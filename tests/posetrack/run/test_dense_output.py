@@ -12,6 +12,7 @@ from made_densepose import make_small_densepose
 from models.checkpoints import write_weights
 from models.metadata import WeightsMetadata
 from posetrack import read_dense, read_poses
+from posetrack.edits.editor import PosesEditor
 from posetrack.errors import ResultsError
 from posetrack.frame import Frame
 from posetrack.pipeline import Stage
@@ -113,6 +114,29 @@ def test_restored_frames_are_drawn_with_their_dense_poses(tracker, finished, tmp
     assert [frame.is_restored for frame in drawn] == [True] * 10
     for frame, saved in zip(drawn, read_dense(finished / "poses.jsonl"), strict=True):
         assert all(map(np.array_equal, frame.instances.dense, saved.instances.dense))
+
+
+def test_edited_people_keep_their_dense_poses(finished, tmp_path):
+    for name in ("poses.jsonl", "street.npz"):
+        shutil.copy(finished / name, tmp_path / name)
+    before = list(read_dense(tmp_path / "poses.jsonl"))
+    editor = PosesEditor(tmp_path / "poses.jsonl")
+    track_id = int(before[0].instances.track_ids[0])
+    frames = editor.index.frames
+    editor.rename(track_id, 77)
+    editor.delete(77, int(frames[4]), int(frames[4]))
+    editor.interpolate(77)
+    for position, (old, new) in enumerate(zip(before, read_dense(tmp_path / "poses.jsonl"), strict=True)):
+        (row,) = np.flatnonzero(new.instances.track_ids == 77)
+        if position == 4:  # Made by hand, so that no network has seen it.
+            assert new.instances.dense[row].size == 0
+        elif track_id in old.instances.track_ids:
+            (old_row,) = np.flatnonzero(old.instances.track_ids == track_id)
+            np.testing.assert_array_equal(new.instances.dense[row], old.instances.dense[old_row])
+    raw = read_dense(tmp_path / "poses.jsonl", raw=True)
+    assert [frame.instances.track_ids.tolist() for frame in raw] == [
+        frame.instances.track_ids.tolist() for frame in before
+    ]
 
 
 def test_dense_poses_go_to_a_folder_of_their_own(tracker, finished, tmp_path):
