@@ -27,8 +27,10 @@ from posetrack.edits.kinds import (
 from posetrack.edits.log import EditLog
 from posetrack.edits.tracks import EditedTracks
 from posetrack.errors import ResultsError
-from posetrack.json_fields import LIMIT
 from posetrack.results.record import Record
+
+_LARGEST_ID = 999_999_999
+"""The largest new id: those that splits make go on from the largest, and must stay whole numbers everywhere."""
 
 
 class PosesEditor:
@@ -154,8 +156,8 @@ class PosesEditor:
         """
         with self._hold():
             self._check_ids(track_id)
-            if not 1 <= new < LIMIT:
-                raise self._refuse(f"rename: {new}: expected an id from 1")
+            if not 1 <= new <= _LARGEST_ID:
+                raise self._refuse(f"rename: {new}: expected an id from 1 to {_LARGEST_ID}")
             if new in self.tracks.runs:
                 raise self._refuse(f"rename: id {new} is there already; merge them, or use another number")
             return self._add(RenameId(track_id, new))

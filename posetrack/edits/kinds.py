@@ -256,7 +256,9 @@ class Interpolate:
         gap = next((gap for gap in self.gaps if gap[0].frame < frame < gap[1].frame), None)
         if gap is None or (people.track_ids is not None and self.track_id in people.track_ids):
             return people
-        return Instances.concatenate([people, self._place(*gap, frame, time_s)])
+        placed = self._place(*gap, frame, time_s)
+        # An empty frame of boxes has columns of keypoints all the same, which would become blank keypoints.
+        return Instances.concatenate([people, placed]) if len(people) else placed
 
     def _place(self, before: KeyPose, after: KeyPose, frame: int, time_s: float) -> Instances:
         passed, whole = time_s - before.time_s, after.time_s - before.time_s

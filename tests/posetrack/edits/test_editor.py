@@ -90,7 +90,8 @@ def test_rename(editor):
     editor.rename(2, 70)
     assert read_ids(editor.path)[0] == [1, 70]
     assert "id 70 is there already" in refuse(lambda: editor.rename(1, 70))
-    assert "expected an id from 1" in refuse(lambda: editor.rename(1, 0))
+    for new in (0, 10**9):
+        assert "expected an id from 1 to 999999999" in refuse(lambda new=new: editor.rename(1, new))
     # Both ways at once, over a third.
     editor.rename(1, 2)
     editor.rename(70, 1)
@@ -175,6 +176,16 @@ def test_interpolate_some_gaps(tmp_path):
     for frame in read_poses(editor.path):
         assert frame.instances.keypoints_xy[0, 0, 0] == pytest.approx(50 + 10 * frame.index)
     check_tracks(editor)
+
+
+def test_boxes_interpolated_where_nobody_is_have_no_keypoints(tmp_path):
+    boxes = [Instances(np.array([[10.0 * i, 0, 10 * i + 40, 80]]), track_ids=np.array([1])) for i in range(4)]
+    frames = [boxes[0], Instances.empty(17), Instances.empty(17), boxes[3]]
+    editor = PosesEditor(write_poses(tmp_path / "poses.jsonl", frames))
+    editor.interpolate(1)
+    filled = list(read_poses(editor.path))[1].instances
+    assert filled.boxes_xyxy[0].tolist() == pytest.approx([10, 0, 50, 80])
+    assert filled.keypoints_xy is None
 
 
 def test_undo_and_redo(editor):
