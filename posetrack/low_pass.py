@@ -55,7 +55,8 @@ class LowPass:
 
     def can_filter(self, rate_hz: float) -> bool:
         """Whether its frequency is below half of a sampling rate."""
-        return self.cutoff_hz < rate_hz / 2
+        # A hair less, for the rounding of times in files.
+        return self.cutoff_hz < rate_hz / 2 * (1 - 1e-5)
 
     def make_sections(self, rate_hz: float) -> npt.NDArray[Any]:
         """Second-order sections of one pass, (S, 6), for `scipy.signal.sosfiltfilt`.

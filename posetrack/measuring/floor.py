@@ -122,5 +122,18 @@ class MeasuredFloor:
         w = mapped[..., 2:]
         return np.asarray(np.divide(mapped[..., :2], w, out=np.full(points.shape, np.nan), where=w > _HORIZON))
 
+    def check_image(self, size_wh: tuple[int, int]) -> None:
+        """Check that the rectangle is not beside an image.
+
+        Raises:
+            PoseTrackError: It is, so that its corners are those of another image, or of another size.
+        """
+        low, high = np.min(self.corners_xy, axis=0), np.max(self.corners_xy, axis=0)
+        if (high <= 0).any() or (low >= size_wh).any():
+            size = " x ".join(map(str, size_wh))
+            raise PoseTrackError(
+                f"floor: its corners are all outside the image of {size} px; give pixels of it"
+            )
+
     def _list_places(self) -> list[tuple[float, float]]:
         return [(0.0, 0.0), (self.width_m, 0.0), (self.width_m, self.depth_m), (0.0, self.depth_m)]

@@ -70,11 +70,14 @@ def measure_people(poses: SavedPoses, clock: PosesClock, settings: MeasureSettin
 
     Raises:
         ResultsError: The poses cannot be read.
-        PoseTrackError: An id of the settings is not there, or the body height of one is not known.
+        PoseTrackError: An id of the settings is not there, or the body height of one is not known, or the floor
+            is not in the image.
     """
     from posetrack.measuring.compute import measure_person
     from posetrack.measuring.tracks import group_ids, read_tracks
 
+    if settings.floor is not None:
+        settings.floor.check_image(poses.header.size_wh)
     m_per_px = find_m_per_px(poses, clock, settings)
     for ids in group_ids(clock.counts, MOST_SIGHTINGS):
         for track in read_tracks(poses, clock, ids):

@@ -15,6 +15,7 @@ UNITS = ("px", "heights", "m")
 """Units of lengths in the image: pixels, body heights of the person, metres."""
 FACINGS = ("auto", "left", "right")
 _LONGEST_GAP_S = 60.0
+_TALLEST_M = 3.0
 _FLOOR_HZ = 1.0
 
 
@@ -62,6 +63,8 @@ class MeasureSettings:
         ):
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise PoseTrackError(f"{name}: {value:g} {unit}; expected a number above 0")
+            if value is not None and unit == "m" and value > _TALLEST_M:
+                raise PoseTrackError(f"{name}: {value:g} m; expected metres up to {_TALLEST_M:g}, such as 1.78")
         if self.px_per_m is not None and (self.height_m is not None or self.heights_m):
             raise PoseTrackError("scale and height: both say what a metre is; give one of them")
         if self.facing not in FACINGS:

@@ -10,7 +10,7 @@ import numpy as np
 
 from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.frame import UNTRACKED, BoolArray, Frame, IntArray
-from posetrack.low_pass import DoubleArray
+from posetrack.low_pass import MOST_STEPS, DoubleArray
 from posetrack.results.poses import SavedPoses
 
 MOST_HELD = 200_000
@@ -66,8 +66,14 @@ class PosesClock:
     held: Mapping[int, TrackBuilder] | None = None
 
     def find_steps_s(self) -> DoubleArray:
-        """How long each frame lasts, (F,): until the next one; the last one as long as the one before."""
+        """How long each frame lasts, (F,): until the next one; the last one as long as the one before.
+
+        A frame before a pause, as of a camera that was away, lasts as long as a usual one.
+        """
         steps_s = np.diff(self.times_s)
+        if len(steps_s):
+            usual_s = float(np.median(steps_s))
+            steps_s = np.where(steps_s > MOST_STEPS * usual_s * (1 + 1e-6) + 1e-6, usual_s, steps_s)
         return np.append(steps_s, steps_s[-1:]) if len(steps_s) else np.zeros(len(self.times_s))
 
 

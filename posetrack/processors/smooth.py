@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from posetrack.frame import UNTRACKED, FloatArray, Frame
+from posetrack.frame import UNTRACKED, BoolArray, FloatArray, Frame, Instances
 from posetrack.pipeline import FrameProcessor
 
 _LARGEST = 1e6
@@ -62,7 +62,8 @@ def smooth(config: SmootherConfig) -> FrameProcessor:
     frequency increases with speed. Differs from the paper: speed is measured in box heights per second, so that
     the same settings are suitable for near and far people and images of any size.
 
-    Where the size of the images changes, the filters are scaled with it.
+    Where the size of the images changes, the filters are scaled with it. A keypoint that was not found (score
+    0) stays as it is, and its filter waits.
 
     Returns:
         A processor that sets `smoothed_xy` and does not change `keypoints_xy`.
@@ -86,25 +87,38 @@ def smooth(config: SmootherConfig) -> FrameProcessor:
             for row, track_id in enumerate(people.track_ids.tolist()):
                 if track_id == UNTRACKED:
                     continue
-                state = _advance(states.get(track_id), frame.time_s, smoothed[row], float(heights[row]), config)
+                known = find_known(people, row)[:, None]
+                xy = np.where(known, smoothed[row], np.nan)
+                state = _advance(states.get(track_id), frame.time_s, xy, float(heights[row]), config)
                 states[track_id] = state
-                smoothed[row] = state.xy
+                smoothed[row] = np.where(known, state.xy, smoothed[row])
             yield replace(frame, instances=replace(people, smoothed_xy=smoothed))
 
     return process
 
 
+def find_known(people: Instances, row: int) -> BoolArray:
+    """Which keypoints of a person have a place, (K,); bottom-up networks give those they miss a score of 0."""
+    if people.keypoint_scores is not None:
+        return np.asarray(people.keypoint_scores[row] > 0)
+    return np.ones(0 if people.keypoints_xy is None else people.keypoints_xy.shape[1], np.bool_)
+
+
 def _advance(
     state: _State | None, time_s: float, xy: FloatArray, height_px: float, config: SmootherConfig
 ) -> _State:
+    """Filter the keypoints (K, 2) of one person; NaN where one is not known."""
     if state is None or time_s <= state.time_s:
         return _State(time_s, xy.copy(), np.zeros_like(xy))
     step_s = time_s - state.time_s
-    speed = state.speed + _blend(config.derivative_cutoff_hz, step_s) * ((xy - state.xy) / step_s - state.speed)
+    # A keypoint that is not known now waits where it was; one that was not known yet begins where it is.
+    step = np.nan_to_num(xy - state.xy)
+    speed = state.speed + _blend(config.derivative_cutoff_hz, step_s) * (step / step_s - state.speed)
     # One cut-off frequency per keypoint, from its total speed, so that x and y have the same lag.
     pace = np.linalg.norm(speed, axis=-1, keepdims=True) / height_px
     cutoff_hz = config.min_cutoff_hz + config.beta * pace
-    return _State(time_s, state.xy + _blend(cutoff_hz, step_s) * (xy - state.xy), speed)
+    start = np.where(np.isnan(state.xy), xy, state.xy)
+    return _State(time_s, start + _blend(cutoff_hz, step_s) * step, speed)
 
 
 def _blend(cutoff_hz: Cutoff, step_s: float) -> Cutoff:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from posetrack.frame import UNTRACKED, FloatArray, Frame
+from posetrack.frame import UNTRACKED, BoolArray, FloatArray, Frame
 from posetrack.low_pass import MOST_STEPS, DoubleArray, LowPass, measure_rate_hz, split_runs
 from posetrack.pipeline import FrameProcessor
-from posetrack.processors.smooth import SmootherConfig
+from posetrack.processors.smooth import SmootherConfig, find_known
 
 _MOST_OF_RATE = 0.25
 """The cut-off frequency is at most this part of the frame rate; above, nothing would be smoothed."""
@@ -24,7 +24,7 @@ def smooth_without_lag(config: SmootherConfig) -> FrameProcessor:
 
     It looks ahead: frames are held back until the filter has seen those after them. That is for saved poses,
     whose frames have no images; `smooth` is for a source as it comes. A track that is too short for the filter
-    stays as it was found.
+    stays as it was found, and so does a keypoint where it was not found (score 0).
 
     Returns:
         A processor that sets `smoothed_xy` and does not change `keypoints_xy`.
@@ -65,16 +65,31 @@ def _smooth(
             if track_id != UNTRACKED:
                 rows.setdefault(track_id, []).append((i, row))
     for places in rows.values():
+        times_s = np.array([frames[i].time_s for i, _ in places])
         # In sizes of the image, so that a change of its size is no motion.
         found = np.stack([smoothed[i][row] / np.array(frames[i].size_wh) for i, row in places])
-        xy = _filter(np.array([frames[i].time_s for i, _ in places]), found.reshape(len(found), -1), config)
-        for (i, row), points in zip(places, xy.reshape(found.shape), strict=True):
+        is_known = np.stack([find_known(frames[i].instances, row) for i, row in places])
+        bridged = _bridge(times_s, found, is_known).reshape(len(found), -1)
+        xy = np.where(is_known[:, :, None], _filter(times_s, bridged, config).reshape(found.shape), found)
+        for (i, row), points in zip(places, xy, strict=True):
             smoothed[i][row] = points * np.array(frames[i].size_wh)
     for i in range(len(before), len(before) + num):
         frame = frames[i]
         if i in smoothed:
             frame = replace(frame, instances=replace(frame.instances, smoothed_xy=smoothed[i]))
         yield frame
+
+
+def _bridge(times_s: DoubleArray, xy: DoubleArray, is_known: BoolArray) -> DoubleArray:
+    """Points (T, K, 2), on a straight line where they are not known (T, K), so that they pull at no others."""
+    bridged = xy.astype(np.float64)
+    for k in np.flatnonzero(is_known.any(axis=0) & ~is_known.all(axis=0)).tolist():
+        known = is_known[:, k]
+        order = np.argsort(times_s[known], kind="stable")
+        for axis in range(2):
+            line = np.interp(times_s[~known], times_s[known][order], xy[known, k, axis][order])
+            bridged[~known, k, axis] = line
+    return bridged
 
 
 def _filter(times_s: DoubleArray, values: DoubleArray, config: SmootherConfig) -> DoubleArray:

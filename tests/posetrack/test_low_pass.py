@@ -78,3 +78,9 @@ def test_settings_out_of_range_are_refused():
             LowPass(cutoff_hz)
     with pytest.raises(ValueError, match="order: expected 2, 4, 6, 8"):
         LowPass(6, 3)
+
+
+def test_a_cutoff_of_half_the_rate_is_refused_however_times_are_rounded():
+    for rate_hz in (25 * (1 - 1e-9), 25.0, 25 * (1 + 1e-9)):
+        assert not LowPass(12.5).can_filter(rate_hz)
+    assert LowPass(12.4).can_filter(25.0)

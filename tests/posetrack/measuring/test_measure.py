@@ -196,6 +196,21 @@ def test_someone_who_leaves_and_comes_back_has_a_gap(tmp_path):
     assert person.written.sum() == 70
 
 
+def test_a_pause_of_the_clock_is_no_time_on_screen(tmp_path):
+    times_s = TIMES_S + np.where(np.arange(100) >= 50, 600, 0)
+    person = measure_one(tmp_path, make_walker(walk()), times_s=times_s)
+    assert person.summary["time_on_screen_s"] == pytest.approx(4)
+    assert person.summary["body_path_px"] == pytest.approx(98 * 40 / 25, abs=0.05)
+
+
+def test_a_floor_beside_the_image_is_refused(tmp_path):
+    floor = MeasuredFloor.read("900,100,1000,100,1000,200,900,200@1x1")
+    with pytest.raises(PoseTrackError, match="outside the image of 640 x 480 px"):
+        measure_one(tmp_path, make_walker(walk()), MeasureSettings(floor=floor))
+    partly = MeasuredFloor.read("-500,400,1000,400,1000,900,-500,900@1x1")
+    measure_one(tmp_path, make_walker(walk()), MeasureSettings(floor=partly))
+
+
 def test_people_without_legs_have_no_height(tmp_path):
     scores = np.full((100, 17), 0.9)
     scores[:, 11:] = 0.0
@@ -282,6 +297,7 @@ def test_people_who_were_interpolated_count_as_filled(tmp_path):
     [
         ({"height_m": 0}, "height: 0 m; expected a number above 0"),
         ({"heights_m": {3: -1}}, "height of id 3: -1 m; expected a number above 0"),
+        ({"height_m": 178}, "height: 178 m; expected metres up to 3, such as 1.78"),
         ({"px_per_m": 0}, "scale: 0 pixels a metre; expected a number above 0"),
         ({"px_per_m": float("nan")}, "scale: nan pixels a metre"),
         ({"cutoff_hz": 0}, "cut-off: 0 Hz; expected a number above 0"),

@@ -86,3 +86,14 @@ def test_frames_without_people_pass():
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(ValueError, match=f"{setting}: expected a number above 0"):
         SmootherConfig(**{setting: 0.0})
+
+
+def test_a_keypoint_that_was_not_found_stays_and_its_filter_waits():
+    times_s = np.arange(60) / 25
+    found = np.arange(60) % 10 != 4
+    found[:3] = False
+    frames = [
+        replace(frame, instances=frame.instances.with_columns(keypoint_scores=[[0.9 if is_found else 0]]))
+        for frame, is_found in zip(make_frames(np.where(found, 500.0, 0), times_s), found, strict=True)
+    ]
+    np.testing.assert_allclose(smooth_xs(frames), np.where(found, 500, 0), atol=1e-3)

@@ -103,3 +103,17 @@ def test_raw_keypoints_stay():
 def test_a_cutoff_of_zero_is_refused():
     with pytest.raises(ValueError, match=r"cutoff_hz: expected a number from 0\.1 up"):
         SmootherConfig(cutoff_hz=0.0)
+
+
+def test_a_keypoint_that_was_not_found_does_not_pull_at_those_beside_it():
+    times_s = np.arange(100) / 25
+    xs = 50 + 20 * np.sin(2 * np.pi * times_s)
+    found = np.arange(100) % 10 != 4
+    found[:3] = False
+    frames = [
+        replace(frame, instances=frame.instances.with_columns(keypoint_scores=[[0.9 if is_found else 0]]))
+        for frame, is_found in zip(make_frames(np.where(found, xs, 0), times_s), found, strict=True)
+    ]
+    out = smooth_xs(frames)
+    np.testing.assert_allclose(out[found], xs[found], atol=1)
+    np.testing.assert_array_equal(out[~found], 0)
