@@ -94,6 +94,8 @@ class EditLog:
         self._whole = self._size_bytes = 0
         self._is_new = self._has_end = True
         self._is_held = False
+        self._fingerprint: str | None = None
+        """Of the poses when they were opened to be edited."""
         self.refresh()
 
     @classmethod
@@ -104,8 +106,11 @@ class EditLog:
             ResultsError: The poses cannot be read, or the log is of others, cannot be read, or has a line that
                 is not what it should be.
         """
+        fingerprint = fingerprint_files([Path(poses)])
         header, _ = read_jsonl(poses)
-        return cls(Path(poses), header.skeleton)
+        log = cls(Path(poses), header.skeleton)
+        log._fingerprint = fingerprint
+        return log
 
     def add(self, edit: Edit) -> None:
         """Append an edit; it is on the disk when this returns. Those that were taken back are forgotten.
@@ -113,8 +118,8 @@ class EditLog:
         Whether the ids are there is not checked; `posetrack.edits.editor.PosesEditor` does that.
 
         Raises:
-            ResultsError: The edit has a value that the log cannot hold, or the log cannot be written; it stays
-                as it was.
+            ResultsError: The edit has a value that the log cannot hold, the poses have changed since they were
+                opened, or the log cannot be written; it stays as it was.
         """
         with self.hold():
             fields = encode_edit(edit, self.skeleton)
@@ -227,9 +232,14 @@ class EditLog:
         target.append(source.pop())
 
     def _append(self, fields: dict[str, Any]) -> None:
+        fingerprint = fingerprint_files([self.poses])
+        if self._fingerprint not in (None, fingerprint):
+            raise ResultsError(
+                f"{self.poses}: has changed since it was opened, so that the edit may not fit; open it again"
+            )
         lines = [fields]
         if self._is_new:
-            lines.insert(0, {"schema": EDITS_SCHEMA, "poses": fingerprint_files([self.poses])})
+            lines.insert(0, {"schema": EDITS_SCHEMA, "poses": fingerprint})
         content = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines).encode()
         content = content if self._has_end else b"\n" + content
         is_there = os.path.lexists(self.path)

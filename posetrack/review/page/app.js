@@ -283,13 +283,17 @@ function stepKeypoint(by) {
   update();
 }
 
+function hasKeypoint(person) {
+  if (person && !person.points.length) toast(`${person.id} is only a box here, without keypoints.`);
+  else if (!person || state.keypoint === null) toast("Choose a keypoint of a person of this frame first, with K.");
+  else return true;
+  return false;
+}
+
 // The keypoint moves while the key is held, and is saved when it is released.
 function nudge(event) {
   const person = findPerson();
-  if (!person || state.keypoint === null) {
-    toast("Choose a keypoint of a person of this frame first, with K.");
-    return;
-  }
+  if (!hasKeypoint(person)) return;
   const by = event.shiftKey ? 10 : 1;
   const [dx, dy] = { ArrowLeft: [-by, 0], ArrowRight: [by, 0], ArrowUp: [0, -by], ArrowDown: [0, by] }[event.key];
   person.points[3 * state.keypoint] += dx;
@@ -382,8 +386,7 @@ const DO = {
   "keypoint-back": () => stepKeypoint(-1),
   nudge,
   absent: () => {
-    if (!findPerson() || state.keypoint === null) toast("Choose a keypoint of a person of this frame first, with K.");
-    else edit({ edit: "keypoint", id: state.selected, frame: frames[state.row], keypoint: state.keypoint, xy: null });
+    if (hasKeypoint(findPerson())) edit({ edit: "keypoint", id: state.selected, frame: frames[state.row], keypoint: state.keypoint, xy: null });
   },
   undo: () => edit({ edit: "undo" }),
   redo: () => edit({ edit: "redo" }),

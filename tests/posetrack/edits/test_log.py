@@ -246,3 +246,16 @@ def test_poses_show_how_many_edits_they_have(poses):
     assert repr(read_poses(poses)).endswith("coco17 of 'a.mp4', edits: 1)")
     assert "<td>edits" in read_poses(poses)._repr_html_().replace("<th>", "<td>")
     assert "edits" not in repr(read_poses(poses, raw=True)).replace(str(poses), "")
+
+
+def test_poses_that_change_while_they_are_edited_take_no_more_edits(poses):
+    log = EditLog.open(poses)
+    log.add(RenameId(1, 9))
+    kept = log.path.read_bytes()
+    with poses.open("a") as file:
+        file.write("\n")
+    for action in (lambda: log.add(RenameId(2, 8)), log.undo):
+        with pytest.raises(ResultsError, match=r"has changed since it was opened.*; open it again$"):
+            action()
+    assert log.path.read_bytes() == kept
+    assert [str(edit) for edit in log.edits] == ["rename 1 9"]

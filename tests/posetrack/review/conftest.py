@@ -43,16 +43,17 @@ def list_ids(frame: int) -> dict[int, int]:
     return places
 
 
-def make_people(frame: int) -> Instances:
+def make_people(frame: int, *, has_keypoints: bool = True) -> Instances:
     places = list_ids(frame)
     centers = np.array([center_of(place) for place in places.values()], np.float64)
-    return Instances(
+    people = Instances(
         boxes_xyxy=np.hstack([centers - np.array([40, 70]), centers + np.array([40, 70])]),
         box_scores=np.full(len(places), 0.9),
         keypoints_xy=centers[:, None] + SHAPE_XY,
         keypoint_scores=np.full((len(places), 17), 0.2 if frame == 5 else 0.9),
         track_ids=np.array(list(places)),
     )
+    return people if has_keypoints else people.with_columns(keypoints_xy=None, keypoint_scores=None)
 
 
 @pytest.fixture
@@ -60,14 +61,19 @@ def make_poses(tmp_path: Path) -> Callable[..., Path]:
     """Writes the poses; their source is not there unless it is given."""
 
     def make(
-        source: str = "not-there.mp4", num_frames: int = NUM_FRAMES, every: int = 1, fingerprint: str = ""
+        source: str = "not-there.mp4",
+        num_frames: int = NUM_FRAMES,
+        every: int = 1,
+        fingerprint: str = "",
+        *,
+        has_keypoints: bool = True,
     ) -> Path:
         made_by = Provenance({}, {}, "torch", "f32", source=fingerprint) if fingerprint else None
         header = Header(source, 640, 400, Fraction(25), COCO_17, "fast", made_by)
         path = tmp_path / "run" / "poses.jsonl"
         with JsonlWriter(path, header) as writer:
             for frame in range(0, num_frames * every, every):
-                writer.write(frame, frame / 25, make_people(frame))
+                writer.write(frame, frame / 25, make_people(frame, has_keypoints=has_keypoints))
         return path
 
     return make

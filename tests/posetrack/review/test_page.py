@@ -404,3 +404,21 @@ def test_a_phone(devtools, make_poses, serve):
         assert page.find(0) == {2: 1, 3: 2}
 
     review(devtools, path, use)
+
+
+def test_a_box_has_no_keypoint_to_move(devtools, make_poses, serve):
+    path = make_poses(has_keypoints=False)
+    server = serve(path)
+
+    async def use(page: ReviewPage) -> None:
+        await page.open(server.url)
+        await page.select(1)
+        for keys in (("k", "Alt+ArrowRight"), ("a",)):
+            await page.page.evaluate("document.getElementById('toast').textContent = ''")
+            await page.press(*keys)
+            await page.page.wait_until(
+                "document.getElementById('toast').textContent === '1 is only a box here, without keypoints.'"
+            )
+
+    review(devtools, path, use)
+    assert not (path.parent / "edits.jsonl").exists()
