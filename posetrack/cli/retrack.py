@@ -142,7 +142,13 @@ class RetrackOptions:
             show_default="that of FILE's header",
         ),
     ] = None
-    smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time, without lag.")] = False
+    smooth: Annotated[
+        bool,
+        typer.Option(
+            "--smooth",
+            help="Smooth keypoints over time, without lag; FILE's own smoothing, by its ids, is left out.",
+        ),
+    ] = False
     no_stitch: Annotated[
         bool, typer.Option("--no-stitch", help="Join no broken tracks afterwards, drop none, fill no gaps.")
     ] = False

@@ -9,7 +9,8 @@ from itertools import groupby
 
 import numpy as np
 
-from posetrack.edits.kinds import Edit, Interpolate, MoveKeypoint, get_frames
+from posetrack.edits.kinds import Edit, Interpolate, MoveKeypoint, get_frames, map_id
+from posetrack.edits.seams import Seams
 from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED, Instances
 from posetrack.results.record import Record
@@ -39,7 +40,9 @@ def apply_edits(
     waiting = sorted(range(len(edits)), key=lambda i: frames[i][0], reverse=True)
     now: list[int] = []
     plan = _Plan((), where, {}, keep_deleted=keep_deleted)
-    for record in records:
+    seams = Seams(edits)
+    for saved in records:
+        record = seams.mend(saved)
         kept = [i for i in now if frames[i][1] >= record.frame]
         while waiting and frames[waiting[-1]][0] <= record.frame:
             i = waiting.pop()
@@ -121,15 +124,6 @@ class _Plan:
                 f"{self._where}: frame {record.frame}: two people would have id {twice}; undo the edit that "
                 "makes them one"
             )
-
-
-def map_id(edits: Iterable[Edit], track_id: int) -> int | None:
-    """The id after edits that all change the frame; None where the person is deleted."""
-    now: int | None = track_id
-    for edit in edits:
-        if now is not None and not isinstance(edit, MoveKeypoint | Interpolate):
-            now = edit.map_id(now)
-    return now
 
 
 def _find_twice(people: Instances) -> int | None:

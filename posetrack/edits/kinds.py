@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -310,6 +310,15 @@ def get_frames(edit: Edit) -> tuple[int, float]:
     if isinstance(edit, Interpolate):
         return edit.gaps[0][0].frame, edit.gaps[-1][1].frame
     return 0, math.inf
+
+
+def map_id(edits: Iterable[Edit], track_id: int) -> int | None:
+    """The id after edits that all change the frame; None where the person is deleted."""
+    now: int | None = track_id
+    for edit in edits:
+        if now is not None and not isinstance(edit, MoveKeypoint | Interpolate):
+            now = edit.map_id(now)
+    return now
 
 
 def _count(number: int, what: str) -> str:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from posetrack.edits.apply import map_id
 from posetrack.edits.index import PosesIndex, Spans
-from posetrack.edits.kinds import Edit, Interpolate, MoveKeypoint, SplitId, SwapIds, get_frames
+from posetrack.edits.kinds import Edit, Interpolate, MoveKeypoint, SplitId, SwapIds, get_frames, map_id
 from posetrack.edits.marks import Suspect
 from posetrack.frame import IntArray
 

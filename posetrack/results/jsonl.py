@@ -224,7 +224,9 @@ def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
     try:
         fields = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ResultsError(f"{where}: not JSON; expected a header with schema '{SCHEMA}'") from error
+        raise ResultsError(
+            f"{where}: not JSON; expected a header with schema '{SCHEMA}', as posetrack run writes"
+        ) from error
     header = decode_header(fields, where, path.parent)
     return header, _read_records(path, header)
 

@@ -57,7 +57,8 @@ def retrack(
         out: The output file; created or replaced atomically.
         recipe: The recipe whose tracker and smoother are used.
         video: The video of the poses, for optical flow; None for no flow.
-        smoothed: Whether keypoints are smoothed over time, without lag.
+        smoothed: Whether keypoints are smoothed over time, without lag. What was smoothed in the poses is left
+            out, since it followed their ids.
         estimator: Estimates the poses of people that the detector missed, as in a run; None for no propagation.
         stitched: Whether broken tracks are joined in the end, as in a run; without a video, without comparing
             how people look.
@@ -120,5 +121,6 @@ def _make_frames(poses: SavedPoses, video: VideoSource | None) -> Iterator[Frame
     for saved in poses if video is None else add_images(poses, video, remedy=remedy):
         people = saved.instances
         found = people if people.is_interpolated is None else people[~people.is_interpolated]
-        instances = replace(found, track_ids=None, is_interpolated=None)
+        # What was smoothed followed the old ids, which may have been two people's.
+        instances = replace(found, track_ids=None, is_interpolated=None, smoothed_xy=None)
         yield replace(saved, instances=instances, is_restored=False)

@@ -76,3 +76,21 @@ def test_deleted_people_can_be_kept_without_an_id():
     edits = [DeletePerson(2), RenameId(1, 2)]
     (record,) = apply_edits(make_records()[:1], edits, keep_deleted=True)
     assert record.instances.track_ids.tolist() == [2, UNTRACKED]
+
+
+def test_near_a_swap_or_split_people_are_where_they_were_found_not_smoothed_across_it():
+    records = []
+    for i in range(80):
+        people = make_people([1, 2, 3], [make_pose(5, 5), make_pose(50, 5), make_pose(90, 5)])
+        smoothed = people.with_columns(smoothed_xy=people.keypoints_xy + 7)
+        records.append(Record(i, i / 25, smoothed))
+
+    def find_unsmoothed(edits):
+        edited = [record.instances for record in apply_edits(records, edits)]
+        found = [np.all(people.smoothed_xy == people.keypoints_xy, axis=(1, 2)) for people in edited]
+        return {row: [i for i in range(80) if found[i][row]] for row in range(3)}
+
+    beside = list(range(28, 52))
+    assert find_unsmoothed([SwapIds(1, 2, 40)]) == {0: beside, 1: beside, 2: []}
+    assert find_unsmoothed([RenameId(3, 9), SplitId(9, 40, 10)]) == {0: [], 1: [], 2: beside}
+    assert find_unsmoothed([RenameId(3, 9)]) == {0: [], 1: [], 2: []}

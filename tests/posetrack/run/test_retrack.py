@@ -19,6 +19,7 @@ from posetrack.video.base import Selection
 
 SIZE_WH = (160, 120)
 NUM_FRAMES = 5
+HEADER = Header("clip.mp4", *SIZE_WH, Fraction(25), COCO_17, "default")
 IMAGE = np.random.default_rng(0).integers(0, 255, (SIZE_WH[1], SIZE_WH[0], 3), np.uint8)
 
 
@@ -36,8 +37,7 @@ def make_person(x: float, track_id: int) -> Instances:
 @pytest.fixture
 def saved(tmp_path):
     """One person who stands still, with another id in each frame."""
-    header = Header("clip.mp4", *SIZE_WH, Fraction(25), COCO_17, "default")
-    with JsonlWriter(tmp_path / "poses.jsonl", header) as writer:
+    with JsonlWriter(tmp_path / "poses.jsonl", HEADER) as writer:
         for i in range(NUM_FRAMES):
             writer.write(i, i / 25, make_person(40, track_id=100 + i))
     return read_poses(tmp_path / "poses.jsonl")
@@ -98,6 +98,16 @@ def test_with_an_estimator_missed_people_are_propagated(tmp_path):
 def test_smoothing_is_added(saved, tmp_path):
     retrack(saved, tmp_path / "again.jsonl", read_recipe("default"), video=None, smoothed=True)
     assert all(frame.instances.smoothed_xy is not None for frame in read_poses(tmp_path / "again.jsonl"))
+
+
+def test_what_was_smoothed_by_the_old_ids_is_left_out(tmp_path):
+    with JsonlWriter(tmp_path / "poses.jsonl", HEADER) as writer:
+        for i in range(NUM_FRAMES):
+            person = make_person(40, track_id=1)
+            writer.write(i, i / 25, person.with_columns(smoothed_xy=person.keypoints_xy + 9))
+    out = tmp_path / "again.jsonl"
+    retrack(read_poses(tmp_path / "poses.jsonl"), out, read_recipe("default"), video=None)
+    assert all(frame.instances.smoothed_xy is None for frame in read_poses(out))
 
 
 def test_a_video_that_is_too_short_leaves_nothing(saved, tmp_path):
