@@ -235,7 +235,8 @@ class EditLog:
         fingerprint = fingerprint_files([self.poses])
         if self._fingerprint not in (None, fingerprint):
             raise ResultsError(
-                f"{self.poses}: has changed since it was opened, so that the edit may not fit; open it again"
+                f"{self.poses}: the poses have changed since they were opened, and the edit may not fit; "
+                "open them again"
             )
         lines = [fields]
         if self._is_new:

@@ -255,7 +255,9 @@ def test_poses_that_change_while_they_are_edited_take_no_more_edits(poses):
     with poses.open("a") as file:
         file.write("\n")
     for action in (lambda: log.add(RenameId(2, 8)), log.undo):
-        with pytest.raises(ResultsError, match=r"has changed since it was opened.*; open it again$"):
+        with pytest.raises(
+            ResultsError, match=r"poses have changed since they were opened.*; open them again$"
+        ):
             action()
     assert log.path.read_bytes() == kept
     assert [str(edit) for edit in log.edits] == ["rename 1 9"]
