@@ -20,6 +20,7 @@ from posetrack.results.dense_sources import holds_dense
 from posetrack.results.export import FORMATS
 from posetrack.results.people import GROUND_TRUTH, KEEP_ALL
 from posetrack.results.poses import find_poses
+from posetrack.selection.people import PeopleSelection
 
 
 def convert_command(
@@ -76,12 +77,8 @@ def convert_command(
     path = find_poses(path) if (path / "poses.jsonl").exists() else path
     is_dense = to in DENSE_FORMS or holds_dense(path)
     is_data_set = not is_dense and (path.is_dir() or path.suffix.lower() == ".json")
-    if not selection.is_everyone and (is_dense or is_data_set):
-        raise PoseTrackError(f"{selection}: chooses people from a poses.jsonl only; leave it out here")
-    if (ground_truth or keypoint_score is not None or raw) and (is_dense or is_data_set):
-        raise PoseTrackError(
-            "--ground-truth, --keypoint-score, --raw: for a poses.jsonl only; leave them out here"
-        )
+    if is_dense or is_data_set:
+        _refuse_options_of_poses(selection, is_given=ground_truth or keypoint_score is not None or raw)
     if is_dense:
         print(export_dense(path, to, path.parent if out is None else out))
     elif is_data_set:
@@ -93,3 +90,13 @@ def convert_command(
         if keypoint_score is not None:
             options = replace(options, min_keypoint_score=keypoint_score)
         print(convert(path, to, path.parent if out is None else out, options, selection=selection, raw=raw))
+
+
+def _refuse_options_of_poses(selection: PeopleSelection, *, is_given: bool) -> None:
+    """Raise PoseTrackError if options were given that only a poses.jsonl can be converted with."""
+    if not selection.is_everyone:
+        raise PoseTrackError(f"{selection}: chooses people from a poses.jsonl only; leave it out here")
+    if is_given:
+        raise PoseTrackError(
+            "--ground-truth, --keypoint-score, --raw: for a poses.jsonl only; leave them out here"
+        )
