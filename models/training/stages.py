@@ -74,6 +74,7 @@ class Course:
         step: Number of steps taken, in all stages.
         seconds: Time taken, in all stages.
         stage: Number of the current stage, from 0.
+        first_epoch: The epoch with which it began, from 0.
         num_steps: Number of steps of the whole training; 0 where its length is a time.
         num_seconds: Length of the whole training where it is a time, else 0.
 
@@ -85,7 +86,7 @@ class Course:
         self.step = self.stage = 0
         self.seconds = 0.0
         self._stages = tuple(stages)
-        self._first_step = self._first_epoch = 0
+        self._first_step = self.first_epoch = 0
         self._plans = [
             BatchPlan(
                 num_samples,
@@ -110,19 +111,14 @@ class Course:
         return self.step - self._first_step
 
     @property
-    def first_epoch(self) -> int:
-        """The epoch with which the current stage began, from 0."""
-        return self._first_epoch
-
-    @property
     def epoch(self) -> int:
         """Number of finished epochs, in all stages; one that the end of a stage broke off counts."""
-        return self._first_epoch + self.step_in_stage // self.plan.steps_per_epoch
+        return self.first_epoch + self.step_in_stage // self.plan.steps_per_epoch
 
     @property
     def last_epoch(self) -> int:
         """The epoch, from 0, of the last step."""
-        return self._first_epoch + (self.step_in_stage - 1) // self.plan.steps_per_epoch
+        return self.first_epoch + (self.step_in_stage - 1) // self.plan.steps_per_epoch
 
     @property
     def is_epoch_whole(self) -> bool:
@@ -148,7 +144,7 @@ class Course:
 
     def advance(self) -> None:
         """Begin the next stage, with a new epoch."""
-        self._first_epoch += -(-self.step_in_stage // self.plan.steps_per_epoch)
+        self.first_epoch += -(-self.step_in_stage // self.plan.steps_per_epoch)
         self._first_step = self.step
         self.stage += 1
 
@@ -158,7 +154,7 @@ class Course:
             "stage": self.stage,
             "seconds": self.seconds,
             "first_step": self._first_step,
-            "first_epoch": self._first_epoch,
+            "first_epoch": self.first_epoch,
         }
 
     def resume(self, step: int, state: Mapping[str, Any]) -> None:
@@ -173,7 +169,7 @@ class Course:
                 f"the checkpoint is of stage {stage + 1}; this training has {len(self._stages)}"
             )
         self.step, self.stage, self.seconds = step, stage, float(state["seconds"])
-        self._first_step, self._first_epoch = int(state["first_step"]), int(state["first_epoch"])
+        self._first_step, self.first_epoch = int(state["first_step"]), int(state["first_epoch"])
 
 
 FROM_THE_START = {"stage": 0, "seconds": 0.0, "first_step": 0, "first_epoch": 0}
