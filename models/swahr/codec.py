@@ -34,6 +34,11 @@ SIGMA_CELLS = 2.0
 SHR_BASE_WIDTH_PX = 256.0
 """The box width to which this sigma belongs in scaled heatmap regression, W_base of section 4.2."""
 
+# Cells of all people's maps that are computed at once: what fits into a CPU's cache, and into a GPU's memory.
+_CELLS_AT_ONCE, _CELLS_AT_ONCE_ON_GPU = 1 << 18, 1 << 26
+# Multiples of this number of columns are multiplied in the same order, and so with the same rounding.
+_CELLS_ALIKE = 64
+
 
 @dataclass(frozen=True)
 class DecodeConfig:
@@ -89,11 +94,12 @@ def encode_cells(
     Returns:
         Cells (..., 2) int64, and whether keypoints are known and on the map (...); cell 0 where not.
     """
-    cells = keypoints_xy.where(is_known[..., None], keypoints_xy.new_tensor(-1.0)) / stride
+    # No tensors are made of numbers here, which would block the host of a GPU.
+    cells = torch.where(is_known[..., None], keypoints_xy, -1.0) / stride
     # Rounded towards 0, as in the public code: keypoints up to a cell left of or above the map are on it.
-    limit = cells.new_tensor(map_wh)
-    is_visible = is_known & ((cells > -1) & (cells < limit)).all(dim=-1)
-    return (cells.where(is_visible[..., None], cells.new_tensor(0.0))).trunc().long(), is_visible
+    is_on_map = ((cells > -1).all(dim=-1)) & (cells[..., 0] < map_wh[0]) & (cells[..., 1] < map_wh[1])
+    is_visible = is_known & is_on_map
+    return torch.where(is_visible[..., None], cells, 0.0).trunc().long(), is_visible
 
 
 def encode_heatmaps(
@@ -121,17 +127,17 @@ def encode_heatmaps(
     B, _, K, _ = keypoints_xy.shape
     W, H = map_wh
     cells, is_visible = encode_cells(keypoints_xy, is_known, map_wh, stride)
-    batch, person, keypoint = is_visible.nonzero().unbind(1)
-    centres = cells[batch, person, keypoint]
-    sigmas = centres.new_full((len(centres),), SIGMA_CELLS, dtype=torch.float32)
-    if sigmas_cells is not None:
-        sigmas = sigmas_cells.to(sigmas)[batch, person]
-    radius = int(3 * sigmas.max()) + 1 if len(sigmas) else 0
+    batch, person, keypoint = select_set(is_visible)
+    centres, is_drawn = cells[batch, person, keypoint], is_visible[batch, person, keypoint]
+    if sigmas_cells is None:
+        sigmas, radius = torch.full((1, 1), SIGMA_CELLS, device=cells.device), int(3 * SIGMA_CELLS) + 1
+    else:
+        sigmas = sigmas_cells.float()[batch, person][:, None]
+        radius = int(3 * sigmas.max()) + 1 if len(sigmas) else 0
     offsets = torch.arange(-radius, radius + 1, device=cells.device)
-    heights = torch.exp(-(offsets**2) / (2 * sigmas[:, None] ** 2)) * (offsets <= 3 * sigmas[:, None] + 1)
-    heights = heights * (-offsets <= 3 * sigmas[:, None] + 1)
+    heights = torch.exp(-(offsets**2) / (2 * sigmas**2)) * (offsets.abs() <= 3 * sigmas + 1)
     x, y = centres[:, :1] + offsets, centres[:, 1:] + offsets
-    columns, rows = heights * ((x >= 0) & (x < W)), heights * ((y >= 0) & (y < H))
+    columns, rows = heights * ((x >= 0) & (x < W)), heights * ((y >= 0) & (y < H) & is_drawn[:, None])
     flat = (y.clamp(0, H - 1) * W)[:, :, None] + x.clamp(0, W - 1)[:, None]
     flat += ((batch * K + keypoint) * (H * W))[:, None, None]
     heatmaps = torch.zeros(B * K * H * W, device=cells.device)
@@ -170,19 +176,54 @@ def encode_keypoint_masks(
     Returns:
         (B, K, H, W) float32, 0 or 1.
     """
-    H, W = heatmaps.shape[2:]
+    (B, M, K), (H, W) = is_unknown.shape, heatmaps.shape[2:]
     middles = (torch.arange(max(H, W), device=masks.device) + 0.5) * stride
     y, x = torch.meshgrid(middles[:H], middles[:W], indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)]).flatten(1)
     has_unknown = is_unknown.any(dim=2) & (boxes_xyxy[..., 2:] > boxes_xyxy[..., :2]).all(dim=2)
-    counts = heatmaps > 0
-    for i, rows in enumerate(has_unknown):
-        image_x, image_y = (matrices[i, rows].float() @ points).unbind(dim=1)
-        left, top, right, bottom = boxes_xyxy[i, rows].T[:, :, None]
-        is_inside = (image_x >= left) & (image_x < right) & (image_y >= top) & (image_y < bottom)
-        covered = is_unknown[i, rows].float().T @ is_inside.float()
-        counts[i] |= (covered == 0).view_as(counts[i])
-    return counts * masks[:, None]
+    batch, person = select_set(has_unknown)
+    place, R = person, M
+    if len(batch) < B * M:
+        # Their places among those of their image, of which there are R at most: the smaller, the faster.
+        place = (has_unknown.cumsum(dim=1) - 1)[batch, person]
+        R = int(place.max()) + 1 if len(batch) else 0
+    unknown = torch.zeros(B, R, K, device=masks.device)
+    unknown[batch, place] = is_unknown[batch, person].float()
+    to_image, boxes = matrices[batch, person].float(), boxes_xyxy[batch, person].T[:, :, None]
+    covered = []
+    at_once = _CELLS_AT_ONCE if masks.device.type == "cpu" else _CELLS_AT_ONCE_ON_GPU
+    size = max(at_once // max(len(batch), 1) // _CELLS_ALIKE, 1) * _CELLS_ALIKE
+    for part in torch.split(points, size, dim=1):
+        boxed = torch.zeros(B, R, part.shape[1], device=masks.device)
+        boxed[batch, place] = _find_inside(to_image @ part, boxes).float()
+        covered.append(unknown.transpose(1, 2) @ boxed)
+    is_counted = (torch.cat(covered, dim=2) == 0).view_as(heatmaps)
+    return ((heatmaps > 0) | is_counted) * masks[:, None]
+
+
+def _find_inside(points_xy: Tensor, boxes: Tensor) -> Tensor:
+    """Find which of P people's points (P, 2, n) are in their boxes, four (P, 1): (P, n) bool."""
+    x, y = points_xy.unbind(dim=1)
+    left, top, right, bottom = boxes
+    is_inside: Tensor = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+    return is_inside
+
+
+def select_set(mask: Tensor) -> tuple[Tensor, ...]:
+    """Find the indices of a mask's set entries on a CPU; elsewhere of all entries.
+
+    The host of a GPU would have to wait for their number. What it computes for the others must not count.
+
+    Args:
+        mask: Of any shape.
+
+    Returns:
+        One tensor (n,) of indices for each dimension.
+    """
+    if mask.device.type == "cpu":
+        return mask.nonzero(as_tuple=True)
+    places = torch.meshgrid(*(torch.arange(n, device=mask.device) for n in mask.shape), indexing="ij")
+    return tuple(place.flatten() for place in places)
 
 
 def decode_people(

@@ -112,6 +112,34 @@ def test_masks_of_unknown_keypoints_are_those_of_the_loops():
     assert 0 < found.sum() < masks.sum() * K
 
 
+def select_all(mask):
+    return tuple(place.flatten() for place in torch.meshgrid(*map(torch.arange, mask.shape), indexing="ij"))
+
+
+def test_targets_and_masks_are_the_same_without_a_selection_and_in_parts(monkeypatch):
+    """On a GPU nothing is selected, as the number of what is set would have to be waited for."""
+    keypoints, is_known = map(torch.from_numpy, draw_people(5, B=3, M=6))
+    is_known[1] = False
+    boxes = torch.tensor(
+        [[0, 0, 60, 50], [30, 20, 90, 104], [10, 50, 10, 60], [0, 0, 0, 0], [70, 0, 120, 104.0]]
+    )
+    boxes = torch.cat([boxes, boxes[:1] + 20])[None].expand(3, -1, -1)
+    matrices = torch.tensor([[0.9, 0.2, 3], [-0.2, 0.9, 8]]).expand(3, 6, -1, -1)
+    masks = torch.ones(3, 26, 30)
+
+    def encode():
+        heatmaps = encode_heatmaps(keypoints, is_known, MAP_WH, 4)
+        return heatmaps, encode_keypoint_masks(masks, heatmaps, boxes, ~is_known, matrices, 4)
+
+    expected = encode()
+    assert 0 < expected[1][0].sum() < 26 * 30 * K
+    monkeypatch.setattr("models.swahr.codec.select_set", select_all)
+    for ours, theirs in zip(encode(), expected, strict=True):
+        assert torch.equal(ours, theirs)
+    monkeypatch.setattr("models.swahr.codec._CELLS_AT_ONCE", 200)
+    assert torch.equal(encode()[1], expected[1])
+
+
 def make_tags(cells, visible, size_wh=MAP_WH):
     """Tags as a perfect network would give them: person m has tag 3 m in the cell of each keypoint."""
     tags = torch.full((1, K, size_wh[1], size_wh[0]), -20.0)
