@@ -105,13 +105,14 @@ def _synchronize(norm: nn.Module) -> nn.Module:
     return convert(norm)
 
 
-def average_over_world(values: Tensor, world: World) -> Tensor:
-    """Average a tensor over all processes."""
-    if world.size > 1:
-        values = values.clone()
-        dist.all_reduce(values)
-        values /= world.size
-    return values
+def average_over_world(values: list[float], world: World) -> list[float]:
+    """Average numbers over all processes."""
+    if world.size == 1:
+        return values
+    sums = torch.tensor(values, device=world.device)
+    dist.all_reduce(sums)
+    averages: list[float] = (sums / world.size).tolist()
+    return averages
 
 
 def gather_objects(value: Any, world: World) -> list[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,9 @@ from models.training.optim import (
 )
 from models.training.same_training import check_same_training
 from models.training.stages import FROM_THE_START, Course, make_single_stage
+from models.training.step import StepTaker
 from models.training.task import StepReport, Task, TrainingStage
-from models.training.workers import WORKER_START, read_batches, start_worker
+from models.training.workers import make_loader, read_batches
 
 Hold = Callable[[], AbstractContextManager[None]]
 """Makes a context that keeps a KeyboardInterrupt back to its end."""
@@ -60,6 +61,7 @@ class Trainer:
         task: What to train.
         network: The network that learns.
         course: Where the training is.
+        steps: Takes the steps.
         best_score: The best first metric of an evaluation.
 
     Raises:
@@ -96,6 +98,7 @@ class Trainer:
         self._ema = Ema(self.network, loop.ema_decay) if loop.ema_decay else None
         if loop.compile:
             compile_network(self._shared, world.device)
+        self.steps = StepTaker(self.network, self._shared, self._optimizer, self._ema, loop, world.device)
         self._folder = folder if world.is_main else None
         self._checkpoints = None if folder is None else CheckpointFolder(folder, loop.keep_checkpoints)
         self._report = report if world.is_main else None
@@ -153,13 +156,24 @@ class Trainer:
         last = course.plan.num_steps
         if end is not None:
             last = min(last, course.step_in_stage + end - self.step)
-        for batch in read_batches(self._make_loader(stage, last)):
+        for batch in self._read_batches(stage, last):
             with hold():
                 self._take_step(batch, stage)
                 self._owes_evaluation = self._is_evaluation_due()
             self._follow_step(logs, hold, is_last=self.step == end or course.is_over)
             if course.is_stage_over:
                 break
+
+    def _read_batches(self, stage: TrainingStage, end: int) -> Iterator[Any]:
+        """Read a stage's batches, from its current step to one, onto the device."""
+        batches = read_batches(self._make_loader(stage, end))
+        while True:
+            with self.steps.time_part("data"):
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                batch = move_batch(batch, self._world.device)
+            yield batch
 
     def _follow_step(self, logs: TrainingLogs | None, hold: Hold, *, is_last: bool) -> None:
         """Log, evaluate and save what is due after a step."""
@@ -227,16 +241,8 @@ class Trainer:
             world_size=self._world.size,
             first_epoch=self.course.first_epoch,
         )
-        return DataLoader(
-            stage.dataset,
-            batch_sampler=sampler,
-            num_workers=self._loop.num_workers,
-            collate_fn=self.task.collate,
-            pin_memory=self._world.device.type == "cuda",
-            worker_init_fn=start_worker,
-            multiprocessing_context=WORKER_START if self._loop.num_workers else None,
-            # A generator of its own: the loader draws a number at its start, which a resumed run draws again.
-            generator=torch.Generator(),
+        return make_loader(
+            stage.dataset, sampler, self._world.device, self._loop.num_workers, self.task.collate
         )
 
     def _take_step(self, batch: Any, stage: TrainingStage) -> None:
@@ -247,19 +253,11 @@ class Trainer:
         )
         rate = self._base_rate * factor * stage.config.rate_factor
         set_learning_rate(self._optimizer, rate)
-        device = self._world.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._loop.precision == "bf16"):
-            losses = stage.compute_losses(self._shared, move_batch(batch, device))
         # Fractions of a batch may differ by one sample; the mean over processes shall be that over samples.
         own_count = len(range(self._world.rank, count, self._world.size))
-        total = torch.stack([loss.float() for loss in losses.values()]).sum()
-        self._optimizer.zero_grad(set_to_none=True)
-        (total * (own_count * self._world.size / count)).backward()  # type: ignore[no-untyped-call]
-        if self._loop.max_grad_norm > 0:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self._loop.max_grad_norm)
-        self._optimizer.step()
-        if self._ema is not None:
-            self._ema.update(self.step)
+        losses = self.steps.take(
+            batch, stage.compute_losses, step=self.step, scale=own_count * self._world.size / count
+        )
         self._losses.add(self.step, count, losses)
         course.step += 1
         self._read_clock()
@@ -306,12 +304,12 @@ class Trainer:
         if self._losses.is_empty:
             return
         speed, means = self._losses.close()
-        values = average_over_world(torch.tensor(list(means.values()), device=self._world.device), self._world)
+        values = average_over_world(list(means.values()), self._world)
         if logs is not None:
             row: dict[str, float | None] = {
                 "epoch": self.course.last_epoch,
                 "learning_rate": self._optimizer.param_groups[0]["lr"],
-                **dict(zip(means, values.tolist(), strict=True)),
+                **dict(zip(means, values, strict=True)),
                 "samples_per_s": speed,
             }
             logs.training.write(self.step, row)

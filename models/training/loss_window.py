@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -15,7 +15,8 @@ from models.training.errors import NonFiniteLossError
 class LossWindow:
     """Sums of the losses since the last row of the log.
 
-    On a GPU they are checked one step late, because reading a loss at once would stall it.
+    On a GPU they are copied to the host behind their step, and checked one step late: to read a loss at once,
+    or behind what was queued since, would stall the GPU.
     """
 
     def __init__(self) -> None:
@@ -23,7 +24,7 @@ class LossWindow:
         self._sums: dict[str, float] = {}
         self._steps = self._samples = 0
         self._since_s = time.perf_counter()
-        self._pending: tuple[int, list[str], Tensor] | None = None
+        self._pending: tuple[int, list[str], Callable[[], list[float]]] | None = None
 
     def add(self, step: int, count: int, losses: Mapping[str, Tensor]) -> None:
         """Add the losses of a step, counted from 0, and its number of samples.
@@ -33,7 +34,7 @@ class LossWindow:
         """
         values = torch.stack([loss.detach().float() for loss in losses.values()])
         self._look()
-        self._pending = (step, list(losses), values)
+        self._pending = (step, list(losses), start_reading(values))
         self._samples += count
         if values.device.type == "cpu":
             self._look()
@@ -65,11 +66,32 @@ class LossWindow:
     def _look(self) -> None:
         if self._pending is None:
             return
-        step, names, values = self._pending
+        step, names, read = self._pending
         self._pending = None
-        self.last = dict(zip(names, values.tolist(), strict=True))
+        self.last = dict(zip(names, read(), strict=True))
         if not all(math.isfinite(value) for value in self.last.values()):
             raise NonFiniteLossError(step, self.last)
         self._steps += 1
         for name, value in self.last.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
+
+
+def start_reading(values: Tensor) -> Callable[[], list[float]]:
+    """Start to copy numbers (n,) from a device, behind what is queued there.
+
+    Returns:
+        Waits for the copy, but for nothing that was queued after it, and gives the numbers.
+    """
+    if values.device.type != "cuda":
+        return values.tolist
+    copied = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    copied.copy_(values, non_blocking=True)
+    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    event.record(torch.cuda.current_stream(values.device))
+
+    def read() -> list[float]:
+        event.synchronize()
+        numbers: list[float] = copied.tolist()
+        return numbers
+
+    return read

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from models.training.batches import BatchSampler
 from models.training.errors import TrainingError
 
 WORKER_START = "spawn"
@@ -18,6 +19,35 @@ WORKER_START = "spawn"
 def start_worker(number: int) -> None:
     """Make a new worker use one thread, because the workers already use all cores."""
     cv2.setNumThreads(1)
+
+
+def make_loader(
+    dataset: Dataset[Any],
+    sampler: BatchSampler,
+    device: torch.device,
+    num_workers: int,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> DataLoader[Any]:
+    """Make the loader of a training's batches.
+
+    Args:
+        dataset: The data set, indexed by (epoch, index).
+        sampler: The samples of each batch.
+        device: The device that they go to.
+        num_workers: Number of data loading processes; 0 to load in this one.
+        collate: Makes a batch of samples; None for torch's default.
+    """
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=num_workers,
+        collate_fn=collate,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=start_worker,
+        multiprocessing_context=WORKER_START if num_workers else None,
+        # A generator of its own: the loader draws a number at its start, which a resumed run draws again.
+        generator=torch.Generator(),
+    )
 
 
 def read_batches(loader: DataLoader[Any]) -> Iterator[Any]:

@@ -1,18 +1,20 @@
-"""`posetrack bench`: the speed of a whole run and of its stages."""
+"""`posetrack bench`: the speed of a whole run and of its stages, or with `train` that of a training."""
 
 from __future__ import annotations
 
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from posetrack.cli.bench_train import bench_train_command
 from posetrack.cli.eval.metrics import write_metrics
+from posetrack.cli.help import HelpCommand
 from posetrack.cli.options import ComputeOptions, RecipeOptions, TimeoutOption
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ def bench_command(
 ) -> None:
     """Time a whole run (decoding, networks, tracking, drawing, encoding, writing) and the networks alone.
 
-    Compare ratios of one run: machines are noisy.
+    Compare ratios of one run: machines are noisy. The speed of a training: posetrack bench train RECIPE (a clip
+    of that name: ./train).
     """
     from posetrack.benchmark import benchmark
 
@@ -62,6 +65,25 @@ def bench_command(
         console.print(_make_table(report))
     if out is not None:
         write_metrics(reports, out)
+
+
+_TRAIN = typer.Typer(add_completion=False)
+_TRAIN.command(cls=HelpCommand)(bench_train_command)
+
+
+class BenchCommand(HelpCommand):
+    """The command `bench`, whose first argument `train` makes it `bench train`."""
+
+    @property
+    def commands(self) -> dict[str, Any]:
+        """What it is with another first argument."""
+        return {"train": typer.main.get_command(_TRAIN)}
+
+    def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Make the context of this command, or of the one that the first argument names."""
+        if args[:1] == ["train"]:
+            return self.commands["train"].make_context(f"{info_name} train", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
 
 
 def _make_table(report: BenchReport) -> Table:

@@ -89,7 +89,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("posetrack export weights.safetensors --to onnx -o net.zip", "ONNX"),
         ("posetrack export movenet-thunder --int8 --calibrate photos/", "smaller and faster, less exact"),
     ),
-    "bench": (("posetrack bench video.mp4 -r default -r fast", "two recipes, one after the other"),),
+    "bench": (
+        ("posetrack bench video.mp4 -r default -r fast", "two recipes, one after the other"),
+        ("posetrack bench train mine.toml --data data", "the speed of a training"),
+    ),
+    "bench train": (("posetrack bench train mine.toml --data data --workers 2", "parts of a step"),),
     "weights": (("posetrack weights list", "what there is"),),
     "weights list": (("posetrack weights list", "names, licences, and whether they are here"),),
     "weights fetch": (

@@ -11,7 +11,7 @@ import typer
 
 import posetrack
 from models.extras import MissingPackageError
-from posetrack.cli.bench import bench_command
+from posetrack.cli.bench import BenchCommand, bench_command
 from posetrack.cli.check import check_command
 from posetrack.cli.convert import convert_command
 from posetrack.cli.crops import crops_command
@@ -65,7 +65,8 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
 
 for _panel, _commands in _COMMANDS.items():
     for _name, _function in _commands.items():
-        app.command(_name, cls=HelpCommand, rich_help_panel=_panel)(make_command(_function))
+        _class = BenchCommand if _name == "bench" else HelpCommand
+        app.command(_name, cls=_class, rich_help_panel=_panel)(make_command(_function))
 app.add_typer(eval_app, name="eval", cls=HelpGroup, rich_help_panel="Networks and data sets")
 app.add_typer(weights_app, name="weights", cls=HelpGroup, rich_help_panel="Networks and data sets")
 

@@ -107,7 +107,7 @@ def _train(path: Path, choices: _Choices, world: World) -> None:
     from posetrack.interruption import finishing
     from posetrack.training.run import TrainingRun, make_trainer
 
-    training = _find_training(path)
+    training = read_training(path)
     recipe = training.read_recipe(path)
     if choices.workers is not None:
         recipe = replace(recipe, loop=replace(recipe.loop, num_workers=choices.workers))
@@ -160,7 +160,7 @@ def _keep_recipe(path: Path, text: str) -> None:
             file.write(text)
 
 
-def _find_training(path: Path) -> Training:
+def read_training(path: Path) -> Training:
     """Find the training of the network in a recipe."""
     from models.settings import SettingsError, read_toml
     from posetrack.families.table import find_training

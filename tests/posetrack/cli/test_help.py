@@ -62,7 +62,8 @@ def test_examples_are_valid(line):
     words = shlex.split(line.partition(" > ")[0])
     words = words[words.index("posetrack") + 1 :]
     command = COMMANDS["posetrack"]
-    while hasattr(command, "commands"):
+    # `bench` takes a clip where it has no command of that name.
+    while hasattr(command, "commands") and (command.name != "bench" or words[0] in command.commands):
         command = command.commands[words.pop(0)]
     if "--help" not in words:
         command.make_context(command.name, words)
