@@ -107,7 +107,7 @@ def encode_heatmaps(
     is_known: Tensor,
     map_wh: tuple[int, int],
     stride: int,
-    sigmas_cells: Tensor | None = None,
+    sigmas_cells: Tensor | float = SIGMA_CELLS,
 ) -> Tensor:
     """Draw a Gaussian about the cell of each keypoint, with the maximum where people overlap (Eq. 1 and 2).
 
@@ -119,7 +119,7 @@ def encode_heatmaps(
         is_known: (B, M, K) bool.
         map_wh: Width and height of the map in cells.
         stride: Input pixels per cell.
-        sigmas_cells: (B, M), sigma of each person; by default `SIGMA_CELLS`.
+        sigmas_cells: (B, M), sigma of each person, whose greatest the host waits for; or one of all.
 
     Returns:
         (B, K, H, W) float32, on the keypoints' device.
@@ -129,8 +129,8 @@ def encode_heatmaps(
     cells, is_visible = encode_cells(keypoints_xy, is_known, map_wh, stride)
     batch, person, keypoint = select_set(is_visible)
     centres, is_drawn = cells[batch, person, keypoint], is_visible[batch, person, keypoint]
-    if sigmas_cells is None:
-        sigmas, radius = torch.full((1, 1), SIGMA_CELLS, device=cells.device), int(3 * SIGMA_CELLS) + 1
+    if isinstance(sigmas_cells, float):
+        sigmas, radius = torch.full((1, 1), sigmas_cells, device=cells.device), int(3 * sigmas_cells) + 1
     else:
         sigmas = sigmas_cells.float()[batch, person][:, None]
         radius = int(3 * sigmas.max()) + 1 if len(sigmas) else 0

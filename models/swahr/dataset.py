@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,13 @@ from models.data.mosaic import Window, cut_mosaic
 from models.data.people_crops import ImageSamples, draw_mask
 from models.data.samples import FloatArray, IntArray
 from models.settings import check_choice, check_range
-from models.swahr.codec import compute_box_sigmas, encode_cells, encode_heatmaps, encode_keypoint_masks
+from models.swahr.codec import (
+    SIGMA_CELLS,
+    compute_box_sigmas,
+    encode_cells,
+    encode_heatmaps,
+    encode_keypoint_masks,
+)
 from models.swahr.network import STAGE_STRIDES
 from models.training.batches import SampleKey
 
@@ -294,7 +301,11 @@ def warp_mask(mask: npt.NDArray[np.uint8], matrix: DoubleArray, size_px: int) ->
 
 
 def encode_targets(
-    batch: dict[str, Any], *, unknown_keypoints: str = "background", is_sigma_scaled: bool = False
+    batch: Mapping[str, Any],
+    *,
+    unknown_keypoints: str = "background",
+    is_sigma_scaled: bool = False,
+    sigma_cells: float = SIGMA_CELLS,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Make the heatmaps and masks of a batch of `CrowdDataset`, on its device.
 
@@ -303,6 +314,7 @@ def encode_targets(
         unknown_keypoints: `background`, as in the public code; or `masked`: the box of a person whose keypoint
             is unknown does not count for that keypoint, except where another person's is drawn.
         is_sigma_scaled: Whether each person's sigma is proportional to its box width (SHR, Table 4).
+        sigma_cells: Else the sigma of all.
 
     Returns:
         Heatmaps (B, K, h, w) at 1/4 and 1/2, and masks there, (B, h, w), or (B, K, h, w) if `masked`.
@@ -312,7 +324,7 @@ def encode_targets(
     """
     if unknown_keypoints not in ("background", "masked"):
         raise ValueError(f"unknown_keypoints '{unknown_keypoints}': known: background, masked")
-    sigmas = compute_box_sigmas(batch["box_widths_px"]) if is_sigma_scaled else None
+    sigmas = compute_box_sigmas(batch["box_widths_px"]) if is_sigma_scaled else sigma_cells
     heatmaps, masks = [], []
     for stride, mask in zip(STAGE_STRIDES, batch["masks"], strict=True):
         map_wh = (mask.shape[2], mask.shape[1])

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from models.backbones.imagenet import normalize_images
 from models.data.people_crops import ImageSamples
-from models.swahr.codec import SHR_BASE_WIDTH_PX, SIGMA_CELLS
 from models.swahr.dataset import CrowdDataset, encode_targets
 from models.swahr.losses import SwahrLossConfig, compute_swahr_losses
 from models.swahr.recipe import BottomUpRecipe, TargetRecipe
@@ -63,7 +62,12 @@ def make_bottom_up_losses(target: TargetRecipe, loss: SwahrLossConfig) -> Comput
             outputs = network(images)
         # Targets are drawn by matrices of pixels, which bfloat16 cannot count.
         with torch.autocast(images.device.type, enabled=False):
-            heatmaps, masks = _encode_targets(batch, target)
+            heatmaps, masks = encode_targets(
+                batch,
+                unknown_keypoints=target.unknown_keypoints,
+                is_sigma_scaled=target.is_sigma_scaled,
+                sigma_cells=float(target.sigma_cells),
+            )
             return compute_swahr_losses(
                 outputs,
                 heatmaps,
@@ -74,16 +78,6 @@ def make_bottom_up_losses(target: TargetRecipe, loss: SwahrLossConfig) -> Comput
             )
 
     return compute_losses
-
-
-def _encode_targets(batch: Mapping[str, Any], target: TargetRecipe) -> tuple[list[Tensor], list[Tensor]]:
-    """Heatmaps and masks of a batch at both resolutions."""
-    samples, is_scaled = dict(batch), target.is_sigma_scaled
-    if target.sigma_cells != SIGMA_CELLS:
-        # Boxes of one width for all give everyone this sigma.
-        width_px = target.sigma_cells / SIGMA_CELLS * SHR_BASE_WIDTH_PX
-        samples["box_widths_px"], is_scaled = torch.full_like(batch["box_widths_px"], width_px), True
-    return encode_targets(samples, unknown_keypoints=target.unknown_keypoints, is_sigma_scaled=is_scaled)
 
 
 def _to_input(images: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def test_targets_are_those_of_the_loops(stride, is_scaled):
         torch.from_numpy(is_known),
         MAP_WH,
         stride,
-        torch.from_numpy(sigmas) if is_scaled else None,
+        torch.from_numpy(sigmas) if is_scaled else 2.0,
     )
     for b, heatmaps in enumerate(found.numpy()):
         expected = naive.encode(keypoints[b], is_known[b], MAP_WH, stride, sigmas[b])
