@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -49,6 +48,9 @@ def match_hungarian(similarity: FloatArray, minimum: float) -> tuple[IntArray, I
     Returns:
         Rows, ascending, and columns of the pairs, both (P,).
     """
+    # Half a second to import, and the recipes that ship match greedily.
+    from scipy.optimize import linear_sum_assignment
+
     allowed = similarity >= minimum
     rows, cols = linear_sum_assignment(np.where(allowed, similarity, 0), maximize=True)
     kept = allowed[rows, cols]

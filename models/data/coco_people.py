@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as mask_api
 
 from models.data.json_file import read_json
 from models.training.errors import DataError
@@ -133,6 +132,8 @@ def measure_area(entry: Mapping[str, Any]) -> float | None:
     outline = entry.get("segmentation")
     try:
         if isinstance(outline, Mapping):
+            from pycocotools import mask as mask_api
+
             counts = outline["counts"]
             area = sum(counts[1::2]) if isinstance(counts, list) else mask_api.area(dict(outline))
         elif outline:

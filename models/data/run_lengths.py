@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as mask_api
 
 from models.training.errors import DataError
 
@@ -32,6 +31,8 @@ def decode_run_lengths(lengths: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
     Returns:
         (H, W), 0 and 1.
     """
+    from pycocotools import mask as mask_api
+
     with warnings.catch_warnings():
         # numpy 2 warns about the keyword `copy`, which pycocotools' arrays lack.
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -15,6 +15,7 @@ from rich.table import Table
 from posetrack.cli.bench_train import bench_train_command
 from posetrack.cli.eval.metrics import write_metrics
 from posetrack.cli.help import HelpCommand
+from posetrack.cli.make_command import make_command
 from posetrack.cli.options import ComputeOptions, RecipeOptions, TimeoutOption
 
 if TYPE_CHECKING:
@@ -84,6 +85,10 @@ class BenchCommand(HelpCommand):
         if args[:1] == ["train"]:
             return self.commands["train"].make_context(f"{info_name} train", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
+
+
+bench_app = typer.Typer(add_completion=False)
+bench_app.command("bench", cls=BenchCommand)(make_command(bench_command))
 
 
 def _make_table(report: BenchReport) -> Table:

@@ -62,6 +62,7 @@ class HelpGroup(TyperGroup):
 
 
 def _list_options(command: Any) -> set[str]:
+    command = getattr(command, "imported", command)
     names = (name for param in command.params for name in (*param.opts, *param.secondary_opts))
     return {"--help", *names}
 

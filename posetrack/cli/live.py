@@ -16,7 +16,7 @@ import typer
 
 from models.image_size import MAX_PIXELS
 from posetrack.cli.draw_options import PeopleDrawOptions
-from posetrack.cli.messages import start_logging
+from posetrack.cli.messages import start_logging, tell_loading
 from posetrack.cli.options import ComputeOptions, MaxPixelsOption, RecipeOptions, check_finite
 from posetrack.cli.selection_options import SelectionOptions
 from posetrack.cli.serve_options import DEFAULT_ADDRESS, TokenOption, print_address, read_address
@@ -176,7 +176,7 @@ def live_command(
         drawing.add_to(drawing.make_style(recipe.read())),
         is_recording=save.record is not None,
     )
-    build = _make_builder(recipe, compute, people, with_faces=settings.style.blur_faces)
+    build = _make_builder(recipe, compute, people, with_faces=settings.style.blur_faces, is_quiet=save.quiet)
     # Before the source is opened, so that no frames are missed meanwhile.
     built = {recipe.recipe: build(recipe.recipe)}
     controls = _make_controls(settings)
@@ -199,7 +199,12 @@ def live_command(
 
 
 def _make_builder(
-    recipe: RecipeOptions, compute: ComputeOptions, people: LivePeopleOptions, *, with_faces: bool
+    recipe: RecipeOptions,
+    compute: ComputeOptions,
+    people: LivePeopleOptions,
+    *,
+    with_faces: bool,
+    is_quiet: bool,
 ) -> Callable[[str], Pipeline]:
     """Make the builder of pipelines by recipe name; the given weights are for the first recipe only."""
     # Torch takes seconds to import: only commands that run networks wait for it.
@@ -209,6 +214,8 @@ def _make_builder(
 
     def build(name: str) -> Pipeline:
         settings = recipe.read() if name == recipe.recipe else read_recipe(name)
+        if not is_quiet:
+            tell_loading(settings)
         return build_pipeline(
             settings,
             chosen,

@@ -4,75 +4,103 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-import posetrack
 from models.extras import MissingPackageError
-from posetrack.cli.bench import BenchCommand, bench_command
-from posetrack.cli.check import check_command
-from posetrack.cli.convert import convert_command
-from posetrack.cli.crops import crops_command
-from posetrack.cli.doctor import doctor_command
-from posetrack.cli.draw import draw_command
-from posetrack.cli.edit import edit_command
-from posetrack.cli.eval.app import eval_app
-from posetrack.cli.export import export_command
-from posetrack.cli.help import SETTINGS, HelpCommand, HelpGroup
-from posetrack.cli.live import live_command
-from posetrack.cli.measure import measure_command
+from posetrack.cli.help import SETTINGS
+from posetrack.cli.late import Panels, make_late_group
 from posetrack.cli.messages import print_error
-from posetrack.cli.options import make_command
-from posetrack.cli.recipes import recipes_command
-from posetrack.cli.retrack import retrack_command
-from posetrack.cli.review import review_command
-from posetrack.cli.run import run_command
-from posetrack.cli.train import train_command
-from posetrack.cli.weights import weights_app
 from posetrack.errors import PoseTrackError
+
+_COMMANDS: Panels = {
+    "Track people": {
+        "run": (
+            "posetrack.cli.run:run_command",
+            "Track people: writes poses.jsonl, overlay.mp4 and other formats for each source.",
+        ),
+        "live": (
+            "posetrack.cli.live:live_command",
+            "Track people in real time: always the newest frame, so that the image does not lag.",
+        ),
+    },
+    "Work with results": {
+        "review": (
+            "posetrack.cli.review:review_command",
+            "Look at saved poses in the browser, and correct them: ids, keypoints, gaps.",
+        ),
+        "edit": (
+            "posetrack.cli.edit:edit_command",
+            "Correct saved poses: ids, people and keypoints. The file of poses stays as it is.",
+        ),
+        "draw": (
+            "posetrack.cli.draw:draw_command",
+            "Draw saved poses: over their video with its sound, on one colour, or on nothing; no networks run.",
+        ),
+        "crops": (
+            "posetrack.cli.crops:crops_command",
+            "Cut people out of their video: person-<id>.mp4, which follows the person, or person-<id>.png.",
+        ),
+        "retrack": (
+            "posetrack.cli.retrack:retrack_command",
+            "Give saved poses new track ids. Optical flow is used if the video is available.",
+        ),
+        "convert": (
+            "posetrack.cli.convert:convert_command",
+            "Convert saved poses, dense poses or a data set to another format, without running networks.",
+        ),
+        "measure": (
+            "posetrack.cli.measure:measure_command",
+            "Measure people: joint angles, angular velocities, lengths, speeds, symmetry, paths, time on "
+            "screen.",
+        ),
+    },
+    "Networks and data sets": {
+        "recipes": (
+            "posetrack.cli.recipes:recipes_command",
+            "List the recipes that ship with PoseTrack, best first; `posetrack doctor` says which can "
+            "run here.",
+        ),
+        "train": ("posetrack.cli.train:train_command", "Train a network."),
+        "check": (
+            "posetrack.cli.check:check_command",
+            "Check the images and annotations of a data set; exit code 1 when something is wrong.",
+        ),
+        "export": (
+            "posetrack.cli.export:export_command",
+            "Export a network as one file, which recipes take as weights and whose parts other software runs.",
+        ),
+        "bench": (
+            "posetrack.cli.bench:bench_app",
+            "Time a whole run (decoding, networks, tracking, drawing, encoding, writing) and the networks "
+            "alone.",
+        ),
+        "eval": ("posetrack.cli.eval.app:eval_app", "Evaluate results as a benchmark does."),
+        "weights": ("posetrack.cli.weights:weights_app", "Fetch, import, check and list weights."),
+    },
+    "This machine": {
+        "doctor": (
+            "posetrack.cli.doctor:doctor_command",
+            "Say what PoseTrack finds on this machine; exit code 1 when something it needs is missing.",
+        ),
+    },
+}
 
 app = typer.Typer(
     name="posetrack",
     help="Finds, follows and measures people in video.",
     no_args_is_help=True,
-    cls=HelpGroup,
+    cls=make_late_group(_COMMANDS),
     context_settings=SETTINGS,
     pretty_exceptions_enable=False,
 )
-_COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    "Track people": {"run": run_command, "live": live_command},
-    "Work with results": {
-        "review": review_command,
-        "edit": edit_command,
-        "draw": draw_command,
-        "crops": crops_command,
-        "retrack": retrack_command,
-        "convert": convert_command,
-        "measure": measure_command,
-    },
-    "Networks and data sets": {
-        "recipes": recipes_command,
-        "train": train_command,
-        "check": check_command,
-        "export": export_command,
-        "bench": bench_command,
-    },
-    "This machine": {"doctor": doctor_command},
-}
-"""The commands by the groups of the help."""
-
-for _panel, _commands in _COMMANDS.items():
-    for _name, _function in _commands.items():
-        _class = BenchCommand if _name == "bench" else HelpCommand
-        app.command(_name, cls=_class, rich_help_panel=_panel)(make_command(_function))
-app.add_typer(eval_app, name="eval", cls=HelpGroup, rich_help_panel="Networks and data sets")
-app.add_typer(weights_app, name="weights", cls=HelpGroup, rich_help_panel="Networks and data sets")
 
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
+        import posetrack
+
         print(f"posetrack {posetrack.__version__}")
         raise typer.Exit
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from posetrack.addresses import hide_in_text
+
+if TYPE_CHECKING:
+    from posetrack.recipe import Recipe
 
 _TOLD = "posetrack.edits.read"
 """Its messages are no warnings, and are printed all the same: that poses are shown with edits."""
@@ -17,6 +22,12 @@ _LONGEST = 1000
 def print_error(message: object) -> None:
     """Print an error, or another message for the user, as one line."""
     print(to_line(f"posetrack: {message}"), file=sys.stderr)
+
+
+def tell_loading(recipe: Recipe) -> None:
+    """Say which networks are about to be loaded, for which one waits some seconds."""
+    names = dict.fromkeys(Path(each.weights).name or each.network for each in recipe.networks.values())
+    print_error(f"recipe {recipe.name}: loading {', '.join(names)}")
 
 
 def start_logging(level: int) -> None:

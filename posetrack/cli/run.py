@@ -14,7 +14,7 @@ from rich.console import Console
 
 from posetrack.cli.draw_options import DrawOptions
 from posetrack.cli.hints import check_is_for_run
-from posetrack.cli.messages import print_error, start_logging
+from posetrack.cli.messages import print_error, start_logging, tell_loading
 from posetrack.cli.options import (
     ComputeOptions,
     PartOptions,
@@ -217,6 +217,8 @@ def run_command(
     check_is_for_run(sources)
     _, settings, wanted, selection = output.existing, recipe.read(), part.read(), people.read()
     place = partial(output.place, drawing.make_view(drawing.make_style(settings)))
+    if not output.quiet:
+        tell_loading(settings)
     from posetrack.run.tracker import Tracker
 
     tracker = Tracker(

@@ -19,12 +19,12 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from posetrack.cli.help import HelpCommand
+from posetrack.cli.help import HelpCommand, HelpGroup
 from posetrack.cli.messages import print_error, start_logging
 from posetrack.errors import PoseTrackError, WeightsError
 from posetrack.outputs import check_output_file
 
-weights_app = typer.Typer(no_args_is_help=True, help="Fetch, import, check and list weights.")
+weights_app = typer.Typer(no_args_is_help=True, help="Fetch, import, check and list weights.", cls=HelpGroup)
 
 
 @weights_app.command("list", cls=HelpCommand)

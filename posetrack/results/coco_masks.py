@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as mask_api
 
 from models.data.run_lengths import parse_run_lengths
 from posetrack.errors import ResultsError
@@ -37,6 +36,8 @@ def encode_mask(segmentation: object, height: int, width: int, where: str) -> di
     if not isinstance(segmentation, Sequence) or isinstance(segmentation, str | bytes) or not segmentation:
         found = "nothing" if not segmentation else type(segmentation).__name__
         raise ResultsError(f"{where}: expected polygons or run lengths, found {found}")
+    from pycocotools import mask as mask_api
+
     polygons = [_check_polygon(polygon, f"{where}[{i}]") for i, polygon in enumerate(segmentation)]
     merged: dict[str, Any] = mask_api.merge(mask_api.frPyObjects(polygons, height, width))
     return merged
@@ -44,6 +45,8 @@ def encode_mask(segmentation: object, height: int, width: int, where: str) -> di
 
 def compute_mask_area(mask: Mapping[str, Any]) -> float:
     """Count the pixels of a mask that `encode_mask` made."""
+    from pycocotools import mask as mask_api
+
     return float(mask_api.area(mask))
 
 
@@ -84,5 +87,7 @@ def _encode_run_lengths(rle: Mapping[str, Any], height: int, width: int, where: 
         )
     if isinstance(counts, bytes):
         return {"size": [height, width], "counts": counts}
+    from pycocotools import mask as mask_api
+
     encoded: dict[str, Any] = mask_api.frPyObjects({"size": [height, width], "counts": lengths}, height, width)
     return encoded

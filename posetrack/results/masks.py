@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pycocotools import mask as mask_api
 
 from models.data.run_lengths import decode_run_lengths
 from posetrack.frame import BoolArray
@@ -16,6 +15,8 @@ def encode_masks(masks: BoolArray) -> list[dict[str, object]]:
     """Compress masks (N, H, W), each to `size` (height, width) and `counts`, COCO's text of run lengths."""
     if not len(masks):
         return []
+    from pycocotools import mask as mask_api
+
     stacked = np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8))
     return [
         {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}

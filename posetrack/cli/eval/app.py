@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import typer
 
-from posetrack.cli.eval.coco import coco_command
-from posetrack.cli.eval.crowdpose import crowdpose_command
-from posetrack.cli.eval.densepose import densepose_command
-from posetrack.cli.eval.mot import mot_command
-from posetrack.cli.eval.mpii import mpii_command
-from posetrack.cli.eval.pictures import pictures_command
-from posetrack.cli.eval.posetrack import posetrack_command
-from posetrack.cli.help import HelpCommand
-from posetrack.cli.options import make_command
+from posetrack.cli.late import Panels, make_late_group
 
-eval_app = typer.Typer(no_args_is_help=True, help="Evaluate results as a benchmark does.")
-eval_app.command("posetrack", cls=HelpCommand)(make_command(posetrack_command))
-eval_app.command("mot", cls=HelpCommand)(mot_command)
-eval_app.command("coco", cls=HelpCommand)(coco_command)
-eval_app.command("densepose", cls=HelpCommand)(densepose_command)
-eval_app.command("crowdpose", cls=HelpCommand)(crowdpose_command)
-eval_app.command("mpii", cls=HelpCommand)(mpii_command)
-eval_app.command("pictures", cls=HelpCommand)(make_command(pictures_command))
+_COMMANDS: Panels = {
+    "": {
+        "posetrack": (
+            "posetrack.cli.eval.posetrack:posetrack_command",
+            "Evaluate predicted poses and tracks on PoseTrack: AP, MOTA, MOTP, precision, recall and HOTA.",
+        ),
+        "mot": (
+            "posetrack.cli.eval.mot:mot_command",
+            "Evaluate tracked boxes as MOTChallenge does: MOTA, IDF1 and HOTA. Needs the extra `mot`.",
+        ),
+        "coco": (
+            "posetrack.cli.eval.coco:coco_command",
+            "Evaluate results as COCO does: AP and AR over OKS or IoU of 0.50:0.95.",
+        ),
+        "densepose": (
+            "posetrack.cli.eval.densepose:densepose_command",
+            "Evaluate dense poses as DensePose's tool does: AP and AR over GPS, GPSm and mask IoU of "
+            "0.50:0.95.",
+        ),
+        "crowdpose": (
+            "posetrack.cli.eval.crowdpose:crowdpose_command",
+            "Evaluate results as CrowdPose does: AP and AR, and AP of easy, medium and hard images.",
+        ),
+        "mpii": (
+            "posetrack.cli.eval.mpii:mpii_command",
+            "Evaluate single-person poses as MPII does: PCKh at 0.5 and 0.1 of the head size.",
+        ),
+        "pictures": (
+            "posetrack.cli.eval.pictures:pictures_command",
+            "Run a recipe's networks on the images of a data set, without tracking, and evaluate as COCO does.",
+        ),
+    }
+}
+
+eval_app = typer.Typer(
+    no_args_is_help=True, help="Evaluate results as a benchmark does.", cls=make_late_group(_COMMANDS)
+)

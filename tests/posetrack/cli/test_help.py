@@ -14,6 +14,7 @@ FEW = 6
 
 
 def list_commands(command, name="posetrack"):
+    command = getattr(command, "imported", command)
     yield name, command
     for own, each in getattr(command, "commands", {}).items():
         yield from list_commands(each, f"{name} {own}")
@@ -65,6 +66,7 @@ def test_examples_are_valid(line):
     # `bench` takes a clip where it has no command of that name.
     while hasattr(command, "commands") and (command.name != "bench" or words[0] in command.commands):
         command = command.commands[words.pop(0)]
+        command = getattr(command, "imported", command)
     if "--help" not in words:
         command.make_context(command.name, words)
 

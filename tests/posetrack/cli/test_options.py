@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from posetrack.cli import options as options_module
 from posetrack.cli.main import app
-from posetrack.cli.options import DenseViewOptions, PartOptions, make_command
+from posetrack.cli.make_command import make_command
+from posetrack.cli.options import DenseViewOptions, PartOptions
 from posetrack.errors import PoseTrackError, VideoError
 from posetrack.recipe import read_recipe
 from posetrack.render import RenderStyle
