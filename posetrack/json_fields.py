@@ -30,7 +30,7 @@ def read_json(path: Path) -> Any:
         ResultsError: The file cannot be read, or is not JSON; the message says if it is truncated.
     """
     try:
-        with _paused_garbage_collection():
+        with paused_garbage_collection():
             return json.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
@@ -49,7 +49,7 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def _paused_garbage_collection() -> Iterator[None]:
+def paused_garbage_collection() -> Iterator[None]:
     """Pause garbage collection: large files make a million objects, and scanning them takes long."""
     was_on = gc.isenabled()
     gc.disable()

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from posetrack.annotations.columns import read_quickly
+from posetrack.annotations.posetrack17_columns import FLAGS_AS_TEXT, HEAD_FIELDS, read_people
 from posetrack.annotations.video import (
     AnnotatedFrame,
     AnnotatedPeople,
@@ -36,7 +38,6 @@ from posetrack.json_fields import (
     show_name,
 )
 
-_HEAD_FIELDS = ("x1", "y1", "x2", "y2")
 _NAN = float("nan")
 
 
@@ -56,16 +57,20 @@ def decode_posetrack17(data: dict[str, Any], name: str, where: str) -> Annotated
         ResultsError: A field is not valid; the message names the frame, the person and the field.
     """
     frames = []
-    people = PeopleBuilder()
-    for index, entry in enumerate(expect_list(data["annolist"], f"{where}: annolist")):
+    entries = expect_list(data["annolist"], f"{where}: annolist")
+    people = read_quickly(read_people, entries)
+    builder = PeopleBuilder()
+    for index, entry in enumerate(entries):
         at = f"{where}: annolist[{index}]"
         entry = expect_object(entry, at)
         frame = _decode_frame(entry, at)
         frames.append(frame)
+        if people is not None:
+            continue
         at = f"{where}: frame {index}" + (f" ({show_name(frame.file_name)})" if frame.file_name else "")
         for i, rect in enumerate(expect_list(entry.get("annorect", []), f"{at}: annorect")):
-            _decode_person(expect_object(rect, f"{at}: annorect[{i}]"), index, people, f"{at}: annorect[{i}]")
-    return AnnotatedVideo(name, tuple(frames), people.build())
+            _decode_person(expect_object(rect, f"{at}: annorect[{i}]"), index, builder, f"{at}: annorect[{i}]")
+    return AnnotatedVideo(name, tuple(frames), builder.build() if people is None else people)
 
 
 def encode_posetrack17(video: AnnotatedVideo) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def _encode_people(people: AnnotatedPeople) -> Iterator[dict[str, Any]]:
         rect: dict[str, Any] = {}
         head = people.head_boxes_xyxy[person]
         if not np.isnan(head).any():
-            rect.update((name, [value]) for name, value in zip(_HEAD_FIELDS, head.tolist(), strict=True))
+            rect.update((name, [value]) for name, value in zip(HEAD_FIELDS, head.tolist(), strict=True))
         if not np.isnan(people.scores[person]):
             rect["score"] = [float(people.scores[person])]
         if people.has_track_id[person]:
@@ -163,8 +168,8 @@ def _decode_person(rect: dict[str, Any], frame_index: int, people: PeopleBuilder
     track_id = _take_first(rect, "track_id", where)
     score = _take_first(rect, "score", where)
     head = None
-    if any(name in rect for name in _HEAD_FIELDS):
-        head = [_expect_first(rect, name, where) for name in _HEAD_FIELDS]
+    if any(name in rect for name in HEAD_FIELDS):
+        head = [_expect_first(rect, name, where) for name in HEAD_FIELDS]
     points = _find_points(rect, where)
     people.frame_index.append(frame_index)
     people.track_ids.append(None if track_id is None else expect_id(track_id, f"{where}.track_id"))
@@ -192,9 +197,9 @@ def _decode_person(rect: dict[str, Any], frame_index: int, people: PeopleBuilder
 
 
 def _read_flag(point: dict[str, Any], where: str) -> float:
-    """Decode the visibility of a point; MPII's tools, which made the first files, write some as text."""
+    """Decode the visibility of a point."""
     flags = point.get("is_visible")
-    if flags in (["0"], ["1"]):
+    if flags in FLAGS_AS_TEXT:
         return float(flags[0])
     return _expect_first(point, "is_visible", where) if flags else _NAN
 

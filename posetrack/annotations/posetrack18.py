@@ -21,7 +21,9 @@ from posetrack.annotations.coco_style import (
     match_annotations,
     number_images,
 )
+from posetrack.annotations.columns import read_quickly
 from posetrack.annotations.people_category import PeopleCategory, find_people_category
+from posetrack.annotations.posetrack18_columns import read_people
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, PeopleBuilder, shorten
 from posetrack.errors import ResultsError
 from posetrack.json_fields import (
@@ -66,12 +68,17 @@ def decode_posetrack18_sequences(data: dict[str, Any], name: str, where: str) ->
     category = find_people_category(data, where)
     columns = _find_columns(category)
     frames = decode_images(data, where)
-    people = PeopleBuilder()
+    if category.is_only:
+        index_of_image = {frame.image_id: index for index, frame in enumerate(frames)}
+        people = read_quickly(read_people, data.get("annotations"), index_of_image, columns)
+        if people is not None:
+            return AnnotatedVideo(name, tuple(frames), people)
+    builder = PeopleBuilder()
     for index, annotation, at in match_annotations(data, frames, where):
         # In files of one category its number is not looked at, as in the reference tool.
         if category.is_only or category.has(annotation, at):
-            _decode_person(annotation, index, columns, people, at)
-    return AnnotatedVideo(name, tuple(frames), people.build())
+            _decode_person(annotation, index, columns, builder, at)
+    return AnnotatedVideo(name, tuple(frames), builder.build())
 
 
 def _find_columns(category: PeopleCategory) -> list[tuple[int, int]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from posetrack.annotations.posetrack17 import decode_posetrack17
 from posetrack.annotations.posetrack18 import decode_posetrack18
 from posetrack.annotations.tracked_poses import read_tracked_poses
 from posetrack.annotations.video import AnnotatedVideo
 from posetrack.errors import ResultsError
-from posetrack.json_fields import expect_object, read_json
+from posetrack.json_fields import expect_object, paused_garbage_collection, read_json
 
 
 def read_annotations(path: Path, name: str | None = None, *, raw: bool = False) -> AnnotatedVideo:
@@ -29,7 +30,13 @@ def read_annotations(path: Path, name: str | None = None, *, raw: bool = False) 
     name = name or path.stem
     if path.suffix == ".jsonl":
         return read_tracked_poses(path, name, raw=raw)
-    data = expect_object(read_json(path), str(path))
+    # Until the parsed file is gone again, so that its million objects are not even scanned once.
+    with paused_garbage_collection():
+        return _decode(read_json(path), name, path)
+
+
+def _decode(content: Any, name: str, path: Path) -> AnnotatedVideo:
+    data = expect_object(content, str(path))
     if "annolist" in data:
         return decode_posetrack17(data, name, str(path))
     if "images" in data:
