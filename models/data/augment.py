@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from models.data.colors import erase_rectangle, jitter_colors
+from models.data.colors import (
+    ColorChange,
+    FilledRectangle,
+    change_colors,
+    draw_color_change,
+    draw_rectangle,
+    fill_rectangle,
+)
 from models.data.image_files import ImageArray
 from models.settings import check_fraction, check_range
 
@@ -126,9 +133,24 @@ def augment_colors(crop: ImageArray, config: AugmentConfig, rng: np.random.Gener
     Returns:
         (H, W, 3).
     """
-    crop = jitter_colors(crop, config, rng)
+    change, erased = draw_colors((crop.shape[1], crop.shape[0]), config, rng)
+    crop = change_colors(crop, change)
+    return crop if erased is None else fill_rectangle(crop, erased)
+
+
+def draw_colors(
+    size_wh: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
+) -> tuple[ColorChange, FilledRectangle | None]:
+    """Draw a random change of a crop's colours, and a rectangle to erase, if one is.
+
+    Args:
+        size_wh: Width and height of the crop.
+        config: Settings of the augmentation.
+        rng: Random generator of this sample.
+    """
+    change = draw_color_change(config, rng)
     is_erased = rng.random() < config.erase_fraction
-    return erase_rectangle(crop, config.erase_range, rng) if is_erased else crop
+    return change, draw_rectangle(size_wh, config.erase_range, rng) if is_erased else None
 
 
 def _cut_half_body(

@@ -168,6 +168,19 @@ def read_header(path: Path) -> ImageHeader:
     return ImageHeader(stored_wh, orientation if is_known else UPRIGHT, is_decoded_upright=is_tiff)
 
 
+def find_size(file: ImageFile) -> tuple[int, int]:
+    """Find the width and height of a checked image as `read_image` gives it, without decoding it.
+
+    Raises:
+        DataError: It is missing, not an image, or has more than `MAX_PIXELS`.
+    """
+    if file.size_wh is not None:
+        return file.size_wh
+    header = read_header(file.path)
+    width, height = header.shown_wh if header.is_decoded_upright else header.stored_wh
+    return (height, width) if file.orientation in _QUARTER_TURNS else (width, height)
+
+
 def read_headers(paths: Iterable[Path], *, decoded: bool = False) -> Iterator[ImageHeader | DataError]:
     """Read headers on threads, and decode the pixels if asked; yields a header or the error for each path."""
     read = partial(_try_header, decoded=decoded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,34 @@ from torch.utils.data import Dataset
 
 from models.data.augment import AugmentConfig, Region, augment_colors, augment_region
 from models.data.crop import (
+    DoubleArray,
     crop_image,
     fit_boxes,
     make_crop_matrices,
     transform_points,
 )
 from models.data.image_files import read_image
-from models.data.samples import PoseSamples
+from models.data.samples import FloatArray, PoseSamples
 from models.training.batches import SampleKey
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedCrop:
+    """What a sample of `PoseDataset` is, without its pixels.
+
+    Attributes:
+        image_index: Index of the image.
+        matrix: (2, 3), from image to crop.
+        keypoints_xy: (K, 2) float32, pixels of the crop.
+        weights: (K,) float32.
+        rng: The sample's generator, from which its colours are drawn.
+    """
+
+    image_index: int
+    matrix: DoubleArray
+    keypoints_xy: FloatArray
+    weights: FloatArray
+    rng: np.random.Generator
 
 
 class PoseDataset(Dataset[dict[str, Any]]):
@@ -57,7 +78,7 @@ class PoseDataset(Dataset[dict[str, Any]]):
         self.samples = samples
         self.size_wh = size_wh
         self.flip_index = flip_index
-        self._augment = augment
+        self.augment = augment
         self._upper_body = upper_body
         self._seed = seed
         self._is_unbiased = is_unbiased
@@ -67,6 +88,15 @@ class PoseDataset(Dataset[dict[str, Any]]):
         return len(self.samples)
 
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
+        plan = self.plan(key)
+        image = read_image(self.samples.images[plan.image_index])
+        crop = crop_image(image, plan.matrix, self.size_wh)
+        if self.augment is not None:
+            crop = augment_colors(crop, self.augment, plan.rng)
+        return {"image": crop, "keypoints_xy": plan.keypoints_xy, "weights": plan.weights}
+
+    def plan(self, key: SampleKey) -> PlannedCrop:
+        """Draw what a sample is, without its pixels."""
         epoch, index = key
         rng = np.random.default_rng((self._seed, epoch, index))
         region = self._choose_region(index, rng)
@@ -78,28 +108,22 @@ class PoseDataset(Dataset[dict[str, Any]]):
             is_flipped=region.is_flipped,
             is_unbiased=self._is_unbiased,
         )
-        image = read_image(self.samples.images[self.samples.image_index[index]])
         keypoints = transform_points(self.samples.keypoints_xy[index][None], matrix)[0]
         weights = self.samples.weights[index]
         if region.is_flipped:
             swap = list(self.flip_index)
             keypoints, weights = keypoints[swap], weights[swap]
-        crop = crop_image(image, matrix[0], self.size_wh)
-        return {
-            "image": crop if self._augment is None else augment_colors(crop, self._augment, rng),
-            "keypoints_xy": keypoints,
-            "weights": weights,
-        }
+        return PlannedCrop(int(self.samples.image_index[index]), matrix[0], keypoints, weights, rng)
 
     def _choose_region(self, index: int, rng: np.random.Generator) -> Region:
         region = Region(self._centres_xy[index], float(self._widths_px[index]))
-        if self._augment is None:
+        if self.augment is None:
             return region
         return augment_region(
             region,
             self.samples.keypoints_xy[index],
             self.samples.weights[index],
-            config=self._augment,
+            config=self.augment,
             upper_body=self._upper_body,
             aspect_wh=self.size_wh[0] / self.size_wh[1],
             rng=rng,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from models.settings import check_choice, check_range
 
 PRECISIONS = ("f32", "bf16")
+DATA = ("loader", "device")
 
 MOST_WORKERS = 256
 """Largest number of data loading processes per training process."""
@@ -23,6 +24,8 @@ class LoopConfig:
             follows the time that is gone. Evaluations on the way count, the last one does not.
         batch_size: Largest number of samples per step, over all processes.
         seed: Seed of the initial weights, the order of samples and their augmentation.
+        data: `loader`, which reads, cuts out and augments images in data loading processes; or `device`: all
+            images are decoded once into the memory of the device that trains, and augmented there in batches.
         num_workers: Number of data loading processes per training process; 0 to load in the process itself.
         precision: `f32`, or `bf16` for autocast to bfloat16.
         channels_last: Memory order of images and weights; faster on GPUs and with bf16.
@@ -44,6 +47,7 @@ class LoopConfig:
     seconds: float = 0.0
     batch_size: int = 128
     seed: int = 0
+    data: str = "loader"
     num_workers: int = 4
     precision: str = "f32"
     channels_last: bool = False
@@ -59,6 +63,7 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         check_choice(self, "precision", PRECISIONS)
+        check_choice(self, "data", DATA)
         check_range(self, 1, 1e9, "epochs", "batch_size", "keep_checkpoints", "log_every_steps")
         check_range(self, 0, 1e9, "steps", "seconds", "seed", "evaluate_every_epochs")
         check_range(self, 0, 1e9, "save_every_steps", "save_every_seconds")

@@ -82,7 +82,7 @@ class Trainer:
         self.task = task
         self.best_score = -math.inf
         self._stages = task.stages or (
-            TrainingStage(make_single_stage(loop), task.dataset, task.compute_losses),
+            TrainingStage(make_single_stage(loop), task.dataset, task.compute_losses, task.prepare),
         )
         self.course = Course([stage.config for stage in self._stages], task.num_samples, loop)
         self._loop = loop
@@ -173,6 +173,8 @@ class Trainer:
                 if batch is None:
                     return
                 batch = move_batch(batch, self._world.device)
+                if stage.prepare is not None:
+                    batch = stage.prepare(batch)
             yield batch
 
     def _follow_step(self, logs: TrainingLogs | None, hold: Hold, *, is_last: bool) -> None:

@@ -14,6 +14,9 @@ from models.training.stages import StageConfig
 ComputeLosses = Callable[[nn.Module, Any], Mapping[str, Tensor]]
 """Computes losses by name from network and batch, each a scalar mean over the batch; their sum is minimised."""
 
+Prepare = Callable[[Any], Any]
+"""Makes of a batch on the device the one that the losses take."""
+
 Evaluate = Callable[[nn.Module, int], Mapping[str, float | None]]
 """Evaluates a network (in evaluation mode) after a number of epochs; the first metric decides which is best."""
 
@@ -26,11 +29,13 @@ class TrainingStage:
         config: Its length, batch size and rate.
         dataset: Its samples, indexed by (epoch, index); as many as in other stages.
         compute_losses: Computes the losses of a batch.
+        prepare: Prepares a batch for that, where its samples are not all of it.
     """
 
     config: StageConfig
     dataset: Dataset[Any]
     compute_losses: ComputeLosses
+    prepare: Prepare | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Task:
         collate: Makes a batch of samples; None for torch's default.
         body: Prefixes of the names of the parameters to which `OptimizerConfig.body_factor` applies.
         stages: Its stages, each with data and losses of its own; empty for one of the loop's length with these.
+        prepare: Prepares a batch for the losses, where its samples are not all of it.
     """
 
     network: nn.Module
@@ -60,6 +66,7 @@ class Task:
     collate: Callable[[list[Any]], Any] | None = None
     body: tuple[str, ...] = ()
     stages: tuple[TrainingStage, ...] = ()
+    prepare: Prepare | None = None
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,8 @@ def make_trainer(
     torch.manual_seed(recipe.loop.seed)
     digest = _digest_annotations(recipe, run)
     task = replace(make_task(recipe, run), recipe_text=run.recipe_text, data_digest=digest)
+    if recipe.loop.data == "device" and task.prepare is None:
+        raise TrainingError('loop.data: this network has no training with "device"; take "loader"')
     if make_evaluation is not None and recipe.data.dev and recipe.loop.evaluate_every_epochs:
         evaluate = make_evaluation(recipe, run) if run.world.is_main else _evaluate_nothing
         task = replace(task, evaluate=evaluate)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from models.data.samples import join_samples
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from models.data.samples import PoseSamples, join_samples
+from models.data.stored_images import StoredImages
+from models.hrnet.device_dataset import CropDrawer, PlannedCrops
 from models.hrnet.recipe import PoseRecipe, choose_size, make_network
 from models.hrnet.start import load_body, load_whole
 from models.hrnet.train import make_coding, make_dataset, make_pose_losses
@@ -40,14 +48,38 @@ def make_top_down_task(recipe: PoseRecipe, run: TrainingRun) -> Task:
         load_body(network, run.weights or run.data_folder / recipe.network.body)
     body = freeze_movenet(network, stages=recipe.network.frozen_stages)
 
+    stored = store_images(recipe, samples, run.world.device)
+
     def make_stage(config: StageConfig) -> TrainingStage:
         sized = choose_size(recipe, config)
         people = make_dataset(sized, samples, skeleton.flip_index, upper_body)
-        dataset = draw_samples(people, counts, sets, recipe.loop.seed)
-        return TrainingStage(config, dataset, make_pose_losses(make_coding(sized), recipe.crop.loss))
+        dataset: Dataset[Any] = people if stored is None else PlannedCrops(people)
+        return TrainingStage(
+            config,
+            draw_samples(dataset, counts, sets, recipe.loop.seed),
+            make_pose_losses(make_coding(sized), recipe.crop.loss),
+            None if stored is None else CropDrawer(stored, sized.size_wh),
+        )
 
     whole = make_stage(make_single_stage(recipe.loop))
     stages = tuple(make_stage(config) for config in recipe.stage)
     return Task(
-        network, whole.dataset, count_draws(counts, sets), whole.compute_losses, body=body, stages=stages
+        network,
+        whole.dataset,
+        count_draws(counts, sets),
+        whole.compute_losses,
+        body=body,
+        stages=stages,
+        prepare=whole.prepare,
     )
+
+
+def store_images(recipe: Any, samples: PoseSamples, device: torch.device) -> StoredImages | None:
+    """Decode the images of all people into the memory of a device, if the recipe says so.
+
+    Raises:
+        TrainingError: They do not fit, or one cannot be read.
+    """
+    if recipe.loop.data != "device":
+        return None
+    return StoredImages(samples.images, np.unique(samples.image_index).tolist(), device)

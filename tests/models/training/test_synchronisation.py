@@ -1,12 +1,16 @@
 """Nothing in a step makes the host wait for the device."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.backbones.variants import HRNetConfig
+from models.data.image_files import ImageFile
+from models.data.stored_images import StoredImages
 from models.hrnet.codec import HeatmapCoding
+from models.hrnet.device_dataset import CropDrawer
 from models.hrnet.network import make_pose_network
 from models.hrnet.train import make_pose_losses
 from models.swahr.losses import SwahrLossConfig
@@ -107,6 +111,24 @@ def test_a_step_waits_for_nothing(name, monkeypatch):
     constants = 2 + 2 * (name in ("top-down", "hard keypoints"))
     assert waits.found == ["aten.lift_fresh.default"] * constants
     assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+def test_the_drawing_of_crops_waits_for_nothing(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((40, 40, 3), 90, np.uint8))
+    stored = StoredImages([ImageFile(tmp_path / "a.png")], [0], torch.device("cpu"))
+    batch = {
+        "image_index": torch.zeros(2, dtype=torch.int64),
+        "to_image": torch.tensor([[1.0, 0, 3], [0, 1, 2]]).expand(2, 2, 3),
+        "is_grey": torch.tensor([True, False]),
+        "color_table": torch.zeros(2, 256, 3, dtype=torch.uint8),
+        "erased_xyxy": torch.zeros(2, 4, dtype=torch.int64),
+        "erased_color": torch.zeros(2, 3, dtype=torch.uint8),
+        "keypoints_xy": torch.zeros(2, 9, 2),
+        "weights": torch.zeros(2, 9),
+    }
+    with CountWaits() as waits:
+        CropDrawer(stored, (32, 24))(batch)
+    assert waits.found == []
 
 
 def test_waits_are_counted():

@@ -1,0 +1,129 @@
+"""Images of a data set, decoded once into a device's memory, and batches of regions cut out of them there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data.image_files import ImageArray, ImageFile, find_size, read_image
+from models.training.errors import DataError
+
+_log = logging.getLogger(__name__)
+
+_CHANNELS = 3
+# The rest is for network, gradients and batches.
+_MOST_OF_FREE = 0.9
+_THREADS = min(16, 2 * (os.cpu_count() or 1))
+_READ_AT_ONCE = 64
+_MEMORY_INFO = Path("/proc/meminfo")
+
+
+class StoredImages:
+    """The pixels of images of any sizes, uint8, one after the other in the memory of a device.
+
+    Args:
+        files: All images of the data set.
+        used: Positions of those that are decoded; the others have no pixels.
+        device: The device.
+
+    Attributes:
+        sizes_wh: (I, 2), width and height of each image, on the host; 0 where it is not decoded.
+
+    Raises:
+        DataError: There is too little memory, which is found before any is decoded; or one cannot be read.
+    """
+
+    def __init__(self, files: Sequence[ImageFile], used: Iterable[int], device: torch.device) -> None:
+        # A file that is listed twice, as of two training sets, is decoded once.
+        first: dict[tuple[Path, int], int] = {}
+        same = {i: first.setdefault((files[i].path, files[i].orientation), i) for i in used}
+        decoded = list(first.values())
+        self.sizes_wh = np.zeros((len(files), 2), np.int64)
+        for i in decoded:
+            self.sizes_wh[i] = find_size(files[i])
+        counts = self.sizes_wh.prod(axis=1)
+        num_bytes = int(counts.sum()) * _CHANNELS
+        check_memory(num_bytes, len(decoded), device)
+        starts = np.cumsum(counts) - counts
+        self._pixels = torch.empty((int(counts.sum()), _CHANNELS), dtype=torch.uint8, device=device)
+        for i, image in zip(decoded, _decode([files[i] for i in decoded]), strict=True):
+            if (image.shape[1], image.shape[0]) != tuple(self.sizes_wh[i]):
+                raise DataError(f"{files[i].path}: its size has changed since it was checked; start again")
+            start = int(starts[i])
+            self._pixels[start : start + int(counts[i])] = torch.from_numpy(image.reshape(-1, _CHANNELS))
+        for i, other in same.items():
+            self.sizes_wh[i], starts[i] = self.sizes_wh[other], starts[other]
+        # Per image: start, width, height.
+        table = np.concatenate([starts[:, None], self.sizes_wh], axis=1)
+        self._table = torch.from_numpy(table).to(device)
+        _log.info("%d images decoded: %.2f GiB on %s", len(decoded), num_bytes / 2**30, device)
+
+    def cut(self, image_index: Tensor, points_xy: Tensor) -> Tensor:
+        """Interpolate images bilinearly at points, black outside of the image.
+
+        Args:
+            image_index: (B, H, W) int64 or of a shape that expands to it, the image of each point.
+            points_xy: (B, H, W, 2) float32, indices of pixels.
+
+        Returns:
+            (B, H, W, 3) uint8.
+        """
+        start, width, height = self._table[image_index].unbind(dim=-1)
+        # Far outside is outside, and can be counted.
+        points_xy = points_xy.clamp(-1e6, 1e6)
+        corners = points_xy.floor()
+        fractions = points_xy - corners
+        x, y = corners.long().unbind(dim=-1)
+        total = torch.zeros((*x.shape, _CHANNELS), device=x.device)
+        for step_x in (0, 1):
+            for step_y in (0, 1):
+                tap_x, tap_y = x + step_x, y + step_y
+                is_inside = (tap_x >= 0) & (tap_x < width) & (tap_y >= 0) & (tap_y < height)
+                weights = (1 - step_x - fractions[..., 0]).abs() * (1 - step_y - fractions[..., 1]).abs()
+                place = torch.where(is_inside, start + tap_y * width + tap_x, 0)
+                total += self._pixels[place] * (weights * is_inside)[..., None]
+        return total.round().to(torch.uint8)
+
+
+def make_grid(size_wh: tuple[int, int], device: torch.device) -> Tensor:
+    """The points of a crop in homogeneous coordinates, (H, W, 3) float32: x, y, 1."""
+    y, x = torch.meshgrid(*(torch.arange(n, device=device) for n in reversed(size_wh)), indexing="ij")
+    return torch.stack([x, y, torch.ones_like(x)], dim=-1).float()
+
+
+def read_free_memory(device: torch.device) -> int | None:
+    """The free memory of a device in bytes; None where the system does not say."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type != "cpu" or sys.platform != "linux":
+        return None
+    for line in _MEMORY_INFO.read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def check_memory(num_bytes: int, num_images: int, device: torch.device) -> None:
+    """Raise DataError unless decoded images fit into the free memory of a device, with some left to train."""
+    free = read_free_memory(device)
+    if free is not None and num_bytes > _MOST_OF_FREE * free:
+        needed, there = (f"{count / 2**30:.2f} GiB" for count in (num_bytes, free))
+        raise DataError(
+            f'loop.data = "device": {num_images} images are {needed} when decoded, and a tenth of the {there} '
+            f'that are free on {device} is for the training; take "loader", or fewer or smaller images'
+        )
+
+
+def _decode(files: Sequence[ImageFile]) -> Iterator[ImageArray]:
+    with ThreadPoolExecutor(_THREADS) as readers:
+        # In parts, so that not all are waiting in memory at once.
+        for start in range(0, len(files), _READ_AT_ONCE):
+            yield from readers.map(read_image, files[start : start + _READ_AT_ONCE])
