@@ -215,7 +215,9 @@ def _make_finders(
         stages.append(Stage("choose", choose_found(selection)))
     if networks.estimator is not None and recipe.estimator is not None:
         crops = recipe.estimator.batch_crops
-        pose = estimate(networks.estimator, batch_crops=crops, batch_frames=batch_frames)
+        pose = estimate(
+            networks.estimator, batch_crops=crops, batch_frames=batch_frames, tracker=recipe.tracker
+        )
         stages.append(Stage("estimate", skip_restored(pose)))
     return stages
 

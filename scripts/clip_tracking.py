@@ -14,13 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from posetrack.build import build_networks, make_pipeline
+from posetrack.build import build_networks
 from posetrack.compute import Compute
 from posetrack.evaluation.mot.evaluate import BoxEvaluation, evaluate_mot
 from posetrack.evaluation.mot.files import read_true_boxes
 from posetrack.frame import Frame
-from posetrack.pipeline import stream
+from posetrack.pipeline import Stage, stream
 from posetrack.predictors.networks import Networks
+from posetrack.processors.detect import detect
+from posetrack.processors.estimate import estimate
 from posetrack.recipe import Recipe
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.poses import SavedPoses
@@ -122,8 +124,7 @@ class ClipBench:
         path = self._cache / "detections" / f"{clip.name}.{clip.num_frames}.{_name_networks(recipe)}.jsonl"
         if not path.exists():
             networks = self._build(recipe)
-            pipeline = make_pipeline(recipe, networks, self._compute, batch_frames=recipe.detector.batch_frames)
-            before = [stage for stage in pipeline.processors if stage.name != "track"]
+            before = _make_finders(recipe, networks)
             part = path.with_suffix(".part")
             with open_video(clip.source) as video:
                 info = video.info
@@ -203,6 +204,17 @@ def format_detections(frame: Frame, config: FlowTrackerConfig) -> list[str]:
         f"{frame.index + 1},-1,{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.4f},-1,-1,-1"
         for (x1, y1, x2, y2), score in zip(boxes.tolist(), scores.tolist(), strict=True)
     ]
+
+
+def _make_finders(recipe: Recipe, networks: Networks) -> list[Stage]:
+    """Make the stages before the tracker. All poses are estimated: other trackers may need them."""
+    frames = recipe.detector.batch_frames
+    find = detect(networks.detector, batch_frames=frames, det_every=recipe.detector.det_every)
+    stages = [Stage("detect", find)]
+    if networks.estimator is not None and recipe.estimator is not None:
+        pose = estimate(networks.estimator, batch_crops=recipe.estimator.batch_crops, batch_frames=frames)
+        stages.append(Stage("estimate", pose))
+    return stages
 
 
 def _name_networks(recipe: Recipe) -> str:

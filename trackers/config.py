@@ -174,6 +174,12 @@ class FlowTrackerConfig:
             if value is not None and not low <= value <= high:
                 raise ValueError(f"{name}: expected a number from {low} to {high}, got {value}")
 
+    def may_start(self, person_scores: FloatArray, visible_scores: FloatArray) -> BoolArray:
+        """Which people may start a track, (N,), by `People.person_scores` and `People.visible_scores`."""
+        return np.asarray(
+            (person_scores >= self.new_track_min_score) & (visible_scores >= self.new_track_min_visible_score)
+        )
+
     @property
     def has_velocity(self) -> bool:
         """Whether tracks are also expected where their own velocity leads."""

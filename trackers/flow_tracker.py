@@ -34,6 +34,8 @@ EstimateBoxes = Callable[[ImageArray, FloatArray], tuple[FloatArray, FloatArray]
 
 _OVERLAP = 0.2
 """Tracks whose boxes overlap more than this are not expected where flow takes them."""
+_EXPECTED = 0.1
+"""A track may be in a box that overlaps the one expected of it by this much."""
 
 
 class FlowTracker:
@@ -99,7 +101,8 @@ class FlowTracker:
         Args:
             image: (H, W, 3) uint8 RGB. `None`: there is no image, and poses are assumed not to move. When its
                 size changes, poses are scaled accordingly and no flow is estimated for this frame.
-            people: The people detected in it.
+            people: The people detected in it. With `estimate_boxes`, poses may be missing
+                (`People.lack_poses`): they are estimated where a track is expected, and others are left out.
             estimate_boxes: Estimates the poses in given boxes; without it nobody is propagated.
             time_s: Presentation time of the frame; `None`: 1/25 s after the last one.
             size_wh: Width and height of the frame, needed without an image only, if they change.
@@ -114,8 +117,11 @@ class FlowTracker:
         """
         self._check(image, people)
         background = self._start_frame(image, time_s, size_wh)
-        people = people.hide_keypoints(self._config.min_keypoint_score)
-        rows = self._drop_duplicates(people)
+        whole, rows = people, np.arange(len(people))
+        if image is not None and estimate_boxes is not None:
+            whole, rows = self._estimate_expected(image, people, estimate_boxes)
+        people = whole.hide_keypoints(self._config.min_keypoint_score)
+        rows = rows[self._drop_duplicates(people[rows])]
         track_ids = self._associate(image, people[rows])
         kept = track_ids > 0
         rows, track_ids = rows[kept], track_ids[kept]
@@ -125,7 +131,8 @@ class FlowTracker:
         if image is not None and estimate_boxes is not None:
             propagated, propagated_ids = self._propagate(image, people[rows], track_ids, estimate_boxes)
         self._note(image, people[rows], track_ids)
-        return TrackedPeople(rows, propagated, np.concatenate([track_ids, propagated_ids]), background)
+        track_ids = np.concatenate([track_ids, propagated_ids])
+        return TrackedPeople(rows, whole[rows], propagated, track_ids, background)
 
     def adopt(
         self,
@@ -210,6 +217,24 @@ class FlowTracker:
         self._queue.move(change.flow, change.scale_xy, motion)
         return motion
 
+    def _estimate_expected(
+        self, image: ImageArray, people: People, estimate_boxes: EstimateBoxes
+    ) -> tuple[People, IntArray]:
+        """Estimate the missing poses that may be a track's.
+
+        Returns:
+            The people (N,), and the rows of those who have poses.
+        """
+        lacking = people.lack_poses
+        if not lacking.any():
+            return people, np.arange(len(people))
+        overlaps = self._queue.compare_boxes(people).max(axis=1, initial=0)
+        asked = np.flatnonzero(lacking & (overlaps >= _EXPECTED))
+        if len(asked):
+            people = people.with_poses(asked, *estimate_boxes(image, people.boxes_xyxy[asked]))
+            lacking[asked] = False
+        return people, np.flatnonzero(~lacking)
+
     def _drop_duplicates(self, people: People) -> IntArray:
         """Rows of the detections that are not another one found again, ascending."""
         rows = np.sort(box_nms(people.boxes_xyxy, people.person_scores, self._config.nms_iou))
@@ -229,8 +254,7 @@ class FlowTracker:
         """Ids of the detections (N,): a track's, a new one, or 0 for one too weak to start a track."""
         config = self._config
         scores = people.person_scores
-        may_start = scores >= config.new_track_min_score
-        may_start &= people.visible_scores >= config.new_track_min_visible_score
+        may_start = config.may_start(scores, people.visible_scores)
         track_ids, known = self._continue_tracks(people, may_start)
         new = np.flatnonzero((track_ids == 0) & may_start)
         # The highest-scoring first, whatever the order of the rows.

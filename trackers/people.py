@@ -24,7 +24,8 @@ class People:
     Attributes:
         boxes_xyxy: (N, 4) float32, pixels; all zeros where there is none.
         box_scores: (N,) float32.
-        keypoints_xy: (N, K, 2) float32, pixels. A keypoint that is not finite counts as not visible.
+        keypoints_xy: (N, K, 2) float32, pixels. A keypoint that is not finite counts as not visible; where
+            all are NaN, the pose has not been estimated.
         keypoint_scores: (N, K) float32.
 
     Raises:
@@ -98,6 +99,17 @@ class People:
         """The scale of each person in OKS, (N,); see `trackers.oks.compute_pose_areas`."""
         return compute_pose_areas(self.boxes_xyxy, self.keypoints_xy, self.visible)
 
+    @property
+    def lack_poses(self) -> BoolArray:
+        """Whose poses have not been estimated: none of their keypoints is a number, (N,)."""
+        return np.asarray(np.isnan(self.keypoints_xy).all(axis=(1, 2)), np.bool_)
+
+    def with_poses(self, rows: IntArray, keypoints_xy: FloatArray, keypoint_scores: FloatArray) -> People:
+        """The same people with other poses in some rows (R,): keypoints (R, K, 2) and their scores (R, K)."""
+        points, scores = self.keypoints_xy.copy(), self.keypoint_scores.copy()
+        points[rows], scores[rows] = keypoints_xy, keypoint_scores
+        return replace(self, keypoints_xy=points, keypoint_scores=scores)
+
     def hide_keypoints(self, min_score: float) -> People:
         """The same people with NaN for keypoints that score less or are infinite, so that none is visible."""
         is_weak = (self.keypoint_scores < min_score) | ~self.visible
@@ -140,6 +152,7 @@ class TrackedPeople:
 
     Attributes:
         rows: (R,) int64, rows of the detections that were kept, ascending.
+        detected: These R people, with the poses that were estimated for the tracker's sake.
         propagated: P people that matched no detection, estimated where flow has moved them.
         track_ids: (R + P,) int64 from 1 up, each once.
         background_motion: (2, 3) float32, the camera's motion since the last frame: what was at point p is at
@@ -147,6 +160,7 @@ class TrackedPeople:
     """
 
     rows: IntArray
+    detected: People
     propagated: People
     track_ids: IntArray
     background_motion: FloatArray | None

@@ -35,7 +35,8 @@ def track(
         config: Settings of the flow tracker.
         skeleton: Gives the OKS sigmas.
         estimator: Estimates the poses of people that the detector missed, in the boxes that flow predicts for
-            them; without it nobody is propagated.
+            them, and the poses that `estimate` left out where a track is expected; without it nobody is
+            propagated.
         look_at_images: Without, no optical flow is computed: for saved poses whose video is gone.
         by_boxes: People have no poses, and are tracked by their boxes: points spread over each stand in for
             keypoints. Nobody is propagated.
@@ -72,6 +73,9 @@ def track(
             tracked = tracker.update(image, people, estimate, time_s=frame.time_s, size_wh=frame.size_wh)
             instances = instances[tracked.rows]
             if not by_boxes:
+                instances = instances.with_columns(
+                    keypoints_xy=tracked.detected.keypoints_xy, keypoint_scores=tracked.detected.keypoint_scores
+                )
                 instances = Instances.concatenate([instances, Instances(**vars(tracked.propagated))])
             instances = instances.with_columns(track_ids=tracked.track_ids)
             yield replace(

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from reference.trackers_people import Estimator, ids, make_image, make_people, make_tracker
 
+from trackers.people import People
+
 
 def test_a_missed_person_is_propagated_to_where_flow_moved_them():
     tracker = make_tracker()
@@ -106,3 +108,21 @@ def test_nobody_is_propagated_across_a_cut():
     estimator = Estimator((100, 20))
     assert ids(tracker.update(make_image(1), make_people(), estimator)) == []
     assert estimator.boxes == []
+
+
+def test_a_missing_pose_is_estimated_where_a_track_is_expected_and_nowhere_else():
+    tracker = make_tracker()
+    tracker.update(make_image(), make_people((100, 20)))
+    people = make_people((104, 20), (200, 20))
+    bare = People(
+        people.boxes_xyxy,
+        people.box_scores,
+        np.full_like(people.keypoints_xy, np.nan),
+        0 * people.keypoint_scores,
+    )
+    estimator = Estimator((104, 20), score=0.75)
+    tracked = tracker.update(make_image(), bare, estimator)
+    assert (ids(tracked), tracked.rows.tolist(), len(estimator.boxes)) == ([1], [0], 1)
+    np.testing.assert_array_equal(estimator.boxes[0], people.boxes_xyxy[:1])
+    np.testing.assert_allclose(tracked.detected.keypoints_xy, people.keypoints_xy[:1])
+    assert (tracked.detected.keypoint_scores == np.float32(0.75)).all()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,95 @@ def test_poses_go_to_their_own_boxes_whatever_the_batches(batch_crops, batch_fra
         assert (frame.instances.keypoints_xy[..., 0] == frame.index).all()
     assert len(called) == calls
     assert list(process(iter([]))) == []
+
+
+SIGN, WALKER = [5, 10, 35, 90], [80, 20, 110, 100]
+STRICT = FlowTrackerConfig(new_track_min_score=0.5, propagation_min_score=0.5)
+
+
+def make_street(num_frames: int) -> list[Frame]:
+    """Frames at 25 a second with a sign and a walker."""
+    people = Instances(boxes_xyxy=[SIGN, WALKER], box_scores=[0.6, 0.9])
+    return [Frame(i, i / 25, TEXTURE, people) for i in range(num_frames)]
+
+
+class StreetEstimator:
+    """Strong poses in every box but a sign's; remembers the boxes of each frame."""
+
+    def __init__(self) -> None:
+        self.boxes: list[list[float]] = []
+
+    def __call__(self, images, boxes):
+        self.boxes += [box for here in boxes for box in here.tolist()]
+        return [
+            (
+                here[:, None, :2] + np.linspace(0, 1, K)[:, None] * (here[:, None, 2:] - here[:, None, :2]),
+                np.repeat(np.where(here[:, :1] < 40, 0.3, 0.9), K, axis=1).reshape(len(here), K),
+            )
+            for here in boxes
+        ]
+
+
+@pytest.mark.parametrize(("batch_crops", "batch_frames"), [(1, 1), (100, 2), (5, 4), (100, 100)])
+def test_weak_poses_are_estimated_now_and_then_whatever_the_batches(batch_crops, batch_frames):
+    estimator = StreetEstimator()
+    process = estimate(estimator, batch_crops=batch_crops, batch_frames=batch_frames, tracker=STRICT)
+    out = list(process(iter(make_street(40))))
+    assert [frame.index for frame in out] == list(range(40))
+    has_pose = np.array([np.isfinite(frame.instances.keypoints_xy).all(axis=(1, 2)) for frame in out])
+    assert has_pose[:, 1].all()
+    assert np.flatnonzero(has_pose[:, 0]).tolist() == [0, 1, 2, 12, 32]
+    assert len(estimator.boxes) == has_pose.sum()
+    unseen = [
+        frame.instances.keypoint_scores[0] for frame in out if np.isnan(frame.instances.keypoints_xy[0, 0, 0])
+    ]
+    assert not np.any(unseen)
+
+
+def test_without_settings_of_a_tracker_everybody_is_estimated():
+    estimator = StreetEstimator()
+    out = list(estimate(estimator, batch_crops=8, batch_frames=4)(iter(make_street(20))))
+    assert len(estimator.boxes) == 40
+    assert all(np.isfinite(frame.instances.keypoints_xy).all() for frame in out)
+
+
+def test_one_of_two_equal_boxes_is_estimated():
+    people = Instances(boxes_xyxy=[WALKER, WALKER, SIGN], box_scores=[0.7, 0.9, 0.8])
+    estimator = StreetEstimator()
+    process = estimate(estimator, batch_crops=8, batch_frames=4, tracker=STRICT)
+    (frame,) = process(iter([Frame(0, 0.0, TEXTURE, people)]))
+    assert estimator.boxes == [WALKER, SIGN]
+    np.testing.assert_array_equal(frame.instances.box_scores, np.float32([0.9, 0.8]))
+
+
+def test_tracks_are_those_of_all_poses():
+    frames = make_street(40)
+    everything, chosen = StreetEstimator(), StreetEstimator()
+    before = estimate(everything, batch_crops=8, batch_frames=4)
+    after = estimate(chosen, batch_crops=8, batch_frames=4, tracker=STRICT)
+    expected = list(track(STRICT, COCO_17, estimator=everything)(before(iter(frames))))
+    found = list(track(STRICT, COCO_17, estimator=chosen)(after(iter(frames))))
+    for one, other in zip(expected, found, strict=True):
+        assert one.instances.track_ids.tolist() == other.instances.track_ids.tolist() == [1]
+        np.testing.assert_array_equal(one.instances.keypoints_xy, other.instances.keypoints_xy)
+        np.testing.assert_array_equal(one.instances.keypoint_scores, other.instances.keypoint_scores)
+    assert len(chosen.boxes) == 45 < len(everything.boxes) == 80
+
+
+def test_a_track_asks_for_the_pose_of_a_weak_box():
+    # The detector is less and less sure of the walker, until nobody would start a track there.
+    frames = [
+        replace(
+            frame, instances=frame.instances.with_columns(box_scores=[0.6, 0.9 if frame.index < 5 else 0.4])
+        )
+        for frame in make_street(20)
+    ]
+    estimator = StreetEstimator()
+    process = estimate(estimator, batch_crops=8, batch_frames=4, tracker=STRICT)
+    out = list(track(STRICT, COCO_17, estimator=estimator)(process(iter(frames))))
+    assert all(frame.instances.track_ids.tolist() == [1] for frame in out)
+    assert all((frame.instances.keypoint_scores == np.float32(0.9)).all() for frame in out)
+    assert [box[0] for box in estimator.boxes].count(80) == 20
 
 
 def make_person(x: float) -> Instances:
