@@ -37,7 +37,13 @@ def find_strictly_inside(polygon_xy: DoubleArray, points_xy: DoubleArray) -> Boo
     Returns:
         (...), whether each point is inside.
     """
-    inside, _ = _locate(polygon_xy, points_xy)
+    inside = np.zeros(points_xy.shape[:-1], bool)
+    if len(polygon_xy):
+        # Few points are near a region, and only these are looked at.
+        low_xy, high_xy = polygon_xy.min(axis=0), polygon_xy.max(axis=0)
+        near = ((points_xy > low_xy) & (points_xy < high_xy)).all(axis=-1)
+        if near.any():
+            inside[near], _ = _locate(polygon_xy, points_xy[near])
     return inside
 
 

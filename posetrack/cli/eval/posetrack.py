@@ -102,7 +102,7 @@ def describe(evaluation: PoseTrackEvaluation) -> dict[str, object]:
     }
 
 
-_BYTES_WORTH_A_PROCESS = 8e6
+_BYTES_WORTH_A_PROCESS = 12e6
 """A second process takes about half a second to start, in which one evaluates this many bytes."""
 
 

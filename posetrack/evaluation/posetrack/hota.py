@@ -126,15 +126,15 @@ def count_matches(
     order = np.lexsort((persons, keypoints))
     keypoints, persons, tracks = keypoints[order], persons[order], tracks[order]
     similarities = similarities[order]
+    pairs = np.ravel_multi_index((keypoints, persons, tracks), (K, len(true_frames), len(predicted_frames)))
+    _, pairs = np.unique(pairs, return_inverse=True)
     detections = np.zeros((len(ALPHAS), K), np.int64)
     association, fragments = np.zeros((len(ALPHAS), K)), np.zeros((len(ALPHAS), K))
     for a, alpha in enumerate(ALPHAS):
         found = similarities >= alpha - np.finfo(float).eps
-        k, person, track = keypoints[found], persons[found], tracks[found]
+        k, person, track, pair = keypoints[found], persons[found], tracks[found], pairs[found]
         detections[a] = np.bincount(k, minlength=K)
-        pair = np.ravel_multi_index((k, person, track), (K, len(true_frames), len(predicted_frames)))
-        _, pair_of, sizes = np.unique(pair, return_inverse=True, return_counts=True)
-        together = sizes[pair_of]
+        together = np.bincount(pair)[pair]
         either = true_frames[person, k] + predicted_frames[track, k] - together
         association[a] = np.bincount(k, together / either, minlength=K)
         # A fragment: consecutive matches of a person with the same track; misses in between do not end it.

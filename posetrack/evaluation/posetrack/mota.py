@@ -95,9 +95,21 @@ class MotAccumulator:
         rest = matches.copy()
         rest[:, persons, keypoints] = False
         rest[poses, :, keypoints] = False
-        for k in np.flatnonzero(rest.any(axis=(0, 1))).tolist():
-            for pose, person in pair_nearest(distances[:, :, k], rest[:, :, k]):
-                self._pair(true_tracks[person], predicted_tracks[pose], k, distances[pose, person, k])
+        if not rest.any():
+            return
+        # Where each pair is the only one of its person and of its pose, there is nothing to choose.
+        is_open = (rest.sum(axis=0) > 1).any(axis=0) | (rest.sum(axis=1) > 1).any(axis=0)
+        chosen = [np.nonzero((rest & ~is_open).transpose(2, 1, 0))]
+        for k in np.flatnonzero(is_open).tolist():
+            poses, persons = pair_nearest(distances[:, :, k], rest[:, :, k])
+            chosen.append((np.full(len(poses), k), persons, poses))
+        for keypoints, persons, poses in chosen:
+            self._pair(
+                true_tracks[persons],
+                predicted_tracks[poses],
+                keypoints,
+                distances[poses, persons, keypoints],
+            )
 
     def _keep(
         self, true_tracks: IntArray, predicted_tracks: IntArray, matches: BoolArray
@@ -115,19 +127,21 @@ class MotAccumulator:
         _, first = np.unique(poses * matches.shape[2] + keypoints, return_index=True)
         return persons[first], poses[first], keypoints[first]
 
-    def _pair(self, person: int, track: int, k: int, distance: float) -> None:
-        last = self._partner[person, k]
-        is_switch = last not in (-1, track)
-        last_person = self._last_person[track, k]
-        is_ascend = is_switch and last_person == -1
-        is_transfer = last_person not in (-1, person)
-        is_migrate = is_transfer and last == -1
-        self._detections[k] += 1
-        self._switches[k] += is_switch
-        self._distance[k] += distance
-        self._event_distance[k] += distance * (1 + is_ascend + is_transfer + is_migrate)
-        self._partner[person, k] = track
-        self._last_person[track, k] = person
+    def _pair(self, persons: IntArray, tracks: IntArray, keypoints: IntArray, distances: DoubleArray) -> None:
+        """Count new pairs, (N,) each; a keypoint of a person or of a track is in one of them at most."""
+        last = self._partner[persons, keypoints]
+        is_switch = (last != -1) & (last != tracks)
+        last_person = self._last_person[tracks, keypoints]
+        is_ascend = is_switch & (last_person == -1)
+        is_transfer = (last_person != -1) & (last_person != persons)
+        is_migrate = is_transfer & (last == -1)
+        events = 1 + is_ascend.astype(np.int64) + is_transfer + is_migrate
+        np.add.at(self._detections, keypoints, 1)
+        np.add.at(self._switches, keypoints, is_switch)
+        np.add.at(self._distance, keypoints, distances)
+        np.add.at(self._event_distance, keypoints, distances * events)
+        self._partner[persons, keypoints] = tracks
+        self._last_person[tracks, keypoints] = persons
 
     def counts(self) -> MotCounts:
         """The counts so far."""
@@ -141,7 +155,7 @@ class MotAccumulator:
         )
 
 
-def pair_nearest(distances: DoubleArray, valid: BoolArray) -> list[tuple[int, int]]:
+def pair_nearest(distances: DoubleArray, valid: BoolArray) -> tuple[IntArray, IntArray]:
     """Match as many pairs as possible with the least total distance (Hungarian method).
 
     Args:
@@ -149,15 +163,13 @@ def pair_nearest(distances: DoubleArray, valid: BoolArray) -> list[tuple[int, in
         valid: (P, G), which pairs are allowed.
 
     Returns:
-        Pairs (row, column), by column.
+        Rows and columns of the pairs, by column.
     """
-    rows, columns = np.nonzero(valid)
-    if len(set(rows.tolist())) == len(rows) == len(set(columns.tolist())):
-        return sorted(zip(rows.tolist(), columns.tolist(), strict=True), key=lambda pair: pair[1])
     # One such pair costs more than any number of valid ones.
-    dear = 2 * min(valid.shape) * (distances[valid].max() + 1) + 1
+    dear = 2 * min(valid.shape) * (distances[valid].max(initial=0.0) + 1) + 1
     columns, rows = linear_sum_assignment(np.where(valid, distances, dear).T)
-    return [(p, g) for p, g in zip(rows.tolist(), columns.tolist(), strict=True) if valid[p, g]]
+    kept = valid[rows, columns]
+    return rows[kept], columns[kept]
 
 
 def compute_mot(counts: MotCounts, *, corrected: bool = False) -> dict[str, DoubleArray]:

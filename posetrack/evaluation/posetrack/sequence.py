@@ -209,19 +209,25 @@ def _clean(
     rows = np.flatnonzero(stays)
     rows = rows[np.argsort(frame_index[rows], kind="stable")]
     ids, tracks = np.unique(people.track_ids[rows], return_inverse=True)
-    heads = people.head_boxes_xyxy[rows]
     poses = Poses(
         frame_index=np.searchsorted(counted, frame_index[rows]),
         tracks=tracks,
         keypoints_xy=xy[rows],
         keypoint_scores=people.keypoint_scores[rows],
-        # One by one, because the last bit of the norm of an array may differ from that of a vector.
-        head_sizes=np.array(
-            [HEAD_SIZE_FRACTION * np.linalg.norm(diagonal) for diagonal in heads[:, 2:] - heads[:, :2]]
-        ),
+        head_sizes=_measure_heads(people.head_boxes_xyxy[rows]),
         track_ids=ids,
     )
     return poses, bool(people.has_track_id[rows].all())
+
+
+def _measure_heads(boxes_xyxy: DoubleArray) -> DoubleArray:
+    """The head sizes (N,) of head boxes (N, 4), NaN where a box is missing."""
+    sizes = np.full(len(boxes_xyxy), np.nan)
+    for row in np.flatnonzero(~np.isnan(boxes_xyxy).any(axis=1)).tolist():
+        x1, y1, x2, y2 = boxes_xyxy[row]
+        # One by one, because the last bit of the norm of an array may differ from that of a vector.
+        sizes[row] = HEAD_SIZE_FRACTION * np.linalg.norm(np.array([x2 - x1, y2 - y1]))
+    return sizes
 
 
 def _find_ignored(regions: list[tuple[DoubleArray, ...]], frame_index: IntArray, xy: DoubleArray) -> BoolArray:
