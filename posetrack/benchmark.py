@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from models.engines.engine import Engine
+from posetrack.bench_report import BenchReport, Spent, average, list_stages
 from posetrack.build import Pipeline, build_pipeline
 from posetrack.compute import Compute
 from posetrack.errors import VideoError
 from posetrack.frame import Frame
-from posetrack.pipeline import RUN_AHEAD
+from posetrack.machine import describe_machine, read_load
 from posetrack.recipe import Recipe
 from posetrack.run.job import Output, run_job
 from posetrack.run.report import RunReport
@@ -31,38 +32,6 @@ from posetrack.video.source import VideoSource, may_be_silent, open_video
 
 NETWORKS = "networks"
 """The stage of the engines' calls, wherever they are made from."""
-
-
-@dataclass(frozen=True)
-class BenchReport:
-    """The result of a benchmark.
-
-    Attributes:
-        num_frames: Frames of the clip that were run.
-        people_per_frame: On average.
-        warm_up_s: Building the pipeline and the first frames, which are not counted below.
-        fps: Frames a second from end to end: decoding, networks, tracking, drawing, encoding, writing.
-        networks_fps: Frames a second of the bare networks on the same inputs, in the same process.
-        ratio: The middle of the runs' `fps` over `networks_fps`.
-        stage_fractions: Fraction of the run's time that each stage was busy, on any thread; together they are
-            more than 1 where stages work side by side.
-        latency_p50_ms: From a frame's decoding to the end of its writing; half of the frames take no longer.
-        latency_p95_ms: The like for 95 in 100.
-        peak_memory_mib: Of the process, until now.
-        engine: Who computed, and in which precision.
-    """
-
-    num_frames: int
-    people_per_frame: float
-    warm_up_s: float
-    fps: float
-    networks_fps: float
-    ratio: float
-    stage_fractions: dict[str, float]
-    latency_p50_ms: float
-    latency_p95_ms: float
-    peak_memory_mib: float
-    engine: str
 
 
 @dataclass
@@ -123,46 +92,68 @@ def benchmark(
     """
     if may_be_silent(clip):
         raise VideoError(f"{clip}: a benchmark reads its clip several times; give a file or a folder of images")
-    clock = StageClock()
+    clock, load = StageClock(), read_load()
     observer = _Observer(clock)
     start_s = time.perf_counter()
     pipeline = build_pipeline(recipe, replace(compute, observe=observer.observe))
     bench = _Bench(partial(open_video, clip, timeout_s=timeout_s), pipeline, recipe, folder)
     bench.run(StageClock(), warm_up_frames)
     warm_up_s = time.perf_counter() - start_s
+    clock.clear()
+    runs = [bench.run(clock, max_frames)]
+    # Before the networks' inputs are kept, which takes more memory than a run does.
+    peak_memory_mib = read_peak_memory_mib()
     observer.calls = []
     bench.run(StageClock(), max_frames)
     calls, observer.calls = observer.calls, None
-    clock.busy_s.clear()
-    runs = []
-    bare_s = []
-    for _ in range(repeats):
+    bare = [_measure(partial(_run_networks, calls))]
+    for _ in range(1, repeats):
         runs.append(bench.run(clock, max_frames))
-        bare_s.append(_measure(partial(_run_networks, calls)))
-    return _summarize(runs, bare_s, clock, warm_up_s=warm_up_s, engine=_describe(compute))
+        bare.append(_measure(partial(_run_networks, calls)))
+    about = _About(warm_up_s, peak_memory_mib, _describe(compute), load)
+    return _summarize(runs, bare, clock, about)
 
 
-def _summarize(
-    runs: Sequence[_Run], bare_s: Sequence[float], clock: StageClock, *, warm_up_s: float, engine: str
-) -> BenchReport:
-    whole_s = sum(one.seconds for one in runs)
+@dataclass(frozen=True)
+class _About:
+    """What is measured once."""
+
+    warm_up_s: float
+    peak_memory_mib: float
+    engine: str
+    load: float
+
+
+def _summarize(runs: Sequence[_Run], bare: Sequence[Spent], clock: StageClock, about: _About) -> BenchReport:
     p50, p95 = np.percentile(np.concatenate([one.latencies_s for one in runs]), (50, 95))
     report = runs[0].report
-    # The stage that runs ahead does nothing but wait.
-    busy_s = {name: busy for name, busy in clock.busy_s.items() if name != RUN_AHEAD.name}
+    num_frames = max(1, report.num_frames)
+    whole = average([one.spent for one in runs], num_frames)
+    stages = list_stages(clock, num_frames * len(runs))
     return BenchReport(
         num_frames=report.num_frames,
         people_per_frame=report.people_per_frame,
-        warm_up_s=warm_up_s,
-        fps=report.num_frames / statistics.median(one.seconds for one in runs),
-        networks_fps=report.num_frames / statistics.median(bare_s),
-        ratio=statistics.median(bare / one.seconds for bare, one in zip(bare_s, runs, strict=True)),
-        stage_fractions={name: busy / whole_s for name, busy in busy_s.items()},
+        warm_up_s=about.warm_up_s,
+        fps=report.num_frames / statistics.median(one.spent.wall_s for one in runs),
+        networks_fps=report.num_frames / statistics.median(one.wall_s for one in bare),
+        ratio=_compare(bare, runs, lambda spent: spent.wall_s),
+        cpu_ratio=_compare(bare, runs, lambda spent: spent.cpu_s),
+        whole=whole,
+        networks=average(bare, num_frames),
+        stages=stages,
+        other_threads_cpu_ms=whole.cpu_ms - sum(stage.cpu_ms for stage in stages.values()),
         latency_p50_ms=1000 * float(p50),
         latency_p95_ms=1000 * float(p95),
-        peak_memory_mib=read_peak_memory_mib(),
-        engine=engine,
+        peak_memory_mib=about.peak_memory_mib,
+        engine=about.engine,
+        machine=describe_machine(),
+        load=about.load,
     )
+
+
+def _compare(bare: Sequence[Spent], runs: Sequence[_Run], read: Callable[[Spent], float]) -> float:
+    """The middle of the ratios of bare networks and whole runs."""
+    return statistics.median(read(one) / read(run.spent) for one, run in zip(bare, runs, strict=True))
 
 
 def _describe(compute: Compute) -> str:
@@ -230,7 +221,7 @@ class _Bench:
         """Do what `posetrack run` does, by the clock."""
         timed = replace(self.pipeline, processors=tuple(map(clock.wrap, self.pipeline.processors)))
         output = Output(self.folder, existing="overwrite")
-        start_s = time.perf_counter()
+        start = Spent.read()
         with _TimedVideo(self.open_clip, max_frames, clock) as video:
             report = run_job(
                 video,
@@ -241,13 +232,13 @@ class _Bench:
                 time_stage=clock.stage,
                 stitcher=make_stitcher(self.recipe, self.pipeline.skeleton, smoothed=False),
             )
-        return _Run(report, time.perf_counter() - start_s, tuple(video.latencies_s))
+        return _Run(report, Spent.read().since(start), tuple(video.latencies_s))
 
 
 @dataclass(frozen=True)
 class _Run:
     report: RunReport
-    seconds: float
+    spent: Spent
     latencies_s: tuple[float, ...]
 
 
@@ -259,7 +250,7 @@ def _run_networks(calls: list[tuple[Engine, Tensor]]) -> None:
         torch.cuda.synchronize()
 
 
-def _measure(task: Callable[[], object]) -> float:
-    start_s = time.perf_counter()
+def _measure(task: Callable[[], object]) -> Spent:
+    start = Spent.read()
     task()
-    return time.perf_counter() - start_s
+    return Spent.read().since(start)

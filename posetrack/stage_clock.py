@@ -17,31 +17,50 @@ class _OpenStages(threading.local):
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.since_s = 0.0
+        self.since_s = self.since_cpu_s = 0.0
+        self.thread = threading.get_native_id()
 
 
 class StageClock:
-    """Adds up how long each stage is busy; time inside an inner stage is the inner one's, thread by thread."""
+    """Adds up how long each stage is busy; time inside an inner stage is the inner one's, thread by thread.
+
+    Attributes:
+        busy_s: Seconds by stage, waiting for a core included.
+        cpu_s: Seconds of CPU time by stage, of the threads that are in it; those of engines and codecs are not.
+        stages_of_threads: The stages that each thread has been in.
+    """
 
     def __init__(self) -> None:
         self.busy_s: defaultdict[str, float] = defaultdict(float)
+        self.cpu_s: defaultdict[str, float] = defaultdict(float)
+        self.stages_of_threads: defaultdict[int, set[str]] = defaultdict(set)
         self._open_stages = _OpenStages()
+
+    def clear(self) -> None:
+        """Forget what was measured."""
+        for counts in (self.busy_s, self.cpu_s, self.stages_of_threads):
+            counts.clear()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count what happens inside for a stage."""
         stack = self._open_stages
-        now_s = time.perf_counter()
-        if stack.names:
-            self.busy_s[stack.names[-1]] += now_s - stack.since_s
+        self._charge(stack)
         stack.names.append(name)
-        stack.since_s = now_s
+        self.stages_of_threads[stack.thread].add(name)
         try:
             yield
         finally:
-            now_s = time.perf_counter()
-            self.busy_s[stack.names.pop()] += now_s - stack.since_s
-            stack.since_s = now_s
+            self._charge(stack)
+            stack.names.pop()
+
+    def _charge(self, stack: _OpenStages) -> None:
+        """Count the time since the last call for the innermost stage."""
+        now_s, now_cpu_s = time.perf_counter(), time.thread_time()
+        if stack.names:
+            self.busy_s[stack.names[-1]] += now_s - stack.since_s
+            self.cpu_s[stack.names[-1]] += now_cpu_s - stack.since_cpu_s
+        stack.since_s, stack.since_cpu_s = now_s, now_cpu_s
 
     def iterate(self, items: Iterable[Frame], name: str) -> Iterator[Frame]:
         """Give items on; the time they take to come is the stage's."""

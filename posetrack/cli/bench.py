@@ -19,7 +19,7 @@ from posetrack.cli.make_command import make_command
 from posetrack.cli.options import ComputeOptions, RecipeOptions, TimeoutOption
 
 if TYPE_CHECKING:
-    from posetrack.benchmark import BenchReport
+    from posetrack.bench_report import BenchReport
 
 
 def bench_command(
@@ -41,8 +41,9 @@ def bench_command(
 ) -> None:
     """Time a whole run (decoding, networks, tracking, drawing, encoding, writing) and the networks alone.
 
-    Compare ratios of one run: machines are noisy. The speed of a training: posetrack bench train RECIPE (a clip
-    of that name: ./train).
+    CPU milliseconds of a stage are those of the threads that run it; engines and codecs have others. Under
+    load compare CPU times, and always numbers of one run: machines are noisy. The speed of a training:
+    posetrack bench train RECIPE (a clip of that name: ./train).
     """
     from posetrack.benchmark import benchmark
 
@@ -63,7 +64,9 @@ def bench_command(
             )
         reports[settings.name] = asdict(report)
         console.print(f"{clip.name}, recipe {settings.name}, {report.engine}", markup=False)
+        console.print(f"{report.machine}, load {report.load:.1f} before", markup=False)
         console.print(_make_table(report))
+        console.print(_make_stage_table(report))
     if out is not None:
         write_metrics(reports, out)
 
@@ -101,12 +104,24 @@ def _make_table(report: BenchReport) -> Table:
         "end to end": f"{report.fps:.1f} frames/s",
         "bare networks": f"{report.networks_fps:.1f} frames/s",
         "ratio": f"{report.ratio:.2f}",
+        "ratio of CPU times": f"{report.cpu_ratio:.2f}",
         "latency": f"p50 {report.latency_p50_ms:.0f} ms, p95 {report.latency_p95_ms:.0f} ms",
         "peak memory": f"{report.peak_memory_mib:.0f} MiB",
         "warm-up (not counted)": f"{report.warm_up_s:.1f} s",
     }
-    fractions = sorted(report.stage_fractions.items(), key=lambda entry: -entry[1])
-    rows |= {f"busy: {name}": f"{100 * fraction:.0f} % of the time" for name, fraction in fractions}
     for name, value in rows.items():
         table.add_row(name, value)
+    return table
+
+
+def _make_stage_table(report: BenchReport) -> Table:
+    table = Table("a frame", box=SIMPLE_HEAD)
+    for title in ("wall ms", "CPU ms", "thread"):
+        table.add_column(title, justify="right")
+    for name, stage in report.stages.items():
+        threads = ", ".join(map(str, stage.threads))
+        table.add_row(name, f"{stage.wall_ms:.1f}", f"{stage.cpu_ms:.1f}", threads)
+    table.add_row("threads of engines and codecs", "", f"{report.other_threads_cpu_ms:.1f}", "")
+    for name, cost in (("end to end", report.whole), ("bare networks", report.networks)):
+        table.add_row(name, f"{cost.wall_ms:.1f}", f"{cost.cpu_ms:.1f}", "all")
     return table

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,20 @@ def test_the_command_reports_every_recipe(tmp_path):
         assert 0 < report["latency_p50_ms"] <= report["latency_p95_ms"]
         assert report["peak_memory_mib"] > 50
         stages = {"decode", "detect", NETWORKS, "track", "draw", "encode", "write"}
-        assert set(report["stage_fractions"]) == stages | ({"estimate"} if name == "default" else set())
-        assert all(0 <= share <= 1.01 for share in report["stage_fractions"].values())
+        assert set(report["stages"]) == stages | ({"estimate"} if name == "default" else set())
+        for stage in report["stages"].values():
+            assert 0 <= stage["cpu_ms"] <= 1.05 * stage["wall_ms"] + 0.5
+            assert stage["wall_ms"] <= report["whole"]["wall_ms"] * len(stage["threads"]) * 1.01
+            assert stage["threads"]
+        assert report["stages"]["encode"]["threads"] != report["stages"]["decode"]["threads"]
+        own_ms = sum(stage["cpu_ms"] for stage in report["stages"].values())
+        assert report["other_threads_cpu_ms"] == pytest.approx(report["whole"]["cpu_ms"] - own_ms)
+        assert report["networks"]["cpu_ms"] > 0
+        assert 0 < report["cpu_ratio"] < 1
+        assert f"{report['machine']}, load {report['load']:.1f} before" in result.output.replace("\n", " ")
+        assert re.search(
+            rf"end to end +{report['whole']['wall_ms']:.1f} +{report['whole']['cpu_ms']:.1f}", result.output
+        )
         assert f"{report['fps']:.1f} frames/s" in result.output
 
 

@@ -1,3 +1,5 @@
+from threading import Thread
+
 import pytest
 
 from posetrack import stage_clock
@@ -14,6 +16,10 @@ class HandClock:
 
     def perf_counter(self) -> float:
         return self.now_s
+
+    def thread_time(self) -> float:
+        """Half of the time is waiting."""
+        return self.now_s / 2
 
 
 @pytest.fixture
@@ -34,6 +40,28 @@ def test_inner_stages_are_not_counted_twice(hand):
             hand.now_s += 20
         hand.now_s += 2
     assert clock.busy_s == {"outer": 3, "inner": 30, "innermost": 100}
+    assert clock.cpu_s == {"outer": 1.5, "inner": 15, "innermost": 50}
+    (stages,) = clock.stages_of_threads.values()
+    assert stages == {"outer", "inner", "innermost"}
+    clock.clear()
+    assert not clock.busy_s
+    assert not clock.cpu_s
+    assert not clock.stages_of_threads
+
+
+def test_threads_are_told_apart(hand):
+    clock = StageClock()
+
+    def work(name):
+        with clock.stage(name):
+            hand.now_s += 1
+
+    work("here")
+    thread = Thread(target=work, args=("there",))
+    thread.start()
+    thread.join()
+    assert sorted(map(sorted, clock.stages_of_threads.values())) == [["here"], ["there"]]
+    assert clock.busy_s == {"here": 1, "there": 1}
 
 
 def test_a_processor_is_not_charged_for_its_input(hand):
