@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from models.training.errors import DataError
 
 _log = logging.getLogger(__name__)
 
-_CHANNELS = 3
+_RGB = 3
 # The rest is for network, gradients and batches.
 _MOST_OF_FREE = 0.9
 _THREADS = min(16, 2 * (os.cpu_count() or 1))
@@ -33,6 +33,7 @@ class StoredImages:
         files: All images of the data set.
         used: Positions of those that are decoded; the others have no pixels.
         device: The device.
+        draw_mask: Draws a mask (H, W) uint8 of an image, by its position, which becomes a channel of its own.
 
     Attributes:
         sizes_wh: (I, 2), width and height of each image, on the host; 0 where it is not decoded.
@@ -41,24 +42,35 @@ class StoredImages:
         DataError: There is too little memory, which is found before any is decoded; or one cannot be read.
     """
 
-    def __init__(self, files: Sequence[ImageFile], used: Iterable[int], device: torch.device) -> None:
-        # A file that is listed twice, as of two training sets, is decoded once.
-        first: dict[tuple[Path, int], int] = {}
-        same = {i: first.setdefault((files[i].path, files[i].orientation), i) for i in used}
+    def __init__(
+        self,
+        files: Sequence[ImageFile],
+        used: Iterable[int],
+        device: torch.device,
+        draw_mask: Callable[[int], ImageArray] | None = None,
+    ) -> None:
+        # A file that is listed twice, as of two training sets, is decoded once, unless it has two masks.
+        first: dict[tuple[Path, int, int], int] = {}
+        same = {
+            i: first.setdefault((files[i].path, files[i].orientation, i if draw_mask else 0), i) for i in used
+        }
+        channels = _RGB + (draw_mask is not None)
         decoded = list(first.values())
         self.sizes_wh = np.zeros((len(files), 2), np.int64)
         for i in decoded:
             self.sizes_wh[i] = find_size(files[i])
         counts = self.sizes_wh.prod(axis=1)
-        num_bytes = int(counts.sum()) * _CHANNELS
+        num_bytes = int(counts.sum()) * channels
         check_memory(num_bytes, len(decoded), device)
         starts = np.cumsum(counts) - counts
-        self._pixels = torch.empty((int(counts.sum()), _CHANNELS), dtype=torch.uint8, device=device)
+        self._pixels = torch.empty((int(counts.sum()), channels), dtype=torch.uint8, device=device)
         for i, image in zip(decoded, _decode([files[i] for i in decoded]), strict=True):
             if (image.shape[1], image.shape[0]) != tuple(self.sizes_wh[i]):
                 raise DataError(f"{files[i].path}: its size has changed since it was checked; start again")
-            start = int(starts[i])
-            self._pixels[start : start + int(counts[i])] = torch.from_numpy(image.reshape(-1, _CHANNELS))
+            pixels = self._pixels[int(starts[i]) : int(starts[i] + counts[i])]
+            pixels[:, :_RGB] = torch.from_numpy(image.reshape(-1, _RGB))
+            if draw_mask is not None:
+                pixels[:, _RGB] = torch.from_numpy(draw_mask(i).reshape(-1))
         for i, other in same.items():
             self.sizes_wh[i], starts[i] = self.sizes_wh[other], starts[other]
         # Per image: start, width, height.
@@ -74,7 +86,7 @@ class StoredImages:
             points_xy: (B, H, W, 2) float32, indices of pixels.
 
         Returns:
-            (B, H, W, 3) uint8.
+            (B, H, W, 3) uint8, or 4 with the mask.
         """
         start, width, height = self._table[image_index].unbind(dim=-1)
         # Far outside is outside, and can be counted.
@@ -82,7 +94,7 @@ class StoredImages:
         corners = points_xy.floor()
         fractions = points_xy - corners
         x, y = corners.long().unbind(dim=-1)
-        total = torch.zeros((*x.shape, _CHANNELS), device=x.device)
+        total = torch.zeros((*x.shape, self._pixels.shape[1]), device=x.device)
         for step_x in (0, 1):
             for step_y in (0, 1):
                 tap_x, tap_y = x + step_x, y + step_y

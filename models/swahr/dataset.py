@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.data.augment import Region
@@ -27,13 +26,7 @@ from models.data.mosaic import Window, cut_mosaic
 from models.data.people_crops import ImageSamples, draw_mask
 from models.data.samples import FloatArray, IntArray
 from models.settings import check_choice, check_range
-from models.swahr.codec import (
-    SIGMA_CELLS,
-    compute_box_sigmas,
-    encode_cells,
-    encode_heatmaps,
-    encode_keypoint_masks,
-)
+from models.swahr.codec import encode_cells
 from models.swahr.network import STAGE_STRIDES
 from models.training.batches import SampleKey
 
@@ -103,22 +96,37 @@ def augment_image(image_wh: tuple[int, int], config: ImageAugmentConfig, rng: np
 
 
 @dataclass(frozen=True)
-class _Tile:
+class CrowdTile:
     """One image of a crop, which fills the crop or a window of a mosaic.
 
     Attributes:
         image_index: Index of the image.
-        image: (H, W, 3), the image.
+        image_wh: Its width and height.
         region: The region of the image that is shown in the window.
         window: The window of the crop.
         matrix: (2, 3), image to crop.
     """
 
     image_index: int
-    image: ImageArray
+    image_wh: tuple[int, int]
     region: Region
     window: Window
     matrix: DoubleArray
+
+
+@dataclass(frozen=True)
+class PlannedCrowd:
+    """What a sample of `CrowdDataset` is, without its pixels.
+
+    Attributes:
+        tiles: Its images, one or four.
+        left_out: For each, the boxes (n, 4) of people who are too many.
+        people: The arrays of the sample that are of its people.
+    """
+
+    tiles: list[CrowdTile]
+    left_out: list[FloatArray]
+    people: dict[str, Any]
 
 
 class CrowdDataset(Dataset[dict[str, Any]]):
@@ -136,8 +144,8 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         tag_xy          (M, K, 2) int64, cells of the map at 1/4
         tag_is_visible  (M, K) bool, known and on that map
 
-    and depends on the seed, the epoch and the index only. `encode_targets` makes the heatmaps of a batch on the
-    network's device, because heatmaps have 5.6 MB per image and keypoints 4 kB.
+    and depends on the seed, the epoch and the index only. `encode_targets` of `models.swahr.targets` makes
+    heatmaps of a batch on the network's device, because heatmaps have 5.6 MB per image and keypoints 4 kB.
 
     Differs from HigherHRNet's public code in mirroring keypoints and image by the same map. That code mirrors
     keypoints within each map of cells, which shifts three in four of them by a cell relative to the image.
@@ -174,59 +182,62 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         return len(self.samples)
 
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
-        tiles = self._choose_tiles(*key)
-        rows, left_out = self._choose_people(tiles)
-        side, people = self.size_px, self.samples.people
+        images: dict[int, ImageArray] = {}
+
+        def find_size(image_index: int) -> tuple[int, int]:
+            if image_index not in images:
+                images[image_index] = read_image(self.samples.people.images[image_index])
+            height, width = images[image_index].shape[:2]
+            return width, height
+
+        plan, side = self.plan(key, find_size), self.size_px
         image = np.zeros((side, side, 3), np.uint8)
         masks = [np.zeros((side // stride, side // stride), np.float32) for stride in STAGE_STRIDES]
-        for tile, others in zip(tiles, left_out, strict=True):
+        for tile, others in zip(plan.tiles, plan.left_out, strict=True):
             left, top, right, bottom = tile.window
             corner = np.array([[0, 0, left], [0, 0, top]])
             image[top:bottom, left:right] = crop_image(
-                tile.image, tile.matrix - corner, (right - left, bottom - top)
+                images[tile.image_index], tile.matrix - corner, (right - left, bottom - top)
             )
-            ignored = (*self.samples.ignored[tile.image_index], *people.boxes_xyxy[others])
-            mask = draw_mask(ignored, (tile.image.shape[1], tile.image.shape[0]))
+            mask = draw_mask((*self.samples.ignored[tile.image_index], *others), tile.image_wh)
             for whole, part, stride in zip(
                 masks, warp_mask(mask, tile.matrix, side), STAGE_STRIDES, strict=True
             ):
                 x1, y1, x2, y2 = (round(edge / stride) for edge in tile.window)
                 whole[y1:y2, x1:x2] = part[y1:y2, x1:x2]
-        return {"image": image, "masks": masks, **self._pad_people(tiles, rows)}
+        return {"image": image, "masks": masks, **plan.people}
 
-    def _choose_tiles(self, epoch: int, index: int) -> list[_Tile]:
+    def plan(self, key: SampleKey, find_size: Callable[[int], tuple[int, int]]) -> PlannedCrowd:
+        """Draw what a sample is, without its pixels.
+
+        Args:
+            key: The sample.
+            find_size: Finds width and height of an image by its index.
+        """
+        tiles = self._choose_tiles(*key, find_size)
+        rows, left_out = self._choose_people(tiles)
+        boxes = [self.samples.people.boxes_xyxy[others] for others in left_out]
+        return PlannedCrowd(tiles, boxes, self._pad_people(tiles, rows))
+
+    def _choose_tiles(
+        self, epoch: int, index: int, find_size: Callable[[int], tuple[int, int]]
+    ) -> list[CrowdTile]:
         config, rng = self._augment, np.random.default_rng((self._seed, epoch, index))
         whole = (0, 0, self.size_px, self.size_px)
         if config is None:
-            return [self._make_tile(index, whole, _UPRIGHT, rng)]
+            return [_make_tile(index, find_size(index), whole, _UPRIGHT, rng)]
         # Drawn from a generator of its own, so that mosaics do not change the augmentation of the first image.
         mosaic_rng = np.random.default_rng((self._seed, epoch, index, _MOSAIC))
         if mosaic_rng.random() >= config.mosaic_fraction:
-            return [self._make_tile(index, whole, config, rng)]
+            return [_make_tile(index, find_size(index), whole, config, rng)]
         windows = cut_mosaic((self.size_px, self.size_px), mosaic_rng)
         others = mosaic_rng.integers(len(self), size=len(windows) - 1).tolist()
         return [
-            self._make_tile(i, window, config, rng) for i, window in zip([index, *others], windows, strict=True)
+            _make_tile(i, find_size(i), window, config, rng)
+            for i, window in zip([index, *others], windows, strict=True)
         ]
 
-    def _make_tile(
-        self, image_index: int, window: Window, config: ImageAugmentConfig, rng: np.random.Generator
-    ) -> _Tile:
-        image = read_image(self.samples.people.images[image_index])
-        region = augment_image((image.shape[1], image.shape[0]), config, rng)
-        left, top, right, bottom = window
-        width, height = right - left, bottom - top
-        matrix = make_crop_matrices(
-            region.centre_xy,
-            [region.width_px * width / math.sqrt(width * height)],
-            (width, height),
-            rotations_deg=region.rotation_deg,
-            is_flipped=region.is_flipped,
-        )[0]
-        matrix[:, 2] += left, top
-        return _Tile(image_index, image, region, window, matrix)
-
-    def _choose_people(self, tiles: list[_Tile]) -> tuple[list[IntArray], list[IntArray]]:
+    def _choose_people(self, tiles: list[CrowdTile]) -> tuple[list[IntArray], list[IntArray]]:
         """Select the people of each tile that are used, and those that exceed `max_people`."""
         rows = [self.samples.rows[tile.image_index] for tile in tiles]
         boxes = self.samples.people.boxes_xyxy
@@ -239,7 +250,7 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         both = list(zip(rows, counts, strict=True))
         return [r[c] for r, c in both], [r[~c] for r, c in both]
 
-    def _place_people(self, tile: _Tile, rows: IntArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    def _place_people(self, tile: CrowdTile, rows: IntArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
         """Map keypoints (N, K, 2) to the crop, or far outside if the tile lacks them, and which are known."""
         people = self.samples.people.select(rows)
         points = transform_points(people.keypoints_xy, tile.matrix[None].repeat(len(rows), axis=0))
@@ -252,7 +263,7 @@ class CrowdDataset(Dataset[dict[str, Any]]):
             points[~is_seen] = _AWAY_PX
         return np.where(known[..., None], points, np.float32(0)), known
 
-    def _pad_people(self, tiles: list[_Tile], rows: list[IntArray]) -> dict[str, Any]:
+    def _pad_people(self, tiles: list[CrowdTile], rows: list[IntArray]) -> dict[str, Any]:
         M, K = self._max_people, self.samples.people.num_keypoints
         placed = [self._place_people(tile, r) for tile, r in zip(tiles, rows, strict=True)]
         everyone = np.concatenate(rows)
@@ -282,6 +293,27 @@ class CrowdDataset(Dataset[dict[str, Any]]):
         }
 
 
+def _make_tile(
+    image_index: int,
+    image_wh: tuple[int, int],
+    window: Window,
+    config: ImageAugmentConfig,
+    rng: np.random.Generator,
+) -> CrowdTile:
+    region = augment_image(image_wh, config, rng)
+    left, top, right, bottom = window
+    width, height = right - left, bottom - top
+    matrix = make_crop_matrices(
+        region.centre_xy,
+        [region.width_px * width / math.sqrt(width * height)],
+        (width, height),
+        rotations_deg=region.rotation_deg,
+        is_flipped=region.is_flipped,
+    )[0]
+    matrix[:, 2] += left, top
+    return CrowdTile(image_index, image_wh, region, window, matrix)
+
+
 def warp_mask(mask: npt.NDArray[np.uint8], matrix: DoubleArray, size_px: int) -> list[FloatArray]:
     """Map an image's mask to the stages' maps.
 
@@ -298,41 +330,3 @@ def warp_mask(mask: npt.NDArray[np.uint8], matrix: DoubleArray, size_px: int) ->
         cv2.warpAffine(mask, matrix / stride, (n, n)) for stride, n in zip(STAGE_STRIDES, cells, strict=True)
     ]
     return [(values > 127).astype(np.float32) for values in warped]
-
-
-def encode_targets(
-    batch: Mapping[str, Any],
-    *,
-    unknown_keypoints: str = "background",
-    is_sigma_scaled: bool = False,
-    sigma_cells: float = SIGMA_CELLS,
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Make the heatmaps and masks of a batch of `CrowdDataset`, on its device.
-
-    Args:
-        batch: Collated samples.
-        unknown_keypoints: `background`, as in the public code; or `masked`: the box of a person whose keypoint
-            is unknown does not count for that keypoint, except where another person's is drawn.
-        is_sigma_scaled: Whether each person's sigma is proportional to its box width (SHR, Table 4).
-        sigma_cells: Else the sigma of all.
-
-    Returns:
-        Heatmaps (B, K, h, w) at 1/4 and 1/2, and masks there, (B, h, w), or (B, K, h, w) if `masked`.
-
-    Raises:
-        ValueError: `unknown_keypoints` is neither.
-    """
-    if unknown_keypoints not in ("background", "masked"):
-        raise ValueError(f"unknown_keypoints '{unknown_keypoints}': known: background, masked")
-    sigmas = compute_box_sigmas(batch["box_widths_px"]) if is_sigma_scaled else sigma_cells
-    heatmaps, masks = [], []
-    for stride, mask in zip(STAGE_STRIDES, batch["masks"], strict=True):
-        map_wh = (mask.shape[2], mask.shape[1])
-        targets = encode_heatmaps(batch["keypoints_xy"], batch["is_known"], map_wh, stride, sigmas)
-        if unknown_keypoints == "masked":
-            mask = encode_keypoint_masks(
-                mask, targets, batch["boxes_xyxy"], ~batch["is_known"], batch["matrices"], stride
-            )
-        heatmaps.append(targets)
-        masks.append(mask)
-    return heatmaps, masks

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from models.backbones.imagenet import normalize_images
 from models.data.people_crops import ImageSamples
-from models.swahr.dataset import CrowdDataset, encode_targets
+from models.swahr.dataset import CrowdDataset
 from models.swahr.losses import SwahrLossConfig, compute_swahr_losses
 from models.swahr.recipe import BottomUpRecipe, TargetRecipe
+from models.swahr.targets import encode_targets
 from models.training import start
 from models.training.convolutions import reliable_convolutions
 from models.training.task import ComputeLosses

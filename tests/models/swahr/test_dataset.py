@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader, default_collate
 from models.data.crop import transform_points
 from models.data.people_crops import draw_mask, read_image_samples
 from models.swahr.codec import decode_people
-from models.swahr.dataset import CrowdDataset, ImageAugmentConfig, augment_image, encode_targets
+from models.swahr.dataset import CrowdDataset, ImageAugmentConfig, augment_image
+from models.swahr.targets import encode_targets
 from models.training.batches import BatchPlan, BatchSampler
 from models.training.errors import DataError
 from models.training.workers import WORKER_START

@@ -13,6 +13,7 @@ from models.hrnet.codec import HeatmapCoding
 from models.hrnet.device_dataset import CropDrawer
 from models.hrnet.network import make_pose_network
 from models.hrnet.train import make_pose_losses
+from models.swahr.device_dataset import CrowdDrawer
 from models.swahr.losses import SwahrLossConfig
 from models.swahr.network import SwahrConfig, make_swahr_network
 from models.swahr.recipe import TargetRecipe
@@ -128,6 +129,21 @@ def test_the_drawing_of_crops_waits_for_nothing(tmp_path):
     }
     with CountWaits() as waits:
         CropDrawer(stored, (32, 24))(batch)
+    assert waits.found == []
+
+
+def test_the_drawing_of_crowds_waits_for_nothing(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((40, 40, 3), 90, np.uint8))
+    mask = np.full((40, 40), 255, np.uint8)
+    stored = StoredImages([ImageFile(tmp_path / "a.png")], [0], torch.device("cpu"), lambda i: mask)
+    batch = {
+        "image_index": torch.zeros(2, 4, dtype=torch.int64),
+        "to_image": torch.tensor([[1.0, 0, 3], [0, 1, 2]]).expand(2, 4, 2, 3),
+        "centres_xy": torch.tensor([[20, 12], [5, 3], [10, 6]]).expand(2, 3, 2),
+        "left_out": torch.tensor([[[0.0, 3, 3, 8, 8]], [[-1, -1, -1, -1, -1]]]),
+    }
+    with CountWaits() as waits:
+        CrowdDrawer(stored, 32)(batch)
     assert waits.found == []
 
 

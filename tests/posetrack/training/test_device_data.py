@@ -55,7 +55,16 @@ width_px = 32
 height_px = 32
 [[stage]]
 epochs = 1
-"""
+""",
+    "bottom-up": """name = "higher-movenet"
+[target]
+size_px = 64
+unknown_keypoints = "masked"
+[augment]
+mosaic_fraction = 0.5
+[loss]
+adaptive_scale = false
+""",
 }
 
 
@@ -109,14 +118,14 @@ def train(folder, tables, out, *options, data="device"):
 def test_it_learns_what_the_loader_gives(folder, family):
     expected = train(folder, FAMILIES[family], "loader", data="loader")
     found = train(folder, FAMILIES[family], "device")
-    assert len(found) == len(expected) > 4
+    assert len(found) == len(expected) >= 4
     np.testing.assert_allclose(found, expected, rtol=0.05)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_stopped_and_resumed_is_as_not_stopped(folder, family):
     straight = train(folder, FAMILIES[family], "straight")
-    train(folder, FAMILIES[family], "stopped", "--steps", "4")
+    train(folder, FAMILIES[family], "stopped", "--steps", "3")
     assert train(folder, FAMILIES[family], "stopped", "--resume", "--workers", "1") == straight
 
 
