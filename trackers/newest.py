@@ -96,11 +96,12 @@ class NewestPoses:
 
     def predict(self) -> People:
         """The M tracks where they are expected."""
-        return replace(
-            self.people,
-            keypoints_xy=self.people.keypoints_xy + self.shifts_xy[:, None],
-            boxes_xyxy=self.people.boxes_xyxy + np.tile(self.shifts_xy, 2),
-        )
+        points = self.people.keypoints_xy + self.shifts_xy[:, None]
+        return replace(self.people, keypoints_xy=points, boxes_xyxy=self.predict_boxes())
+
+    def predict_boxes(self) -> FloatArray:
+        """The boxes (M, 4) of the tracks where they are expected."""
+        return self.people.boxes_xyxy + np.tile(self.shifts_xy, 2)
 
     def add(self, people: People, track_ids: IntArray) -> None:
         """Take the people of this frame as the newest of their tracks, and measure the velocities.

@@ -201,10 +201,12 @@ def box_around_keypoints(keypoints_xy: FloatArray, visible: BoolArray, padding: 
 
 def _park_unseen(keypoints_xy: FloatArray, visible: BoolArray, far: np.float32) -> tuple[FloatArray, BoolArray]:
     """Points as (2, K, N), unseen ones so far away that they add exp(-inf) = 0; and who is seen, (K, N)."""
-    keypoints = np.asarray(keypoints_xy, np.float32)
-    seen = np.asarray(visible, np.bool_) & np.isfinite(keypoints).all(axis=2)
-    near = np.clip(keypoints.transpose(2, 1, 0), -_FARTHEST_PX, _FARTHEST_PX)
-    return np.where(seen.T, near, far).astype(np.float32), seen.T
+    # People last in memory as well, so that sums and extremes over keypoints run along them.
+    points = np.ascontiguousarray(np.asarray(keypoints_xy, np.float32).transpose(2, 1, 0))
+    is_number = np.isfinite(points[0]) & np.isfinite(points[1])
+    seen = np.ascontiguousarray(is_number & np.asarray(visible, np.bool_).T)
+    near = np.clip(points, -_FARTHEST_PX, _FARTHEST_PX)
+    return np.where(seen, near, far).astype(np.float32, copy=False), seen
 
 
 def _find_extents(

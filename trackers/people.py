@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -89,12 +90,12 @@ class People:
         is_scored = self.keypoint_scores > _SCORED_KEYPOINT
         return np.asarray(np.where(is_scored, self.keypoint_scores, 0).sum(axis=1), np.float32)
 
-    @property
+    @cached_property
     def visible(self) -> BoolArray:
         """Keypoints that are finite, (N, K)."""
         return np.asarray(np.isfinite(self.keypoints_xy).all(axis=2), np.bool_)
 
-    @property
+    @cached_property
     def areas_px2(self) -> FloatArray:
         """The scale of each person in OKS, (N,); see `trackers.oks.compute_pose_areas`."""
         return compute_pose_areas(self.boxes_xyxy, self.keypoints_xy, self.visible)

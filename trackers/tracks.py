@@ -128,12 +128,12 @@ class PoseQueue:
         """Compare the boxes of people with those of tracks, where flow or velocity leads: IoU (N, M), by id."""
         _, last = np.unique(self.track_ids[::-1], return_index=True)
         moved = self.people.boxes_xyxy[len(self.track_ids) - 1 - last]
-        predicted = self.newest.predict().boxes_xyxy
+        predicted = self.newest.predict_boxes()
         return np.maximum(compute_iou(people.boxes_xyxy, moved), compute_iou(people.boxes_xyxy, predicted))
 
     def are_overlapped(self, min_iou: float) -> BoolArray:
         """Which tracks another one overlaps where velocity leads, (M,) by id."""
-        boxes = self.newest.predict().boxes_xyxy
+        boxes = self.newest.predict_boxes()
         iou = compute_iou(boxes, boxes)
         np.fill_diagonal(iou, 0)
         return np.asarray(iou.max(axis=1, initial=0) > min_iou)

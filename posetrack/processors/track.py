@@ -14,6 +14,7 @@ from posetrack.processors.clothes import find_clothes
 from posetrack.skeleton import Skeleton
 from trackers.flow_tracker import FlowTracker, FlowTrackerConfig, People
 
+_COLUMNS = tuple(field.name for field in fields(People))
 _GRID = np.array([1 / 8, 3 / 8, 5 / 8, 7 / 8], np.float32)
 _BOX_POINTS = np.stack(np.meshgrid(_GRID, _GRID), axis=-1).reshape(-1, 2)
 """Points that stand in for keypoints, as fractions of a box, (16, 2)."""
@@ -62,7 +63,7 @@ def track(
             image = frame.image if look_at_images else None
             instances = frame.instances if by_boxes else _complete(frame.instances, skeleton)
             shown = _stand_in(instances) if by_boxes else instances
-            people = People(**{field.name: getattr(shown, field.name) for field in fields(People)})
+            people = People(**{name: getattr(shown, name) for name in _COLUMNS})
             if frame.is_restored and frame.instances.track_ids is not None:
                 motion = tracker.adopt(
                     image, people, frame.instances.track_ids, time_s=frame.time_s, size_wh=frame.size_wh
@@ -76,7 +77,8 @@ def track(
                 instances = instances.with_columns(
                     keypoints_xy=tracked.detected.keypoints_xy, keypoint_scores=tracked.detected.keypoint_scores
                 )
-                instances = Instances.concatenate([instances, Instances(**vars(tracked.propagated))])
+                propagated = {name: getattr(tracked.propagated, name) for name in _COLUMNS}
+                instances = Instances.concatenate([instances, Instances(**propagated)])
             instances = instances.with_columns(track_ids=tracked.track_ids)
             yield replace(
                 frame, instances=instances, skeleton=skeleton, background_motion=tracked.background_motion

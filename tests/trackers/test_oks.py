@@ -139,3 +139,13 @@ def test_area_is_the_larger_box_of_detector_and_keypoints():
     areas = compute_pose_areas(boxes, keypoints, np.ones((3, 2), bool))
     np.testing.assert_allclose(areas, [0.53 * 5000, 0.53 * 200, 0.53 * 200])
     assert compute_pose_areas(boxes[1:], keypoints[1:], np.zeros((2, 2), bool)).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("people", [0, 1, 3])
+def test_what_is_given_is_not_changed(people):
+    keypoints = np.full((people, 4, 2), np.nan, np.float32)
+    visible = np.ones((people, 4), bool)
+    areas = np.full(people, 100, np.float32)
+    oks(keypoints, visible, keypoints, visible, areas, areas, np.full(4, 0.1))
+    assert visible.all()
+    assert np.isnan(keypoints).all()
