@@ -14,12 +14,10 @@ import typer
 from models.image_size import MAX_PIXELS
 from models.settings import suggest
 from posetrack.errors import PoseTrackError, VideoError
-from posetrack.recipe import Recipe, gives_dense, read_recipe, use_weights
-from posetrack.recipe_files import list_recipes
-from posetrack.results.export import FORMATS
 
 if TYPE_CHECKING:
     from posetrack.compute import Compute
+    from posetrack.recipe import Recipe
     from posetrack.render import RenderStyle
     from posetrack.results.poses import SavedPoses
     from posetrack.run.sources import Part
@@ -27,11 +25,15 @@ if TYPE_CHECKING:
 
 def complete_recipe(incomplete: str) -> list[str]:
     """Complete the name of a recipe in a shell."""
+    from posetrack.recipe_files import list_recipes
+
     return [name for name in list_recipes() if name.startswith(incomplete)]
 
 
 def complete_format(incomplete: str) -> list[str]:
     """Complete the name of a format in a shell."""
+    from posetrack.results.export import FORMATS
+
     return [name for name in FORMATS if name.startswith(incomplete)]
 
 
@@ -75,6 +77,8 @@ class RecipeOptions:
         Raises:
             RecipeError: There is no such recipe, it is not valid, or it takes no weights.
         """
+        from posetrack.recipe import read_recipe, use_weights
+
         settings = read_recipe(self.recipe)
         return settings if self.weights is None else use_weights(settings, self.weights)
 
@@ -137,6 +141,8 @@ class DenseViewOptions:
         Raises:
             PoseTrackError: There is no such view, or texture; or the recipe gives no dense poses.
         """
+        from posetrack.recipe import gives_dense
+
         lack = (
             f"recipe {recipe.name} gives no dense poses; choose one with a table [dense], or with a DensePose "
             "network as its [detector]"

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from posetrack.cli import options as options_module
+from posetrack import recipe as recipe_module
 from posetrack.cli.main import app
 from posetrack.cli.make_command import make_command
 from posetrack.cli.options import DenseViewOptions, PartOptions
@@ -81,7 +81,7 @@ def test_a_rate_is_a_number_above_0(fps):
     ],
 )
 def test_views_of_dense_poses_become_a_style(options, view, tmp_path, monkeypatch):
-    monkeypatch.setattr(options_module, "gives_dense", lambda recipe: True)
+    monkeypatch.setattr(recipe_module, "gives_dense", lambda recipe: True)
     if "texture" in options:
         options = {**options, "texture": tmp_path / "atlas.png"}
         cv2.imwrite(str(options["texture"]), np.full((12, 8, 3), 9, np.uint8))
@@ -120,7 +120,7 @@ def test_views_that_cannot_be_drawn_are_errors_of_one_line(command, arguments, m
 
 
 def test_a_texture_that_is_none_is_told_by_its_name(monkeypatch):
-    monkeypatch.setattr(options_module, "gives_dense", lambda recipe: True)
+    monkeypatch.setattr(recipe_module, "gives_dense", lambda recipe: True)
     with pytest.raises(PoseTrackError, match=r"no/atlas\.png: the texture cannot be read"):
         DenseViewOptions(texture=Path("no/atlas.png")).make_style(read_recipe("fast"))
 

@@ -270,7 +270,9 @@ def test_results_that_are_there_are_kept_unless_told_otherwise(tmp_path, capsys)
     assert capsys.readouterr() == ("", "")
     before = (tmp_path / "out" / "poses.jsonl").read_bytes()
     assert run_cli(*base) == 1
-    assert "poses.jsonl: is there already; use --overwrite, or another --out" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "poses.jsonl: is there already; use --overwrite, or another --out" in printed
+    assert "posetrack: recipe fast: loading movenet-multipose\n" in printed
     assert (tmp_path / "out" / "poses.jsonl").read_bytes() == before
     assert run_cli(*base, "--quiet", "--overwrite", "--no-video") == 0
     assert not (tmp_path / "out" / "overlay.mp4").exists(), "no overlay of another run is left"
