@@ -14,7 +14,7 @@ from models.hrnet.losses import compute_hard_heatmap_loss, compute_heatmap_loss
 from models.hrnet.network import HEATMAP_STRIDE
 from models.hrnet.recipe import PoseRecipe
 from models.training.convolutions import reliable_convolutions
-from models.training.task import ComputeLosses
+from models.training.task import SplitLosses
 
 _LOSSES = {"mse": compute_heatmap_loss, "ohkm": compute_hard_heatmap_loss}
 
@@ -49,7 +49,7 @@ def make_dataset(
     )
 
 
-def make_pose_losses(coding: HeatmapCoding, loss: str) -> ComputeLosses:
+def make_pose_losses(coding: HeatmapCoding, loss: str) -> SplitLosses:
     """The losses of one batch of `PoseDataset`.
 
     Args:
@@ -59,16 +59,19 @@ def make_pose_losses(coding: HeatmapCoding, loss: str) -> ComputeLosses:
     Returns:
         A function from network and batch to the losses by name; each keypoint counts by its weight.
     """
-    compute = _LOSSES[loss]
+    measure = _LOSSES[loss]
 
-    def compute_losses(network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def prepare(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # The loss squares what it is given: the root makes a keypoint count by its score.
         targets, weights = encode_heatmaps(batch["keypoints_xy"], batch["weights"].sqrt(), coding)
-        with reliable_convolutions(targets.device):
-            heatmaps = network(_to_input(batch["image"]))
-        return compute(heatmaps, targets, weights)
+        return {"images": _to_input(batch["image"]), "targets": targets, "weights": weights}
 
-    return compute_losses
+    def compute(network: nn.Module, prepared: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        with reliable_convolutions(prepared["targets"].device):
+            heatmaps = network(prepared["images"])
+        return measure(heatmaps, prepared["targets"], prepared["weights"])
+
+    return SplitLosses(prepare, compute)
 
 
 def _to_input(crops: Tensor) -> Tensor:

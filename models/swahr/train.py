@@ -17,7 +17,7 @@ from models.swahr.recipe import BottomUpRecipe, TargetRecipe
 from models.swahr.targets import encode_targets
 from models.training import start
 from models.training.convolutions import reliable_convolutions
-from models.training.task import ComputeLosses
+from models.training.task import SplitLosses
 
 # What depends on the keypoints, and what an HRNet of another task does not have.
 _HEADS = ("final_layer.", "final_layers.", "deconv_layers.", "conv_scale_layers.", "neck.")
@@ -46,7 +46,7 @@ def make_dataset(recipe: BottomUpRecipe, samples: ImageSamples, flip_index: tupl
     )
 
 
-def make_bottom_up_losses(target: TargetRecipe, loss: SwahrLossConfig) -> ComputeLosses:
+def make_bottom_up_losses(target: TargetRecipe, loss: SwahrLossConfig) -> SplitLosses:
     """The losses of one batch of `CrowdDataset`.
 
     Args:
@@ -57,10 +57,8 @@ def make_bottom_up_losses(target: TargetRecipe, loss: SwahrLossConfig) -> Comput
         A function from network and batch to the losses by name, float32 under autocast too.
     """
 
-    def compute_losses(network: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+    def prepare(batch: Mapping[str, Any]) -> dict[str, Any]:
         images = _to_input(batch["image"])
-        with reliable_convolutions(images.device):
-            outputs = network(images)
         # Targets are drawn by matrices of pixels, which bfloat16 cannot count.
         with torch.autocast(images.device.type, enabled=False):
             heatmaps, masks = encode_targets(
@@ -69,16 +67,18 @@ def make_bottom_up_losses(target: TargetRecipe, loss: SwahrLossConfig) -> Comput
                 is_sigma_scaled=target.is_sigma_scaled,
                 sigma_cells=float(target.sigma_cells),
             )
-            return compute_swahr_losses(
-                outputs,
-                heatmaps,
-                masks,
-                tag_xy=batch["tag_xy"],
-                tag_is_visible=batch["tag_is_visible"],
-                config=loss,
-            )
+        tags = {name: batch[name] for name in ("tag_xy", "tag_is_visible")}
+        return {"images": images, "heatmaps": heatmaps, "masks": masks, **tags}
 
-    return compute_losses
+    def compute(network: nn.Module, prepared: Mapping[str, Any]) -> dict[str, Tensor]:
+        targets = dict(prepared)
+        images = targets.pop("images")
+        with reliable_convolutions(images.device):
+            outputs = network(images)
+        with torch.autocast(images.device.type, enabled=False):
+            return compute_swahr_losses(outputs, **targets, config=loss)
+
+    return SplitLosses(prepare, compute)
 
 
 def _to_input(images: Tensor) -> Tensor:

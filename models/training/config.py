@@ -31,6 +31,8 @@ class LoopConfig:
         channels_last: Memory order of images and weights; faster on GPUs and with bf16.
         compile: Whether to use `torch.compile`: minutes of compilation, then faster steps. A smaller last batch
             of an epoch is compiled separately.
+        cuda_graph: Whether forward and backward pass are one CUDA graph, of top-down and bottom-up networks on
+            one GPU; elsewhere it is said in one line, and steps are taken as usual.
         sync_batch_norm: Whether batch norms take their statistics over all GPUs.
         max_grad_norm: The gradient's norm is clipped to this; 0 for no clipping.
         ema_decay: Decay of the averaged copy of the weights that is evaluated and saved; 0 for none.
@@ -52,6 +54,7 @@ class LoopConfig:
     precision: str = "f32"
     channels_last: bool = False
     compile: bool = False
+    cuda_graph: bool = False
     sync_batch_norm: bool = False
     max_grad_norm: float = 0.0
     ema_decay: float = 0.0

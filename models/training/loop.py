@@ -25,6 +25,7 @@ from models.training.config import LoopConfig
 from models.training.distributed import World, average_over_world, gather_objects, move_batch, share_network
 from models.training.ema import Ema
 from models.training.errors import TrainingError
+from models.training.graph import make_graphed
 from models.training.log import TrainingLogs
 from models.training.loss_window import LossWindow
 from models.training.memory import keep_freed_memory
@@ -99,6 +100,7 @@ class Trainer:
         if loop.compile:
             compile_network(self._shared, world.device)
         self.steps = StepTaker(self.network, self._shared, self._optimizer, self._ema, loop, world.device)
+        self.steps.graphed = make_graphed(self.network, loop, world, task.compute_losses)
         self._folder = folder if world.is_main else None
         self._checkpoints = None if folder is None else CheckpointFolder(folder, loop.keep_checkpoints)
         self._report = report if world.is_main else None

@@ -14,6 +14,24 @@ from models.training.stages import StageConfig
 ComputeLosses = Callable[[nn.Module, Any], Mapping[str, Tensor]]
 """Computes losses by name from network and batch, each a scalar mean over the batch; their sum is minimised."""
 
+
+@dataclass(frozen=True)
+class SplitLosses:
+    """Losses in two parts: the first makes targets and inputs, the second takes tensors of fixed shapes.
+
+    Attributes:
+        prepare: Makes of a batch the mapping of tensors, and lists of them, that the second part takes.
+        compute: Computes the losses by name from network and that.
+    """
+
+    prepare: Callable[[Any], Mapping[str, Any]]
+    compute: Callable[[nn.Module, Mapping[str, Any]], Mapping[str, Tensor]]
+
+    def __call__(self, network: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        """Compute the losses by name from network and batch."""
+        return self.compute(network, self.prepare(batch))
+
+
 Prepare = Callable[[Any], Any]
 """Makes of a batch on the device the one that the losses take."""
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 
 import cv2
 import numpy as np
@@ -127,6 +128,15 @@ def test_stopped_and_resumed_is_as_not_stopped(folder, family):
     straight = train(folder, FAMILIES[family], "straight")
     train(folder, FAMILIES[family], "stopped", "--steps", "3")
     assert train(folder, FAMILIES[family], "stopped", "--resume", "--workers", "1") == straight
+
+
+def test_a_graph_on_a_cpu_is_one_line_and_the_usual_steps(folder, caplog):
+    tables = FAMILIES["top-down"]
+    usual = train(folder, tables, "usual")
+    with caplog.at_level(logging.WARNING):
+        assert train(folder, tables, "graph", data='device"\ncuda_graph = true\nprecision = "f32') == usual
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["loop.cuda_graph: it is for GPUs, and this training is on cpu; steps are taken as usual"]
 
 
 def test_too_little_memory_is_one_line(folder, monkeypatch):
