@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ _RGB = 3
 _MOST_OF_FREE = 0.9
 _THREADS = min(16, 2 * (os.cpu_count() or 1))
 _READ_AT_ONCE = 64
+_FAR = 1e6
 _MEMORY_INFO = Path("/proc/meminfo")
 
 
@@ -88,9 +90,27 @@ class StoredImages:
         Returns:
             (B, H, W, 3) uint8, or 4 with the mask.
         """
-        start, width, height = self._table[image_index].unbind(dim=-1)
         # Far outside is outside, and can be counted.
-        points_xy = points_xy.clamp(-1e6, 1e6)
+        points_xy = points_xy.clamp(-_FAR, _FAR)
+        on_cpu = points_xy.device.type == "cpu"
+        return (self.remap if on_cpu else self.interpolate)(image_index, points_xy)
+
+    def remap(self, image_index: Tensor, points_xy: Tensor) -> Tensor:
+        """What `cut` does on a CPU: OpenCV's remapping, image by image, is several times as fast there."""
+        shape = points_xy.shape[:3]
+        crops = torch.empty((*shape, self._pixels.shape[1]), dtype=torch.uint8)
+        for crop, index, points in zip(crops, image_index.expand(shape), points_xy.numpy(), strict=True):
+            is_one = bool((index == index[0, 0]).all())
+            for i in [int(index[0, 0])] if is_one else index.unique().tolist():
+                start, width, height = self._table[i].tolist()
+                image = self._pixels[start : start + width * height].view(height, width, -1).numpy()
+                found = torch.from_numpy(cv2.remap(image, points, None, cv2.INTER_LINEAR))  # type: ignore[call-overload]
+                crop.copy_(found if is_one else torch.where((index == i)[..., None], found, crop))
+        return crops
+
+    def interpolate(self, image_index: Tensor, points_xy: Tensor) -> Tensor:
+        """What `cut` does on other devices, all crops at once and without waiting for anything."""
+        start, width, height = self._table[image_index].unbind(dim=-1)
         corners = points_xy.floor()
         fractions = points_xy - corners
         x, y = corners.long().unbind(dim=-1)

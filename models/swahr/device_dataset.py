@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, default_collate
 
 from models.data.crop import invert_matrices
 from models.data.samples import IntArray
-from models.data.stored_images import StoredImages, make_grid
+from models.data.stored_images import StoredImages
 from models.swahr.dataset import CrowdDataset
 from models.swahr.network import STAGE_STRIDES
 from models.training.batches import SampleKey
@@ -99,16 +99,19 @@ class CrowdDrawer:
 
     def _cut(self, batch: Mapping[str, Any], number: int, stride: int) -> tuple[Tensor, Tensor, Tensor]:
         """Pixels (B, n, n, 4) at every so many pixels of the crop, the windows (B, n, n) and points of each."""
-        n = self._size_px // stride
-        grid = make_grid((n, n), batch["to_image"].device)
-        centres = batch["centres_xy"][:, number, None, None]
-        is_right, is_low = (grid[..., :2] >= centres).unbind(dim=-1)
-        tiles = is_right.long() + 2 * is_low
-        B = len(tiles)
-        matrices = batch["to_image"].flatten(2).gather(1, tiles.view(B, -1, 1).expand(-1, -1, 6))
-        grid = torch.cat([grid[..., :2] * stride, grid[..., 2:]], dim=-1)
-        points = (grid[..., None, :] * matrices.view(B, n, n, 2, 3)).sum(dim=-1)
-        index = batch["image_index"].gather(1, tiles.view(B, -1)).view_as(tiles)
+        places = torch.arange(self._size_px // stride, device=batch["to_image"].device)
+        # (B, n), of columns and of rows.
+        is_right, is_low = (places >= batch["centres_xy"][:, number, :, None]).long().unbind(dim=1)
+        tiles = is_right[:, None] + 2 * is_low[:, :, None]
+        image_of = torch.arange(len(tiles), device=places.device)[:, None]
+        # By low, right: (B, 2, 2, 2, 3). A point is what its column adds in its row's windows, and the reverse.
+        matrices = batch["to_image"].unflatten(1, (2, 2))
+        by_column = matrices[image_of, :, is_right]
+        by_column = by_column[..., 0] * (places * stride)[:, None, None] + by_column[..., 2]
+        by_row = matrices[image_of, is_low][..., 1] * (places * stride)[:, None, None]
+        points = by_column.transpose(1, 2)[image_of, is_low]
+        points += by_row[image_of[..., None], places[:, None], is_right[:, None]]
+        index = batch["image_index"].gather(1, tiles.flatten(1)).view_as(tiles)
         return self._images.cut(index, points), tiles, points
 
     def _draw_mask(self, batch: Mapping[str, Any], number: int, stride: int) -> Tensor:

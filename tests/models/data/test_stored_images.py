@@ -11,6 +11,14 @@ from models.training.errors import DataError
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(params=["remap", "interpolate"])
+def way(request, monkeypatch):
+    """Both ways to cut, of a CPU and of other devices."""
+    other = getattr(StoredImages, request.param)
+    monkeypatch.setattr(StoredImages, "interpolate", other)
+    monkeypatch.setattr(StoredImages, "remap", other)
+
+
 def write_images(folder, sizes_wh, seed=0):
     rng = np.random.default_rng(seed)
     files, images = [], []
@@ -22,6 +30,7 @@ def write_images(folder, sizes_wh, seed=0):
     return files, images
 
 
+@pytest.mark.usefixtures("way")
 def test_regions_are_those_of_opencv(tmp_path):
     files, images = write_images(tmp_path, [(40, 30), (31, 57), (8, 8)])
     stored = StoredImages(files, [0, 1], CPU)
@@ -40,6 +49,7 @@ def test_regions_are_those_of_opencv(tmp_path):
         assert difference.max() <= 12
 
 
+@pytest.mark.usefixtures("way")
 def test_points_may_each_have_an_image_and_lie_anywhere(tmp_path):
     files, images = write_images(tmp_path, [(9, 7), (12, 5)])
     stored = StoredImages(files, [0, 1], CPU)

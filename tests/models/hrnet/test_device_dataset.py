@@ -23,6 +23,12 @@ CONFIGS = {
 }
 
 
+@pytest.fixture(params=["remap", "interpolate"], autouse=True)
+def way(request, monkeypatch):
+    """Both ways to cut, of a CPU and of other devices."""
+    monkeypatch.setattr(StoredImages, "remap", getattr(StoredImages, request.param))
+
+
 @pytest.fixture
 def people(tmp_path):
     rng = np.random.default_rng(0)

@@ -21,6 +21,12 @@ CONFIGS = {
 }
 
 
+@pytest.fixture(params=["remap", "interpolate"], autouse=True)
+def way(request, monkeypatch):
+    """Both ways to cut, of a CPU and of other devices."""
+    monkeypatch.setattr(StoredImages, "remap", getattr(StoredImages, request.param))
+
+
 @pytest.fixture
 def samples(tmp_path):
     """Three images: one with a box and a mask to ignore, one with four people, one with nobody."""

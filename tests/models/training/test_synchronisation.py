@@ -119,7 +119,8 @@ def test_a_step_waits_for_nothing(name, monkeypatch):
     assert all(torch.isfinite(loss) for loss in losses.values())
 
 
-def test_the_drawing_of_crops_waits_for_nothing(tmp_path):
+def test_the_drawing_of_crops_waits_for_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(StoredImages, "remap", StoredImages.interpolate)
     cv2.imwrite(str(tmp_path / "a.png"), np.full((40, 40, 3), 90, np.uint8))
     stored = StoredImages([ImageFile(tmp_path / "a.png")], [0], torch.device("cpu"))
     batch = {
@@ -137,7 +138,8 @@ def test_the_drawing_of_crops_waits_for_nothing(tmp_path):
     assert waits.found == []
 
 
-def test_the_drawing_of_crowds_waits_for_nothing(tmp_path):
+def test_the_drawing_of_crowds_waits_for_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(StoredImages, "remap", StoredImages.interpolate)
     cv2.imwrite(str(tmp_path / "a.png"), np.full((40, 40, 3), 90, np.uint8))
     mask = np.full((40, 40), 255, np.uint8)
     stored = StoredImages([ImageFile(tmp_path / "a.png")], [0], torch.device("cpu"), lambda i: mask)
