@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from models.densepose.parts import CHART_TO_MASK
 from models.densepose.targets import PersonPoints, PlacedPoints, place_points, resample_masks
 from models.densepose.variants import Confidences
 
-CoordinateLoss = Literal["smooth_l1", "dense_points"]
+CoordinateLoss = Literal["smooth_l1", "dense_points", "absolute"]
 
 _LEAST_VARIANCE = 0.01
 _LOG_2PI = math.log(2 * math.pi)
@@ -35,7 +35,7 @@ class DenseLossConfig:
         coarse_weight: Weight of the coarse parts' loss.
         fine_weight: Weight of the charts' loss.
         coordinate_weight: Weight of the losses of u and v.
-        coordinate_loss: `smooth_l1`, or `dense_points` of UV R-CNN.
+        coordinate_loss: `smooth_l1`, `dense_points` of UV R-CNN, or the `absolute` error.
         omega: w of the Dense Points loss.
         limb_weight: Weight of the loss of points whose coarse part alone is known (`models.densepose.limbs`).
         confidences: Without confidences, or those of a network that predicts them: one variance (`isotropic`,
@@ -54,8 +54,9 @@ class DenseLossConfig:
     limb_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.coordinate_loss not in ("smooth_l1", "dense_points"):
-            raise ValueError(f"coordinate_loss '{self.coordinate_loss}': known: smooth_l1, dense_points")
+        known = get_args(CoordinateLoss)
+        if self.coordinate_loss not in known:
+            raise ValueError(f"coordinate_loss '{self.coordinate_loss}': known: {', '.join(known)}")
         if self.confidences not in ("none", "isotropic", "anisotropic"):
             raise ValueError(f"confidences '{self.confidences}': known: none, isotropic, anisotropic")
         if not 0 < self.omega <= 0.5:
@@ -88,14 +89,32 @@ def compute_dense_losses(
         `coarse`, `fine`, and `u` and `v`, or, with confidences, `uv`; scalars. All are 0 if no point lies in
         its region; `coarse` also if somebody has no mask.
     """
+    points = place_points(people, boxes_xyxy, regions_xyxy, outputs["fine"].shape[-1])
+    labels = _resample_labels(outputs["coarse"], people, boxes_xyxy, regions_xyxy)
+    return compute_losses_at(outputs, points, labels, config)
+
+
+def compute_losses_at(
+    outputs: Mapping[str, Tensor], points: PlacedPoints, labels: Tensor | None, config: DenseLossConfig
+) -> dict[str, Tensor]:
+    """Compute the weighted losses of outputs at points that are placed on their cells.
+
+    Args:
+        outputs: As in `compute_dense_losses`, of N crops or regions (H, W).
+        points: The annotated points.
+        labels: (N, H, W) int64, the coarse parts; None where somebody has no mask.
+        config: How.
+
+    Returns:
+        As `compute_dense_losses`.
+    """
     names = ("u", "v") if config.confidences == "none" else ("uv",)
     outputs = {name: output.to(_find_precision(output)) for name, output in outputs.items()}
-    points = place_points(people, boxes_xyxy, regions_xyxy, outputs["fine"].shape[-1])
     if len(points) == 0:
         # All parameters stay in the graph, which distributed training needs.
         nothing = torch.stack([output.sum() for output in outputs.values()]).sum() * 0
         return dict.fromkeys(("coarse", "fine", *names), nothing)
-    coarse = _compute_coarse_loss(outputs["coarse"], people, boxes_xyxy, regions_xyxy)
+    coarse = _compute_coarse_loss(outputs["coarse"], labels)
     fine = functional.cross_entropy(points.sample(outputs["fine"]), points.charts)
     losses = {"coarse": config.coarse_weight * coarse, "fine": config.fine_weight * fine}
     on_body = PlacedPoints(*(column[points.charts > 0] for column in points))
@@ -131,8 +150,13 @@ def compute_limb_loss(
     Returns:
         A scalar, 0 if no point lies in its region.
     """
+    points = place_points(people, boxes_xyxy, regions_xyxy, outputs["fine"].shape[-1])
+    return compute_limb_loss_at(outputs, points, weight)
+
+
+def compute_limb_loss_at(outputs: Mapping[str, Tensor], points: PlacedPoints, weight: float) -> Tensor:
+    """Compute `compute_limb_loss` at points that are placed on the cells of the outputs."""
     coarse, fine = (outputs[name].to(_find_precision(outputs[name])) for name in ("coarse", "fine"))
-    points = place_points(people, boxes_xyxy, regions_xyxy, fine.shape[-1])
     if len(points) == 0:
         return (coarse.sum() + fine.sum()) * 0
     parts = points.charts.clamp(max=coarse.shape[1] - 1)
@@ -188,18 +212,22 @@ def _find_precision(values: Tensor) -> torch.dtype:
     return torch.promote_types(values.dtype, torch.float32)
 
 
-def _compute_coarse_loss(
+def _resample_labels(
     logits: Tensor, people: Sequence[PersonPoints], boxes_xyxy: Tensor, regions_xyxy: Tensor
-) -> Tensor:
+) -> Tensor | None:
+    """The coarse parts (N, Z, Z) over regions; None if somebody has no mask."""
     masks = [person.mask for person in people if person.mask is not None]
-    if len(masks) < len(people):
-        return logits.sum() * 0
+    if not masks or len(masks) < len(people):
+        return None
     on_device = torch.stack(masks).to(logits.device)
     boxes, regions = (corners.to(_find_precision(corners)) for corners in (boxes_xyxy, regions_xyxy))
-    labels = resample_masks(on_device, boxes, regions, logits.shape[-1])
-    if logits.shape[1] == 2:
-        labels = labels.clamp(max=1)
-    return functional.cross_entropy(logits, labels)
+    return resample_masks(on_device, boxes, regions, logits.shape[-1])
+
+
+def _compute_coarse_loss(logits: Tensor, labels: Tensor | None) -> Tensor:
+    if labels is None:
+        return logits.sum() * 0
+    return functional.cross_entropy(logits, labels.clamp(max=1) if logits.shape[1] == 2 else labels)
 
 
 def _list_errors(outputs: Mapping[str, Tensor], points: PlacedPoints) -> tuple[Tensor, Tensor]:
@@ -211,6 +239,8 @@ def _list_errors(outputs: Mapping[str, Tensor], points: PlacedPoints) -> tuple[T
 def _measure_errors(errors: Tensor, config: DenseLossConfig) -> Tensor:
     if config.coordinate_loss == "dense_points":
         return compute_dense_points_loss(errors, config.omega).sum()
+    if config.coordinate_loss == "absolute":
+        return errors.abs().sum()
     return functional.smooth_l1_loss(errors, torch.zeros_like(errors), reduction="sum")
 
 

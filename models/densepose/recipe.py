@@ -54,19 +54,17 @@ class DensePoseData(PeopleData):
 
 
 @dataclass(frozen=True)
-class DenseLossRecipe:
-    """Losses of the dense head, see `models.densepose.losses.DenseLossConfig`, and their balance.
+class DenseLossWeights:
+    """Losses of dense poses, see `models.densepose.losses.DenseLossConfig`.
 
     Attributes:
         coarse_weight: Weight of the coarse parts' loss.
         fine_weight: Weight of the charts' loss.
         coordinate_weight: Weight of the losses of u and v.
-        coordinate_loss: `smooth_l1`, or `dense_points` of UV R-CNN.
-        omega: w of the latter.
+        coordinate_loss: `smooth_l1`, `dense_points` of UV R-CNN, or the `absolute` error.
+        omega: w of Dense Points.
         limb_weight: Weight of the loss of people without dense annotations whose visible keypoints tell where
             their limbs are (`models.densepose.limbs`); 0 learns nothing from keypoints.
-        balance: K of UV R-CNN's balanced weighting of all losses; 0 adds them.
-        is_balance_detached: Whether the weights of that are constants.
     """
 
     coarse_weight: float = 2.0
@@ -75,13 +73,10 @@ class DenseLossRecipe:
     coordinate_loss: str = "smooth_l1"
     omega: float = 0.5
     limb_weight: float = 0.0
-    balance: float = 0.0
-    is_balance_detached: bool = True
 
     def __post_init__(self) -> None:
         check_choice(self, "coordinate_loss", get_args(CoordinateLoss))
-        check_range(self, 0, _MOST, "balance", "coarse_weight", "fine_weight", "coordinate_weight")
-        check_range(self, 0, _MOST, "limb_weight")
+        check_range(self, 0, _MOST, "coarse_weight", "fine_weight", "coordinate_weight", "limb_weight")
         self.make_config("none")
 
     def make_config(self, confidences: Confidences) -> DenseLossConfig:
@@ -95,6 +90,23 @@ class DenseLossRecipe:
             confidences,
             self.limb_weight,
         )
+
+
+@dataclass(frozen=True)
+class DenseLossRecipe(DenseLossWeights):
+    """Losses of the dense head, and their balance with those of detection.
+
+    Attributes:
+        balance: K of UV R-CNN's balanced weighting of all losses; 0 adds them.
+        is_balance_detached: Whether the weights of that are constants.
+    """
+
+    balance: float = 0.0
+    is_balance_detached: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 0, _MOST, "balance")
 
 
 @dataclass(frozen=True)

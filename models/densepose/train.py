@@ -13,11 +13,11 @@ from models.data.instances import InstanceSamples, keep_peopled
 from models.densepose.dataset import SurfaceDataset, read_surface_samples
 from models.densepose.network import DensePoseRCNN
 from models.densepose.parts import NUM_MASKS
-from models.densepose.recipe import DensePoseRecipe
+from models.densepose.recipe import DensePoseData, DensePoseRecipe
 from models.densepose.symmetry import choose_symmetry
 from models.densepose.variants import NETWORKS
 from models.detection.start import load_start
-from models.training.draws import list_training_sets
+from models.training.draws import TrainingSet, list_training_sets
 
 _DENSE_PARTS = ("roi_heads.maps.", "roi_heads.dense_head.", "roi_heads.dense_predictor.")
 _BODY = ("backbone.body.",)
@@ -39,15 +39,38 @@ def read_training_samples(
     Raises:
         DataError: Annotations are missing or not valid.
     """
-    data = recipe.data
+    names = keypoint_names if recipe.losses.limb_weight else ()
     sets = list_training_sets(recipe)
+    return read_sets(recipe.data, sets, folder, names, keeps_outlines=recipe.augment.rotation_deg > 0)
+
+
+def read_sets(
+    data: DensePoseData,
+    sets: Sequence[TrainingSet],
+    folder: Path,
+    limb_names: Sequence[str],
+    *,
+    keeps_outlines: bool = False,
+) -> list[InstanceSamples]:
+    """Read the people of training sets, and check their images.
+
+    Args:
+        data: Which people are wanted.
+        sets: The files.
+        folder: What their paths are relative to.
+        limb_names: As for `read_surface_samples`, like the next one.
+        keeps_outlines: Likewise.
+
+    Raises:
+        DataError: Annotations are missing or not valid.
+    """
     parts = [
         read_surface_samples(
             folder / each.train,
             folder / each.train_images,
             min_box_score=data.min_box_score,
-            keeps_outlines=recipe.augment.rotation_deg > 0,
-            limb_names=keypoint_names if recipe.losses.limb_weight else (),
+            keeps_outlines=keeps_outlines,
+            limb_names=limb_names,
         )
         for each in sets
     ]

@@ -10,8 +10,8 @@ from models.densepose.variants import NETWORKS
 from models.metadata import WeightsMetadata
 from posetrack.families.family import Family, Importable, Role, Training
 from posetrack.predictors.settings import (
+    DenseHeadSettings,
     DensePoseDetectorSettings,
-    DenseSettings,
     NetworkSettings,
     TwoStageSettings,
 )
@@ -53,7 +53,7 @@ def _make_predictor(
 
 
 def _make_dense_predictor(
-    network: Any, settings: DenseSettings, compute: Compute, device_images: DeviceImages | None
+    network: Any, settings: DenseHeadSettings, compute: Compute, device_images: DeviceImages | None
 ) -> DensePosePredictor:
     own = TwoStageSettings(
         settings.network,
@@ -98,7 +98,7 @@ FAMILY = Family(
     ),
     dense=Role(
         networks=NETWORKS,
-        settings=DenseSettings,
+        settings=DenseHeadSettings,
         traits=_TRAITS,
         make_network=_make_network,
         make_predictor=_make_dense_predictor,

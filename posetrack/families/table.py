@@ -15,6 +15,7 @@ FAMILIES: dict[str, str] = {
     "swahr": "posetrack.families.swahr",
     "rcnn": "posetrack.families.rcnn",
     "densepose": "posetrack.families.densepose",
+    "densepose/crops": "posetrack.families.dense_crops",
 }
 """The modules of the families' records, by the names of their folders in `models/`."""
 

@@ -224,26 +224,61 @@ class DensePoseDetectorSettings(TwoStageSettings):
 
 @dataclass(frozen=True)
 class DenseSettings(NetworkSettings):
-    """Settings of the [dense] table: a DensePose network whose dense head runs on the boxes of the recipe.
+    """Settings of all [dense] tables, of networks that estimate dense poses in the recipe's boxes.
+
+    Attributes:
+        batch_frames: Frames at once.
+    """
+
+    batch_frames: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 1, MOST_AT_ONCE, "batch_frames")
+
+
+@dataclass(frozen=True)
+class DenseHeadSettings(DenseSettings):
+    """Settings of a DensePose network whose dense head runs on given boxes.
 
     Attributes:
         longest_side_px: The most that the longer side of the network's input may have. Without it as the
             network was made for.
         shorter_side_px: Length of its shorter side; 0 leaves it to the longer one; likewise.
-        batch_frames: Frames per call of the network.
     """
 
     longest_side_px: int | None = None
     shorter_side_px: int | None = None
-    batch_frames: int = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_image_sides(self)
-        check_range(self, 1, MOST_AT_ONCE, "batch_frames")
 
 
-def _check_image_sides(settings: TwoStageSettings | DenseSettings) -> None:
+@dataclass(frozen=True)
+class DenseCropSettings(DenseSettings):
+    """Settings of a network of dense poses in crops; all but `batch_crops` are in the metadata of its weights.
+
+    Attributes:
+        width_px: Width of the crops, a multiple of 32.
+        height_px: Height of the crops, a multiple of 32.
+        padding: Factor by which boxes are extended before they are cut out.
+        batch_crops: Boxes per call of the network.
+    """
+
+    width_px: int = 0
+    height_px: int = 0
+    padding: float = 0.0
+    batch_crops: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_optional_sides(self, "width_px", "height_px")
+        check_optional_range(self, 1, 5, "padding")
+        check_range(self, 1, MOST_AT_ONCE, "batch_crops")
+
+
+def _check_image_sides(settings: TwoStageSettings | DenseHeadSettings) -> None:
     """Raise ValueError unless the sides of a two-stage network's input are in range."""
     if settings.longest_side_px is not None:
         check_range(settings, *_SIDES_PX, "longest_side_px")

@@ -10,7 +10,7 @@ from torch import nn
 
 from models.data.coco_people import read_coco_people
 from models.data.instances import InstanceSamples, join_instances, read_coco_instances, select_images
-from models.densepose.recipe import DensePoseRecipe, make_network
+from models.densepose.recipe import DensePoseData, DensePoseRecipe, make_network
 from models.densepose.train import load_densepose_start, make_dataset, read_training_samples
 from models.detection.network import TwoStageNetwork
 from models.training.draws import count_draws, draw_samples, list_training_sets
@@ -78,7 +78,7 @@ def make_densepose_evaluation(recipe: DensePoseRecipe, run: TrainingRun) -> Call
         ResultsError: Annotations or mesh files for the evaluation are missing or not valid.
     """
     path = run.data_folder / recipe.data.dev
-    samples = _read_dev_samples(recipe, run)
+    samples = read_dev_samples(recipe.data, run)
     people = read_coco_people(path, (), needs_keypoints=False)
     annotations = keep_images(people.content, samples.image_ids.tolist())
     images = dict(zip(samples.image_ids.tolist(), samples.images, strict=True))
@@ -86,7 +86,7 @@ def make_densepose_evaluation(recipe: DensePoseRecipe, run: TrainingRun) -> Call
     dev = DevImages(group_by_size(images), collect_instances(samples, shown), MIN_SHOWN_SCORE)
     dev = check_dev_images(dev, str(path))
     settings = make_settings(recipe, COCO_17.name)
-    measure_dense = _make_dense_measure(recipe, run, annotations)
+    measure_dense = make_dense_measure(recipe.data, run, annotations)
 
     def measure(predicted: Iterable[tuple[int, Instances]]) -> Metrics:
         dense: list[DenseResult] = []
@@ -105,14 +105,23 @@ def make_densepose_evaluation(recipe: DensePoseRecipe, run: TrainingRun) -> Call
     return evaluate
 
 
-def _make_dense_measure(
-    recipe: DensePoseRecipe, run: TrainingRun, annotations: Mapping[str, Any]
+def make_dense_measure(
+    data: DensePoseData, run: TrainingRun, annotations: Mapping[str, Any]
 ) -> Callable[[list[DenseResult]], Metrics]:
-    """Make the function that evaluates dense poses, as far as mesh and annotations allow."""
-    mesh = read_mesh(recipe.data.mesh, "data.mesh", run.data_folder) if recipe.data.mesh else None
+    """Make the function that evaluates dense poses, as far as mesh and annotations allow.
+
+    Args:
+        data: The dev set and the mesh.
+        run: The run, to whose data folder they are relative.
+        annotations: Content of the dev set's file, of the images that are evaluated.
+
+    Raises:
+        ResultsError: Annotations or mesh files are missing or not valid.
+    """
+    mesh = read_mesh(data.mesh, "data.mesh", run.data_folder) if data.mesh else None
     if mesh is None and all(entry.get("dp_x") is None for entry in annotations["annotations"]):
         return lambda results: {}
-    truth = read_surface_truth(run.data_folder / recipe.data.dev)
+    truth = read_surface_truth(run.data_folder / data.dev)
     truth = keep_truth(truth, (image["id"] for image in annotations["images"]))
     metrics = choose_possible(truth, mesh)
     if not metrics:
@@ -120,8 +129,12 @@ def _make_dense_measure(
     return lambda results: to_fractions(evaluate_densepose(truth, results, mesh, metrics).metrics)
 
 
-def _read_dev_samples(recipe: DensePoseRecipe, run: TrainingRun) -> InstanceSamples:
-    data = recipe.data
+def read_dev_samples(data: DensePoseData, run: TrainingRun) -> InstanceSamples:
+    """Read the people of the dev set, of as many of its images as are evaluated.
+
+    Raises:
+        DataError: The annotations are missing or not valid.
+    """
     samples = read_coco_instances(run.data_folder / data.dev, run.data_folder / data.dev_images, ())
     most = data.max_dev_images or samples.num_images
     return select_images(samples, spread_positions(samples.num_images, most))

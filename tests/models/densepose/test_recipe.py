@@ -22,10 +22,7 @@ def read(folder, name="densepose-r50", more=""):
     return read_densepose_recipe(path)
 
 
-OUR_RECIPES = ("mobile-densepose-b",)
-
-
-@pytest.mark.parametrize("name", [name for name in list_densepose_recipes() if name not in OUR_RECIPES])
+@pytest.mark.parametrize("name", list_densepose_recipes())
 def test_recipes_are_those_of_the_papers(name):
     recipe = read_densepose_recipe(list_densepose_recipes()[name])
     is_long, is_mobile = name.endswith("s3x"), "mobile" in name
@@ -93,17 +90,17 @@ def test_what_is_wrong_with_a_recipe_is_said(tmp_path, name, more, message):
         read(tmp_path, name, more)
 
 
+def test_the_losses_of_limbs_and_the_sampled_regions_go_to_the_network(tmp_path):
+    text = NETWORK.format("densepose-r50").replace('"\n[canvas]', '"\nsampled_dense = 6\n[canvas]', 1)
+    path = tmp_path / "r.toml"
+    path.write_text(f"{text}{DATA}[losses]\nlimb_weight = 0.5\n")
+    with torch.device("meta"):
+        network = make_network(read_densepose_recipe(path))
+    assert (network.roi_heads._sampled, network.roi_heads._losses.limb_weight) == (6, 0.5)
+
+
 def test_numbers_out_of_range_are_refused():
     with pytest.raises(ValueError, match="sampled_anchors"):
         DensePoseNetworkRecipe("densepose-r50", sampled_anchors=-1)
     with pytest.raises(ValueError, match="fine_weight"):
         DenseLossRecipe(fine_weight=float("nan"))
-
-
-@pytest.mark.parametrize("name", OUR_RECIPES)
-def test_our_recipes_can_be_read(name):
-    recipe = read_densepose_recipe(list_densepose_recipes()[name])
-    with torch.device("meta"):
-        network = make_network(recipe)
-    assert network.roi_heads._sampled == recipe.network.sampled_dense == 6
-    assert network.roi_heads._losses.limb_weight == recipe.losses.limb_weight > 0
