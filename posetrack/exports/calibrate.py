@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,17 @@ from models.engines.exported import find_part
 from models.engines.make import make_engine
 from posetrack.compute import Compute
 from posetrack.errors import PoseTrackError
-from posetrack.exports.parts import PartedNetwork
+from posetrack.exports.parts import PartedNetwork, read_network
 from posetrack.frame import ImageArray
+from posetrack.predictors.networks import DenseDetector
+from posetrack.predictors.settings import DetectorSettings
+from posetrack.results.people import complete_boxes
 from posetrack.video.source import open_video
 
 Inputs = dict[str, list[npt.NDArray[np.generic]]]
 """For each part arrays (B, C, H, W)."""
 
+_FINDER = "movenet-person"
 # Of the regions of one image, which may be a thousand.
 _MOST_ROWS = 8
 
@@ -30,6 +35,8 @@ def collect_inputs(
     network: PartedNetwork, source: Path, num_images: int, report: Callable[[int], None] | None = None
 ) -> Inputs:
     """Run a network's predictor on images, and keep what its parts get.
+
+    One that takes boxes gets those of `movenet-person`.
 
     Args:
         network: The network.
@@ -49,18 +56,28 @@ def collect_inputs(
         )
         return _Recorder(engine, inputs[find_part(name, network.settings.network)])
 
-    predictor = network.make_predictor(Compute(torch.device("cpu"), "auto", "f32"), make)
+    compute = Compute(torch.device("cpu"), "auto", "f32")
+    look = _make_look(network, network.make_predictor(compute, make), compute)
     for number, image in enumerate(_read_spread(source, num_images), 1):
-        predictor([image])
+        look(image)
         if report is not None:
             report(number)
     for name, arrays in inputs.items():
         if not arrays:
             raise PoseTrackError(
-                f"{source}: the network found nobody in its images, so that its part '{name}' cannot be "
-                "calibrated; give images with people that it finds"
+                f"{source}: nobody was found in its images, so that the network's part '{name}' cannot be "
+                "calibrated; give images with people"
             )
     return inputs
+
+
+def _make_look(network: PartedNetwork, predictor: Any, compute: Compute) -> Callable[[ImageArray], object]:
+    """Make the function that runs a network's predictor on an image."""
+    if issubclass(network.role.settings, DetectorSettings):
+        return lambda image: predictor([image])
+    detect = read_network(_FINDER).make_predictor(compute)
+    estimate = predictor.estimate_dense if isinstance(predictor, DenseDetector) else predictor
+    return lambda image: estimate([image], [complete_boxes(people) for people in detect([image])])
 
 
 def _read_spread(source: Path, count: int) -> Iterator[ImageArray]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from models.detection.network import TwoStageNetwork
 from models.engines.choice import INSTALL, is_installed
 from models.engines.engine import EngineError
 from models.engines.export import convert_part, measure_error, measure_export, pack_part
@@ -23,9 +22,6 @@ from posetrack.exports.calibrate import Inputs, collect_inputs
 from posetrack.exports.parts import PartedNetwork, read_network
 from posetrack.outputs import check_output_file
 from posetrack.results.files import open_whole_bytes
-
-_BODY = "backbone.body"
-"""The submodule of a two-stage network that is quantised whole."""
 
 _FEW = 8
 """Inputs of each part on which an int8 network is compared with torch."""
@@ -115,10 +111,10 @@ def export_weights(
 
 
 def _check_int8(network: PartedNetwork, weights: str, kind: str, calibration: Calibration | None) -> None:
-    if not isinstance(network.network, TwoStageNetwork):
+    if network.role.int8_body is None:
         raise PoseTrackError(
             f"{weights}: {network.metadata.network} has no int8 form, which networks have that detect people "
-            "with proposals (the families rcnn and densepose); leave --int8 out"
+            "with proposals, or look at crops of them; leave --int8 out"
         )
     if calibration is not None:
         return
@@ -144,7 +140,7 @@ def _quantize(
 ) -> Converted | bytes:
     module = network.parts[name][0]
     if inputs is not None:
-        return quantize(converted, module, inputs[name], _BODY)
+        return quantize(converted, module, inputs[name], network.role.int8_body or "")
     assert isinstance(converted, Converted)
     return quantize_by_ranges(converted, module, network.ranges[name])
 

@@ -64,6 +64,7 @@ _ROLE = Role(
     traits={"skeleton": "coco17", "width_px": 192, "height_px": 256, "padding": 1.25},
     make_network=_make_network,
     make_predictor=_make_predictor,
+    int8_body="network.backbone",
 )
 
 FAMILY = Family(

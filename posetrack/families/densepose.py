@@ -95,6 +95,7 @@ FAMILY = Family(
         make_predictor=_make_predictor,
         without_poses=tuple(NETWORKS),
         with_dense=tuple(NETWORKS),
+        int8_body="backbone.body",
     ),
     dense=Role(
         networks=NETWORKS,

@@ -45,6 +45,8 @@ class Role:
             None).
         without_poses: Names of detectors without keypoints.
         with_dense: Names of detectors with dense poses.
+        int8_body: The submodule of the parts that its predictor runs on engines which is quantised whole by
+            `posetrack export --int8`; of the rest convolutions and linear layers alone. None has no int8 form.
     """
 
     networks: Collection[str]
@@ -54,6 +56,7 @@ class Role:
     make_predictor: Callable[[Any, Any, Compute, DeviceImages | None], Detector | PoseEstimator | DenseDetector]
     without_poses: Collection[str] = ()
     with_dense: Collection[str] = ()
+    int8_body: str | None = None
 
     def complete(self, settings: S, metadata: WeightsMetadata | None, where: str) -> S:
         """Complete the settings by the metadata of the weights.

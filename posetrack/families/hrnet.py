@@ -124,6 +124,7 @@ _ROLE = Role(
     traits={"skeleton": "coco17", **_list_traits("256x192")},
     make_network=_make_network,
     make_predictor=_make_predictor,
+    int8_body="network",
 )
 
 FAMILY = Family(

@@ -78,6 +78,7 @@ FAMILY = Family(
         traits={"skeleton": "coco17"},
         make_network=_make_network,
         make_predictor=_make_predictor,
+        int8_body="backbone.body",
         without_poses=tuple(name for name, config in NETWORKS.items() if not config.has_keypoints),
     ),
     trainings=(

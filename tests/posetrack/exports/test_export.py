@@ -3,14 +3,18 @@
 import io
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from made_dense_crops import SMALL as SMALL_CROPS
 from made_densepose import SMALL, make_small_densepose
 
 from models.checkpoints import write_weights
+from models.densepose.crops.network import DenseCropNetwork
+from models.densepose.crops.variants import NETWORKS as CROP_NETWORKS
 from models.densepose.variants import NETWORKS
 from models.extras import MissingPackageError
 from models.metadata import WeightsMetadata
@@ -23,6 +27,7 @@ from posetrack.recipe import read_recipe
 from posetrack.weights.describe import describe_weights
 
 CPU = torch.device("cpu")
+CLIP = Path(__file__).parents[3] / "docs" / "media" / "street.mp4"
 
 
 @pytest.fixture
@@ -102,6 +107,23 @@ def test_a_full_disk_leaves_nothing_half(weights, tmp_path, monkeypatch):
     assert not [path for path in tmp_path.iterdir() if "x.zip" in path.name]
 
 
+def test_a_network_that_takes_boxes_is_calibrated_on_the_people_of_a_video(tmp_path, monkeypatch):
+    pytest.importorskip("nncf")
+    monkeypatch.setitem(CROP_NETWORKS, "thunder-densepose", SMALL_CROPS)
+    torch.manual_seed(0)
+    weights, out = tmp_path / "crops.safetensors", tmp_path / "crops.zip"
+    write_weights(weights, DenseCropNetwork(SMALL_CROPS).state_dict(), WeightsMetadata("thunder-densepose"))
+    report = export_weights(str(weights), out, "openvino", is_int8=True, calibration=Calibration(CLIP, 2))
+    assert report.size_bytes < report.float_bytes / 1.5, "so small a network is mostly its graph"
+    assert 0 < max(report.differences.values()) < 0.5
+    recipe = tmp_path / "own.toml"
+    recipe.write_text(f'[detector]\nweights = "movenet-person"\n[dense]\nweights = "{out.name}"\n')
+    networks = build_networks(read_recipe(recipe), Compute(CPU, "openvino", "f32"), batch_frames=1)
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    ((pose,),) = networks.dense([image], [np.array([[10, 5, 50, 60]], np.float32)])
+    assert pose.shape == (55, 40, 3)
+
+
 @pytest.fixture
 def images(tmp_path):
     folder = tmp_path / "images"
@@ -152,7 +174,9 @@ def test_what_cannot_be_calibrated_leaves_no_file(weights, tmp_path, images):
     network.roi_heads.box_predictor.cls_score.bias.data[0] = 9.0
     blind = tmp_path / "blind.safetensors"
     write_weights(blind, network.state_dict(), WeightsMetadata("densepose-r50"))
-    with pytest.raises(PoseTrackError, match="found nobody in its images, so that its part 'dense' cannot"):
+    with pytest.raises(
+        PoseTrackError, match="so that the network's part 'dense' cannot be"
+    ):
         export_weights(str(blind), out, "openvino", is_int8=True, calibration=Calibration(images))
     with pytest.raises(PoseTrackError, match="movenet-thunder has no int8 form, which networks have that"):
         export_weights("movenet-thunder", out, "openvino", is_int8=True, calibration=Calibration(images))
