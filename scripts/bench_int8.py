@@ -5,8 +5,8 @@ Run: python scripts/bench_int8.py [--weights FILE] [--clip docs/media/street.mp4
 
 Size, parameters, and images a second of the whole predictor by the image's shorter side (with two people) and
 by the number of people (at 512 px), beside the paper's CPU. All precisions take turns on one image, so that
-their ratios do not have the machine's noise. Needs the extras `mobile` and `int8`. Where no weights ship, a
-network with random ones is timed, which takes as long.
+their ratios do not have the machine's noise. Needs the extras `mobile` and `int8`. Without --weights, random
+ones are timed, which take as long.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from posetrack.video.source import open_video
 from posetrack.weights.store import find_export
 
 NETWORK = "mobile-parsing-b"
-SHIPPED = "mobile-densepose-b"
 PAPER_FPS = {200: 10.3, 400: 6.9, 512: 5.0, 600: 4.3, 800: 3.0, 1000: 2.1}
 """Table 4, float, on a CPU that the paper does not name."""
 PAPER_INT8 = "4.976 fps in float, 8.310 in int8 (1.67 times), 13.8 MB and 4.3 MB (1 / 3.2)"
@@ -52,7 +51,7 @@ CPU = torch.device("cpu")
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", default="", help="Of a DensePose network.")
+    parser.add_argument("--weights", default="", help="Of a two-stage DensePose network.")
     parser.add_argument("--clip", type=Path, default=Path("docs/media/street.mp4"))
     parser.add_argument("--sides", type=int, nargs="+", default=[200, 400, 512, 600, 800])
     parser.add_argument("--people", type=int, nargs="+", default=[1, 2, 3, 4, 5])
@@ -64,7 +63,7 @@ def main() -> None:
             print(f"not timed: needs {package}; pip install 'posetrack[{extra}]'")
             return
     with tempfile.TemporaryDirectory() as folder:
-        weights = chosen.weights or find_weights(Path(folder))
+        weights = chosen.weights or write_random_weights(Path(folder))
         network = read_network(weights)
         exports = export_both(weights, chosen.clip, Path(folder))
     bench = Bench(network, exports, read_frame(chosen.clip), chosen.rounds)
@@ -77,12 +76,8 @@ def main() -> None:
     print(f"images a second, and in brackets how many times those of f32; the paper's Table 6: {PAPER_INT8}")
 
 
-def find_weights(folder: Path) -> str:
-    """The shipped weights, or a file of random ones."""
-    from posetrack.families.table import list_embedded
-
-    if SHIPPED in list_embedded():
-        return SHIPPED
+def write_random_weights(folder: Path) -> str:
+    """Write a file of random weights."""
     torch.manual_seed(0)
     network = make_densepose(NETWORKS[NETWORK])
     # So that people are found, on which to calibrate.

@@ -2,9 +2,11 @@
 
 Run: python scripts/compare_int8.py FLOAT INT8 CLIP... [--side 512] [--frames 20] [--score 0.5]
 
-FLOAT and INT8 are weights or exports as recipes take them. People are matched by boxes (IoU above 0.5). Of
-those with dense poses: IoU of the masks, and the fraction of pixels in both masks with the same part. Times are
-of the whole predictor, float in f32 and bf16 and int8 in turns on the same frames, on one engine.
+FLOAT and INT8 are weights or exports as recipes take them; a network that takes boxes, such as that of
+`mobile-densepose-b`, gets those that `movenet-person` finds in float, and is timed without it. People are
+matched by boxes (IoU above 0.5). Of those with dense poses: IoU of the masks, and the fraction of pixels in
+both masks with the same part. Times are of the whole predictor, float in f32 and bf16 and int8 in turns on the
+same frames, on one engine.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -21,17 +24,21 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torchvision.ops import box_iou
 
+from models.densepose.crops.variants import NETWORKS as CROP_NETWORKS
 from models.densepose.pixel_box import find_pixels
 from posetrack.build import build_networks
 from posetrack.compute import Compute
 from posetrack.families.table import find_role
 from posetrack.frame import ImageArray, Instances
-from posetrack.predictors.networks import Detector
-from posetrack.predictors.settings import DetectorSettings
-from posetrack.recipe import Recipe
+from posetrack.predictors.settings import DenseCropSettings, DetectorSettings
+from posetrack.recipe import Recipe, read_recipe
+from posetrack.results.people import complete_boxes
 from posetrack.video.source import open_video
 from posetrack.weights.metadata import find_metadata
 
+Find = Callable[[ImageArray], Instances]
+
+FINDER = "default"
 LEAST_IOU = 0.5
 WANTED = 0.9
 
@@ -48,11 +55,12 @@ def main() -> None:
     parser.add_argument("--engine", default="auto")
     chosen = parser.parse_args()
     both = {"f32": chosen.weights, "bf16": chosen.weights, "int8": chosen.int8, "int8+bf16": chosen.int8}
-    networks = {name: make_detector(name, weights, chosen) for name, weights in both.items()}
+    find = make_finder(chosen)
+    networks = {name: make_run(name, weights, chosen, find) for name, weights in both.items()}
     times: dict[str, list[float]] = {name: [] for name in networks}
     for clip in chosen.clips:
         images = read_spread(clip, chosen.frames)
-        found = run_in_turns(networks, images, times)
+        found = run_in_turns(networks, images, times, find)
         for name in list(networks)[1:]:
             print(f"{clip.name:<20} {name:<10} {describe(list(zip(found['f32'], found[name], strict=True)))}")
     base = statistics.median(times["f32"])
@@ -61,20 +69,49 @@ def main() -> None:
         print(f"{name:<10} {1000 * middle:6.0f} ms an image, {base / middle:.2f} times as fast as f32")
 
 
-def make_detector(name: str, weights: str, chosen: argparse.Namespace) -> Detector:
-    """Make the detector of weights, with the settings of the options."""
+def make_run(name: str, weights: str, chosen: argparse.Namespace, find: Find) -> Find:
+    """Make the function that runs weights on an image, with the settings of the options."""
     metadata = find_metadata(weights)
     if metadata is None:
         raise SystemExit(f"{weights}: does not say its network")
-    settings = find_role(metadata.network, "detector", weights).settings(
-        network=metadata.network,
-        weights=weights,
-        shorter_side_px=chosen.side,
-        longest_side_px=4 * chosen.side,
-        score_threshold=chosen.score,
-    )
     compute = Compute(torch.device("cpu"), chosen.engine, "bf16" if "bf16" in name else "f32")
-    return build_networks(Recipe(name, cast(DetectorSettings, settings)), compute, batch_frames=1).detector
+    if metadata.network not in CROP_NETWORKS:
+        settings = find_role(metadata.network, "detector", weights).settings(
+            network=metadata.network,
+            weights=weights,
+            shorter_side_px=chosen.side,
+            longest_side_px=4 * chosen.side,
+            score_threshold=chosen.score,
+        )
+        detect = build_networks(
+            Recipe(name, cast(DetectorSettings, settings)), compute, batch_frames=1
+        ).detector
+        return lambda image: detect([image])[0]
+    dense = DenseCropSettings(network=metadata.network, weights=weights)
+    recipe = Recipe(name, read_recipe(FINDER).detector, dense=dense)
+    estimate = build_networks(recipe, compute, batch_frames=1).dense
+    assert estimate is not None
+
+    def run(image: ImageArray) -> Instances:
+        people = find(image)
+        return people.with_columns(dense=estimate([image], [complete_boxes(people)])[0])
+
+    return run
+
+
+def make_finder(chosen: argparse.Namespace) -> Find:
+    """Make the function that finds the boxes for networks that take them, of each image once."""
+    compute = Compute(torch.device("cpu"), chosen.engine, "f32")
+    detect = build_networks(read_recipe(FINDER), compute, batch_frames=1).detector
+    last: list[tuple[ImageArray, Instances]] = []
+
+    def find(image: ImageArray) -> Instances:
+        if not last or last[0][0] is not image:
+            (people,) = detect([image])
+            last[:] = [(image, people[people.person_scores >= chosen.score])]
+        return last[0][1]
+
+    return find
 
 
 def read_spread(clip: Path, count: int) -> list[ImageArray]:
@@ -86,16 +123,17 @@ def read_spread(clip: Path, count: int) -> list[ImageArray]:
 
 
 def run_in_turns(
-    networks: dict[str, Detector], images: list[ImageArray], times: dict[str, list[float]]
+    networks: dict[str, Find], images: list[ImageArray], times: dict[str, list[float]], find: Find
 ) -> dict[str, list[Instances]]:
     """Run every network on every image, in turns, so that all have the same noise; the first image warms up."""
     found: dict[str, list[Instances]] = {name: [] for name in networks}
     for run in networks.values():
-        run(images[:1])
+        run(images[0])
     for image in images:
+        find(image)
         for name, run in networks.items():
             start = time.perf_counter()
-            found[name] += run([image])
+            found[name].append(run(image))
             times[name].append(time.perf_counter() - start)
     return found
 
