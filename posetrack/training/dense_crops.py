@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import reduce
 
+import numpy as np
 from torch import nn
 
 from models.data.coco_people import read_coco_people
@@ -18,7 +19,7 @@ from models.training.start import load_whole
 from models.training.task import Task
 from posetrack.evaluation.coco_files import keep_images
 from posetrack.evaluation.densepose.predicted import pass_dense
-from posetrack.evaluation.pictures import collect_boxes, group_by_size
+from posetrack.evaluation.pictures import group_by_size
 from posetrack.predictors.dense_crops import DenseCropPredictor
 from posetrack.predictors.networks import Networks
 from posetrack.predictors.settings import DenseCropSettings
@@ -90,7 +91,7 @@ def make_dense_crop_evaluation(
     samples = read_dev_samples(recipe.data, run)
     people = read_coco_people(path, (), needs_keypoints=False)
     annotations = keep_images(people.content, samples.image_ids.tolist())
-    boxes = collect_boxes(annotations["annotations"], str(path))
+    boxes = collect_instances(samples, np.arange(samples.num_images))
     images = dict(zip(samples.image_ids.tolist(), samples.images, strict=True))
     shown = spread_positions(samples.num_images, SHOWN_IMAGES)
     dev = check_dev_images(DevImages(group_by_size(images), collect_instances(samples, shown), 0.0), str(path))

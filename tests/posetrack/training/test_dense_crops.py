@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from made_dense_crops import BOX, SMALL, write_people
+from made_dense_crops import BOX, SMALL, ColourReader, write_people
 from safetensors.torch import save_file
 
 from models.densepose.crops.network import DenseCropNetwork
@@ -81,3 +81,15 @@ def test_a_recipe_becomes_a_training(tmp_path):
     assert row.startswith("2,1,")
     log = (tmp_path / "out" / "train.csv").read_text().splitlines()[0]
     assert all(f"{name}" in log for name in ("coarse", "fine", "u", "v", "limbs"))
+
+
+def test_a_network_that_reads_everything_off_is_evaluated_as_such(tmp_path):
+    write_people(tmp_path, 2)
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    recipe = read_dense_crop_recipe(tmp_path / "recipe.toml")
+    run = TrainingRun("", tmp_path, tmp_path / "out", World(0, 1, torch.device("cpu")))
+    run.find_samples(1).parent.mkdir(parents=True)
+    metrics = make_dense_crop_evaluation(recipe, run)(ColourReader().eval(), 1)
+    assert metrics["gps_AP"] > 0.7
+    assert metrics["iou_AP"] > 0.9
+    assert run.find_samples(1).is_file()
