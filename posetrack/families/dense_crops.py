@@ -80,4 +80,5 @@ FAMILY = Family(
             counted="people",
         ),
     ),
+    embedded={"mobile-densepose-b": "8720a10b3234de9411a61cc4ef4c54ce7a306c1cdd34122df4268f3112dd97a4"},
 )

@@ -147,7 +147,7 @@ def test_mistakes_are_named(tmp_path, text, message):
 
 
 def test_an_unknown_recipe_names_the_known_ones():
-    known = "shipped: bottomup, default, densepose-rcnn, densepose, fast"
+    known = "shipped: bottomup, default, dense, densepose-rcnn, densepose, fast"
     with pytest.raises(RecipeError, match=rf"no such recipe; did you mean 'default'\?.*{known}"):
         read_recipe("defalt")
 

@@ -180,13 +180,10 @@ def read(folder, network="", data="", losses=""):
     return read_dense_crop_recipe(path)
 
 
-def test_our_recipes_go_on_from_one_another():
-    paths = list_recipes("densepose/crops")
-    first, last = (read_dense_crop_recipe(paths[f"mobile-densepose-b{name}"]) for name in ("", "-finish"))
-    assert (first.size_wh, len(first.more)) == (last.size_wh, len(last.more)) == ((192, 256), 2)
-    assert first.network.body == "thunder-heatmaps-256x192.safetensors"
-    assert last.network.weights == "mobile-densepose-b.safetensors"
-    assert last.losses.limb_weight == 2 * first.losses.limb_weight > 0
+def test_our_recipe_is_read():
+    recipe = read_dense_crop_recipe(list_recipes("densepose/crops")["mobile-densepose-b"])
+    assert (recipe.size_wh, len(recipe.more), recipe.losses.limb_weight) == ((192, 256), 2, 0.5)
+    assert recipe.network.body == "thunder-heatmaps-256x192.safetensors"
 
 
 @pytest.mark.parametrize(
