@@ -24,8 +24,8 @@ from posetrack.errors import RecipeError, WeightsError
 from posetrack.families import movenet
 from posetrack.predictors.hrnet import HRNetPredictor
 from posetrack.predictors.settings import (
+    DenseHeadSettings,
     DensePoseDetectorSettings,
-    DenseSettings,
     MultiposeSettings,
     TopDownSettings,
     TwoStageSettings,
@@ -191,7 +191,7 @@ def test_dense_poses_come_from_the_detector_or_from_a_network_of_their_own(is_de
         recipe = Recipe("mine", DensePoseDetectorSettings("densepose-r50", "w"))
     else:
         own = MultiposeSettings("movenet-multipose", "w")
-        recipe = Recipe("mine", own, dense=DenseSettings("densepose-r50", "w"))
+        recipe = Recipe("mine", own, dense=DenseHeadSettings("densepose-r50", "w"))
     assert gives_dense(recipe)
     pipeline = build_pipeline(recipe, COMPUTE)
     stages = [stage.name for stage in pipeline.processors if stage.name != "run ahead"]
