@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from models.engines.engine import Engine
 from models.engines.exported import find_part
 from models.engines.make import make_engine
 from posetrack.compute import Compute
-from posetrack.errors import PoseTrackError
+from posetrack.errors import PoseTrackError, VideoError
 from posetrack.exports.parts import PartedNetwork, read_network
 from posetrack.frame import ImageArray
 from posetrack.predictors.networks import DenseDetector
 from posetrack.predictors.settings import DetectorSettings
 from posetrack.results.people import complete_boxes
+from posetrack.video.images import find_images
 from posetrack.video.source import open_video
+
+_log = logging.getLogger(__name__)
 
 Inputs = dict[str, list[npt.NDArray[np.generic]]]
 """For each part arrays (B, C, H, W)."""
@@ -81,6 +85,10 @@ def _make_look(network: PartedNetwork, predictor: Any, compute: Compute) -> Call
 
 
 def _read_spread(source: Path, count: int) -> Iterator[ImageArray]:
+    """Read so many images of a folder, of any sizes, or frames of a video, evenly spread."""
+    if source.is_dir():
+        yield from _read_folder(source, count)
+        return
     with open_video(source) as video:
         total = video.info.num_frames or count
     with open_video(source, every=max(total // count, 1)) as video:
@@ -88,6 +96,22 @@ def _read_spread(source: Path, count: int) -> Iterator[ImageArray]:
             if number == count:
                 return
             yield frame.image
+
+
+def _read_folder(folder: Path, count: int) -> Iterator[ImageArray]:
+    paths = find_images(str(folder))
+    is_any = False
+    for place in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int):
+        try:
+            with open_video(paths[place]) as opened:
+                image = next(iter(opened)).image
+        except VideoError as error:
+            _log.warning("%s; it is left out", error)
+            continue
+        is_any = True
+        yield image
+    if not is_any:
+        raise VideoError(f"{folder}: no image could be read; give images with people")
 
 
 class _Recorder:

@@ -129,7 +129,8 @@ def images(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     for seed in range(3):
-        image = np.random.default_rng(seed).integers(0, 256, (64, 96, 3), np.uint8)
+        # Images of a folder may be of several sizes.
+        image = np.random.default_rng(seed).integers(0, 256, (64, 96 if seed else 80, 3), np.uint8)
         cv2.imwrite(str(folder / f"{seed}.png"), image)
     return folder
 
