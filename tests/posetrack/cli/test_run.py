@@ -410,7 +410,7 @@ def test_version_recipes_and_doctor(tmp_path, monkeypatch, capsys):
     assert "openvino, f32 of f32" in printed
     assert "missing" not in printed
     lines = {line.split()[-4]: line for line in printed.splitlines() if line.endswith("can run here")}
-    assert set(lines) == {"bottomup", "default", "fast", "hrnet-w18", "movenet"}
+    assert set(lines) == {"bottomup", "default", "dense", "fast", "hrnet-w18", "movenet"}
     assert re.search("not yet +recipe hrnet-w32 .*posetrack weights fetch hrnet-w32-256x192", printed)
     assert re.search("not yet +recipe multitask .*--weights", printed)
 
