@@ -39,14 +39,14 @@ class _Places:
         boxes_xyxy: (W, 4), where the detector found them last.
         scores: (W,), of the boxes.
         looked_s: (W,), when poses were estimated last.
-        judged_s: (W,), when that was last a look after a time without.
+        verdict_s: (W,), when that was last a look after a time without.
         waits_s: (W,), time until the next look.
     """
 
     boxes_xyxy: FloatArray
     scores: FloatArray
     looked_s: DoubleArray
-    judged_s: DoubleArray
+    verdict_s: DoubleArray
     waits_s: DoubleArray
 
     @classmethod
@@ -131,15 +131,15 @@ class WeakBoxes:
         old = self._places
         is_same = compute_iou(boxes_xyxy, old.boxes_xyxy) >= _SAME_IOU
         # Frames that were estimated before the first verdict counted are no further looks.
-        is_later = is_same & (time_s - old.judged_s >= FIRST_LOOK_S - _SLACK_S)
+        is_later = is_same & (time_s - old.verdict_s >= FIRST_LOOK_S - _SLACK_S)
         waits_s = np.where(is_same, old.waits_s * np.where(is_later, 2, 1), 0).max(axis=1, initial=FIRST_LOOK_S)
         is_first = is_later.any(axis=1) | ~is_same.any(axis=1)
-        judged_s = np.where(is_same, old.judged_s, -np.inf).max(axis=1, initial=-np.inf)
+        verdict_s = np.where(is_same, old.verdict_s, -np.inf).max(axis=1, initial=-np.inf)
         found = _Places(
             boxes_xyxy=boxes_xyxy,
             scores=scores,
             looked_s=np.full(len(scores), time_s),
-            judged_s=np.where(is_first, time_s, judged_s),
+            verdict_s=np.where(is_first, time_s, verdict_s),
             waits_s=np.minimum(waits_s, LONGEST_LOOK_S),
         )
         self._places = old[np.asarray(~is_same.any(axis=0))] + found[is_weak]

@@ -9,7 +9,7 @@ SIGN, PERSON = [10, 10, 50, 90], [200, 10, 240, 110]
 
 
 def follow(boxes, weak, *, fps=25, at_once=1, scores=None, min_score=0.0):
-    """Choose among the boxes of each frame, judging `at_once` frames together; returns what was chosen."""
+    """Choose among the boxes of each frame, `at_once` of them together; returns what was chosen."""
     memory, chosen, held = WeakBoxes(min_score), [], []
     for i, (here, is_weak) in enumerate(zip(boxes, weak, strict=True)):
         here = np.array(here, np.float32).reshape(-1, 4)
