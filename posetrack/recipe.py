@@ -1,6 +1,6 @@
 """Tracking recipes: the networks that detect people and estimate poses, and the settings of the tracker.
 
-A recipe is a TOML file of up to six tables, each the settings of one stage, and one about it:
+A recipe is a TOML file of up to seven tables, each the settings of one stage, and one about it:
 
     [detector]    weights = "movenet-person"                settings of the family of its network
     [estimator]   weights = "thunder-heatmaps-256x192"      likewise; without: the detector's poses
@@ -10,6 +10,7 @@ A recipe is a TOML file of up to six tables, each the settings of one stage, and
     --no-stitch
     [smoother]    min_cutoff_hz = 1.0                       posetrack.processors.smooth.SmootherConfig, under
     --smooth
+    [export]      min_keypoint_score = 0.4                  posetrack.results.people.ExportSettings
     [about]       purpose = "small people"                  About, for `posetrack recipes`
 
 The first three are read as the settings of the family of their network (`posetrack.predictors.settings`). The
@@ -34,6 +35,7 @@ from posetrack.predictors.settings import DenseSettings, DetectorSettings, Estim
 from posetrack.processors.smooth import SmootherConfig
 from posetrack.processors.stitch import StitcherConfig
 from posetrack.recipe_files import check_is_tracking, find_recipe
+from posetrack.results.people import ExportSettings
 from posetrack.weights.metadata import find_metadata
 from posetrack.weights.published import PUBLISHED
 from trackers.clock import FRAME_S
@@ -70,6 +72,7 @@ _OTHER_TABLES: dict[str, type[Any]] = {
     "tracker": FlowTrackerConfig,
     "stitcher": StitcherConfig,
     "smoother": SmootherConfig,
+    "export": ExportSettings,
     "about": About,
 }
 
@@ -87,6 +90,7 @@ class Recipe:
         stitcher: Settings of the joining of tracks after a run; None for no joining. A file with the paper's
             tracker, `motion = "flow"`, has none unless it has a table [stitcher].
         smoother: Settings of the smoothing of keypoints, if requested.
+        export: What the formats beside `poses.jsonl` leave out.
         about: What it is for.
     """
 
@@ -97,6 +101,7 @@ class Recipe:
     tracker: FlowTrackerConfig = field(default_factory=FlowTrackerConfig)
     stitcher: StitcherConfig | None = field(default_factory=StitcherConfig)
     smoother: SmootherConfig = field(default_factory=SmootherConfig)
+    export: ExportSettings = field(default_factory=ExportSettings)
     about: About = field(default_factory=About)
 
     def __post_init__(self) -> None:

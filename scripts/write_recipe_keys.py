@@ -15,6 +15,7 @@ from posetrack.families.table import load_families
 from posetrack.processors.smooth import SmootherConfig
 from posetrack.processors.stitch import StitcherConfig
 from posetrack.recipe import About
+from posetrack.results.people import ExportSettings
 from trackers.flow_tracker import FlowTrackerConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipes.md"
@@ -45,6 +46,7 @@ def list_settings() -> list[tuple[str, type[Any]]]:
         ("[tracker]", FlowTrackerConfig),
         ("[stitcher]", StitcherConfig),
         ("[smoother]", SmootherConfig),
+        ("[export]", ExportSettings),
         ("[about]", About),
     ]
 

@@ -11,7 +11,7 @@ import typer
 
 from posetrack.annotations.convert import check_format, choose_out_dir, convert_annotations
 from posetrack.cli.messages import start_logging
-from posetrack.cli.options import check_finite
+from posetrack.cli.options import make_min_score_option
 from posetrack.cli.selection_options import IdOptions, RawOption, SelectionOptions
 from posetrack.errors import PoseTrackError
 from posetrack.results.convert import convert
@@ -58,15 +58,10 @@ def convert_command(
             "posetrack18 or coco.",
         ),
     ] = False,
-    keypoint_score: Annotated[
+    min_keypoint_score: Annotated[
         float | None,
-        typer.Option(
-            "--keypoint-score",
-            min=0,
-            max=1,
-            callback=check_finite,
-            help="Keypoints of saved poses below this score are absent.",
-            show_default=f"0; {GROUND_TRUTH.min_keypoint_score} with --ground-truth",
+        make_min_score_option(
+            "from what is written of saved poses", f"0; {GROUND_TRUTH.min_keypoint_score} with --ground-truth"
         ),
     ] = None,
     raw: RawOption = False,
@@ -78,7 +73,7 @@ def convert_command(
     is_dense = to in DENSE_FORMS or holds_dense(path)
     is_data_set = not is_dense and (path.is_dir() or path.suffix.lower() == ".json")
     if is_dense or is_data_set:
-        _refuse_options_of_poses(selection, is_given=ground_truth or keypoint_score is not None or raw)
+        _refuse_options_of_poses(selection, is_given=ground_truth or min_keypoint_score is not None or raw)
     if is_dense:
         print(export_dense(path, to, path.parent if out is None else out))
     elif is_data_set:
@@ -87,8 +82,8 @@ def convert_command(
             print(written)
     else:
         options = GROUND_TRUTH if ground_truth else KEEP_ALL
-        if keypoint_score is not None:
-            options = replace(options, min_keypoint_score=keypoint_score)
+        if min_keypoint_score is not None:
+            options = replace(options, min_keypoint_score=min_keypoint_score)
         print(convert(path, to, path.parent if out is None else out, options, selection=selection, raw=raw))
 
 
@@ -98,5 +93,5 @@ def _refuse_options_of_poses(selection: PeopleSelection, *, is_given: bool) -> N
         raise PoseTrackError(f"{selection}: chooses people from a poses.jsonl only; leave it out here")
     if is_given:
         raise PoseTrackError(
-            "--ground-truth, --keypoint-score, --raw: for a poses.jsonl only; leave them out here"
+            "--ground-truth, --min-keypoint-score, --raw: for a poses.jsonl only; leave them out here"
         )

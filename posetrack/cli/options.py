@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -180,6 +180,24 @@ class DenseViewOptions:
             raise PoseTrackError(f"{option}: {lack}")
         texture = None if self.texture is None else read_texture(self.texture)
         return RenderStyle(dense_view=view, texture=texture)
+
+
+def make_min_score_option(what: str, default: str) -> Any:
+    """Make `--min-keypoint-score`, for a value of `float | None`.
+
+    Args:
+        what: In which output keypoints below it are absent.
+        default: What holds without it.
+    """
+    return typer.Option(
+        "--min-keypoint-score",
+        min=0,
+        max=1,
+        metavar="SCORE",
+        callback=check_finite,
+        help=f"Keypoints below this score are absent {what}.",
+        show_default=default,
+    )
 
 
 MaxPixelsOption = Annotated[

@@ -20,9 +20,11 @@ from posetrack.cli.options import (
     PartOptions,
     RecipeOptions,
     complete_format,
+    make_min_score_option,
 )
 from posetrack.cli.people_table import print_people
 from posetrack.cli.progress import RunProgress
+from posetrack.cli.run_summary import describe_losses, print_summary
 from posetrack.cli.selection_options import SelectionOptions
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
 from posetrack.outputs import make_folder_name
@@ -33,10 +35,10 @@ from posetrack.run.report import RunInterrupted, RunReport
 from posetrack.run.sources import open_source
 from posetrack.skeleton import Skeleton
 from posetrack.video.base import VideoSource
-from posetrack.video.missing import describe_missing
 from posetrack.video.source import group_sources
 
 if TYPE_CHECKING:
+    from posetrack.recipe import Recipe
     from posetrack.run.job import Existing, Output
     from posetrack.run.sources import Part
     from posetrack.run.view import DrawnView
@@ -90,6 +92,10 @@ class OutputOptions:
             autocompletion=complete_format,
         ),
     ] = None
+    min_keypoint_score: Annotated[
+        float | None,
+        make_min_score_option("from these formats; poses.jsonl has all", "the recipe's"),
+    ] = None
     dense_out: Annotated[
         Path | None,
         typer.Option(
@@ -142,10 +148,11 @@ class OutputOptions:
         for name in self.dense_formats or ():
             find_dense_form(name)
 
-    def place(self, view: DrawnView, folder: Path, *, is_alone: bool) -> Output:
+    def place(self, recipe: Recipe, view: DrawnView, folder: Path, *, is_alone: bool) -> Output:
         """Say what is written where.
 
         Args:
+            recipe: The recipe.
             view: What the annotated video shows.
             folder: Folder of one source's results.
             is_alone: Whether there is one source; otherwise dense poses have the name of the folder.
@@ -166,6 +173,9 @@ class OutputOptions:
             view,
             dense=dense,
             dense_forms=tuple(dict.fromkeys(self.dense_formats or ())),
+            min_keypoint_score=(
+                recipe.export.min_keypoint_score if self.min_keypoint_score is None else self.min_keypoint_score
+            ),
         )
 
     def place_sheet(self, folder: Path, *, is_alone: bool) -> Path | None:
@@ -216,7 +226,7 @@ def run_command(
     start_logging(level)
     check_is_for_run(sources)
     _, settings, wanted, selection = output.existing, recipe.read(), part.read(), people.read()
-    place = partial(output.place, drawing.make_view(drawing.make_style(settings)))
+    place = partial(output.place, settings, drawing.make_view(drawing.make_style(settings)))
     if not output.quiet:
         tell_loading(settings)
     from posetrack.run.tracker import Tracker
@@ -257,7 +267,7 @@ def _run_sources(
                 report = _run_one(run, video, where, sheet, is_quiet=output.quiet)
                 if output.strict and not report.is_source_whole:
                     all_well = False
-                    print_error(VideoError(f"{_describe_losses(report)} (--strict)"))
+                    print_error(VideoError(f"{describe_losses(report)} (--strict)"))
         except PoseTrackError as error:
             all_well = False
             print_error(error)
@@ -277,22 +287,16 @@ def _run_one(
             report = run(video, output, progress=progress)
     except RunInterrupted as interruption:
         if not is_quiet:
-            _print_summary(console, interruption.report)
+            print_summary(console, interruption.report)
         raise
     try:
         if sheet is not None and write_run_sheet(output.poses, sheet, video, output.view.style):
             report = replace(report, files=(*report.files, sheet))
     finally:
         if not is_quiet:
-            _print_summary(console, report)
+            print_summary(console, report)
             print_people(console, output.poses)
     return report
-
-
-def _describe_losses(report: RunReport) -> str:
-    """One line on what is missing or damaged in a source."""
-    damaged = [f"{report.num_damaged} damaged packets or images"] if report.num_damaged else []
-    return f"{report.name}: " + ", ".join([*filter(None, [describe_missing(report.missing)]), *damaged])
 
 
 def _choose_folder(out: Path | None, name: str, *, is_alone: bool, taken: set[Path]) -> Path:
@@ -306,38 +310,3 @@ def _choose_folder(out: Path | None, name: str, *, is_alone: bool, taken: set[Pa
         number += 1
     taken.add(folder)
     return folder
-
-
-def _print_summary(console: Console, report: RunReport) -> None:
-    damaged = f", {report.num_damaged} damaged packets or images skipped" if report.num_damaged else ""
-    frames = "frame" if report.num_frames == 1 else "frames"
-    lines = [
-        f"{report.name}: {report.num_frames} {frames}, {report.people_per_frame:.1f} people a frame, "
-        f"{report.num_ids} ids, {report.frames_per_s:.1f} frames/s{damaged}",
-        *([f"  {describe_missing(report.missing)}"] if report.missing else []),
-        *_describe_resuming(report),
-        *_describe_stitching(report),
-        *(f"  {path}" for path in report.files),
-    ]
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
-
-
-def _describe_resuming(report: RunReport) -> list[str]:
-    """One line of a resumed run; none of another."""
-    if not report.num_restored:
-        return []
-    if report.num_restored == report.num_frames:
-        return ["  all frames were saved before; nothing was left to do"]
-    return [f"  {report.num_restored} frames were saved before"]
-
-
-def _describe_stitching(report: RunReport) -> list[str]:
-    """One line of what was changed after the run; none where nothing was."""
-    counts = (
-        (report.num_joined, "id joined with an earlier one", "ids joined with earlier ones"),
-        (report.num_dropped, "short track dropped", "short tracks dropped"),
-        (report.num_interpolated, "person interpolated", "people interpolated"),
-    )
-    parts = [f"{count} {one if count == 1 else many}" for count, one, many in counts]
-    return ["  " + ", ".join(parts)] if any(count for count, *_ in counts) else []

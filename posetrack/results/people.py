@@ -30,14 +30,30 @@ class ExportOptions:
 
     Attributes:
         min_person_score: People whose `Instances.person_scores` is below it are left out.
-        min_keypoint_score: Keypoints below it are marked as absent. For PoseTrack's evaluation, 0.4 raises
-            MOTA and lowers AP.
+        min_keypoint_score: Keypoints whose score, as it is written, is below it are marked as absent. For
+            PoseTrack's evaluation this usually raises MOTA and lowers AP; 0.4 is common, and `posetrack eval
+            posetrack --sweep` finds what is best.
         is_truth: Write the people as ground truth for evaluation and training, not as predictions.
     """
 
     min_person_score: float = 0.0
     min_keypoint_score: float = 0.0
     is_truth: bool = False
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What the formats that a run writes beside its `poses.jsonl` leave out.
+
+    Attributes:
+        min_keypoint_score: As in `ExportOptions`.
+    """
+
+    min_keypoint_score: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_keypoint_score <= 1:
+            raise ValueError(f"min_keypoint_score: {self.min_keypoint_score:g}; expected 0 to 1")
 
 
 KEEP_ALL = ExportOptions()
@@ -113,7 +129,8 @@ def select_people(
         xy, scores = convert_keypoints(xy, scores)
     if keypoints_as_indices:
         xy = to_pixel_indices(xy)
-    present = (scores >= options.min_keypoint_score) & estimated
+    rounded_scores = round_scores(scores)
+    present = (rounded_scores >= options.min_keypoint_score) & estimated
     person_scores = instances.person_scores
     chosen = person_scores >= options.min_person_score
     if posed_only:
@@ -126,7 +143,7 @@ def select_people(
         box_scores=round_scores(box_scores[chosen]),
         person_scores=round_scores(person_scores[chosen]),
         keypoints_xy=round_pixels(xy[chosen]),
-        keypoint_scores=round_scores(scores[chosen]),
+        keypoint_scores=rounded_scores[chosen],
         present=present[chosen],
         masks=None if instances.masks is None else instances.masks[chosen],
     )

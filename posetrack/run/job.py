@@ -22,6 +22,7 @@ from posetrack.results.files import remove_own
 from posetrack.results.jsonl import JsonlWriter, read_jsonl
 from posetrack.results.jsonl_lines import has_header
 from posetrack.results.openpose import OWN_FILES
+from posetrack.results.people import ExportOptions
 from posetrack.results.record import Header, Record
 from posetrack.run.dense_output import DenseOutput
 from posetrack.run.drawn_files import OnePng
@@ -55,6 +56,7 @@ class Output:
         view: What `overlay.mp4` shows, and how large it is.
         dense: Folder, or `.npz`, for dense poses; None puts them into `folder`, if the recipe gives some.
         dense_forms: Keys of `posetrack.results.dense_forms.DENSE_FORMS`, to write beside that file.
+        min_keypoint_score: Keypoints that score less are left out of the formats; `poses.jsonl` has all.
         overlay_name: Name of the annotated video; of one image, `run_job` makes it `overlay.png`.
 
     Raises:
@@ -68,6 +70,7 @@ class Output:
     view: DrawnView = field(default_factory=DrawnView)
     dense: Path | None = None
     dense_forms: tuple[str, ...] = ()
+    min_keypoint_score: float = 0.0
     overlay_name: str = "overlay.mp4"
 
     def __post_init__(self) -> None:
@@ -326,4 +329,6 @@ def _list_exports(poses: Path, folder: Path) -> dict[str, Path]:
 def _finish(output: Output) -> tuple[Path, ...]:
     """Write the other formats; returns all written files."""
     written = [path for path in (output.poses, output.overlay) if path.exists()]
-    return (*written, *(convert(output.poses, name, output.folder, raw=True) for name in output.formats))
+    options = ExportOptions(min_keypoint_score=output.min_keypoint_score)
+    exported = (convert(output.poses, name, output.folder, options, raw=True) for name in output.formats)
+    return (*written, *exported)

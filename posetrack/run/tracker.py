@@ -216,6 +216,7 @@ class Tracker:
             existing,
             DrawnView(overlay) if isinstance(overlay, RenderStyle) else DrawnView(),
             dense_forms=tuple(name for name in names if name in DENSE_FORMS),
+            min_keypoint_score=self.recipe.export.min_keypoint_score,
         )
         return self.run_into(source, output, stitch=stitch, progress=progress, **part)
 

@@ -13,14 +13,14 @@ from rich.console import Console
 
 from posetrack.cli.eval.metrics import check_matplotlib, check_metrics_file, write_metrics
 from posetrack.cli.messages import start_logging
+from posetrack.cli.options import make_min_score_option
 from posetrack.cli.selection_options import RawOption
-from posetrack.evaluation.posetrack.evaluate import (
-    PoseTrackEvaluation,
-    evaluate_posetrack,
-    evaluate_posetrack_twice,
-)
+from posetrack.errors import ResultsError
+from posetrack.evaluation.posetrack.evaluate import Mode, PoseTrackEvaluation, evaluate_in_modes
 from posetrack.evaluation.posetrack.metrics import NAMES
 from posetrack.evaluation.posetrack.report import format_latex, make_tables
+from posetrack.evaluation.posetrack.sweep import Sweep, sweep_keypoint_scores
+from posetrack.evaluation.posetrack.sweep_report import describe_choice, make_sweep_tables
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,43 @@ class PoseTrackOutput:
         ),
     ] = None
 
+    def show(self, evaluation: PoseTrackEvaluation, sweep: Sweep | None, *, corrected: bool) -> None:
+        """Print the tables, and LaTeX rows if they are wanted."""
+        console = Console()
+        for table in make_tables(evaluation, corrected=corrected, per_sequence=self.per_sequence):
+            console.print(table, "")
+        if sweep is not None:
+            for table in make_sweep_tables(sweep, corrected=corrected):
+                console.print(table, "")
+            console.print(describe_choice(sweep), "", markup=False, highlight=False)
+        if self.latex:
+            print(format_latex(evaluation.total, corrected=corrected))
+
+
+@dataclass(frozen=True)
+class KeypointScoreOptions:
+    """Options of the score from which predicted keypoints count."""
+
+    PANEL: ClassVar[str] = "Keypoint scores"
+
+    min_keypoint_score: Annotated[float | None, make_min_score_option("from the predictions", "0")] = None
+    sweep: Annotated[
+        bool,
+        typer.Option(
+            "--sweep",
+            help="Also evaluate with --min-keypoint-score 0, 0.05, ..., 0.95, and print AP and MOTA of each.",
+        ),
+    ] = False
+
+    def check(self) -> None:
+        """Raise ResultsError if the options contradict one another."""
+        if self.sweep and self.min_keypoint_score is not None:
+            raise ResultsError("--sweep: tries every least score; leave --min-keypoint-score out")
+
 
 def posetrack_command(
     output: PoseTrackOutput,
+    scores: KeypointScoreOptions,
     truth_dir: Annotated[
         Path, typer.Option("--gt", help="Folder of ground truth, one .json per sequence.", show_default=False)
     ],
@@ -69,27 +103,32 @@ def posetrack_command(
     The numbers are those of the reference tool, poseval.
     """
     start_logging(logging.WARNING)
+    scores.check()
     check_metrics_file(output.out, [truth_dir, predictions_dir])
     if output.plots is not None:
         check_matplotlib()
     workers = workers or choose_num_workers(truth_dir, predictions_dir)
+    min_score = scores.min_keypoint_score or 0.0
+    modes = (Mode(False, min_score), *([Mode(True, min_score)] if corrected else []))
+    evaluations = evaluate_in_modes(truth_dir, predictions_dir, modes, num_workers=workers, raw=raw)
+    fields = describe(evaluations[0])
     if corrected:
-        reference, shown = evaluate_posetrack_twice(truth_dir, predictions_dir, num_workers=workers, raw=raw)
-        fields = {**describe(reference), "corrected": describe(shown)}
-    else:
-        shown = evaluate_posetrack(truth_dir, predictions_dir, num_workers=workers, raw=raw)
-        fields = describe(shown)
-    console = Console()
-    for table in make_tables(shown, corrected=corrected, per_sequence=output.per_sequence):
-        console.print(table, "")
-    if output.latex:
-        print(format_latex(shown.total, corrected=corrected))
+        fields["corrected"] = describe(evaluations[1])
+    if min_score:
+        fields["min_keypoint_score"] = min_score
+    sweep = None
+    if scores.sweep:
+        sweep = sweep_keypoint_scores(
+            truth_dir, predictions_dir, corrected=corrected, num_workers=workers, raw=raw
+        )
+        fields["sweep"] = sweep.to_dict()
+    output.show(evaluations[-1], sweep, corrected=corrected)
     if output.out is not None:
         write_metrics(fields, output.out)
     if output.plots is not None:
         from posetrack.evaluation.posetrack.plots import draw_plots
 
-        for path in draw_plots(shown, output.plots, corrected=corrected):
+        for path in draw_plots(evaluations[-1], output.plots, corrected=corrected):
             print(path)
 
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from posetrack.annotations.coco_style import MISSING_SCORE
 from posetrack.annotations.video import DoubleArray
 from posetrack.evaluation.posetrack.sequence import FramePair, Sequence
 from posetrack.frame import BoolArray, IntArray
-
-MISSING_SCORE = -9999.0
-"""The score that is used for a predicted keypoint without one."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,12 @@ from posetrack.evaluation.posetrack.frame_names import warn_of_names
 from posetrack.evaluation.posetrack.hota import HotaMatches, compute_similarities
 from posetrack.evaluation.posetrack.metrics import PoseTrackMetrics, SequenceCounts, add_counts, compute_metrics
 from posetrack.evaluation.posetrack.mota import MotAccumulator
-from posetrack.evaluation.posetrack.sequence import Sequence, check_track_ids, pair_sequence
+from posetrack.evaluation.posetrack.sequence import (
+    Sequence,
+    check_track_ids,
+    drop_keypoints,
+    pair_sequence,
+)
 from posetrack.frame import IntArray
 
 _log = logging.getLogger(__name__)
@@ -79,8 +84,27 @@ class PoseTrackEvaluation:
     sequences: tuple[SequenceEvaluation, ...]
 
 
+@dataclass(frozen=True)
+class Mode:
+    """How predictions are evaluated.
+
+    Attributes:
+        corrected: Repair the reference tool's quirks instead of repeating them.
+        min_keypoint_score: Predicted keypoints that score less are left out (`drop_keypoints`).
+    """
+
+    corrected: bool = False
+    min_keypoint_score: float = 0.0
+
+
 def evaluate_posetrack(
-    truth_dir: Path, predictions_dir: Path, *, corrected: bool = False, num_workers: int = 1, raw: bool = False
+    truth_dir: Path,
+    predictions_dir: Path,
+    *,
+    corrected: bool = False,
+    num_workers: int = 1,
+    raw: bool = False,
+    min_keypoint_score: float = 0.0,
 ) -> PoseTrackEvaluation:
     """Evaluate every sequence of a folder.
 
@@ -91,6 +115,7 @@ def evaluate_posetrack(
         corrected: Repair the reference tool's quirks instead of repeating them.
         num_workers: Number of processes; with more than one the caller's script needs the `__main__` guard.
         raw: Leave out the edits that lie beside predictions of our own.
+        min_keypoint_score: Predicted keypoints that score less are left out.
 
     Returns:
         The metrics.
@@ -98,34 +123,28 @@ def evaluate_posetrack(
     Raises:
         ResultsError: A folder or file is missing or not valid.
     """
-    return _evaluate_folders(truth_dir, predictions_dir, (corrected,), num_workers, raw=raw)[0]
+    modes = (Mode(corrected, min_keypoint_score),)
+    return evaluate_in_modes(truth_dir, predictions_dir, modes, num_workers=num_workers, raw=raw)[0]
 
 
-def evaluate_posetrack_twice(
-    truth_dir: Path, predictions_dir: Path, *, num_workers: int = 1, raw: bool = False
-) -> tuple[PoseTrackEvaluation, PoseTrackEvaluation]:
-    """Evaluate as the reference tool does, and corrected, reading the files once.
+def evaluate_in_modes(
+    truth_dir: Path, predictions_dir: Path, modes: tuple[Mode, ...], *, num_workers: int = 1, raw: bool = False
+) -> list[PoseTrackEvaluation]:
+    """Evaluate in several modes, reading the files once.
 
     Args:
         truth_dir: As for `evaluate_posetrack`.
         predictions_dir: As for `evaluate_posetrack`.
+        modes: At least one.
         num_workers: As for `evaluate_posetrack`.
         raw: As for `evaluate_posetrack`.
 
     Returns:
-        The reference's metrics, and the corrected ones.
+        The metrics of each mode.
 
     Raises:
         ResultsError: A folder or file is missing or not valid.
     """
-    reference, corrected = _evaluate_folders(truth_dir, predictions_dir, (False, True), num_workers, raw=raw)
-    return reference, corrected
-
-
-def _evaluate_folders(
-    truth_dir: Path, predictions_dir: Path, modes: tuple[bool, ...], num_workers: int, *, raw: bool
-) -> list[PoseTrackEvaluation]:
-    """Evaluate once for each mode: whether it is corrected."""
     pairs = find_sequences(truth_dir, predictions_dir)
     evaluate = partial(_evaluate_files, modes=modes, raw=raw)
     if num_workers > 1 and len(pairs) > 1:
@@ -139,8 +158,8 @@ def _evaluate_folders(
     else:
         sequences = [evaluate(pair) for pair in pairs]
     return [
-        collect(of_mode, corrected=corrected)
-        for of_mode, corrected in zip(zip(*sequences, strict=True), modes, strict=True)
+        collect(of_mode, corrected=mode.corrected)
+        for of_mode, mode in zip(zip(*sequences, strict=True), modes, strict=True)
     ]
 
 
@@ -206,7 +225,7 @@ def _find_predictions(name: str, folder: Path) -> Path | None:
 
 
 def _evaluate_files(
-    paths: tuple[Path, Path], *, modes: tuple[bool, ...], raw: bool
+    paths: tuple[Path, Path], *, modes: tuple[Mode, ...], raw: bool
 ) -> list[SequenceEvaluation]:
     truth_path, predictions_path = paths
     name = truth_path.stem
@@ -219,17 +238,17 @@ def _evaluate_files(
         # The frames of a run are numbered; the names that PoseTrack's formats need are made of the numbers.
         frames = tuple(replace(frame, file_name="") for frame in predictions.frames)
         predictions = replace(predictions, frames=frames)
-    warn_of_names(truth, predictions, str(predictions_path), corrected=all(modes))
+    warn_of_names(truth, predictions, str(predictions_path), corrected=all(mode.corrected for mode in modes))
     evaluations = []
-    for corrected in modes:
+    for mode in modes:
         sequence = pair_sequence(
             truth,
-            predictions,
-            corrected=corrected,
+            drop_keypoints(predictions, mode.min_keypoint_score),
+            corrected=mode.corrected,
             truth_file=str(truth_path),
             predictions_file=str(predictions_path),
         )
-        evaluations.append(evaluate_sequence(sequence, corrected=corrected))
+        evaluations.append(evaluate_sequence(sequence, corrected=mode.corrected))
     return evaluations
 
 

@@ -105,11 +105,14 @@ def add_counts(parts: Many[SequenceCounts]) -> SequenceCounts:
     hota = [part.hota for part in parts if part.hota is not None]
     is_tracked = len(mot) == len(hota) == len(parts)
     return SequenceCounts(
-        labels, _add(MotCounts, mot) if is_tracked else None, _add(HotaCounts, hota) if is_tracked else None
+        labels,
+        add_parts(MotCounts, mot) if is_tracked else None,
+        add_parts(HotaCounts, hota) if is_tracked else None,
     )
 
 
-def _add(kind: type[T], parts: Many[T]) -> T:
+def add_parts(kind: type[T], parts: Many[T]) -> T:
+    """Add the counts of one or more sequences, of one kind."""
     return kind(
         **{entry.name: np.sum([getattr(part, entry.name) for part in parts], axis=0) for entry in fields(kind)}
     )
@@ -134,10 +137,11 @@ def compute_metrics(counts: SequenceCounts, *, corrected: bool = False) -> PoseT
     if counts.hota is not None:
         hota = compute_hota(counts.hota)
     values = {"ap": ap, "ap_precision": precision, "ap_recall": recall, **mot, **hota}
-    return PoseTrackMetrics(**{name: _append_total(value) for name, value in values.items()})
+    return PoseTrackMetrics(**{name: append_total(value) for name, value in values.items()})
 
 
-def _append_total(values: DoubleArray) -> DoubleArray:
+def append_total(values: DoubleArray) -> DoubleArray:
+    """Append to the values of K keypoints the mean of those that are defined, (K + 1,)."""
     defined = values[~np.isnan(values)]
     return np.append(values, defined.mean() if len(defined) else np.nan)
 

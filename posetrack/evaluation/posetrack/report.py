@@ -109,16 +109,22 @@ def make_tables(
     return tables
 
 
-def _make_table(report: _Report, evaluation: PoseTrackEvaluation, corrected: bool, per_sequence: bool) -> Table:
-    table = Table(
-        title=f"{report.title} {CORRECTED_NOTE}" if corrected else report.title,
-        caption=report.caption,
+def make_plain_table(title: str, caption: str | None = None) -> Table:
+    """Make a table without columns in the style of all tables here."""
+    return Table(
+        title=title,
+        caption=caption,
         title_justify="left",
         caption_justify="left",
         box=_BOX,
         show_edge=False,
         padding=0,
     )
+
+
+def _make_table(report: _Report, evaluation: PoseTrackEvaluation, corrected: bool, per_sequence: bool) -> Table:
+    title = f"{report.title} {CORRECTED_NOTE}" if corrected else report.title
+    table = make_plain_table(title, report.caption)
     if per_sequence:
         table.add_column("Sequence", overflow="fold")
     for heading in report.headings:

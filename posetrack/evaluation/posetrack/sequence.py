@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from posetrack.annotations.coco_style import MISSING_SCORE
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo, DoubleArray
 from posetrack.errors import ResultsError
 from posetrack.evaluation.posetrack.frame_names import find_missing, pair_by_name
@@ -130,6 +131,21 @@ def measure_distances(predicted_xy: DoubleArray, true_xy: DoubleArray, head_size
         distances[p, g, k] = np.linalg.norm(offsets[p, g, k]) / head_sizes[g]
     distances[np.isnan(distances)] = np.inf
     return distances
+
+
+def drop_keypoints(video: AnnotatedVideo, min_score: float) -> AnnotatedVideo:
+    """Leave out the keypoints that score less, and the people who lose all of theirs by that.
+
+    This is what the exports do with `ExportOptions.min_keypoint_score`. Keypoints without a score stay, and
+    with a least score of 0 all do.
+    """
+    people = video.people
+    is_weak = (people.keypoint_scores < min_score) & (people.keypoint_scores > MISSING_SCORE)
+    if min_score <= 0 or not is_weak.any():
+        return video
+    xy = np.where(is_weak[..., None], np.nan, people.keypoints_xy)
+    lost_all = is_weak.any(axis=1) & np.isnan(xy[..., 0]).all(axis=1)
+    return replace(video, people=replace(people, keypoints_xy=xy, has_points=people.has_points & ~lost_all))
 
 
 def pair_sequence(

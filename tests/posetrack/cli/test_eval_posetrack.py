@@ -26,10 +26,10 @@ REGION = [(0, 0), (50, 0), (50, 50)]
 BOTH_YEARS = pytest.mark.parametrize("year", [17, 18])
 
 
-def run_cli(*arguments: object) -> int:
-    """Run `posetrack eval posetrack ARGUMENTS` in this process; returns the exit code."""
+def run_cli(*arguments: object, command: tuple[str, ...] = ("eval", "posetrack")) -> int:
+    """Run `posetrack COMMAND ARGUMENTS` in this process; returns the exit code."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["posetrack", "eval", "posetrack", *map(str, arguments)])
+        patch.setattr(sys, "argv", ["posetrack", *command, *map(str, arguments)])
         try:
             main()
         except SystemExit as done:
@@ -389,3 +389,61 @@ def test_a_missing_frame_is_named(tmp_path, capsys):
     reorder_frames(path, [0, 2])
     assert run_cli("--gt", gt, "--pred", pred) == 1
     assert "2 frames, but the ground truth has 3, also " in capsys.readouterr().err
+
+
+def write_jsonl(path, scores):
+    """One person in three frames, the scores of whose keypoints are given."""
+    xy = from_pixel_indices(np.stack([100.0 + np.arange(17), np.full(17, 100.0)], axis=1))[None]
+    with JsonlWriter(path, Header("clip.mp4", 640, 480, Fraction(25), COCO_17, "default")) as writer:
+        for frame in range(3):
+            people = Instances(
+                boxes_xyxy=[[90, 90, 130, 120]],
+                box_scores=[0.9],
+                keypoints_xy=xy,
+                keypoint_scores=np.array([scores]),
+                track_ids=[1],
+            )
+            writer.write(frame, frame / 25, people)
+
+
+def test_keypoints_below_a_score_are_absent_from_the_predictions_as_in_convert(tmp_path):
+    gt, _ = write_perfect(tmp_path)
+    # The mean of these two, the score of the top of the head, is under 0.4 before it is rounded.
+    scores = np.linspace(0.1, 0.9, 17)
+    scores[5:7] = 0.3999, 0.4
+    (tmp_path / "own").mkdir()
+    write_jsonl(tmp_path / "own" / f"{NAME}.jsonl", scores)
+    converted = tmp_path / "converted" / "posetrack18"
+    options = ("--to", "posetrack18", "--min-keypoint-score", 0.4, "--out", converted.parent)
+    assert run_cli(tmp_path / "own" / f"{NAME}.jsonl", *options, command=("convert",)) == 0
+    (converted / "clip.json").rename(converted / f"{NAME}.json")
+    found = []
+    for pred, options in (
+        (tmp_path / "own", ("--min-keypoint-score", 0.4)),
+        (converted, ()),
+    ):
+        assert run_cli("--gt", gt, "--pred", pred, "--out", tmp_path / "metrics.json", *options) == 0
+        found.append(read_metrics(tmp_path / "metrics.json"))
+    assert found[0].pop("min_keypoint_score") == 0.4
+    assert found[0] == found[1]
+    recall = dict(zip(found[0]["names"], found[0]["mot_recall"], strict=True))
+    assert recall["left_ankle"] == 50
+    assert recall["nose"] == 0
+
+
+def test_a_sweep_prints_both_curves_and_what_it_was_chosen_on(tmp_path, capsys):
+    gt, pred = write_case(tmp_path, make_random_case(3), 17, 17)
+    out = tmp_path / "metrics.json"
+    assert run_cli("--gt", gt, "--pred", pred, "--sweep", "--out", out) == 0
+    printed = capsys.readouterr().out
+    sweep = read_metrics(out)["sweep"]
+    assert sweep["min_keypoint_score"] == [round(0.05 * i, 2) for i in range(20)]
+    assert sweep["chosen_on"] == sorted(path.stem for path in gt.glob("*.json"))
+    for name in ("ap", "mota"):
+        assert len(sweep[name]) == 20
+        for row in sweep[name]:
+            assert f"{row[-1]:.1f}" in printed
+    for text in ("best AP", "best MOTA", f"{sweep['best']:g} has the best MOTA", sweep["chosen_on"][0]):
+        assert text in printed
+    assert run_cli("--gt", gt, "--pred", pred, "--sweep", "--min-keypoint-score", 0.3) == 1
+    assert "--sweep: tries every least score" in capsys.readouterr().err

@@ -242,6 +242,38 @@ def test_a_part_of_the_clip_keeps_its_place_in_the_source(tmp_path):
     assert count_images(out / "overlay.mp4") == 5
 
 
+def list_scores(path: Path) -> list[float]:
+    """The scores of all keypoints in a PoseTrack18 file that are there."""
+    annotations = json.loads(path.read_text())["annotations"]
+    return [
+        score
+        for each in annotations
+        for score, flag in zip(each["scores"], each["keypoints"][2::3], strict=True)
+        if flag
+    ]
+
+
+def test_keypoints_of_low_scores_are_left_out_of_the_formats_alone(tmp_path):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('[detector]\nweights = "movenet-multipose"\n[export]\nmin_keypoint_score = 0.8\n')
+    options = ["--quiet", "--no-video", "--format", "posetrack18", *PART, "--every", 3]
+    for name, more in (
+        ("by_recipe", ()),
+        ("by_option", ("--min-keypoint-score", 0.7)),
+        ("all", ("--min-keypoint-score", 0)),
+    ):
+        assert run_cli("run", CLIP, "--recipe", recipe, *options, "--out", tmp_path / name, *more) == 0
+    scores = {
+        name: list_scores(tmp_path / name / "posetrack18" / "street.json")
+        for name in ("by_recipe", "by_option", "all")
+    }
+    assert min(scores["by_recipe"]) >= 0.8
+    assert 0.7 <= min(scores["by_option"]) < 0.8
+    assert min(scores["all"]) < 0.7
+    poses = [read_records(tmp_path / name / "poses.jsonl") for name in scores]
+    assert poses[0] == poses[1] == poses[2]
+
+
 def write_images(folder: Path, count: int) -> None:
     folder.mkdir(parents=True)
     for i in range(count):
