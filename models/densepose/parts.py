@@ -13,6 +13,8 @@ NUM_MASKS = 14
 
 MADE = "made"
 """What recipes and commands call PoseTrack's own charts, on a body whose halves are mirror images."""
+SMPL = "smpl"
+"""What recipes call the charts of DensePose's data set, on the body of Loper et al., SIGGRAPH Asia 2015."""
 
 CHART_NAMES = (
     *("background", "torso back", "torso front", "right hand", "left hand", "left foot", "right foot"),

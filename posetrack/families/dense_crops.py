@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.densepose.crops.variants import NETWORKS
+from models.densepose.parts import MADE
 from models.metadata import WeightsMetadata
 from posetrack.families.family import Family, Role, Training
 from posetrack.predictors.settings import DenseCropSettings
@@ -61,7 +62,7 @@ def _describe(recipe: Any) -> WeightsMetadata:
 _ROLE = Role(
     networks=NETWORKS,
     settings=DenseCropSettings,
-    traits={"skeleton": "coco17", "width_px": 192, "height_px": 256, "padding": 1.25},
+    traits={"skeleton": "coco17", "width_px": 192, "height_px": 256, "padding": 1.25, "charts": MADE},
     make_network=_make_network,
     make_predictor=_make_predictor,
     int8_body="network.backbone",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -15,6 +15,7 @@ from models.densepose.codec import to_bytes
 from models.densepose.crops.codec import decode_crop
 from models.densepose.crops.network import OUTPUT_CHANNELS
 from models.densepose.pixel_box import find_pixels
+from models.densepose.symmetry import MadeSymmetry
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray
 from posetrack.images.crops import BoxCrops, CropCutter
@@ -49,6 +50,7 @@ class DenseCropPredictor:
         )
         example = torch.zeros(1, 3, settings.height_px, settings.width_px, dtype=torch.uint8)
         self._network = compute.make_engine(ImageNetwork(network), name=settings.network, example=example)
+        self._flip_test = settings.flip_test
         self._cut = CropCutter(compute.device, choose_device_images(compute.device, device_images))
 
     def estimate_dense(
@@ -78,10 +80,20 @@ class DenseCropPredictor:
     @torch.inference_mode()
     def _estimate(self, crops: Tensor, boxes_xyxy: FloatArray, matrices: DoubleArray) -> list[ImageArray]:
         outputs = self._network(crops)
+        if self._flip_test:
+            outputs = _average(outputs, MadeSymmetry().mirror_outputs(self._network(crops.flip(-1))))
         return [
             _decode({name: outputs[name][i] for name in OUTPUT_CHANNELS}, box, matrix)
             for i, (box, matrix) in enumerate(zip(boxes_xyxy, matrices, strict=True))
         ]
+
+
+def _average(outputs: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of two outputs; coordinates are limited to 0..1 first, as those of mirrored crops are."""
+    return {
+        name: (outputs[name].clamp(0, 1) if name in ("u", "v") else outputs[name]).lerp(others[name], 0.5)
+        for name in OUTPUT_CHANNELS
+    }
 
 
 def _decode(outputs: dict[str, Tensor], box_xyxy: FloatArray, matrix: DoubleArray) -> ImageArray:

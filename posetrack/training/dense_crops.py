@@ -13,6 +13,7 @@ from models.data.instances import join_instances
 from models.densepose.crops.network import make_dense_crop_network
 from models.densepose.crops.recipe import DenseCropRecipe
 from models.densepose.crops.train import load_body, make_dataset, make_dense_crop_losses, read_people
+from models.densepose.parts import MADE, SMPL
 from models.training.draws import count_draws, draw_samples, list_training_sets
 from models.training.freeze import freeze_movenet
 from models.training.start import load_whole
@@ -120,5 +121,6 @@ def make_settings(recipe: DenseCropRecipe) -> DenseCropSettings:
         width_px=crop.width_px,
         height_px=crop.height_px,
         padding=crop.padding,
+        charts=MADE if MADE in (recipe.data.symmetry, recipe.data.mesh) else SMPL,
         batch_crops=_BATCH_CROPS,
     )

@@ -70,7 +70,9 @@ def test_weights_that_ship_say_what_they_are(name):
     if metadata.network in role.without_poses:
         assert metadata.traits == {}
     else:
-        assert metadata.traits.keys() == role.traits.keys()
+        # Made before this was a trait; the value assumed without it is right for them.
+        younger = {"charts"} if name == "mobile-densepose-b" else set()
+        assert metadata.traits.keys() == role.traits.keys() - younger
     complete = role.complete(role.settings(), metadata, "detector")
     assert complete.network == metadata.network
     assert complete.skeleton == "coco17"
