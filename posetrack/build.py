@@ -10,6 +10,7 @@ from posetrack.errors import RecipeError
 from posetrack.families.table import find_role
 from posetrack.images.on_device import DeviceImages
 from posetrack.pipeline import RUN_AHEAD, Stage
+from posetrack.predictors.clipped import clip_scores
 from posetrack.predictors.networks import DenseDetector, Networks
 from posetrack.processors.densepose import complete_dense
 from posetrack.processors.detect import detect
@@ -173,6 +174,7 @@ def make_pipeline(
     """
     use_networks()
     selection.refuse_ids()
+    networks = clip_scores(networks)
     faces = LeftOutFaces(networks.skeleton) if with_faces and (own or not selection.is_everyone) else None
     processors = _make_finders(recipe, networks, batch_frames, EVERYONE if faces else selection)
     if compute.engine != "torch" and batch_frames > 1:

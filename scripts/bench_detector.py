@@ -18,7 +18,7 @@ import numpy as np
 from models.rcnn.variants import NETWORKS
 from posetrack.build import build_networks
 from posetrack.compute import Compute, choose_device
-from posetrack.predictors.settings import MultiposeSettings, TwoStageSettings
+from posetrack.predictors.settings import MultiposeSettings, RCNNSettings
 from posetrack.recipe import Recipe, read_recipe
 from posetrack.runtime import tune_process
 
@@ -38,7 +38,7 @@ def main() -> None:
     if compute.device.type == "cpu":
         tune_process(torch_computes=compute.engine == "torch")
     name = arguments.network
-    ours = TwoStageSettings(name, weights=arguments.weights or name, longest_side_px=arguments.side)
+    ours = RCNNSettings(name, weights=arguments.weights or name, longest_side_px=arguments.side)
     theirs = MultiposeSettings("movenet-multipose", weights="movenet-multipose")
     pose = read_recipe("default").estimator
     assert pose is not None

@@ -43,7 +43,7 @@ from posetrack.evaluation.coco_files import read_coco_annotations
 from posetrack.evaluation.pictures import collect_results, predict_images
 from posetrack.predictors.networks import Networks
 from posetrack.predictors.rcnn import RCNNPredictor
-from posetrack.predictors.settings import TwoStageSettings
+from posetrack.predictors.settings import RCNNSettings
 from posetrack.skeleton import COCO_17
 from posetrack.training.detection import collect_instances
 from posetrack.training.evaluation import find_compute
@@ -164,7 +164,7 @@ def learn_images(name: str, annotations: Path, steps: int, out: Path | None) -> 
         torch.stack(list(losses.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
-    settings = TwoStageSettings(name, longest_side_px=_SIDE, score_threshold=0.05, nms_iou=0.5)
+    settings = RCNNSettings(name, longest_side_px=_SIDE, score_threshold=0.05, nms_iou=0.5)
     predict = RCNNPredictor(network.eval(), settings, find_compute(network, "f32"))
     images = dict(zip(samples.image_ids.tolist(), samples.images, strict=True))
     found = dict(predict_images(images, Networks(predict, None, COCO_17)))

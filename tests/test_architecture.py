@@ -56,7 +56,7 @@ LAYERS = {
         ("families",),
         ("recipe_files", "weights"),
         ("recipe",),
-        ("build", "exports", "weights.describe", "needs"),
+        ("build", "exports", "protocol", "weights.describe", "needs"),
         ("bench_report",),
         ("benchmark", "live", "review", "run"),
         ("",),

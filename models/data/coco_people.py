@@ -52,7 +52,12 @@ def read_coco_people(
 
 
 def unify_people(
-    data: Any, keypoint_names: Sequence[str] | None, where: str, *, needs_keypoints: bool = True
+    data: Any,
+    keypoint_names: Sequence[str] | None,
+    where: str,
+    *,
+    needs_keypoints: bool = True,
+    needs_annotations: bool = True,
 ) -> CocoPeople:
     """Bring the people of a parsed COCO-style file into one form.
 
@@ -65,6 +70,7 @@ def unify_people(
         keypoint_names: The wanted keypoints, in the wanted order; None to leave them as they are.
         where: Name of the file in messages.
         needs_keypoints: Whether the people's category must have keypoints.
+        needs_annotations: Whether `annotations` must be there: files of test sets, such as test-dev, have none.
 
     Raises:
         DataError: Something is missing or not valid, an image stands twice, or a wanted keypoint is missing.
@@ -78,7 +84,8 @@ def unify_people(
         columns = _find_columns(names, keypoint_names, f"{where}: categories[{chosen}].keypoints")
         names = list(keypoint_names)
     people = []
-    for i, entry in enumerate(_take_list(data, "annotations", where)):
+    is_listed = needs_annotations or "annotations" in data
+    for i, entry in enumerate(_take_list(data, "annotations", where) if is_listed else []):
         at = f"{where}: annotations[{i}]"
         if not isinstance(entry, Mapping):
             raise DataError(f"{at}: expected an object, found {_show(entry)}; take it out")

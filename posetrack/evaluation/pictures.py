@@ -190,32 +190,39 @@ def _keep_unlike(people: Instances, networks: Networks) -> Instances:
     return people[rows]
 
 
-def collect_results(predicted: Iterable[tuple[int, Instances]]) -> dict[str, list[dict[str, Any]]]:
+def collect_results(
+    predicted: Iterable[tuple[int, Instances]], *, by_detector: bool = False
+) -> dict[str, list[dict[str, Any]]]:
     """The people of all images as COCO's results, by what is compared.
 
     Args:
         predicted: As `predict_images` yields them.
+        by_detector: As for `encode_results`.
 
     Returns:
         As `encode_results`, of all images together.
     """
     results: dict[str, list[dict[str, Any]]] = {}
     for number, people in predicted:
-        for kind, entries in encode_results(number, people).items():
+        for kind, entries in encode_results(number, people, by_detector=by_detector).items():
             results.setdefault(kind, []).extend(entries)
     return results
 
 
-def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, Any]]]:
+def encode_results(
+    number: int, people: Instances, *, by_detector: bool = False
+) -> dict[str, list[dict[str, Any]]]:
     """The people of one image as COCO's results, by what is compared.
 
     Args:
         number: Of the image.
         people: Its people.
+        by_detector: Whether the scores of poses are the detector's too: the public codes of networks that find
+            people and poses in one pass rank them so.
 
     Returns:
         `bbox`, with the detector's scores; `keypoints`, with `Instances.person_scores`, box score times mean
-        keypoint score; and `segm`; the last two where the networks give them.
+        keypoint score, unless told otherwise; and `segm`; the last two where the networks give them.
     """
     scores = people.person_scores if people.box_scores is None else people.box_scores
     results = {"bbox": encode_entries(number, scores, boxes_xywh=to_xywh(complete_boxes(people)))}
@@ -223,7 +230,9 @@ def encode_results(number: int, people: Instances) -> dict[str, list[dict[str, A
         xy = to_pixel_indices(people.keypoints_xy)
         triples = np.concatenate([xy, people.keypoint_scores[..., None]], axis=2)
         rows = triples.reshape(len(people), 3 * triples.shape[1]).tolist()
-        results["keypoints"] = encode_entries(number, people.person_scores, keypoints=rows)
+        results["keypoints"] = encode_entries(
+            number, scores if by_detector else people.person_scores, keypoints=rows
+        )
     if people.masks is not None:
         results["segm"] = encode_entries(number, scores, masks=people.masks)
     return results

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from models.metadata import Trait, WeightsMetadata
 from models.rcnn.variants import NETWORKS
 from posetrack.families.family import Family, Importable, Role, Training
-from posetrack.predictors.settings import TwoStageSettings
+from posetrack.predictors.settings import RCNNSettings
 from posetrack.skeleton import SKELETONS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _make_by_name(name: str, num_keypoints: int) -> nn.Module:
     return make_rcnn(replace(NETWORKS[name], num_keypoints=num_keypoints))
 
 
-def _make_network(settings: TwoStageSettings) -> nn.Module:
+def _make_network(settings: RCNNSettings) -> nn.Module:
     return _make_by_name(settings.network, SKELETONS[settings.skeleton].num_keypoints)
 
 
@@ -39,7 +39,7 @@ def _make_published(name: str, num_outputs: int) -> nn.Module:
 
 
 def _make_predictor(
-    network: Any, settings: TwoStageSettings, compute: Compute, device_images: DeviceImages | None
+    network: Any, settings: RCNNSettings, compute: Compute, device_images: DeviceImages | None
 ) -> RCNNPredictor:
     from posetrack.predictors.rcnn import RCNNPredictor
 
@@ -66,16 +66,16 @@ def _make_evaluation(recipe: Any, run: TrainingRun) -> Evaluate:
 
 def _describe(recipe: Any) -> WeightsMetadata:
     name = recipe.network.name
-    traits: dict[str, Trait] = {"skeleton": recipe.data.skeleton} if NETWORKS[name].has_keypoints else {}
-    return WeightsMetadata(name, traits)
+    traits: dict[str, Trait] = {"skeleton": recipe.data.skeleton, "keypoint_origin": "corner"}
+    return WeightsMetadata(name, traits if NETWORKS[name].has_keypoints else {})
 
 
 FAMILY = Family(
     name="rcnn",
     detector=Role(
         networks=NETWORKS,
-        settings=TwoStageSettings,
-        traits={"skeleton": "coco17"},
+        settings=RCNNSettings,
+        traits={"skeleton": "coco17", "keypoint_origin": "usual"},
         make_network=_make_network,
         make_predictor=_make_predictor,
         int8_body="backbone.body",
@@ -95,7 +95,9 @@ FAMILY = Family(
         "faster-rcnn-r50": Importable("faster-rcnn", partial(_make_published, "faster-rcnn")),
         "mask-rcnn-r50": Importable("mask-rcnn", partial(_make_published, "mask-rcnn")),
         "keypoint-rcnn-r50": Importable(
-            "keypoint-rcnn", partial(_make_published, "keypoint-rcnn"), {"skeleton": "coco17"}
+            "keypoint-rcnn",
+            partial(_make_published, "keypoint-rcnn"),
+            {"skeleton": "coco17", "keypoint_origin": "centre"},
         ),
     },
     embedded={"movenet-person": "3d09fd4303502c987f08f61bcd558ac930cf760327131f7961a402ea7e9e4f10"},

@@ -71,8 +71,8 @@ class HRNetPredictor:
             boxes_xyxy: The boxes (N, 4) of each image, pixels.
 
         Returns:
-            Keypoints (N, K, 2) of each image in its pixels, and their scores (N, K), the heights of the peaks
-            clipped to 0..1.
+            Keypoints (N, K, 2) of each image in its pixels, and their scores (N, K), the heights of the peaks,
+            which may be above 1.
         """
         return estimate_in_crops(
             self._predict,
@@ -96,4 +96,4 @@ class HRNetPredictor:
         else:
             heatmaps = self._network(crops)["output"]
         points, scores = decode_heatmaps(heatmaps, coding)
-        return points.cpu().numpy(), scores.clamp(0, 1).cpu().numpy()
+        return points.cpu().numpy(), scores.cpu().numpy()

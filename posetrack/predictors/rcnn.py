@@ -9,13 +9,42 @@ import torch
 from torch import Tensor
 
 from models.data.letterbox import Placement, unplace_points
+from models.detection.network import TwoStageNetwork
 from models.rcnn.codec import decode_masks
-from posetrack.frame import BoolArray, FloatArray
+from posetrack.compute import Compute
+from posetrack.frame import BoolArray, FloatArray, from_pixel_indices
+from posetrack.images.on_device import DeviceImages
+from posetrack.predictors.settings import RCNNSettings
 from posetrack.predictors.two_stage import TwoStagePredictor, to_numpy
+
+# Torchvision's network with keypoints.
+_PUBLISHED = "keypoint-rcnn"
 
 
 class RCNNPredictor(TwoStagePredictor):
-    """A two-stage detector of people in whole images, with masks and keypoints if the network has them."""
+    """A two-stage detector of people in whole images, with masks and keypoints if the network has them.
+
+    Args:
+        network: As for `TwoStagePredictor`, like the others.
+        settings: Settings of the predictor.
+        compute: Device, engine and precision.
+        device_images: Uploads images to the device.
+
+    Raises:
+        PoseTrackError: The engine cannot convert the network.
+    """
+
+    def __init__(
+        self,
+        network: TwoStageNetwork,
+        settings: RCNNSettings,
+        compute: Compute,
+        device_images: DeviceImages | None = None,
+    ) -> None:
+        super().__init__(network, settings, compute, device_images)
+        usual = "centre" if settings.network == _PUBLISHED else "corner"
+        origin = settings.keypoint_origin or "usual"
+        self._counts_from_centre = (usual if origin == "usual" else origin) == "centre"
 
     def convert(
         self, people: dict[str, Tensor], boxes_xyxy: FloatArray, placement: Placement
@@ -25,7 +54,8 @@ class RCNNPredictor(TwoStagePredictor):
         if "masks" in people:
             columns["masks"] = _draw_masks(people["masks"], boxes_xyxy, placement)
         if "keypoints" in people:
-            columns["keypoints_xy"] = unplace_points(to_numpy(people["keypoints"]), placement)
+            points = unplace_points(to_numpy(people["keypoints"]), placement)
+            columns["keypoints_xy"] = from_pixel_indices(points) if self._counts_from_centre else points
             columns["keypoint_scores"] = to_numpy(people["keypoint_scores"])
         return columns
 

@@ -7,6 +7,7 @@ metadata".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from models.densepose.parts import MADE, SMPL
 from models.hrnet.variants import CODINGS
@@ -57,7 +58,12 @@ class DetectorSettings(NetworkSettings):
         det_every: Detect people in every n-th frame only, at 25 frames a second or more; of a slower source,
             after the same time. In between they are propagated by optical flow and their poses estimated again,
             which needs an [estimator].
+        EVALUATED_SCORE: The `score_threshold` of evaluations on images; see `posetrack.protocol`.
+        RANKS_POSES: Whether evaluations on images rank the network's own poses by their box scores alone.
     """
+
+    EVALUATED_SCORE: ClassVar[float] = 0.0
+    RANKS_POSES: ClassVar[bool] = False
 
     batch_frames: int = 4
     det_every: int = 1
@@ -163,7 +169,10 @@ class BottomUpSettings(DetectorSettings):
         stages: `both` stages' heatmaps are averaged, or only the `half` ones are used.
         min_peak: Lower bound of the height of peaks, exclusive.
         score_threshold: People below this mean keypoint score are left out.
+        RANKS_POSES: By the mean height of the peaks, as the public code does.
     """
+
+    RANKS_POSES: ClassVar[bool] = True
 
     shorter_side_px: int = 512
     scales: tuple[float, ...] = (1.0,)
@@ -196,7 +205,12 @@ class TwoStageSettings(DetectorSettings):
         score_threshold: People below this score are left out.
         nms_iou: Of two people's boxes with a larger IoU, the higher-scoring one stays. Proposals have a limit
             of their own, which is the network's.
+        EVALUATED_SCORE: 0.05, as torchvision and Detectron2 test their networks.
+        RANKS_POSES: As they do.
     """
+
+    EVALUATED_SCORE: ClassVar[float] = 0.05
+    RANKS_POSES: ClassVar[bool] = True
 
     longest_side_px: int | None = None
     shorter_side_px: int | None = None
@@ -210,6 +224,28 @@ class TwoStageSettings(DetectorSettings):
         if self.proposals is not None:
             check_range(self, 1, MOST_PROPOSALS, "proposals")
         check_fraction(self, "score_threshold", "nms_iou")
+
+
+KEYPOINT_ORIGINS = ("usual", "corner", "centre")
+"""Values of `RCNNSettings.keypoint_origin`."""
+
+
+@dataclass(frozen=True)
+class RCNNSettings(TwoStageSettings):
+    """Settings of an R-CNN.
+
+    Attributes:
+        keypoint_origin: Point of the first pixel that the network's keypoints count from: its `corner`, as
+            those of our trainings; or its `centre`, as those of torchvision's, which learnt COCO's numbers as
+            they are; or as is `usual` for the network: the centre for torchvision's `keypoint-rcnn`, else the
+            corner. In the metadata of weights.
+    """
+
+    keypoint_origin: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_optional_choice(self, "keypoint_origin", KEYPOINT_ORIGINS)
 
 
 @dataclass(frozen=True)

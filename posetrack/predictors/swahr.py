@@ -65,8 +65,8 @@ class BottomUpPredictor:
             images: (H, W, 3) uint8 RGB, of any sizes; consecutive images of one size are one batch.
 
         Returns:
-            Boxes, box scores (the mean keypoint score), keypoints and their scores of each image, best person
-            first, in its pixels.
+            Boxes, box scores (the mean height of the keypoints' peaks, 0 where there is none), keypoints and
+            their scores of each image, best person first, in its pixels. Heights of peaks may be above 1.
         """
         return predict_by_size(self._predict, images)
 
@@ -97,9 +97,9 @@ class BottomUpPredictor:
             people.append(
                 Instances(
                     boxes_xyxy=box_around_keypoints(points, scores > 0, padding=_BOX_PADDING),
-                    box_scores=np.clip(decoded.scores[rows], 0, 1).astype(np.float32),
+                    box_scores=decoded.scores[rows],
                     keypoints_xy=points,
-                    keypoint_scores=np.clip(scores, 0, 1),
+                    keypoint_scores=scores,
                 )
             )
         return people

@@ -64,7 +64,7 @@ def make_bottom_up_evaluation(recipe: BottomUpRecipe, run: TrainingRun) -> Calla
         compute = find_compute(network, recipe.loop.precision)
         predict = BottomUpPredictor(cast(BottomUpNetwork, network), settings, skeleton, compute)
         predicted = predict_dev_images(dev, Networks(predict, None, skeleton), run.find_samples(epoch))
-        return measure(collect_results(predicted)["keypoints"])
+        return measure(collect_results(predicted, by_detector=settings.RANKS_POSES)["keypoints"])
 
     def measure(results: list[dict[str, Any]]) -> Metrics:
         if skeleton is CROWDPOSE_14:

@@ -26,7 +26,7 @@ from posetrack.evaluation.pictures import collect_results, group_by_size
 from posetrack.frame import Instances, from_pixel_indices
 from posetrack.predictors.networks import Networks
 from posetrack.predictors.rcnn import RCNNPredictor
-from posetrack.predictors.settings import TwoStageSettings
+from posetrack.predictors.settings import RCNNSettings
 from posetrack.training.evaluation import (
     DevImages,
     Metrics,
@@ -86,7 +86,7 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
         compute = find_compute(network, recipe.loop.precision)
         predict = RCNNPredictor(cast(RCNN, network), settings, compute)
         predicted = predict_dev_images(dev, Networks(predict, None, skeleton), run.find_samples(epoch))
-        return measure(collect_results(predicted))
+        return measure(collect_results(predicted, by_detector=settings.RANKS_POSES))
 
     variant = NETWORKS[recipe.network.name]
     kinds = {"bbox": True, "segm": variant.has_masks, "keypoints": variant.has_keypoints}
@@ -95,10 +95,10 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
     return evaluate
 
 
-def make_settings(recipe: TwoStageRecipe, skeleton: str) -> TwoStageSettings:
+def make_settings(recipe: TwoStageRecipe, skeleton: str) -> RCNNSettings:
     """Make the settings of the predictor for the evaluation; `skeleton` is the name of that of its poses."""
     evaluation = recipe.evaluation
-    return TwoStageSettings(
+    return RCNNSettings(
         recipe.network.name,
         skeleton=skeleton,
         longest_side_px=evaluation.longest_side_px,
@@ -106,6 +106,7 @@ def make_settings(recipe: TwoStageRecipe, skeleton: str) -> TwoStageSettings:
         proposals=evaluation.proposals,
         score_threshold=evaluation.score_threshold,
         nms_iou=evaluation.nms_iou,
+        keypoint_origin="corner",
     )
 
 

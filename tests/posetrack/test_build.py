@@ -27,8 +27,8 @@ from posetrack.predictors.settings import (
     DenseHeadSettings,
     DensePoseDetectorSettings,
     MultiposeSettings,
+    RCNNSettings,
     TopDownSettings,
-    TwoStageSettings,
 )
 from posetrack.recipe import Recipe, gives_dense, read_recipe, use_weights
 from posetrack.recipe_files import list_recipes
@@ -177,7 +177,7 @@ def test_boxes_without_poses_are_tracked(monkeypatch):
     monkeypatch.setattr(build, "load_weights", silence)
     monkeypatch.setattr(build, "find_sha256", str)
     monkeypatch.setattr("models.rcnn.network.make_rcnn", make_small_rcnn)
-    pipeline = build_pipeline(Recipe("mine", TwoStageSettings("faster-rcnn", "w")), COMPUTE)
+    pipeline = build_pipeline(Recipe("mine", RCNNSettings("faster-rcnn", "w")), COMPUTE)
     assert [stage.name for stage in pipeline.processors if stage.name != "run ahead"] == ["detect", "track"]
     assert not pipeline.gives_dense
 

@@ -9,7 +9,7 @@ import pytest
 
 from posetrack.families.table import list_embedded
 from posetrack.needs import find_lack
-from posetrack.predictors.settings import TwoStageSettings
+from posetrack.predictors.settings import RCNNSettings
 from posetrack.recipe import read_recipe, use_weights
 from posetrack.recipe_files import list_recipes
 from posetrack.weights.published import PUBLISHED
@@ -39,7 +39,7 @@ def test_a_file_will_do_if_it_is_there(tmp_path):
     assert find_lack(recipe) == f"{file}: no such file; give a file with --weights"
     file.touch()
     assert find_lack(recipe) is None
-    needy = TwoStageSettings("lite0-person")
+    needy = RCNNSettings("lite0-person")
     assert find_lack(replace(recipe, detector=needy)) == (
         "lite0-person needs weights of yours; name a file in [detector]"
     )

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
 from posetrack.cli.eval.metrics import print_metrics, write_metrics
+from posetrack.cli.eval.picture_options import ANNOTATED, DENSE, RECIPE, PeopleOptions, PictureOutputs
 from posetrack.cli.options import ComputeOptions, RecipeOptions
 from posetrack.errors import PoseTrackError, ResultsError
-from posetrack.outputs import check_output_file
 
 if TYPE_CHECKING:
     from models.data.coco_people import CocoPeople
@@ -25,46 +24,7 @@ if TYPE_CHECKING:
     from posetrack.recipe import Recipe
     from posetrack.results.dense_results import DenseResult
 
-_RECIPE, _ANNOTATED = "recipe", "annotated"
-_DENSE = "densepose"
-
 _Entries = dict[str, list[dict[str, object]]]
-
-
-@dataclass(frozen=True)
-class PictureOutputs:
-    """What is written besides the printed numbers."""
-
-    PANEL: ClassVar[str] = "Output"
-
-    results: Annotated[
-        Path | None,
-        typer.Option(
-            help="Also write COCO results and dense poses, DIR/{keypoints,bbox,segm,densepose}.json.",
-            show_default=False,
-        ),
-    ] = None
-    out: Annotated[
-        Path | None, typer.Option(help="Also write the numbers, from 0 to 1, as JSON.", show_default=False)
-    ] = None
-
-    def check(self, inputs: list[Path]) -> None:
-        """Check what is written at the end, before networks run for hours.
-
-        Raises:
-            ResultsError: It cannot be written, or is one of the inputs.
-        """
-        from posetrack.evaluation.coco import IOU_TYPES
-
-        if self.out is not None:
-            check_output_file(self.out, inputs)
-        if self.results is not None:
-            if self.results.exists() and not self.results.is_dir():
-                raise ResultsError(
-                    f"{self.results}: is a file, and the results need a folder; use another --results"
-                )
-            for kind in (*IOU_TYPES, _DENSE):
-                check_output_file(self.results / f"{kind}.json", inputs, "--results")
 
 
 def pictures_command(
@@ -72,14 +32,8 @@ def pictures_command(
     images: Annotated[Path, typer.Option(help="Folder of the images that they name.", show_default=False)],
     recipe: RecipeOptions,
     compute: ComputeOptions,
+    who: PeopleOptions,
     outputs: PictureOutputs,
-    boxes: Annotated[
-        str,
-        typer.Option(help="Boxes: those of the `recipe`'s detector, `annotated`, or COCO detections (JSON)."),
-    ] = _RECIPE,
-    first: Annotated[
-        int | None, typer.Option(min=1, help="Use the first N images only.", show_default="all")
-    ] = None,
     mesh: Annotated[
         str | None,
         typer.Option(
@@ -92,22 +46,31 @@ def pictures_command(
     from models.training.errors import DataError
     from posetrack.build import build_networks
     from posetrack.evaluation.coco_files import keep_images
+    from posetrack.protocol import use_protocol
 
-    settings = recipe.read()
-    outputs.check([gt, Path(boxes)])
+    chosen = recipe.read()
+    settings = use_protocol(chosen, who.min_score)
     try:
         people = _read_people(gt, settings)
-        given = _read_boxes(boxes, people)
-        files = _check_images(people, images, str(gt), first)
+        is_annotated = bool(people.content["annotations"])
+        outputs = outputs.choose_results(gt, has_annotations=is_annotated)
+        outputs.check([gt, Path(who.boxes)])
+        given = _read_boxes(who.boxes, people)
+        files = _check_images(people, images, str(gt), who.first)
         measured = keep_images(people.content, files)
-        kinds = _choose_kinds(measured, settings, str(gt))
+        kinds = _choose_kinds(measured, settings, str(gt)) if is_annotated else []
         measure_dense = _make_dense_measure(gt, mesh, settings, files)
+        if given is None:
+            _say_threshold(chosen, settings)
         networks = build_networks(settings, compute.choose(), batch_frames=8)
-        found, dense = _find_people(settings.name, files, networks, given)
+        found, dense = _find_people(settings, files, networks, given)
     except DataError as error:
         raise PoseTrackError(str(error)) from error
     if outputs.results is not None:
-        _write_results(found, dense, outputs.results, people.category_id)
+        written = _write_results(found, dense, outputs.results, people.category_id)
+        if not is_annotated:
+            print(f"{gt}: no people are annotated, nothing is evaluated; results: {written}")
+            return
     numbers = _measure(
         measured,
         {kind: found[kind] for kind in kinds if kind in found},
@@ -131,7 +94,21 @@ def _read_people(gt: Path, recipe: Recipe) -> CocoPeople:
 
     content = read_json(gt)
     names = find_skeleton(recipe).names if gives_poses(recipe) else None
-    return unify_people(content, names, str(gt), needs_keypoints=has_keypoints(content))
+    return unify_people(
+        content, names, str(gt), needs_keypoints=has_keypoints(content), needs_annotations=False
+    )
+
+
+def _say_threshold(recipe: Recipe, settings: Recipe) -> None:
+    """Say from which score on people are evaluated, where that is not the recipe's own."""
+    from posetrack.protocol import find_threshold
+
+    own, used = find_threshold(recipe), find_threshold(settings)
+    if own is not None and used is not None and own != used:
+        print(
+            f"{recipe.name}: people from a score of {used:g} on are evaluated, in videos from {own:g}; "
+            f"--min-score {own:g} evaluates those"
+        )
 
 
 def _choose_kinds(annotations: dict[str, Any], recipe: Recipe, where: str) -> list[str]:
@@ -197,19 +174,20 @@ def _check_images(people: CocoPeople, folder: Path, where: str, first: int | Non
 
 
 def _find_people(
-    name: str, images: dict[int, ImageFile], networks: Networks, given: dict[int, Instances] | None
+    recipe: Recipe, images: dict[int, ImageFile], networks: Networks, given: dict[int, Instances] | None
 ) -> tuple[_Entries, list[DenseResult]]:
     """Encode the results of every kind that the networks give; given boxes are not results."""
     from posetrack.evaluation.densepose.predicted import pass_dense
     from posetrack.evaluation.pictures import collect_results, predict_images
+    from posetrack.protocol import ranks_by_detector
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task(name, total=len(images))
+        bar = progress.add_task(recipe.name, total=len(images))
         predicted = predict_images(
             images, networks, boxes=given, report=lambda done: progress.update(bar, completed=done)
         )
         dense: list[DenseResult] = []
-        found = collect_results(pass_dense(predicted, dense))
+        found = collect_results(pass_dense(predicted, dense), by_detector=ranks_by_detector(recipe))
     if given is not None:
         found.pop("bbox", None)
     return found, dense
@@ -235,9 +213,11 @@ def _read_boxes(source: str, people: CocoPeople) -> dict[int, Instances] | None:
     from posetrack.evaluation.coco_files import read_coco_results
     from posetrack.evaluation.pictures import collect_boxes
 
-    if source == _RECIPE:
+    if source == RECIPE:
         return None
-    if source == _ANNOTATED:
+    if source == ANNOTATED:
+        if not people.content["annotations"]:
+            raise ResultsError(f"--boxes {source}: no people are annotated; give a file of detections")
         return collect_boxes(people.content["annotations"], f"--boxes {source}")
     category_id = PERSON_ID if people.category_id is None else people.category_id
     entries = read_coco_results(Path(source))
@@ -249,20 +229,24 @@ def _read_boxes(source: str, people: CocoPeople) -> dict[int, Instances] | None:
     return boxes
 
 
-def _write_results(found: _Entries, dense: list[DenseResult], folder: Path, category_id: int | None) -> None:
-    """Write results with the people's category of the annotations."""
+def _write_results(found: _Entries, dense: list[DenseResult], folder: Path, category_id: int | None) -> str:
+    """Write results with the people's category of the annotations; returns the names of the files."""
     from models.data.coco_people import PERSON_ID
     from posetrack.results.dense_json import write_dense_json
 
+    written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for kind, entries in found.items():
             if category_id is not None:
                 entries = [{**entry, "category_id": category_id} for entry in entries]
             if entries:
-                (folder / f"{kind}.json").write_text(json.dumps(entries), encoding="utf-8")
+                written.append(folder / f"{kind}.json")
+                written[-1].write_text(json.dumps(entries), encoding="utf-8")
     except OSError as error:
         raise ResultsError(f"{folder}: cannot be written ({error.strerror}); use another --results") from error
     if dense:
         number = PERSON_ID if category_id is None else category_id
-        write_dense_json(dense, folder / f"{_DENSE}.json", category_id=number)
+        written.append(folder / f"{DENSE}.json")
+        write_dense_json(dense, written[-1], category_id=number)
+    return ", ".join(map(str, written)) or f"none, nobody was found; {folder} is empty"

@@ -1,6 +1,7 @@
 """`posetrack eval pictures`: networks that know the truth score 1, whatever the boxes come from."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -111,6 +112,51 @@ def test_annotated_boxes_and_detections_stand_in_for_the_detector(data, knowing)
     numbers = evaluate(data, "--boxes", str(data / "boxes.json"))
     assert numbers["keypoints_AR"] == pytest.approx(1 / 3)
     assert knowing[3:] == [0, 1, 0]
+
+
+def run(data, *options):
+    base = ["eval", "pictures", "--gt", str(data / "gt.json"), "--images", str(data)]
+    return CliRunner().invoke(app, [*base, *options])
+
+
+def test_images_without_annotations_give_results_and_say_where(data, knowing, monkeypatch):
+    def withhold(content):
+        del content["annotations"]
+        # As in COCO's test-dev: names of categories, and not of keypoints.
+        content["categories"] = [{"id": 1, "name": "person"}, {"id": 2, "name": "bicycle"}]
+
+    change(data, withhold)
+    monkeypatch.chdir(data)
+    done = run(data, "--out", str(data / "numbers.json"))
+    assert done.exit_code == 0, done.output
+    folder = Path("posetrack-out") / "gt"
+    assert f"{folder / 'keypoints.json'}" in done.output.replace("\n", "")
+    results = json.loads((folder / "keypoints.json").read_text())
+    assert [entry["image_id"] for entry in results] == [7, 7, 8]
+    assert {entry["category_id"] for entry in results} == {1}
+    assert not (data / "numbers.json").exists()
+    # An empty list of annotations says the same.
+    change(data, lambda content: content.update(annotations=[]))
+    done = run(data, "--results", str(data / "here"))
+    assert done.exit_code == 0, done.output
+    assert (data / "here" / "bbox.json").is_file()
+    with pytest.raises(PoseTrackError, match="--boxes annotated: no people are annotated"):
+        evaluate(data, "--boxes", "annotated")
+
+
+def test_people_of_low_scores_are_evaluated(data, knowing, monkeypatch):
+    used = []
+    networks = build.build_networks(None, None, batch_frames=1)
+    monkeypatch.setattr(
+        build,
+        "build_networks",
+        lambda recipe, *_, **__: used.append(recipe.detector.score_threshold) or networks,
+    )
+    said = [run(data, *options).output for options in ((), ("--min-score", "0.3"), ("--recipe", "movenet"))]
+    assert used == [0.05, 0.3, 0]
+    assert "from a score of 0.05 on are evaluated, in videos from 0.5" in said[0].replace("\n", " ")
+    # Nothing is asked of a detector whose boxes are not used.
+    assert "evaluated, in videos" not in run(data, "--boxes", "annotated").output
 
 
 def test_some_of_the_images(data, knowing):

@@ -121,6 +121,8 @@ def test_results_are_of_what_was_computed():
     # As COCO counts; the score is the box's times the mean of the keypoints' above 0.2.
     assert result["keypoints"] == pytest.approx([4.5, 4.5, 0.5, 4.5, 4.5, 0.1])
     assert result["score"] == pytest.approx(0.25)
+    (result,) = encode_results(3, posed, by_detector=True)["keypoints"]
+    assert result["score"] == pytest.approx(0.5)
     masked = boxes.with_columns(masks=np.ones((1, 4, 6), bool))
     together = collect_results([(3, posed), (4, masked), (5, Instances.empty(2))])
     assert {kind: len(entries) for kind, entries in together.items()} == {"bbox": 2, "keypoints": 1, "segm": 1}

@@ -8,8 +8,9 @@ from torch import nn
 from models.rcnn.network import make_rcnn
 from models.rcnn.variants import NETWORKS
 from posetrack.compute import Compute
+from posetrack.frame import to_pixel_indices
 from posetrack.predictors.rcnn import RCNNPredictor
-from posetrack.predictors.settings import TwoStageSettings
+from posetrack.predictors.settings import RCNNSettings
 
 EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
 
@@ -24,7 +25,7 @@ def make_predictor():
         nn.init.normal_(networks[name].roi_heads.box_predictor.cls_score.weight, std=0.5)
 
     def make(compute=EAGER, network="lite0-person", **settings):
-        config = TwoStageSettings(
+        config = RCNNSettings(
             network, **{"longest_side_px": 96, "score_threshold": 0.05, "nms_iou": 0.5, **settings}
         )
         return RCNNPredictor(networks[network], config, compute), networks[network]
@@ -67,6 +68,19 @@ def test_keypoints_come_back_in_the_image(make_predictor):
     x0, y0, x1, y1 = large.boxes_xyxy[0]
     assert x0 - 1 <= best[:, 0].min() <= best[:, 0].max() <= x1 + 1
     assert y0 - 1 <= best[:, 1].min() <= best[:, 1].max() <= y1 + 1
+
+
+def test_keypoints_count_from_the_centre_of_the_first_pixel_where_the_network_learnt_it_so(make_predictor):
+    image = draw(96, 96)
+    found = {}
+    for origin in ("", "usual", "corner", "centre"):
+        predict, _ = make_predictor(network="movenet-multitask", keypoint_origin=origin)
+        found[origin] = predict([image])[0].keypoints_xy
+    assert len(found[""]) > 0
+    # Ours count from the corner; so what torchvision's give comes out unchanged as COCO's indices of pixels.
+    np.testing.assert_array_equal(found[""], found["corner"])
+    np.testing.assert_array_equal(found["usual"], found["corner"])
+    np.testing.assert_allclose(to_pixel_indices(found["centre"]), found["corner"], atol=1e-4)
 
 
 def test_boxes_come_back_in_the_image(make_predictor, monkeypatch):

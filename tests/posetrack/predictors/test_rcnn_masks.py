@@ -11,7 +11,7 @@ from models.rcnn.network import make_rcnn
 from models.rcnn.variants import FULL
 from posetrack.compute import Compute
 from posetrack.predictors.rcnn import RCNNPredictor
-from posetrack.predictors.settings import TwoStageSettings
+from posetrack.predictors.settings import RCNNSettings
 
 EAGER = Compute(torch.device("cpu"), engine="torch", precision="f32")
 OPENVINO = Compute(torch.device("cpu"), engine="openvino", precision="f32")
@@ -34,7 +34,7 @@ def make_predictor(config=SMALL, compute=EAGER, **settings):
     torch.manual_seed(0)
     torch.nn.init.normal_(network.roi_heads.box_predictor.cls_score.weight, std=0.5)
     asked = {"longest_side_px": 128, "score_threshold": 0.05, "nms_iou": 0.5, **settings}
-    return RCNNPredictor(network, TwoStageSettings("small", **asked), compute)
+    return RCNNPredictor(network, RCNNSettings("small", **asked), compute)
 
 
 @pytest.fixture

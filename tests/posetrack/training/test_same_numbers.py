@@ -88,7 +88,7 @@ projected = true
 min_peak = 0.2
 score_threshold = 0.05
 """,
-    (),
+    ("--min-score", "0.05"),
 )
 DETECTION = (
     "movenet-person",
@@ -113,7 +113,7 @@ nms_iou = 0.6
 [estimator]
 weights = "movenet-thunder"
 """,
-    (),
+    ("--min-score", "0.1"),
 )
 
 
