@@ -7,6 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from posetrack.body_parts import (
+    BODY25_NAMES,
+    BODY_PAIRS,
+    COCO_NAMES,
+    CROWDPOSE_NAMES,
+    FEET,
+    FOOT_PAIRS,
+    FROM_THE_HEAD,
+    HALPE_NAMES,
+    HALPE_SIGMA,
+    LIMBS,
+    MPII_NAMES,
+    POSETRACK_NAMES,
+    TORSO,
+    list_sigmas,
+    name_part_of_body,
+    pair_up,
+)
+
 
 @dataclass(frozen=True)
 class Skeleton:
@@ -60,10 +79,13 @@ class Skeleton:
 
     @property
     def grouping_order(self) -> tuple[int, ...]:
-        """Positions of all keypoints from the head outwards (K,), the order of grouping in bottom-up pose."""
-        rank = {name: i for i, name in enumerate(_FROM_THE_HEAD)}
-        parts = [name.removeprefix("left_").removeprefix("right_") for name in self.names]
-        return tuple(sorted(range(len(parts)), key=lambda i: rank[parts[i]]))
+        """Positions of all keypoints from the head outwards (K,), the order of grouping in bottom-up pose.
+
+        Keypoints of other names than the public sets have follow in their own order.
+        """
+        rank = {name: i for i, name in enumerate(FROM_THE_HEAD)}
+        parts = [name_part_of_body(name) for name in self.names]
+        return tuple(sorted(range(len(parts)), key=lambda i: rank.get(parts[i], len(rank))))
 
     def side_of(self, name: str) -> str:
         """The side of the body of a keypoint: `left`, `right` or `middle`."""
@@ -73,161 +95,41 @@ class Skeleton:
         return "middle"
 
 
-# Head and trunk first, then limbs, as in HigherHRNet's public code for COCO and CrowdPose.
-_FROM_THE_HEAD = (
-    "nose",
-    "eye",
-    "ear",
-    "head_top",
-    "upper_neck",
-    "neck",
-    "thorax",
-    "shoulder",
-    "pelvis",
-    "hip",
-    "elbow",
-    "wrist",
-    "knee",
-    "ankle",
-)
-
-
-def _pairs(*parts: str) -> tuple[tuple[str, str], ...]:
-    return tuple((f"left_{part}", f"right_{part}") for part in parts)
-
-
-# The limbs that every skeleton here shares, from the shoulders outwards.
-_LIMBS = (
-    ("left_shoulder", "left_elbow"),
-    ("left_elbow", "left_wrist"),
-    ("right_shoulder", "right_elbow"),
-    ("right_elbow", "right_wrist"),
-    ("left_hip", "left_knee"),
-    ("left_knee", "left_ankle"),
-    ("right_hip", "right_knee"),
-    ("right_knee", "right_ankle"),
-)
-_TORSO = (
-    ("left_shoulder", "right_shoulder"),
-    ("left_shoulder", "left_hip"),
-    ("right_shoulder", "right_hip"),
-    ("left_hip", "right_hip"),
-)
-_BODY_PAIRS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-
-# COCO's own, measured from 5,000 doubly annotated people (cocodataset.org, keypoint evaluation; pycocotools
-# `Params.kpt_oks_sigmas`). OKS uses k = 2 sigma.
-_COCO_SIGMA = {
-    "nose": 0.026,
-    "eye": 0.025,
-    "ear": 0.035,
-    "shoulder": 0.079,
-    "elbow": 0.072,
-    "wrist": 0.062,
-    "hip": 0.107,
-    "knee": 0.087,
-    "ankle": 0.089,
-}
-# CrowdPose's evaluation gives 0.079 to the head top and the neck; the other sets publish none for them.
-_HEAD_SIGMA = {"head_top": 0.079, "neck": 0.079, "upper_neck": 0.079}
-# MPII publishes no OKS sigmas: its pelvis has that of COCO's hip, its thorax that of COCO's shoulder.
-_MPII_SIGMA = {"pelvis": 0.107, "thorax": 0.079}
-
-
-def _sigmas(names: tuple[str, ...]) -> tuple[float, ...]:
-    table = {**_COCO_SIGMA, **_HEAD_SIGMA, **_MPII_SIGMA}
-    return tuple(table[name.removeprefix("left_").removeprefix("right_")] for name in names)
-
-
-_COCO_NAMES = (
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-)
 COCO_17 = Skeleton(
     name="coco17",
-    names=_COCO_NAMES,
+    names=COCO_NAMES,
     edges=(
         ("nose", "left_eye"),
         ("nose", "right_eye"),
         ("left_eye", "left_ear"),
         ("right_eye", "right_ear"),
-        *_TORSO,
-        *_LIMBS,
+        *TORSO,
+        *LIMBS,
     ),
-    flip_pairs=_pairs("eye", "ear", *_BODY_PAIRS),
-    sigmas=_sigmas(_COCO_NAMES),
+    flip_pairs=pair_up("eye", "ear", *BODY_PAIRS),
+    sigmas=list_sigmas(COCO_NAMES),
 )
 """COCO keypoints (Lin et al., ECCV 2014)."""
 
-_POSETRACK_NAMES = (
-    "right_ankle",
-    "right_knee",
-    "right_hip",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "right_wrist",
-    "right_elbow",
-    "right_shoulder",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "neck",
-    "nose",
-    "head_top",
-)
 POSETRACK_15 = Skeleton(
     name="posetrack15",
-    names=_POSETRACK_NAMES,
+    names=POSETRACK_NAMES,
     edges=(
         ("head_top", "nose"),
         ("nose", "neck"),
         ("neck", "left_shoulder"),
         ("neck", "right_shoulder"),
-        *_TORSO[1:],
-        *_LIMBS,
+        *TORSO[1:],
+        *LIMBS,
     ),
-    flip_pairs=_pairs(*_BODY_PAIRS),
-    sigmas=_sigmas(_POSETRACK_NAMES),
+    flip_pairs=pair_up(*BODY_PAIRS),
+    sigmas=list_sigmas(POSETRACK_NAMES),
 )
 """PoseTrack 2017/2018 joints in the order of the `poseval` tool; `neck` is its `head_bottom`."""
 
-_MPII_NAMES = (
-    "right_ankle",
-    "right_knee",
-    "right_hip",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "pelvis",
-    "thorax",
-    "upper_neck",
-    "head_top",
-    "right_wrist",
-    "right_elbow",
-    "right_shoulder",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-)
 MPII_16 = Skeleton(
     name="mpii16",
-    names=_MPII_NAMES,
+    names=MPII_NAMES,
     edges=(
         ("head_top", "upper_neck"),
         ("upper_neck", "thorax"),
@@ -236,46 +138,58 @@ MPII_16 = Skeleton(
         ("thorax", "pelvis"),
         ("pelvis", "left_hip"),
         ("pelvis", "right_hip"),
-        *_LIMBS,
+        *LIMBS,
     ),
-    flip_pairs=_pairs(*_BODY_PAIRS),
-    sigmas=_sigmas(_MPII_NAMES),
+    flip_pairs=pair_up(*BODY_PAIRS),
+    sigmas=list_sigmas(MPII_NAMES),
 )
 """MPII Human Pose (Andriluka et al., CVPR 2014)."""
 
-_CROWDPOSE_NAMES = (
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-    "head_top",
-    "neck",
-)
 CROWDPOSE_14 = Skeleton(
     name="crowdpose14",
-    names=_CROWDPOSE_NAMES,
+    names=CROWDPOSE_NAMES,
     edges=(
         ("head_top", "neck"),
         ("neck", "left_shoulder"),
         ("neck", "right_shoulder"),
-        *_TORSO[1:],
-        *_LIMBS,
+        *TORSO[1:],
+        *LIMBS,
     ),
-    flip_pairs=_pairs(*_BODY_PAIRS),
-    sigmas=_sigmas(_CROWDPOSE_NAMES),
+    flip_pairs=pair_up(*BODY_PAIRS),
+    sigmas=list_sigmas(CROWDPOSE_NAMES),
 )
 """CrowdPose (Li et al., CVPR 2019); sigmas of its public evaluation."""
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (COCO_17, POSETRACK_15, MPII_16, CROWDPOSE_14)}
-"""All skeletons by their names in results files."""
+_FACE = COCO_17.edges[:4]
+_SPINE = (
+    ("neck", "left_shoulder"),
+    ("neck", "right_shoulder"),
+    ("neck", "pelvis"),
+    ("pelvis", "left_hip"),
+    ("pelvis", "right_hip"),
+)
+BODY_25 = Skeleton(
+    name="body25",
+    names=BODY25_NAMES,
+    edges=(*_FACE, ("nose", "neck"), *_SPINE, *LIMBS, *FEET),
+    flip_pairs=pair_up("eye", "ear", *BODY_PAIRS, *FOOT_PAIRS),
+    sigmas=list_sigmas(BODY25_NAMES),
+)
+"""OpenPose's BODY_25 (Cao et al., TPAMI 2019); `pelvis` is its MidHip."""
+
+HALPE_26 = Skeleton(
+    name="halpe26",
+    names=HALPE_NAMES,
+    edges=(*_FACE, ("head_top", "neck"), ("nose", "neck"), *_SPINE, *LIMBS, *FEET),
+    flip_pairs=pair_up("eye", "ear", *BODY_PAIRS, *FOOT_PAIRS),
+    sigmas=list_sigmas(HALPE_NAMES, HALPE_SIGMA),
+)
+"""The body and the feet of Halpe (Fang et al., TPAMI 2022); `head_top` is its Head, `pelvis` its Hip."""
+
+SKELETONS = {
+    skeleton.name: skeleton for skeleton in (COCO_17, POSETRACK_15, MPII_16, CROWDPOSE_14, BODY_25, HALPE_26)
+}
+"""The built-in skeletons by their names in results files."""
 
 
 def find_skeleton_name(num_keypoints: int) -> str:

@@ -25,6 +25,7 @@ LAYERS = {
     "posetrack": (
         (
             "addresses",
+            "body_parts",
             "errors",
             "frame",
             "interruption",
