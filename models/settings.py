@@ -94,7 +94,7 @@ def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:
 
     Args:
         cls: A frozen dataclass that checks its ranges itself; its fields are texts, numbers, booleans, and
-            tuples of one of these.
+            tuples of one of these, or of such tuples.
         table: Its values by name.
         where: Name of the table in messages.
 
@@ -179,7 +179,8 @@ def _convert(wanted: Any, value: Any, where: str) -> Any:
         kind, *rest = get_args(wanted)
         count = None if rest == [Ellipsis] else 1 + len(rest)
         if type(value) is not list or (count is not None and len(value) != count):
-            what = f"a list of {_NAMES[kind]}s" if count is None else f"a list of {count} {_NAMES[kind]}s"
+            each = "lists" if get_origin(kind) is tuple else f"{_NAMES[kind]}s"
+            what = f"a list of {each}" if count is None else f"a list of {count} {each}"
             raise SettingsError(f"{where}: expected {what}, got {value!r}")
         return tuple(_convert(kind, part, where) for part in value)
     if isinstance(wanted, UnionType):  # X | None: TOML has no None; it is left out.

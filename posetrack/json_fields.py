@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
 import json
 import math
@@ -46,6 +47,11 @@ def read_json(path: Path) -> Any:
         raise ResultsError(f"{path}: not JSON: line {error.lineno}: {message}{end}") from error
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{path}: not JSON: a number too long, or too deep") from error
+
+
+def begins_as_list(start: bytes) -> bool:
+    """Whether the beginning of a file of JSON is that of a list."""
+    return start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
 
 
 @contextmanager

@@ -192,10 +192,10 @@ SKELETONS = {
 """The built-in skeletons by their names in results files."""
 
 
-def find_skeleton_name(num_keypoints: int) -> str:
-    """The name of the skeleton with so many keypoints; empty where there is none. No two have as many."""
-    names = (name for name, skeleton in SKELETONS.items() if skeleton.num_keypoints == num_keypoints)
-    return next(names, "")
+def find_by_count(num_keypoints: int) -> Skeleton | None:
+    """The built-in skeleton with so many keypoints; None where there is none. No two have as many."""
+    found = (skeleton for skeleton in SKELETONS.values() if skeleton.num_keypoints == num_keypoints)
+    return next(found, None)
 
 
 def convert_coco17_to_posetrack15(

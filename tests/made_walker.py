@@ -32,7 +32,9 @@ def make_walker(hips_xy, *, facing=1, trunk=0.0, hip=0.0, knee=0.0, shoulder=0.0
     shoulders = hips + LENGTHS_PX["trunk"] * up
     thigh = turn(-up, -facing * np.asarray(hip))
     knees = hips + LENGTHS_PX["thigh"] * thigh
-    ankles = knees + LENGTHS_PX["shank"] * turn(thigh, facing * np.asarray(knee))
+    shank = turn(thigh, facing * np.asarray(knee))
+    ankles = knees + LENGTHS_PX["shank"] * shank
+    forward = turn(shank, -90 * facing)
     arm = turn(-up, -facing * np.asarray(shoulder))
     elbows = shoulders + LENGTHS_PX["upper_arm"] * arm
     wrists = elbows + LENGTHS_PX["forearm"] * turn(arm, -facing * np.asarray(elbow))
@@ -52,6 +54,9 @@ def make_walker(hips_xy, *, facing=1, trunk=0.0, hip=0.0, knee=0.0, shoulder=0.0
         "hip": hips,
         "knee": knees,
         "ankle": ankles,
+        "heel": ankles + 8 * shank - 5 * forward,
+        "big_toe": ankles + 8 * shank + 22 * forward,
+        "small_toe": ankles + 8 * shank + 18 * forward,
     }
     return np.stack([points[name.removeprefix("left_").removeprefix("right_")] for name in skeleton.names], 1)
 

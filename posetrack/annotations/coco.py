@@ -163,7 +163,7 @@ def decode_coco(data: dict[str, Any], name: str, where: str) -> list[AnnotatedVi
         ResultsError: A field is not valid.
     """
     category = find_people_category(data, where)
-    if "head_top" not in category.find_columns(POSETRACK_15.names):
+    if not category.is_posetrack:
         video = _decode_coco_names(data, name, where, category)
     elif "neck" in category.keypoint_names:
         # Written by this package, with POSETRACK_15 keypoints.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.data.coco_people import simplify_names
+from posetrack.body_parts import COCO_NAMES, POSETRACK_NAMES
 from posetrack.errors import ResultsError
 from posetrack.json_fields import expect_id, expect_list, expect_object, make_error
 
@@ -26,6 +27,12 @@ class PeopleCategory:
     keypoint_names: tuple[str, ...]
     number: int | None
     is_only: bool
+
+    @property
+    def is_posetrack(self) -> bool:
+        """Whether its keypoints are PoseTrack's: with the head top, and without COCO's eyes."""
+        has_coco = len(self.find_columns(COCO_NAMES)) == len(COCO_NAMES)
+        return "head_top" in self.find_columns(POSETRACK_NAMES) and not has_coco
 
     def find_columns(self, wanted: Sequence[str]) -> dict[str, int]:
         """Find the positions of those of the wanted keypoints that the category has, in whatever order.

@@ -54,6 +54,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("posetrack retrack poses.jsonl", "into poses.retracked.jsonl"),
         ("posetrack retrack poses.jsonl -r mine.toml --smooth", "other tracker settings, smoothed keypoints"),
         ("posetrack retrack poses.jsonl --no-flow -o new.jsonl", "without the video"),
+        ("posetrack retrack openpose-json/ --video clip.mp4", "poses that another program has found"),
     ),
     "crops": (
         ("posetrack crops poses.jsonl", "one clip a person, beside the poses"),
@@ -63,6 +64,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("posetrack convert poses.jsonl --to csv", "saved poses in another format"),
         ("posetrack convert poses.jsonl --to posetrack18 --ground-truth", "corrected poses, to evaluate with"),
         ("posetrack convert gt/ --to coco -o coco", "a data set in another format"),
+        (
+            "posetrack convert alphapose-results.json --to poses --video clip.mp4 -o out",
+            "another program's as a poses.jsonl",
+        ),
     ),
     "measure": (
         ("posetrack measure poses.jsonl", "angles, lengths, speeds in pixels; tables, plots, OpenSim's .mot"),

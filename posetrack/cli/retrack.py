@@ -6,6 +6,7 @@ import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, ClassVar
 
 import typer
@@ -14,10 +15,13 @@ from models.image_size import MAX_PIXELS
 from posetrack.addresses import has_hidden_part
 from posetrack.cli.draw import choose_drawing
 from posetrack.cli.draw_options import DrawOptions
+from posetrack.cli.foreign_options import OtherPosesOptions
 from posetrack.cli.messages import print_error, start_logging
 from posetrack.cli.options import MaxPixelsOption, complete_recipe
 from posetrack.cli.selection_options import RawOption
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
+from posetrack.foreign.base import ForeignOptions
+from posetrack.foreign.kinds import KINDS, is_foreign
 from posetrack.recipe import Recipe, read_recipe
 from posetrack.recipe_files import list_recipes
 from posetrack.results.poses import SavedPoses
@@ -43,8 +47,13 @@ class ImageOptions:
     no_flow: Annotated[bool, typer.Option("--no-flow", help="Do not use the video.")] = False
     max_pixels: MaxPixelsOption = MAX_PIXELS
 
-    def open(self, stack: ExitStack, poses: SavedPoses) -> VideoSource | None:
+    def open(self, stack: ExitStack, poses: SavedPoses, *, are_foreign: bool = False) -> VideoSource | None:
         """Open the video of saved poses; if it is missing and was not given, tracking runs without flow.
+
+        Args:
+            stack: Closes it.
+            poses: The poses.
+            are_foreign: Whether another program made them, so that they name no video.
 
         Raises:
             VideoError: It was given, and cannot be read or is another one.
@@ -53,6 +62,11 @@ class ImageOptions:
         from posetrack.video.source import open_video
 
         if self.no_flow:
+            return None
+        if are_foreign and self.video is None:
+            print_error(
+                "tracking without optical flow: the poses do not name their video; give it with --video"
+            )
             return None
         header = poses.header
         if self.video is None and has_hidden_part(header.source):
@@ -158,13 +172,20 @@ def retrack_command(
     tracking: RetrackOptions,
     images: ImageOptions,
     drawing: RedrawOptions,
-    file: Annotated[Path, typer.Argument(help="A poses.jsonl, or the folder of a run.", show_default=False)],
+    others: OtherPosesOptions,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help=f"A poses.jsonl, or the folder of a run; or poses of another program: {KINDS}.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
             help="File to write.",
-            show_default="FILE with .retracked before .jsonl",
+            show_default="FILE with .retracked.jsonl at its end",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
@@ -172,32 +193,51 @@ def retrack_command(
 ) -> None:
     """Give saved poses new track ids. Optical flow is used if the video is available.
 
-    Of the edits beside FILE, moved keypoints and deleted people hold; ids are new.
+    Of the edits beside FILE, moved keypoints and deleted people hold; ids are new. Poses of other programs are
+    tracked alike, with --video or --size; their own ids are left out.
     """
     from posetrack.run.retrack import retrack
 
     start_logging(logging.WARNING)
-    poses = SavedPoses(file, raw=raw)
-    out = poses.path.with_suffix(".retracked.jsonl") if out is None else out
-    if out.exists() and not overwrite:
-        raise ResultsError(f"{out}: is there already; use --overwrite, or another --out")
-    drawing.check(poses, out, may_replace=overwrite)
-    settings = _read_recipe(poses) if tracking.recipe is None else read_recipe(tracking.recipe)
+    are_foreign = is_foreign(file)
     with ExitStack() as stack:
-        source = images.open(stack, poses)
-        report = retrack(
-            poses, out, settings, video=source, smoothed=tracking.smooth, stitched=not tracking.no_stitch
+        if are_foreign:
+            poses = _import(file, stack, others.read(images.video, images.max_pixels))
+            path = Path(f"{file.resolve()}.jsonl") if file.is_dir() else file
+        else:
+            others.refuse(file)
+            poses = SavedPoses(file, raw=raw)
+            path = poses.path
+        out = path.with_suffix(".retracked.jsonl") if out is None else out
+        if out.exists() and not overwrite:
+            raise ResultsError(f"{out}: is there already; use --overwrite, or another --out")
+        drawing.check(poses, out, may_replace=overwrite)
+        settings = _choose_recipe(poses, tracking.recipe or ("default" if are_foreign else None))
+        with ExitStack() as video:
+            source = images.open(video, poses, are_foreign=are_foreign)
+            report = retrack(
+                poses, out, settings, video=source, smoothed=tracking.smooth, stitched=not tracking.no_stitch
+            )
+        print(
+            f"{out}: recipe {settings.name}, {report.num_ids} ids, {report.num_joined} joined with earlier "
+            f"ones, {report.num_dropped} people dropped whose tracks were too short"
         )
-    print(
-        f"{out}: recipe {settings.name}, {report.num_ids} ids, {report.num_joined} joined with earlier ones, "
-        f"{report.num_dropped} people dropped whose tracks were too short"
-    )
-    if drawing.draw:
-        drawing.write(poses, out, images)
+        if drawing.draw:
+            drawing.write(poses, out, images)
 
 
-def _read_recipe(poses: SavedPoses) -> Recipe:
-    """The recipe in the header of saved poses; the default one, which a line says, where it is not here."""
+def _import(file: Path, stack: ExitStack, options: ForeignOptions) -> SavedPoses:
+    """Poses of another program as our own, in a folder that is removed in the end."""
+    from posetrack.foreign.save import import_poses
+
+    folder = stack.enter_context(TemporaryDirectory(prefix="posetrack-"))
+    return SavedPoses(import_poses(file, Path(folder) / "poses.jsonl", options))
+
+
+def _choose_recipe(poses: SavedPoses, given: str | None) -> Recipe:
+    """The given recipe, or that of the poses; the default one, which a line says, where it is not here."""
+    if given is not None:
+        return read_recipe(given)
     name = poses.header.recipe
     if name in list_recipes():
         return read_recipe(name)

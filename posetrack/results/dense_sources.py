@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections import defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from posetrack.errors import ResultsError
-from posetrack.json_fields import LIMIT, make_error, show_name
+from posetrack.json_fields import LIMIT, begins_as_list, make_error, show_name
 from posetrack.results.coco_entries import PERSON_CATEGORY_ID
 from posetrack.results.dense_boxes import truncate_box
 from posetrack.results.dense_index import DenseFile, is_dense_file
@@ -100,7 +99,7 @@ def _lists_results(path: Path) -> bool:
             start = file.read(_BEGIN_BYTES)
     except OSError:
         return False
-    return start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[") and b'"uv_data"' in start
+    return begins_as_list(start) and b'"uv_data"' in start
 
 
 def _has_frames(path: Path) -> bool:

@@ -13,7 +13,7 @@ from models.metadata import (
 )
 from posetrack.errors import WeightsError
 from posetrack.families.table import list_embedded, list_importable
-from posetrack.skeleton import find_skeleton_name
+from posetrack.skeleton import find_by_count
 from posetrack.weights.published import PUBLISHED
 
 
@@ -50,8 +50,8 @@ def describe_kind(kind: str, num_outputs: int) -> WeightsMetadata:
         num_outputs: Their number of keypoints, or of classes.
     """
     importable = list_importable()[kind]
-    skeleton = find_skeleton_name(num_outputs)
-    traits = {**importable.traits, **({"skeleton": skeleton} if skeleton else {})}
+    skeleton = find_by_count(num_outputs)
+    traits = {**importable.traits, **({} if skeleton is None else {"skeleton": skeleton.name})}
     return WeightsMetadata(importable.network, traits, notes={"kind": kind, "outputs": str(num_outputs)})
 
 

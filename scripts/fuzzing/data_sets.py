@@ -43,6 +43,49 @@ def read_coco(path: Path, out: Path, rng: Random) -> None:
             _read_training_data(path)
 
 
+def make_foreign(folder: Path) -> list[Path]:
+    """Poses of OpenPose, of AlphaPose, and a COCO file with tracks."""
+    triples = [[20.0 + k, 9.0 + 2 * k, 0.5] for k in range(25)]
+    flat = [number for triple in triples for number in triple]
+    frame = {"people": [{"person_id": [i], "pose_keypoints_2d": flat} for i in range(2)]}
+    results = [
+        {"image_id": f"{i}.jpg", "category_id": 1, "keypoints": flat[:51], "score": 2.0, "idx": 4}
+        for i in range(3)
+    ]
+    images = [{"id": i, "file_name": f"a/{i}.jpg", "width": 96, "height": 64} for i in range(3)]
+    annotations = [
+        {
+            "id": i + 1,
+            "image_id": i,
+            "category_id": 1,
+            "track_id": 2,
+            "keypoints": flat[:51],
+            "bbox": [8, 8, 9, 9],
+        }
+        for i in range(3)
+    ]
+    category = {"id": 1, "name": "person", "keypoints": list(COCO_17.names)}
+    coco = {"images": images, "annotations": annotations, "categories": [category]}
+    contents = {"a_0_keypoints.json": frame, "results.json": results, "gt.json": coco}
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content))
+    return [folder / name for name in contents]
+
+
+def read_foreign(path: Path, out: Path, rng: Random) -> None:
+    """Track poses of another program, or convert them."""
+    poses = path
+    if path.name.endswith("_keypoints.json"):
+        poses = out / "openpose"
+        poses.mkdir(parents=True, exist_ok=True)
+        (poses / path.name).write_bytes(path.read_bytes())
+    said = ("--size", "96x64", "--first-frame", rng.choice(("0", "1")))
+    if rng.random() < 0.5:
+        run_command("retrack", poses, *said, "--out", out / "new.jsonl")
+    else:
+        run_command("convert", poses, *said, "--to", rng.choice(("csv", "mot", "coco", "poses")), "--out", out)
+
+
 def make_crowdpose(folder: Path) -> list[Path]:
     """CrowdPose annotations and results."""
     images = [

@@ -29,6 +29,7 @@ KINDS = {
         Kind("posetrack", data_sets.make_posetrack, _JSON, data_sets.read_posetrack),
         Kind("mpii", data_sets.make_mpii, _BINARY, data_sets.read_mpii),
         Kind("mot", data_sets.make_mot, (mutate_text, mutate_bytes), data_sets.read_mot),
+        Kind("foreign", data_sets.make_foreign, _JSON, data_sets.read_foreign),
         Kind("recipes", media.make_recipes, (mutate_toml, mutate_text), media.read_recipe),
         Kind("dense-annotations", surfaces.make_annotations, _JSON, surfaces.read_annotations),
         Kind("dense-results", surfaces.make_results, _JSON, surfaces.read_results),

@@ -54,11 +54,15 @@ def test_a_folder_goes_beside_itself(folder, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", ["mot", "csv", "openpose"])
 def test_formats_for_saved_poses_only(folder, monkeypatch, capsys, name):
-    for path in (folder, folder / "street.json"):
-        assert run_convert(monkeypatch, path, "--to", name) == 1
-        message = capsys.readouterr().err
-        assert f"format {name}: only for saved poses (.jsonl)" in message
-        assert message.count("\n") == 1
+    assert run_convert(monkeypatch, folder, "--to", name) == 1
+    message = capsys.readouterr().err
+    assert f"format {name}: only for saved poses (.jsonl)" in message
+    assert message.count("\n") == 1
+    # One sequence is read as poses, whose size it does not say.
+    assert run_convert(monkeypatch, folder / "street.json", "--to", name) == 1
+    message = capsys.readouterr().err
+    assert "street.json: does not say the size of its images; give the video with --video" in message
+    assert message.count("\n") == 1
 
 
 @pytest.fixture
@@ -160,3 +164,38 @@ def test_data_sets_and_poses_without_dense_poses(folder, tmp_path, monkeypatch, 
     assert "street.json: expected a list, found {'annolist'" in capsys.readouterr().err
     assert run_convert(monkeypatch, tmp_path / "none.npz", "--to", "png") == 1
     assert "none.npz: cannot be read: no such file or directory" in capsys.readouterr().err
+
+
+def test_results_of_another_program(tmp_path, monkeypatch, capsys):
+    points = [number for k in range(17) for number in (100 + k, 50 + 3 * k, 0.75)]
+    entries = [
+        {"image_id": f"{i}.jpg", "category_id": 1, "keypoints": points, "score": 2.5, "idx": 3} for i in (0, 2)
+    ]
+    path = tmp_path / "alphapose-results.json"
+    path.write_text(json.dumps(entries))
+    assert run_convert(monkeypatch, path, "--to", "poses") == 1
+    assert "alphapose-results.json: does not say the size of its images" in capsys.readouterr().err
+    said = ("--size", "640x480", "--fps", "10")
+    assert run_convert(monkeypatch, path, "--to", "csv", *said) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'poses.csv'}\n"
+    rows = (tmp_path / "poses.csv").read_text().splitlines()
+    assert [row.split(",")[:3] for row in rows[1:]] == [["0", "0.0", "3"], ["2", "0.2", "3"]]
+    assert run_convert(monkeypatch, path, "--to", "poses", *said, "--out", tmp_path / "new") == 0
+    poses = tmp_path / "new" / "poses.jsonl"
+    assert capsys.readouterr().out == f"{poses}\n"
+    assert run_convert(monkeypatch, poses, "--to", "posetrack18") == 0
+    assert (tmp_path / "new" / "posetrack18" / "alphapose-results.json").is_file()
+    # Once more: what is there stays.
+    for target in ("poses", "pose"):
+        assert run_convert(monkeypatch, path, "--to", target, *said, "--out", tmp_path / "new") == 1
+    message = capsys.readouterr().err
+    assert "poses.jsonl: is there already; use another --out" in message
+    assert "unknown format 'pose'; did you mean 'poses'?" in message
+    assert run_convert(monkeypatch, poses, "--to", "csv", "--size", "640x480") == 1
+    assert "for poses of other programs only" in capsys.readouterr().err
+
+
+def test_a_file_of_a_data_set_as_poses(folder, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    assert run_convert(monkeypatch, folder / "street.json", "--to", "mot", "--size", "64x48", "--out", out) == 0
+    assert (out / "mot.txt").read_text().startswith("1,3,")

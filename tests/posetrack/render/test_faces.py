@@ -26,9 +26,12 @@ BODY = {
     "hip": (20, 165),
     "knee": (20, 240),
     "ankle": (20, 305),
+    "heel": (18, 318),
+    "big_toe": (18, 320),
+    "small_toe": (26, 320),
 }
 HEAD_HEIGHT = 42
-HEAD = {name for name in BODY if name not in ("shoulder", "elbow", "wrist", "pelvis", "hip", "knee", "ankle")}
+HEAD = {name for name, (_, y) in BODY.items() if y < 60}
 
 
 def make_people(

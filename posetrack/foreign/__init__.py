@@ -1,0 +1,1 @@
+"""Poses of other programs: their files as headers and records of our own."""
