@@ -15,6 +15,7 @@ from posetrack.predictors.networks import DenseDetector, Networks
 from posetrack.processors.densepose import complete_dense
 from posetrack.processors.detect import detect
 from posetrack.processors.estimate import estimate
+from posetrack.processors.given import use_boxes
 from posetrack.processors.left_out import LeftOutFaces
 from posetrack.processors.own import OwnProcessors
 from posetrack.processors.restored import skip_restored
@@ -211,7 +212,10 @@ def _make_finders(
     recipe: Recipe, networks: Networks, batch_frames: int, selection: PeopleSelection
 ) -> list[Stage]:
     """Make the stages that find people, choose among them, and estimate their poses."""
-    find = detect(networks.detector, batch_frames=batch_frames, det_every=recipe.detector.det_every)
+    if networks.given is None:
+        find = detect(networks.detector, batch_frames=batch_frames, det_every=recipe.detector.det_every)
+    else:
+        find = use_boxes(networks.given)
     stages = [Stage("detect", skip_restored(find))]
     if selection.chooses_found:
         stages.append(Stage("choose", choose_found(selection)))

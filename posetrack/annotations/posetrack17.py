@@ -73,6 +73,21 @@ def decode_posetrack17(data: dict[str, Any], name: str, where: str) -> Annotated
     return AnnotatedVideo(name, tuple(frames), builder.build() if people is None else people)
 
 
+def decode_posetrack17_frames(data: dict[str, Any], where: str) -> tuple[tuple[AnnotatedFrame, ...], bool]:
+    """Decode the frames of a PoseTrack17 file alone, and whether anybody is annotated in them.
+
+    Raises:
+        ResultsError: As for `decode_posetrack17`.
+    """
+    frames, has_people = [], False
+    for index, entry in enumerate(expect_list(data["annolist"], f"{where}: annolist")):
+        at = f"{where}: annolist[{index}]"
+        entry = expect_object(entry, at)
+        frames.append(_decode_frame(entry, at))
+        has_people |= bool(entry.get("annorect"))
+    return tuple(frames), has_people
+
+
 def encode_posetrack17(video: AnnotatedVideo) -> dict[str, Any]:
     """Encode a sequence as the content of a PoseTrack17 file; the inverse of `decode_posetrack17`.
 

@@ -56,7 +56,7 @@ def decode_posetrack18(data: dict[str, Any], name: str, where: str) -> Annotated
         ResultsError: A field is not valid, or the images belong to several sequences.
     """
     video = decode_posetrack18_sequences(data, name, where)
-    _check_one_folder(video.frames, where)
+    check_one_folder(video.frames, where)
     return video
 
 
@@ -142,7 +142,7 @@ def encode_posetrack18(video: AnnotatedVideo) -> dict[str, Any]:
     Raises:
         ResultsError: File names belong to several folders: each sequence needs a file of its own.
     """
-    _check_one_folder(video.frames, video.name)
+    check_one_folder(video.frames, video.name)
     people = video.people
     image_ids = number_images(video)
     visibility = np.where(np.isnan(people.visibility), 1.0, people.visibility)
@@ -175,7 +175,7 @@ def _order_keypoints(triples: list[list[float]]) -> list[float]:
     return ordered
 
 
-def _check_one_folder(frames: Iterable[AnnotatedFrame], where: str) -> None:
+def check_one_folder(frames: Iterable[AnnotatedFrame], where: str) -> None:
     """Check that all frames are in one folder, that is of one sequence.
 
     Raises:

@@ -16,6 +16,18 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("posetrack run video.mp4 -f coco -f csv", "further formats beside poses.jsonl"),
         ("posetrack run *.mp4 --resume", "continue where a killed run stopped"),
     ),
+    "track-dataset": (
+        (
+            "posetrack track-dataset annotations/val --images . -o val",
+            "results/, metrics.json, all poses",
+        ),
+        ("posetrack track-dataset annotations/test --images . -o test", "a test set: results to hand in"),
+        (
+            "posetrack track-dataset annotations/val --images . --boxes detections.json -r hrnet-w32",
+            "in the boxes of another detector",
+        ),
+        ("posetrack eval posetrack --gt annotations/val --pred val --sweep", "which keypoints to leave out"),
+    ),
     "live": (
         ("posetrack live", "camera 0; the page opens at http://127.0.0.1:8000"),
         ("posetrack live 1 --window --mirror", "another camera, in a window, mirrored"),

@@ -20,6 +20,11 @@ _COMMANDS: Panels = {
             "posetrack.cli.run:run_command",
             "Track people: writes poses.jsonl, overlay.mp4 and other formats for each source.",
         ),
+        "track-dataset": (
+            "posetrack.cli.track_dataset:track_dataset_command",
+            "Track people in all sequences of PoseTrack, write results as its benchmark takes them, and "
+            "evaluate.",
+        ),
         "live": (
             "posetrack.cli.live:live_command",
             "Track people in real time: always the newest frame, so that the image does not lag.",

@@ -200,6 +200,8 @@ def make_min_score_option(what: str, default: str) -> Any:
     )
 
 
+FpsOption = Annotated[str, typer.Option(metavar="FPS", help="Frame rate of images, e.g. 25 or 30000/1001.")]
+
 MaxPixelsOption = Annotated[
     int,
     typer.Option(
@@ -221,9 +223,7 @@ class PartOptions:
     every: Annotated[
         int, typer.Option(min=1, max=1_000_000_000, metavar="N", help="Process every n-th frame.")
     ] = 1
-    image_fps: Annotated[
-        str, typer.Option(metavar="FPS", help="Frame rate of images, e.g. 25 or 30000/1001.")
-    ] = "25"
+    image_fps: FpsOption = "25"
     max_pixels: MaxPixelsOption = MAX_PIXELS
     timeout: TimeoutOption = None
 
@@ -237,13 +237,18 @@ class PartOptions:
             "start_s": self.start,
             "end_s": self.end,
             "every": self.every,
-            "image_fps": _read_fps(self.image_fps),
+            "image_fps": read_fps(self.image_fps),
             "max_pixels": self.max_pixels,
             "timeout_s": self.timeout,
         }
 
 
-def _read_fps(text: str) -> Fraction:
+def read_fps(text: str) -> Fraction:
+    """Read the value of `--image-fps`.
+
+    Raises:
+        VideoError: It is not a number above 0.
+    """
     # Not what `Fraction` reads besides: that of 1e1000000000 has a billion digits.
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{0,9})?)(?:/([1-9][0-9]{0,8}))?", text)
     fps = Fraction(match[1]) / int(match[2] or 1) if match else Fraction(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from posetrack.frame import FloatArray, ImageArray, Instances
@@ -45,6 +45,19 @@ class DenseDetector(Protocol):
 
 
 @dataclass(frozen=True)
+class GivenBoxes:
+    """Boxes of the people of one source, found by another detector.
+
+    Attributes:
+        by_frame: Index of a frame -> its people, with `boxes_xyxy` and `box_scores`; nobody in others.
+        sha256: Digest of what they were read from.
+    """
+
+    by_frame: Mapping[int, Instances]
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Networks:
     """The predictors of a recipe.
 
@@ -54,6 +67,7 @@ class Networks:
         skeleton: Skeleton of the resulting keypoints.
         dense: Estimates the dense poses of people who have none; None if the recipe gives no dense poses.
         weights_sha256: Digests of the files of their weights, by the tables of the recipe.
+        given: Boxes that stand in for the detector's.
     """
 
     detector: Detector
@@ -61,3 +75,8 @@ class Networks:
     skeleton: Skeleton
     dense: DenseEstimator | None = None
     weights_sha256: Mapping[str, str] = field(default_factory=dict)
+    given: GivenBoxes | None = None
+
+    def with_boxes(self, given: GivenBoxes) -> Networks:
+        """The same, with boxes that stand in for the detector's."""
+        return replace(self, given=given, weights_sha256={**self.weights_sha256, "detector": given.sha256})

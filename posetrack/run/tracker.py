@@ -16,6 +16,7 @@ from posetrack.skeleton import Skeleton
 if TYPE_CHECKING:
     from posetrack.build import Pipeline
     from posetrack.pipeline import FrameProcessor
+    from posetrack.predictors.networks import GivenBoxes
     from posetrack.processors.own import OwnProcessors
     from posetrack.recipe import Recipe
     from posetrack.render import RenderStyle
@@ -227,6 +228,7 @@ class Tracker:
         *,
         stitch: bool = True,
         progress: Callable[[Frame], None] | None = None,
+        boxes: GivenBoxes | None = None,
         **part: Unpack[Part],
     ) -> RunReport:
         """Track the people in a source and write the results; as `run`, which says the rest, with all options.
@@ -236,7 +238,11 @@ class Tracker:
             output: What is written where.
             stitch: As for `run`.
             progress: As for `run`.
+            boxes: Boxes of the source that stand in for the detector's.
             part: As for `track`.
+
+        Raises:
+            RecipeError: Boxes are given, but the recipe has no [estimator].
         """
         from posetrack.run.job import run_job
         from posetrack.run.stitch import make_stitcher
@@ -244,7 +250,7 @@ class Tracker:
         with open_source(source, **part) as video:
             sinks = () if progress is None else (progress,)
             own = self._make_own()
-            pipeline = self._make_pipeline(video, own, with_faces=output.view.style.blur_faces)
+            pipeline = self._make_pipeline(video, own, with_faces=output.view.style.blur_faces, boxes=boxes)
             stitcher = make_stitcher(
                 self.recipe,
                 pipeline.skeleton,
@@ -264,15 +270,26 @@ class Tracker:
         return OwnProcessors(self._own) if self._own else None
 
     def _make_pipeline(
-        self, video: VideoSource, own: OwnProcessors | None, *, with_faces: bool = False
+        self,
+        video: VideoSource,
+        own: OwnProcessors | None,
+        *,
+        with_faces: bool = False,
+        boxes: GivenBoxes | None = None,
     ) -> Pipeline:
         """Make the processors of one run; frames of a camera are not batched."""
         from posetrack.build import make_pipeline
+        from posetrack.errors import RecipeError
 
+        if boxes is not None and self.recipe.estimator is None:
+            raise RecipeError(
+                f"{self.recipe.name}: boxes are given, but it has no [estimator] to find poses in them; take "
+                "another recipe, or leave the boxes out"
+            )
         self._selection.check_size((video.info.width, video.info.height), video.info.source)
         return make_pipeline(
             self.recipe,
-            self._networks,
+            self._networks if boxes is None else self._networks.with_boxes(boxes),
             self._compute,
             batch_frames=1 if video.is_live else self._batch_frames,
             smoothed=self._is_smoothed,

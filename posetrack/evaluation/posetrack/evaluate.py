@@ -146,6 +146,26 @@ def evaluate_in_modes(
         ResultsError: A folder or file is missing or not valid.
     """
     pairs = find_sequences(truth_dir, predictions_dir)
+    return evaluate_files(pairs, modes, num_workers=num_workers, raw=raw)
+
+
+def evaluate_files(
+    pairs: list[tuple[Path, Path]], modes: tuple[Mode, ...], *, num_workers: int = 1, raw: bool = False
+) -> list[PoseTrackEvaluation]:
+    """Evaluate pairs of files in several modes.
+
+    Args:
+        pairs: The files of the ground truth and of the predictions of each sequence.
+        modes: As for `evaluate_in_modes`, like the following ones.
+        num_workers: Likewise.
+        raw: Likewise.
+
+    Returns:
+        The metrics of each mode.
+
+    Raises:
+        ResultsError: A file is missing or not valid.
+    """
     evaluate = partial(_evaluate_files, modes=modes, raw=raw)
     if num_workers > 1 and len(pairs) > 1:
         for _, predictions in pairs:
