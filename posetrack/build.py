@@ -21,12 +21,12 @@ from posetrack.processors.own import OwnProcessors
 from posetrack.processors.restored import skip_restored
 from posetrack.processors.smooth import smooth
 from posetrack.processors.track import track
-from posetrack.recipe import Recipe, complete_settings, gives_poses
+from posetrack.recipe import Recipe, complete_settings, find_skeleton, gives_poses
 from posetrack.results.provenance import Provenance, digest_settings, shorten_digest
 from posetrack.runtime import tune_process, use_networks
 from posetrack.selection.choose import choose_found, choose_tracked
 from posetrack.selection.people import EVERYONE, PeopleSelection
-from posetrack.skeleton import SKELETONS, Skeleton
+from posetrack.skeleton import Skeleton
 from posetrack.weights.store import find_export, find_sha256, load_weights
 
 
@@ -82,11 +82,6 @@ def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Ne
         None if dense is None else dense.estimate_dense,
         sha256,
     )
-
-
-def find_skeleton(recipe: Recipe) -> Skeleton:
-    """Find the skeleton of a recipe's poses, without making its networks."""
-    return SKELETONS[complete_settings(recipe, recipe.pose_table).skeleton]
 
 
 def _make_predictor(recipe: Recipe, table: str, compute: Compute, device_images: DeviceImages | None) -> Any:

@@ -36,6 +36,7 @@ from posetrack.processors.smooth import SmootherConfig
 from posetrack.processors.stitch import StitcherConfig
 from posetrack.recipe_files import check_is_tracking, find_recipe
 from posetrack.results.people import ExportSettings
+from posetrack.skeleton import SKELETONS, Skeleton
 from posetrack.weights.metadata import find_metadata
 from posetrack.weights.published import PUBLISHED
 from trackers.clock import FRAME_S
@@ -251,3 +252,8 @@ def _find_weights(weights: str, network: str, path: Path) -> str:
         return network if network in list_embedded() else ""
     beside = path.parent / weights
     return str(beside) if beside.is_file() else weights
+
+
+def find_skeleton(recipe: Recipe) -> Skeleton:
+    """Find the skeleton of a recipe's poses, without making its networks."""
+    return SKELETONS[complete_settings(recipe, recipe.pose_table).skeleton]

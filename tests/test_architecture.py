@@ -60,7 +60,7 @@ LAYERS = {
         ("recipe",),
         ("build", "exports", "protocol", "weights.describe", "needs"),
         ("bench_report",),
-        ("benchmark", "live", "review", "run"),
+        ("benchmark", "live", "review", "run", "workers"),
         ("",),
         ("cli",),
         ("__main__",),

@@ -15,6 +15,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("posetrack run video.mp4 --start 10 --end 20 --every 2", "a part of it, every second frame"),
         ("posetrack run video.mp4 -f coco -f csv", "further formats beside poses.jsonl"),
         ("posetrack run *.mp4 --resume", "continue where a killed run stopped"),
+        ("posetrack run archive/ list.txt --workers 2", "two at a time; the same again does what is missing"),
     ),
     "track-dataset": (
         (

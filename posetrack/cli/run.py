@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,223 +15,58 @@ from rich.console import Console
 from posetrack.cli.draw_options import DrawOptions
 from posetrack.cli.hints import check_is_for_run
 from posetrack.cli.messages import print_error, start_logging, tell_loading
-from posetrack.cli.options import (
-    ComputeOptions,
-    PartOptions,
-    RecipeOptions,
-    complete_format,
-    make_min_score_option,
-)
+from posetrack.cli.options import ComputeOptions, RecipeOptions
+from posetrack.cli.output_options import OutputOptions, TrackingOptions, choose_folder
 from posetrack.cli.people_table import print_people
 from posetrack.cli.progress import RunProgress
 from posetrack.cli.run_summary import describe_losses, print_summary
 from posetrack.cli.selection_options import SelectionOptions
-from posetrack.errors import PoseTrackError, ResultsError, VideoError
-from posetrack.outputs import make_folder_name
-from posetrack.predictors.settings import MOST_AT_ONCE
-from posetrack.results.dense_forms import DENSE_FORMS, find_dense_form
-from posetrack.results.export import FORMATS, find_exporter
+from posetrack.cli.worker_options import SourceOptions
+from posetrack.errors import PoseTrackError, VideoError
 from posetrack.run.report import RunInterrupted, RunReport
 from posetrack.run.sources import open_source
-from posetrack.skeleton import Skeleton
 from posetrack.video.base import VideoSource
-from posetrack.video.source import group_sources
+from posetrack.video.source import Source, group_sources, read_lists
 
 if TYPE_CHECKING:
-    from posetrack.recipe import Recipe
-    from posetrack.run.job import Existing, Output
+    from posetrack.run.job import Output
     from posetrack.run.sources import Part
-    from posetrack.run.view import DrawnView
-
-_OUT = Path("posetrack-out")
-
-
-@dataclass(frozen=True)
-class TrackingOptions:
-    """Options of the processing, besides the recipe."""
-
-    PANEL: ClassVar[str] = "Tracking"
-
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=MOST_AT_ONCE,
-            metavar="N",
-            help="Frames per call of the detector.",
-            show_default="the recipe's",
-        ),
-    ] = None
-    smooth: Annotated[bool, typer.Option("--smooth", help="Smooth keypoints over time, without lag.")] = False
-    no_stitch: Annotated[
-        bool, typer.Option("--no-stitch", help="Keep tracks as they are: join none, drop none, fill no gaps.")
-    ] = False
-
-
-@dataclass(frozen=True)
-class OutputOptions:
-    """Options of the output."""
-
-    PANEL: ClassVar[str] = "Output"
-
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder to write into; with several sources, one folder below it for each.",
-            show_default="posetrack-out/<name>",
-        ),
-    ] = None
-    formats: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help=f"Also write {', '.join(FORMATS)}; may be repeated.",
-            show_default=False,
-            autocompletion=complete_format,
-        ),
-    ] = None
-    min_keypoint_score: Annotated[
-        float | None,
-        make_min_score_option("from these formats; poses.jsonl has all", "the recipe's"),
-    ] = None
-    dense_out: Annotated[
-        Path | None,
-        typer.Option(
-            "--dense-out",
-            metavar="FOLDER",
-            help="Folder for dense poses, one .npz for each source.",
-            show_default="the folder of the results",
-        ),
-    ] = None
-    dense_formats: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--dense-format",
-            metavar="FORMAT",
-            help=f"Also write dense poses as {' or '.join(name for name in DENSE_FORMS if name != 'npz')}.",
-            show_default=False,
-        ),
-    ] = None
-    sheet: Annotated[
-        Path | None,
-        typer.Option(
-            "--sheet",
-            metavar="FILE",
-            help="Also write a PNG with a row for each person, at most 60, over time; in the folder of the "
-            "results, if FILE is a name alone.",
-            show_default=False,
-        ),
-    ] = None
-    no_video: Annotated[bool, typer.Option("--no-video", help="Do not write overlay.mp4.")] = False
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False
-    resume: Annotated[bool, typer.Option("--resume", help="Continue interrupted runs; start the others.")] = (
-        False
-    )
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict", help="Exit with 1 if images of a source are missing or damaged; all is written anyway."
-        ),
-    ] = False
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False
-
-    def check_formats(self, skeleton: Skeleton) -> None:
-        """Find mistakes in the names of formats before a long run.
-
-        Raises:
-            ResultsError: There is no such format, or it cannot hold the skeleton.
-        """
-        for name in self.formats or ():
-            find_exporter(name, skeleton)
-        for name in self.dense_formats or ():
-            find_dense_form(name)
-
-    def place(self, recipe: Recipe, view: DrawnView, folder: Path, *, is_alone: bool) -> Output:
-        """Say what is written where.
-
-        Args:
-            recipe: The recipe.
-            view: What the annotated video shows.
-            folder: Folder of one source's results.
-            is_alone: Whether there is one source; otherwise dense poses have the name of the folder.
-
-        Raises:
-            ResultsError: Options contradict one another.
-        """
-        from posetrack.run.job import Output
-
-        dense = self.dense_out
-        if dense is not None and not is_alone:
-            dense /= f"{folder.name}.npz"
-        return Output(
-            folder,
-            tuple(dict.fromkeys(self.formats or ())),
-            not self.no_video,
-            self.existing,
-            view,
-            dense=dense,
-            dense_forms=tuple(dict.fromkeys(self.dense_formats or ())),
-            min_keypoint_score=(
-                recipe.export.min_keypoint_score if self.min_keypoint_score is None else self.min_keypoint_score
-            ),
-        )
-
-    def place_sheet(self, folder: Path, *, is_alone: bool) -> Path | None:
-        """Say where the contact sheet goes; None if there is none.
-
-        Args:
-            folder: Folder of one source's results.
-            is_alone: Whether there is one source.
-
-        Raises:
-            ResultsError: All sources would write the same file.
-        """
-        if self.sheet is None or self.sheet.parent == Path():
-            return None if self.sheet is None else folder / self.sheet
-        if not is_alone:
-            raise ResultsError(
-                f"--sheet {self.sheet}: the same for several sources; give a name without a folder"
-            )
-        return self.sheet
-
-    @property
-    def existing(self) -> Existing:
-        """What to do with existing results.
-
-        Raises:
-            ResultsError: Both options are given.
-        """
-        if self.resume and self.overwrite:
-            raise ResultsError("--resume: keeps what --overwrite would replace; give one of them")
-        return "resume" if self.resume else "overwrite" if self.overwrite else "refuse"
 
 
 def run_command(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE", help="Videos, folders or glob patterns; URLs.", show_default=False),
+        typer.Argument(
+            metavar="SOURCE",
+            help="Videos, folders or glob patterns; URLs; a .txt file with one of these a line.",
+            show_default=False,
+        ),
     ],
     recipe: RecipeOptions,
     compute: ComputeOptions,
     tracking: TrackingOptions,
     people: SelectionOptions,
-    part: PartOptions,
+    part: SourceOptions,
     output: OutputOptions,
     drawing: DrawOptions,
 ) -> None:
     """Track people: writes poses.jsonl, overlay.mp4 and other formats for each source."""
     level = logging.ERROR if output.quiet else logging.WARNING
     start_logging(level)
+    sources = read_lists(sources)
     check_is_for_run(sources)
     _, settings, wanted, selection = output.existing, recipe.read(), part.read(), people.read()
     place = partial(output.place, settings, drawing.make_view(drawing.make_style(settings)))
+    part.check_workers()
+    groups = group_sources(sources)
+    if part.is_spread:
+        part.check_sources(groups)
     if not output.quiet:
         tell_loading(settings)
-    from posetrack.run.tracker import Tracker
+    from posetrack.recipe import find_skeleton
+    from posetrack.workers.task import TrackerSettings
 
-    tracker = Tracker(
+    loadable = TrackerSettings(
         settings,
         device=compute.device,
         engine=compute.engine,
@@ -239,29 +74,36 @@ def run_command(
         batch_frames=tracking.batch,
         smooth=tracking.smooth,
         selection=selection,
+        stitch=not tracking.no_stitch,
+        log_level=level,
     )
-    output.check_formats(tracker.skeleton)
-    run = partial(tracker.run_into, stitch=not tracking.no_stitch)
-    if not _run_sources(run, sources, wanted, output, place):
+    output.check_formats(find_skeleton(settings))
+    if part.is_spread:
+        from posetrack.cli.many import Batch
+
+        all_well = Batch(groups, wanted, output, place).run(part.make_runner(loadable))
+    else:
+        run = partial(loadable.load().run_into, stitch=loadable.stitch)
+        all_well = _run_sources(run, groups, wanted, output, place)
+    if not all_well:
         raise typer.Exit(1)
 
 
 def _run_sources(
     run: Callable[..., RunReport],
-    arguments: Sequence[str],
+    groups: Sequence[Source],
     part: Part,
     output: OutputOptions,
     place: Callable[..., Output],
 ) -> bool:
     """Run each source; failures are reported and the others continue. Returns whether all succeeded."""
-    groups = group_sources(arguments)
     all_well = True
     taken: set[Path] = set()
     for group in groups:
         try:
             with open_source(group, **part) as video:
                 is_alone = len(groups) == 1
-                folder = _choose_folder(output.out, video.info.name, is_alone=is_alone, taken=taken)
+                folder = choose_folder(output.out, video.info.name, is_alone=is_alone, taken=taken)
                 sheet = output.place_sheet(folder, is_alone=is_alone)
                 where = place(folder, is_alone=is_alone)
                 report = _run_one(run, video, where, sheet, is_quiet=output.quiet)
@@ -297,16 +139,3 @@ def _run_one(
             print_summary(console, report)
             print_people(console, output.poses)
     return report
-
-
-def _choose_folder(out: Path | None, name: str, *, is_alone: bool, taken: set[Path]) -> Path:
-    """Choose the folder of one source's results; two sources of the same name get two folders."""
-    if out is not None and is_alone:
-        return out
-    folder = first = (out or _OUT) / make_folder_name(name)
-    number = 2
-    while folder in taken:
-        folder = first.with_name(f"{name}-{number}")
-        number += 1
-    taken.add(folder)
-    return folder

@@ -26,6 +26,7 @@ from posetrack.results.people import ExportOptions
 from posetrack.results.record import Header, Record
 from posetrack.run.dense_output import DenseOutput
 from posetrack.run.drawn_files import OnePng
+from posetrack.run.finished import report_finished
 from posetrack.run.report import FrameCounter, RunInterrupted, RunReport
 from posetrack.run.resume import describe_run, fill_dense, open_saved, restore
 from posetrack.run.sinks import TimeStage, leave_untimed, make_overlay_sink, make_poses_sink
@@ -58,6 +59,8 @@ class Output:
         dense_forms: Keys of `posetrack.results.dense_forms.DENSE_FORMS`, to write beside that file.
         min_keypoint_score: Keypoints that score less are left out of the formats; `poses.jsonl` has all.
         overlay_name: Name of the annotated video; of one image, `run_job` makes it `overlay.png`.
+        finished_frames: Number of frames of the finished run whose results are there, so that resuming it does
+            nothing; None where it is not known to be finished.
 
     Raises:
         ResultsError: `existing` is another word, or the video is to be transparent.
@@ -72,6 +75,7 @@ class Output:
     dense_forms: tuple[str, ...] = ()
     min_keypoint_score: float = 0.0
     overlay_name: str = "overlay.mp4"
+    finished_frames: int | None = None
 
     def __post_init__(self) -> None:
         if self.existing not in ("refuse", "overwrite", "resume"):
@@ -185,6 +189,11 @@ def _run_held(
     """Run in a folder that no other run writes into."""
     output, dense = outputs
     saved = _open_results(output, dense, header)
+    if saved is not None and output.finished_frames is not None:
+        wanted = _list_wanted(output, dense, header)
+        report = report_finished(output.poses, output.finished_frames, wanted, video.info.name)
+        if report is not None:
+            return report
     if saved is not None:  # Formats that are there would miss the frames that come now.
         there = [name for name in _list_exports(output.poses, output.folder) if name not in output.formats]
         output = replace(output, formats=(*output.formats, *there))
@@ -315,6 +324,13 @@ def _open_results(output: Output, dense: DenseOutput | None, header: Header) -> 
             f"{output.folder}: cannot be written ({error.strerror}); use another --out"
         ) from error
     return None
+
+
+def _list_wanted(output: Output, dense: DenseOutput | None, header: Header) -> tuple[Path, ...]:
+    """Everything that a finished run has written beside its poses."""
+    exports = list_outputs(header, output.folder)
+    overlay = (output.overlay,) if output.has_overlay else ()
+    return (*overlay, *(exports[name] for name in output.formats), *(() if dense is None else (dense.path,)))
 
 
 def _list_exports(poses: Path, folder: Path) -> dict[str, Path]:

@@ -22,9 +22,12 @@ from posetrack.video.images import ImageSequence, find_images, find_videos, is_i
 from posetrack.video.limits import MAX_PIXELS
 from posetrack.video.silence import NETWORK_TIMEOUT_S, Silence, wait_for
 
-__all__ = ["Source", "VideoInfo", "VideoSource", "group_sources", "may_be_silent", "open_video"]
+__all__ = ["Source", "VideoInfo", "VideoSource", "group_sources", "may_be_silent", "open_video", "read_lists"]
 
 _log = logging.getLogger(__name__)
+
+LIST_SUFFIX = ".txt"
+"""End of the names of files that list sources."""
 
 Source = str | tuple[str, ...]
 """One source: a path, a URL or a glob; or the image files of one sequence, in order."""
@@ -142,6 +145,42 @@ def group_sources(arguments: Sequence[str]) -> list[Source]:
             sources += members
         else:
             sources.append(tuple(sorted(members, key=natural_key)))
+    return sources
+
+
+def read_lists(arguments: Sequence[str]) -> list[str]:
+    """Put the sources of text files, one a line, in the places of these.
+
+    Paths in them are relative to the current folder, as on the command line. Blank lines, and those that begin
+    with `#`, are left out.
+
+    Args:
+        arguments: Sources; those that are files whose names end with `.txt` are lists.
+
+    Raises:
+        VideoError: A list cannot be read, or is none.
+    """
+    expanded: list[str] = []
+    for argument in arguments:
+        is_list = argument.lower().endswith(LIST_SUFFIX) and "://" not in argument and os.path.isfile(argument)
+        expanded += _read_list(argument) if is_list else [argument]
+    return expanded
+
+
+def _read_list(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = [line.strip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise VideoError(
+            f"{path}: cannot be read: {reason}; expected a text file of sources, one a line"
+        ) from error
+    sources = [line for line in lines if line and not line.startswith("#")]
+    if not sources:
+        raise VideoError(f"{path}: names no source; expected one a line")
+    if any("\0" in source for source in sources):
+        raise VideoError(f"{path}: is no text; expected a text file of sources, one a line")
     return sources
 
 

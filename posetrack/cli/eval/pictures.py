@@ -89,8 +89,7 @@ def _read_people(gt: Path, recipe: Recipe) -> CocoPeople:
     """Read the annotations, their keypoints in the order of the recipe's."""
     from models.data.coco_people import has_keypoints, unify_people
     from models.data.json_file import read_json
-    from posetrack.build import find_skeleton
-    from posetrack.recipe import gives_poses
+    from posetrack.recipe import find_skeleton, gives_poses
 
     content = read_json(gt)
     names = find_skeleton(recipe).names if gives_poses(recipe) else None
