@@ -20,8 +20,8 @@ from posetrack.cli.options import (
     make_min_score_option,
     read_fps,
 )
+from posetrack.cli.output_options import TrackingOptions
 from posetrack.cli.progress import RunProgress
-from posetrack.cli.run import TrackingOptions
 from posetrack.cli.run_summary import print_summary
 from posetrack.data_sets.given_boxes import read_given_boxes
 from posetrack.data_sets.sequences import LabelledSequence, read_labelled_sequences
