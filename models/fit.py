@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -62,6 +62,21 @@ def count_outputs(shapes: Shapes) -> int:
         if shapes.get(name):
             return shapes[name][0]
     return 0
+
+
+def take_outputs(state: Mapping[str, Tensor], outputs: Sequence[int]) -> dict[str, Tensor]:
+    """Take some outputs of weights, in another order.
+
+    Args:
+        state: Weights by our names, whose last layer is `final_layer`.
+        outputs: The positions of the outputs; empty for all as they are.
+    """
+    if not outputs:
+        return dict(state)
+    return {
+        name: tensor[list(outputs)].clone() if name.startswith("final_layer.") else tensor
+        for name, tensor in state.items()
+    }
 
 
 def find_nearest(

@@ -114,6 +114,13 @@ def join_samples(parts: list[PoseSamples]) -> PoseSamples:
     )
 
 
+def list_rows(samples: PoseSamples) -> dict[int, IntArray]:
+    """List the rows of the people in each image, by image number."""
+    return {
+        number: np.flatnonzero(samples.image_index == i) for i, number in enumerate(samples.image_ids.tolist())
+    }
+
+
 def enclose_keypoints(samples: PoseSamples) -> PoseSamples:
     """Replace each box by that of the person's known keypoints (HRNet, section 4.3, before its 15 %)."""
     known = (samples.weights > 0)[..., None]

@@ -27,6 +27,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
 _SIGMAS_DRAWN = 3
 # With `dark` and `udp`, maps are smoothed this many sigmas about the peak: 11 cells for sigma 2, 17 for sigma
@@ -34,6 +35,8 @@ _SIGMAS_DRAWN = 3
 _SIGMAS_SMOOTHED = 8 / 3
 _SMALLEST_HEAT = 1e-10
 _ROWS_A_BLOCK = 8
+# Of places in another map, as fractions of its size.
+_ROUNDING = 1e-4
 # Step of the second differences in cells, by coding.
 _REACH = {"dark": 2, "udp": 1}
 
@@ -179,6 +182,44 @@ def average_flipped(
     total[..., 0] += restored[..., 0]
     total[..., 1:] += restored[..., :-1]
     return total.div_(2)
+
+
+def average_scales(heatmaps: Tensor, scales: Sequence[float], coding: HeatmapCoding) -> Tensor:
+    """Average heatmaps of regions of several sizes about the same centres, where those of scale 1 have cells.
+
+    Source: the six-scale test of Yang et al., "Learning Feature Pyramids for Human Pose Estimation", ICCV 2017,
+    which HRNet's results on MPII follow (section 4.2). Differs from its public code, which averages maps in the
+    image; a cell that a smaller region does not reach is the average of the others.
+
+    Args:
+        heatmaps: (S N, K, H, W): all N of the first scale, then those of the second and so on.
+        scales: S factors, size of the region relative to that of scale 1; one of them 1 or more.
+        coding: The coding of the heatmaps.
+
+    Returns:
+        (N, K, H, W).
+    """
+    if tuple(scales) == (1.0,):
+        return heatmaps
+    W, H = coding.heatmap_wh
+    found, counts = [], []
+    for maps, scale in zip(heatmaps.float().chunk(len(scales)), scales, strict=True):
+        columns, rows = (_scale_cells(axis, scale, coding, maps.device) for axis in (0, 1))
+        grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=2)[None]
+        is_reached = (grid.abs() <= 1 + _ROUNDING).all(dim=3)[:, None]
+        found.append(grid_sample(maps, grid.expand(len(maps), H, W, 2), align_corners=True) * is_reached)
+        counts.append(is_reached)
+    averages: Tensor = torch.stack(found).sum(dim=0) / torch.stack(counts).sum(dim=0)
+    return averages
+
+
+def _scale_cells(axis: int, scale: float, coding: HeatmapCoding, device: torch.device) -> Tensor:
+    """Where cells of scale 1 are in the map of another along one axis: its first is at -1, its last at 1."""
+    size, step = coding.heatmap_wh[axis], coding.step_xy_px[axis]
+    middle_px = (coding.input_wh[axis] - (coding.kind == "udp")) / 2
+    cells = torch.arange(size, device=device, dtype=torch.float32)
+    away = (cells * step - middle_px) / scale
+    return (middle_px + away) / step * 2 / (size - 1) - 1
 
 
 def _find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor]:

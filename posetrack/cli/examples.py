@@ -149,6 +149,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "a recipe's networks on images",
         ),
         ("posetrack eval pictures --gt val.json --images val --boxes annotated", "poses in given boxes"),
+        (
+            "posetrack eval pictures --format mpii --gt annot/valid.json --images images -r mpii.toml --results out",
+            "a network on MPII: out/pred.mat and PCKh",
+        ),
     ),
 }
 """By the words of the command behind `posetrack`; the empty key is the program itself."""

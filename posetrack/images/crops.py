@@ -72,17 +72,19 @@ class BoxCrops:
         padding: Factor by which a box grows, after it has the crops' aspect ratio.
         is_unbiased: Whether crops are measured from the first pixel to the last (UDP); see
             `models.data.crop.make_crop_matrices`.
-        batch_crops: Most crops in one call of the network.
+        batch_crops: Most boxes in one call of the network.
+        scales: Factors by which the regions of a box are larger than with its padding alone; one crop each.
     """
 
     size_wh: tuple[int, int]
     padding: float = 1.25
     is_unbiased: bool = False
     batch_crops: int = 8
+    scales: tuple[float, ...] = (1.0,)
 
-    def make_matrices(self, boxes_xyxy: FloatArray) -> DoubleArray:
+    def make_matrices(self, boxes_xyxy: FloatArray, scale: float = 1.0) -> DoubleArray:
         """The maps (N, 2, 3) from image to crop, both in indices of pixels, for boxes (N, 4)."""
-        centres, widths = fit_boxes(to_pixel_indices(boxes_xyxy), self.size_wh, self.padding)
+        centres, widths = fit_boxes(to_pixel_indices(boxes_xyxy), self.size_wh, self.padding * scale)
         return make_crop_matrices(centres, widths, self.size_wh, is_unbiased=self.is_unbiased)
 
     def measure_regions(self, boxes_xyxy: FloatArray) -> FloatArray:
@@ -102,8 +104,9 @@ def estimate_in_crops(
     """Estimate the pose in each box; crops of all images share batches.
 
     Args:
-        predict: From crops (B, 3, H, W) uint8 to keypoints (B, K, 2), in indices of the crops' pixels, and
-            their scores (B, K).
+        predict: From crops (S B, 3, H, W) uint8, all B of the first of S scales, then those of the second and
+            so on, to keypoints (B, K, 2), in indices of pixels of the crops at scale 1, and their scores
+            (B, K).
         images: (H, W, 3) uint8 RGB, of any sizes.
         boxes_xyxy: For each image its boxes (N, 4), continuous pixels.
         crops: How boxes become crops.
@@ -115,11 +118,15 @@ def estimate_in_crops(
     """
     matrices = [crops.make_matrices(boxes) for boxes in boxes_xyxy]
     counts = [len(maps) for maps in matrices]
-    cut_out = cut(images, matrices, crops.size_wh)
+    cut_out = [
+        cut(images, [crops.make_matrices(boxes, scale) for boxes in boxes_xyxy], crops.size_wh)
+        for scale in crops.scales
+    ]
     points = [np.zeros((0, num_keypoints, 2), np.float32)]
     scores = [np.zeros((0, num_keypoints), np.float32)]
-    for start in range(0, len(cut_out), crops.batch_crops):
-        batch_points, batch_scores = predict(cut_out[start : start + crops.batch_crops])
+    for start in range(0, sum(counts), crops.batch_crops):
+        batches = [each[start : start + crops.batch_crops] for each in cut_out]
+        batch_points, batch_scores = predict(torch.cat(batches) if len(batches) > 1 else batches[0])
         points.append(batch_points)
         scores.append(batch_scores)
     inverse = invert_matrices(np.concatenate([np.zeros((0, 2, 3)), *matrices]))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.backbones.imagenet import ImageNetwork
-from models.hrnet.codec import HeatmapCoding, average_flipped, decode_heatmaps
+from models.hrnet.codec import HeatmapCoding, average_flipped, average_scales, decode_heatmaps
 from models.hrnet.network import HEATMAP_STRIDE
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray
@@ -59,6 +59,7 @@ class HRNetPredictor:
             padding=settings.padding,
             is_unbiased=self._coding.kind == "udp",
             batch_crops=settings.batch_crops,
+            scales=settings.scales,
         )
 
     def __call__(
@@ -95,5 +96,6 @@ class HRNetPredictor:
             heatmaps = average_flipped(heatmaps, flipped, self._skeleton.flip_index, coding)
         else:
             heatmaps = self._network(crops)["output"]
+        heatmaps = average_scales(heatmaps, self._settings.scales, coding)
         points, scores = decode_heatmaps(heatmaps, coding)
         return points.cpu().numpy(), scores.cpu().numpy()

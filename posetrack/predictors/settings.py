@@ -138,6 +138,8 @@ class TopDownSettings(EstimatorSettings):
         padding: Factor by which boxes are extended before they are cut out.
         heatmap_branch: The branch of HRNet with the heatmaps, 0 the finest.
         flip_test: Whether to average over the mirrored crop: slightly more accurate, twice the time.
+        scales: Factors of the size of the region that is cut out, over which heatmaps are averaged, each taking
+            the time of one; one of them must be 1 or more. MPII's six-scale test has 0.8 to 1.3.
     """
 
     width_px: int = 0
@@ -147,6 +149,7 @@ class TopDownSettings(EstimatorSettings):
     padding: float = 0.0
     heatmap_branch: int = 0
     flip_test: bool = False
+    scales: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,6 +158,10 @@ class TopDownSettings(EstimatorSettings):
         check_optional_range(self, 0.1, 10, "sigma_cells")
         check_optional_range(self, 1, 5, "padding")
         check_optional_range(self, 0, 2, "heatmap_branch")
+        if not self.scales or max(self.scales) < 1 or not all(0.1 <= scale <= 10 for scale in self.scales):
+            raise ValueError(
+                f"scales: expected numbers from 0.1 to 10, one of them 1 or more, got {list(self.scales)}"
+            )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from models.data.image_files import ImageFile, check_images
-from models.data.samples import IntArray, PoseSamples
+from models.data.samples import IntArray, PoseSamples, list_rows
 from posetrack.compute import Compute
 from posetrack.evaluation.pictures import predict_images
 from posetrack.frame import Instances, from_pixel_indices
@@ -112,13 +112,6 @@ def predict_dev_images(
 def list_sample_images(samples: PoseSamples) -> dict[int, ImageFile]:
     """List the images of samples: number -> file."""
     return dict(zip(samples.image_ids.tolist(), samples.images, strict=True))
-
-
-def list_rows(samples: PoseSamples) -> dict[int, IntArray]:
-    """List the rows of the people in each image, by image number."""
-    return {
-        number: np.flatnonzero(samples.image_index == i) for i, number in enumerate(samples.image_ids.tolist())
-    }
 
 
 def collect_annotated(samples: PoseSamples, numbers: IntArray) -> dict[int, Instances]:

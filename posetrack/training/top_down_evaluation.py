@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from models.data.coco_people import PERSON_ID, CocoPeople, read_coco_people
-from models.data.samples import PoseSamples, keep_trainable
+from models.data.samples import PoseSamples, keep_trainable, list_rows
 from models.hrnet.recipe import PoseRecipe
 from models.training.errors import DataError
 from posetrack.evaluation.coco import evaluate_coco
@@ -18,8 +18,9 @@ from posetrack.evaluation.coco_files import read_coco_results
 from posetrack.evaluation.crowdpose import evaluate_crowdpose
 from posetrack.evaluation.mpii import evaluate_mpii
 from posetrack.evaluation.mpii_files import read_mpii_truth
+from posetrack.evaluation.mpii_images import TRUTH_FILE, collect_mpii_boxes, collect_mpii_poses
 from posetrack.evaluation.pictures import collect_boxes, collect_results
-from posetrack.frame import ImageArray, Instances, to_matlab_indices, to_pixel_indices
+from posetrack.frame import ImageArray, Instances
 from posetrack.predictors.hrnet import HRNetPredictor
 from posetrack.predictors.networks import Networks
 from posetrack.predictors.settings import TopDownSettings
@@ -30,7 +31,6 @@ from posetrack.training.evaluation import (
     check_dev_images,
     collect_annotated,
     find_compute,
-    list_rows,
     list_sample_images,
     predict_dev_images,
     spread_positions,
@@ -38,9 +38,6 @@ from posetrack.training.evaluation import (
 from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
 from posetrack.training.top_down_samples import is_annotated_upright, make_annotations, read_dev_samples
-
-_MPII_TRUTH = "gt_valid.mat"
-
 
 _SHOWN_IMAGES = 8
 
@@ -141,7 +138,9 @@ def _find_boxes(
         return boxes
     if data.format == "coco" and data.boxes == "annotated":
         return collect_boxes(file.content["annotations"], str(data_folder / data.dev))
-    people = samples if data.format == "mpii" else keep_trainable(samples)
+    if data.format == "mpii":
+        return collect_mpii_boxes(samples)
+    people = keep_trainable(samples)
     return {
         number: Instances(boxes_xyxy=people.boxes_xyxy[rows], box_scores=people.scores[rows])
         for number, rows in list_rows(people).items()
@@ -150,16 +149,11 @@ def _find_boxes(
 
 
 def _make_mpii_measure(path: Path, samples: PoseSamples) -> Callable[[Predicted], Metrics]:
-    beside = path.with_name(_MPII_TRUTH)
+    beside = path.with_name(TRUTH_FILE)
     truth = read_mpii_truth(beside if beside.is_file() else path)
-    rows = list_rows(samples)
 
     def measure(predicted: Predicted) -> Metrics:
-        keypoints_xy = np.zeros_like(samples.keypoints_xy)
-        for number, people in predicted:
-            assert people.keypoints_xy is not None
-            keypoints_xy[rows[number]] = people.keypoints_xy
-        columns = evaluate_mpii(to_matlab_indices(to_pixel_indices(keypoints_xy)), truth).columns
+        columns = evaluate_mpii(collect_mpii_poses(samples, predicted), truth).columns
         return {"Mean": columns["Mean"], **columns}
 
     return measure

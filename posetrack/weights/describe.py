@@ -17,7 +17,8 @@ from models.training.int8 import INT8_RANGES
 from posetrack.errors import WeightsError
 from posetrack.families.table import list_embedded, list_importable, load_families
 from posetrack.weights.metadata import find_metadata
-from posetrack.weights.published import PUBLISHED, PublishedWeights
+from posetrack.weights.published import PUBLISHED
+from posetrack.weights.publishers import PublishedWeights
 from posetrack.weights.store import find_export, find_file, find_weights, load_weights, read_card
 
 

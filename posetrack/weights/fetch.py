@@ -20,12 +20,13 @@ from models.checkpoints import (
     import_checkpoint,
     write_weights,
 )
+from models.fit import take_outputs
 from posetrack.errors import WeightsError
 from posetrack.families.table import list_importable
 from posetrack.weights.download import DownloadError, Progress, download, make_address, remove_part
 from posetrack.weights.metadata import describe_kind
 from posetrack.weights.nearest import describe_misfit
-from posetrack.weights.published import PublishedWeights
+from posetrack.weights.publishers import PublishedWeights
 from posetrack.weights.store import (
     WeightsCard,
     find_file,
@@ -125,7 +126,7 @@ def _download(
 
 def _convert(entry: PublishedWeights, part: Path, url: str, digest: str) -> Path:
     """Convert the fetched file to our names and format, and write its card."""
-    state = _import(entry, part)
+    state = take_outputs(_import(entry, part), entry.outputs)
     path = find_file(entry.name)
     metadata = describe_kind(entry.kind, entry.num_keypoints)
     notes = {"source": url or entry.source, "source_sha256": digest, "licence": entry.licence}

@@ -29,7 +29,8 @@ from models.settings import suggest
 from posetrack.errors import WeightsError
 from posetrack.families.table import list_embedded
 from posetrack.weights.nearest import describe_misfit
-from posetrack.weights.published import PUBLISHED, PublishedWeights
+from posetrack.weights.published import PUBLISHED
+from posetrack.weights.publishers import PublishedWeights
 
 
 @dataclass(frozen=True)

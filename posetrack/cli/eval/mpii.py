@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from posetrack.cli.eval.metrics import check_metrics_file, format_percent, print_metrics, write_metrics
+
+if TYPE_CHECKING:
+    from posetrack.evaluation.mpii import MpiiMetrics
 
 
 def mpii_command(
@@ -44,9 +47,19 @@ def mpii_command(
     poses_xy = read_mpii_predictions(pred, len(truth.annotated), is_zero_based=zero_based)
     metrics = evaluate_mpii(poses_xy, truth)
     if out is not None:
-        joints = {"PCKh@0.5": metrics.joints_at_half, "PCKh@0.1": metrics.joints_at_tenth}
-        write_metrics({**metrics.columns, **joints}, out)
-    print_metrics("MPII PCKh@0.5", metrics.columns)
+        write_metrics(list_metrics(metrics), out)
+    print_mpii_metrics("MPII PCKh@0.5", metrics)
+
+
+def list_metrics(metrics: MpiiMetrics) -> dict[str, object]:
+    """The numbers by name, from 0 to 1, as they are written."""
+    joints = {"PCKh@0.5": metrics.joints_at_half, "PCKh@0.1": metrics.joints_at_tenth}
+    return {**metrics.columns, **joints}
+
+
+def print_mpii_metrics(title: str, metrics: MpiiMetrics) -> None:
+    """Print the columns of papers, and a row for each joint, in percent."""
+    print_metrics(title, metrics.columns)
     _print_joints(metrics.joints_at_half, metrics.joints_at_tenth)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
+from models.settings import suggest
 from posetrack.errors import ResultsError
 from posetrack.outputs import check_output_file
 
@@ -15,14 +16,25 @@ RECIPE, ANNOTATED = "recipe", "annotated"
 """Values of `--boxes` that are no files."""
 DENSE = "densepose"
 """Kind of results that are dense poses."""
+COCO, CROWDPOSE, MPII = "coco", "crowdpose", "mpii"
+FORMATS = (COCO, CROWDPOSE, MPII)
+"""Values of `--format`."""
 
 
 @dataclass(frozen=True)
 class PeopleOptions:
-    """Which people are looked at."""
+    """Which people are looked at, and how their numbers are computed."""
 
     PANEL: ClassVar[str] = "People"
 
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="Data set: coco; crowdpose, with AP by crowding; or mpii, in the annotated boxes, with PCKh.",
+        ),
+    ] = COCO
     boxes: Annotated[
         str,
         typer.Option(help="Boxes: those of the `recipe`'s detector, `annotated`, or COCO detections (JSON)."),
@@ -40,6 +52,11 @@ class PeopleOptions:
         int | None, typer.Option(min=1, help="Use the first N images only.", show_default="all")
     ] = None
 
+    def check_format(self) -> None:
+        """Raise ResultsError unless the format is known."""
+        if self.form not in FORMATS:
+            raise ResultsError(f"--format {self.form}: unknown; {suggest(self.form, FORMATS)}")
+
 
 @dataclass(frozen=True)
 class PictureOutputs:
@@ -50,7 +67,8 @@ class PictureOutputs:
     results: Annotated[
         Path | None,
         typer.Option(
-            help="Also write COCO results and dense poses, DIR/{keypoints,bbox,segm,densepose}.json.",
+            help="Also write COCO results and dense poses, DIR/{keypoints,bbox,segm,densepose}.json, or MPII's "
+            "DIR/pred.mat.",
             show_default="posetrack-out/<name of --gt>, of images without annotations",
         ),
     ] = None

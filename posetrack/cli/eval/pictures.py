@@ -12,7 +12,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from posetrack.cli.eval.metrics import print_metrics, write_metrics
-from posetrack.cli.eval.picture_options import ANNOTATED, DENSE, RECIPE, PeopleOptions, PictureOutputs
+from posetrack.cli.eval.picture_options import (
+    ANNOTATED,
+    CROWDPOSE,
+    DENSE,
+    MPII,
+    RECIPE,
+    PeopleOptions,
+    PictureOutputs,
+)
 from posetrack.cli.options import ComputeOptions, RecipeOptions
 from posetrack.errors import PoseTrackError, ResultsError
 
@@ -48,9 +56,15 @@ def pictures_command(
     from posetrack.evaluation.coco_files import keep_images
     from posetrack.protocol import use_protocol
 
+    who.check_format()
     chosen = recipe.read()
     settings = use_protocol(chosen, who.min_score)
     try:
+        if who.form == MPII:
+            from posetrack.cli.eval.mpii_images import evaluate_mpii_images
+
+            evaluate_mpii_images(gt, images, chosen, compute.choose(), who, outputs)
+            return
         people = _read_people(gt, settings)
         is_annotated = bool(people.content["annotations"])
         outputs = outputs.choose_results(gt, has_annotations=is_annotated)
@@ -58,7 +72,7 @@ def pictures_command(
         given = _read_boxes(who.boxes, people)
         files = _check_images(people, images, str(gt), who.first)
         measured = keep_images(people.content, files)
-        kinds = _choose_kinds(measured, settings, str(gt)) if is_annotated else []
+        kinds = _choose_kinds(measured, settings, str(gt), who.form) if is_annotated else []
         measure_dense = _make_dense_measure(gt, mesh, settings, files)
         if given is None:
             _say_threshold(chosen, settings)
@@ -76,6 +90,7 @@ def pictures_command(
         {kind: found[kind] for kind in kinds if kind in found},
         name=settings.name,
         annotations_name=str(gt),
+        form=who.form,
     )
     if dense or mesh is not None:
         numbers |= measure_dense(dense)
@@ -110,13 +125,18 @@ def _say_threshold(recipe: Recipe, settings: Recipe) -> None:
         )
 
 
-def _choose_kinds(annotations: dict[str, Any], recipe: Recipe, where: str) -> list[str]:
+def _choose_kinds(annotations: dict[str, Any], recipe: Recipe, where: str, form: str) -> list[str]:
     """Choose what is evaluated, and check its annotations, before networks run for hours."""
     from models.data.coco_people import has_keypoints
     from posetrack.evaluation.coco import IOU_TYPES, choose_sigmas
     from posetrack.evaluation.coco_files import check_annotations
+    from posetrack.evaluation.crowdpose import evaluate_crowdpose
     from posetrack.recipe import gives_poses
 
+    if form == CROWDPOSE:
+        # Nothing is found yet: this checks them.
+        evaluate_crowdpose(annotations, [], annotations_name=where)
+        return ["keypoints"]
     kinds = list(IOU_TYPES)
     if not has_keypoints(annotations):
         kinds.remove("keypoints")
@@ -193,15 +213,19 @@ def _find_people(
 
 
 def _measure(
-    annotations: dict[str, Any], found: _Entries, *, name: str, annotations_name: str
+    annotations: dict[str, Any], found: _Entries, *, name: str, annotations_name: str, form: str
 ) -> dict[str, float | None]:
-    """Print COCO's metrics of each kind of results; returns all of them."""
+    """Print COCO's, or CrowdPose's, metrics of each kind of results; returns all of them."""
     from posetrack.evaluation.coco import evaluate_coco
+    from posetrack.evaluation.crowdpose import evaluate_crowdpose
 
     numbers: dict[str, float | None] = {}
     for kind, entries in found.items():
         if entries:
-            metrics = evaluate_coco(annotations, entries, iou_type=kind, annotations_name=annotations_name)
+            if form == CROWDPOSE:
+                metrics = evaluate_crowdpose(annotations, entries, annotations_name=annotations_name)
+            else:
+                metrics = evaluate_coco(annotations, entries, iou_type=kind, annotations_name=annotations_name)
             print_metrics(f"{name}, {kind}, {len(annotations['images'])} images", metrics)
             numbers |= {f"{kind}_{metric}": value for metric, value in metrics.items()}
     return numbers

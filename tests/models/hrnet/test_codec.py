@@ -12,6 +12,7 @@ from models.hrnet.codec import (
     CODING_384X288,
     HeatmapCoding,
     average_flipped,
+    average_scales,
     decode_heatmaps,
     encode_heatmaps,
 )
@@ -160,3 +161,30 @@ def test_heatmaps_of_another_size_are_refused():
         decode_heatmaps(torch.zeros(1, 1, 60, 48), CODING_256X192)
     with pytest.raises(ValueError, match="heatmap coding 'msra': known: offset, dark, udp"):
         HeatmapCoding(input_wh=(192, 256), sigma_cells=2.0, kind="msra")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scales_are_averaged_where_those_of_scale_one_have_cells(kind):
+    coding = replace(SMALL, kind=kind)
+    W, H = coding.heatmap_wh
+    scales = (0.8, 1.0, 1.3)
+    maps = torch.rand(2 * len(scales), 3, H, W)
+    found = average_scales(maps, scales, coding)
+    assert found.shape == (2, 3, H, W)
+    middle = (np.array(coding.input_wh) - (kind == "udp")) / 2
+    step = np.array(coding.step_xy_px)
+    for x, y in ((0, 0), (W - 1, 3), (11, 17), (W // 2, H - 1)):
+        values = []
+        for i, scale in enumerate(scales):
+            at = ((np.array([x, y]) * step - middle) / scale + middle) / step
+            if (at < -1e-6).any() or (at > np.array([W - 1, H - 1]) + 1e-6).any():
+                continue
+            left, top = np.clip(np.floor(at).astype(int), 0, [W - 2, H - 2])
+            dx, dy = at - (left, top)
+            part = maps[2 * i : 2 * i + 2, :, top : top + 2, left : left + 2].double()
+            values.append(
+                (part[..., 0, 0] * (1 - dx) + part[..., 0, 1] * dx) * (1 - dy)
+                + (part[..., 1, 0] * (1 - dx) + part[..., 1, 1] * dx) * dy
+            )
+        np.testing.assert_allclose(found[..., y, x], torch.stack(values).mean(dim=0), atol=1e-4)
+    assert average_scales(maps, (1.0,), coding) is maps

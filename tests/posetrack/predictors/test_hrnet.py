@@ -63,6 +63,21 @@ def test_keypoints_come_back_where_they_are(kind, flip_test):
         assert (scores <= 1).all()
 
 
+@pytest.mark.parametrize("kind", ["dark", "udp"])
+def test_keypoints_come_back_where_they_are_at_several_scales(kind):
+    places = [(60.0, 40.0), (131.3, 92.7), (83.6, 120.2)]
+    images = [draw_blob(200, 160, x, y) for x, y in places]
+    boxes = [np.array([[x - 40, y - 60, x + 30, y + 50]], np.float32) for x, y in places]
+    # More boxes than a batch has, so that every batch has its crops of all scales.
+    options = {"kind": kind, "scales": (1.0, 0.8, 1.3), "batch_crops": 2}
+    predict = make_predictor(BlobFinder(kind), **options)
+    for (points, _), place in zip(predict(images, boxes), places, strict=True):
+        np.testing.assert_allclose(points[0], np.tile(place, (17, 1)), atol=0.6)
+    for scales in ((0.5,), (), (1.0, 20.0)):
+        with pytest.raises(ValueError, match="scales: expected numbers"):
+            make_predictor(BlobFinder(), scales=scales)
+
+
 def test_images_share_batches_and_get_their_own_people():
     sizes = []
 

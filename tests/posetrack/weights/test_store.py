@@ -16,6 +16,7 @@ import made_family
 import pytest
 import torch
 from made_family import TINY, make_tiny
+from safetensors.torch import load_file
 from torch import nn
 
 from models.backbones.variants import MOVENET_THUNDER
@@ -26,9 +27,12 @@ from posetrack.errors import WeightsError
 from posetrack.families import movenet
 from posetrack.families.family import Importable
 from posetrack.families.table import FAMILIES, list_embedded, list_importable
+from posetrack.skeleton import CROWDPOSE_14, MPII_16, POSETRACK_15
 from posetrack.weights import describe, published
 from posetrack.weights.fetch import MIRROR_VARIABLE, fetch_weights, list_addresses
-from posetrack.weights.published import PUBLISHED, PublishedWeights
+from posetrack.weights.metadata import find_metadata
+from posetrack.weights.published import PUBLISHED
+from posetrack.weights.publishers import PublishedWeights
 from posetrack.weights.store import (
     find_weights,
     find_weights_file,
@@ -38,6 +42,7 @@ from posetrack.weights.store import (
 )
 
 FILE = "tiny-coco.pth"
+SIDES = ("left", "right")
 
 
 def save_as_mmpose(network, path):
@@ -104,6 +109,33 @@ def test_the_table_is_sound():
             assert f"-{entry.sha256[:8]}_" in entry.file_name
     digits = [entry.sha256[:8] for entry in PUBLISHED.values() if entry.sha256]
     assert len(set(digits)) == len(digits)
+
+
+def test_people_of_other_sets_have_their_keypoints():
+    skeletons = {"crowdpose": CROWDPOSE_14, "mpii": MPII_16, "posetrack": POSETRACK_15}
+    for part, skeleton in skeletons.items():
+        entries = [entry for name, entry in PUBLISHED.items() if f"-{part}-" in name]
+        assert entries
+        for entry in entries:
+            assert find_metadata(entry.name).traits["skeleton"] == skeleton.name
+            assert entry.kind.rpartition("-")[2] in entry.name
+    # PoseTrack18's own order, in the files of annotations: each keypoint is where ours asks for it.
+    sides = [
+        f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in SIDES
+    ]
+    names = ["nose", "neck", "head_top", "left_ear", "right_ear", *sides]
+    outputs = PUBLISHED["hrnet-w48-posetrack-384x288"].outputs
+    assert [names[i] for i in outputs] == list(POSETRACK_15.names)
+
+
+def test_wanted_outputs_are_taken(mirror, tiny, monkeypatch):
+    whole = load_file(fetch(mirror))
+    chosen = replace(tiny, outputs=(3, 0), num_keypoints=2)
+    monkeypatch.setitem(published.PUBLISHED, "tiny", chosen)
+    found = load_file(fetch(mirror, is_forced=True))
+    for name, tensor in whole.items():
+        assert torch.equal(found[name], tensor[[3, 0]] if name.startswith("final_layer.") else tensor)
+    assert len(found["final_layer.bias"]) == 2
 
 
 def test_the_dense_networks_have_their_files_and_terms():
@@ -357,10 +389,10 @@ import signal, sys
 sys.path.insert(0, sys.argv[3])
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from posetrack.families.table import FAMILIES
-from posetrack.weights import published
+from posetrack.weights import published, publishers
 from posetrack.weights.fetch import fetch_weights
 FAMILIES["made"] = "made_family"
-published.PUBLISHED["tiny"] = published.PublishedWeights(
+published.PUBLISHED["tiny"] = publishers.PublishedWeights(
     "tiny", "tiny-kind", "tiny-coco.pth", (), sys.argv[2], None, "Apache-2.0", "here", "AP 0.1", 5)
 print(fetch_weights("tiny", mirrors=[sys.argv[1]]), flush=True)
 """
