@@ -150,7 +150,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("posetrack eval pictures --gt val.json --images val --boxes annotated", "poses in given boxes"),
         (
-            "posetrack eval pictures --format mpii --gt annot/valid.json --images images -r mpii.toml --results out",
+            "posetrack eval pictures --format mpii --gt valid.json --images images -r mpii.toml --results out",
             "a network on MPII: out/pred.mat and PCKh",
         ),
     ),

@@ -36,7 +36,8 @@ def evaluate_mpii_images(
         DataError: People or images are missing or not valid.
         PoseTrackError: The recipe's network is not one for MPII, or an option does not fit.
     """
-    from posetrack.build import build_networks, find_skeleton
+    from posetrack.build import build_networks
+    from posetrack.recipe import find_skeleton
 
     if who.boxes != RECIPE or who.min_score is not None:
         raise ResultsError(
