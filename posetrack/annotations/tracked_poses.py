@@ -9,8 +9,9 @@ import numpy as np
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedPeople, AnnotatedVideo
 from posetrack.edits.read import read_edited
 from posetrack.errors import ResultsError
+from posetrack.results.conversions import find_posetrack_conversion, list_able
 from posetrack.results.people import KEEP_ALL, ExportOptions
-from posetrack.results.posetrack_people import POSETRACK_CONVERSIONS, TrackNumbers, select_posetrack_people
+from posetrack.results.posetrack_people import TrackNumbers, select_posetrack_people
 
 
 def read_tracked_poses(
@@ -19,7 +20,7 @@ def read_tracked_poses(
     """Read a results file as the PoseTrack exports write it: 15 keypoints, rounded, track ids below 10,000.
 
     Args:
-        path: A `poses.jsonl` with COCO's or PoseTrack's keypoints.
+        path: A `poses.jsonl` with keypoints that have a conversion (`find_posetrack_conversion`).
         name: Name of the sequence.
         options: Which people and keypoints are left out.
         raw: Leave out the edits that lie beside the file.
@@ -31,10 +32,10 @@ def read_tracked_poses(
         ResultsError: The file cannot be read, or its keypoints cannot be converted to PoseTrack's.
     """
     header, records = read_edited(path, raw=raw)
-    if header.skeleton.name not in POSETRACK_CONVERSIONS:
+    if find_posetrack_conversion(header.skeleton) is None:
         raise ResultsError(
             f"{path}: {header.skeleton.name} keypoints cannot be evaluated on PoseTrack; "
-            f"these can: {', '.join(POSETRACK_CONVERSIONS)}"
+            f"these can: {list_able(find_posetrack_conversion)}"
         )
     numbers = TrackNumbers()
     frames, index, ids, chosen = [], [], [], []

@@ -13,7 +13,7 @@ from posetrack.foreign.base import ForeignFrame, ForeignOptions, ForeignPoses, f
 from posetrack.foreign.kinds import OPENPOSE_SUFFIX
 from posetrack.frame import UNTRACKED, Instances, IntArray
 from posetrack.json_fields import expect_column, expect_list, expect_object, expect_whole, read_json
-from posetrack.results.openpose import OPENPOSE_18_NAMES
+from posetrack.results.conversions import OPENPOSE_18_NAMES
 from posetrack.skeleton import BODY_25, COCO_17, CROWDPOSE_14, Skeleton
 from posetrack.video.images import natural_key
 

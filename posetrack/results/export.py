@@ -10,15 +10,15 @@ from pathlib import Path
 from models.settings import suggest
 from posetrack.errors import ResultsError
 from posetrack.results.coco import write_coco
+from posetrack.results.conversions import find_openpose_conversion, find_posetrack_conversion, list_able
 from posetrack.results.csv import write_csv
 from posetrack.results.mot import write_mot
 from posetrack.results.openpose import write_openpose
-from posetrack.results.people import KEEP_ALL, ExportOptions
+from posetrack.results.people import KEEP_ALL, ConvertKeypoints, ExportOptions
 from posetrack.results.posetrack17 import write_posetrack17
 from posetrack.results.posetrack18 import write_posetrack18
-from posetrack.results.posetrack_people import POSETRACK_CONVERSIONS
 from posetrack.results.record import Header, Record
-from posetrack.skeleton import COCO_17, Skeleton
+from posetrack.skeleton import Skeleton
 
 _log = logging.getLogger(__name__)
 
@@ -30,27 +30,28 @@ class Exporter:
     Attributes:
         target: Path in the output folder of what it writes; `{name}` is the name of the video.
         write: Takes the records, their header, the output folder and the options; returns what it wrote.
-        skeletons: Names of the skeletons that the format can hold; None = any.
+        find_conversion: How keypoints of a skeleton become those of the format, or None if it cannot hold them;
+            without it, it holds any.
         has_sizes: Whether it tells the size of each image.
         has_truth: Whether it has a form for ground truth.
     """
 
     target: str
     write: Callable[[Iterable[Record], Header, Path, ExportOptions], Path]
-    skeletons: tuple[str, ...] | None = None
+    find_conversion: Callable[[Skeleton], ConvertKeypoints | None] | None = None
     has_sizes: bool = False
     has_truth: bool = False
 
 
 FORMATS: dict[str, Exporter] = {
     "posetrack18": Exporter(
-        "posetrack18/{name}.json", write_posetrack18, tuple(POSETRACK_CONVERSIONS), has_truth=True
+        "posetrack18/{name}.json", write_posetrack18, find_posetrack_conversion, has_truth=True
     ),
-    "posetrack17": Exporter("posetrack17/{name}.json", write_posetrack17, tuple(POSETRACK_CONVERSIONS)),
+    "posetrack17": Exporter("posetrack17/{name}.json", write_posetrack17, find_posetrack_conversion),
     "coco": Exporter("coco.json", write_coco, has_sizes=True, has_truth=True),
     "mot": Exporter("mot.txt", write_mot),
     "csv": Exporter("poses.csv", write_csv),
-    "openpose": Exporter("openpose", write_openpose, (COCO_17.name,)),
+    "openpose": Exporter("openpose", write_openpose, find_openpose_conversion),
 }
 """Every export format by the name that the command line takes."""
 
@@ -72,11 +73,12 @@ def find_exporter(format_name: str, skeleton: Skeleton, *, is_truth: bool = Fals
     exporter = FORMATS.get(format_name)
     if exporter is None:
         raise ResultsError(f"unknown format '{format_name}'; {suggest(format_name, FORMATS)}")
-    if exporter.skeletons is not None and skeleton.name not in exporter.skeletons:
-        able = ", ".join(name for name, other in FORMATS.items() if other.skeletons is None)
+    find = exporter.find_conversion
+    if find is not None and find(skeleton) is None:
+        able = ", ".join(name for name, other in FORMATS.items() if other.find_conversion is None)
         raise ResultsError(
             f"format {format_name}: cannot hold {skeleton.name} keypoints, only "
-            f"{' or '.join(exporter.skeletons)}; these formats can: {able}"
+            f"those of {list_able(find)}, or others with their names; these formats can: {able}"
         )
     if is_truth and not exporter.has_truth:
         able = " or ".join(name for name, other in FORMATS.items() if other.has_truth)

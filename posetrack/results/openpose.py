@@ -1,4 +1,4 @@
-"""OpenPose: a folder with one JSON file a frame, as its `--write_json` with the COCO model writes them."""
+"""OpenPose: a folder with one JSON file a frame, as its `--write_json` writes them."""
 
 from __future__ import annotations
 
@@ -8,36 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from posetrack.frame import FloatArray
+from posetrack.results.conversions import find_openpose_conversion
 from posetrack.results.files import make_whole_folder
 from posetrack.results.people import ExportedPeople, ExportOptions, select_people
 from posetrack.results.record import Header, Record
-from posetrack.skeleton import COCO_17
 
 OWN_FILES = "*_keypoints.json"
 """Names of the files."""
-
-OPENPOSE_18_NAMES = (
-    "nose",
-    "neck",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "right_eye",
-    "left_eye",
-    "right_ear",
-    "left_ear",
-)
-"""The order of OpenPose's COCO model (`POSE_COCO_BODY_PARTS` of its documentation, doc/output.md)."""
 
 # OpenPose lists these for every person, empty where their networks did not run.
 _OTHER_PARTS = (
@@ -54,13 +31,13 @@ _OTHER_PARTS = (
 def write_openpose(records: Iterable[Record], header: Header, out_dir: Path, options: ExportOptions) -> Path:
     """Write `openpose/<video>_000000000000_keypoints.json` and so on, numbered by the frame's index.
 
-    `pose_keypoints_2d` has 18 keypoints x, y, score in the order `OPENPOSE_18_NAMES`, x and y as indices of
-    pixels; an absent one is zeros.
+    `pose_keypoints_2d` has x, y, score of the 25 keypoints of BODY_25 where there are feet, else of the 18 of
+    the COCO model (`choose_openpose_names`), x and y as indices of pixels; an absent one is zeros.
     `person_id` is the track id, -1 where there is none. People without any keypoint are left out.
 
     Args:
         records: Frames in order, one at a time in memory.
-        header: Of a video with `COCO_17` keypoints.
+        header: Of a video with keypoints that have a conversion (`find_openpose_conversion`).
         out_dir: The folder that holds `openpose/`.
         options: Thresholds for people and keypoints.
 
@@ -77,7 +54,7 @@ def write_openpose(records: Iterable[Record], header: Header, out_dir: Path, opt
                 record.instances,
                 header.skeleton,
                 options,
-                convert_keypoints=convert_coco17_to_openpose18,
+                convert_keypoints=find_openpose_conversion(header.skeleton),
                 posed_only=True,
                 keypoints_as_indices=True,
             )
@@ -87,38 +64,15 @@ def write_openpose(records: Iterable[Record], header: Header, out_dir: Path, opt
     return path
 
 
-def convert_coco17_to_openpose18(
-    keypoints_xy: FloatArray, keypoint_scores: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Order COCO's keypoints as OpenPose does and add the neck, the middle of the shoulders.
-
-    Args:
-        keypoints_xy: (N, 17, 2), pixels.
-        keypoint_scores: (N, 17).
-
-    Returns:
-        Keypoints (N, 18, 2) and their scores (N, 18); the neck has the lower of the shoulders' scores.
-    """
-    shoulders = [COCO_17.names.index("left_shoulder"), COCO_17.names.index("right_shoulder")]
-    neck_xy = keypoints_xy[:, shoulders].mean(axis=1, keepdims=True)
-    neck_scores = keypoint_scores[:, shoulders].min(axis=1, keepdims=True)
-    order = [(*COCO_17.names, "neck").index(name) for name in OPENPOSE_18_NAMES]
-    return (
-        np.concatenate([keypoints_xy, neck_xy], axis=1)[:, order],
-        np.concatenate([keypoint_scores, neck_scores], axis=1)[:, order],
-    )
-
-
 def _make_people(people: ExportedPeople) -> list[dict[str, object]]:
     triples = np.concatenate([people.keypoints_xy, people.keypoint_scores[..., None]], axis=2)
     triples = np.where(people.present[..., None], triples, 0.0)
+    rows = [row.ravel().tolist() for row in triples]
     return [
         {
             "person_id": [track_id],
             "pose_keypoints_2d": row,
             **{part: [] for part in _OTHER_PARTS},
         }
-        for track_id, row in zip(
-            people.track_ids.tolist(), triples.reshape(len(people), 54).tolist(), strict=True
-        )
+        for track_id, row in zip(people.track_ids.tolist(), rows, strict=True)
     ]

@@ -74,7 +74,7 @@ class ExportedPeople:
         person_scores: (N,), `Instances.person_scores`.
         keypoints_xy: (N, K, 2), `Instances.drawn_xy` in continuous pixels or as indices of pixels.
         keypoint_scores: (N, K).
-        present: (N, K) bool, False where a keypoint is below the threshold or was never estimated.
+        present: (N, K) bool, False where a keypoint has score 0, is below the threshold or was never estimated.
         masks: (N, H, W) bool, or None where no network gave any.
     """
 
@@ -130,7 +130,7 @@ def select_people(
     if keypoints_as_indices:
         xy = to_pixel_indices(xy)
     rounded_scores = round_scores(scores)
-    present = (rounded_scores >= options.min_keypoint_score) & estimated
+    present = (rounded_scores >= options.min_keypoint_score) & (rounded_scores > 0) & estimated
     person_scores = instances.person_scores
     chosen = person_scores >= options.min_person_score
     if posed_only:

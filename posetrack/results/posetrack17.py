@@ -14,7 +14,7 @@ from posetrack.results.record import Header, Record
 def write_posetrack17(records: Iterable[Record], header: Header, out_dir: Path, options: ExportOptions) -> Path:
     """Write `posetrack17/<video>.json`.
 
-    The video's keypoints become PoseTrack's (`convert_coco17_to_posetrack15`). The head box x1, y1, x2, y2 is
+    The video's keypoints become PoseTrack's (`find_posetrack_conversion`). The head box x1, y1, x2, y2 is
     zeros: only that of the ground truth is used.
 
     Args:

@@ -56,7 +56,7 @@ def write_posetrack18(records: Iterable[Record], header: Header, out_dir: Path, 
     """Write `posetrack18/<video>.json`.
 
     Images are numbered as PoseTrack numbers them where the source is named like one of its sequences
-    (`000342_mpii_test`). The video's keypoints become PoseTrack's (`convert_coco17_to_posetrack15`). Ground
+    (`000342_mpii_test`). The video's keypoints become PoseTrack's (`find_posetrack_conversion`). Ground
     truth has head boxes (`estimate_head_boxes`) instead of scores.
 
     Args:

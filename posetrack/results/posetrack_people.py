@@ -8,18 +8,13 @@ import numpy as np
 
 from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED, Instances, IntArray, from_pixel_indices
-from posetrack.results.people import ConvertKeypoints, ExportedPeople, ExportOptions, select_people
+from posetrack.results.conversions import find_posetrack_conversion
+from posetrack.results.people import ExportedPeople, ExportOptions, select_people
 from posetrack.results.rounding import RoundedArray
-from posetrack.skeleton import POSETRACK_15, Skeleton, convert_coco17_to_posetrack15
+from posetrack.skeleton import POSETRACK_15, Skeleton
 
 NUM_TRACK_IDS = 10_000
 """The evaluation refuses track ids from here on."""
-
-POSETRACK_CONVERSIONS: dict[str, ConvertKeypoints | None] = {
-    "coco17": convert_coco17_to_posetrack15,
-    "posetrack15": None,
-}
-"""Skeletons that can be evaluated on PoseTrack, and how their keypoints become its 15 joints."""
 
 _LEAST_SCORE = 0.0001
 _HEAD_FRACTION = 0.18
@@ -34,7 +29,7 @@ def select_posetrack_people(instances: Instances, skeleton: Skeleton, options: E
 
     Args:
         instances: The people of one frame.
-        skeleton: One of `POSETRACK_CONVERSIONS`.
+        skeleton: One with a conversion (`find_posetrack_conversion`).
         options: Thresholds for people and keypoints.
 
     Returns:
@@ -44,7 +39,7 @@ def select_posetrack_people(instances: Instances, skeleton: Skeleton, options: E
         instances,
         skeleton,
         options,
-        convert_keypoints=POSETRACK_CONVERSIONS[skeleton.name],
+        convert_keypoints=find_posetrack_conversion(skeleton),
         posed_only=True,
         keypoints_as_indices=True,
     )

@@ -13,9 +13,9 @@ from posetrack.foreign.base import ForeignOptions
 from posetrack.foreign.kinds import is_foreign
 from posetrack.foreign.save import import_poses
 from posetrack.frame import Instances
+from posetrack.results.conversions import OPENPOSE_18_NAMES
 from posetrack.results.convert import convert
 from posetrack.results.jsonl import JsonlWriter
-from posetrack.results.openpose import OPENPOSE_18_NAMES
 from posetrack.results.record import Header
 from posetrack.skeleton import BODY_25, COCO_17, CROWDPOSE_14, HALPE_26, POSETRACK_15
 
