@@ -1,4 +1,4 @@
-"""Speed of each engine relative to eager torch, on both MoveNets.
+"""Speed of each engine relative to eager torch, on MoveNet.
 
     python scripts/bench_engines.py [--repeats N] [--busy]
 
@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 
-from models.backbones.variants import MOVENET_MULTIPOSE, MOVENET_THUNDER
+from models.backbones.variants import MOVENET_MULTIPOSE
 from models.checkpoints import load_embedded
 from models.engines.choice import is_installed, list_precisions
 from models.engines.make import ENGINES, make_engine
@@ -27,10 +27,7 @@ from models.movenet.network import MoveNet
 from posetrack.runtime import tune_process
 
 CPU = torch.device("cpu")
-CASES = (
-    ("movenet-multipose", MOVENET_MULTIPOSE, (288, 512), (1, 4)),
-    ("movenet-thunder", MOVENET_THUNDER, (256, 256), (1, 2, 4, 8)),
-)
+CASES = (("movenet-multipose", MOVENET_MULTIPOSE, (288, 512), (1, 4)),)
 
 
 def make_contenders(network: MoveNet, name: str) -> dict[str, Callable[[torch.Tensor], object]]:

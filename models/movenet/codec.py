@@ -15,36 +15,6 @@ _CENTER_WINDOW = 5
 _SAME_PEAK = 1.0132789611816406e-06
 _REGRESS_SPREAD = 0.300048828125
 _SCORED_KEYPOINT = 0.126953125
-_SINGLE_OFFSET = 1.7998046875
-
-
-def decode_single(heads: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Decode the single person of each image: thunder and lightning.
-
-    The centre is the peak of the centre map weighted towards the image centre; each keypoint is the peak of its
-    heatmap divided by the distance to its position regressed from the centre.
-
-    Args:
-        heads: The outputs of `MoveNet.forward`, each (B, C, H, W).
-
-    Returns:
-        Keypoints (B, K, 2) as x, y relative to the image (0 left or top, 1 right or bottom), and their
-        scores (B, K).
-    """
-    center = torch.sigmoid(heads["center"].float())[:, 0]
-    heatmap = torch.sigmoid(heads["kpt_heatmap"].float())
-    B, _, H, W = heatmap.shape
-    ys, xs = _cell_grid(H, W, heatmap.device)
-    middle = ((ys - H // 2) ** 2 + (xs - W // 2) ** 2).sqrt()
-    peaks = (center / (middle + _SINGLE_OFFSET)).flatten(1).argmax(dim=1)
-    batch = torch.arange(B, device=heatmap.device)
-    center_yx = torch.stack([peaks // W, peaks % W], dim=1)
-    expected = _regressed_yx(heads["kpt_regress"], batch, center_yx)
-    distance = ((ys - expected[..., 0, None, None]) ** 2 + (xs - expected[..., 1, None, None]) ** 2).sqrt()
-    cells = (heatmap / (distance + _SINGLE_OFFSET)).flatten(2).argmax(dim=2)
-    scores = heatmap.flatten(2).gather(2, cells[..., None])[..., 0]
-    keypoints = _refine(heads["kpt_offset"], batch, cells)
-    return keypoints / torch.tensor([W, H], device=keypoints.device), scores
 
 
 def decode_multiple(

@@ -8,4 +8,4 @@ NETWORKS: dict[str, MoveNetConfig] = {
     "movenet-multipose": MOVENET_MULTIPOSE,
     "movenet-thunder": MOVENET_THUNDER,
 }
-"""Networks by name: the first detects people with their poses, the second estimates the pose in a box."""
+"""Networks by name: the first detects people with their poses; from the second `thunder-heatmaps` began."""

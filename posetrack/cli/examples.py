@@ -105,7 +105,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "export": (
         ("posetrack export movenet-person", "an OpenVINO file of a network"),
         ("posetrack export weights.safetensors --to onnx -o net.zip", "ONNX"),
-        ("posetrack export movenet-thunder --int8 --calibrate photos/", "smaller and faster, less exact"),
+        (
+            "posetrack export thunder-heatmaps-256x192 --int8 --calibrate photos/",
+            "smaller and faster",
+        ),
     ),
     "bench": (
         ("posetrack bench video.mp4 -r default -r fast", "two recipes, one after the other"),

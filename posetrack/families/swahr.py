@@ -86,5 +86,4 @@ FAMILY = Family(
         for name in ("higher-hrnet-w32", "higher-hrnet-w48", "swahr-w32", "swahr-w48")
         for side in ("512", "640")
     },
-    embedded={"swahr-movenet-256": "34a7cd36f94fbc90ee0d693c107dbfd7e8a54727a4eac2f748e1a5795ffbcc09"},
 )

@@ -1,4 +1,4 @@
-"""The predictors of MoveNet: multipose detects people with poses, thunder estimates the pose in each box."""
+"""The predictor of MoveNet multipose, which detects people with their poses."""
 
 from __future__ import annotations
 
@@ -7,24 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
-from models.backbones.variants import MOVENET_THUNDER
 from models.data.letterbox import unplace_boxes, unplace_points
-from models.movenet.codec import decode_multiple, decode_single
+from models.movenet.codec import decode_multiple
 from models.movenet.network import MoveNet
 from posetrack.compute import Compute
-from posetrack.frame import FloatArray, ImageArray, Instances, to_pixel_indices
+from posetrack.frame import ImageArray, Instances
 from posetrack.images.batches import predict_by_size
-from posetrack.images.crops import BoxCrops, CropCutter, estimate_in_crops
 from posetrack.images.letterbox import Letterbox
 from posetrack.images.on_device import DeviceImages, choose_device_images
-from posetrack.predictors.settings import MultiposeSettings, ThunderSettings
+from posetrack.predictors.settings import MultiposeSettings
 from posetrack.skeleton import COCO_17
 from trackers.nms import box_nms, oks_nms
 from trackers.oks import compute_pose_areas
 
-_THUNDER_WH = (256, 256)
 _VISIBLE_SCORE = 0.2
 # An example for the engine; its sides differ, since the network takes any size.
 _EXAMPLE = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
@@ -95,63 +91,6 @@ class MultiposePredictor:
         assert people.box_scores is not None
         people = people[box_nms(people.boxes_xyxy, people.box_scores, self._settings.nms_iou)]
         return people[_find_distinct_poses(people, self._settings.nms_oks)]
-
-
-class ThunderPredictor:
-    """A pose estimator of one person per box.
-
-    Args:
-        network: The network, in evaluation mode and with its weights; it is copied.
-        settings: Settings of the predictor.
-        compute: Device, engine and precision.
-        device_images: Uploads images to the device, where crops are cut out; predictors may share it. If None,
-            one is made on a GPU, and on a CPU crops are cut out by OpenCV.
-
-    Raises:
-        PoseTrackError: The engine cannot convert the network.
-    """
-
-    def __init__(
-        self,
-        network: MoveNet,
-        settings: ThunderSettings,
-        compute: Compute,
-        device_images: DeviceImages | None = None,
-    ) -> None:
-        self._network = compute.make_engine(network, name=settings.network, example=_EXAMPLE)
-        self._cut = CropCutter(compute.device, choose_device_images(compute.device, device_images))
-        # Centred to the half pixel: HRNet's centring, half a pixel off, costs 0.006 of AP.
-        self._crops = BoxCrops(
-            _THUNDER_WH, padding=settings.padding, is_unbiased=True, batch_crops=settings.batch_crops
-        )
-
-    def __call__(
-        self, images: Sequence[ImageArray], boxes_xyxy: Sequence[FloatArray]
-    ) -> list[tuple[FloatArray, FloatArray]]:
-        """Estimate the pose in each box; crops of all images share the network's batches.
-
-        Args:
-            images: (H, W, 3) uint8 RGB.
-            boxes_xyxy: The boxes (N, 4) of each image, pixels.
-
-        Returns:
-            Keypoints (N, K, 2) of each image in its pixels, and their scores (N, K).
-        """
-        return estimate_in_crops(
-            self._predict,
-            images,
-            boxes_xyxy,
-            crops=self._crops,
-            cut=self._cut,
-            num_keypoints=MOVENET_THUNDER.num_keypoints,
-        )
-
-    @torch.inference_mode()
-    def _predict(self, crops: Tensor) -> tuple[FloatArray, FloatArray]:
-        points, scores = decode_single(self._network(crops))
-        # Decoded coordinates are relative to the crop, from its left and upper edge.
-        points_px = points.cpu().numpy() * np.array(_THUNDER_WH, np.float32)
-        return to_pixel_indices(points_px), scores.cpu().numpy()
 
 
 def _find_distinct_poses(people: Instances, max_oks: float) -> npt.NDArray[np.int64]:

@@ -112,21 +112,6 @@ class MultiposeSettings(DetectorSettings):
 
 
 @dataclass(frozen=True)
-class ThunderSettings(EstimatorSettings):
-    """Settings of MoveNet thunder.
-
-    Attributes:
-        padding: Factor by which boxes are extended before they are cut out.
-    """
-
-    padding: float = 1.25
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range(self, 1, 5, "padding")
-
-
-@dataclass(frozen=True)
 class TopDownSettings(EstimatorSettings):
     """Settings of a top-down pose network. All but `flip_test` are in the metadata of its weights.
 

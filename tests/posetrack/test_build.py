@@ -129,7 +129,7 @@ def test_weights_that_say_nothing_and_do_not_fit_are_recognised(tmp_path):
         build_networks(recipe, COMPUTE, batch_frames=1)
 
 
-@pytest.mark.parametrize("name", ["bottomup", "default"])
+@pytest.mark.parametrize("name", ["fast", "default"])
 def test_nobody_is_found_in_nothing(name):
     networks = build_networks(read_recipe(name), COMPUTE, batch_frames=1)
     (people,) = networks.detector([np.full((90, 120, 3), 128, np.uint8)])

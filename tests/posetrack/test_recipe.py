@@ -14,7 +14,6 @@ from posetrack.recipe_files import list_recipes
 DETECTOR = '[detector]\nnetwork = "movenet-multipose"\n'
 SWAHR = '[detector]\nnetwork = "swahr-w32"\n'
 RCNN = '[detector]\nweights = "keypoint-rcnn-r50"\n'
-THUNDER = '[estimator]\nweights = "movenet-thunder"\n'
 OURS = '[estimator]\nweights = "thunder-heatmaps-256x192"\n'
 
 
@@ -110,7 +109,7 @@ def test_weights_beside_the_recipe_are_found_from_anywhere(tmp_path, monkeypatch
             "shorter_side_px: expected a number from 32 to 8192, got 20",
         ),
         (RCNN + "nms_oks = 0.5\n", "detector: unknown key 'nms_oks'; did you mean 'nms_iou'?"),
-        (DETECTOR + THUNDER + "width_px = 288\n", "estimator: unknown key 'width_px'"),
+        (DETECTOR + OURS + "longest_side_px = 288\n", "estimator: unknown key 'longest_side_px'"),
         (DETECTOR + OURS + "width_px = 256\nheight_px = 192\n", "estimator.width_px: 256, but the weights"),
         (DETECTOR + OURS + 'coding = "udp"\n', "thunder-heatmaps-256x192 are for dark; leave coding out"),
         (
@@ -147,7 +146,7 @@ def test_mistakes_are_named(tmp_path, text, message):
 
 
 def test_an_unknown_recipe_names_the_known_ones():
-    known = "shipped: bottomup, default, dense, densepose-rcnn, densepose, fast"
+    known = "shipped: default, dense, densepose-rcnn, densepose, fast"
     with pytest.raises(RecipeError, match=rf"no such recipe; did you mean 'default'\?.*{known}"):
         read_recipe("defalt")
 

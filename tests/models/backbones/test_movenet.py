@@ -18,7 +18,7 @@ from models.training.freeze import freeze_body, freeze_movenet
     ("make", "config", "name"),
     [
         (HigherMoveNet, MOVENET_MULTIPOSE, "movenet-multipose"),
-        (PoseMoveNet, MOVENET_THUNDER, "movenet-thunder"),
+        (PoseMoveNet, MOVENET_MULTIPOSE, "movenet-multipose"),
     ],
 )
 def test_heatmaps_start_as_movenets(make, config, name):

@@ -1,11 +1,10 @@
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.movenet_decode import naive_decode_multiple
 
-from models.movenet.codec import decode_multiple, decode_single
+from models.movenet.codec import decode_multiple
 
 K = 3
 
@@ -50,15 +49,11 @@ def test_multiple_is_the_naive_decoding(seed, H, W, threshold):
 def test_a_batch_decodes_as_its_images_do():
     heads = make_heads(7, 3, 8, 12)
     together = decode_multiple(heads, 0.3)
-    single_points, single_scores = decode_single(heads)
     assert sum(len(people[1]) for people in together) > 3
     for i in range(3):
         one = {name: head[i : i + 1] for name, head in heads.items()}
         for ours, alone in zip(together[i], decode_multiple(one, 0.3)[0], strict=True):
             torch.testing.assert_close(ours, alone)
-        points, scores = decode_single(one)
-        torch.testing.assert_close(single_points[i : i + 1], points)
-        torch.testing.assert_close(single_scores[i : i + 1], scores)
 
 
 def test_nobody_and_no_images():
@@ -71,19 +66,3 @@ def test_nobody_and_no_images():
     assert keypoint_scores.shape == (0, K)
     none = {name: head[:0] for name, head in heads.items()}
     assert decode_multiple(none, 0.3) == []
-    assert decode_single(none)[0].shape == (0, K, 2)
-
-
-def test_single_finds_a_planted_keypoint_near_where_the_centre_expects_it():
-    heads = {name: torch.full_like(head, -9.0) for name, head in make_heads(0, 1, 16, 16).items()}
-    for name in ("kpt_regress", "kpt_offset"):
-        heads[name].zero_()
-    heads["center"][0, 0, 8, 8] = 9.0
-    heads["kpt_regress"][0, :, 8, 8] = 3.0  # every keypoint is expected at (11, 11)
-    heads["kpt_heatmap"][0, :, 11, 12] = 2.0  # one cell off: the one that counts
-    heads["kpt_heatmap"][0, :, 0, 0] = 3.0  # higher-scoring, but far from where it is expected
-    heads["kpt_offset"][0, 0::2, 11, 12] = 0.25
-    heads["kpt_offset"][0, 1::2, 11, 12] = 0.5
-    keypoints, scores = decode_single(heads)
-    np.testing.assert_allclose(keypoints[0], np.tile([12.5 / 16, 11.25 / 16], (K, 1)), atol=1e-6)
-    assert scores[0].numpy() == pytest.approx([torch.sigmoid(torch.tensor(2.0)).item()] * K)

@@ -9,7 +9,7 @@ def test_recipes_are_listed_best_first_with_purpose_speed_and_accuracy():
     lines = CliRunner().invoke(app, ["recipes"]).output.splitlines()
     names = [line for line in lines if not line.startswith(" ")]
     assert sorted(names) == sorted(list_recipes())
-    assert names[:3] == ["default", "dense", "movenet"]
+    assert names[:3] == ["default", "dense", "fast"]
     # Those that need a download are behind those that do not.
     assert names.index("hrnet-w48-384") > names.index("hrnet-w18")
     about = read_recipe("default").about

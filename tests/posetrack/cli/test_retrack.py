@@ -61,7 +61,7 @@ def run_retrack(poses, *options):
 def test_the_recipe_is_that_of_the_header(folder):
     poses = save(folder, (64, 48), 0)
     assert "recipe fast, 0 ids, 0 joined with earlier ones, 0 people dropped" in run_retrack(poses).output
-    assert "recipe movenet" in run_retrack(poses, "-r", "movenet", "--overwrite").output
+    assert "recipe default" in run_retrack(poses, "-r", "default", "--overwrite").output
 
 
 def test_a_recipe_that_does_not_ship_is_replaced_with_a_line(folder, capsys):

@@ -438,11 +438,11 @@ def test_version_recipes_and_doctor(tmp_path, monkeypatch, capsys):
     assert "  poses     thunder-heatmaps\n  dense     densepose-r50-dl-wc1\n" in printed
     assert run_cli("doctor") == 0
     printed = capsys.readouterr().out
-    assert "movenet-thunder" in printed
+    assert "movenet-multipose" in printed
     assert "openvino, f32 of f32" in printed
     assert "missing" not in printed
     lines = {line.split()[-4]: line for line in printed.splitlines() if line.endswith("can run here")}
-    assert set(lines) == {"bottomup", "default", "dense", "fast", "hrnet-w18", "movenet"}
+    assert set(lines) == {"default", "dense", "fast", "hrnet-w18"}
     assert re.search("not yet +recipe hrnet-w32 .*posetrack weights fetch hrnet-w32-256x192", printed)
     assert re.search("not yet +recipe multitask .*--weights", printed)
 

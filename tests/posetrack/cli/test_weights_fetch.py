@@ -115,19 +115,19 @@ def test_what_is_damaged_or_named_and_missing_fails_verification(cache, tmp_path
         ([], "tiny", "damaged; fetch them again"),
         (["tiny"], "tiny", "damaged; fetch them again"),
         (["other"], "other", "not on this machine"),
-        (["movenet-thundr"], "movenet-thundr", "did you mean 'movenet-thunder'?"),
+        (["movenet-multipos"], "movenet-multipos", "did you mean 'movenet-multipose'?"),
     ):
         result = run("verify", *arguments)
         assert result.exit_code == 1
         last = result.output.splitlines()[-1]
         assert last.split()[:2] == [name, "problem"]
         assert text in last
-    assert run("verify", "movenet-thunder").exit_code == 0
+    assert run("verify", "movenet-multipose").exit_code == 0
 
 
 def test_embedded_weights_and_files_are_described(cache, tmp_path):
-    output = run("info", "movenet-thunder").output
-    assert list_embedded()["movenet-thunder"] in output
+    output = run("info", "movenet-multipose").output
+    assert list_embedded()["movenet-multipose"] in output
     assert "Apache-2.0" in output
     assert "**Meant for**" in output
     assert "published as     tiny" in run("info", tmp_path / "tiny.pth").output

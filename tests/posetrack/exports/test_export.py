@@ -177,8 +177,8 @@ def test_what_cannot_be_calibrated_leaves_no_file(weights, tmp_path, images):
     write_weights(blind, network.state_dict(), WeightsMetadata("densepose-r50"))
     with pytest.raises(PoseTrackError, match="so that the network's part 'dense' cannot be"):
         export_weights(str(blind), out, "openvino", is_int8=True, calibration=Calibration(images))
-    with pytest.raises(PoseTrackError, match="movenet-thunder has no int8 form, which networks have that"):
-        export_weights("movenet-thunder", out, "openvino", is_int8=True, calibration=Calibration(images))
+    with pytest.raises(PoseTrackError, match="movenet-multipose has no int8 form, which networks have that"):
+        export_weights("movenet-multipose", out, "openvino", is_int8=True, calibration=Calibration(images))
     assert not [path for path in tmp_path.iterdir() if "x.zip" in path.name]
 
 

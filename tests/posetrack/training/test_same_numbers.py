@@ -66,7 +66,7 @@ flip_test = true
 )
 BOTTOM_UP = (
     "swahr-movenet",
-    'weights = "swahr-movenet-256.safetensors"',
+    'body = "movenet-multipose.safetensors"',
     """
 [target]
 size_px = 128
@@ -111,7 +111,7 @@ score_threshold = 0.1
 nms_iou = 0.6
 
 [estimator]
-weights = "movenet-thunder"
+weights = "thunder-heatmaps-256x192"
 """,
     ("--min-score", "0.1"),
 )

@@ -19,7 +19,7 @@ from made_family import TINY, make_tiny
 from safetensors.torch import load_file
 from torch import nn
 
-from models.backbones.variants import MOVENET_THUNDER
+from models.backbones.variants import MOVENET_MULTIPOSE
 from models.checkpoints import compute_sha256
 from models.hrnet.network import PoseHRNet
 from models.movenet.network import MoveNet
@@ -365,12 +365,12 @@ def test_a_path_is_never_taken_for_a_name(tiny, mirror):
 
 
 def test_embedded_weights_are_loaded_by_name():
-    filled = MoveNet(MOVENET_THUNDER)
+    filled = MoveNet(MOVENET_MULTIPOSE)
     before = next(filled.parameters()).clone()
-    load_weights(filled, "movenet-thunder")
+    load_weights(filled, "movenet-multipose")
     assert not torch.equal(before, next(filled.parameters()))
     with pytest.raises(WeightsError, match="does not fit"):
-        load_weights(filled, "movenet-multipose")
+        load_weights(filled, "thunder-heatmaps-256x192")
 
 
 @pytest.mark.parametrize("name", list_embedded())
@@ -379,9 +379,9 @@ def test_embedded_weights_are_whole(name):
 
 
 def test_damaged_embedded_weights_are_found(monkeypatch):
-    monkeypatch.setitem(movenet.FAMILY.embedded, "movenet-thunder", "0" * 64)
+    monkeypatch.setitem(movenet.FAMILY.embedded, "movenet-multipose", "0" * 64)
     with pytest.raises(WeightsError, match="embedded weights are damaged; install the package again"):
-        describe.verify_weights("movenet-thunder")
+        describe.verify_weights("movenet-multipose")
 
 
 _CHILD = """
