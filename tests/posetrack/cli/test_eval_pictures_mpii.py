@@ -152,9 +152,9 @@ def test_a_network_with_random_weights_goes_the_whole_way_at_six_scales(mpii):
 def test_mistakes_are_one_line(mpii, options, message):
     folder, _ = mpii
     (folder / "coco.toml").write_text(
-        '[detector]\nweights = "movenet-person"\n[estimator]\nweights = "movenet-thunder"'
+        '[detector]\nweights = "movenet-person"\n[estimator]\nweights = "thunder-heatmaps-256x192"'
     )
-    (folder / "one.toml").write_text('[detector]\nweights = "swahr-movenet-256"')
+    (folder / "one.toml").write_text('[detector]\nweights = "movenet-multipose"')
     rows = json.loads((folder / "valid.json").read_text())
     (folder / "two.json").write_text(json.dumps(rows[:2]))
     with pytest.raises(PoseTrackError, match=message):
