@@ -20,7 +20,7 @@ from posetrack.cli.run_summary import describe_losses
 from posetrack.errors import PoseTrackError
 from posetrack.run.sources import Part, open_source
 from posetrack.workers.summary import SUMMARY_NAME, Summary, SummaryRow, make_row
-from posetrack.workers.task import Note, Outcome, Progress, TaskRunner, VideoTask
+from posetrack.workers.task import Note, Outcome, Progress, Task, TaskRunner, VideoTask
 
 if TYPE_CHECKING:
     from posetrack.run.job import Output
@@ -60,14 +60,24 @@ class Batch:
         """
         shown = ManyProgress(self._console, len(self.groups), is_quiet=self.output.quiet)
         try:
-            with shown, closing(runner.run(self._make_tasks(shown), self._listen(shown))) as outcomes:
-                for outcome in outcomes:
-                    if outcome.is_fatal:
-                        raise PoseTrackError(outcome.error)
-                    self._note(outcome, shown)
+            for outcome in self._do(runner, self._make_tasks(shown), shown):
+                self._note(outcome)
         finally:
             self._print()
         return not any(row.error for row in self.rows)
+
+    def _do(self, runner: TaskRunner, tasks: Iterable[Task], shown: ManyProgress) -> Iterator[Outcome]:
+        """Do tasks, and show their progress.
+
+        Raises:
+            PoseTrackError: No worker can do them.
+        """
+        with shown, closing(runner.run(tasks, self._listen(shown))) as outcomes:
+            for outcome in outcomes:
+                if outcome.is_fatal:
+                    raise PoseTrackError(outcome.error)
+                shown.end(outcome.number)
+                yield outcome
 
     def _make_tasks(self, shown: ManyProgress) -> Iterator[VideoTask]:
         """Open each source for its name; those that cannot be opened have failed."""
@@ -104,11 +114,10 @@ class Batch:
 
         return tell
 
-    def _note(self, outcome: Outcome, shown: ManyProgress) -> None:
+    def _note(self, outcome: Outcome) -> None:
         """Note what has come of a task."""
         task = self._tasks[outcome.number]
         folder, report = task.output.folder.name, outcome.report
-        shown.end(outcome.number)
         if report is None:
             self._add(SummaryRow(task.name, folder, worker=outcome.worker, error=outcome.error))
             return

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-from posetrack.workers.task import Progress, VideoTask
+from posetrack.workers.task import Progress, Task
 
 _LINE_EVERY_S = 5.0
 
@@ -26,7 +26,7 @@ class ManyProgress:
 
     def __init__(self, console: Console, num_tasks: int, *, is_quiet: bool, what: str = "sources") -> None:
         self._console, self._num_tasks, self._what, self._is_quiet = console, num_tasks, what, is_quiet
-        self._running: dict[int, VideoTask] = {}
+        self._running: dict[int, Task] = {}
         self._frames: dict[int, int] = {}
         self._began_s: dict[int, float] = {}
         self._ended = 0
@@ -55,7 +55,7 @@ class ManyProgress:
         if self._bars is not None:
             self._bars.stop()
 
-    def add(self, task: VideoTask) -> None:
+    def add(self, task: Task) -> None:
         """Note a task that is to be done."""
         self._running[task.number] = task
 

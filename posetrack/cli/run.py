@@ -78,7 +78,14 @@ def run_command(
         log_level=level,
     )
     output.check_formats(find_skeleton(settings))
-    if part.is_spread:
+    if part.split is not None:
+        from posetrack.cli.split import SplitBatch
+        from posetrack.workers.split import check_split
+
+        check_split(part.split, settings, selection, blurs_faces=drawing.blur_faces)
+        batch = SplitBatch(groups, wanted, output, place, settings=loadable, split_s=part.split)
+        all_well = batch.run_parts(part.make_runner)
+    elif part.is_spread:
         from posetrack.cli.many import Batch
 
         all_well = Batch(groups, wanted, output, place).run(part.make_runner(loadable))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from posetrack.cli.options import PartOptions
+from posetrack.cli.options import PartOptions, check_finite
 from posetrack.errors import PoseTrackError, VideoError
 
 if TYPE_CHECKING:
@@ -33,6 +33,17 @@ class SourceOptions(PartOptions):
         ),
     ] = None
 
+    split: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            callback=check_finite,
+            help="Split each video into parts of about this length, which workers do at the same time.",
+            show_default="whole videos",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+
     @property
     def is_spread(self) -> bool:
         """Whether workers do the work, and not this process."""
@@ -46,6 +57,10 @@ class SourceOptions(PartOptions):
         """
         from posetrack.workers.local import count_cores
 
+        if self.split is not None and not self.is_spread:
+            raise PoseTrackError(
+                "--split: the parts are for several workers; give --workers N or --cluster ADDRESS"
+            )
         cores = count_cores()
         if self.workers is not None and not 1 <= self.workers <= cores:
             raise PoseTrackError(f"--workers {self.workers}: this machine has {cores} cores; give 1 to {cores}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,8 +22,13 @@ from trackers.clock import Clock
 Affine = npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.float32]
 
+Describe = Callable[[Frame, Instances], FloatArray]
+"""Describes the clothes of people in a frame, (N, P, D), as `trackers.appearance.describe_clothes` does."""
+
 _VISIBLE_SCORE = 0.2
 _DESCRIBE_EVERY_S = 0.2
+"""Clothes are described once in each stretch of this length, counted from 0: in which frames does not depend on
+where a run begins, so parts of a run describe those that the whole one does."""
 _SIGHTING_EVERY_S = 0.04
 _SIGHTINGS = 8
 _BLOCK_FRAMES = 256
@@ -158,7 +164,7 @@ class Tracklet:
     head: list[Sighting] = field(default_factory=list)
     tail: deque[Sighting] = field(default_factory=lambda: deque(maxlen=_SIGHTINGS))
     appearance: FloatArray = field(default_factory=lambda: np.zeros((PARTS, NUM_BINS), np.float32))
-    described_s: float = -np.inf
+    described_in: int | None = None
 
     def see(self, sighting: Sighting) -> None:
         """Remember where the person is."""
@@ -183,18 +189,25 @@ class TrackletCollector:
         skeleton: The keypoints; the torso's are looked up.
         max_interpolated_s: Largest time between two sightings of a gap that may be filled.
         look_at_images: Whether clothes are described; without, appearances are unknown.
+        describe: Describes them; None looks at the frames' images.
 
     Attributes:
         tracklets: By track id.
         path: The camera's path.
     """
 
-    def __init__(self, skeleton: Skeleton, *, max_interpolated_s: float, look_at_images: bool = True) -> None:
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        *,
+        max_interpolated_s: float,
+        look_at_images: bool = True,
+        describe: Describe | None = None,
+    ) -> None:
         self.tracklets: dict[int, Tracklet] = {}
         self.path = CameraPath()
         self._max_interpolated_s = max_interpolated_s
-        self._look_at_images = look_at_images
-        self._corners = find_clothes(skeleton)
+        self._describe = (describe or ClothesDescriber(skeleton)) if look_at_images else None
         self._clock = Clock()
 
     def __call__(self, frame: Frame) -> None:
@@ -221,23 +234,34 @@ class TrackletCollector:
             if people.is_interpolated is None or not people.is_interpolated[row]:
                 tracklet.num_frames += 1
                 tracklet.seen_s += seen_s
-                if time_s - tracklet.described_s >= _DESCRIBE_EVERY_S - 1e-3:
+                stretch = math.floor((time_s + 1e-3) / _DESCRIBE_EVERY_S)
+                if tracklet.described_in != stretch:
+                    tracklet.described_in = stretch
                     due.append(row)
-        if due and self._look_at_images:
-            self._describe(frame, people[due], time_s)
+        if due and self._describe is not None:
+            due_ids = people.track_ids[due].tolist()
+            for track_id, description in zip(due_ids, self._describe(frame, people[due]), strict=True):
+                self.tracklets[track_id].appearance += description
 
-    def _describe(self, frame: Frame, people: Instances, time_s: float) -> None:
-        assert people.track_ids is not None
+
+class ClothesDescriber:
+    """Describes the clothes of people as an image shows them.
+
+    Args:
+        skeleton: The keypoints; the torso's are looked up.
+    """
+
+    def __init__(self, skeleton: Skeleton) -> None:
+        self._corners = find_clothes(skeleton)
+
+    def __call__(self, frame: Frame, people: Instances) -> FloatArray:
+        """Describe people; see `Describe`."""
         assert people.boxes_xyxy is not None
         N = len(people)
         xy, scores, corners = people.keypoints_xy, people.keypoint_scores, self._corners
         if xy is None or scores is None:
             xy, scores, corners = np.zeros((N, 0, 2), np.float32), np.zeros((N, 0), np.float32), None
-        described = describe_clothes(frame.image, people.boxes_xyxy, xy, scores >= _VISIBLE_SCORE, corners)
-        for track_id, description in zip(people.track_ids.tolist(), described, strict=True):
-            tracklet = self.tracklets[track_id]
-            tracklet.described_s = time_s
-            tracklet.appearance += description
+        return describe_clothes(frame.image, people.boxes_xyxy, xy, scores >= _VISIBLE_SCORE, corners)
 
 
 def is_short_gap(path: CameraPath, before: int, after: int, max_interpolated_s: float) -> bool:

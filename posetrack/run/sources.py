@@ -33,6 +33,7 @@ class Part(TypedDict, total=False):
         start_s: Start, in seconds from the source's first frame.
         end_s: End, exclusive, in seconds from the source's first frame.
         every: Process the first frame of the part and every n-th after it.
+        anchor: Of a video, index of the frame from which they are counted instead of the part's first one.
         image_fps: Frame rate of images, which have no times: a folder, a glob pattern, arrays. 25 by default.
         max_pixels: The most pixels that an image of a file or stream may have. 200 million by default.
         timeout_s: Longest time without data; by default 20 s for a URL, and any time for others.
@@ -41,6 +42,7 @@ class Part(TypedDict, total=False):
     start_s: float
     end_s: float | None
     every: int
+    anchor: int | None
     image_fps: Fraction | float
     max_pixels: int
     timeout_s: float | None
@@ -52,6 +54,7 @@ def open_source(
     start_s: float = 0.0,
     end_s: float | None = None,
     every: int = 1,
+    anchor: int | None = None,
     image_fps: Fraction | float = DEFAULT_FPS,
     max_pixels: int = MAX_PIXELS,
     timeout_s: float | None = None,
@@ -63,6 +66,7 @@ def open_source(
         start_s: As in `Part`, like the following ones.
         end_s: Likewise.
         every: Likewise.
+        anchor: Likewise.
         image_fps: Likewise.
         max_pixels: Likewise.
         timeout_s: Likewise.
@@ -81,7 +85,7 @@ def open_source(
 
     if isinstance(source, VideoSource):
         return source
-    selection = Selection(start_s, end_s, every)
+    selection = Selection(start_s, end_s, every, anchor)
     if isinstance(source, int):
         return Camera(source, selection, timeout_s)
     fps = Fraction(image_fps).limit_denominator(_LARGEST_DENOMINATOR)
@@ -91,6 +95,7 @@ def open_source(
             start_s=start_s,
             end_s=end_s,
             every=every,
+            anchor=anchor,
             image_fps=fps,
             max_pixels=max_pixels,
             timeout_s=timeout_s,

@@ -18,7 +18,7 @@ from posetrack.processors.left_out import save_faces_of
 from posetrack.processors.own import OwnProcessors
 from posetrack.processors.smooth import SmootherConfig
 from posetrack.processors.stitch import StitcherConfig, StitchPlan, make_plan
-from posetrack.processors.tracklets import TrackletCollector
+from posetrack.processors.tracklets import Describe, TrackletCollector
 from posetrack.processors.zero_lag import smooth_without_lag
 from posetrack.recipe import Recipe
 from posetrack.results.dense_poses import DenseOfPoses
@@ -70,6 +70,7 @@ class Stitcher:
         own: The user's own processors of the run. Where they have left people out, tracks are only joined: a
             short one is no mistake then, and nobody comes back in a gap. Where they have changed images, the
             annotated video is drawn over changed ones again.
+        describe: Describes clothes; None looks at the frames' images.
 
     Attributes:
         config: The settings.
@@ -84,6 +85,7 @@ class Stitcher:
         look_at_images: bool = True,
         selection: PeopleSelection = EVERYONE,
         own: OwnProcessors | None = None,
+        describe: Describe | None = None,
     ) -> None:
         self.config = config
         self._smoother, self._selection, self._own = smoother, selection, own
@@ -91,6 +93,7 @@ class Stitcher:
             skeleton,
             max_interpolated_s=0.0 if config is None else config.max_interpolated_s,
             look_at_images=look_at_images and config is not None,
+            describe=describe,
         )
 
     def __call__(self, frame: Frame) -> None:
@@ -219,6 +222,7 @@ def make_stitcher(
     look_at_images: bool = True,
     selection: PeopleSelection = EVERYONE,
     own: OwnProcessors | None = None,
+    describe: Describe | None = None,
 ) -> Stitcher | None:
     """Make the stitcher of one run with a recipe; None where it neither joins tracks nor smooths them."""
     config, smoother = recipe.stitcher if joined else None, recipe.smoother if smoothed else None
@@ -231,6 +235,7 @@ def make_stitcher(
         look_at_images=look_at_images,
         selection=selection,
         own=own,
+        describe=describe,
     )
 
 

@@ -58,6 +58,12 @@ class VideoInfo:
 class Selection:
     """The selected frames of a source: start_s <= time < end_s, every n-th of them.
 
+    Attributes:
+        start_s: Start, in seconds from the source's first frame.
+        end_s: End, exclusive; None for that of the source.
+        every: Read every n-th frame.
+        anchor: Of a video, index of the frame from which they are counted; None for the first one of the part.
+
     Raises:
         VideoError: The part is empty or negative, or `every` is below 1.
     """
@@ -65,6 +71,7 @@ class Selection:
     start_s: float = 0.0
     end_s: float | None = None
     every: int = 1
+    anchor: int | None = None
 
     def __post_init__(self) -> None:
         if self.every < 1:

@@ -186,7 +186,7 @@ class VideoFile(VideoSource):
     def _select(self, frames: Iterator[av.VideoFrame]) -> Generator[_Image]:
         """Yield the selected images with their times."""
         start_s, end_s, every = self._selection.start_s, self._selection.end_s, self._selection.every
-        anchor = None
+        anchor = self._selection.anchor
         for frame in frames:
             stamp = self._stamp(frame)
             if self._losses.is_late(stamp):

@@ -39,6 +39,7 @@ def open_video(
     start_s: float = 0.0,
     end_s: float | None = None,
     every: int = 1,
+    anchor: int | None = None,
     image_fps: Fraction = Fraction(25),
     max_pixels: int = MAX_PIXELS,
     timeout_s: float | None = None,
@@ -52,6 +53,7 @@ def open_video(
         start_s: Start of the part to read, in seconds from the source's first frame.
         end_s: End of the part, exclusive; None for the end of the source.
         every: Read the first frame of the part and every n-th after it.
+        anchor: Of a video, index of the frame from which they are counted instead.
         image_fps: Frames per second of a sequence of images.
         max_pixels: The most pixels that an image may have.
         timeout_s: Longest time without data, here and in reading; None for 20 s for a URL and no limit for
@@ -64,7 +66,7 @@ def open_video(
         VideoError: The source is missing, unreadable or has no images; or the part is empty.
         SilentSourceError: It gives no data for longer than the time-out.
     """
-    selection = Selection(start_s, end_s, every)
+    selection = Selection(start_s, end_s, every, anchor)
     if timeout_s is None and not may_be_silent(source):
         return _open(source, selection, image_fps, max_pixels)
     address = os.fspath(source) if isinstance(source, str | Path) else _describe(source)

@@ -21,9 +21,9 @@ from posetrack.workers.task import (
     Note,
     Outcome,
     Progress,
+    Task,
     Tell,
     TrackerSettings,
-    VideoTask,
 )
 
 _POLL_S = 0.1
@@ -40,7 +40,7 @@ class _Slot:
     rank: int
     process: SpawnProcess
     pipe: Connection
-    task: VideoTask | None = None
+    task: Task | None = None
     tries: int = 0
     has_begun: bool = False
 
@@ -61,9 +61,9 @@ class LocalRunner:
     def __init__(self, settings: TrackerSettings, num_workers: int, *, threads: int | None = None) -> None:
         self._settings, self._num_workers, self._threads = settings, num_workers, threads
 
-    def run(self, tasks: Iterable[VideoTask], tell: Tell) -> Generator[Outcome]:
+    def run(self, tasks: Iterable[Task], tell: Tell) -> Generator[Outcome]:
         """Do tasks; see `TaskRunner`."""
-        fresh, again = iter(tasks), deque[tuple[VideoTask, int]]()
+        fresh, again = iter(tasks), deque[tuple[Task, int]]()
         slots: list[_Slot] = []
         try:
             while True:
@@ -90,9 +90,7 @@ class LocalRunner:
         finally:
             _stop(slots)
 
-    def _hand_out(
-        self, slots: list[_Slot], fresh: Iterator[VideoTask], again: deque[tuple[VideoTask, int]]
-    ) -> None:
+    def _hand_out(self, slots: list[_Slot], fresh: Iterator[Task], again: deque[tuple[Task, int]]) -> None:
         """Give each free process a task, and start processes for others, as long as there are tasks."""
         while True:
             free = next((slot for slot in slots if slot.task is None), None)
@@ -152,7 +150,7 @@ def _set_threads(threads: int) -> Iterator[None]:
             os.environ[_THREADS_VARIABLE] = before
 
 
-def _bury(slot: _Slot, again: deque[tuple[VideoTask, int]]) -> Outcome | None:
+def _bury(slot: _Slot, again: deque[tuple[Task, int]]) -> Outcome | None:
     """Put the task of a lost process behind the others, or, after several tries, give its outcome."""
     slot.pipe.close()
     slot.process.join(_LEAVE_S)

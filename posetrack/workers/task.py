@@ -12,6 +12,7 @@ from posetrack.run.job import Output
 from posetrack.run.report import RunReport
 from posetrack.run.sources import Part
 from posetrack.run.tracker import Tracker
+from posetrack.run.view import DrawnView
 from posetrack.selection.people import EVERYONE, PeopleSelection
 
 MOST_TRIES = 3
@@ -76,6 +77,7 @@ class VideoTask:
         output: What is written where.
         sheet: A contact sheet to write as well.
         num_frames: Expected number of frames, for progress; None if unknown.
+        notes: File for what the joining of parts needs besides poses; None for a whole source.
     """
 
     number: int
@@ -85,6 +87,7 @@ class VideoTask:
     output: Output
     sheet: Path | None = None
     num_frames: int | None = None
+    notes: Path | None = None
 
     def begin_again(self, *, has_begun: bool) -> VideoTask:
         """The task after its worker was lost: it goes on behind the last whole record.
@@ -95,6 +98,41 @@ class VideoTask:
         if self.output.existing == "overwrite" and not has_begun:
             return self
         return replace(self, output=replace(self.output, existing="resume", finished_frames=None))
+
+
+@dataclass(frozen=True)
+class DrawTask:
+    """A unit of work: to draw the annotated video of a part of a source, from saved poses of the whole.
+
+    Attributes:
+        number: Position among all tasks.
+        name: Name of the source.
+        source: The source, as for `open_source`.
+        part: The part of it.
+        poses: The poses.
+        out: The video, without sound; nothing is done if it is there.
+        view: What it shows.
+        frames: Indices of the part's first frame and of its last one.
+        num_frames: Expected number of frames, for progress; None if unknown.
+    """
+
+    number: int
+    name: str
+    source: str | tuple[str, ...]
+    part: Part
+    poses: Path
+    out: Path
+    view: DrawnView
+    frames: tuple[int, int]
+    num_frames: int | None = None
+
+    def begin_again(self, *, has_begun: bool) -> DrawTask:
+        """The task after its worker was lost: from its beginning."""
+        return self
+
+
+Task = VideoTask | DrawTask
+"""A unit of work."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +172,7 @@ class Outcome:
     Attributes:
         number: That of the task.
         worker: Name of the worker.
-        report: The report; None where it failed.
+        report: The report; None where it failed, and of a drawing.
         error: One line on why it failed; empty where it did not.
         is_fatal: Whether no other task can do better, so that all end.
     """
@@ -153,7 +191,7 @@ Tell = Callable[[Progress | Note], None]
 class TaskRunner(Protocol):
     """What hands tasks to workers, and begins those again whose worker was lost."""
 
-    def run(self, tasks: Iterable[VideoTask], tell: Tell) -> Generator[Outcome]:
+    def run(self, tasks: Iterable[Task], tell: Tell) -> Generator[Outcome]:
         """Do tasks.
 
         Args:

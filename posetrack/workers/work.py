@@ -16,7 +16,10 @@ from posetrack.run.report import RunReport
 from posetrack.run.run_sheet import check_sheet, write_run_sheet
 from posetrack.run.sources import open_source
 from posetrack.run.tracker import Tracker
-from posetrack.workers.task import Note, Outcome, Progress, Tell, TrackerSettings, VideoTask
+from posetrack.video.base import VideoSource
+from posetrack.workers.draw import draw_part
+from posetrack.workers.notes import NoteTaker
+from posetrack.workers.task import Note, Outcome, Progress, Task, Tell, TrackerSettings, VideoTask
 
 _TELL_EVERY_S = 0.5
 
@@ -35,7 +38,7 @@ class VideoWorker:
         self._settings, self._rank = settings, rank
         self._tracker: Tracker | None = None
 
-    def do(self, task: VideoTask, tell: Tell) -> Outcome:
+    def do(self, task: Task, tell: Tell) -> Outcome:
         """Do a task.
 
         Args:
@@ -46,12 +49,17 @@ class VideoWorker:
             KeyboardInterrupt: The worker is to end; the files are closed.
             MemoryError: The memory is too small; another try, by a new worker, may find more.
         """
+        teller = _Teller(task.number, self.name, tell)
         try:
-            self._load()
+            if isinstance(task, VideoTask):
+                self._load()
         except (PoseTrackError, MissingPackageError) as error:
             return Outcome(task.number, self.name, error=str(error), is_fatal=True)
         try:
-            return Outcome(task.number, self.name, self._run(task, _Teller(task.number, self.name, tell)))
+            if isinstance(task, VideoTask):
+                return Outcome(task.number, self.name, self._run(task, teller))
+            draw_part(task, teller)
+            return Outcome(task.number, self.name)
         except Exception as error:
             if is_out_of_memory(error):
                 raise MemoryError(str(error)) from error
@@ -63,11 +71,26 @@ class VideoWorker:
             if task.sheet is not None:
                 may_replace = task.output.existing != "refuse"
                 check_sheet(task.sheet, video, task.output.overlay, may_replace=may_replace)
+            if task.notes is not None:
+                return self._run_part(tracker, video, task, progress)
             report = tracker.run_into(video, task.output, stitch=self._settings.stitch, progress=progress)
             if task.sheet is not None and write_run_sheet(
                 task.output.poses, task.sheet, video, task.output.view.style
             ):
                 report = replace(report, files=(*report.files, task.sheet))
+        return report
+
+    def _run_part(self, tracker: Tracker, video: VideoSource, task: VideoTask, progress: _Teller) -> RunReport:
+        """Track a part of a source; its notes are written when it is finished."""
+        taker = NoteTaker(tracker.skeleton, look_at_images=tracker.recipe.stitcher is not None)
+
+        def see(frame: Frame) -> None:
+            taker(frame)
+            progress(frame)
+
+        report = tracker.run_into(video, task.output, stitch=False, progress=see)
+        if len(taker) and task.notes is not None:  # There are none of a part that was finished before.
+            taker.write(task.notes)
         return report
 
     def _load(self) -> Tracker:
@@ -76,7 +99,7 @@ class VideoWorker:
         return self._tracker
 
 
-def _explain(task: VideoTask, error: Exception) -> str:
+def _explain(task: Task, error: Exception) -> str:
     """One line on why a task failed."""
     if isinstance(error, PoseTrackError | MissingPackageError):
         return str(error)

@@ -1,0 +1,131 @@
+"""Splitting of a video: where it is cut, what forbids it, and how ids are joined."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from posetrack.errors import PoseTrackError, VideoError
+from posetrack.frame import Instances
+from posetrack.recipe import read_recipe
+from posetrack.results.record import Record
+from posetrack.selection.people import EVERYONE, PeopleSelection
+from posetrack.skeleton import COCO_17
+from posetrack.video.base import VideoInfo
+from posetrack.workers.join import compare_people, join_ids
+from posetrack.workers.split import check_split, find_overlap_s, plan_parts
+from trackers.flow_tracker import FlowTrackerConfig
+
+INFO = VideoInfo("clip.mp4", "clip", 640, 360, Fraction(25), Fraction(1, 12800), 4500)
+
+
+def make_people(places, ids):
+    """People whose keypoints are spread around a place."""
+    offsets = np.random.default_rng(0).uniform(-40, 40, (17, 2)).astype(np.float32)
+    xy = np.array(places, np.float32)[:, None] + offsets
+    return Instances(
+        boxes_xyxy=np.concatenate([xy.min(axis=1), xy.max(axis=1)], axis=1),
+        box_scores=np.ones(len(ids), np.float32),
+        keypoints_xy=xy,
+        keypoint_scores=np.ones((len(ids), 17), np.float32),
+        track_ids=ids,
+    )
+
+
+def make_records(places_by_id, count=75, first=0):
+    """Records in which each id is where a function of the frame says; None where it is not seen."""
+    records = []
+    for frame in range(first, first + count):
+        seen = {i: place(frame) for i, place in places_by_id.items() if place(frame) is not None}
+        people = (
+            make_people(list(seen.values()), list(seen))
+            if seen
+            else Instances.empty(17).with_columns(track_ids=[])
+        )
+        records.append(Record(frame, frame / 25, people))
+    return records
+
+
+def walk(x, speed=2.0, frames=range(10_000)):
+    return lambda frame: (x + speed * frame, 200.0) if frame in frames else None
+
+
+def test_a_video_is_cut_into_equal_parts_that_overlap():
+    parts = plan_parts(INFO, {}, 30.0, 3.4)
+    assert len(parts) == 6
+    assert [part.start_s for part in parts] == pytest.approx([0, 30, 60, 90, 120, 150])
+    assert [part.tracked_s for part in parts] == pytest.approx([0, 26.6, 56.6, 86.6, 116.6, 146.6])
+    assert [part.end_s for part in parts] == [*(part.start_s for part in parts[1:]), None]
+
+
+def test_a_part_of_a_video_is_cut_within_it():
+    parts = plan_parts(replace(INFO, num_frames=100), {"start_s": 2.0, "end_s": 10.0, "every": 2}, 4.0, 3.0)
+    assert [(part.tracked_s, part.start_s, part.end_s) for part in parts] == [(2.0, 2.0, 6.0), (3.0, 6.0, 10.0)]
+    assert len(plan_parts(replace(INFO, num_frames=20), {}, 30.0, 3.4)) == 1
+
+
+def test_what_cannot_be_split():
+    with pytest.raises(VideoError, match=r"clip\.mp4: its length is not known"):
+        plan_parts(replace(INFO, num_frames=None), {}, 30.0, 3.4)
+    with pytest.raises(VideoError, match=r"clip\.mp4: images, which are not split"):
+        plan_parts(replace(INFO, kind="images"), {}, 30.0, 3.4)
+
+
+def test_the_overlap_is_longer_than_the_trackers_memory():
+    assert find_overlap_s(FlowTrackerConfig(queue_s=1.2)) == pytest.approx(3.4)
+    assert find_overlap_s(FlowTrackerConfig(motion="flow", queue_frames=10)) == 3.0
+    assert find_overlap_s(FlowTrackerConfig(queue_frames=250)) == pytest.approx(21.0)
+
+
+def test_what_forbids_a_split():
+    fast, default = read_recipe("fast"), read_recipe("default")
+    check_split(3.4, fast, EVERYONE, blurs_faces=True)
+    for seconds in (3.3, 0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(PoseTrackError, match=r"--split .*: parts overlap by 3\.4 s with recipe fast"):
+            check_split(seconds, fast, EVERYONE, blurs_faces=False)
+    with pytest.raises(PoseTrackError, match="--max-people or --blur-faces"):
+        check_split(30.0, fast, PeopleSelection(max_people=2), blurs_faces=True)
+    with pytest.raises(PoseTrackError, match="dense poses"):
+        check_split(30.0, read_recipe("dense"), EVERYONE, blurs_faces=False)
+    detector = replace(default.detector, det_every=2)
+    with pytest.raises(PoseTrackError, match="in some frames only"):
+        check_split(30.0, replace(default, detector=detector), EVERYONE, blurs_faces=False)
+
+
+def test_ids_are_joined_one_to_one():
+    before = make_records({4: walk(100), 7: walk(400, -2.0), 9: walk(700)})
+    after = make_records({1: walk(700), 2: walk(100), 3: walk(400, -2.0)})
+    join = join_ids(before, after, COCO_17, remembered_s=1.2)
+    assert join.ids == {1: 9, 2: 4, 3: 7}
+    assert join.lost == frozenset()
+
+
+def test_who_somebody_is_at_the_border_decides():
+    """The part that begins there has taken one for the other at first."""
+    before = make_records({4: walk(100), 7: walk(400)})
+    swapped = make_records({1: walk(400), 2: walk(100)}, 30)
+    after = [*swapped, *make_records({1: walk(100), 2: walk(400)}, 45, 30)]
+    assert join_ids(before, after, COCO_17, remembered_s=1.2).ids == {1: 4, 2: 7}
+
+
+def test_somebody_whom_the_other_part_does_not_know_is_counted():
+    before = make_records({4: walk(100), 7: walk(400), 8: walk(700, frames=range(20))})
+    join = join_ids(before, make_records({1: walk(100)}), COCO_17, remembered_s=1.2)
+    assert join.ids == {1: 4}
+    assert join.lost == {7}  # 8 was forgotten before the border.
+
+
+def test_far_people_are_nobody_and_none_are_none():
+    before, after = make_records({4: walk(100)}), make_records({1: walk(900)})
+    assert join_ids(before, after, COCO_17, remembered_s=1.2).ids == {}
+    assert join_ids([], after, COCO_17, remembered_s=1.2).ids == {}
+    assert join_ids(before, [], COCO_17, remembered_s=1.2).lost == {4}
+    nobody = make_records({}, 5)
+    assert join_ids(nobody, nobody, COCO_17, remembered_s=1.2).ids == {}
+
+
+def test_people_without_keypoints_are_compared_by_boxes():
+    people = Instances(boxes_xyxy=[[0, 0, 10, 10], [20, 0, 30, 10]], track_ids=[1, 2])
+    table = compare_people(people, people[[1, 0]], COCO_17)
+    assert table == pytest.approx(np.array([[0, 1], [1, 0]]))
