@@ -206,7 +206,7 @@ def make_pipeline(
 def _make_finders(
     recipe: Recipe, networks: Networks, batch_frames: int, selection: PeopleSelection
 ) -> list[Stage]:
-    """Make the stages that find people, choose among them, and estimate their poses."""
+    """Make the stages that find people, choose among them, and estimate their poses unless the tracker does."""
     if networks.given is None:
         find = detect(networks.detector, batch_frames=batch_frames, det_every=recipe.detector.det_every)
     else:
@@ -214,7 +214,8 @@ def _make_finders(
     stages = [Stage("detect", skip_restored(find))]
     if selection.chooses_found:
         stages.append(Stage("choose", choose_found(selection)))
-    if networks.estimator is not None and recipe.estimator is not None:
+    estimates_later = recipe.tracker.propagation == "joint"
+    if networks.estimator is not None and recipe.estimator is not None and not estimates_later:
         crops = recipe.estimator.batch_crops
         pose = estimate(
             networks.estimator, batch_crops=crops, batch_frames=batch_frames, tracker=recipe.tracker

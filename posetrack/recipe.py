@@ -110,6 +110,8 @@ class Recipe:
             raise ValueError(
                 "detector.det_every: above 1 it needs an [estimator], which finds the people between detections"
             )
+        if self.tracker.propagation == "joint" and self.estimator is None:
+            raise ValueError('tracker.propagation: "joint" needs an [estimator], for boxes that flow has moved')
         longest_s = self.tracker.longest_propagation.seconds
         if (self.detector.det_every - 1) * FRAME_S > longest_s + 1e-3:
             raise ValueError(

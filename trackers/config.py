@@ -16,6 +16,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 MOTIONS = ("flow", "flow+velocity")
+PROPAGATIONS = ("missed", "joint")
 _PAPER_QUEUE_FRAMES = 10
 
 
@@ -98,9 +99,14 @@ class FlowTrackerConfig:
             0.5 of the paper: people who embrace overlap more than that; `nms_oks` tells them from one found
             twice.
         nms_oks: Of two detections whose poses are more alike than this, the higher-scoring one stays.
+        propagation: Whose boxes flow adds: of those who are `missed`, after the detections are matched, so that
+            poses are estimated in batches over frames; or `joint`, of everyone in the last frame, as in the
+            paper: they and the detections go through one NMS (`nms_iou`) before poses are estimated, frame by
+            frame.
         propagation_padding: Factor by which the box around a moved pose is made wider and higher.
         propagation_min_score: Least mean keypoint score of a propagated person.
-        propagation_max_oks: A propagated pose that is more alike than this to another person's is left out.
+        propagation_max_oks: A propagated pose that is more alike than this to another person's is left out; not
+            used with `joint`, where `nms_oks` is.
         propagation_max_s: For how long a person may be propagated without a detection, in seconds, rounded to
             frames; at least a frame. Not used with `propagation_max_frames`.
         propagation_max_frames: The same in frames at 25 a second; 0: never.
@@ -130,6 +136,7 @@ class FlowTrackerConfig:
     new_track_min_visible_score: float = 0.0
     nms_iou: float = 0.9
     nms_oks: float = 0.7
+    propagation: str = "missed"
     propagation_padding: float = 1.15
     propagation_min_score: float = 0.7
     propagation_max_oks: float = 0.5
@@ -142,6 +149,7 @@ class FlowTrackerConfig:
             "flow": tuple(FLOWS),
             "match": tuple(MATCHERS),
             "motion": MOTIONS,
+            "propagation": PROPAGATIONS,
         }
         for name, known in choices.items():
             value = getattr(self, name)

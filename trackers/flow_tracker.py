@@ -5,19 +5,18 @@ Source: Xiao et al., "Simple Baselines for Human Pose Estimation and Tracking", 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
 from trackers.appearance import Corners
+from trackers.association import continue_tracks
 from trackers.clock import FRAME_S, Clock, Step
 from trackers.config import FlowTrackerConfig
 from trackers.flow import estimate_background_motion
+from trackers.flow_boxes import EstimateBoxes, estimate_together, find_flow_boxes
 from trackers.gallery import Gallery
 from trackers.image_motion import ImageMotion
-from trackers.matching import MATCHERS
-from trackers.nms import are_centres_inside, box_nms, oks_nms
+from trackers.nms import box_nms, oks_nms
 from trackers.oks import box_around_keypoints
 from trackers.people import People, TrackedPeople
 from trackers.tracks import PoseQueue
@@ -29,11 +28,6 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 ImageArray = npt.NDArray[np.uint8]
 
-EstimateBoxes = Callable[[ImageArray, FloatArray], tuple[FloatArray, FloatArray]]
-"""An image and boxes (P, 4) in it; keypoints (P, K, 2) in pixels and their scores (P, K)."""
-
-_OVERLAP = 0.2
-"""Tracks whose boxes overlap more than this are not expected where flow takes them."""
 _EXPECTED = 0.1
 """A track may be in a box that overlaps the one expected of it by this much."""
 
@@ -41,10 +35,10 @@ _EXPECTED = 0.1
 class FlowTracker:
     """Assigns track ids to the people of one video, frame by frame.
 
-    Differs from the paper: detections take precedence. They come with their poses and are matched first; only
-    people of the last frame that match no detection are propagated: their poses are estimated where flow has
-    moved them. Matching decides this, not overlap of boxes: when two people embrace, a detection of one must
-    not suppress the other.
+    Differs from the paper, unless `propagation = "joint"`: detections take precedence. They come with their
+    poses and are matched first; only people of the last frame that match no detection are propagated: poses
+    are estimated where flow has moved them. Matching decides this, not overlap of boxes: when two people
+    embrace, a detection of one must not suppress the other.
 
     Differs further with `motion = "flow+velocity"`: of each track only the newest pose is remembered; it is
     also expected where the camera's motion and its own velocity take it, because flow takes a hidden person
@@ -74,7 +68,6 @@ class FlowTracker:
         self._images = ImageMotion(self._config)
         self._clock = Clock()
         self._step: Step | None = None
-        self._match = MATCHERS[self._config.match]
         self._queue = PoseQueue(
             len(self._sigmas), self._config.longest_gap, newest_only=self._config.has_velocity
         )
@@ -117,6 +110,8 @@ class FlowTracker:
         """
         self._check(image, people)
         background = self._start_frame(image, time_s, size_wh)
+        if self._config.propagation == "joint" and image is not None and estimate_boxes is not None:
+            return TrackedPeople(*self._update_jointly(image, people, estimate_boxes), background)
         whole, rows = people, np.arange(len(people))
         if image is not None and estimate_boxes is not None:
             whole, rows = self._estimate_expected(image, people, estimate_boxes)
@@ -255,7 +250,7 @@ class FlowTracker:
         config = self._config
         scores = people.person_scores
         may_start = config.may_start(scores, people.visible_scores)
-        track_ids, known = self._continue_tracks(people, may_start)
+        track_ids, known = continue_tracks(self._queue, people, may_start, self._sigmas, config)
         new = np.flatnonzero((track_ids == 0) & may_start)
         # The highest-scoring first, whatever the order of the rows.
         new = new[np.argsort(-scores[new], kind="stable")]
@@ -264,42 +259,6 @@ class FlowTracker:
             track_ids[new] = self._gallery.recognise(image, people[new], here=here)
             new = new[track_ids[new] == 0]
         track_ids[new] = self._queue.make_ids(len(new))
-        return track_ids
-
-    def _continue_tracks(self, people: People, may_start: BoolArray) -> tuple[IntArray, IntArray]:
-        """Match detections with tracks.
-
-        Args:
-            people: N detections.
-            may_start: (N,), which of them could start a track. They are matched before the others: half-hidden
-                people and two who were found as one have lower scores.
-
-        Returns:
-            Ids (N,) of the tracks, 0 for none, and the ids of all tracks (M,).
-        """
-        queue, config = self._queue, self._config
-        oks, ids = queue.compare(people, self._sigmas, config.min_oks)
-        if not config.has_velocity:
-            return self._match_in_turn([(oks, config.min_oks)], ids, [np.arange(len(people))]), ids
-        predicted = queue.compare_with_predicted(people, self._sigmas, config.min_oks)
-        # Where people overlap, flow is that of the one in front.
-        oks = np.where(queue.are_overlapped(_OVERLAP), predicted, np.maximum(oks, predicted))
-        iou = queue.compare_boxes(people)
-        similarity = np.where(oks >= config.min_oks, (oks + iou) / 2, 0)
-        tables = [(similarity, config.min_oks / 2), (iou, config.min_iou)]
-        groups = [np.flatnonzero(may_start), np.flatnonzero(~may_start)]
-        return self._match_in_turn(tables, ids, groups), ids
-
-    def _match_in_turn(
-        self, tables: list[tuple[FloatArray, float]], ids: IntArray, groups: list[IntArray]
-    ) -> IntArray:
-        """Match detections with tracks by one table (N, M) and its minimum after another, group by group."""
-        track_ids = np.zeros(sum(len(group) for group in groups), np.int64)
-        for table, minimum in tables:
-            for group in groups:
-                left, free = group[track_ids[group] == 0], np.flatnonzero(~np.isin(ids, track_ids))
-                rows, cols = self._match(table[np.ix_(left, free)], minimum)
-                track_ids[left[rows]] = ids[free[cols]]
         return track_ids
 
     def _propagate(
@@ -316,15 +275,9 @@ class FlowTracker:
         Returns:
             P people and their ids (P,).
         """
-        config, queue, step = self._config, self._queue, self._step or Step(0.0, FRAME_S)
-        missing = (queue.ages == 1) & config.longest_propagation.allows_propagation(
-            queue.propagated_s, step.watched_s, step.usual_s
-        )
+        config, queue = self._config, self._queue
+        boxes, missing, step = self._find_flow_boxes(image)
         missing &= ~np.isin(queue.track_ids, track_ids)
-        boxes = box_around_keypoints(
-            queue.people.keypoints_xy, queue.people.visible, config.propagation_padding
-        )
-        missing &= are_centres_inside(boxes, size_wh=(image.shape[1], image.shape[0]))
         if not missing.any():
             return People.empty(len(self._sigmas)), np.zeros(0, np.int64)
         propagated = self._make_people(*estimate_boxes(image, boxes[missing]))
@@ -337,6 +290,39 @@ class FlowTracker:
         ids = queue.track_ids[queued]
         queue.add(compared[rows], ids, queue.propagated_s[queued] + np.float32(step.watched_s))
         return propagated[rows], ids
+
+    def _find_flow_boxes(self, image: ImageArray) -> tuple[FloatArray, BoolArray, Step]:
+        """As `find_flow_boxes`, and the time since the last frame."""
+        step = self._step or Step(0.0, FRAME_S)
+        size_wh = (image.shape[1], image.shape[0])
+        return *find_flow_boxes(self._queue, self._config, step, size_wh), step
+
+    def _update_jointly(
+        self, image: ImageArray, people: People, estimate_boxes: EstimateBoxes
+    ) -> tuple[IntArray, People, People, IntArray]:
+        """Track detections and flow boxes, as in the paper: they are the same but for where they come from.
+
+        Returns:
+            As `TrackedPeople`, without the camera's motion.
+        """
+        queue = self._queue
+        boxes, may, step = self._find_flow_boxes(image)
+        moved = queue.people[may]
+        blank = np.full_like(moved.keypoints_xy, np.nan)
+        flow_boxes = People(boxes[may], moved.person_scores, blank, np.zeros_like(moved.keypoint_scores))
+        propagated_s = np.concatenate(
+            [np.zeros(len(people), np.float32), queue.propagated_s[may] + np.float32(step.watched_s)]
+        )
+        whole, places = estimate_together(image, people, flow_boxes, estimate_boxes, self._config)
+        hidden = whole.hide_keypoints(self._config.min_keypoint_score)
+        kept = np.sort(self._nms(hidden, hidden.person_scores, self._config.nms_oks))
+        track_ids = self._associate(image, hidden[kept])
+        kept, track_ids = kept[track_ids > 0], track_ids[track_ids > 0]
+        queue.add(hidden[kept], track_ids, propagated_s[places[kept]])
+        self._note(image, hidden[kept], track_ids)
+        num_detected = int((places[kept] < len(people)).sum())
+        detected, propagated = whole[kept[:num_detected]], whole[kept[num_detected:]]
+        return places[kept[:num_detected]], detected, propagated, track_ids
 
     def _make_people(self, keypoints_xy: FloatArray, keypoint_scores: FloatArray) -> People:
         """Give estimated poses a box around their keypoints, and their mean keypoint score as its score."""

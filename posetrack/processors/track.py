@@ -62,6 +62,11 @@ def track(
         for frame in frames:
             image = frame.image if look_at_images else None
             instances = frame.instances if by_boxes else _complete(frame.instances, skeleton)
+            if frame.instances.keypoints_xy is None and config.propagation == "joint" and not by_boxes:
+                # Not estimated yet: the tracker has it done.
+                instances = instances.with_columns(
+                    keypoints_xy=np.full((len(instances), skeleton.num_keypoints, 2), np.nan, np.float32)
+                )
             shown = _stand_in(instances) if by_boxes else instances
             people = People(**{name: getattr(shown, name) for name in _COLUMNS})
             if frame.is_restored and frame.instances.track_ids is not None:

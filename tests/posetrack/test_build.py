@@ -72,14 +72,16 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     monkeypatch.setattr("models.swahr.network.make_swahr_network", make_small_swahr)
     monkeypatch.setattr("models.rcnn.network.make_rcnn", make_small_rcnn)
     monkeypatch.setattr("models.densepose.network.make_densepose", make_small_densepose)
+    monkeypatch.setitem(NETWORKS, "resnet-152", NETWORKS["resnet-50"])
     recipe = read_recipe(name)
-    if not recipe.detector.weights:
+    if not recipe.networks[recipe.pose_table].weights:
         recipe = use_weights(recipe, Path("any.safetensors"))
     plain = build_pipeline(recipe, COMPUTE)
     stages = [stage.name for stage in plain.processors]
+    is_estimated = recipe.estimator is not None and recipe.tracker.propagation != "joint"
     ahead = [] if COMPUTE.engine == "torch" else ["run ahead"]
     dense = ["dense"] if gives_dense(recipe) else []
-    assert stages == ["detect", *(["estimate"] if recipe.estimator else []), *ahead, "track", *dense]
+    assert stages == ["detect", *(["estimate"] if is_estimated else []), *ahead, "track", *dense]
     # Frames that come one by one are not held back by a queue.
     assert len(build_pipeline(recipe, COMPUTE, batch_frames=1).processors) == len(stages) - len(ahead)
     assert len(build_pipeline(recipe, COMPUTE, smoothed=True).processors) == len(plain.processors) + 1
@@ -208,3 +210,11 @@ def test_what_few_recipes_need_is_not_imported_for_all():
         "sys.exit({'torchvision', 'timm'} & set(sys.modules) != set())"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_joint_propagation_leaves_the_estimation_to_the_tracker():
+    recipe = read_recipe("default")
+    joint = replace(recipe, tracker=replace(recipe.tracker, propagation="joint"))
+    compute = replace(COMPUTE, engine="torch")
+    names = [[stage.name for stage in build_pipeline(each, compute).processors] for each in (recipe, joint)]
+    assert names == [["detect", "estimate", "track"], ["detect", "track"]]

@@ -224,6 +224,18 @@ def test_the_papers_tracker_is_not_followed_by_a_pass_of_ours(tmp_path):
     assert asked.stitcher == StitcherConfig(max_gap_s=1)
 
 
+def test_the_protocol_of_simple_baseline_is_the_papers(tmp_path):
+    recipe = read_recipe("posetrack-simple-baseline")
+    tracker = recipe.tracker
+    assert (tracker.propagation, tracker.motion, tracker.match) == ("joint", "flow", "greedy")
+    assert (tracker.nms_iou, tracker.queue_frames, tracker.propagation_padding) == (0.5, 10, 1.15)
+    assert (recipe.detector.score_threshold, recipe.export.min_keypoint_score) == (0.5, 0.4)
+    assert recipe.stitcher is None
+    assert read_recipe("default").tracker.propagation == "missed"
+    with pytest.raises(RecipeError, match='"joint" needs an \\[estimator\\]'):
+        read_recipe(write(tmp_path, DETECTOR + '[tracker]\npropagation = "joint"\n'))
+
+
 def test_the_queue_is_in_seconds_or_in_frames(tmp_path):
     paper = 'motion = "flow"'
     gaps = [

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import av
 import cv2
@@ -11,7 +12,13 @@ import pytest
 from posetrack.annotations.posetrack17 import encode_posetrack17
 from posetrack.annotations.read import read_annotations
 from posetrack.cli.main import main
+from posetrack.data_sets.given_boxes import read_given_boxes
+from posetrack.data_sets.sequences import read_labelled_sequences
 from posetrack.evaluation.posetrack.evaluate import evaluate_posetrack
+from posetrack.recipe import read_recipe
+from posetrack.results.jsonl import read_jsonl
+from posetrack.run.job import Output
+from posetrack.run.tracker import Tracker
 
 CLIP = "docs/media/street.mp4"
 NAMES = ("000001_bonn", "000002_mpii_test")
@@ -190,6 +197,30 @@ def test_boxes_of_another_detector(data_set, tracked, tmp_path, capsys):
     # Other boxes are another run.
     assert run_cli(gt, *options, "-o", out, "--boxes", tmp_path / "coco.json", "--no-stitch", "--resume") == 1
     assert "weights of the detector: changed" in capsys.readouterr().err
+
+
+def test_the_protocol_of_simple_baseline_with_boxes_that_miss_somebody(data_set, tracked, tmp_path):
+    """The flow box of the frame before stands in, whatever the detector found."""
+    shipped = read_recipe("posetrack-simple-baseline")
+    recipe = replace(
+        read_recipe("default"),
+        tracker=replace(shipped.tracker, propagation_min_score=0.45),
+        stitcher=None,
+    )
+    sequences = read_labelled_sequences(data_set / "test", data_set)
+    missed = 2
+    detections = [box for box in make_detections(tracked) if box["image_id"] not in (1000 + missed * 2,)]
+    write_json(tmp_path / "boxes.json", detections)
+    boxes = read_given_boxes(tmp_path / "boxes.json", sequences, min_score=0.5)
+    tracker = Tracker(recipe)
+    output = Output(tmp_path / "out", has_overlay=False)
+    tracker.run_into([str(image) for image in sequences[0].images], output, boxes=boxes[NAMES[0]])
+    _, records = read_jsonl(output.poses)
+    people = [record.instances for record in records]
+    assert [each.track_ids.tolist() for each in people] == [[1]] * NUM_FRAMES
+    # What a detector scored, and what the pose in the frame before did.
+    assert [round(float(each.box_scores[0]), 2) == 0.9 for each in people] == [True, True, False, True]
+    assert people[missed].box_scores[0] == pytest.approx(people[missed - 1].person_scores[0], abs=0.02)
 
 
 def test_boxes_around_the_keypoints_of_posetrack17(data_set, tracked, tmp_path):
