@@ -17,6 +17,12 @@ from posetrack.cli.options import make_min_score_option
 from posetrack.cli.selection_options import RawOption
 from posetrack.errors import ResultsError
 from posetrack.evaluation.posetrack.evaluate import Mode, PoseTrackEvaluation, evaluate_in_modes
+from posetrack.evaluation.posetrack.losses_report import (
+    add_losses,
+    describe_losses,
+    make_cost_table,
+    make_loss_tables,
+)
 from posetrack.evaluation.posetrack.metrics import NAMES
 from posetrack.evaluation.posetrack.report import format_latex, make_tables
 from posetrack.evaluation.posetrack.sweep import Sweep, sweep_keypoint_scores
@@ -34,6 +40,14 @@ class PoseTrackOutput:
         bool,
         typer.Option("--per-sequence", help="Also print one row per sequence."),
     ] = False
+    losses: Annotated[
+        bool,
+        typer.Option(
+            "--losses",
+            help="Also print what MOTA is lost by: cause, keypoint, size of person; and what "
+            "--min-keypoint-score costs.",
+        ),
+    ] = False
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX rows after the tables.")] = False
     plots: Annotated[
         Path | None,
@@ -42,10 +56,32 @@ class PoseTrackOutput:
         ),
     ] = None
 
-    def show(self, evaluation: PoseTrackEvaluation, sweep: Sweep | None, *, corrected: bool) -> None:
-        """Print the tables, and LaTeX rows if they are wanted."""
+    def show(
+        self,
+        evaluation: PoseTrackEvaluation,
+        sweep: Sweep | None,
+        *,
+        without: PoseTrackEvaluation | None,
+        min_score: float,
+        corrected: bool,
+    ) -> None:
+        """Print the tables, and LaTeX rows if they are wanted.
+
+        Args:
+            evaluation: The evaluation.
+            sweep: That of several least keypoint scores.
+            without: The evaluation of keypoints of any score, for what leaving some out costs.
+            min_score: The least keypoint score of `evaluation`.
+            corrected: Whether they are corrected.
+        """
         console = Console()
-        for table in make_tables(evaluation, corrected=corrected, per_sequence=self.per_sequence):
+        tables = make_tables(evaluation, corrected=corrected, per_sequence=self.per_sequence)
+        losses = add_losses(evaluation) if self.losses else None
+        if losses is not None:
+            tables += make_loss_tables(losses, corrected=corrected)
+        if without is not None:
+            tables.append(make_cost_table(without, evaluation, min_score, corrected=corrected))
+        for table in tables:
             console.print(table, "")
         if sweep is not None:
             for table in make_sweep_tables(sweep, corrected=corrected):
@@ -109,8 +145,12 @@ def posetrack_command(
         check_matplotlib()
     workers = workers or choose_num_workers(truth_dir, predictions_dir)
     min_score = scores.min_keypoint_score or 0.0
-    modes = (Mode(False, min_score), *([Mode(True, min_score)] if corrected else []))
-    evaluations = evaluate_in_modes(truth_dir, predictions_dir, modes, num_workers=workers, raw=raw)
+    modes = [Mode(False, min_score), *([Mode(True, min_score)] if corrected else [])]
+    without = [Mode(corrected)] if output.losses and min_score else []
+    evaluations = evaluate_in_modes(
+        truth_dir, predictions_dir, (*modes, *without), num_workers=workers, raw=raw
+    )
+    shown = evaluations[len(modes) - 1]
     fields = describe(evaluations[0])
     if corrected:
         fields["corrected"] = describe(evaluations[1])
@@ -122,13 +162,18 @@ def posetrack_command(
             truth_dir, predictions_dir, corrected=corrected, num_workers=workers, raw=raw
         )
         fields["sweep"] = sweep.to_dict()
-    output.show(evaluations[-1], sweep, corrected=corrected)
+    losses = add_losses(shown) if output.losses else None
+    if losses is not None:
+        fields["losses"] = describe_losses(losses)
+    output.show(
+        shown, sweep, without=evaluations[-1] if without else None, min_score=min_score, corrected=corrected
+    )
     if output.out is not None:
         write_metrics(fields, output.out)
     if output.plots is not None:
         from posetrack.evaluation.posetrack.plots import draw_plots
 
-        for path in draw_plots(evaluations[-1], output.plots, corrected=corrected):
+        for path in draw_plots(shown, output.plots, corrected=corrected):
             print(path)
 
 

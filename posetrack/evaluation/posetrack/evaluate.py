@@ -20,8 +20,9 @@ from posetrack.errors import ResultsError
 from posetrack.evaluation.posetrack.average_precision import assign_poses, label_keypoints
 from posetrack.evaluation.posetrack.frame_names import warn_of_names
 from posetrack.evaluation.posetrack.hota import HotaMatches, compute_similarities
+from posetrack.evaluation.posetrack.losses import LossAccumulator, classify_sizes
 from posetrack.evaluation.posetrack.metrics import PoseTrackMetrics, SequenceCounts, add_counts, compute_metrics
-from posetrack.evaluation.posetrack.mota import MotAccumulator
+from posetrack.evaluation.posetrack.mota import MotAccumulator, leave_unmatched
 from posetrack.evaluation.posetrack.sequence import (
     Sequence,
     check_track_ids,
@@ -291,7 +292,8 @@ def evaluate_sequence(sequence: Sequence, *, corrected: bool = False) -> Sequenc
     assigned = np.full(len(predictions.frame_index), -1, np.int64)
     is_right = np.zeros_like(present)
     mot = MotAccumulator(truth.num_tracks, predictions.num_tracks, present.shape[1])
-    hota = HotaMatches()
+    hota, losses = HotaMatches(), LossAccumulator(present.shape[1])
+    true_sizes, sizes = classify_sizes(truth.keypoints_xy), classify_sizes(predictions.keypoints_xy)
     for frame, pair in enumerate(sequence.frames()):
         true_rows, rows = pair.true_rows, pair.predicted_rows
         people = assign_poses(pair, annotated[true_rows])
@@ -303,7 +305,7 @@ def evaluate_sequence(sequence: Sequence, *, corrected: bool = False) -> Sequenc
         if frame == sequence.num_frames - 1 and not corrected:
             continue
         if pair.distances.size:
-            mot.update(
+            matched = mot.update(
                 truth.tracks[true_rows],
                 annotated[true_rows],
                 predictions.tracks[rows],
@@ -311,14 +313,20 @@ def evaluate_sequence(sequence: Sequence, *, corrected: bool = False) -> Sequenc
                 pair.distances,
                 pair.matches,
             )
+            losses.update(true_sizes[true_rows], sizes[rows], matched)
         elif corrected:
             mot.count_unmatched(annotated[true_rows].sum(axis=0), present[rows].sum(axis=0))
+            losses.update(
+                true_sizes[true_rows], sizes[rows], leave_unmatched(annotated[true_rows], present[rows])
+            )
         else:
             mot.count_unmatched(1, 1)
+            losses.count_alone()
     counts = SequenceCounts(
         label_keypoints(sequence, assigned, is_right),
         mot.counts() if sequence.is_tracked else None,
         hota.counts(sequence) if sequence.is_tracked else None,
+        losses.counts() if sequence.is_tracked else None,
     )
     return SequenceEvaluation(sequence.name, sequence.num_frames, counts, _follow(sequence, assigned))
 

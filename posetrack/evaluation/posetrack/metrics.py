@@ -12,10 +12,11 @@ import numpy as np
 from posetrack.annotations.video import DoubleArray
 from posetrack.evaluation.posetrack.average_precision import KeypointLabels, compute_average_precision
 from posetrack.evaluation.posetrack.hota import HotaCounts, compute_hota
+from posetrack.evaluation.posetrack.losses import LossCounts
 from posetrack.evaluation.posetrack.mota import MotCounts, compute_mot
 from posetrack.skeleton import POSETRACK_15
 
-T = TypeVar("T", MotCounts, HotaCounts)
+T = TypeVar("T", MotCounts, HotaCounts, LossCounts)
 
 NAMES = (*POSETRACK_15.names, "total")
 """Names of the 16 values of a metric: 15 keypoints and the total."""
@@ -83,11 +84,13 @@ class SequenceCounts:
         labels: Scores and labels of all predicted keypoints.
         mot: Counts for CLEAR MOT; None if there are no track ids.
         hota: Counts for HOTA; None if there are no track ids.
+        losses: What MOTA is lost by; None if there are no track ids.
     """
 
     labels: KeypointLabels
     mot: MotCounts | None
     hota: HotaCounts | None
+    losses: LossCounts | None = None
 
 
 def add_counts(parts: Many[SequenceCounts]) -> SequenceCounts:
@@ -103,11 +106,13 @@ def add_counts(parts: Many[SequenceCounts]) -> SequenceCounts:
     )
     mot = [part.mot for part in parts if part.mot is not None]
     hota = [part.hota for part in parts if part.hota is not None]
+    losses = [part.losses for part in parts if part.losses is not None]
     is_tracked = len(mot) == len(hota) == len(parts)
     return SequenceCounts(
         labels,
         add_parts(MotCounts, mot) if is_tracked else None,
         add_parts(HotaCounts, hota) if is_tracked else None,
+        add_parts(LossCounts, losses) if is_tracked else None,
     )
 
 

@@ -34,6 +34,31 @@ class MotCounts:
     event_distance: DoubleArray
 
 
+@dataclass(frozen=True, eq=False)
+class FrameMatches:
+    """What became of the keypoints of the G true and P predicted people of one frame.
+
+    Attributes:
+        true_present: (G, K), which keypoints the true people have.
+        predicted_present: (P, K), which the predicted ones have.
+        found: (G, K), which of the true ones are matched.
+        switched: (G, K), which of these with another track than the person's last one.
+        used: (P, K), which of the predicted ones are matched.
+    """
+
+    true_present: BoolArray
+    predicted_present: BoolArray
+    found: BoolArray
+    switched: BoolArray
+    used: BoolArray
+
+
+def leave_unmatched(true_present: BoolArray, predicted_present: BoolArray) -> FrameMatches:
+    """A frame in which no keypoint, true (G, K) or predicted (P, K), is matched yet."""
+    blank = np.zeros_like(true_present)
+    return FrameMatches(true_present, predicted_present, blank, blank.copy(), np.zeros_like(predicted_present))
+
+
 class MotAccumulator:
     """Accumulates the matches of one sequence, frame by frame.
 
@@ -73,7 +98,7 @@ class MotAccumulator:
         predicted_present: BoolArray,
         distances: DoubleArray,
         matches: BoolArray,
-    ) -> None:
+    ) -> FrameMatches:
         """Add the next frame.
 
         Args:
@@ -83,10 +108,15 @@ class MotAccumulator:
             predicted_present: (P, K).
             distances: (P, G, K), in head sizes.
             matches: (P, G, K), which pairs are within the threshold.
+
+        Returns:
+            What became of its keypoints.
         """
+        result = leave_unmatched(true_present, predicted_present)
         self.count_unmatched(true_present.sum(axis=0), predicted_present.sum(axis=0))
         self._event_distance += np.where(matches, distances, 0.0).sum(axis=(0, 1))
         persons, poses, keypoints = self._keep(true_tracks, predicted_tracks, matches)
+        result.found[persons, keypoints] = result.used[poses, keypoints] = True
         kept = distances[poses, persons, keypoints]
         sums = np.bincount(keypoints, kept, minlength=len(self._objects))
         self._detections += np.bincount(keypoints, minlength=len(self._objects))
@@ -96,7 +126,7 @@ class MotAccumulator:
         rest[:, persons, keypoints] = False
         rest[poses, :, keypoints] = False
         if not rest.any():
-            return
+            return result
         # Where each pair is the only one of its person and of its pose, there is nothing to choose.
         is_open = (rest.sum(axis=0) > 1).any(axis=0) | (rest.sum(axis=1) > 1).any(axis=0)
         chosen = [np.nonzero((rest & ~is_open).transpose(2, 1, 0))]
@@ -104,12 +134,14 @@ class MotAccumulator:
             poses, persons = pair_nearest(distances[:, :, k], rest[:, :, k])
             chosen.append((np.full(len(poses), k), persons, poses))
         for keypoints, persons, poses in chosen:
-            self._pair(
+            result.found[persons, keypoints] = result.used[poses, keypoints] = True
+            result.switched[persons, keypoints] = self._pair(
                 true_tracks[persons],
                 predicted_tracks[poses],
                 keypoints,
                 distances[poses, persons, keypoints],
             )
+        return result
 
     def _keep(
         self, true_tracks: IntArray, predicted_tracks: IntArray, matches: BoolArray
@@ -127,10 +159,16 @@ class MotAccumulator:
         _, first = np.unique(poses * matches.shape[2] + keypoints, return_index=True)
         return persons[first], poses[first], keypoints[first]
 
-    def _pair(self, persons: IntArray, tracks: IntArray, keypoints: IntArray, distances: DoubleArray) -> None:
-        """Count new pairs, (N,) each; a keypoint of a person or of a track is in one of them at most."""
+    def _pair(
+        self, persons: IntArray, tracks: IntArray, keypoints: IntArray, distances: DoubleArray
+    ) -> BoolArray:
+        """Count new pairs, (N,) each; a keypoint of a person or of a track is in one of them at most.
+
+        Returns:
+            Which of them are switches.
+        """
         last = self._partner[persons, keypoints]
-        is_switch = (last != -1) & (last != tracks)
+        is_switch: BoolArray = (last != -1) & (last != tracks)
         last_person = self._last_person[tracks, keypoints]
         is_ascend = is_switch & (last_person == -1)
         is_transfer = (last_person != -1) & (last_person != persons)
@@ -142,6 +180,7 @@ class MotAccumulator:
         np.add.at(self._event_distance, keypoints, distances * events)
         self._partner[persons, keypoints] = tracks
         self._last_person[tracks, keypoints] = persons
+        return is_switch
 
     def counts(self) -> MotCounts:
         """The counts so far."""

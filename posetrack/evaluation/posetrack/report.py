@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.box import Box
 from rich.table import Table
@@ -16,6 +18,8 @@ CORRECTED_NOTE = "(corrected: not comparable with published numbers)"
 """Added to all numbers that differ from the reference tool's."""
 
 UNDEFINED = "-"
+
+_TEXT_HEADINGS = ("Keypoint", "Person", "")
 
 # A line below the heading and one above the total; one space between columns, so that twelve of them and the
 # name of a sequence fit into 80 columns.
@@ -120,6 +124,15 @@ def make_plain_table(title: str, caption: str | None = None) -> Table:
         show_edge=False,
         padding=0,
     )
+
+
+def make_titled_table(title: str, headings: Iterable[str]) -> Table:
+    """Make a table of numbers with these headings; those of texts are on the left."""
+    table = make_plain_table(title)
+    for heading in headings:
+        justify: Literal["left", "right"] = "left" if heading in _TEXT_HEADINGS else "right"
+        table.add_column(heading, justify=justify, vertical="bottom", no_wrap=True)
+    return table
 
 
 def _make_table(report: _Report, evaluation: PoseTrackEvaluation, corrected: bool, per_sequence: bool) -> Table:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
-
 import numpy as np
 from rich.table import Table
 
 from posetrack.evaluation.posetrack.metrics import append_total
-from posetrack.evaluation.posetrack.report import CORRECTED_NOTE, format_percent, make_plain_table
+from posetrack.evaluation.posetrack.report import CORRECTED_NOTE, format_percent, make_titled_table
 from posetrack.evaluation.posetrack.sweep import Sweep
 from posetrack.skeleton import POSETRACK_15
 
@@ -25,7 +22,7 @@ def make_sweep_tables(sweep: Sweep, *, corrected: bool = False) -> list[Table]:
         AP and MOTA by threshold; and by keypoint at 0, at the best threshold and at the keypoint's own best.
     """
     note = f" {CORRECTED_NOTE}" if corrected else ""
-    curves = _make_table(f"By least keypoint score{note}", ("Score", "AP", "MOTA", "Prec", "Rec", ""))
+    curves = make_titled_table(f"By least keypoint score{note}", ("Score", "AP", "MOTA", "Prec", "Rec", ""))
     best_ap = int(np.nan_to_num(sweep.ap[:, -1], nan=-np.inf).argmax())
     for i, threshold in enumerate(sweep.thresholds):
         marks = [name for name, best in (("best AP", best_ap), ("best MOTA", sweep.best)) if i == best]
@@ -35,7 +32,7 @@ def make_sweep_tables(sweep: Sweep, *, corrected: bool = False) -> list[Table]:
             f"{threshold:g}", *(format_percent(column[i, -1]) for column in columns), ", ".join(marks)
         )
     headings = ("Keypoint", "Own\nbest", "MOTA\nat 0", "at\nbest", "at\nown", "AP\nat 0", "at\nbest", "at\nown")
-    keypoints = _make_table(f"By keypoint{note}", headings)
+    keypoints = make_titled_table(f"By keypoint{note}", headings)
     own = sweep.best_of_keypoints
     for k, (name, row) in enumerate(zip(POSETRACK_15.names, own.tolist(), strict=True)):
         cells = [table[i, k] for table in (sweep.mota, sweep.ap) for i in (0, sweep.best, row)]
@@ -65,11 +62,3 @@ def describe_choice(sweep: Sweep) -> str:
         f"{text}; with the score of each sequence chosen on the others, MOTA is "
         f"{format_percent(sweep.held_out_mota[-1])}"
     )
-
-
-def _make_table(title: str, headings: Iterable[str]) -> Table:
-    table = make_plain_table(title)
-    for heading in headings:
-        justify: Literal["left", "right"] = "left" if heading in ("Keypoint", "") else "right"
-        table.add_column(heading, justify=justify, vertical="bottom", no_wrap=True)
-    return table

@@ -447,3 +447,18 @@ def test_a_sweep_prints_both_curves_and_what_it_was_chosen_on(tmp_path, capsys):
         assert text in printed
     assert run_cli("--gt", gt, "--pred", pred, "--sweep", "--min-keypoint-score", 0.3) == 1
     assert "--sweep: tries every least score" in capsys.readouterr().err
+
+
+def test_losses_are_printed_and_written(tmp_path, capsys):
+    gt, pred = write_case(tmp_path, make_random_case(3), 17, 17)
+    out = tmp_path / "metrics.json"
+    assert run_cli("--gt", gt, "--pred", pred, "--losses", "--min-keypoint-score", 0.4, "--out", out) == 0
+    printed = capsys.readouterr().out
+    metrics = read_metrics(out)
+    for title in ("Lost MOTA by keypoint", "Lost MOTA by size of the person", "score of 0.4 changes"):
+        assert title in printed
+    lost = sum(values[-1] for values in metrics["losses"]["by_keypoint"].values())
+    assert 100 - lost == pytest.approx(metrics["mota"][-1])
+    assert f"{lost:.1f}" in printed
+    assert run_cli("--gt", gt, "--pred", pred, "--losses", "--corrected") == 0
+    assert "changes" not in capsys.readouterr().out
