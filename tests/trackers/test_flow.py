@@ -32,6 +32,28 @@ def test_flow_of_a_shifted_texture_is_the_shift(name, shift_xy):
     assert np.abs(inner - shift_xy).max() < 0.5
 
 
+@pytest.mark.parametrize("shift_xy", [(22, 0), (-22, 9), (40, -12), (0, 60), (100, 0)])
+def test_farneback_starts_from_the_shift_of_the_whole_image(shift_xy):
+    dx, dy = shift_xy
+    texture = make_texture(400, 560)
+    previous = texture[100:300, 130:430].copy()
+    current = texture[100 - dy : 300 - dy, 130 - dx : 430 - dx].copy()
+    flow = FLOWS["farneback"]()(previous, current)
+    inner = flow[20 + max(-dy, 0) : 180 - max(dy, 0), 20 + max(-dx, 0) : 280 - max(dx, 0)]
+    assert np.abs(inner - shift_xy).max() < 0.5
+
+
+def test_farneback_does_not_start_from_a_shift_that_fits_worse():
+    """A person walks in front of a wall that stands still."""
+    wall, person = make_texture(180, 300), make_texture(60, 40, seed=5)
+    previous, current = wall.copy(), wall.copy()
+    previous[60:120, 100:140] = person
+    current[60:120, 106:146] = person
+    flow = FLOWS["farneback"]()(previous, current)
+    np.testing.assert_allclose(np.median(flow[65:115, 108:132], axis=(0, 1)), (6, 0), atol=0.3)
+    assert np.abs(flow[:, 200:]).max() < 0.1
+
+
 @pytest.mark.parametrize("name", FLOWS)
 def test_a_long_pan_is_found_once_the_whole_image_is_shifted_back(name):
     texture = make_texture(200, 640)
