@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from models.raft.variants import NETWORKS as RAFT_NETWORKS
 from posetrack.compute import Compute, run_export
 from posetrack.errors import RecipeError
 from posetrack.families.table import find_role
@@ -27,7 +28,9 @@ from posetrack.runtime import tune_process, use_networks
 from posetrack.selection.choose import choose_found, choose_tracked
 from posetrack.selection.people import EVERYONE, PeopleSelection
 from posetrack.skeleton import Skeleton
+from posetrack.weights.metadata import find_metadata
 from posetrack.weights.store import find_export, find_sha256, load_weights
+from trackers.flow import GIVEN_FLOWS, FlowEstimator
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,9 @@ def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Ne
         device_images = DeviceImages(compute.device, remembered=2 * batch_frames)
     made = {table: _make_predictor(recipe, table, compute, device_images) for table in recipe.networks}
     sha256 = {table: find_sha256(settings.weights) for table, settings in recipe.networks.items()}
+    flow = make_flow(recipe, compute)
+    if flow is not None:
+        sha256["flow"] = find_sha256(recipe.tracker.flow_weights)
     detector, dense = made["detector"], made.get("dense")
     if dense is None and isinstance(detector, DenseDetector):
         dense = detector
@@ -81,7 +87,31 @@ def build_networks(recipe: Recipe, compute: Compute, *, batch_frames: int) -> Ne
         find_skeleton(recipe),
         None if dense is None else dense.estimate_dense,
         sha256,
+        flow,
     )
+
+
+def make_flow(recipe: Recipe, compute: Compute) -> FlowEstimator | None:
+    """Make the network of a recipe's optical flow; None where that is none.
+
+    Raises:
+        RecipeError: The weights are of another network.
+        WeightsError: They are missing or damaged.
+    """
+    if recipe.tracker.flow not in GIVEN_FLOWS:
+        return None
+    from models.raft.network import make_raft
+    from posetrack.predictors.raft import RaftFlow
+
+    weights = recipe.tracker.flow_weights
+    metadata = find_metadata(weights)
+    name = metadata.network if metadata is not None else "raft-large"
+    if name not in RAFT_NETWORKS:
+        known = " or ".join(RAFT_NETWORKS)
+        raise RecipeError(f"{recipe.name}: tracker.flow_weights: weights of {name}; give some of {known}")
+    network = make_raft(name)
+    load_weights(network, weights)
+    return RaftFlow(network, compute.device)
 
 
 def _make_predictor(recipe: Recipe, table: str, compute: Compute, device_images: DeviceImages | None) -> Any:
@@ -176,7 +206,11 @@ def make_pipeline(
     if compute.engine != "torch" and batch_frames > 1:
         processors.append(RUN_AHEAD)
     follow = track(
-        recipe.tracker, networks.skeleton, estimator=networks.estimator, by_boxes=not gives_poses(recipe)
+        recipe.tracker,
+        networks.skeleton,
+        estimator=networks.estimator,
+        by_boxes=not gives_poses(recipe),
+        flow=networks.flow,
     )
     processors.append(Stage("track", follow))
     if faces is not None:

@@ -10,6 +10,7 @@ from posetrack.predictors.settings import NetworkSettings
 from posetrack.recipe import Recipe
 from posetrack.weights.published import PUBLISHED
 from posetrack.weights.store import find_weights
+from trackers.flow import GIVEN_FLOWS
 
 
 def find_lack(recipe: Recipe) -> str | None:
@@ -23,6 +24,12 @@ def find_lack(recipe: Recipe) -> str | None:
     Returns:
         One line with what to do.
     """
+    if recipe.tracker.flow in GIVEN_FLOWS:
+        lack = _find_lack(
+            NetworkSettings(weights=recipe.tracker.flow_weights), "name a file in tracker.flow_weights"
+        )
+        if lack is not None:
+            return lack
     for table, settings in recipe.networks.items():
         remedy = "give a file with --weights" if table == recipe.pose_table else f"name a file in [{table}]"
         lack = _find_lack(settings, remedy)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trackers.clock import FRAME_S
-from trackers.flow import FLOWS
+from trackers.flow import FLOWS, GIVEN_FLOWS
 from trackers.matching import MATCHERS
 
 FloatArray = npt.NDArray[np.float32]
@@ -69,7 +69,9 @@ class FlowTrackerConfig:
     """Settings of `FlowTracker`.
 
     Attributes:
-        flow: Optical flow method, a key of `trackers.flow.FLOWS`.
+        flow: Optical flow method: `dis`, `farneback`, or `raft`, a network, for GPUs.
+        flow_weights: Weights of RAFT: a name of `posetrack weights list`, `raft-large` or `raft-small`, or a
+            file of one of these. Not used with others.
         flow_longest_side_px: Longest side of the image that flow is estimated on.
         motion: Where tracks are expected: `flow`, where flow moves their poses (the paper); or `flow+velocity`,
             there or where the camera's motion and their own velocity move their newest pose.
@@ -120,6 +122,7 @@ class FlowTrackerConfig:
     """
 
     flow: str = "dis"
+    flow_weights: str = "raft-large"
     flow_longest_side_px: int = 256
     motion: str = "flow+velocity"
     queue_s: float = 1.2
@@ -146,7 +149,7 @@ class FlowTrackerConfig:
 
     def __post_init__(self) -> None:
         choices: dict[str, tuple[str, ...]] = {
-            "flow": tuple(FLOWS),
+            "flow": (*FLOWS, *GIVEN_FLOWS),
             "match": tuple(MATCHERS),
             "motion": MOTIONS,
             "propagation": PROPAGATIONS,

@@ -29,12 +29,15 @@ _BACKGROUND_ERROR_PX = 0.75
 class FlowEstimator(Protocol):
     """An optical flow method."""
 
-    def __call__(self, previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
+    takes_color: bool
+    """Whether it takes images (h, w, 3), RGB, in place of gray ones."""
+
+    def __call__(self, previous_gray: ImageArray, gray: ImageArray, /) -> FloatArray:
         """Estimate the motion between two images of one size.
 
         Args:
-            previous_gray: (h, w) uint8.
-            gray: (h, w) uint8.
+            previous_gray: (h, w) uint8; or (h, w, 3), see `takes_color`.
+            gray: Likewise.
 
         Returns:
             (h, w, 2) float32 as (x, y), pixels of these images: pixel p of `previous_gray` is at p + flow[p] in
@@ -48,6 +51,8 @@ class DisFlow:
 
     OpenCV's "fast" preset: flow at a quarter of the image's resolution, with variational refinement.
     """
+
+    takes_color = False
 
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
@@ -67,6 +72,8 @@ class FarnebackFlow:
     By itself it loses motion of more than 10 to 20 pixels. It starts from the shift that phase correlation
     finds, where that makes the images more alike.
     """
+
+    takes_color = False
 
     def __call__(self, previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
         """Estimate the motion; see `FlowEstimator`. The flow of images under 16 pixels high or wide is 0."""
@@ -92,6 +99,8 @@ class FarnebackFlow:
 
 
 FLOWS: dict[str, Callable[[], FlowEstimator]] = {"dis": DisFlow, "farneback": FarnebackFlow}
+GIVEN_FLOWS = ("raft",)
+"""Flow of networks, whose estimator a tracker is given."""
 
 
 def reduce_to_gray(image: ImageArray, longest_side_px: int) -> ImageArray:
@@ -104,13 +113,16 @@ def reduce_to_gray(image: ImageArray, longest_side_px: int) -> ImageArray:
     Returns:
         (h, w) uint8, by area averaging, without aliasing.
     """
+    return reduce_image(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8), longest_side_px)
+
+
+def reduce_image(image: ImageArray, longest_side_px: int) -> ImageArray:
+    """Scale an image (H, W) or (H, W, 3) down as `reduce_to_gray` does; small ones keep their size."""
     height, width = image.shape[:2]
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     scale = longest_side_px / max(height, width)
-    if scale < 1:
-        new_wh = (max(round(width * scale), 1), max(round(height * scale), 1))
-        gray = shrink_image(np.asarray(gray, np.uint8), new_wh)
-    return np.asarray(gray, np.uint8)
+    if scale >= 1:
+        return image
+    return shrink_image(image, (max(round(width * scale), 1), max(round(height * scale), 1)))
 
 
 def find_shift(previous_gray: ImageArray, gray: ImageArray) -> FloatArray:
@@ -141,7 +153,10 @@ def _compare_shifted(previous_gray: ImageArray, gray: ImageArray, shift_xy: Floa
 
 
 def estimate_flow_after_pan(
-    estimate_flow: FlowEstimator, previous_gray: ImageArray, gray: ImageArray
+    estimate_flow: FlowEstimator,
+    previous_gray: ImageArray,
+    gray: ImageArray,
+    colors: tuple[ImageArray, ImageArray] | None = None,
 ) -> FloatArray:
     """Estimate flow under large camera motion.
 
@@ -152,6 +167,7 @@ def estimate_flow_after_pan(
         estimate_flow: Any flow estimator.
         previous_gray: (h, w) uint8.
         gray: (h, w) uint8.
+        colors: The same two images (h, w, 3), for an estimator that takes these.
 
     Returns:
         (h, w, 2) float32, as in `FlowEstimator`.
@@ -159,10 +175,11 @@ def estimate_flow_after_pan(
     height, width = gray.shape
     whole_xy = find_shift(previous_gray, gray)
     back = np.array([[1, 0, -whole_xy[0]], [0, 1, -whole_xy[1]]], np.float32)
+    before, after = (previous_gray, gray) if colors is None else colors
     shifted = cv2.warpAffine(
-        gray, back, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+        after, back, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
     )
-    return estimate_flow(previous_gray, np.asarray(shifted, np.uint8)) + whole_xy
+    return estimate_flow(before, np.asarray(shifted, np.uint8)) + whole_xy
 
 
 def estimate_background_motion(

@@ -12,7 +12,7 @@ from trackers.appearance import Corners
 from trackers.association import continue_tracks
 from trackers.clock import FRAME_S, Clock, Step
 from trackers.config import FlowTrackerConfig
-from trackers.flow import estimate_background_motion
+from trackers.flow import FlowEstimator, estimate_background_motion
 from trackers.flow_boxes import EstimateBoxes, estimate_together, find_flow_boxes
 from trackers.gallery import Gallery
 from trackers.image_motion import ImageMotion
@@ -50,9 +50,10 @@ class FlowTracker:
         config: Settings.
         corners: Keypoints at the corners of torso and thighs, see `trackers.appearance.describe_clothes`; used
             with `reappear_s`.
+        estimate_flow: Estimates optical flow; needed where `config.flow` is a network.
 
     Raises:
-        ValueError: The sigmas are not K positive numbers.
+        ValueError: The sigmas are not K positive numbers, or the flow is not given.
     """
 
     def __init__(
@@ -60,12 +61,13 @@ class FlowTracker:
         sigmas: npt.ArrayLike,
         config: FlowTrackerConfig | None = None,
         corners: tuple[Corners, Corners] | None = None,
+        estimate_flow: FlowEstimator | None = None,
     ) -> None:
         self._sigmas = np.asarray(sigmas, np.float32)
         if self._sigmas.ndim != 1 or not (np.isfinite(self._sigmas).all() and (self._sigmas > 0).all()):
             raise ValueError(f"sigmas: expected K positive numbers, got {sigmas!r}")
         self._config = config or FlowTrackerConfig()
-        self._images = ImageMotion(self._config)
+        self._images = ImageMotion(self._config, estimate_flow)
         self._clock = Clock()
         self._step: Step | None = None
         self._queue = PoseQueue(

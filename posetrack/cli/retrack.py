@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -27,6 +27,10 @@ from posetrack.recipe_files import list_recipes
 from posetrack.results.poses import SavedPoses
 from posetrack.run.draw import draw_poses
 from posetrack.video.base import VideoSource
+from trackers.flow import GIVEN_FLOWS
+
+if TYPE_CHECKING:
+    from trackers.flow import FlowEstimator
 
 # Times are saved with six decimals.
 _ROUNDED_S = 1e-5
@@ -216,7 +220,13 @@ def retrack_command(
         with ExitStack() as video:
             source = images.open(video, poses, are_foreign=are_foreign)
             report = retrack(
-                poses, out, settings, video=source, smoothed=tracking.smooth, stitched=not tracking.no_stitch
+                poses,
+                out,
+                settings,
+                video=source,
+                smoothed=tracking.smooth,
+                flow=None if source is None else _make_flow(settings),
+                stitched=not tracking.no_stitch,
             )
         print(
             f"{out}: recipe {settings.name}, {report.num_ids} ids, {report.num_joined} joined with earlier "
@@ -232,6 +242,16 @@ def _import(file: Path, stack: ExitStack, options: ForeignOptions) -> SavedPoses
 
     folder = stack.enter_context(TemporaryDirectory(prefix="posetrack-"))
     return SavedPoses(import_poses(file, Path(folder) / "poses.jsonl", options))
+
+
+def _make_flow(recipe: Recipe) -> FlowEstimator | None:
+    """The network of a recipe's optical flow; None where that is none, without importing torch."""
+    if recipe.tracker.flow not in GIVEN_FLOWS:
+        return None
+    from posetrack.build import make_flow
+    from posetrack.compute import Compute, choose_device
+
+    return make_flow(recipe, Compute(choose_device("auto")))
 
 
 def _choose_recipe(poses: SavedPoses, given: str | None) -> Recipe:

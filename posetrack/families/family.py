@@ -159,6 +159,7 @@ class Family:
         detector: Its networks as detectors; None if there are none.
         estimator: Its networks as pose estimators; None if there are none.
         dense: Its networks as estimators of dense poses in given boxes; None if there are none.
+        flows: Its networks that estimate optical flow.
         trainings: The trainings of its networks.
         importable: Kinds of published checkpoints, by their names for `posetrack weights import --kind`.
         embedded: Weights that ship with PoseTrack (`models/weights/NAME.safetensors`) with their SHA-256.
@@ -168,6 +169,7 @@ class Family:
     detector: Role | None = None
     estimator: Role | None = None
     dense: Role | None = None
+    flows: tuple[str, ...] = ()
     trainings: tuple[Training, ...] = ()
     importable: Mapping[str, Importable] = field(default_factory=dict)
     embedded: Mapping[str, str] = field(default_factory=dict)

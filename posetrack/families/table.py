@@ -16,6 +16,7 @@ FAMILIES: dict[str, str] = {
     "rcnn": "posetrack.families.rcnn",
     "densepose": "posetrack.families.densepose",
     "densepose/crops": "posetrack.families.dense_crops",
+    "raft": "posetrack.families.raft",
 }
 """The modules of the families' records, by the names of their folders in `models/`."""
 

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from posetrack.frame import FloatArray, ImageArray, Instances
 from posetrack.skeleton import Skeleton
+from trackers.flow import FlowEstimator
 
 Detector = Callable[[Sequence[ImageArray]], list[Instances]]
 """Detects the people in each image, with at least `boxes_xyxy` and `box_scores`."""
@@ -67,6 +68,7 @@ class Networks:
         skeleton: Skeleton of the resulting keypoints.
         dense: Estimates the dense poses of people who have none; None if the recipe gives no dense poses.
         weights_sha256: Digests of the files of their weights, by the tables of the recipe.
+        flow: Estimates optical flow, where the recipe has a network for it.
         given: Boxes that stand in for the detector's.
     """
 
@@ -75,6 +77,7 @@ class Networks:
     skeleton: Skeleton
     dense: DenseEstimator | None = None
     weights_sha256: Mapping[str, str] = field(default_factory=dict)
+    flow: FlowEstimator | None = None
     given: GivenBoxes | None = None
 
     def with_boxes(self, given: GivenBoxes) -> Networks:

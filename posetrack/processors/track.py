@@ -12,6 +12,7 @@ from posetrack.pipeline import FrameProcessor
 from posetrack.predictors.networks import PoseEstimator
 from posetrack.processors.clothes import find_clothes
 from posetrack.skeleton import Skeleton
+from trackers.flow import FlowEstimator
 from trackers.flow_tracker import FlowTracker, FlowTrackerConfig, People
 
 _COLUMNS = tuple(field.name for field in fields(People))
@@ -29,6 +30,7 @@ def track(
     estimator: PoseEstimator | None = None,
     look_at_images: bool = True,
     by_boxes: bool = False,
+    flow: FlowEstimator | None = None,
 ) -> FrameProcessor:
     """Make the processor that assigns track ids.
 
@@ -41,6 +43,7 @@ def track(
         look_at_images: Without, no optical flow is computed: for saved poses whose video is gone.
         by_boxes: People have no poses, and are tracked by their boxes: points spread over each stand in for
             keypoints. Nobody is propagated.
+        flow: Estimates optical flow; needed where the tracker's flow is a network.
 
     Returns:
         A processor that keeps the tracked people of each frame with all their columns, and behind them the
@@ -58,7 +61,7 @@ def track(
             sigmas, clothes = np.full(len(_BOX_POINTS), _BOX_SIGMA, np.float32), None
         # The overlap of boxes alone tells who was found twice.
         settings = replace(config, nms_oks=1.0) if by_boxes else config
-        tracker = FlowTracker(sigmas, settings, clothes)
+        tracker = FlowTracker(sigmas, settings, clothes, flow)
         for frame in frames:
             image = frame.image if look_at_images else None
             instances = frame.instances if by_boxes else _complete(frame.instances, skeleton)

@@ -21,6 +21,7 @@ from posetrack.run.paired import add_images
 from posetrack.run.report import FrameCounter
 from posetrack.run.stitch import make_stitcher
 from posetrack.video.base import VideoSource
+from trackers.flow import GIVEN_FLOWS, FlowEstimator
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def retrack(
     video: VideoSource | None,
     smoothed: bool = False,
     estimator: PoseEstimator | None = None,
+    flow: FlowEstimator | None = None,
     stitched: bool = True,
 ) -> RetrackReport:
     """Give saved poses new track ids.
@@ -60,6 +62,7 @@ def retrack(
         smoothed: Whether keypoints are smoothed over time, without lag. What was smoothed in the poses is left
             out, since it followed their ids.
         estimator: Estimates the poses of people that the detector missed, as in a run; None for no propagation.
+        flow: Estimates optical flow; without it a recipe whose flow is a network uses DIS.
         stitched: Whether broken tracks are joined in the end, as in a run; without a video, without comparing
             how people look.
 
@@ -72,9 +75,12 @@ def retrack(
     """
     check_output_file(out, [poses.path, *([] if video is None else [Path(video.info.source)])])
     skeleton = poses.header.skeleton
+    if flow is None and recipe.tracker.flow in GIVEN_FLOWS:
+        recipe = replace(recipe, tracker=replace(recipe.tracker, flow="dis"))
     follow = track(
         recipe.tracker,
         skeleton,
+        flow=flow,
         estimator=estimator,
         look_at_images=video is not None,
         by_boxes=not poses.has_keypoints,

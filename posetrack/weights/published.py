@@ -143,6 +143,20 @@ _ENTRIES = (
         size_bytes=237_034_793,
         sha256="fc266e953d2b302cdcbb9ae66f71f6b0d4649928bf02dc573961e361e4918926",
     ),
+    from_torchvision(
+        "raft-large",
+        "raft_large_C_T_SKHT_V2-ff5fadd5.pth",
+        "end-point error 1.819 and 3.067 px",
+        measured="Sintel's test set, clean and final pass",
+        num_keypoints=0,
+    ),
+    from_torchvision(
+        "raft-small",
+        "raft_small_C_T_V2-01064c6d.pth",
+        "end-point error 1.990 and 3.283 px",
+        measured="Sintel's training set, clean and final pass",
+        num_keypoints=0,
+    ),
     from_hrnet(
         "hrnet-w32-256x192-release",
         "hrnet-w32-256x192",

@@ -149,6 +149,7 @@ def from_torchvision(
     file_name: str,
     stated: str,
     *,
+    measured: str = "COCO val2017",
     num_keypoints: int = 17,
     size_bytes: int | None = None,
     sha256: str | None = None,
@@ -163,7 +164,7 @@ def from_torchvision(
         size_bytes=size_bytes,
         licence="BSD-3-Clause",
         source=_TORCHVISION,
-        stated=f"{stated} (COCO val2017)",
+        stated=f"{stated} ({measured})",
         num_keypoints=num_keypoints,
     )
 

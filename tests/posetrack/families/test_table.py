@@ -83,6 +83,7 @@ def test_kinds_that_can_be_imported_are_of_networks_that_there_are(kind):
     importable = list_importable()[kind]
     (family,) = [family for family in RECORDS.values() if kind in family.importable]
     networks = [name for role in family.roles.values() for name in role.networks]
+    networks += family.flows
     networks += [name for training in family.trainings for name in training.networks]
     assert importable.network in networks
     for role in family.roles.values():
