@@ -23,7 +23,7 @@ FROM_THE_HEAD = (
     "big_toe",
     "small_toe",
 )
-"""Head and trunk first, then limbs, as in HigherHRNet's public code for COCO and CrowdPose."""
+"""Head and trunk first, then limbs, as in HigherHRNet's public code for COCO."""
 
 
 def pair_up(*parts: str) -> tuple[tuple[str, str], ...]:

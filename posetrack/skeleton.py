@@ -41,6 +41,8 @@ class Skeleton:
         edges: Limbs to draw, as pairs of keypoint names.
         flip_pairs: Left and right keypoints that swap in a mirrored image, as (left, right) names.
         sigmas: K OKS sigmas: the spread of human annotation relative to the square root of the person's area.
+        grouped: Positions of all keypoints in the order in which bottom-up networks' are grouped, where that is
+            not from the head outwards; empty where it is.
 
     Raises:
         ValueError: A name occurs twice, a limb or pair has an unknown name, or the counts differ.
@@ -51,6 +53,7 @@ class Skeleton:
     edges: tuple[tuple[str, str], ...]
     flip_pairs: tuple[tuple[str, str], ...]
     sigmas: tuple[float, ...]
+    grouped: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
@@ -60,6 +63,8 @@ class Skeleton:
         unknown = {name for pair in (*self.edges, *self.flip_pairs) for name in pair} - set(self.names)
         if unknown:
             raise ValueError(f"skeleton {self.name}: no such keypoint: {', '.join(sorted(unknown))}")
+        if self.grouped and sorted(self.grouped) != list(range(len(self.names))):
+            raise ValueError(f"skeleton {self.name}: the order of grouping has not each keypoint once")
 
     @property
     def num_keypoints(self) -> int:
@@ -79,10 +84,13 @@ class Skeleton:
 
     @property
     def grouping_order(self) -> tuple[int, ...]:
-        """Positions of all keypoints from the head outwards (K,), the order of grouping in bottom-up pose.
+        """Positions of all keypoints in the order of grouping in bottom-up pose (K,).
 
-        Keypoints of other names than the public sets have follow in their own order.
+        From the head outwards, which of COCO's is the order of HigherHRNet's public code; CrowdPose's have an
+        order of their own. Keypoints of other names than the public sets have follow in their own order.
         """
+        if self.grouped:
+            return self.grouped
         rank = {name: i for i, name in enumerate(FROM_THE_HEAD)}
         parts = [name_part_of_body(name) for name in self.names]
         return tuple(sorted(range(len(parts)), key=lambda i: rank.get(parts[i], len(rank))))
@@ -145,6 +153,9 @@ MPII_16 = Skeleton(
 )
 """MPII Human Pose (Andriluka et al., CVPR 2014)."""
 
+# The public codes of HigherHRNet and SWAHR take COCO's positions, as far as there are 14, for CrowdPose's too:
+# so the right ankle and the head come before the right hip. Published networks were evaluated so.
+_CROWDPOSE_GROUPED = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13)
 CROWDPOSE_14 = Skeleton(
     name="crowdpose14",
     names=CROWDPOSE_NAMES,
@@ -157,6 +168,7 @@ CROWDPOSE_14 = Skeleton(
     ),
     flip_pairs=pair_up(*BODY_PAIRS),
     sigmas=list_sigmas(CROWDPOSE_NAMES),
+    grouped=_CROWDPOSE_GROUPED,
 )
 """CrowdPose (Li et al., CVPR 2019); sigmas of its public evaluation."""
 

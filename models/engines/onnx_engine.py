@@ -6,8 +6,11 @@ import copy
 import importlib
 import io
 import logging
+import os
+import sys
 import warnings
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
 import torch
@@ -16,6 +19,9 @@ from torch import Tensor, nn
 from models.engines.cache import compute_key, read_cached, write_cached
 from models.engines.compare import check_outputs
 from models.engines.engine import EngineError, TupleNetwork, make_examples, name_outputs
+
+# Of ONNX Runtime's levels of logging: errors, not warnings.
+_ERRORS = 3
 
 
 class OnnxEngine:
@@ -116,7 +122,7 @@ def convert(module: nn.Module, name: str, example: Tensor) -> bytes:
 def _make_options(runtime: Any) -> Any:
     """Make settings under which errors alone are written: it writes its log to the terminal directly."""
     options = runtime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = _ERRORS
     return options
 
 
@@ -136,9 +142,30 @@ def import_extra(package: str) -> Any:
         EngineError: It is not installed.
     """
     try:
-        return importlib.import_module(package)
+        with _silence_stderr() if package not in sys.modules else nullcontext():
+            found = importlib.import_module(package)
     except ImportError as error:
         raise EngineError(
             f"engine onnxruntime: {package} is not installed; pip install 'posetrack[onnx]', "
             "or use --engine torch"
         ) from error
+    if package == "onnxruntime":
+        found.set_default_logger_severity(_ERRORS)
+    return found
+
+
+@contextmanager
+def _silence_stderr() -> Iterator[None]:
+    """Drop what is written to standard error, by libraries too.
+
+    ONNX Runtime looks for devices when it is imported, and warns, past Python, of those that it does not find.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

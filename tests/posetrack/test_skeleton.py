@@ -4,6 +4,7 @@ from pycocotools.cocoeval import Params
 
 from posetrack.skeleton import (
     COCO_17,
+    CROWDPOSE_14,
     POSETRACK_15,
     SKELETONS,
     Skeleton,
@@ -33,12 +34,20 @@ def test_coco_sigmas_are_those_of_the_reference_tool():
         ({"sigmas": (0.1,)}, "2 keypoints but 1 sigmas"),
         ({"edges": (("a", "c"),)}, "no such keypoint: c"),
         ({"flip_pairs": (("d", "b"),)}, "no such keypoint: d"),
+        ({"grouped": (0, 0)}, "the order of grouping has not each keypoint once"),
     ],
 )
 def test_a_skeleton_that_contradicts_itself_is_refused(change, message):
     fields = {"name": "x", "names": ("a", "b"), "edges": (), "flip_pairs": (), "sigmas": (0.1, 0.1)} | change
     with pytest.raises(ValueError, match=message):
         Skeleton(**fields)
+
+
+def test_keypoints_are_grouped_in_the_public_codes_orders():
+    order = [0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16]
+    assert list(COCO_17.grouping_order) == order
+    # COCO's positions, as far as there are so many, are used for CrowdPose's keypoints too.
+    assert list(CROWDPOSE_14.grouping_order) == order[:14]
 
 
 def test_neck_and_head_top_come_from_shoulders_and_nose():
