@@ -39,6 +39,7 @@ _EXTRAS = {
     "pandas": ("pandas",),
     "mot": ("motmetrics",),
     "synthesis": ("embreex",),
+    "cluster": ("ray",),
     "docs": ("mkdocs-material",),
 }
 """The packages of each extra."""

@@ -16,6 +16,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("posetrack run video.mp4 -f coco -f csv", "further formats beside poses.jsonl"),
         ("posetrack run *.mp4 --resume", "continue where a killed run stopped"),
         ("posetrack run archive/ list.txt --workers 2", "two at a time; the same again does what is missing"),
+        ("posetrack run match.mp4 --workers 2 --split 60", "one long video, in parts of a minute"),
+        ("posetrack run /shared/in -o /shared/out --cluster auto", "on a Ray cluster; see docs/cluster.md"),
     ),
     "track-dataset": (
         (

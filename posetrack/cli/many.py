@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from posetrack.cli.output_options import OUT, OutputOptions, choose_folder
 from posetrack.cli.run_summary import describe_losses
 from posetrack.errors import PoseTrackError
 from posetrack.run.sources import Part, open_source
+from posetrack.workers.staging import CHECKPOINT_NAME
 from posetrack.workers.summary import SUMMARY_NAME, Summary, SummaryRow, make_row
 from posetrack.workers.task import Note, Outcome, Progress, Task, TaskRunner, VideoTask
 
@@ -89,6 +91,8 @@ class Batch:
                     info = video.info
                 folder = choose_folder(self.output.out, info.name, is_alone=is_alone, taken=taken)
                 output: Output = self.place(folder, is_alone=is_alone)
+                if output.existing == "overwrite":
+                    shutil.rmtree(folder / CHECKPOINT_NAME, ignore_errors=True)
                 if output.existing == "refuse":
                     output = replace(output, existing="resume")
                 done = self._summary.find_finished(info.source, folder.name)
@@ -149,7 +153,7 @@ def _make_table(rows: Iterable[SummaryRow]) -> Table:
     table = Table(box=SIMPLE_HEAD)
     table.add_column("source", overflow="fold")
     for heading in ("frames", "people", "ids", "frames/s", "seconds", "worker"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True, overflow="ignore")
     for row in rows:
         numbers = (str(row.frames), f"{row.people:.1f}", str(row.ids), f"{row.fps:.1f}", f"{row.seconds:.1f}")
         cells = ("failed", "", "", "", "") if row.error else numbers

@@ -16,7 +16,7 @@ from posetrack.cli.draw_options import DrawOptions
 from posetrack.cli.hints import check_is_for_run
 from posetrack.cli.messages import print_error, start_logging, tell_loading
 from posetrack.cli.options import ComputeOptions, RecipeOptions
-from posetrack.cli.output_options import OutputOptions, TrackingOptions, choose_folder
+from posetrack.cli.output_options import OUT, OutputOptions, TrackingOptions, choose_folder
 from posetrack.cli.people_table import print_people
 from posetrack.cli.progress import RunProgress
 from posetrack.cli.run_summary import describe_losses, print_summary
@@ -78,17 +78,18 @@ def run_command(
         log_level=level,
     )
     output.check_formats(find_skeleton(settings))
+    make_runner = partial(part.make_runner, output.out or OUT)
     if part.split is not None:
         from posetrack.cli.split import SplitBatch
         from posetrack.workers.split import check_split
 
         check_split(part.split, settings, selection, blurs_faces=drawing.blur_faces)
         batch = SplitBatch(groups, wanted, output, place, settings=loadable, split_s=part.split)
-        all_well = batch.run_parts(part.make_runner)
+        all_well = batch.run_parts(make_runner)
     elif part.is_spread:
         from posetrack.cli.many import Batch
 
-        all_well = Batch(groups, wanted, output, place).run(part.make_runner(loadable))
+        all_well = Batch(groups, wanted, output, place).run(make_runner(loadable))
     else:
         run = partial(loadable.load().run_into, stitch=loadable.stitch)
         all_well = _run_sources(run, groups, wanted, output, place)

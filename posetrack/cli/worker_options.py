@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
@@ -33,6 +34,16 @@ class SourceOptions(PartOptions):
         ),
     ] = None
 
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|auto",
+            help="Do the sources on a Ray cluster, by the address of its head; auto: the one that this machine "
+            "belongs to.",
+            show_default="this machine alone",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     split: Annotated[
         float | None,
         typer.Option(
@@ -47,7 +58,7 @@ class SourceOptions(PartOptions):
     @property
     def is_spread(self) -> bool:
         """Whether workers do the work, and not this process."""
-        return self.workers is not None
+        return self.workers is not None or self.cluster is not None
 
     def check_workers(self) -> None:
         """Find mistakes in these options before any work.
@@ -62,15 +73,27 @@ class SourceOptions(PartOptions):
                 "--split: the parts are for several workers; give --workers N or --cluster ADDRESS"
             )
         cores = count_cores()
-        if self.workers is not None and not 1 <= self.workers <= cores:
+        if self.cluster is not None:
+            if self.workers is not None and self.workers < 1:
+                raise PoseTrackError(f"--workers {self.workers}: give 1 or more, or leave it out")
+        elif self.workers is not None and not 1 <= self.workers <= cores:
             raise PoseTrackError(f"--workers {self.workers}: this machine has {cores} cores; give 1 to {cores}")
 
-    def make_runner(self, settings: TrackerSettings) -> TaskRunner:
-        """Make what hands the sources to workers.
+    def make_runner(self, out: Path, settings: TrackerSettings) -> TaskRunner:
+        """Make what hands the sources to workers; a cluster is joined.
 
         Args:
+            out: The folder of all results.
             settings: Those of the tracker.
+
+        Raises:
+            PoseTrackError: The cluster cannot be joined.
+            MissingPackageError: Ray is not installed.
         """
+        if self.cluster is not None:
+            from posetrack.workers.ray_runner import RayRunner
+
+            return RayRunner(settings, self.cluster, out, self.workers)
         from posetrack.workers.local import LocalRunner
 
         return LocalRunner(settings, self.workers or 1)
