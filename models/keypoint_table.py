@@ -39,3 +39,7 @@ class KeypointTable:
     def is_given(self) -> bool:
         """Whether there are any keypoints: a recipe without this table has an empty one."""
         return bool(self.names)
+
+
+NO_TABLE = KeypointTable()
+"""What a recipe without the table has."""

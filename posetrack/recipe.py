@@ -12,6 +12,8 @@ A recipe is a TOML file of up to seven tables, each the settings of one stage, a
     --smooth
     [export]      min_keypoint_score = 0.4                  posetrack.results.people.ExportSettings
     [about]       purpose = "small people"                  About, for `posetrack recipes`
+    [skeleton]    names = ["wrist", "thumb"], ...           models.keypoint_table.KeypointTable, of weights that
+    do not say theirs
 
 The first three are read as the settings of the family of their network (`posetrack.predictors.settings`). The
 network is named in the metadata of the weights; `network` is only needed without metadata. Settings in the
@@ -36,7 +38,9 @@ from posetrack.processors.smooth import SmootherConfig
 from posetrack.processors.stitch import StitcherConfig
 from posetrack.recipe_files import check_is_tracking, find_recipe
 from posetrack.results.people import ExportSettings
-from posetrack.skeleton import SKELETONS, Skeleton
+from posetrack.skeleton import Skeleton
+from posetrack.skeleton_files import TABLE as SKELETON_TABLE
+from posetrack.skeleton_files import decode_fields, decode_skeleton, encode_skeleton
 from posetrack.weights.metadata import find_metadata
 from posetrack.weights.published import PUBLISHED
 from trackers.clock import FRAME_S
@@ -142,7 +146,10 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
     try:
         tables = read_toml(path)
         check_is_tracking(tables, path)
-        check_tables(tables, (*_NETWORK_TABLES, *_OTHER_TABLES), path.name)
+        check_tables(tables, (*_NETWORK_TABLES, *_OTHER_TABLES, SKELETON_TABLE), path.name)
+        own = _read_skeleton(tables.pop(SKELETON_TABLE, None), path)
+        if own is not None:
+            _name_skeleton(own, tables, path)
         if "detector" not in tables:
             raise RecipeError(f"{path.name}: no [detector] table; every recipe needs one")
         stages: dict[str, Any] = {
@@ -162,6 +169,32 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
         complete_settings(recipe, table)
     _check_dense(recipe, path)
     return recipe
+
+
+def _read_skeleton(table: dict[str, Any] | None, path: Path) -> Skeleton | None:
+    """Read the table [skeleton], where there is one."""
+    if table is None:
+        return None
+    try:
+        return decode_fields(table, f"{path.name}: {SKELETON_TABLE}")
+    except ValueError as error:
+        raise RecipeError(str(error)) from error
+
+
+def _name_skeleton(skeleton: Skeleton, tables: dict[str, Any], path: Path) -> None:
+    """Give the table of the pose network the recipe's own skeleton, which a table may call by its name, too."""
+    text = encode_skeleton(skeleton)
+    for name in _NETWORK_TABLES:
+        if tables.get(name, {}).get("skeleton") == skeleton.name:
+            tables[name] = {**tables[name], "skeleton": text}
+    name = "estimator" if "estimator" in tables else "detector"
+    said = tables.get(name, {}).get("skeleton", text)
+    if said != text:
+        raise RecipeError(
+            f"{path.name}: {name}.skeleton: {said}, but the recipe has a table [{SKELETON_TABLE}] named "
+            f"{skeleton.name}; leave one out"
+        )
+    tables[name] = {**tables.get(name, {}), "skeleton": text}
 
 
 def _check_dense(recipe: Recipe, path: Path) -> None:
@@ -258,4 +291,4 @@ def _find_weights(weights: str, network: str, path: Path) -> str:
 
 def find_skeleton(recipe: Recipe) -> Skeleton:
     """Find the skeleton of a recipe's poses, without making its networks."""
-    return SKELETONS[complete_settings(recipe, recipe.pose_table).skeleton]
+    return decode_skeleton(complete_settings(recipe, recipe.pose_table).skeleton)

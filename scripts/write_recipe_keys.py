@@ -11,6 +11,7 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
+from models.keypoint_table import KeypointTable
 from posetrack.families.table import load_families
 from posetrack.processors.smooth import SmootherConfig
 from posetrack.processors.stitch import StitcherConfig
@@ -48,6 +49,7 @@ def list_settings() -> list[tuple[str, type[Any]]]:
         ("[smoother]", SmootherConfig),
         ("[export]", ExportSettings),
         ("[about]", About),
+        ("[skeleton]", KeypointTable),
     ]
 
 

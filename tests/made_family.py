@@ -22,7 +22,7 @@ from models.training.task import Task
 from posetrack.families.family import Family, Importable, Role, Training
 from posetrack.frame import Instances
 from posetrack.predictors.settings import DetectorSettings
-from posetrack.skeleton import SKELETONS
+from posetrack.skeleton_files import decode_skeleton
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 1), blocks=1, stem_channels=8, bottlenecks=1)
 
@@ -68,7 +68,7 @@ class SpotPredictor:
 
     @torch.inference_mode()
     def _find(self, image):
-        K = SKELETONS[self._settings.skeleton].num_keypoints
+        K = decode_skeleton(self._settings.skeleton).num_keypoints
         maps = self._network(torch.from_numpy(image).permute(2, 0, 1)[None])["output"]
         rows, columns = np.nonzero(maps[0, 0].numpy() > 0)
         if not len(rows):

@@ -10,6 +10,7 @@
 [loop]          length, speed, evaluation, checkpoints  models.training.config.LoopConfig
 [[more]]        more annotations to train on          models.training.draws.TrainingSet
 [[stage]]       stages of the training, if it has any   models.training.stages.StageConfig
+[skeleton]      keypoints of one's own, if it has any   models.keypoint_table.KeypointTable
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from models.backbones.variants import MOVENET_STAGES, HRNetConfig, MoveNetConfig
 from models.data.augment import AugmentConfig
 from models.hrnet.network import make_pose_network
 from models.hrnet.variants import CODINGS, NETWORKS
+from models.keypoint_table import NO_TABLE, KeypointTable
 from models.settings import check_choice, check_range, check_sides
 from models.training.config import LoopConfig
 from models.training.draws import TrainingSet, check_times
@@ -81,7 +83,7 @@ class DataRecipe:
         dev_images: Folder of their images.
         dev_detections: COCO detections for the evaluation; empty for the annotated boxes.
         format: One of `FORMATS`; CrowdPose is `coco`.
-        skeleton: Name of the skeleton, such as `coco17`.
+        skeleton: Name of the skeleton, such as `coco17`; or a file of the data that describes one.
         boxes: `annotated`, or `keypoints` for the bounding boxes of the keypoints.
         times: How often each person of `train` is drawn in an epoch, beside those of `[[more]]`.
     """
@@ -155,6 +157,7 @@ class PoseRecipe:
     loop: LoopConfig
     more: tuple[TrainingSet, ...] = ()
     stage: tuple[StageConfig, ...] = ()
+    skeleton: KeypointTable = NO_TABLE
 
     def __post_init__(self) -> None:
         check_stages(self.stage, self.loop)

@@ -2,14 +2,16 @@
 
 [network]       the network and its pretrained weights              DetectionNetworkRecipe
 [data]          annotations and images                              DetectionData
+[skeleton]      keypoints of one's own, if it has any               models.keypoint_table.KeypointTable
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from models.detection.recipe import PeopleData, TwoStageNetworkRecipe, TwoStageRecipe, apply_numbers
+from models.keypoint_table import NO_TABLE, KeypointTable
 from models.rcnn.network import RCNN, make_rcnn
 from models.rcnn.variants import NETWORKS
 from models.settings import check_choice
@@ -30,7 +32,7 @@ class DetectionData(PeopleData):
     """Annotations and images.
 
     Attributes:
-        skeleton: Name of the skeleton, such as `coco17`.
+        skeleton: Name of the skeleton, such as `coco17`; or a file of the data that describes one.
     """
 
     skeleton: str = "coco17"
@@ -42,6 +44,7 @@ class DetectionRecipe(TwoStageRecipe):
 
     network: DetectionNetworkRecipe
     data: DetectionData
+    skeleton: KeypointTable = field(default=NO_TABLE, kw_only=True)
 
 
 def list_detection_recipes() -> dict[str, Path]:

@@ -10,6 +10,7 @@
 [optimizer]     the optimiser                           models.training.optim.OptimizerConfig
 [schedule]      the learning rate                       models.training.optim.ScheduleConfig
 [loop]          length, speed, evaluation, checkpoints  models.training.config.LoopConfig
+[skeleton]      keypoints of one's own, if it has any   models.keypoint_table.KeypointTable
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.backbones.variants import MOVENET_STAGES, MoveNetConfig
+from models.keypoint_table import NO_TABLE, KeypointTable
 from models.settings import check_choice, check_range, check_sides
 from models.swahr.codec import SIGMA_CELLS
 from models.swahr.dataset import ImageAugmentConfig
@@ -69,7 +71,7 @@ class CrowdData:
         train_images: Folder of their images.
         dev: Annotations for the evaluation, likewise; empty for no evaluation.
         dev_images: Folder of their images.
-        skeleton: Name of the skeleton, such as `coco17`.
+        skeleton: Name of the skeleton, such as `coco17`; or a file of the data that describes one.
         max_people: Largest number of people per image; if there are more, the largest are used and the others
             ignored.
         max_dev_images: Largest number of images to evaluate, spread evenly over all; 0 for all.
@@ -166,6 +168,7 @@ class BottomUpRecipe:
     schedule: ScheduleConfig
     loop: LoopConfig
     more: tuple[TrainingSet, ...] = ()
+    skeleton: KeypointTable = NO_TABLE
 
     def __post_init__(self) -> None:
         has_scale_maps = NETWORKS[self.network.name].has_scale_maps

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.data.coco_people import simplify_names
@@ -21,12 +21,14 @@ class PeopleCategory:
         keypoint_names: Names of its keypoints, as the file writes them.
         number: Its `id`; None if it has none.
         is_only: Whether the file has no other category.
+        entry: All that the file says of it.
     """
 
     where: str
     keypoint_names: tuple[str, ...]
     number: int | None
     is_only: bool
+    entry: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_posetrack(self) -> bool:
@@ -81,4 +83,4 @@ def find_people_category(data: dict[str, Any], where: str) -> PeopleCategory:
     is_only, number = len(entries) == 1, entry.get("id")
     if number is not None or not is_only:
         number = expect_id(number, f"{at}.id")
-    return PeopleCategory(at, tuple(names), number, is_only)
+    return PeopleCategory(at, tuple(names), number, is_only, entry)

@@ -91,9 +91,10 @@ def bench_train_command(
 def _measure(path: Path, choices: _Choices, console: Console) -> dict[str, TrainingSpeed]:
     """Time a recipe, or each of its stages, and print it; returns what was measured, by name."""
     from posetrack.training.benchmark import count_steps, list_timed_recipes, measure_training
+    from posetrack.training.skeletons import settle_skeleton
 
     training = read_training(path)
-    recipe = training.read_recipe(path)
+    recipe = settle_skeleton(training.read_recipe(path), choices.data)
     if choices.workers is not None:
         recipe = replace(recipe, loop=replace(recipe.loop, num_workers=choices.workers))
     recipes = list_timed_recipes(recipe, count_steps(choices.steps, choices.warm_up))

@@ -106,9 +106,10 @@ class _Choices:
 def _train(path: Path, choices: _Choices, world: World) -> None:
     from posetrack.interruption import finishing
     from posetrack.training.run import TrainingRun, make_trainer
+    from posetrack.training.skeletons import settle_skeleton
 
     training = read_training(path)
-    recipe = training.read_recipe(path)
+    recipe = settle_skeleton(training.read_recipe(path), choices.data)
     if choices.workers is not None:
         recipe = replace(recipe, loop=replace(recipe.loop, num_workers=choices.workers))
     text = path.read_text(encoding="utf-8")

@@ -53,8 +53,9 @@ def evaluate_coco(
         results: Each with `image_id`, `category_id`, `score` and `keypoints` (K x, y, v), `bbox` (xywh) or
             `segmentation` (RLE or polygons); not modified.
         iou_type: A key of `IOU_TYPES`.
-        sigmas: K OKS sigmas; None for those of the skeleton in `SKELETONS` that has the names of the
-            annotations' keypoints, in whatever order, else for COCO's if there are 17. Only for `keypoints`.
+        sigmas: K OKS sigmas; None for those that the category of the keypoints states, else of the skeleton in
+            `SKELETONS` that has the names of the annotations' keypoints, in whatever order, else for COCO's if
+            there are 17. Only for `keypoints`.
         annotations_name: Name of the annotations in error messages.
         results_name: Name of the results in error messages.
 
@@ -70,7 +71,7 @@ def evaluate_coco(
         raise ResultsError(f"sigmas: not used for type {iou_type}; leave them out or take keypoints")
     checked = check_annotations(annotations, iou_type, annotations_name)
     if iou_type == "keypoints":
-        sigmas = choose_sigmas(checked.keypoint_names, sigmas, annotations_name)
+        sigmas = choose_sigmas(checked.keypoint_names, sigmas or checked.sigmas, annotations_name)
     found = check_results(results, checked, iou_type, results_name)
     return run_cocoeval(checked, found, iou_type, sigmas)
 

@@ -39,6 +39,14 @@ class CocoAnnotations:
     keypoint_names: tuple[str, ...]
 
     @property
+    def sigmas(self) -> tuple[float, ...] | None:
+        """OKS sigmas that the category of the keypoints states, as in our own files; None without any."""
+        stated = next((entry["sigmas"] for entry in self.categories if entry.get("sigmas")), None)
+        if not isinstance(stated, list) or not all(type(each) in (int, float) for each in stated):
+            return None
+        return tuple(stated) if self.keypoint_names else None
+
+    @property
     def num_keypoints(self) -> int:
         """K; 0 if keypoints are not evaluated."""
         return len(self.keypoint_names)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from models.metadata import Trait, WeightsMetadata
 from posetrack.errors import RecipeError, WeightsError
 from posetrack.predictors.settings import NetworkSettings
+from posetrack.skeleton_files import describe_skeleton
 
 if TYPE_CHECKING:
     from torch import nn
@@ -102,6 +103,8 @@ class Role:
         for name, value in known.items():
             said = getattr(settings, name, value)
             if said and said != value:
+                if name == "skeleton":
+                    said, value = describe_skeleton(str(said)), describe_skeleton(str(value))
                 raise RecipeError(
                     f"{where}.{name}: {said}, but the weights {settings.weights} are for {value}; leave {name} "
                     "out, or name other weights"

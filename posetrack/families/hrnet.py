@@ -10,7 +10,7 @@ from models.hrnet.variants import CLASS_NETWORKS, NETWORKS
 from models.metadata import Trait, WeightsMetadata
 from posetrack.families.family import Family, Importable, Role, Training
 from posetrack.predictors.settings import TopDownSettings
-from posetrack.skeleton import SKELETONS
+from posetrack.skeleton_files import decode_skeleton
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +29,7 @@ def _make_by_name(name: str, num_keypoints: int, heatmap_branch: int = 0) -> nn.
 
 
 def _make_network(settings: TopDownSettings) -> nn.Module:
-    K = SKELETONS[settings.skeleton].num_keypoints
+    K = decode_skeleton(settings.skeleton).num_keypoints
     return _make_by_name(settings.network, K, settings.heatmap_branch)
 
 
@@ -44,7 +44,7 @@ def _make_predictor(
 ) -> HRNetPredictor:
     from posetrack.predictors.hrnet import HRNetPredictor
 
-    return HRNetPredictor(network, settings, SKELETONS[settings.skeleton], compute, device_images)
+    return HRNetPredictor(network, settings, decode_skeleton(settings.skeleton), compute, device_images)
 
 
 def _read_pose_recipe(path: Path) -> Any:

@@ -11,7 +11,7 @@ from models.metadata import Trait, WeightsMetadata
 from models.rcnn.variants import NETWORKS
 from posetrack.families.family import Family, Importable, Role, Training
 from posetrack.predictors.settings import RCNNSettings
-from posetrack.skeleton import SKELETONS
+from posetrack.skeleton_files import decode_skeleton, encode_skeleton
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +30,7 @@ def _make_by_name(name: str, num_keypoints: int) -> nn.Module:
 
 
 def _make_network(settings: RCNNSettings) -> nn.Module:
-    return _make_by_name(settings.network, SKELETONS[settings.skeleton].num_keypoints)
+    return _make_by_name(settings.network, decode_skeleton(settings.skeleton).num_keypoints)
 
 
 def _make_published(name: str, num_outputs: int) -> nn.Module:
@@ -65,8 +65,10 @@ def _make_evaluation(recipe: Any, run: TrainingRun) -> Evaluate:
 
 
 def _describe(recipe: Any) -> WeightsMetadata:
+    from posetrack.training.skeletons import find_skeleton
+
     name = recipe.network.name
-    traits: dict[str, Trait] = {"skeleton": recipe.data.skeleton, "keypoint_origin": "corner"}
+    traits: dict[str, Trait] = {"skeleton": encode_skeleton(find_skeleton(recipe)), "keypoint_origin": "corner"}
     return WeightsMetadata(name, traits if NETWORKS[name].has_keypoints else {})
 
 

@@ -10,7 +10,7 @@ from models.metadata import WeightsMetadata
 from models.swahr.variants import NETWORKS
 from posetrack.families.family import Family, Importable, Role, Training
 from posetrack.predictors.settings import BottomUpSettings
-from posetrack.skeleton import SKELETONS
+from posetrack.skeleton_files import decode_skeleton, encode_skeleton
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +29,7 @@ def _make_by_name(name: str, num_keypoints: int) -> nn.Module:
 
 
 def _make_network(settings: BottomUpSettings) -> nn.Module:
-    return _make_by_name(settings.network, SKELETONS[settings.skeleton].num_keypoints)
+    return _make_by_name(settings.network, decode_skeleton(settings.skeleton).num_keypoints)
 
 
 def _make_predictor(
@@ -37,7 +37,7 @@ def _make_predictor(
 ) -> BottomUpPredictor:
     from posetrack.predictors.swahr import BottomUpPredictor
 
-    return BottomUpPredictor(network, settings, SKELETONS[settings.skeleton], compute, device_images)
+    return BottomUpPredictor(network, settings, decode_skeleton(settings.skeleton), compute, device_images)
 
 
 def _read_recipe(path: Path) -> Any:
@@ -59,7 +59,9 @@ def _make_evaluation(recipe: Any, run: TrainingRun) -> Evaluate:
 
 
 def _describe(recipe: Any) -> WeightsMetadata:
-    return WeightsMetadata(recipe.network.name, {"skeleton": recipe.data.skeleton})
+    from posetrack.training.skeletons import find_skeleton
+
+    return WeightsMetadata(recipe.network.name, {"skeleton": encode_skeleton(find_skeleton(recipe))})
 
 
 FAMILY = Family(

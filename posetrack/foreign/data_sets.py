@@ -20,6 +20,7 @@ from posetrack.foreign.entries import ForeignImage, find_columns, make_frames, r
 from posetrack.frame import UNTRACKED, Instances
 from posetrack.json_fields import expect_id, expect_list, expect_object
 from posetrack.skeleton import POSETRACK_15, SKELETONS, Skeleton
+from posetrack.skeleton_files import read_category
 
 
 def read_data_set(data: dict[str, Any], options: ForeignOptions, name: str, where: str) -> ForeignPoses:
@@ -101,11 +102,16 @@ def _choose_skeleton(category: PeopleCategory, options: ForeignOptions) -> tuple
         names = simplify_names(category.keypoint_names, skeleton.names)
         if sorted(names) == sorted(skeleton.names):
             return skeleton, find_columns(names, skeleton)
-    which = options.skeleton.name if options.skeleton else f"any of {', '.join(SKELETONS)}"
-    raise ResultsError(
-        f"{category.where}.keypoints: {len(category.keypoint_names)} names that are not those of {which}; "
-        "describe them with --skeleton FILE"
-    )
+    if options.skeleton is not None:
+        raise ResultsError(
+            f"{category.where}.keypoints: {len(category.keypoint_names)} names that are not those of "
+            f"{options.skeleton.name}; give another --skeleton"
+        )
+    try:
+        skeleton = read_category(category.entry, category.where)
+    except ValueError as error:
+        raise ResultsError(f"{error}, or a file that describes the keypoints with --skeleton") from error
+    return skeleton, list(range(skeleton.num_keypoints))
 
 
 def _list_images(

@@ -20,7 +20,7 @@ from models.settings import (
     check_range,
     check_sides,
 )
-from posetrack.skeleton import SKELETONS
+from posetrack.skeleton_files import decode_skeleton
 
 MOST_AT_ONCE = 1024
 """Largest number of frames, or of boxes, per call of a network."""
@@ -38,7 +38,8 @@ class NetworkSettings:
     Attributes:
         network: Name of the network; not needed if the metadata of the weights have it.
         weights: Name of weights (`posetrack weights list`) or the path of a file.
-        skeleton: Name of the network's skeleton, such as `coco17`; in the metadata of weights.
+        skeleton: Name of the network's skeleton, such as `coco17`, or of the recipe's table [skeleton]; in the
+            metadata of weights.
     """
 
     network: str = ""
@@ -46,7 +47,8 @@ class NetworkSettings:
     skeleton: str = ""
 
     def __post_init__(self) -> None:
-        check_optional_choice(self, "skeleton", tuple(SKELETONS))
+        if self.skeleton:
+            decode_skeleton(self.skeleton)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from posetrack.results.people import ExportedPeople, ExportOptions, flatten_keyp
 from posetrack.results.record import Header, Record
 from posetrack.results.rounding import round_pixels, round_time
 from posetrack.skeleton import Skeleton
+from posetrack.skeleton_files import list_category_fields
 from trackers.oks import SEGMENT_FRACTION
 
 _VISIBLE = 2
@@ -152,6 +153,5 @@ def _make_category(skeleton: Skeleton) -> dict[str, object]:
         "id": PERSON_CATEGORY_ID,
         "name": "person",
         "supercategory": "person",
-        "keypoints": skeleton.names,
-        "skeleton": [(a + 1, b + 1) for a, b in skeleton.edge_index],
+        **list_category_fields(skeleton),
     }

@@ -12,9 +12,12 @@ from posetrack.errors import ResultsError
 from posetrack.json_fields import expect_count, expect_object, expect_text, make_error, show
 from posetrack.results.provenance import decode_provenance, encode_provenance
 from posetrack.results.record import SCHEMA, Header
-from posetrack.skeleton import SKELETONS
+from posetrack.skeleton import SKELETONS, Skeleton
+from posetrack.skeleton_files import decode_fields, list_fields
 
 _LONGEST_SIDE_PX = 2**30
+_OWN = ("pairs", "limbs", "sigmas")
+"""Fields of skeletons that are not built in."""
 
 
 def encode_header(header: Header, folder: Path | None = None) -> dict[str, object]:
@@ -32,6 +35,7 @@ def encode_header(header: Header, folder: Path | None = None) -> dict[str, objec
         "fps": f"{header.fps.numerator}/{header.fps.denominator}",
         "skeleton": header.skeleton.name,
         "keypoints": header.skeleton.names,
+        **_describe_own(header.skeleton),
         "recipe": header.recipe,
     }
     if header.provenance is not None:
@@ -41,6 +45,14 @@ def encode_header(header: Header, folder: Path | None = None) -> dict[str, objec
     if header.dense is not None:
         fields["dense"] = _relate(header.dense, folder or Path())
     return fields
+
+
+def _describe_own(skeleton: Skeleton) -> dict[str, object]:
+    """What a header says of a skeleton that is not built in."""
+    if SKELETONS.get(skeleton.name) == skeleton:
+        return {}
+    fields = list_fields(skeleton)
+    return {name: fields[name] for name in _OWN}
 
 
 def _relate(path: Path, folder: Path) -> str:
@@ -68,12 +80,7 @@ def decode_header(fields: Any, where: str, folder: Path, schema: str = SCHEMA) -
         raise make_error(f"{where}: schema", f"'{schema}'", fields.get("schema"))
     for field in ("source", "fps", "skeleton", "recipe"):
         expect_text(fields.get(field), f"{where}: {field}")
-    skeleton = SKELETONS.get(fields["skeleton"])
-    if skeleton is None:
-        known = ", ".join(SKELETONS)
-        raise ResultsError(f"{where}: skeleton: unknown {show(fields['skeleton'])}; known: {known}")
-    if fields.get("keypoints") != list(skeleton.names):
-        raise ResultsError(f"{where}: keypoints: not the {skeleton.num_keypoints} names of {skeleton.name}")
+    skeleton = _decode_skeleton(fields, where)
     dense = expect_text(fields["dense"], f"{where}: dense") if "dense" in fields else None
     return Header(
         source=fields["source"],
@@ -86,6 +93,24 @@ def decode_header(fields: Any, where: str, folder: Path, schema: str = SCHEMA) -
         has_blurred_faces=fields.get("blurred_faces") is True,
         dense=None if dense is None else Path(os.path.normpath(folder / dense)),
     )
+
+
+def _decode_skeleton(fields: dict[str, Any], where: str) -> Skeleton:
+    """The built-in skeleton of a header, or one of its own with limbs, pairs and sigmas."""
+    name = fields["skeleton"]
+    if any(field in fields for field in _OWN):
+        table = {"name": name, "names": fields.get("keypoints"), **{field: fields.get(field) for field in _OWN}}
+        try:
+            return decode_fields(table, where, is_whole=True)
+        except ValueError as error:
+            raise ResultsError(str(error)) from error
+    skeleton = SKELETONS.get(name)
+    if skeleton is None:
+        known = ", ".join(SKELETONS)
+        raise ResultsError(f"{where}: skeleton: unknown {show(name)}; known: {known}")
+    if fields.get("keypoints") != list(skeleton.names):
+        raise ResultsError(f"{where}: keypoints: not the {skeleton.num_keypoints} names of {skeleton.name}")
+    return skeleton
 
 
 def parse_side(value: Any, where: str) -> int:

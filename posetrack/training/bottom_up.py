@@ -35,7 +35,7 @@ def make_bottom_up_task(recipe: BottomUpRecipe, run: TrainingRun) -> Task:
     Raises:
         TrainingError: Data or weights are missing or not valid.
     """
-    skeleton = find_skeleton(recipe.data.skeleton)
+    skeleton = find_skeleton(recipe)
     folder, sets = run.data_folder, list_training_sets(recipe)
     parts = [
         read_image_samples(folder / each.train, folder / each.train_images, skeleton.names).check_images(

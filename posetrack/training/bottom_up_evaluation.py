@@ -19,6 +19,7 @@ from posetrack.predictors.networks import Networks
 from posetrack.predictors.settings import BottomUpSettings
 from posetrack.predictors.swahr import BottomUpPredictor
 from posetrack.skeleton import CROWDPOSE_14
+from posetrack.skeleton_files import encode_skeleton
 from posetrack.training.evaluation import (
     DevImages,
     Metrics,
@@ -47,7 +48,7 @@ def make_bottom_up_evaluation(recipe: BottomUpRecipe, run: TrainingRun) -> Calla
         TrainingError: Data are missing or not valid.
         ResultsError: Annotations are missing or not valid.
     """
-    skeleton = find_skeleton(recipe.data.skeleton)
+    skeleton = find_skeleton(recipe)
     path = run.data_folder / recipe.data.dev
     content = read_coco_people(path, skeleton.names).content
     images = run.data_folder / recipe.data.dev_images
@@ -81,7 +82,7 @@ def make_settings(recipe: BottomUpRecipe) -> BottomUpSettings:
     evaluation = recipe.evaluation
     return BottomUpSettings(
         recipe.network.name,
-        skeleton=recipe.data.skeleton,
+        skeleton=encode_skeleton(find_skeleton(recipe)),
         shorter_side_px=evaluation.shorter_side_px,
         scales=evaluation.scales,
         flip_test=evaluation.flip_test,

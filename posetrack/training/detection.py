@@ -43,7 +43,7 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
     Raises:
         TrainingError: Data or weights are missing or not valid.
     """
-    skeleton = find_skeleton(recipe.data.skeleton)
+    skeleton = find_skeleton(recipe)
     sets, folder = list_training_sets(recipe), run.data_folder
     parts = [
         _read_samples(recipe.data, each, skeleton.names, folder).check_images(str(folder / each.train))

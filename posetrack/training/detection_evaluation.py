@@ -27,6 +27,7 @@ from posetrack.frame import Instances, from_pixel_indices
 from posetrack.predictors.networks import Networks
 from posetrack.predictors.rcnn import RCNNPredictor
 from posetrack.predictors.settings import RCNNSettings
+from posetrack.skeleton_files import encode_skeleton
 from posetrack.training.evaluation import (
     DevImages,
     Metrics,
@@ -55,7 +56,7 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
         TrainingError: Data are missing or not valid.
         ResultsError: Annotations are missing or not valid.
     """
-    skeleton = find_skeleton(recipe.data.skeleton)
+    skeleton = find_skeleton(recipe)
     path = run.data_folder / recipe.data.dev
     samples = _read_samples(recipe.data, skeleton.names, run.data_folder)
     people = read_coco_people(path, skeleton.names, needs_keypoints=False)
@@ -66,7 +67,7 @@ def make_detection_evaluation(recipe: DetectionRecipe, run: TrainingRun) -> Call
     dev = check_dev_images(dev, str(path))
     has_outlines = None not in samples.outlines
     has_keypoints = bool((samples.keypoints_xyw[..., 2] > 0).any())
-    settings = make_settings(recipe, recipe.data.skeleton)
+    settings = make_settings(recipe, encode_skeleton(skeleton))
 
     def measure(results: Mapping[str, Any]) -> Metrics:
         numbers = evaluate_coco(annotations, results["bbox"], iou_type="bbox", annotations_name=str(path))

@@ -22,7 +22,7 @@ from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
 from posetrack.training.top_down_samples import read_training_samples
 
-_LEGS = ("hip", "knee", "ankle", "pelvis")
+_LEGS = ("hip", "knee", "ankle", "pelvis", "heel", "toe")
 
 
 def make_top_down_task(recipe: PoseRecipe, run: TrainingRun) -> Task:
@@ -37,7 +37,7 @@ def make_top_down_task(recipe: PoseRecipe, run: TrainingRun) -> Task:
         TrainingError: Data or weights are missing or not valid.
         ResultsError: PoseTrack's annotations are missing or not valid.
     """
-    skeleton = find_skeleton(recipe.data.skeleton)
+    skeleton = find_skeleton(recipe)
     upper_body = tuple(i for i, name in enumerate(skeleton.names) if not name.endswith(_LEGS))
     parts, sets = read_training_samples(recipe, skeleton, run.data_folder), list_training_sets(recipe)
     samples, counts = join_samples(parts), [len(part) for part in parts]

@@ -25,6 +25,7 @@ from posetrack.predictors.hrnet import HRNetPredictor
 from posetrack.predictors.networks import Networks
 from posetrack.predictors.settings import TopDownSettings
 from posetrack.skeleton import CROWDPOSE_14, Skeleton
+from posetrack.skeleton_files import encode_skeleton
 from posetrack.training.evaluation import (
     DevImages,
     Metrics,
@@ -61,7 +62,7 @@ def make_top_down_evaluation(recipe: PoseRecipe, run: TrainingRun) -> Callable[[
         TrainingError: Data are missing or not valid.
         ResultsError: Annotations are missing or not valid.
     """
-    skeleton = find_skeleton(recipe.data.skeleton)
+    skeleton = find_skeleton(recipe)
     samples = read_dev_samples(recipe, skeleton, run.data_folder)
     path, is_mpii = run.data_folder / recipe.data.dev, recipe.data.format == "mpii"
     is_coco = recipe.data.format == "coco"
@@ -105,7 +106,7 @@ def make_settings(recipe: PoseRecipe) -> TopDownSettings:
     crop = recipe.crop
     return TopDownSettings(
         recipe.network.name,
-        skeleton=recipe.data.skeleton,
+        skeleton=encode_skeleton(find_skeleton(recipe)),
         batch_crops=_BATCH_CROPS,
         width_px=crop.width_px,
         height_px=crop.height_px,

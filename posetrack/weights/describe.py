@@ -16,6 +16,7 @@ from models.settings import suggest
 from models.training.int8 import INT8_RANGES
 from posetrack.errors import WeightsError
 from posetrack.families.table import list_embedded, list_importable, load_families
+from posetrack.skeleton_files import describe_skeleton
 from posetrack.weights.metadata import find_metadata
 from posetrack.weights.published import PUBLISHED
 from posetrack.weights.publishers import PublishedWeights
@@ -155,6 +156,8 @@ def _describe_metadata(metadata: WeightsMetadata | None) -> dict[str, str]:
     if metadata is None:
         return {"network": "not said in the file"}
     traits = {name: str(value) for name, value in metadata.traits.items()}
+    if "skeleton" in traits:
+        traits["skeleton"] = describe_skeleton(traits["skeleton"])
     training = {"training": metadata.training} if metadata.training else {}
     notes = dict(metadata.notes)
     if notes.pop(INT8_RANGES, None):

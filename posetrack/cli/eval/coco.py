@@ -11,6 +11,7 @@ from models.settings import suggest
 from posetrack.cli.eval.metrics import check_metrics_file, print_metrics, write_metrics
 from posetrack.errors import ResultsError
 from posetrack.skeleton import SKELETONS
+from posetrack.skeleton_files import read_skeleton
 
 
 def coco_command(
@@ -23,7 +24,7 @@ def coco_command(
     sigmas: Annotated[
         str | None,
         typer.Option(
-            help=f"OKS sigmas: of a skeleton ({', '.join(SKELETONS)}), or numbers with commas.",
+            help=f"OKS sigmas: of a skeleton ({', '.join(SKELETONS)}, or a TOML file), or numbers with commas.",
             show_default="those of the annotations' keypoints",
         ),
     ] = None,
@@ -55,6 +56,8 @@ def coco_command(
 def _parse_sigmas(text: str) -> tuple[float, ...]:
     if text in SKELETONS:
         return SKELETONS[text].sigmas
+    if text.lower().endswith((".toml", ".json")):
+        return read_skeleton(text).sigmas
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:

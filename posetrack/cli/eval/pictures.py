@@ -105,12 +105,18 @@ def _read_people(gt: Path, recipe: Recipe) -> CocoPeople:
     from models.data.coco_people import has_keypoints, unify_people
     from models.data.json_file import read_json
     from posetrack.recipe import find_skeleton, gives_poses
+    from posetrack.skeleton import SKELETONS
 
     content = read_json(gt)
-    names = find_skeleton(recipe).names if gives_poses(recipe) else None
-    return unify_people(
+    skeleton = find_skeleton(recipe) if gives_poses(recipe) else None
+    names = None if skeleton is None else skeleton.names
+    people = unify_people(
         content, names, str(gt), needs_keypoints=has_keypoints(content), needs_annotations=False
     )
+    if skeleton is not None and skeleton.name not in SKELETONS:
+        # Nobody else knows them.
+        people.content["categories"][0]["sigmas"] = list(skeleton.sigmas)
+    return people
 
 
 def _say_threshold(recipe: Recipe, settings: Recipe) -> None:
@@ -148,7 +154,7 @@ def _choose_kinds(annotations: dict[str, Any], recipe: Recipe, where: str, form:
         if kind != "segm":
             checked = check_annotations(annotations, kind, where)
         if kind == "keypoints":
-            choose_sigmas(checked.keypoint_names, None, where)
+            choose_sigmas(checked.keypoint_names, checked.sigmas, where)
     return kinds
 
 

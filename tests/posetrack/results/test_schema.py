@@ -10,12 +10,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from posetrack import read_poses
 from posetrack.frame import Instances
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.jsonl_header import encode_header
 from posetrack.results.provenance import Provenance
 from posetrack.results.record import Header
-from posetrack.skeleton import SKELETONS
+from posetrack.skeleton import SKELETONS, Skeleton
 
 SCHEMA = json.loads((files("posetrack") / "results" / "poses.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -38,9 +39,12 @@ def make_people(skeleton, num_people=2):
     )
 
 
-@pytest.mark.parametrize("name", SKELETONS)
-def test_a_file_with_every_field_fits(tmp_path, name):
-    skeleton = SKELETONS[name]
+OWN = Skeleton("own2", ("left_tip", "right_tip"), (("left_tip", "right_tip"),), (), (0.1, 0.05))
+OWN_FIELDS = {"pairs", "limbs", "sigmas"}
+
+
+@pytest.mark.parametrize("skeleton", [*SKELETONS.values(), OWN], ids=[*SKELETONS, "own2"])
+def test_a_file_with_every_field_fits(tmp_path, skeleton):
     run = Provenance({"detector": "ab"}, {"detector": "cd"}, "torch", "f32", end_s=2.0, source="ef")
     header = Header(
         "a.mp4",
@@ -65,7 +69,9 @@ def test_a_file_with_every_field_fits(tmp_path, name):
     seen = {*lines[0], *lines[3], *(key for line in lines[1:] for person in line["people"] for key in person)}
     known = SCHEMA["$defs"]
     # No field of the schema is one that we do not write.
-    assert seen == {key for part in ("header", "frame", "person") for key in known[part]["properties"]}
+    expected = {key for part in ("header", "frame", "person") for key in known[part]["properties"]}
+    assert seen == (expected if skeleton is OWN else expected - OWN_FIELDS)
+    assert read_poses(path).header.skeleton == skeleton
 
 
 def test_boxes_alone_fit(tmp_path):
