@@ -34,6 +34,8 @@ def make_skeleton(table: KeypointTable, *, is_whole: bool = False) -> Skeleton:
             skeleton that is another one.
     """
     names = table.names
+    if len(set(names)) < len(names):
+        raise ValueError(f"names: '{next(name for name in names if names.count(name) > 1)}' stands twice")
     swaps = [(name, f"right_{name.removeprefix('left_')}") for name in names if name.startswith("left_")]
     pairs = table.pairs if table.pairs or is_whole else tuple(pair for pair in swaps if pair[1] in names)
     sigmas = table.sigmas
@@ -51,8 +53,6 @@ def make_skeleton(table: KeypointTable, *, is_whole: bool = False) -> Skeleton:
         raise ValueError(f"sigmas: expected numbers above 0 up to 1, got {min(sigmas):g} to {max(sigmas):g}")
     _check_pairs(pairs, "pairs", names, once=True)
     _check_pairs(table.limbs, "limbs", names, once=False)
-    if len(set(names)) < len(names):
-        raise ValueError(f"names: '{next(name for name in names if names.count(name) > 1)}' stands twice")
     if not all(name.isprintable() and 0 < len(name) <= 100 for name in (table.name, *names)):
         raise ValueError("names: expected words of up to 100 letters")
     skeleton = Skeleton(table.name, names, table.limbs, pairs, sigmas)

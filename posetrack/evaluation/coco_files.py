@@ -253,6 +253,7 @@ def _choose_categories(
     if iou_type != "keypoints":
         return [{"id": expect_id(entry["id"], f"{where}.id")} for where, entry in entries.items()], ()
     found: dict[int, tuple[str, ...]] = {}
+    stated: dict[int, object] = {}
     for where, entry in entries.items():
         names = entry.get("keypoints")
         if names is None:
@@ -260,11 +261,13 @@ def _choose_categories(
         if not isinstance(names, Sequence) or not names or not all(isinstance(each, str) for each in names):
             raise make_error(f"{where}.keypoints", "a list of keypoint names", names)
         found[expect_id(entry["id"], f"{where}.id")] = tuple(names)
+        stated[expect_id(entry["id"], f"{where}.id")] = entry.get("sigmas")
     if not found:
         raise ResultsError(f"{name}: categories: none has keypoints; take a keypoints file, or --type bbox")
     if len({len(names) for names in found.values()}) > 1:
         raise ResultsError(f"{name}: categories: their numbers of keypoints differ; evaluate one at a time")
-    return [{"id": category_id} for category_id in found], next(iter(found.values()))
+    categories = [{"id": category_id, "sigmas": stated[category_id]} for category_id in found]
+    return categories, next(iter(found.values()))
 
 
 def _check_annotation(

@@ -33,8 +33,11 @@ def compute_angle(definition: AngleDefinition, points: Points, facing: DoubleArr
     to = distal - joint
     if definition.sign == "rise":
         degrees = np.degrees(np.arctan2(-to[:, 1], np.abs(to[:, 0])))
-        trunk = np.hypot(*(points["mid_shoulder"] - points["mid_hip"]).T)
-        return _blank(degrees, (to == 0).all(axis=1) | (np.hypot(*to.T) < _LEAST_WIDTH * trunk))
+        is_nothing = (to == 0).all(axis=1)
+        if "mid_shoulder" in points and "mid_hip" in points:
+            trunk = np.hypot(*(points["mid_shoulder"] - points["mid_hip"]).T)
+            is_nothing |= np.hypot(*to.T) < _LEAST_WIDTH * trunk
+        return _blank(degrees, is_nothing)
     if definition.proximal in ("up", "down"):
         from_zero = np.array([[0.0, -1.0 if definition.proximal == "up" else 1.0]])
     else:

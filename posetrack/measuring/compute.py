@@ -11,7 +11,7 @@ import numpy as np
 from posetrack.frame import BoolArray
 from posetrack.low_pass import DoubleArray
 from posetrack.measuring.angles import Points, compute_angle, find_facing
-from posetrack.measuring.definitions import SIDES, find_points, list_angles, list_segments
+from posetrack.measuring.definitions import MIDDLE, POINTS, SIDES, find_points, list_angles, list_segments
 from posetrack.measuring.person import Measure, MeasuredPerson
 from posetrack.measuring.remarks import find_remarks
 from posetrack.measuring.scale import (
@@ -109,8 +109,13 @@ def _find_facing(
 
 
 def _choose_body_point(points: Points) -> str:
-    """The middle of the hips, unless they are seen in less than half of the frames that the shoulders are."""
-    counts = {name: int(np.isfinite(points[name][:, 0]).sum()) for name in ("mid_hip", "mid_shoulder")}
+    """The middle of the hips, unless they are seen in less than half of the frames that the shoulders are.
+
+    Of a skeleton without one of them the other, and without both the middle of all keypoints.
+    """
+    counts = {name: int(np.isfinite(points[name][:, 0]).sum()) for name in POINTS if name in points}
+    if len(counts) < len(POINTS):
+        return next(iter(counts), MIDDLE)
     return "mid_hip" if 2 * counts["mid_hip"] >= counts["mid_shoulder"] else "mid_shoulder"
 
 

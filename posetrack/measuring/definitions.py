@@ -113,6 +113,9 @@ POINTS = {
 }
 """Points between two keypoints, in their middle. `head` is the head top, or the middle of the ears."""
 
+MIDDLE = "mid_keypoints"
+"""The middle of all keypoints, of a skeleton with neither hips nor shoulders."""
+
 
 def find_points(skeleton: Skeleton) -> dict[str, tuple[int, ...]]:
     """The points of a skeleton by name, each as the keypoints in whose middle it lies."""
@@ -121,6 +124,8 @@ def find_points(skeleton: Skeleton) -> dict[str, tuple[int, ...]]:
     for name, pair in POINTS.items():
         if all(end in place for end in pair):
             points[name] = tuple(place[end] for end in pair)
+    if not any(name in points for name in POINTS):
+        points[MIDDLE] = tuple(place.values())
     heads: tuple[tuple[str, ...], ...] = (("head_top",), ("left_ear", "right_ear"))
     for ends in heads:
         if "head" not in points and all(end in place for end in ends):

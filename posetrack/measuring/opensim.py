@@ -73,7 +73,7 @@ def write_trc(person: MeasuredPerson, skeleton: Skeleton, height_px: int, path: 
     return True
 
 
-def write_mot(person: MeasuredPerson, skeleton: Skeleton, notes: Sequence[str], path: Path) -> None:
+def write_mot(person: MeasuredPerson, skeleton: Skeleton, notes: Sequence[str], path: Path) -> bool:
     """Write the angles of a person in degrees; gaps are NaN.
 
     Args:
@@ -82,10 +82,15 @@ def write_mot(person: MeasuredPerson, skeleton: Skeleton, notes: Sequence[str], 
         notes: Lines for its header.
         path: The file.
 
+    Returns:
+        Whether there are any angles; nothing is written otherwise.
+
     Raises:
         OSError: It cannot be written.
     """
     angles = list_angles(find_points(skeleton))
+    if not angles:
+        return False
     values = np.stack([person[f"{angle.name}_deg"] for angle in angles], axis=1)
     rows = _make_rows(person.times_s, values, period=_FULL_TURN_DEG)
     names = [angle.opensim or angle.name for angle in angles]
@@ -104,6 +109,7 @@ def write_mot(person: MeasuredPerson, skeleton: Skeleton, notes: Sequence[str], 
     for time_s, row in zip(rows.times_s.tolist(), rows.values.tolist(), strict=True):
         lines.append("\t".join([f"{time_s:.6f}", *("NaN" if v != v else f"{v:.6f}" for v in row)]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return True
 
 
 def _make_rows(times_s: DoubleArray, values: DoubleArray, *, period: float | None = None) -> _Rows:

@@ -65,7 +65,8 @@ class MeasuredPerson:
         summary: One value each for the whole time, by the name in the table; NaN where it is not known.
         body_height_px: Height of the standing body in the image; None where it is not known.
         unit_per_px: What a pixel is in the unit of lengths; None where it is not known.
-        body_point: The point whose speed and path are the body's: `mid_hip` or `mid_shoulder`.
+        body_point: The point whose speed and path are the body's: `mid_hip`, `mid_shoulder`, or
+            `mid_keypoints` of keypoints with neither.
         warnings: What is missing or otherwise throughout, a line each.
         remarks: What is missing or otherwise in some frames, a line each.
     """

@@ -189,8 +189,8 @@ class _Writer:
             self._names.append(f"{name}.trc")
         if "mot" in self._formats:
             notes = make_short_notes(self._settings)
-            write_mot(person, header.skeleton, notes, self._folder / f"{name}.mot")
-            self._names.append(f"{name}.mot")
+            if write_mot(person, header.skeleton, notes, self._folder / f"{name}.mot"):
+                self._names.append(f"{name}.mot")
         if "plots" in self._formats and person.track_id in self._plotted:
             self._draw(person)
         self.people.append(PersonSummary(person.track_id, person.summary, person.warnings, person.remarks))

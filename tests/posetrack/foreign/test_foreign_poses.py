@@ -17,7 +17,7 @@ from posetrack.results.conversions import OPENPOSE_18_NAMES
 from posetrack.results.convert import convert
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.record import Header
-from posetrack.skeleton import BODY_25, COCO_17, CROWDPOSE_14, HALPE_26, POSETRACK_15
+from posetrack.skeleton import BODY_25, COCO_17, CROWDPOSE_14, HALPE_26, POSETRACK_15, Skeleton
 
 SIZE_WH = (640, 480)
 SIZED = ForeignOptions(size_wh=SIZE_WH)
@@ -363,3 +363,32 @@ def test_the_size_must_be_known(tmp_path):
     folder = write_openpose(tmp_path / "json", [[(-1, make_points(25))]])
     with pytest.raises(ResultsError, match=r"json: does not say the size of its images; .*--video, .*--size"):
         take(tmp_path, folder, ForeignOptions())
+
+
+def test_keypoints_of_one_s_own(tmp_path):
+    names = ("tip", "palm", "wrist")
+    own = Skeleton("hand3", names, (("palm", "tip"),), (), (0.05, 0.06, 0.07))
+    flat = make_points(3).ravel().tolist()
+    path = save_json(tmp_path, [{"image_id": 0, "category_id": 1, "keypoints": flat, "score": 0.5}])
+    with pytest.raises(ResultsError, match="no skeleton has 3 keypoints"):
+        take(tmp_path, path)
+    poses, _ = take(tmp_path, path, ForeignOptions(size_wh=SIZE_WH, skeleton=own))
+    assert poses.header.skeleton == own
+    poses, _ = take(
+        tmp_path,
+        write_openpose(tmp_path / "json", [[(-1, make_points(3))]]),
+        ForeignOptions(size_wh=SIZE_WH, skeleton=own),
+    )
+    assert poses.header.skeleton == own
+    content = make_coco_file(names[::-1])
+    path = save_json(tmp_path, content, "gt.json")
+    with pytest.raises(ResultsError, match=r"categories\[0\]\.sigmas: none is known for palm; .* --skeleton"):
+        take(tmp_path, path)
+    poses, frames = take(tmp_path, path, ForeignOptions(skeleton=own))
+    assert poses.header.skeleton == own
+    np.testing.assert_allclose(frames[1].instances.keypoints_xy[0, 0], [102.5, 56.5])
+    content["categories"][0] |= {"sigmas": [0.07, 0.06, 0.05], "skeleton": [[2, 3]]}
+    poses, _ = take(tmp_path, save_json(tmp_path, content, "gt.json"), ForeignOptions())
+    assert poses.header.skeleton == Skeleton(
+        "keypoints3", names[::-1], (("palm", "tip"),), (), (0.07, 0.06, 0.05)
+    )
