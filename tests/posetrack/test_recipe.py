@@ -133,7 +133,10 @@ def test_weights_beside_the_recipe_are_found_from_anywhere(tmp_path, monkeypatch
             DETECTOR + "longest_side_px = 500\n",
             "detector.longest_side_px: expected a multiple of 32, got 500",
         ),
-        (DETECTOR + '[tracker]\nflow = "raft"\n', "tracker.flow: expected one of dis, farneback, got 'raft'"),
+        (
+            DETECTOR + '[tracker]\nflow = "flownet"\n',
+            "flow: expected one of dis, farneback, raft, got 'flownet'",
+        ),
         (DETECTOR + "[smoother]\nbeta = -1\n", "smoother.beta: expected a number from 0 up, got -1"),
         ("[detector\n", "not valid TOML"),
     ],

@@ -252,7 +252,7 @@ def test_ids_are_always_unique_and_rows_true(seed):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"flow": "diss"}, "flow: expected one of dis, farneback, got 'diss'"),
+        ({"flow": "diss"}, "flow: expected one of dis, farneback, raft, got 'diss'"),
         ({"match": "best"}, "match: expected one of greedy, hungarian, got 'best'"),
         ({"queue_frames": -1}, "queue_frames: expected a number from 0 to 10000, got -1"),
         ({"min_oks": 0.0}, "min_oks: expected"),
