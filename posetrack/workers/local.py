@@ -30,12 +30,16 @@ _POLL_S = 0.1
 _LEAVE_S = 20.0
 _THREADS_VARIABLE = "OMP_NUM_THREADS"
 
+_NO_MEMORY = "ran out of memory"
+"""The last message of a process that has no memory left."""
+_AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)
+
 _log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
 class _Slot:
-    """A process, its pipe, and its task, with how often that was begun, and whether files of it are written."""
+    """A process, its pipe, and its task: how often that was begun, whether it has written; why it was lost."""
 
     rank: int
     process: SpawnProcess
@@ -43,6 +47,7 @@ class _Slot:
     task: Task | None = None
     tries: int = 0
     has_begun: bool = False
+    reason: str = ""
 
 
 class LocalRunner:
@@ -80,7 +85,9 @@ class LocalRunner:
                         if outcome := _bury(slot, again):
                             yield outcome
                         continue
-                    if isinstance(message, Outcome):
+                    if isinstance(message, str):
+                        slot.reason = message
+                    elif isinstance(message, Outcome):
                         slot.task = None
                         yield message
                     else:
@@ -157,7 +164,7 @@ def _bury(slot: _Slot, again: deque[tuple[Task, int]]) -> Outcome | None:
     task, worker = slot.task, str(slot.rank + 1)
     if task is None:
         return None
-    reason = _explain_loss(slot.process.exitcode)
+    reason = slot.reason or _explain_loss(slot.process.exitcode)
     if slot.tries >= MOST_TRIES:
         remedy = "give it more memory, or fewer workers"
         return Outcome(task.number, worker, error=f"{task.name}: lost {slot.tries} workers, {reason}; {remedy}")
@@ -167,8 +174,6 @@ def _bury(slot: _Slot, again: deque[tuple[Task, int]]) -> Outcome | None:
 
 
 def _explain_loss(code: int | None) -> str:
-    if code == _NO_MEMORY:
-        return "ran out of memory"
     if code is not None and code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
         return f"was killed ({name}{', perhaps for its memory' if -code == signal.SIGKILL else ''})"
@@ -197,9 +202,6 @@ def _stop(slots: list[_Slot]) -> None:
             slot.pipe.close()
 
 
-_NO_MEMORY = 71
-
-
 def _serve(pipe: Connection, settings: TrackerSettings, rank: int) -> None:
     """Do the tasks that come through a pipe, in a process of its own."""
     threading.Thread(target=_watch_parent, name="posetrack-parent", daemon=True).start()
@@ -208,9 +210,12 @@ def _serve(pipe: Connection, settings: TrackerSettings, rank: int) -> None:
     try:
         _do_tasks(pipe, settings, rank)
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
-        return
+        pass
     except MemoryError:
-        raise SystemExit(_NO_MEMORY) from None
+        with suppress(OSError):
+            pipe.send(_NO_MEMORY)
+    # Threads of torch and the engines may abort the process, with a message, where Python ends it.
+    os.kill(os.getpid(), _AT_ONCE)
 
 
 def _do_tasks(pipe: Connection, settings: TrackerSettings, rank: int) -> None:

@@ -50,12 +50,11 @@ class VideoWorker:
             MemoryError: The memory is too small; another try, by a new worker, may find more.
         """
         teller = _Teller(task.number, self.name, tell)
+        is_ready = False
         try:
             if isinstance(task, VideoTask):
                 self._load()
-        except (PoseTrackError, MissingPackageError) as error:
-            return Outcome(task.number, self.name, error=str(error), is_fatal=True)
-        try:
+            is_ready = True
             if isinstance(task, VideoTask):
                 return Outcome(task.number, self.name, self._run(task, teller))
             draw_part(task, teller)
@@ -63,7 +62,8 @@ class VideoWorker:
         except Exception as error:
             if is_out_of_memory(error):
                 raise MemoryError(str(error)) from error
-            return Outcome(task.number, self.name, error=_explain(task, error))
+            # Without networks no other task can be done either.
+            return Outcome(task.number, self.name, error=_explain(task, error), is_fatal=not is_ready)
 
     def _run(self, task: VideoTask, progress: _Teller) -> RunReport:
         tracker = self._load()

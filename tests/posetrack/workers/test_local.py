@@ -119,3 +119,40 @@ def test_cores_are_shared_out(workers, monkeypatch):
     assert share_threads(workers) == max(count_cores() // workers, 1)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert share_threads(workers) == 3
+
+
+def test_memory_that_is_too_small_is_named_and_tried_again(settings, tmp_path, caplog, monkeypatch):
+    """The process says so before it ends; a task of this process stands in for one of another."""
+    from posetrack.workers import local, work
+
+    sent = []
+
+    class Pipe:
+        def recv(self):
+            return make_tasks(tmp_path, [{}])[0]
+
+        def send(self, message):
+            sent.append(message)
+
+    def load(self):
+        raise RuntimeError("[enforce fail] can't allocate memory: you tried to allocate 8 bytes")
+
+    ended = []
+    monkeypatch.setattr(work.VideoWorker, "_load", load)
+    monkeypatch.setattr(local.signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(local.os, "kill", lambda pid, number: ended.append((pid, number)))
+    local._serve(Pipe(), settings, 0)
+    assert sent == ["ran out of memory"]
+    assert ended == [(os.getpid(), signal.SIGKILL)]
+
+
+def test_an_error_of_loading_ends_all_in_one_line(settings, tmp_path, monkeypatch):
+    from posetrack.workers import work
+
+    def load(self):
+        raise ImportError("no such name")
+
+    monkeypatch.setattr(work.VideoWorker, "_load", load)
+    outcome = work.VideoWorker(settings, "1").do(make_tasks(tmp_path, [{}])[0], lambda message: None)
+    assert outcome.is_fatal
+    assert outcome.error.startswith(f"{CLIP}: ImportError: no such name (test_local.py, line ")
