@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, ClassVar
 
 import typer
@@ -56,7 +55,7 @@ class ConvertedPosesOptions(OtherPosesOptions):
 
     def refuse(self, path: Path) -> None:
         """Raise PoseTrackError if one was given."""
-        if self.video is not None:
+        if self.video is not None and path.exists():
             raise PoseTrackError(f"{path}: --video: for poses of other programs only; leave it out here")
         super().refuse(path)
 
@@ -176,7 +175,7 @@ def _convert_other(
     selection: PeopleSelection,
 ) -> Path:
     """Convert poses of another program, by way of a poses.jsonl."""
-    from posetrack.foreign.save import import_poses
+    from posetrack.foreign.save import import_poses, open_as_poses
 
     folder = (path.resolve() if path.is_dir() else path).parent if out is None else out
     if to == POSES:
@@ -192,8 +191,7 @@ def _convert_other(
         return import_poses(path, target, said)
     if to not in FORMATS:
         raise ResultsError(f"unknown format '{to}'; {suggest(to, (POSES, *FORMATS))}")
-    with TemporaryDirectory(prefix="posetrack-") as temporary:
-        poses = import_poses(path, Path(temporary) / "poses.jsonl", said)
+    with open_as_poses(path, said) as poses:
         return convert(poses, to, folder, options, selection=selection)
 
 

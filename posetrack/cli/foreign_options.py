@@ -94,7 +94,7 @@ class OtherPosesOptions:
 
     def refuse(self, path: Path) -> None:
         """Raise PoseTrackError if one was given, for poses of our own or others that say everything."""
-        if self != type(self)():
+        if self != type(self)() and path.exists():
             raise PoseTrackError(
                 f"{path}: --size, --fps, --first-frame, --skeleton, --sequence: for poses of other programs "
                 "only; leave them out here"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
@@ -20,13 +19,13 @@ from posetrack.cli.messages import print_error, start_logging
 from posetrack.cli.options import MaxPixelsOption, complete_recipe
 from posetrack.cli.selection_options import RawOption
 from posetrack.errors import PoseTrackError, ResultsError, VideoError
-from posetrack.foreign.base import ForeignOptions
-from posetrack.foreign.kinds import KINDS, is_foreign
+from posetrack.foreign.kinds import KINDS, PROGRAMS, is_foreign
 from posetrack.recipe import Recipe, read_recipe
 from posetrack.recipe_files import list_recipes
 from posetrack.results.poses import SavedPoses
 from posetrack.run.draw import draw_poses
 from posetrack.video.base import VideoSource
+from trackers.config import FlowTrackerConfig
 from trackers.flow import GIVEN_FLOWS
 
 if TYPE_CHECKING:
@@ -206,7 +205,10 @@ def retrack_command(
     are_foreign = is_foreign(file)
     with ExitStack() as stack:
         if are_foreign:
-            poses = _import(file, stack, others.read(images.video, images.max_pixels))
+            from posetrack.foreign.save import open_as_poses
+
+            said = others.read(images.video, images.max_pixels)
+            poses = SavedPoses(stack.enter_context(open_as_poses(file, said)))
             path = Path(f"{file.resolve()}.jsonl") if file.is_dir() else file
         else:
             others.refuse(file)
@@ -216,7 +218,7 @@ def retrack_command(
         if out.exists() and not overwrite:
             raise ResultsError(f"{out}: is there already; use --overwrite, or another --out")
         drawing.check(poses, out, may_replace=overwrite)
-        settings = _choose_recipe(poses, tracking.recipe or ("default" if are_foreign else None))
+        settings = _choose_recipe(poses, tracking.recipe)
         with ExitStack() as video:
             source = images.open(video, poses, are_foreign=are_foreign)
             report = retrack(
@@ -236,14 +238,6 @@ def retrack_command(
             drawing.write(poses, out, images)
 
 
-def _import(file: Path, stack: ExitStack, options: ForeignOptions) -> SavedPoses:
-    """Poses of another program as our own, in a folder that is removed in the end."""
-    from posetrack.foreign.save import import_poses
-
-    folder = stack.enter_context(TemporaryDirectory(prefix="posetrack-"))
-    return SavedPoses(import_poses(file, Path(folder) / "poses.jsonl", options))
-
-
 def _make_flow(recipe: Recipe) -> FlowEstimator | None:
     """The network of a recipe's optical flow; None where that is none, without importing torch."""
     if recipe.tracker.flow not in GIVEN_FLOWS:
@@ -255,10 +249,17 @@ def _make_flow(recipe: Recipe) -> FlowEstimator | None:
 
 
 def _choose_recipe(poses: SavedPoses, given: str | None) -> Recipe:
-    """The given recipe, or that of the poses; the default one, which a line says, where it is not here."""
+    """The given recipe, or that of the poses; the default one, which a line says, where it is not here.
+
+    Of poses of other programs, which have other scores, the default one without its own least scores.
+    """
     if given is not None:
         return read_recipe(given)
     name = poses.header.recipe
+    if name in PROGRAMS:
+        recipe, usual = read_recipe("default"), FlowTrackerConfig()
+        names = ("new_track_min_score", "new_track_min_visible_score")
+        return replace(recipe, tracker=replace(recipe.tracker, **{key: getattr(usual, key) for key in names}))
     if name in list_recipes():
         return read_recipe(name)
     print_error(

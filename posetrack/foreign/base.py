@@ -132,10 +132,12 @@ def make_instances(
     scores = np.clip(triples[..., 2], 0, 1)
     xy = np.where(scores[..., None] > 0, from_pixel_indices(triples[..., :2]), np.float32(0))
     people = Instances(boxes_xyxy=boxes_xyxy, keypoints_xy=xy, keypoint_scores=scores, track_ids=track_ids)
+    # Nothing is said of the box, then: people are as certain as their keypoints.
+    box_scores = np.ones(len(people), np.float32)
     if person_scores is not None:
         by_points = people.person_scores
         box_scores = np.where(by_points > 0, person_scores / np.maximum(by_points, 1e-6), person_scores)
-        people = people.with_columns(box_scores=np.clip(box_scores, 0, 1))
+    people = people.with_columns(box_scores=np.clip(box_scores, 0, 1))
     return separate_ids(people[(scores > 0).any(axis=1)])
 
 

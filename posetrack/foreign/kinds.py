@@ -10,6 +10,9 @@ KINDS = (
 )
 """What can be read, for messages and help."""
 
+PROGRAMS = ("openpose", "alphapose", "coco", "posetrack17", "posetrack18", "mot")
+"""What headers of poses that come from elsewhere have as recipe."""
+
 OPENPOSE_SUFFIX = "_keypoints.json"
 """End of the names of OpenPose's files."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
-from posetrack.errors import ResultsError
+from posetrack.errors import PoseTrackError, ResultsError
 from posetrack.foreign.base import ForeignFrame, ForeignOptions, ForeignPoses
 from posetrack.foreign.read import read_foreign
 from posetrack.frame import Instances
@@ -69,6 +70,28 @@ def import_poses(path: Path | str, out: Path | str, options: ForeignOptions = AS
                 writer.write(record.frame, record.time_s, record.instances, record.size_wh)
         part.replace(out)
     return out
+
+
+@contextmanager
+def open_as_poses(path: Path, options: ForeignOptions) -> Iterator[Path]:
+    """Save poses of another program for a while, where a `poses.jsonl` is needed.
+
+    Args:
+        path: As for `import_poses`.
+        options: Likewise.
+
+    Yields:
+        The file, which is removed in the end; errors name the other program's.
+
+    Raises:
+        PoseTrackError: As for `import_poses`.
+    """
+    with TemporaryDirectory(prefix="posetrack-") as folder:
+        poses = Path(folder) / "poses.jsonl"
+        try:
+            yield import_poses(path, poses, options)
+        except PoseTrackError as error:
+            raise type(error)(str(error).replace(str(poses), str(path))) from error
 
 
 def _number_frames(

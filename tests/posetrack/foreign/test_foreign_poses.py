@@ -146,7 +146,7 @@ def test_alphapose(tmp_path):
     assert [frame.instances.track_ids.tolist() for frame in frames] == [[3, 5], [], [3]]
     np.testing.assert_allclose(frames[0].instances.boxes_xyxy[0], [90, 40, 150, 190])
     # Its scores are sums: the mean of the keypoints' stands in.
-    np.testing.assert_allclose(frames[0].instances.box_scores, 0.75)
+    np.testing.assert_allclose(frames[0].instances.person_scores, 0.75)
 
 
 def test_alphapose_without_tracks_and_with_hands_and_faces(tmp_path):
