@@ -35,7 +35,7 @@ GROUPS = {
         "notebook",
         "extend",
     ),
-    "Networks": ("own_data", "training", "evaluation", "densepose", "export", "weights"),
+    "Networks": ("own_data", "training", "evaluation", "protocols", "densepose", "export", "weights"),
 }
 """The pages of docs/ in the order of the navigation; others follow."""
 

@@ -22,6 +22,7 @@ class HRNetConfig:
             each (b), or only the `final` one (a).
         starts_with_all: Whether all four branches begin at stage 2, instead of one more in each stage (section
             4.4, "Resolution maintenance"). Stage 1 is the same.
+        has_finest_only: Whether the finest branch is the only one in all stages (the end of the same section).
         modules: Number of exchange blocks in stages 2, 3 and 4.
         blocks: Number of residual units in each branch of an exchange block.
         stem_channels: Channels of the stem and inside the bottlenecks of stage 1.
@@ -31,6 +32,7 @@ class HRNetConfig:
     width: int
     exchange: Literal["all", "across", "final"] = "all"
     starts_with_all: bool = False
+    has_finest_only: bool = False
     modules: tuple[int, int, int] = (1, 4, 3)
     blocks: int = 4
     stem_channels: int = 64
@@ -44,6 +46,8 @@ class HRNetConfig:
     @property
     def branches(self) -> tuple[int, int, int]:
         """Number of branches in stages 2, 3 and 4."""
+        if self.has_finest_only:
+            return (1, 1, 1)
         return (4, 4, 4) if self.starts_with_all else (2, 3, 4)
 
 
@@ -64,6 +68,10 @@ HRNET_W32_ACROSS_EXCHANGE = HRNetConfig(width=32, exchange="across")
 HRNET_W24_FROM_START = HRNetConfig(width=24, starts_with_all=True)
 """Section 4.4, "Resolution maintenance". The paper gives no width, only that the cost is similar to W32's; 24
 has 34.3 M parameters and 6.3 GFLOPs, W32 28.5 M and 7.1."""
+
+HRNET_W60_FINEST_ONLY = HRNetConfig(width=60, has_finest_only=True)
+"""Section 4.4, the "simple high-resolution network", whose width and AP the paper does not give. It cannot have
+both W32's parameters and its operations: 60 has as many operations, 7.3 GFLOPs, and 2.5 M parameters."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from torch import nn
 from models.backbones.imagenet import normalize_images
 from models.backbones.variants import (
     HRNET_W18,
+    HRNET_W24_FROM_START,
     HRNET_W32,
     HRNET_W48,
+    HRNET_W60_FINEST_ONLY,
     RESNET_50,
     RESNET_101,
     RESNET_152,
@@ -76,7 +78,7 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_multiplications(network: nn.Module, H: int, W: int) -> int:
-    """Multiplications in convolutions for one image."""
+    """Multiplications in convolutions for one image; transposed ones are counted as by the papers."""
     total = 0
 
     def after(part: nn.Module, _, output: torch.Tensor) -> None:
@@ -84,7 +86,7 @@ def count_multiplications(network: nn.Module, H: int, W: int) -> int:
         total += part.weight.numel() * output.shape[2] * output.shape[3]
 
     for part in network.modules():
-        if isinstance(part, nn.Conv2d):
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
             part.register_forward_hook(after)
     network(torch.empty(1, 3, H, W, device="meta"))
     return total
@@ -143,6 +145,29 @@ def test_parameters_are_as_many_as_published(make, config, millions):
 def test_gflops_are_as_many_as_published(config, size_hw, gflops):
     count = count_multiplications(on_meta(PoseHRNet, config, 17), *size_hw)
     assert count / GFLOP == pytest.approx(gflops, abs=0.051)
+
+
+@pytest.mark.parametrize(
+    ("config", "size_hw", "gflops"),
+    [
+        (RESNET_50, (256, 192), 8.9),
+        (RESNET_101, (256, 192), 12.4),
+        (RESNET_152, (256, 192), 15.7),
+        (RESNET_152, (384, 288), 35.6),
+        (RESNET_152, (256, 256), 20.9),
+    ],
+)
+def test_gflops_of_simple_baseline_are_near_those_published(config, size_hw, gflops):
+    """Tables 1, 2 and 4. No count gives all: those of one network are not in the ratio of its input sizes."""
+    count = count_multiplications(on_meta(SimpleBaseline, config, 17), *size_hw)
+    assert count / GFLOP == pytest.approx(gflops, rel=0.012)
+
+
+def test_variants_of_section_4_4_cost_what_their_documentation_says():
+    for config, millions, gflops in ((HRNET_W24_FROM_START, 34.3, 6.3), (HRNET_W60_FINEST_ONLY, 2.5, 7.3)):
+        network = on_meta(PoseHRNet, config, 17)
+        assert round(count_parameters(network) / 1e6, 1) == millions
+        assert round(count_multiplications(network, 256, 192) / GFLOP, 1) == gflops
 
 
 def test_the_classification_of_torchvision_has_our_names():

@@ -57,7 +57,7 @@ def test_no_two_lists_share_a_recipe():
 def test_coco_recipes_have_the_numbers_of_the_paper(recipes):
     names = [name for name in recipes if name.startswith(("coco-hrnet", "mpii-hrnet", "crowdpose"))]
     names.remove("coco-hrnet-w32-384x288-from-256x192")
-    assert len(names) == 18
+    assert len(names) == 19
     for name in names:
         recipe = recipes[name]
         assert (recipe.optimizer.name, recipe.optimizer.learning_rate) == ("adam", 1e-3)
@@ -66,7 +66,7 @@ def test_coco_recipes_have_the_numbers_of_the_paper(recipes):
         assert (recipe.augment.half_body_fraction, recipe.crop.padding) == (0.3, 1.25)
         is_coarse = recipe.network.heatmap_branch > 0
         assert recipe.crop.sigma_cells == (1.0 if is_coarse else SIGMAS_BY_HEIGHT_PX[recipe.crop.height_px])
-        is_from_scratch = any(part in name for part in ("scratch", "exchange", "from-start"))
+        is_from_scratch = any(part in name for part in ("scratch", "exchange", "from-start", "finest-only"))
         assert (recipe.network.body == "") == is_from_scratch
 
 

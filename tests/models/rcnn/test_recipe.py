@@ -27,6 +27,15 @@ def test_recipes_are_valid(name):
     assert recipe.loop.epochs > 0
 
 
+def test_one_gpu_has_its_part_of_the_batch():
+    names = ("coco-multitask-unrefined", "coco-multitask-unrefined-1-gpu")
+    four, one = (read_detection_recipe(list_detection_recipes()[name]) for name in names)
+    assert one.network == four.network
+    assert one.loop.steps == four.loop.steps
+    assert 4 * one.loop.batch_size == four.loop.batch_size
+    assert 4 * one.optimizer.learning_rate == pytest.approx(four.optimizer.learning_rate)
+
+
 @pytest.mark.parametrize("name", list(PAPER))
 def test_the_papers_recipes_are_its_tables(name):
     recipe = read_detection_recipe(list_detection_recipes()[name])
