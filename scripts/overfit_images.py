@@ -27,7 +27,8 @@ from pycocotools import mask as mask_api
 
 from models.backbones.variants import ResNetFPNConfig
 from models.data.instances import read_coco_instances
-from models.detection.dataset import Canvas, DetectionDataset, collate_samples
+from models.detection.dataset import DetectionDataset, collate_samples
+from models.detection.plan import Canvas
 from models.detection.train import make_detection_losses
 from models.rcnn.network import make_rcnn
 from models.rcnn.variants import NETWORKS, RCNNConfig

@@ -80,6 +80,12 @@ class StoredImages:
         self._table = torch.from_numpy(table).to(device)
         _log.info("%d images decoded: %.2f GiB on %s", len(decoded), num_bytes / 2**30, device)
 
+    def get_image(self, image_index: int) -> ImageArray:
+        """An image, (H, W, 3) uint8, or 4 with the mask: what is stored, on a CPU, not a copy."""
+        start, width, height = self._table[image_index].tolist()
+        image: ImageArray = self._pixels[start : start + width * height].view(height, width, -1).numpy()
+        return image
+
     def cut(self, image_index: Tensor, points_xy: Tensor) -> Tensor:
         """Interpolate images bilinearly at points, black outside of the image.
 
@@ -102,9 +108,7 @@ class StoredImages:
         for crop, index, points in zip(crops, image_index.expand(shape), points_xy.numpy(), strict=True):
             is_one = bool((index == index[0, 0]).all())
             for i in [int(index[0, 0])] if is_one else index.unique().tolist():
-                start, width, height = self._table[i].tolist()
-                image = self._pixels[start : start + width * height].view(height, width, -1).numpy()
-                found = torch.from_numpy(cv2.remap(image, points, None, cv2.INTER_LINEAR))  # type: ignore[call-overload]
+                found = torch.from_numpy(cv2.remap(self.get_image(i), points, None, cv2.INTER_LINEAR))  # type: ignore[call-overload]
                 crop.copy_(found if is_one else torch.where((index == i)[..., None], found, crop))
         return crops
 

@@ -22,7 +22,8 @@ from models.densepose.annotations import MASK_SIDE, read_surface_masks, read_sur
 from models.densepose.limbs import list_limb_points
 from models.densepose.symmetry import Symmetry, mirror_limbs, mirror_mask
 from models.detection.augment import DetectionAugment
-from models.detection.dataset import Canvas, DetectionDataset
+from models.detection.dataset import DetectionDataset
+from models.detection.plan import Canvas
 from models.detection.rotation import Rotation, list_mask_corners
 
 _log = logging.getLogger(__name__)

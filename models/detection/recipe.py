@@ -19,7 +19,7 @@ from typing import TypeVar
 from models.backbones.variants import MOVENET_STAGES
 from models.detection.augment import DetectionAugment
 from models.detection.config import TwoStageConfig
-from models.detection.dataset import Canvas
+from models.detection.plan import Canvas
 from models.settings import LONGEST_SIDE_PX, check_range
 from models.training.config import LoopConfig
 from models.training.draws import TrainingSet, check_times

@@ -13,7 +13,7 @@ from models.data.instances import InstanceSamples, join_instances, read_coco_ins
 from models.densepose.recipe import DensePoseData, DensePoseRecipe, make_network
 from models.densepose.train import load_densepose_start, make_dataset, read_training_samples
 from models.detection.network import TwoStageNetwork
-from models.training.draws import count_draws, draw_samples, list_training_sets
+from models.training.draws import list_training_sets
 from models.training.task import Task
 from posetrack.evaluation.coco import evaluate_coco
 from posetrack.evaluation.coco_files import keep_images
@@ -27,7 +27,7 @@ from posetrack.predictors.densepose import DensePosePredictor
 from posetrack.predictors.networks import Networks
 from posetrack.results.dense_results import DenseResult
 from posetrack.skeleton import COCO_17
-from posetrack.training.detection import make_two_stage_task
+from posetrack.training.detection import TwoStageData, make_two_stage_task
 from posetrack.training.detection_evaluation import (
     MIN_SHOWN_SCORE,
     SHOWN_IMAGES,
@@ -58,11 +58,8 @@ def make_densepose_task(recipe: DensePoseRecipe, run: TrainingRun) -> Task:
     parts = read_training_samples(recipe, run.data_folder, COCO_17.names)
     whole = make_dataset(recipe, reduce(join_instances, parts), run.data_folder)
     counts = [part.num_images for part in parts]
-    sets = list_training_sets(recipe)
-    dataset = draw_samples(whole, counts, sets, recipe.loop.seed)
-    return make_two_stage_task(
-        make_network(recipe), dataset, count_draws(counts, sets), recipe, run, load_densepose_start
-    )
+    data = TwoStageData(whole, counts, list_training_sets(recipe))
+    return make_two_stage_task(make_network(recipe), data, recipe, run, load_densepose_start)
 
 
 def make_densepose_evaluation(recipe: DensePoseRecipe, run: TrainingRun) -> Callable[[nn.Module, int], Metrics]:

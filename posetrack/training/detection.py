@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.utils.data import Dataset
 
 from models.data.instances import (
@@ -15,7 +17,9 @@ from models.data.instances import (
     keep_peopled,
     read_coco_instances,
 )
-from models.detection.dataset import collate_samples
+from models.data.stored_images import StoredImages
+from models.detection.dataset import DetectionDataset, collate_samples
+from models.detection.device_dataset import ImageDrawer, PlannedImages, collate_plans
 from models.detection.start import load_start
 from models.detection.train import make_detection_losses
 from models.rcnn.recipe import DetectionData, DetectionRecipe, make_network
@@ -23,7 +27,7 @@ from models.rcnn.train import make_dataset
 from models.training.draws import TrainingSet, count_draws, draw_samples, list_training_sets
 from models.training.freeze import freeze_body
 from models.training.int8 import prepare_int8
-from models.training.task import Task
+from models.training.task import Prepare, Task
 from posetrack.training.run import TrainingRun
 from posetrack.training.skeletons import find_skeleton
 
@@ -52,31 +56,43 @@ def make_detection_task(recipe: DetectionRecipe, run: TrainingRun) -> Task:
     network = make_network(recipe.network, skeleton.num_keypoints)
     whole = make_dataset(recipe, reduce(join_instances, parts), skeleton.flip_index)
     counts = [part.num_images for part in parts]
-    dataset = draw_samples(whole, counts, sets, recipe.loop.seed)
-    return make_two_stage_task(network, dataset, count_draws(counts, sets), recipe, run, _load_start)
+    return make_two_stage_task(network, TwoStageData(whole, counts, sets), recipe, run, _load_start)
+
+
+@dataclass(frozen=True)
+class TwoStageData:
+    """What a two-stage network is trained on.
+
+    Attributes:
+        images: The images of all sets.
+        counts: The number of each set's.
+        sets: The sets, with how often each is drawn.
+    """
+
+    images: DetectionDataset
+    counts: list[int]
+    sets: list[TrainingSet]
 
 
 def make_two_stage_task(
     network: Any,
-    dataset: Dataset[Any],
-    num_samples: int,
+    data: TwoStageData,
     recipe: Any,
     run: TrainingRun,
     load: Callable[[Any, Path], tuple[str, ...]],
 ) -> Task:
-    """Make the task of a two-stage network: its initial weights, frozen stages and losses.
+    """Make the task of a two-stage network: its data, initial weights, frozen stages and losses.
 
     Args:
         network: The network, which is changed.
-        dataset: Its data set.
-        num_samples: Number of its samples.
+        data: Its data.
         recipe: The recipe; its table [network] says which weights and which frozen stages.
         run: The run; its weights are the initial ones, instead of those that the recipe names.
         load: Loads initial weights from a file, and returns what the names of the parameters begin with that
             have the recipe's `body_factor`.
 
     Raises:
-        TrainingError: The weights are missing or not valid.
+        TrainingError: The weights are missing or not valid, or images do not fit into a device's memory.
     """
     pretrained: tuple[str, ...] = ()
     if run.weights is not None or recipe.network.body:
@@ -89,14 +105,39 @@ def make_two_stage_task(
     )
     if recipe.network.is_int8:
         prepare_int8(network)
+    dataset, collate, prepare = _place_images(recipe, data.images, run.world.device)
     return Task(
         network,
-        dataset,
-        num_samples,
+        draw_samples(dataset, data.counts, data.sets, recipe.loop.seed),
+        count_draws(data.counts, data.sets),
         make_detection_losses(frozen),
-        collate=collate_samples,
+        collate=collate,
         body=pretrained,
+        prepare=prepare,
     )
+
+
+def _place_images(
+    recipe: Any, images: DetectionDataset, device: torch.device
+) -> tuple[Dataset[Any], Callable[[list[Any]], Any], Prepare | None]:
+    """The data set, its collation and preparation, by where the recipe wants the images."""
+    if recipe.loop.data != "device":
+        return images, collate_samples, None
+    stored = StoredImages(images.samples.images, range(len(images)), device)
+    if is_host(device):
+        # OpenCV's resizing is many times as fast there as interpolation in batches.
+        images.stored = stored
+        return images, collate_samples, _leave
+    return PlannedImages(images, stored.sizes_wh), collate_plans, ImageDrawer(stored)
+
+
+def is_host(device: torch.device) -> bool:
+    """Whether a device's memory is that of the machine."""
+    return device.type == "cpu"
+
+
+def _leave(batch: Any) -> Any:
+    return batch
 
 
 def _load_start(network: Any, path: Path) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from models.densepose.dataset import SurfaceDataset, read_surface_samples, rotat
 from models.densepose.symmetry import mirror_mask
 from models.densepose.targets import PersonPoints, place_points, resample_masks
 from models.detection.augment import DetectionAugment
-from models.detection.dataset import Canvas, collate_samples
+from models.detection.dataset import collate_samples
+from models.detection.plan import Canvas
 from models.detection.rotation import Rotation
 from models.training.errors import DataError
 

@@ -16,7 +16,8 @@ from models.densepose.parts import CHART_TO_MASK, MASK_NAMES
 from models.densepose.targets import PersonPoints, place_points
 from models.densepose.variants import NETWORKS
 from models.detection.augment import DetectionAugment
-from models.detection.dataset import Canvas, collate_samples
+from models.detection.dataset import collate_samples
+from models.detection.plan import Canvas
 
 NAMES = ("left_shoulder", "left_elbow", "left_wrist", "right_knee", "right_ankle", "nose")
 PLACES = ((10, 10), (10, 50), (40, 50), (70, 20), (70, 90), (30, 4))

@@ -17,8 +17,9 @@ from models.densepose.network import make_densepose, normalize_bgr
 from models.densepose.pixel_box import find_pixels
 from models.densepose.train import load_densepose_start
 from models.densepose.variants import NETWORKS
-from models.detection.dataset import Canvas, collate_samples
+from models.detection.dataset import collate_samples
 from models.detection.network import normalize_bytes
+from models.detection.plan import Canvas
 from models.detection.train import make_detection_losses
 from models.rcnn.network import make_rcnn
 from models.rcnn.variants import RCNNConfig

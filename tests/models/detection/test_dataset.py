@@ -10,7 +10,8 @@ from models.data.image_files import ImageFile
 from models.data.instances import InstanceSamples, select_rows
 from models.data.letterbox import CANVAS_COLOR
 from models.detection.augment import DetectionAugment
-from models.detection.dataset import Canvas, DetectionDataset, collate_samples
+from models.detection.dataset import DetectionDataset, collate_samples
+from models.detection.plan import Canvas
 
 K = 2
 CANVAS = Canvas((96, 64))

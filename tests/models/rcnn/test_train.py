@@ -10,7 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from models.data.image_files import ImageFile
 from models.data.instances import InstanceSamples
 from models.detection.augment import DetectionAugment
-from models.detection.dataset import Canvas, DetectionDataset, collate_samples
+from models.detection.dataset import DetectionDataset, collate_samples
+from models.detection.plan import Canvas
 from models.detection.train import make_detection_losses
 from models.rcnn.network import make_rcnn
 from models.training.errors import TrainingError

@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from models.backbones.variants import HRNetConfig
 from models.data.image_files import ImageFile
 from models.data.stored_images import StoredImages
+from models.detection.device_dataset import ImageDrawer
 from models.hrnet.codec import HeatmapCoding
 from models.hrnet.device_dataset import CropDrawer
 from models.hrnet.network import make_pose_network
@@ -185,3 +186,25 @@ def test_a_step_on_a_gpu_waits_for_nothing(name):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert all(np.isfinite(loss.item()) for loss in losses.values())
+
+
+def test_the_drawing_of_whole_images_waits_for_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(StoredImages, "remap", StoredImages.interpolate)
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((40, 40, 3), 90, np.uint8))
+    stored = StoredImages([ImageFile(tmp_path / "a.png")], [0], torch.device("cpu"))
+    halves = torch.tensor([[0, 0, 20, 32], [20, 0, 64, 32]])
+    batch = {
+        "image_index": torch.zeros(2, 2, dtype=torch.int64),
+        "to_image": torch.tensor([[1.0, 0, 3], [0, 1, 2]]).expand(2, 2, 2, 3),
+        "sizes_wh": torch.full((2, 2, 2), 40.0),
+        "windows_xyxy": halves.expand(2, 2, 4),
+        "spread": torch.ones(2, 2),
+        "is_grey": torch.tensor([[True, False], [False, True]]),
+        "color_table": torch.zeros(2, 2, 256, 3, dtype=torch.uint8),
+        "canvas_wh": (64, 32),
+        "points": 2,
+        "targets": [{}, {}],
+    }
+    with CountWaits() as waits:
+        ImageDrawer(stored)(batch)
+    assert waits.found == []

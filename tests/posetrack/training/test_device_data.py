@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from made_dense_crops import write_people
 from typer.testing import CliRunner
 
 from models.backbones.variants import HRNetConfig
@@ -16,6 +17,7 @@ from models.hrnet import recipe as hrnet_recipe
 from posetrack.cli.main import app
 from posetrack.errors import PoseTrackError
 from posetrack.skeleton import COCO_17
+from posetrack.training import detection
 
 RECIPE = """
 [data]
@@ -65,6 +67,15 @@ unknown_keypoints = "masked"
 mosaic_fraction = 0.5
 [loss]
 adaptive_scale = false
+""",
+    "detection": """name = "movenet-person"
+[canvas]
+width_px = 96
+height_px = 64
+[augment]
+scale_range = [0.5, 1.5]
+mosaic_fraction = 0.5
+saturation = 0.2
 """,
 }
 
@@ -123,6 +134,14 @@ def test_it_learns_what_the_loader_gives(folder, family):
     np.testing.assert_allclose(found, expected, rtol=0.05)
 
 
+def test_detection_on_other_devices_learns_what_the_loader_gives(folder, monkeypatch):
+    expected = train(folder, FAMILIES["detection"], "loader", data="loader")
+    monkeypatch.setattr(detection, "is_host", lambda device: False)
+    found = train(folder, FAMILIES["detection"], "device")
+    assert found != expected
+    np.testing.assert_allclose(found, expected, rtol=0.05)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_stopped_and_resumed_is_as_not_stopped(folder, family):
     straight = train(folder, FAMILIES[family], "straight")
@@ -149,7 +168,8 @@ def test_too_little_memory_is_one_line(folder, monkeypatch):
 
 
 def test_networks_without_it_say_so(folder):
+    write_people(folder)
     with pytest.raises(PoseTrackError, match=r'^loop.data: this network has no training with "device"'):
-        train(folder, 'name = "movenet-person"\n[canvas]\nwidth_px = 64\nheight_px = 64', "out")
+        train(folder, 'name = "thunder-densepose"\n[crop]\nwidth_px = 64\nheight_px = 64', "out")
     with pytest.raises(PoseTrackError, match=r"mine.toml: loop.data: .*known: loader, device"):
         train(folder, FAMILIES["top-down"], "out", data="gpu")
