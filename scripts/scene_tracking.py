@@ -29,6 +29,8 @@ class SceneFlow:
         frame: The frame to give the flow of.
     """
 
+    takes_color = False
+
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self.frame: dict[str, Any] = scene["frames"][0]

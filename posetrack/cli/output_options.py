@@ -182,9 +182,18 @@ class OutputOptions:
         Raises:
             ResultsError: Both options are given.
         """
-        if self.resume and self.overwrite:
-            raise ResultsError("--resume: keeps what --overwrite would replace; give one of them")
-        return "resume" if self.resume else "overwrite" if self.overwrite else "refuse"
+        return choose_existing(resume=self.resume, overwrite=self.overwrite)
+
+
+def choose_existing(*, resume: bool, overwrite: bool) -> Existing:
+    """What `--resume` and `--overwrite` do with existing results.
+
+    Raises:
+        ResultsError: Both are given.
+    """
+    if resume and overwrite:
+        raise ResultsError("--resume: keeps what --overwrite would replace; give one of them")
+    return "resume" if resume else "overwrite" if overwrite else "refuse"
 
 
 def choose_folder(out: Path | None, name: str, *, is_alone: bool, taken: set[Path]) -> Path:

@@ -20,7 +20,7 @@ from posetrack.cli.options import (
     make_min_score_option,
     read_fps,
 )
-from posetrack.cli.output_options import TrackingOptions
+from posetrack.cli.output_options import TrackingOptions, choose_existing
 from posetrack.cli.progress import RunProgress
 from posetrack.cli.run_summary import print_summary
 from posetrack.data_sets.given_boxes import read_given_boxes
@@ -112,9 +112,7 @@ class DataSetOutput:
         Raises:
             ResultsError: Both options are given.
         """
-        if self.resume and self.overwrite:
-            raise ResultsError("--resume: keeps what --overwrite would replace; give one of them")
-        return "resume" if self.resume else "overwrite" if self.overwrite else "refuse"
+        return choose_existing(resume=self.resume, overwrite=self.overwrite)
 
     def place(self, sequence: LabelledSequence) -> Output:
         """Say what is written of a sequence."""
