@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,22 +21,7 @@ _RECENT_S = 1.0
 """Frames so much nearer to the border count 2.7 times as much: who somebody is there decides."""
 
 
-@dataclass(frozen=True)
-class IdJoin:
-    """What becomes of the ids of a part.
-
-    Attributes:
-        ids: Ids of the video by those of the part, for tracks that both parts have.
-        lost: Ids of the video that the part before followed up to the border, and that this part does not know.
-    """
-
-    ids: dict[int, int]
-    lost: frozenset[int]
-
-
-def join_ids(
-    before: Sequence[Record], after: Sequence[Record], skeleton: Skeleton, *, remembered_s: float
-) -> IdJoin:
+def join_ids(before: Sequence[Record], after: Sequence[Record], skeleton: Skeleton) -> dict[int, int]:
     """Match the tracks of two parts, one to one, by how alike their poses are in the frames that both have.
 
     The similarity of two poses is OKS; of people without keypoints it is the IoU of their boxes. Pairs
@@ -47,15 +31,15 @@ def join_ids(
         before: Frames of the overlap, with ids of the video.
         after: The same frames, with ids of the part that begins there.
         skeleton: Gives the OKS sigmas.
-        remembered_s: For how long a tracker remembers somebody who is missed.
+
+    Returns:
+        Ids of the video by those of the part, for tracks that both parts have.
     """
     pairs = {record.frame: record for record in after}
     end_s = max((record.time_s for record in before), default=0.0)
     sums: defaultdict[tuple[int, int], float] = defaultdict(float)
     weights: defaultdict[tuple[int, int], float] = defaultdict(float)
-    last_seen_s: dict[int, float] = {}
     for record in before:
-        last_seen_s.update(dict.fromkeys(_list_ids(record.instances), record.time_s))
         other = pairs.get(record.frame)
         if other is None:
             continue
@@ -72,9 +56,7 @@ def join_ids(
         if total >= _MIN_SIMILARITY * weights[old, new]:
             similarity[olds.index(old), news.index(new)] = total
     rows, cols = match_hungarian(similarity, float(np.finfo(np.float32).tiny))
-    ids = {news[col]: olds[row] for row, col in zip(rows.tolist(), cols.tolist(), strict=True)}
-    alive = {old for old, seen_s in last_seen_s.items() if end_s - seen_s <= remembered_s and old != UNTRACKED}
-    return IdJoin(ids, frozenset(alive - set(ids.values())))
+    return {news[col]: olds[row] for row, col in zip(rows.tolist(), cols.tolist(), strict=True)}
 
 
 def compare_people(people: Instances, others: Instances, skeleton: Skeleton) -> FloatArray:

@@ -34,7 +34,7 @@ class PartReader:
         header: That of the first part.
         ranges: Of each part that was read, index and time of its first own frame, and index of its last one.
         num_carried: Number of ids that were carried over a border, summed over the borders.
-        num_lost: Number of ids that were followed up to a border, and not behind it.
+        num_lost: Number that were not, and that a tracker without the border would still have remembered there.
 
     Raises:
         ResultsError: The first part cannot be read.
@@ -46,6 +46,7 @@ class PartReader:
         self.num_carried = self.num_lost = 0
         self._paths = paths
         self._next_id = 1
+        self._seen_s: dict[int, float] = {}
         self._clothes: dict[int, FloatArray] = {}
 
     def read(self, *, remembered_s: float) -> Iterator[Frame]:
@@ -66,6 +67,7 @@ class PartReader:
             before, first, last = [], None, -1
             for record in own:
                 renamed = replace(record, instances=self._rename(record.instances, ids))
+                self._see(renamed)
                 yield self._make_frame(renamed, record.instances, notes)
                 first, last = first or record, record.frame
                 if shared_from is not None and record.frame >= shared_from:
@@ -84,10 +86,17 @@ class PartReader:
         """Ids of the whole by those of a part, of the tracks that come over its border."""
         if not before:
             return {}
-        join = join_ids(before, warm_up, self.header.skeleton, remembered_s=remembered_s)
-        self.num_carried += len(join.ids)
-        self.num_lost += len(join.lost)
-        return join.ids
+        ids = join_ids(before, warm_up, self.header.skeleton)
+        border_s = before[-1].time_s
+        remembered = {i for i, seen_s in self._seen_s.items() if border_s - seen_s <= remembered_s}
+        self.num_carried += len(ids)
+        self.num_lost += len(remembered - set(ids.values()))
+        return ids
+
+    def _see(self, record: Record) -> None:
+        ids = record.instances.track_ids
+        self._seen_s.update(dict.fromkeys([] if ids is None else ids.tolist(), record.time_s))
+        self._seen_s.pop(UNTRACKED, None)
 
     def _rename(self, people: Instances, ids: dict[int, int]) -> Instances:
         """People with ids of the whole; new tracks get the next ones, in the order in which they began."""

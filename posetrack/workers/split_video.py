@@ -155,7 +155,7 @@ class SplitVideo:
             selection=settings.selection,
             describe=reader.describe,
         )
-        frames = reader.read(remembered_s=recipe.tracker.longest_gap.seconds)
+        frames = reader.read(remembered_s=max(recipe.tracker.longest_gap.seconds, recipe.tracker.reappear_s))
         if settings.selection.max_people is not None:
             frames = choose_tracked(settings.selection)(frames)
         with JsonlWriter(poses, self._make_header(reader.header)) as writer:

@@ -6,14 +6,17 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from posetrack.errors import PoseTrackError, VideoError
-from posetrack.frame import Instances
+from posetrack.errors import PoseTrackError, ResultsError, VideoError
+from posetrack.frame import Frame, Instances
 from posetrack.recipe import read_recipe
-from posetrack.results.record import Record
+from posetrack.results.jsonl import JsonlWriter
+from posetrack.results.record import Header, Record
 from posetrack.selection.people import EVERYONE, PeopleSelection
 from posetrack.skeleton import COCO_17
 from posetrack.video.base import VideoInfo
 from posetrack.workers.join import compare_people, join_ids
+from posetrack.workers.notes import NoteTaker
+from posetrack.workers.part_reader import PartReader
 from posetrack.workers.split import check_split, find_overlap_s, plan_parts
 from trackers.flow_tracker import FlowTrackerConfig
 
@@ -96,9 +99,7 @@ def test_what_forbids_a_split():
 def test_ids_are_joined_one_to_one():
     before = make_records({4: walk(100), 7: walk(400, -2.0), 9: walk(700)})
     after = make_records({1: walk(700), 2: walk(100), 3: walk(400, -2.0)})
-    join = join_ids(before, after, COCO_17, remembered_s=1.2)
-    assert join.ids == {1: 9, 2: 4, 3: 7}
-    assert join.lost == frozenset()
+    assert join_ids(before, after, COCO_17) == {1: 9, 2: 4, 3: 7}
 
 
 def test_who_somebody_is_at_the_border_decides():
@@ -106,23 +107,63 @@ def test_who_somebody_is_at_the_border_decides():
     before = make_records({4: walk(100), 7: walk(400)})
     swapped = make_records({1: walk(400), 2: walk(100)}, 30)
     after = [*swapped, *make_records({1: walk(100), 2: walk(400)}, 45, 30)]
-    assert join_ids(before, after, COCO_17, remembered_s=1.2).ids == {1: 4, 2: 7}
+    assert join_ids(before, after, COCO_17) == {1: 4, 2: 7}
 
 
-def test_somebody_whom_the_other_part_does_not_know_is_counted():
-    before = make_records({4: walk(100), 7: walk(400), 8: walk(700, frames=range(20))})
-    join = join_ids(before, make_records({1: walk(100)}), COCO_17, remembered_s=1.2)
-    assert join.ids == {1: 4}
-    assert join.lost == {7}  # 8 was forgotten before the border.
+def write_part(folder, records):
+    """A part, with notes in which the camera stands still."""
+    folder.mkdir()
+    header = Header("clip.mp4", 1000, 400, Fraction(25), COCO_17, "fast")
+    taker = NoteTaker(COCO_17, look_at_images=False)
+    with JsonlWriter(folder / "poses.jsonl", header) as writer:
+        for record in records:
+            writer.write(record.frame, record.time_s, record.instances)
+            image = np.broadcast_to(np.zeros(3, np.uint8), (400, 1000, 3))
+            taker(Frame(record.frame, record.time_s, image, record.instances, background_motion=np.eye(2, 3)))
+    taker.write(folder / "notes.npz")
+    return folder / "poses.jsonl"
+
+
+def test_frames_of_parts_are_read_as_those_of_the_whole(tmp_path):
+    """7 is not known to the second part, which finds it later; 8 is long forgotten; 3 is new."""
+    first = {4: walk(100), 7: walk(400), 8: walk(700, frames=range(20))}
+    second = {1: walk(100), 2: walk(400, frames=range(120, 200)), 3: walk(800, frames=range(110, 200))}
+    paths = [
+        write_part(tmp_path / "0", make_records(first, 100)),
+        write_part(tmp_path / "1", make_records(second, 150, 50)),
+    ]
+    reader = PartReader(paths)
+    frames = list(reader.read(remembered_s=1.2))
+    assert [frame.index for frame in frames] == list(range(200))
+    assert reader.ranges == [(0, 0.0, 99), (100, 4.0, 199)]
+    assert (reader.num_carried, reader.num_lost) == (1, 1)
+    ids = [sorted(frame.instances.track_ids.tolist()) for frame in frames]
+    assert ids[0] == [1, 2, 3]
+    assert ids[99] == [1, 2]
+    assert ids[100] == [1]
+    assert ids[115] == [1, 4]
+    assert ids[199] == [1, 4, 5]
+    assert (frames[150].background_motion == np.eye(2, 3)).all()
+    long = PartReader(paths)
+    assert len(list(long.read(remembered_s=60.0))) == 200
+    assert (long.num_carried, long.num_lost) == (1, 2)
+
+
+def test_a_part_without_frames_is_one_line(tmp_path):
+    paths = [
+        write_part(tmp_path / str(i), make_records({1: walk(100)}, count)) for i, count in enumerate((50, 0))
+    ]
+    with pytest.raises(ResultsError, match="this part has no frames; give a longer --split"):
+        list(PartReader(paths).read(remembered_s=1.2))
 
 
 def test_far_people_are_nobody_and_none_are_none():
     before, after = make_records({4: walk(100)}), make_records({1: walk(900)})
-    assert join_ids(before, after, COCO_17, remembered_s=1.2).ids == {}
-    assert join_ids([], after, COCO_17, remembered_s=1.2).ids == {}
-    assert join_ids(before, [], COCO_17, remembered_s=1.2).lost == {4}
+    assert join_ids(before, after, COCO_17) == {}
+    assert join_ids([], after, COCO_17) == {}
+    assert join_ids(before, [], COCO_17) == {}
     nobody = make_records({}, 5)
-    assert join_ids(nobody, nobody, COCO_17, remembered_s=1.2).ids == {}
+    assert join_ids(nobody, nobody, COCO_17) == {}
 
 
 def test_people_without_keypoints_are_compared_by_boxes():
