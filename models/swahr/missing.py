@@ -71,17 +71,26 @@ def _find_cells(heights: FloatArray, channels: list[FloatArray], means: FloatArr
         near = near[heights[near] >= values[row]]
         ratings = _rate(heights, channels, near, mean)[0]
         # If the distance is rounded to 1 or more, the value is at most that of the highest cell minus 1.
-        if not len(near) or ratings.max() <= top - 1:
-            near = np.arange(len(heights))
-            ratings = _rate(heights, channels, near, mean)[0]
-        best[row] = near[ratings.argmax()]
+        if len(near) and ratings.max() > top - 1:
+            best[row] = near[ratings.argmax()]
+        else:
+            best[row] = _rate(heights, channels, slice(None), mean)[0].argmax()
     return best
 
 
-def _rate(heights: FloatArray, channels: list[FloatArray], among: IntArray, means: FloatArray) -> FloatArray:
-    """Compute `height - round(distance)` for each mean and each cell, (M, C)."""
-    squares: FloatArray = np.zeros((len(means), len(among)), np.float32)
+def _rate(
+    heights: FloatArray, channels: list[FloatArray], among: IntArray | slice, means: FloatArray
+) -> FloatArray:
+    """Compute `height - round(distance)` for each mean and each cell, (M, C), in place."""
+    ratings: FloatArray | None = None
     for i, channel in enumerate(channels):
-        differences = channel[among][None] - means[:, i : i + 1]
-        squares += differences * differences
-    return np.asarray(heights[among] - np.round(np.sqrt(squares)), np.float32)
+        squares = channel[among][None] - means[:, i : i + 1]
+        squares *= squares
+        if ratings is None:
+            ratings = squares
+        else:
+            ratings += squares
+    assert ratings is not None
+    np.sqrt(ratings, out=ratings)
+    np.rint(ratings, out=ratings)
+    return np.subtract(heights[among], ratings, out=ratings)
