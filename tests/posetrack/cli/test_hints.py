@@ -29,7 +29,10 @@ def test_saved_poses_are_for_draw():
     ("arguments", "message"),
     [
         (["run", "a.mp4", "--only", "3"], "No such option: --only; posetrack draw, crops, convert"),
-        (["draw", "a.jsonl", "--only=3", "--resume"], "No such option: --resume; posetrack run, train have it"),
+        (
+            ["draw", "a.jsonl", "--only=3", "--resume"],
+            "No such option: --resume; posetrack run, track-dataset, train have it",
+        ),
         (["run", "a.mp4", "--nonsense"], "No such option: --nonsense"),
     ],
 )
