@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from posetrack.drawing import draw
     from posetrack.errors import PoseTrackError
+    from posetrack.foreign.base import ForeignOptions
+    from posetrack.foreign.save import import_poses
     from posetrack.frame import Frame, Instances
     from posetrack.measuring.floor import MeasuredFloor
     from posetrack.measuring.measure import measure
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "ForeignOptions",
     "Frame",
     "ImageRegion",
     "Instances",
@@ -53,6 +56,7 @@ __all__ = [
     "crop_people",
     "draw",
     "draw_poses",
+    "import_poses",
     "measure",
     "read_dense",
     "read_poses",
@@ -64,6 +68,8 @@ __all__ = [
 _HOMES = {
     "posetrack.drawing": ("draw",),
     "posetrack.errors": ("PoseTrackError",),
+    "posetrack.foreign.base": ("ForeignOptions",),
+    "posetrack.foreign.save": ("import_poses",),
     "posetrack.frame": ("Frame", "Instances"),
     "posetrack.measuring.floor": ("MeasuredFloor",),
     "posetrack.measuring.measure": ("measure",),

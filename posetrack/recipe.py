@@ -188,13 +188,15 @@ def _name_skeleton(skeleton: Skeleton, tables: dict[str, Any], path: Path) -> No
         if tables.get(name, {}).get("skeleton") == skeleton.name:
             tables[name] = {**tables[name], "skeleton": text}
     name = "estimator" if "estimator" in tables else "detector"
-    said = tables.get(name, {}).get("skeleton", text)
+    if name not in tables:
+        return
+    said = tables[name].get("skeleton", text)
     if said != text:
         raise RecipeError(
             f"{path.name}: {name}.skeleton: {said}, but the recipe has a table [{SKELETON_TABLE}] named "
             f"{skeleton.name}; leave one out"
         )
-    tables[name] = {**tables.get(name, {}), "skeleton": text}
+    tables[name] = {**tables[name], "skeleton": text}
 
 
 def _check_dense(recipe: Recipe, path: Path) -> None:

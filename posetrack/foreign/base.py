@@ -24,6 +24,10 @@ _LONGEST_NUMBER = 15
 class ForeignOptions:
     """What files of other programs do not say of their poses.
 
+    >>> from posetrack import ForeignOptions
+    >>> ForeignOptions(size_wh=(1920, 1080), first_frame=1).sequence
+    ''
+
     Attributes:
         video: The video that they come from; a folder of images is matched by the names of its files.
         size_wh: Width and height of its images in pixels; None for those of the video, or of the file.

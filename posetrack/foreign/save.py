@@ -32,7 +32,16 @@ _log = logging.getLogger(__name__)
 
 
 def import_poses(path: Path | str, out: Path | str, options: ForeignOptions = ASK_NOTHING) -> Path:
-    """Save poses of another program as a `poses.jsonl`, with the track ids that they have.
+    r"""Save poses of another program as a `poses.jsonl`, with the track ids that they have.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from posetrack import ForeignOptions, import_poses, read_poses
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "det.txt").write_text("1,-1,10,20,30,40,0.9\n3,-1,12,20,30,40,0.8\n")
+    ...     path = import_poses(f"{folder}/det.txt", f"{folder}/poses.jsonl", ForeignOptions(size_wh=(64, 64)))
+    ...     print([len(frame.instances) for frame in read_poses(path)])
+    [1, 0, 1]
 
     With a video there is a line for each of its frames, at its time; without, for each number from the file's
     first to its last one, unless nearly all are missing.

@@ -17,7 +17,7 @@ from posetrack.errors import PoseTrackError
 from posetrack.frame import Instances
 from posetrack.results.jsonl import JsonlWriter
 from posetrack.results.record import Header
-from posetrack.skeleton import COCO_17
+from posetrack.skeleton import COCO_17, Skeleton
 
 _SIZE_WH = (96, 64)
 _NUM_FRAMES = 8
@@ -82,12 +82,17 @@ def read_video(path: Path, out: Path, rng: Random) -> None:
 
 
 def make_poses(folder: Path) -> list[Path]:
-    """A `poses.jsonl` of two people."""
-    path = folder / "poses.jsonl"
-    with JsonlWriter(path, Header("clip.mp4", *_SIZE_WH, Fraction(25), COCO_17, "default")) as writer:
-        for i in range(_NUM_FRAMES):
-            writer.write(i, i / 25, _make_people(i))
-    return [path]
+    """Two people in a `poses.jsonl`, and in one with keypoints of its own."""
+    names = tuple(f"own_{name}" for name in COCO_17.names)
+    own = Skeleton("own17", names, ((names[0], names[1]),), ((names[1], names[2]),), COCO_17.sigmas)
+    paths = []
+    for name, skeleton in (("poses.jsonl", COCO_17), ("own.jsonl", own)):
+        paths.append(folder / name)
+        header = Header("clip.mp4", *_SIZE_WH, Fraction(25), skeleton, "default")
+        with JsonlWriter(paths[-1], header) as writer:
+            for i in range(_NUM_FRAMES):
+                writer.write(i, i / 25, _make_people(i))
+    return paths
 
 
 def read_poses(path: Path, out: Path, rng: Random) -> None:
@@ -97,6 +102,16 @@ def read_poses(path: Path, out: Path, rng: Random) -> None:
     else:
         options = ["--smooth"] if rng.random() < 0.5 else []
         run_command("retrack", path, "--no-flow", "--out", out / "again.jsonl", "--overwrite", *options)
+
+
+_OWN_KEYPOINTS = """
+[skeleton]
+name = "hand3"
+names = ["left_tip", "right_tip", "palm"]
+pairs = [["left_tip", "right_tip"]]
+limbs = [["palm", "left_tip"], ["palm", "right_tip"]]
+sigmas = [0.05, 0.05, 0.07]
+"""
 
 
 def make_recipes(folder: Path) -> list[Path]:
@@ -109,6 +124,9 @@ def make_recipes(folder: Path) -> list[Path]:
         part = "tracking" if source.parent.parent.name == "posetrack" else "training"
         paths.append(folder / f"{part}-{source.name}")
         paths[-1].write_text(source.read_text())
+    for healthy in ("tracking-fast.toml", "training-coco-hrnet-w32-256x192.toml"):
+        paths.append(folder / healthy.replace(".toml", "-own.toml"))
+        paths[-1].write_text((folder / healthy).read_text() + _OWN_KEYPOINTS)
     make_poses(folder)
     return paths
 

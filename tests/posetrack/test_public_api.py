@@ -16,6 +16,7 @@ from posetrack.skeleton import COCO_17
 
 ROOT = Path(__file__).parents[2]
 NAMES = {
+    "ForeignOptions",
     "Frame",
     "ImageRegion",
     "Instances",
@@ -31,6 +32,7 @@ NAMES = {
     "crop_people",
     "draw",
     "draw_poses",
+    "import_poses",
     "measure",
     "read_dense",
     "read_poses",
