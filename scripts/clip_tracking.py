@@ -20,6 +20,7 @@ from posetrack.evaluation.mot.evaluate import BoxEvaluation, evaluate_mot
 from posetrack.evaluation.mot.files import read_true_boxes
 from posetrack.frame import Frame
 from posetrack.pipeline import Stage, stream
+from posetrack.predictors.clipped import clip_scores
 from posetrack.predictors.networks import Networks
 from posetrack.processors.detect import detect
 from posetrack.processors.estimate import estimate
@@ -176,7 +177,8 @@ class ClipBench:
         name = _name_networks(recipe)
         if name not in self._networks:
             batch_frames = recipe.detector.batch_frames
-            self._networks[name] = build_networks(recipe, self._compute, batch_frames=batch_frames)
+            networks = build_networks(recipe, self._compute, batch_frames=batch_frames)
+            self._networks[name] = clip_scores(networks)
         return self._networks[name]
 
 

@@ -52,10 +52,12 @@ class PeopleOptions:
         int | None, typer.Option(min=1, help="Use the first N images only.", show_default="all")
     ] = None
 
-    def check_format(self) -> None:
-        """Raise ResultsError unless the format is known."""
+    def check_format(self, *, has_mesh: bool) -> None:
+        """Raise ResultsError unless the format is known, and has dense poses where a mesh is given."""
         if self.form not in FORMATS:
             raise ResultsError(f"--format {self.form}: unknown; {suggest(self.form, FORMATS)}")
+        if has_mesh and self.form == MPII:
+            raise ResultsError("--mesh: MPII has no dense poses; leave it out")
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def pictures_command(
     from posetrack.evaluation.coco_files import keep_images
     from posetrack.protocol import use_protocol
 
-    who.check_format()
+    who.check_format(has_mesh=mesh is not None)
     chosen = recipe.read()
     settings = use_protocol(chosen, who.min_score)
     try:

@@ -165,6 +165,8 @@ def test_boxes_are_the_annotated_ones(mpii):
     folder, _ = mpii
     with pytest.raises(PoseTrackError, match="--boxes, --min-score: not used with --format mpii"):
         run(folder, "valid.json", "--boxes", "annotated")
+    with pytest.raises(PoseTrackError, match="--mesh: MPII has no dense poses"):
+        run(folder, "valid.json", "--mesh", "made")
 
 
 def test_crowdpose_has_its_own_metrics(tmp_path, monkeypatch):
