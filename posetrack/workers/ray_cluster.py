@@ -36,6 +36,8 @@ def connect(address: str) -> Any:
     _check_address(address)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ray: Any = importlib.import_module("ray")
+    if ray.is_initialized():  # For the parts of videos already, before their drawings.
+        return ray
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:

@@ -98,7 +98,8 @@ class SplitVideo:
         output = self.output
         check_output_folder(output.folder, (output.poses, output.overlay), self.name)
         there = [path for path in (output.poses, output.overlay) if os.path.lexists(path)]
-        if there and output.existing != "overwrite":
+        # One that was cut off between the overlay and the poses has its parts still.
+        if there and output.existing != "overwrite" and not self._folder.exists():
             raise ResultsError(f"{there[0]}: is there already; use --overwrite, or another --out")
         try:
             if output.existing == "overwrite":

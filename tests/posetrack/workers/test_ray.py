@@ -19,6 +19,7 @@ from posetrack.workers.ray_runner import SharedFolder, _find_lack
 from posetrack.workers.task import VideoTask
 
 ROOT = Path(__file__).parents[3]
+CROSSING = ROOT / "docs" / "media" / "crossing.mp4"
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'posetrack[cluster]'"
 )
@@ -105,9 +106,12 @@ def test_what_a_node_does_not_see(tmp_path, monkeypatch):
 
 @needs_ray
 @pytest.mark.timeout(600)
-def test_a_lost_worker_and_a_lost_node_change_no_file():
+@pytest.mark.parametrize(
+    "arguments", [["--end", "4"], [str(CROSSING), "--split", "4"]], ids=["videos", "parts"]
+)
+def test_a_lost_worker_and_a_lost_node_change_no_file(arguments):
     done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "simulate_cluster.py"), "--end", "4"],
+        [sys.executable, str(ROOT / "scripts" / "simulate_cluster.py"), *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

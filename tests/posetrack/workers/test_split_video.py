@@ -49,6 +49,10 @@ def test_parts_give_the_files_of_a_run_in_one_piece(tmp_path, capsys):
     before = {path: path.stat().st_mtime_ns for path in split.iterdir()}
     assert run_cli(CLIP, "-o", split, *PART, "--workers", 1, "--split", 3.5, "--quiet") == 0
     assert {path: path.stat().st_mtime_ns for path in split.iterdir()} == before
+    (split / "poses.jsonl").unlink()
+    (split / ".parts").mkdir()
+    assert run_cli(CLIP, "-o", split, *PART, "--workers", 1, "--split", 3.5, "--quiet") == 0
+    assert (split / "poses.jsonl").read_bytes() == (whole / "poses.jsonl").read_bytes()
     assert run_cli(CLIP, "-o", split, "--recipe", "default", "--workers", 1, "--split", 3.5, "--quiet") == 1
     assert "poses.jsonl: is there already; use --overwrite" in capsys.readouterr().err
 
