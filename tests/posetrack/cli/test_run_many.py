@@ -72,6 +72,22 @@ def test_a_list_of_sources_with_broken_ones_and_a_second_start(tmp_path, monkeyp
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*rows, "summary.csv"}
 
 
+def test_a_finished_run_is_done_again_only_if_that_is_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "walk", 2)
+    base = ["walk", "--workers", 1, "-o", "out", "--no-video", "--quiet"]
+    poses = tmp_path / "out" / "poses.jsonl"
+    assert run_cli(*base) == 0
+    before = poses.stat().st_ino, poses.read_bytes()
+    assert run_cli(*base) == 0
+    assert (poses.stat().st_ino, poses.read_bytes()) == before
+    assert run_cli(*base, "--every", 2) == 1
+    assert "--every: 1, but this run has 2; resume with the same, or use --overwrite" in capsys.readouterr().err
+    assert poses.read_bytes() == before[1]
+    assert run_cli(*base, "--every", 2, "--overwrite") == 0
+    assert len(poses.read_text().splitlines()) == 2
+
+
 @pytest.mark.parametrize("number", [0, -1, count_cores() + 1])
 def test_a_number_of_workers_that_is_out_of_range(number, tmp_path, capsys):
     assert run_cli("clip.mp4", f"--workers={number}", "-o", tmp_path) == 1
