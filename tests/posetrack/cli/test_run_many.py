@@ -109,3 +109,12 @@ def test_a_list_that_is_none(content, text, tmp_path, capsys):
     path.write_bytes(content)
     assert run_cli(path, "-o", tmp_path / "out") == 1
     check_refusal(capsys, text)
+
+
+def test_networks_that_cannot_be_loaded_are_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "walk", 2)
+    write_images(tmp_path / "run", 2)
+    assert run_cli("walk", "run", "--workers", 1, "-o", "out", "--engine", "onnxrumtime") == 1
+    check_refusal(capsys, "onnxrumtime")
+    assert not (tmp_path / "out").exists()

@@ -156,3 +156,22 @@ def test_an_error_of_loading_ends_all_in_one_line(settings, tmp_path, monkeypatc
     outcome = work.VideoWorker(settings, "1").do(make_tasks(tmp_path, [{}])[0], lambda message: None)
     assert outcome.is_fatal
     assert outcome.error.startswith(f"{CLIP}: ImportError: no such name (test_local.py, line ")
+
+
+@pytest.mark.parametrize(
+    ("device", "rank", "gpus", "expected"),
+    [
+        ("auto", 0, 4, "cuda:0"),
+        ("auto", 5, 4, "cuda:1"),
+        ("cuda", 3, 4, "cuda:3"),
+        ("cuda:2", 3, 4, "cuda:2"),
+        ("cpu", 3, 4, "cpu"),
+        ("auto", 3, 1, "auto"),
+        ("auto", 3, 0, "auto"),
+    ],
+)
+def test_each_worker_takes_a_gpu_of_its_own(device, rank, gpus, expected, monkeypatch):
+    from posetrack.workers.work import _share_device
+
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    assert _share_device(device, rank) == expected
