@@ -72,7 +72,8 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     monkeypatch.setattr("models.swahr.network.make_swahr_network", make_small_swahr)
     monkeypatch.setattr("models.rcnn.network.make_rcnn", make_small_rcnn)
     monkeypatch.setattr("models.densepose.network.make_densepose", make_small_densepose)
-    monkeypatch.setitem(NETWORKS, "resnet-152", NETWORKS["resnet-50"])
+    for large in ("hrnet-w32", "hrnet-w48", "resnet-152"):
+        monkeypatch.setitem(NETWORKS, large, TINY)
     recipe = read_recipe(name)
     if not recipe.networks[recipe.pose_table].weights:
         recipe = use_weights(recipe, Path("any.safetensors"))
