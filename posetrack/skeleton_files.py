@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,12 @@ def make_skeleton(table: KeypointTable, *, is_whole: bool = False) -> Skeleton:
         raise ValueError("names: expected words of up to 100 letters")
     skeleton = Skeleton(table.name, names, table.limbs, pairs, sigmas)
     built_in = SKELETONS.get(table.name)
-    if built_in is not None and built_in != skeleton:
+    if built_in is None:
+        return skeleton
+    # Its order of grouping is not in the table.
+    if replace(built_in, grouped=()) != skeleton:
         raise ValueError(f"name: {table.name} is built in, with other keypoints or limbs; give another name")
-    return skeleton
+    return built_in
 
 
 def _check_pairs(pairs: tuple[tuple[str, str], ...], what: str, names: tuple[str, ...], *, once: bool) -> None:
