@@ -60,9 +60,13 @@ def test_keypoints_come_back_in_the_image(make_predictor):
     with torch.inference_mode():
         (wanted,) = network(torch.from_numpy(image).permute(2, 0, 1)[None])
     (found,) = predict([image])
-    assert len(found) > 0
-    np.testing.assert_allclose(found.keypoints_xy, wanted["keypoints"].numpy(), atol=1e-2)
-    np.testing.assert_allclose(found.keypoint_scores, wanted["keypoint_scores"].clamp(0, 1), atol=1e-4)
+    # Of overlapping boxes of nearly equal scores, another may stay on another processor.
+    distances = np.abs(found.boxes_xyxy - wanted["boxes"].numpy()[:, None]).max(axis=2)
+    theirs, ours = np.nonzero(distances < 1e-2)
+    assert len(set(ours)) == len(ours) == len(set(theirs)) >= 0.95 * len(found) > 0
+    keypoints, scores = wanted["keypoints"].numpy()[theirs], wanted["keypoint_scores"].numpy()[theirs]
+    np.testing.assert_allclose(found.keypoints_xy[ours], keypoints, atol=1e-2)
+    np.testing.assert_allclose(found.keypoint_scores[ours], scores.clip(0, 1), atol=1e-4)
     (large,) = predict([image.repeat(3, axis=0).repeat(3, axis=1)])
     best = large.keypoints_xy[0]
     x0, y0, x1, y1 = large.boxes_xyxy[0]
