@@ -99,7 +99,7 @@ def test_a_clip_becomes_json_lines_and_a_recording(tmp_path, capfd):
 )
 def test_layers_are_chosen(tmp_path, capfd, layers, least, most):
     out = tmp_path / "out.mp4"
-    assert run_cli(CLIP, *LIVE, "--record", out, "--speed", 4, *layers) == 0
+    assert run_cli(CLIP, *LIVE, "--record", out, "--speed", 2, *layers) == 0
     records = read_lines(capfd.readouterr().out)
     originals, drawn = read_images(CLIP), read_images(out)
     assert len(drawn) == len(records)
