@@ -149,7 +149,7 @@ def test_mistakes_are_named(tmp_path, text, message):
 
 
 def test_an_unknown_recipe_names_the_known_ones():
-    known = "shipped: default, dense, densepose-rcnn, densepose, fast"
+    known = "shipped: accurate, default, dense, densepose-rcnn"
     with pytest.raises(RecipeError, match=rf"no such recipe; did you mean 'default'\?.*{known}"):
         read_recipe("defalt")
 

@@ -442,7 +442,7 @@ def test_version_recipes_and_doctor(tmp_path, monkeypatch, capsys):
     assert "openvino, f32 of f32" in printed
     assert "missing" not in printed
     lines = {line.split()[-4]: line for line in printed.splitlines() if line.endswith("can run here")}
-    assert set(lines) == {"default", "dense", "fast", "hrnet-w18"}
+    assert set(lines) == {"accurate", "default", "dense", "fast", "hrnet-w18"}
     assert re.search("not yet +recipe hrnet-w32 .*posetrack weights fetch hrnet-w32-256x192", printed)
     assert re.search("not yet +recipe multitask .*--weights", printed)
 
