@@ -59,20 +59,6 @@ class FilledRectangle:
     color: npt.NDArray[np.uint8]
 
 
-def jitter_colors(image: ImageArray, config: ColorRanges, rng: np.random.Generator) -> ImageArray:
-    """Change an image's hue, saturation and brightness at random.
-
-    Args:
-        image: (H, W, 3) RGB.
-        config: Ranges of the changes.
-        rng: The image's generator.
-
-    Returns:
-        (H, W, 3).
-    """
-    return change_colors(image, draw_color_change(config, rng))
-
-
 def draw_color_change(config: ColorRanges, rng: np.random.Generator) -> ColorChange:
     """Draw a random change of colours."""
     hue, saturation, brightness, grey = rng.random(4)
@@ -99,20 +85,6 @@ def change_colors(image: ImageArray, change: ColorChange) -> ImageArray:
         return image
     hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), change.table[None])
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
-
-
-def erase_rectangle(image: ImageArray, area_range: tuple[float, float], rng: np.random.Generator) -> ImageArray:
-    """Fill a random rectangle of an image with a random colour, as if something stood before it.
-
-    Args:
-        image: (H, W, 3).
-        area_range: Smallest and largest area, as a fraction of the image's.
-        rng: The image's generator.
-
-    Returns:
-        (H, W, 3), a copy.
-    """
-    return fill_rectangle(image, draw_rectangle((image.shape[1], image.shape[0]), area_range, rng))
 
 
 def draw_rectangle(

@@ -146,9 +146,3 @@ def _refine(offset: Tensor, batch: Tensor, cells: Tensor) -> Tensor:
     refined_y = y + offset[rows, 2 * keypoint, y, x].float()
     refined_x = x + offset[rows, 2 * keypoint + 1, y, x].float()
     return torch.stack([refined_x, refined_y], dim=2)
-
-
-def _cell_grid(H: int, W: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    ys = torch.arange(H, device=device, dtype=torch.float32)[:, None]
-    xs = torch.arange(W, device=device, dtype=torch.float32)[None, :]
-    return ys, xs

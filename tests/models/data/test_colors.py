@@ -2,11 +2,15 @@ import numpy as np
 import pytest
 
 from models.data.augment import AugmentConfig, augment_colors
-from models.data.colors import erase_rectangle
+from models.data.colors import draw_rectangle, fill_rectangle
 
 
 def make_crop():
     return np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
+
+
+def erase_rectangle(image, area_range, rng):
+    return fill_rectangle(image, draw_rectangle((image.shape[1], image.shape[0]), area_range, rng))
 
 
 @pytest.mark.parametrize("seed", range(20))

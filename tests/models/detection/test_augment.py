@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 
-from models.data.colors import jitter_colors
+from models.data.colors import change_colors, draw_color_change
 from models.detection.augment import DetectionAugment, find_empty_part, place_at_random
 
 
@@ -36,12 +36,15 @@ def test_places_keep_to_their_limits():
 def test_colors_vary_within_their_limits():
     image = np.full((2, 2, 3), (200, 100, 50), np.uint8)
     rng = np.random.default_rng(0)
-    assert jitter_colors(image, DetectionAugment(), rng) is image
-    grey = jitter_colors(image, DetectionAugment(grey_fraction=1), rng)
+
+    def jitter(config):
+        return change_colors(image, draw_color_change(config, rng))
+
+    assert jitter(DetectionAugment()) is image
+    grey = jitter(DetectionAugment(grey_fraction=1))
     assert np.ptp(grey[0, 0]) == 0
     bright = [
-        cv2.cvtColor(jitter_colors(image, DetectionAugment(brightness=0.2), rng), cv2.COLOR_RGB2HSV)[0, 0]
-        for _ in range(40)
+        cv2.cvtColor(jitter(DetectionAugment(brightness=0.2)), cv2.COLOR_RGB2HSV)[0, 0] for _ in range(40)
     ]
     values = np.array(bright)[:, 2]
     assert 158 <= values.min() < 175
