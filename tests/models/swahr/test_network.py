@@ -278,19 +278,22 @@ def make_batch():
 
 
 def test_one_batch_is_learnt_by_heart_and_every_parameter_gets_a_gradient():
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     network = HigherHRNet(TINY, 3, has_scale_maps=True).train()
     images, batch = torch.randn(2, 3, 64, 64), make_batch()
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    # Fewer steps, or a rate that stays, end at losses that other roundings of another processor double.
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.05, total_iters=160)
     history = []
     with_gradient = set()
-    for _ in range(60):
+    for _ in range(160):
         optimizer.zero_grad()
         losses = compute_swahr_losses(network(images), **batch)
         sum(losses.values()).backward()
         parameters = network.named_parameters()
         with_gradient |= {name for name, part in parameters if part.grad is not None and part.grad.any()}
         optimizer.step()
+        schedule.step()
         history.append({name: loss.item() for name, loss in losses.items()})
     assert with_gradient == {name for name, _ in network.named_parameters()}
     assert history[-1]["heatmap_quarter"] < history[0]["heatmap_quarter"] / 5
