@@ -104,8 +104,11 @@ class MoveNetBody(_MoveNetTrunk):
         Raises:
             ValueError: H or W is not a multiple of 32.
         """
-        features = self.pyramid(*self.compute_backbone(images))
-        return torch.cat([self.neck(features), *self.guess(features)], dim=1)
+        return torch.cat(self.describe(self.pyramid(*self.compute_backbone(images))), dim=1)
+
+    def describe(self, finest: Tensor) -> list[Tensor]:
+        """Compute the parts of these features from the pyramid's finest map."""
+        return [self.neck(finest), *self.guess(finest)]
 
 
 class MoveNetMaps(_MoveNetTrunk):
@@ -155,10 +158,11 @@ def start_as_movenet(layer: nn.Conv2d, num_keypoints: int) -> None:
     """Initialise a last layer so that its first K maps are MoveNet's heatmaps.
 
     Args:
-        layer: A 1x1 convolution of `MoveNetBody`'s features, with small weights.
+        layer: A 1x1 convolution of `MoveNetBody`'s features, or of these and more, with small weights.
         num_keypoints: K.
     """
-    layer.weight[:num_keypoints, _NECK_CHANNELS:-1] += torch.eye(num_keypoints)[..., None, None]
+    guesses = slice(_NECK_CHANNELS, _NECK_CHANNELS + num_keypoints)
+    layer.weight[:num_keypoints, guesses] += torch.eye(num_keypoints)[..., None, None]
 
 
 class MobileNetV2(nn.Module):

@@ -7,11 +7,16 @@ section 2. Parameter names are those of the published weights, so these load str
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor, nn
 
 from models.backbones.hrnet import HRNet
-from models.backbones.movenet import MoveNetBody, start_as_movenet
+from models.backbones.movenet import MERGED_CHANNELS, MoveNetBody, start_as_movenet
 from models.backbones.resnet import BOTTLENECK_EXPANSION, ResNet, init_convolutions, make_bottlenecks
+from models.backbones.units import make_unit
 from models.backbones.variants import NUM_BRANCHES, HRNetConfig, MoveNetConfig, ResNetConfig
 
 HEATMAP_STRIDE = 4
@@ -23,6 +28,11 @@ _DECONV_KERNEL = 4
 # Channels inside the bottlenecks that widen each branch before the classifier, and after all of them.
 _CLASS_CHANNELS = (32, 64, 128, 256)
 _CLASS_FEATURES = 2048
+# Of `PyramidDecoder`: channels at strides 32, 16 and 8, and at stride 4.
+_DECODER_WIDTH = 96
+_DECODER_FINE_WIDTH = 48
+# Its residual convolutions at strides 32, 16 and 8.
+_DECODER_DEPTHS = (0, 1, 2)
 
 
 class PoseHRNet(HRNet):
@@ -147,9 +157,10 @@ class SimpleBaseline(ResNet):
 
 
 class PoseMoveNet(MoveNetBody):
-    """MoveNet's backbone with a heatmap head, instead of its regression and offsets.
+    """MoveNet's backbone with a decoder and a heatmap head, instead of its regression and offsets.
 
-    The heatmaps are initialised as MoveNet's.
+    MoveNet's own pyramid has 24 channels at the heatmaps' resolution; the decoder adds what 24 cannot hold. The
+    heatmaps are initialised as MoveNet's.
 
     Args:
         config: The variant of MoveNet.
@@ -159,7 +170,10 @@ class PoseMoveNet(MoveNetBody):
     def __init__(self, config: MoveNetConfig, num_keypoints: int) -> None:
         super().__init__(config, num_keypoints)
         self.stride = HEATMAP_STRIDE
-        self.final_layer = _make_final_layer(self.feature_channels, num_keypoints)
+        merged = (*MERGED_CHANNELS, 0)
+        own = (*self.backbone.lateral_channels, self.backbone.last.out_channels)
+        self.decoder = PyramidDecoder([sum(pair) for pair in zip(own, merged, strict=True)])
+        self.final_layer = _make_final_layer(self.feature_channels + self.decoder.out_channels, num_keypoints)
         start_as_movenet(self.final_layer, num_keypoints)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -174,8 +188,57 @@ class PoseMoveNet(MoveNetBody):
         Raises:
             ValueError: H or W is not a multiple of 32.
         """
-        heatmaps: Tensor = self.final_layer(self.compute_features(images))
+        *laterals, last = self.compute_backbone(images)
+        merged = self.pyramid.merge(*laterals, last)
+        maps = [torch.cat(pair, dim=1) for pair in zip(laterals, merged, strict=True)]
+        heatmaps: Tensor = self.final_layer(
+            torch.cat([*self.describe(merged[0]), self.decoder([*maps, last])], dim=1)
+        )
         return heatmaps
+
+
+class PyramidDecoder(nn.Module):
+    """From maps at strides 4, 8, 16 and 32 to one at stride 4, with most of the work at 1/8.
+
+    From coarse to fine, a map is enlarged, added to the next one, and passed through residual convolutions.
+
+    Args:
+        channels: Of the maps, finest first.
+
+    Attributes:
+        out_channels: Channels of its output.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        fine, *others = channels
+        self.out_channels = _DECODER_FINE_WIDTH
+        self.inputs = nn.ModuleList(make_unit(count, _DECODER_WIDTH, kernel=1) for count in reversed(others))
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(make_unit(_DECODER_WIDTH, _DECODER_WIDTH) for _ in range(depth))
+            for depth in _DECODER_DEPTHS
+        )
+        self.narrow = nn.Conv2d(_DECODER_WIDTH, _DECODER_FINE_WIDTH, 1)
+        self.skip = make_unit(fine, _DECODER_FINE_WIDTH, kernel=1)
+        self.last = make_unit(_DECODER_FINE_WIDTH, _DECODER_FINE_WIDTH)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Map four (B, c, H / s, W / s), s = 4, 8, 16 and 32, to (B, out_channels, H / 4, W / 4)."""
+        fine, *others = maps
+        x: Tensor | None = None
+        for features, enter, blocks in zip(reversed(others), self.inputs, self.blocks, strict=True):
+            entered = enter(features)
+            x = entered if x is None else _double(x) + entered
+            for block in blocks:
+                x = x + block(x)
+        assert x is not None
+        out: Tensor = self.last(_double(self.narrow(x)) + self.skip(fine))
+        return out
+
+
+def _double(x: Tensor) -> Tensor:
+    """Enlarge a map to twice its sides."""
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class ClassificationResNet(ResNet):

@@ -12,7 +12,7 @@ from models.training.start import load_whole
 __all__ = ["load_body", "load_whole"]
 
 # The last layer, of keypoints or of ImageNet's classes, and `PoseMoveNet`'s layers before it.
-_HEADS = ("final_layer.", "neck.")
+_HEADS = ("final_layer.", "neck.", "decoder.")
 # SimpleBaseline's deconvolutions, which ImageNet's weights lack.
 _DECONVOLUTIONS = "deconv_layers."
 

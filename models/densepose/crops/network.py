@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.backbones.movenet import MERGED_CHANNELS, MoveNetBody
+from models.backbones.units import make_unit
 from models.densepose.crops.variants import NETWORKS, DenseCropConfig
 from models.densepose.parts import NUM_CHARTS, NUM_MASKS
 
@@ -55,7 +56,7 @@ class DenseCropNetwork(MoveNetBody):
         """
         *laterals, last = self.compute_backbone(crops)
         fine, middle, _ = self.pyramid.merge(*laterals, last)
-        features = torch.cat([fine, self.neck(fine), *self.guess(fine)], dim=1)
+        features = torch.cat([fine, *self.describe(fine)], dim=1)
         outputs = self.dense(features, torch.cat([laterals[1], middle], dim=1))
         return dict(zip(OUTPUT_CHANNELS, outputs.split(list(OUTPUT_CHANNELS.values()), dim=1), strict=True))
 
@@ -74,16 +75,16 @@ class DenseCropHead(nn.Module):
         width, fine_width = config.width, config.fine_width
         fine, middle, _ = MERGED_CHANNELS
         fine_channels += fine
-        self.down = _make_unit(fine_channels, fine_width, stride=2)
-        self.join = _make_unit(fine_width + mid_channels + middle, width, kernel=1)
-        self.blocks = nn.ModuleList(_make_unit(width, width) for _ in range(config.depth))
+        self.down = make_unit(fine_channels, fine_width, stride=2)
+        self.join = make_unit(fine_width + mid_channels + middle, width, kernel=1)
+        self.blocks = nn.ModuleList(make_unit(width, width) for _ in range(config.depth))
         self.up = nn.Sequential(
             nn.ConvTranspose2d(width, fine_width, 4, 2, 1, bias=False),
             nn.BatchNorm2d(fine_width),
             nn.ReLU(inplace=True),
         )
         self.skip = nn.Conv2d(fine_channels, fine_width, 1)
-        self.last = _make_unit(fine_width, fine_width)
+        self.last = make_unit(fine_width, fine_width)
         self.out = nn.Conv2d(fine_width, sum(OUTPUT_CHANNELS.values()), 1)
         nn.init.normal_(self.out.weight, std=_HEAD_STD)
         assert self.out.bias is not None
@@ -104,11 +105,3 @@ class DenseCropHead(nn.Module):
 def make_dense_crop_network(name: str) -> DenseCropNetwork:
     """Make a network of `NETWORKS` with random weights."""
     return DenseCropNetwork(NETWORKS[name])
-
-
-def _make_unit(in_channels: int, out_channels: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )

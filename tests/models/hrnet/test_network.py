@@ -13,6 +13,7 @@ from models.backbones.variants import (
     HRNET_W32,
     HRNET_W48,
     HRNET_W60_FINEST_ONLY,
+    MOVENET_THUNDER,
     RESNET_50,
     RESNET_101,
     RESNET_152,
@@ -26,6 +27,8 @@ from models.hrnet.network import (
     ClassificationHRNet,
     ClassificationResNet,
     PoseHRNet,
+    PoseMoveNet,
+    PyramidDecoder,
     SimpleBaseline,
 )
 
@@ -184,6 +187,29 @@ def test_heatmaps_come_from_the_branch_asked_for(branch):
     assert network.stride == 4 << branch
     assert heatmaps.shape == (2, 5, 64 // network.stride, 96 // network.stride)
     assert heatmaps.std(dim=(2, 3)).min() > 0
+
+
+def test_a_decoder_makes_one_map_of_four():
+    torch.manual_seed(0)
+    decoder = randomize(PyramidDecoder([5, 6, 7, 8]))
+    maps = [
+        torch.rand(2, channels, 64 // stride, 96 // stride, requires_grad=True)
+        for channels, stride in zip((5, 6, 7, 8), (4, 8, 16, 32), strict=True)
+    ]
+    out = decoder(maps)
+    assert out.shape == (2, decoder.out_channels, 16, 24)
+    # A cell sees its surroundings in all maps, the coarsest ones widest, and the other image in none.
+    out[0, :, 8, 12].sum().backward()
+    seen = [level.grad.abs().sum(dim=1) > 0 for level in maps]
+    assert not any(level[1].any() for level in seen)
+    widths = [int(level[0].any(dim=0).sum()) * stride for level, stride in zip(seen, (4, 8, 16, 32), strict=True)]
+    assert 0 < widths[0] < widths[1] < widths[2] <= widths[3] == 96
+
+
+def test_a_pose_network_on_movenet_has_a_decoder():
+    network = on_meta(PoseMoveNet, MOVENET_THUNDER, 17)
+    assert count_parameters(network) == 6_649_661
+    assert count_parameters(network.decoder) == 423_024
 
 
 def test_simple_baseline_gives_heatmaps_at_stride_4():
