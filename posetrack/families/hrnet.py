@@ -158,6 +158,6 @@ FAMILY = Family(
     },
     embedded={
         "hrnet-w18-256x192": "305ae5ea9b0e94174835bf4ca836235d6a725339d8626e00128da509edcf6e31",
-        "thunder-heatmaps-256x192": "ba0edc30833a6fe6ba9434e11700f5ba313d5e36170c20c1570c4363dfe519db",
+        "thunder-heatmaps-256x192": "91378e5db362cdb2ea5d7e3aa17f8553a831f86c27dcbfa34757aced56f61bf7",
     },
 )
