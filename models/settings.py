@@ -12,7 +12,7 @@ from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 LONGEST_SIDE_PX = 16384
@@ -94,7 +94,8 @@ def read_table(cls: type[T], table: dict[str, Any], where: str) -> T:
 
     Args:
         cls: A frozen dataclass that checks its ranges itself; its fields are texts, numbers, booleans, and
-            tuples of one of these, or of such tuples.
+            tuples of one of these, or of such tuples. A number may have words beside it, as
+            `int | Literal["auto"]`.
         table: Its values by name.
         where: Name of the table in messages.
 
@@ -183,14 +184,20 @@ def _convert(wanted: Any, value: Any, where: str) -> Any:
             what = f"a list of {each}" if count is None else f"a list of {count} {each}"
             raise SettingsError(f"{where}: expected {what}, got {value!r}")
         return tuple(_convert(kind, part, where) for part in value)
-    if isinstance(wanted, UnionType):  # X | None: TOML has no None; it is left out.
-        (wanted,) = (kind for kind in get_args(wanted) if kind is not NoneType)
+    words: tuple[str, ...] = ()
+    if get_origin(wanted) in (Union, UnionType):  # X | None: TOML has no None; it is left out.
+        kinds = [kind for kind in get_args(wanted) if kind is not NoneType]
+        words = tuple(word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind))
+        (wanted,) = (kind for kind in kinds if get_origin(kind) is not Literal)
+    if type(value) is str and value in words:
+        return value
     is_whole_float = wanted is float and type(value) is int
     if type(value) is int and abs(value) > _LARGEST_NUMBER:
         raise SettingsError(f"{where}: expected a smaller number, got one of {value.bit_length()} bits")
     if type(value) is not wanted and not is_whole_float:
         article = "" if wanted is bool else "a "
-        raise SettingsError(f"{where}: expected {article}{_NAMES[wanted]}, got {value!r}")
+        others = "".join(f' or "{word}"' for word in words)
+        raise SettingsError(f"{where}: expected {article}{_NAMES[wanted]}{others}, got {value!r}")
     return float(value) if wanted is float else value
 
 

@@ -18,6 +18,7 @@ from posetrack.processors.detect import detect
 from posetrack.processors.estimate import estimate
 from posetrack.processors.given import use_boxes
 from posetrack.processors.left_out import LeftOutFaces
+from posetrack.processors.look_again import LONGEST_S, DetectionOnDemand
 from posetrack.processors.own import OwnProcessors
 from posetrack.processors.restored import skip_restored
 from posetrack.processors.smooth import smooth
@@ -202,7 +203,10 @@ def make_pipeline(
     selection.refuse_ids()
     networks = clip_scores(networks)
     faces = LeftOutFaces(networks.skeleton) if with_faces and (own or not selection.is_everyone) else None
-    processors = _make_finders(recipe, networks, batch_frames, EVERYONE if faces else selection)
+    demand = _make_demand(recipe, networks)
+    if demand is not None:
+        batch_frames = 1
+    processors = _make_finders(recipe, networks, batch_frames, EVERYONE if faces else selection, demand)
     if compute.engine != "torch" and batch_frames > 1:
         processors.append(RUN_AHEAD)
     follow = track(
@@ -212,7 +216,7 @@ def make_pipeline(
         by_boxes=not gives_poses(recipe),
         flow=networks.flow,
     )
-    processors.append(Stage("track", follow))
+    processors.append(Stage("track", follow if demand is None else demand.watch(follow)))
     if faces is not None:
         processors.append(Stage("faces", faces.remember))
     if not selection.is_everyone:
@@ -237,14 +241,29 @@ def make_pipeline(
     )
 
 
+def _make_demand(recipe: Recipe, networks: Networks) -> DetectionOnDemand | None:
+    """Make what chooses the frames in which people are detected, if anything does."""
+    if recipe.detector.det_every != "auto" or networks.given is not None:
+        return None
+    return DetectionOnDemand(longest_s=min(recipe.tracker.longest_propagation.seconds, LONGEST_S))
+
+
 def _make_finders(
-    recipe: Recipe, networks: Networks, batch_frames: int, selection: PeopleSelection
+    recipe: Recipe,
+    networks: Networks,
+    batch_frames: int,
+    selection: PeopleSelection,
+    demand: DetectionOnDemand | None,
 ) -> list[Stage]:
     """Make the stages that find people, choose among them, and estimate their poses unless the tracker does."""
-    if networks.given is None:
-        find = detect(networks.detector, batch_frames=batch_frames, det_every=recipe.detector.det_every)
-    else:
+    det_every = recipe.detector.det_every
+    if networks.given is not None:
         find = use_boxes(networks.given)
+    elif demand is not None:
+        find = detect(networks.detector, batch_frames=batch_frames, start=demand.start)
+    else:
+        assert det_every != "auto"
+        find = detect(networks.detector, batch_frames=batch_frames, det_every=det_every)
     stages = [Stage("detect", skip_restored(find))]
     if selection.chooses_found:
         stages.append(Stage("choose", choose_found(selection)))

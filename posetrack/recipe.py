@@ -110,16 +110,18 @@ class Recipe:
     about: About = field(default_factory=About)
 
     def __post_init__(self) -> None:
-        if self.detector.det_every > 1 and self.estimator is None:
+        det_every = self.detector.det_every
+        if self.detector.skips_frames and self.estimator is None:
             raise ValueError(
-                "detector.det_every: above 1 it needs an [estimator], which finds the people between detections"
+                "detector.det_every: other than 1 it needs an [estimator], which finds the people between "
+                "detections"
             )
         if self.tracker.propagation == "joint" and self.estimator is None:
             raise ValueError('tracker.propagation: "joint" needs an [estimator], for boxes that flow has moved')
         longest_s = self.tracker.longest_propagation.seconds
-        if (self.detector.det_every - 1) * FRAME_S > longest_s + 1e-3:
+        if det_every != "auto" and (det_every - 1) * FRAME_S > longest_s + 1e-3:
             raise ValueError(
-                f"detector.det_every: {self.detector.det_every} leaves more time between detections than "
+                f"detector.det_every: {det_every} leaves more time between detections than "
                 f"people are propagated for ({longest_s:g} s, at 25 frames a second); raise "
                 "tracker.propagation_max_s"
             )

@@ -7,7 +7,7 @@ metadata".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from models.densepose.parts import MADE, SMPL
 from models.hrnet.variants import CODINGS
@@ -59,7 +59,8 @@ class DetectorSettings(NetworkSettings):
         batch_frames: Frames per call of the network.
         det_every: Detect people in every n-th frame only, at 25 frames a second or more; of a slower source,
             after the same time. In between they are propagated by optical flow and their poses estimated again,
-            which needs an [estimator].
+            which needs an [estimator]. `"auto"`: when somebody is lost or people meet, when something moves
+            where nobody is known, and in any case after 0.4 s.
         EVALUATED_SCORE: The `score_threshold` of evaluations on images; see `posetrack.protocol`.
         RANKS_POSES: Whether evaluations on images rank the network's own poses by their box scores alone.
     """
@@ -68,12 +69,18 @@ class DetectorSettings(NetworkSettings):
     RANKS_POSES: ClassVar[bool] = False
 
     batch_frames: int = 4
-    det_every: int = 1
+    det_every: int | Literal["auto"] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, 1, MOST_AT_ONCE, "batch_frames")
-        check_range(self, 1, 10_000, "det_every")
+        if self.det_every != "auto":
+            check_range(self, 1, 10_000, "det_every")
+
+    @property
+    def skips_frames(self) -> bool:
+        """Whether there are frames in which nobody is detected."""
+        return self.det_every != 1
 
 
 @dataclass(frozen=True)

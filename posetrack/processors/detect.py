@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from posetrack.frame import Frame, Instances
@@ -11,7 +11,13 @@ from posetrack.predictors.networks import Detector
 from trackers.clock import FRAME_S
 
 
-def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> FrameProcessor:
+def detect(
+    detector: Detector,
+    *,
+    batch_frames: int,
+    det_every: int = 1,
+    start: Callable[[], Callable[[Frame], bool]] | None = None,
+) -> FrameProcessor:
     """Make the processor of detection.
 
     Args:
@@ -20,6 +26,8 @@ def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> Fram
         det_every: Detect people in every n-th frame only, but no less often than at 25 frames a second:
             after a late frame it may be sooner. In the others the tracker propagates the people of the previous
             frame.
+        start: Called for each video; makes what is called with its frames, in order, and tells whether to
+            detect people in them. Instead of `det_every`.
 
     Returns:
         A processor that replaces the instances of each frame.
@@ -28,12 +36,9 @@ def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> Fram
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
         held: list[Frame] = []
         wanted: list[bool] = []
-        since, last_s = det_every, 0.0
+        choose = _EveryNth(det_every) if start is None else start()
         for frame in frames:
-            since += 1
-            is_due = since >= det_every or frame.time_s - last_s >= det_every * FRAME_S - 1e-3
-            if is_due:
-                since, last_s = 0, frame.time_s
+            is_due = choose(frame)
             held.append(frame)
             wanted.append(is_due)
             # Frames without detection only wait for those before them.
@@ -43,6 +48,22 @@ def detect(detector: Detector, *, batch_frames: int, det_every: int = 1) -> Fram
         yield from _detect_frames(detector, held, wanted)
 
     return process
+
+
+class _EveryNth:
+    """Chooses every n-th frame, and those that come late."""
+
+    def __init__(self, det_every: int) -> None:
+        self._det_every = det_every
+        self._since, self._last_s = det_every, 0.0
+
+    def __call__(self, frame: Frame) -> bool:
+        self._since += 1
+        is_late = frame.time_s - self._last_s >= self._det_every * FRAME_S - 1e-3
+        if self._since < self._det_every and not is_late:
+            return False
+        self._since, self._last_s = 0, frame.time_s
+        return True
 
 
 def _detect_frames(detector: Detector, frames: list[Frame], wanted: list[bool]) -> Iterator[Frame]:

@@ -61,7 +61,7 @@ def check_split(split_s: float, recipe: Recipe, selection: PeopleSelection, *, b
         raise PoseTrackError(
             f"--split {split_s:g}: parts overlap by {overlap_s:g} s with recipe {name}; give more"
         )
-    if recipe.detector.det_every > 1:
+    if recipe.detector.skips_frames:
         raise PoseTrackError(
             f"--split: recipe {name} detects people in some frames only, counted from the first one; set "
             "detector.det_every to 1, or leave --split out"

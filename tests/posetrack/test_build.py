@@ -213,6 +213,16 @@ def test_what_few_recipes_need_is_not_imported_for_all():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_detection_on_demand_holds_no_frame_back():
+    recipe = read_recipe("default")
+    recipe = replace(recipe, detector=replace(recipe.detector, det_every="auto"))
+    assert [stage.name for stage in build_pipeline(recipe, COMPUTE).processors] == [
+        "detect",
+        "estimate",
+        "track",
+    ]
+
+
 def test_joint_propagation_leaves_the_estimation_to_the_tracker():
     recipe = read_recipe("default")
     joint = replace(recipe, tracker=replace(recipe.tracker, propagation="joint"))

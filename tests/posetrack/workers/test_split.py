@@ -91,9 +91,10 @@ def test_what_forbids_a_split():
         check_split(30.0, fast, PeopleSelection(max_people=2), blurs_faces=True)
     with pytest.raises(PoseTrackError, match="dense poses"):
         check_split(30.0, read_recipe("dense"), EVERYONE, blurs_faces=False)
-    detector = replace(default.detector, det_every=2)
-    with pytest.raises(PoseTrackError, match="in some frames only"):
-        check_split(30.0, replace(default, detector=detector), EVERYONE, blurs_faces=False)
+    for det_every in (2, "auto"):
+        detector = replace(default.detector, det_every=det_every)
+        with pytest.raises(PoseTrackError, match="in some frames only"):
+            check_split(30.0, replace(default, detector=detector), EVERYONE, blurs_faces=False)
 
 
 def test_ids_are_joined_one_to_one():
