@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.engines.choice import choose_engine
+from models.engines.choice import choose_engine, choose_for_network
 from models.engines.engine import Engine, EngineError
 from models.engines.exported import Export, find_part
 from models.engines.failures import explain_failures
@@ -27,7 +27,7 @@ class Compute:
     Attributes:
         device: The device.
         engine: A key of `models.engines.make.ENGINES` or `auto`.
-        precision: `f32`, `bf16`, `fp16` or `auto`.
+        precision: `f32`, `bf16`, `fp16`, `mixed` (`models.engines.choice.MIXED`) or `auto`.
         observe: Called with each engine that is made; its result replaces the engine. For benchmarks.
         make: Makes the engines instead of `models.engines.make`. For networks that are converted already.
 
@@ -86,7 +86,8 @@ def run_export(export: Export, network: str) -> MakeEngine:
     """
 
     def make(_: nn.Module, name: str, example: Tensor, compute: Compute) -> Engine:
-        return export.make_engine(find_part(name, network), example, compute.engine, compute.precision)
+        precision = choose_for_network(compute.precision, name)
+        return export.make_engine(find_part(name, network), example, compute.engine, precision)
 
     return make
 

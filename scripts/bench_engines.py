@@ -21,7 +21,7 @@ import torch
 
 from models.backbones.variants import MOVENET_MULTIPOSE
 from models.checkpoints import load_embedded
-from models.engines.choice import is_installed, list_precisions
+from models.engines.choice import MIXED, is_installed, list_precisions
 from models.engines.make import ENGINES, make_engine
 from models.movenet.network import MoveNet
 from posetrack.runtime import tune_process
@@ -36,6 +36,8 @@ def make_contenders(network: MoveNet, name: str) -> dict[str, Callable[[torch.Te
     example = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
     for engine in filter(is_installed, ENGINES):
         for precision in list_precisions(engine, CPU):
+            if precision == MIXED:
+                continue
             contenders[f"{engine} {precision}"] = make_engine(
                 network, name=name, example=example, device=CPU, engine=engine, precision=precision
             )

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from models.checkpoints import write_weights
 from models.densepose.network import make_densepose
 from models.densepose.variants import NETWORKS
-from models.engines.choice import is_installed, list_precisions
+from models.engines.choice import MIXED, is_installed, list_precisions
 from models.engines.engine import Engine
 from models.engines.exported import Export, find_part
 from models.metadata import WeightsMetadata
@@ -134,7 +134,7 @@ class Bench:
         self._network = network
         self._image = image
         self._rounds = rounds
-        precisions = [name for name in list_precisions("openvino", CPU) if name != "fp16"]
+        precisions = [name for name in list_precisions("openvino", CPU) if name not in ("fp16", MIXED)]
         names = {precision: ("f32", precision) for precision in precisions}
         names |= {f"int8, {precision}": ("int8", precision) for precision in precisions}
         self._makers = {

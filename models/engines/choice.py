@@ -20,8 +20,12 @@ INSTALL = {
 }
 """All engines, with the command that installs each."""
 
-PRECISIONS = ("f32", "bf16", "fp16")
-"""All precisions; outputs are float32 in each."""
+MIXED = "mixed"
+PRECISIONS = ("f32", "bf16", "fp16", MIXED)
+"""All precisions; outputs are float32 in each. `mixed` is bf16 for `BF16_NETWORKS` and f32 for others."""
+
+BF16_NETWORKS = frozenset({"movenet-person", "thunder-heatmaps"})
+"""Networks that bf16 hardly changes, by the names of their engines; measured in docs/speed.md."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,10 @@ class EngineChoice:
 def choose_engine(engine: str, precision: str, device: torch.device) -> EngineChoice:
     """Resolve `auto`, and check that engine and precision are available.
 
-    On a CPU, `auto` is openvino if installed, and f32: in bf16, MoveNet's keypoints change by a median of 0.3
-    px on most clips, but on people who hug by a median of 2.6 px and a mean of 25 px. On a GPU it is torch and
-    fp16, which changes them by less than 0.1 px on average (measured with torch's fp16 on a CPU).
+    On a CPU, `auto` is openvino if installed, and f32, or mixed where the CPU multiplies bf16: MoveNet's own
+    keypoints change in bf16 by a median of 0.3 px on most clips, but on people who hug by a median of 2.6 px
+    and a mean of 25 px. On a GPU it is torch and fp16, which changes them by less than 0.1 px on average
+    (measured with torch's fp16 on a CPU).
 
     Args:
         engine: A key of `INSTALL`, or `auto`.
@@ -60,6 +65,18 @@ def choose_engine(engine: str, precision: str, device: torch.device) -> EngineCh
     engine, engine_reason = _choose_name(engine, device)
     precision, precision_reason = _choose_precision(precision, engine, device)
     return EngineChoice(engine, precision, f"{engine_reason}; {precision_reason}")
+
+
+def choose_for_network(precision: str, name: str) -> str:
+    """The precision of one network: `mixed` is bf16 or f32, others are what they are.
+
+    Args:
+        precision: One of `PRECISIONS`.
+        name: Name of the network's engine.
+    """
+    if precision != MIXED:
+        return precision
+    return "bf16" if name in BF16_NETWORKS else "f32"
 
 
 def _choose_name(engine: str, device: torch.device) -> tuple[str, str]:
@@ -84,7 +101,10 @@ def _choose_precision(precision: str, engine: str, device: torch.device) -> tupl
     """Choose the precision of an engine; returns it with the reason."""
     if precision == AUTO:
         if device.type == "cpu":
-            return "f32", "bf16 is twice as fast but moves keypoints by pixels"
+            if engine == "openvino" and multiplies_bf16() and MIXED in list_precisions(engine, device):
+                names = " and ".join(sorted(BF16_NETWORKS))
+                return MIXED, f"this CPU multiplies bf16: for {names}, which it hardly changes; f32 for others"
+            return "f32", "bf16 moves keypoints by pixels, and is only faster where a CPU multiplies it"
         return "fp16", "fp16 moves keypoints by 0.1 px"
     known = list_precisions(engine, device)
     if precision not in known:
@@ -109,8 +129,15 @@ def list_precisions(engine: str, device: torch.device) -> tuple[str, ...]:
     if engine == "openvino":
         from models.engines.openvino_engine import list_cpu_precisions
 
-        return list_cpu_precisions()
+        known = list_cpu_precisions()
+        return (*known, MIXED) if "bf16" in known else known
     return ("f32", "bf16")
+
+
+def multiplies_bf16() -> bool:
+    """Whether this CPU multiplies matrices in bf16, which is twice as fast as f32; others imitate it."""
+    # Torch tells so from 2.10 on.
+    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False))
 
 
 def is_installed(engine: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from models.engines.choice import EngineChoice, choose_engine
+from models.engines.choice import EngineChoice, choose_engine, choose_for_network
 from models.engines.engine import Engine
 from models.engines.onnx_engine import OnnxEngine
 from models.engines.openvino_engine import OpenVinoEngine
@@ -45,10 +45,10 @@ def make_engine(
             The values are not used.
         device: Device of the network.
         engine: A key of `ENGINES`, or `auto`.
-        precision: `f32`, `bf16` or `fp16`, or `auto`.
+        precision: One of `models.engines.choice.PRECISIONS`, or `auto`.
 
     Raises:
         EngineError: The engine or precision is not available, or cannot convert this network.
     """
     choice: EngineChoice = choose_engine(engine, precision, device)
-    return ENGINES[choice.engine](module, name, example, device, choice.precision)
+    return ENGINES[choice.engine](module, name, example, device, choose_for_network(choice.precision, name))

@@ -93,7 +93,7 @@ class ComputeOptions:
     engine: Annotated[str, typer.Option(metavar="ENGINE", help="auto, torch, openvino or onnxruntime.")] = (
         "auto"
     )
-    precision: Annotated[str, typer.Option(metavar="TYPE", help="auto, f32, bf16 or fp16.")] = "auto"
+    precision: Annotated[str, typer.Option(metavar="TYPE", help="auto, f32, bf16, fp16 or mixed.")] = "auto"
 
     def choose(self) -> Compute:
         """Choose device, engine and precision.

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.engines import choice
-from models.engines.choice import INSTALL, choose_engine
+from models.engines.choice import INSTALL, MIXED, PRECISIONS, choose_engine, choose_for_network
 from models.engines.engine import EngineError
 from models.engines.make import ENGINES
 
@@ -22,6 +22,8 @@ def test_the_tables_name_the_same_engines():
 
 def test_auto(monkeypatch):
     set_installed(monkeypatch, "torch", "openvino")
+    monkeypatch.setattr(choice, "list_precisions", lambda *_: PRECISIONS)
+    monkeypatch.setattr(choice, "multiplies_bf16", lambda: False)
     chosen = choose_engine("auto", "auto", CPU)
     assert (chosen.engine, chosen.precision) == ("openvino", "f32")
     assert "openvino is the fastest on CPUs" in chosen.reason
@@ -31,6 +33,33 @@ def test_auto(monkeypatch):
     chosen = choose_engine("auto", "auto", CPU)
     assert (chosen.engine, chosen.precision) == ("torch", "f32")
     assert "openvino is not installed" in chosen.reason
+
+
+def test_auto_is_mixed_where_a_cpu_multiplies_bf16(monkeypatch):
+    set_installed(monkeypatch, "torch", "openvino", "onnxruntime")
+    monkeypatch.setattr(choice, "list_precisions", lambda *_: PRECISIONS)
+    monkeypatch.setattr(choice, "multiplies_bf16", lambda: True)
+    chosen = choose_engine("auto", "auto", CPU)
+    assert (chosen.engine, chosen.precision) == ("openvino", MIXED)
+    assert "for movenet-person and thunder-heatmaps, which it hardly changes; f32 for others" in chosen.reason
+    assert [choose_engine(engine, "auto", CPU).precision for engine in ("torch", "onnxruntime")] == [
+        "f32",
+        "f32",
+    ]
+    monkeypatch.setattr(choice, "list_precisions", lambda *_: ("f32",))
+    assert choose_engine("auto", "auto", CPU).precision == "f32"
+
+
+def test_mixed_is_bf16_for_the_networks_that_it_hardly_changes():
+    assert choose_for_network(MIXED, "thunder-heatmaps") == "bf16"
+    # Its second stage has a name of its own.
+    assert choose_for_network(MIXED, "movenet-person-box") == "f32"
+    assert choose_for_network(MIXED, "movenet-multipose") == "f32"
+    assert [choose_for_network(each, "thunder-heatmaps") for each in ("f32", "bf16", "fp16")] == [
+        "f32",
+        "bf16",
+        "fp16",
+    ]
 
 
 def test_what_is_asked_for_is_kept():
