@@ -80,6 +80,42 @@ class BenchReport:
 
 
 @dataclass(frozen=True)
+class LiveReport:
+    """The result of a live benchmark.
+
+    Attributes:
+        seconds: For how long it was measured.
+        source_fps: Images a second that the source delivered.
+        fps: Images a second that were shown.
+        dropped_fraction: Fraction of the delivered images that were left out, since a newer one was there.
+        people_per_frame: On average.
+        latency_p50_ms: From the capture of an image until it is drawn and handed to the outputs; half of the
+            images take no longer.
+        latency_p95_ms: The like for 95 in 100.
+        whole: Cost of a shown image; its CPU time is that of all threads, the capture of all images among them.
+        stages: Cost of a shown image by stage, without the waiting for images.
+        peak_memory_mib: Of the process.
+        engine: Who computed, and in which precision.
+        machine: Name of the processor, and its cores.
+        load: Threads of all processes that ran or waited for a core before.
+    """
+
+    seconds: float
+    source_fps: float
+    fps: float
+    dropped_fraction: float
+    people_per_frame: float
+    latency_p50_ms: float
+    latency_p95_ms: float
+    whole: Cost
+    stages: dict[str, StageCost]
+    peak_memory_mib: float
+    engine: str
+    machine: str
+    load: float
+
+
+@dataclass(frozen=True)
 class Spent:
     """Seconds by the clock, and of CPU time of the whole process."""
 

@@ -110,7 +110,7 @@ def benchmark(
     for _ in range(1, repeats):
         runs.append(bench.run(clock, max_frames))
         bare.append(_measure(partial(_run_networks, calls)))
-    about = _About(warm_up_s, peak_memory_mib, _describe(compute), load)
+    about = _About(warm_up_s, peak_memory_mib, describe_compute(compute), load)
     return _summarize(runs, bare, clock, about)
 
 
@@ -156,7 +156,8 @@ def _compare(bare: Sequence[Spent], runs: Sequence[_Run], read: Callable[[Spent]
     return statistics.median(read(one) / read(run.spent) for one, run in zip(bare, runs, strict=True))
 
 
-def _describe(compute: Compute) -> str:
+def describe_compute(compute: Compute) -> str:
+    """Engine, precision and device, in words."""
     return f"{compute.engine} {compute.precision} on {compute.device}"
 
 

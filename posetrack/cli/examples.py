@@ -114,6 +114,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "bench": (
         ("posetrack bench video.mp4 -r default -r fast", "two recipes, one after the other"),
+        ("posetrack bench video.mp4 --live", "as a camera: images shown a second, dropped, and how late"),
         ("posetrack bench train mine.toml --data data", "the speed of a training"),
     ),
     "bench train": (("posetrack bench train mine.toml --data data --workers 2", "parts of a step"),),

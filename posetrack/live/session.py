@@ -105,6 +105,7 @@ class LiveSession:
         build: Makes the pipeline of a recipe, for frames that arrive one by one.
         controls: The settings; may change at any time.
         outputs: Receive the finished frames.
+        clock: Adds up how long each stage is busy; None for one of its own.
     """
 
     def __init__(
@@ -113,6 +114,8 @@ class LiveSession:
         build: Callable[[str], Pipeline],
         controls: LiveControls,
         outputs: Sequence[LiveOutput],
+        *,
+        clock: StageClock | None = None,
     ) -> None:
         self._source = source
         self._build = build
@@ -121,7 +124,7 @@ class LiveSession:
         self._stop = Event()
         self._recipe = controls.settings.recipe
         self._pipeline = build(self._recipe)
-        self._clock = StageClock()
+        self._clock = clock or StageClock()
         self._gives_masks = False
         # Whether the pace was interrupted: by a pause, or while another recipe was built.
         self._is_pace_stale = False

@@ -58,3 +58,28 @@ def test_a_clip_that_is_not_there_is_one_line(tmp_path, capsys):
     result = CliRunner().invoke(app, ["bench", str(tmp_path / "none.mp4")])
     assert result.exit_code == 1
     assert "no such file" in str(result.exception)
+
+
+def test_a_live_session_is_measured(tmp_path):
+    out = tmp_path / "bench.json"
+    options = ["--recipe", "fast", "--live", "--seconds", "1.5", "--out", str(out)]
+    result = CliRunner().invoke(app, ["bench", str(CLIP), *options])
+    assert result.exit_code == 0, result.output
+    report = json.loads(out.read_text())["fast"]
+    assert report["seconds"] >= 1.5
+    # The clip has 25 images a second; a machine that is busy plays it late.
+    assert 0 < report["fps"] <= report["source_fps"] * 1.2
+    assert report["source_fps"] < 40
+    assert 0 <= report["dropped_fraction"] <= 1
+    assert report["fps"] == pytest.approx((1 - report["dropped_fraction"]) * report["source_fps"], rel=0.3)
+    assert 0 < report["latency_p50_ms"] <= report["latency_p95_ms"]
+    assert set(report["stages"]) == {"detect", "track", "draw"}
+    assert report["whole"]["cpu_ms"] >= sum(stage["cpu_ms"] for stage in report["stages"].values()) - 1
+    assert f"{report['fps']:.1f} images/s" in result.output
+    assert f"{report['machine']}, load {report['load']:.1f} before" in result.output.replace("\n", " ")
+
+
+def test_a_folder_cannot_be_played_live(tmp_path):
+    result = CliRunner().invoke(app, ["bench", str(tmp_path), "--live"])
+    assert result.exit_code == 1
+    assert "not a video file; live benchmarks play one" in str(result.exception)
