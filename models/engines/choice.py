@@ -24,8 +24,8 @@ MIXED = "mixed"
 PRECISIONS = ("f32", "bf16", "fp16", MIXED)
 """All precisions; outputs are float32 in each. `mixed` is bf16 for `BF16_NETWORKS` and f32 for others."""
 
-BF16_NETWORKS = frozenset({"movenet-person", "thunder-heatmaps"})
-"""Networks that bf16 hardly changes, by the names of their engines; measured in docs/speed.md."""
+BF16_NETWORKS = frozenset({"movenet-person", "movenet-person-box", "thunder-heatmaps"})
+"""Networks that bf16 hardly changes, and their parts, by the names of their engines; see docs/speed.md."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _choose_precision(precision: str, engine: str, device: torch.device) -> tupl
     if precision == AUTO:
         if device.type == "cpu":
             if engine == "openvino" and multiplies_bf16() and MIXED in list_precisions(engine, device):
-                names = " and ".join(sorted(BF16_NETWORKS))
+                names = " and ".join(sorted(name for name in BF16_NETWORKS if not name.endswith("-box")))
                 return MIXED, f"this CPU multiplies bf16: for {names}, which it hardly changes; f32 for others"
             return "f32", "bf16 moves keypoints by pixels, and is only faster where a CPU multiplies it"
         return "fp16", "fp16 moves keypoints by 0.1 px"

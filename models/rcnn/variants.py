@@ -130,10 +130,17 @@ CROSS_ENTROPY = replace(FULL, keypoint_loss="cross_entropy")
 
 LITE0_DETECTOR = RCNNConfig(PyramidConfig(EFFICIENTNET_LITE0, channels=80), **LIGHT_DETECTOR)
 """A detector of people on a body pretrained for classification: 4.2 M parameters, in fp16 8.4 MB."""
-MOVENET_DETECTOR = replace(LITE0_DETECTOR, backbone=PyramidConfig(MOVENET_MULTIPOSE, channels=72))
-"""The same on a body pretrained for keypoints: 5.9 M parameters, in fp16 11.8 MB."""
+MOVENET_DETECTOR = replace(
+    LITE0_DETECTOR, backbone=PyramidConfig(MOVENET_MULTIPOSE, channels=72), roi_samples=1
+)
+"""The same on a body pretrained for keypoints: 5.9 M parameters, in fp16 11.8 MB. One sample a cell is a tenth
+faster than the usual four, with which it was trained, and as good: box AP50 0.633 and 0.631 on the development set."""
 MOVENET_MULTITASK = replace(
-    MOVENET_DETECTOR, keypoint_layers=(64,) * 4, has_offsets=True, loss_weights=LossWeights(keypoint=0.2)
+    MOVENET_DETECTOR,
+    roi_samples=2,
+    keypoint_layers=(64,) * 4,
+    has_offsets=True,
+    loss_weights=LossWeights(keypoint=0.2),
 )
 """The same with a keypoint head, whose heatmaps are refined by offsets."""
 

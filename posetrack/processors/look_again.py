@@ -16,9 +16,8 @@ LONGEST_S = 0.4
 """The longest time without a detection; less where the tracker propagates people for a shorter one."""
 
 _TOLERANCE_S = 1e-3
-_MEETING_S = 0.08
 _MOVING_S = 0.12
-_MEETING_IOU = 0.1
+_MEETING_IOU = 0.02
 _SMALL_PX = 160
 """Longest side of the images in which movement is looked for."""
 _LEAST_CHANGE = 24
@@ -74,7 +73,7 @@ class DetectionOnDemand:
         # Times that go back are those of a camera that began anew.
         if self._followed.is_somebody_lost or waited_s < 0 or waited_s >= self._longest_s - _TOLERANCE_S:
             return True
-        return self._followed.do_people_meet and waited_s >= _MEETING_S - _TOLERANCE_S
+        return self._followed.do_people_meet
 
 
 @dataclass(frozen=True)

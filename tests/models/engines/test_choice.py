@@ -53,7 +53,8 @@ def test_auto_is_mixed_where_a_cpu_multiplies_bf16(monkeypatch):
 def test_mixed_is_bf16_for_the_networks_that_it_hardly_changes():
     assert choose_for_network(MIXED, "thunder-heatmaps") == "bf16"
     # Its second stage has a name of its own.
-    assert choose_for_network(MIXED, "movenet-person-box") == "f32"
+    assert choose_for_network(MIXED, "movenet-person-box") == "bf16"
+    assert choose_for_network(MIXED, "movenet-multitask-box") == "f32"
     assert choose_for_network(MIXED, "movenet-multipose") == "f32"
     assert [choose_for_network(each, "thunder-heatmaps") for each in ("f32", "bf16", "fp16")] == [
         "f32",

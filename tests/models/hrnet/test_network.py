@@ -202,7 +202,9 @@ def test_a_decoder_makes_one_map_of_four():
     out[0, :, 8, 12].sum().backward()
     seen = [level.grad.abs().sum(dim=1) > 0 for level in maps]
     assert not any(level[1].any() for level in seen)
-    widths = [int(level[0].any(dim=0).sum()) * stride for level, stride in zip(seen, (4, 8, 16, 32), strict=True)]
+    widths = [
+        int(level[0].any(dim=0).sum()) * stride for level, stride in zip(seen, (4, 8, 16, 32), strict=True)
+    ]
     assert 0 < widths[0] < widths[1] < widths[2] <= widths[3] == 96
 
 
