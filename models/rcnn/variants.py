@@ -134,7 +134,7 @@ MOVENET_DETECTOR = replace(
     LITE0_DETECTOR, backbone=PyramidConfig(MOVENET_MULTIPOSE, channels=72), roi_samples=1
 )
 """The same on a body pretrained for keypoints: 5.9 M parameters, in fp16 11.8 MB. One sample a cell is a tenth
-faster than the usual four, with which it was trained, and as good: box AP50 0.633 and 0.631 on the development set."""
+faster than the usual four, with which it was trained, and as good: box AP50 0.633 and 0.631 on dev."""
 MOVENET_MULTITASK = replace(
     MOVENET_DETECTOR,
     roi_samples=2,
