@@ -137,7 +137,8 @@ def list_precisions(engine: str, device: torch.device) -> tuple[str, ...]:
 def multiplies_bf16() -> bool:
     """Whether this CPU multiplies matrices in bf16, which is twice as fast as f32; others imitate it."""
     # Torch tells so from 2.10 on.
-    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False))
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16", False))
 
 
 def is_installed(engine: str) -> bool:

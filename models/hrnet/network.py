@@ -28,7 +28,7 @@ _DECONV_KERNEL = 4
 # Channels inside the bottlenecks that widen each branch before the classifier, and after all of them.
 _CLASS_CHANNELS = (32, 64, 128, 256)
 _CLASS_FEATURES = 2048
-# Of `PyramidDecoder`: channels at strides 32, 16 and 8, and at stride 4.
+# Of `PoseDecoder`: channels at strides 32, 16 and 8, and at stride 4.
 _DECODER_WIDTH = 96
 _DECODER_FINE_WIDTH = 48
 # Its residual convolutions at strides 32, 16 and 8.
@@ -172,7 +172,7 @@ class PoseMoveNet(MoveNetBody):
         self.stride = HEATMAP_STRIDE
         merged = (*MERGED_CHANNELS, 0)
         own = (*self.backbone.lateral_channels, self.backbone.last.out_channels)
-        self.decoder = PyramidDecoder([sum(pair) for pair in zip(own, merged, strict=True)])
+        self.decoder = PoseDecoder([sum(pair) for pair in zip(own, merged, strict=True)])
         self.final_layer = _make_final_layer(self.feature_channels + self.decoder.out_channels, num_keypoints)
         start_as_movenet(self.final_layer, num_keypoints)
 
@@ -197,7 +197,7 @@ class PoseMoveNet(MoveNetBody):
         return heatmaps
 
 
-class PyramidDecoder(nn.Module):
+class PoseDecoder(nn.Module):
     """From maps at strides 4, 8, 16 and 32 to one at stride 4, with most of the work at 1/8.
 
     From coarse to fine, a map is enlarged, added to the next one, and passed through residual convolutions.
@@ -229,7 +229,7 @@ class PyramidDecoder(nn.Module):
         for features, enter, blocks in zip(reversed(others), self.inputs, self.blocks, strict=True):
             entered = enter(features)
             x = entered if x is None else _double(x) + entered
-            for block in blocks:
+            for block in blocks.children():
                 x = x + block(x)
         assert x is not None
         out: Tensor = self.last(_double(self.narrow(x)) + self.skip(fine))

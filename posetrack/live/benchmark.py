@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from posetrack.compute import Compute
 from posetrack.errors import VideoError
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.pace import WAIT
-from posetrack.live.session import LiveFrame, LiveSession
+from posetrack.live.session import LiveFrame, LiveOutput, LiveSession
 from posetrack.machine import describe_machine, read_load
 from posetrack.recipe import Recipe
 from posetrack.stage_clock import StageClock
@@ -41,11 +42,12 @@ def benchmark_live(clip: Path, recipe: Recipe, compute: Compute, *, seconds: flo
         raise VideoError(f"{clip}: not a video file; live benchmarks play one")
     load, clock = read_load(), StageClock()
     pipeline = build_pipeline(recipe, compute, batch_frames=1)
-    measure = _Measure(clock, seconds)
+    outputs: list[LiveOutput] = []
     with open_live(str(clip), loop=True) as source:
         controls = LiveControls(LiveSettings(recipe.name))
-        session = LiveSession(source, lambda _: pipeline, controls, [measure], clock=clock)
-        measure.stop, measure.started_s = session.stop, source.started_s
+        session = LiveSession(source, lambda _: pipeline, controls, outputs, clock=clock)
+        measure = _Measure(clock, seconds, source.started_s, session.stop)
+        outputs.append(measure)
         session.run()
     return measure.summarize(clock, describe_compute(compute), load)
 
@@ -53,18 +55,16 @@ def benchmark_live(clip: Path, recipe: Recipe, compute: Compute, *, seconds: flo
 class _Measure:
     """The output that takes the measures, and ends the session when it has them."""
 
-    def __init__(self, clock: StageClock, seconds: float) -> None:
+    def __init__(self, clock: StageClock, seconds: float, started_s: float, stop: Callable[[], None]) -> None:
         self._clock = clock
         self._seconds = seconds
+        self._started_s = started_s
+        self._stop = stop
         self._num_before = 0
         self._start: tuple[Spent, LiveStatus] | None = None
         self._end: tuple[Spent, LiveStatus] | None = None
         self._latencies_s: list[float] = []
         self._num_people = 0
-        self.started_s = 0.0
-
-    def stop(self) -> None:
-        """End the session; set before it begins."""
 
     def show(self, shown: LiveFrame) -> None:
         """Count an image."""
@@ -77,11 +77,11 @@ class _Measure:
             return
         if self._end is not None:
             return
-        self._latencies_s.append(time.monotonic() - self.started_s - shown.frame.time_s)
+        self._latencies_s.append(time.monotonic() - self._started_s - shown.frame.time_s)
         self._num_people += len(shown.frame.instances)
         if now.wall_s - self._start[0].wall_s >= self._seconds:
             self._end = now, status
-            self.stop()
+            self._stop()
 
     def close(self) -> None:
         """Nothing is open."""

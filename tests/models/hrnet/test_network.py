@@ -28,7 +28,7 @@ from models.hrnet.network import (
     ClassificationResNet,
     PoseHRNet,
     PoseMoveNet,
-    PyramidDecoder,
+    PoseDecoder,
     SimpleBaseline,
 )
 
@@ -191,7 +191,7 @@ def test_heatmaps_come_from_the_branch_asked_for(branch):
 
 def test_a_decoder_makes_one_map_of_four():
     torch.manual_seed(0)
-    decoder = randomize(PyramidDecoder([5, 6, 7, 8]))
+    decoder = randomize(PoseDecoder([5, 6, 7, 8]))
     maps = [
         torch.rand(2, channels, 64 // stride, 96 // stride, requires_grad=True)
         for channels, stride in zip((5, 6, 7, 8), (4, 8, 16, 32), strict=True)
