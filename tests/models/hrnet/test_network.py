@@ -26,9 +26,9 @@ from models.hrnet.losses import compute_heatmap_loss
 from models.hrnet.network import (
     ClassificationHRNet,
     ClassificationResNet,
+    PoseDecoder,
     PoseHRNet,
     PoseMoveNet,
-    PoseDecoder,
     SimpleBaseline,
 )
 
