@@ -77,7 +77,7 @@ def decode_metadata(header: Mapping[str, str]) -> WeightsMetadata | None:
         raise ValueError("the network is missing")
     traits = {
         name.removeprefix(_TRAIT): _decode_trait(name, text)
-        for name, text in header.items()
+        for name, text in sorted(header.items())
         if name.startswith(_TRAIT)
     }
     known = ("format", "network", "training")

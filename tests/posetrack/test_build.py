@@ -226,6 +226,6 @@ def test_detection_on_demand_holds_no_frame_back():
 def test_joint_propagation_leaves_the_estimation_to_the_tracker():
     recipe = read_recipe("default")
     joint = replace(recipe, tracker=replace(recipe.tracker, propagation="joint"))
-    compute = replace(COMPUTE, engine="torch")
+    compute = replace(COMPUTE, engine="torch", precision="f32")
     names = [[stage.name for stage in build_pipeline(each, compute).processors] for each in (recipe, joint)]
     assert names == [["detect", "estimate", "track"], ["detect", "track"]]

@@ -110,7 +110,7 @@ def test_weights_beside_the_recipe_are_found_from_anywhere(tmp_path, monkeypatch
         ),
         (RCNN + "nms_oks = 0.5\n", "detector: unknown key 'nms_oks'; did you mean 'nms_iou'?"),
         (DETECTOR + OURS + "longest_side_px = 288\n", "estimator: unknown key 'longest_side_px'"),
-        (DETECTOR + OURS + "width_px = 256\nheight_px = 192\n", "estimator.width_px: 256, but the weights"),
+        (DETECTOR + OURS + "width_px = 256\nheight_px = 192\n", "estimator.height_px: 192, but the weights"),
         (DETECTOR + OURS + 'coding = "udp"\n', "thunder-heatmaps-256x192 are for dark; leave coding out"),
         (
             DETECTOR + OURS + "padding = 1.5\n",

@@ -99,7 +99,11 @@ def test_mpii_is_square(recipes):
 
 
 def test_those_for_another_size_start_from_a_whole_network(recipes):
-    assert [name for name, r in recipes.items() if r.network.weights] == ["coco-hrnet-w32-384x288-from-256x192"]
+    assert [name for name, r in recipes.items() if r.network.weights] == [
+        "coco-hrnet-w32-384x288-from-256x192",
+        # The same size: it was trained on.
+        "thunder-heatmaps-256x192",
+    ]
 
 
 def test_unknown_settings_of_classification_are_named(tmp_path):

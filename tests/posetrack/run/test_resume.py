@@ -168,11 +168,15 @@ def test_another_part_or_pass_is_refused(options, message, tracker, whole_run, t
 def test_another_smoothing_engine_and_recipe_are_refused(tracker, whole_run, tmp_path):
     cut(whole_run, tmp_path)
     detector = replace(tracker.recipe.detector, score_threshold=0.5)
-    other = Tracker(replace(tracker.recipe, detector=detector), smooth=True, engine="torch", batch_frames=1)
+    networks = replace(tracker.recipe, detector=detector)
+    other = Tracker(networks, smooth=True, engine="torch", precision="f32", batch_frames=1)
     with pytest.raises(ResultsError) as caught:
         resume(other, tmp_path)
     now = "openvino" in whole_run.splitlines()[0].decode()
     engine = "engine: openvino, but this run has torch; " if now else ""
+    engine += (
+        "precision: mixed, but this run has f32; " if '"mixed"' in whole_run.splitlines()[0].decode() else ""
+    )
     assert str(caught.value) == (
         f"{tmp_path}/poses.jsonl: smoothing: off, but this run has on; {engine}"
         "content of the recipe's [detector]: changed; resume with the same, or use --overwrite"
