@@ -1,19 +1,22 @@
 """Check dense poses of real people without dense labels: is the part at a keypoint one that meets there?
 
-    python scripts/check_dense.py VIDEO ... [--recipe dense] [--every 5] [--min-score 0.4]
+    python scripts/check_dense.py VIDEO ... [--recipe dense] [--every 5] [--min-score 0.5]
     python scripts/check_dense.py --gt people.json --images FOLDER [--recipe dense]
 
 A wrist must lie on the hand or the lower arm of its own side, an ankle on the foot or the lower leg, and so on.
-In videos the keypoints are those that the recipe estimates, from a score on. With --gt they are those that
-people marked as visible, and dense poses are estimated in the annotated boxes. The part is that of the body's
+In videos the keypoints are those that the recipe estimates, from a score on: on training photographs 62 % of
+the wrists that `thunder-heatmaps-256x192` gives 0.5 to 0.6 are visible and near where people marked them, of
+those with 0.4 to 0.5 less than half. With --gt the keypoints are those that people marked as visible, and dense
+poses are estimated in the annotated boxes. The part is that of the body's
 pixel nearest to the keypoint, within a fraction of the box's longer side.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +30,7 @@ from models.densepose.parts import CHART_TO_MASK, MASK_MIRROR, MASK_NAMES
 from models.densepose.pixel_box import find_pixels
 from posetrack.build import build_networks
 from posetrack.compute import Compute, choose_device
+from posetrack.errors import PoseTrackError
 from posetrack.evaluation.pictures import predict_images
 from posetrack.frame import BoolArray, FloatArray, Instances, from_pixel_indices, from_xywh
 from posetrack.recipe import Recipe, read_recipe
@@ -178,6 +182,19 @@ def _list_people(content: Mapping[str, Any]) -> Iterator[tuple[int, GivenPeople]
         )
 
 
+def check_videos(videos: Sequence[str], tracker: Tracker, chosen: argparse.Namespace) -> None:
+    """Print the table of each video, and that of all."""
+    total = Counts()
+    for video in videos:
+        counts = check_video(video, tracker, chosen.every, chosen.min_score, chosen.radius)
+        print(f"\n{Path(video).name}")
+        print_table(counts)
+        total += counts
+    if len(videos) > 1:
+        print("\nall")
+        print_table(total)
+
+
 def print_table(counts: Mapping[tuple[str, str], int]) -> None:
     """Print the fractions of each pair of keypoints, left and right together."""
     print(f"{'keypoints':<12}{'number':>8}" + "".join(f"{name:>14}" for name in OUTCOMES))
@@ -199,23 +216,18 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="folder of their images")
     parser.add_argument("--recipe", default="dense")
     parser.add_argument("--every", type=int, default=5, help="look at every n-th frame")
-    parser.add_argument("--min-score", type=float, default=0.4, help="least score of an estimated keypoint")
+    parser.add_argument("--min-score", type=float, default=0.5, help="least score of an estimated keypoint")
     parser.add_argument("--radius", type=float, default=0.02, help="fraction of a box's longer side")
     chosen = parser.parse_args()
     if bool(chosen.gt) != bool(chosen.images) or bool(chosen.gt) == bool(chosen.videos):
         parser.error("give videos, or --gt and --images")
-    if chosen.gt:
-        print_table(check_images(chosen.gt, chosen.images, read_recipe(chosen.recipe), chosen.radius))
-        return
-    tracker, total = Tracker(chosen.recipe), Counts()
-    for video in chosen.videos:
-        counts = check_video(video, tracker, chosen.every, chosen.min_score, chosen.radius)
-        print(f"\n{Path(video).name}")
-        print_table(counts)
-        total += counts
-    if len(chosen.videos) > 1:
-        print("\nall")
-        print_table(total)
+    try:
+        if chosen.gt:
+            print_table(check_images(chosen.gt, chosen.images, read_recipe(chosen.recipe), chosen.radius))
+        else:
+            check_videos(chosen.videos, Tracker(chosen.recipe), chosen)
+    except PoseTrackError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
