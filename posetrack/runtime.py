@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import os
 import sys
+from types import ModuleType
 
 import cv2
 import torch
@@ -59,6 +61,38 @@ def tune_process(*, torch_computes: bool = True) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(_TORCH_THREADS if torch_computes else 1)
     keep_freed_memory()
+
+
+def import_torchvision() -> None:
+    """Import torchvision without torch's compiler, whose import takes as long as that of torch itself.
+
+    torchvision imports it for one function that it calls on GPUs in deterministic mode; that call imports it
+    then. A version of torchvision that wants more of it gets the compiler itself.
+    """
+    if "torchvision" in sys.modules or "torch._dynamo" in sys.modules:
+        return
+    compiler, utilities = ModuleType("torch._dynamo"), ModuleType("torch._dynamo.utils")
+    compiler.__path__ = []
+    vars(utilities).update(_OF_COMPILER)
+    placed = {module.__name__: module for module in (compiler, utilities)}
+    sys.modules.update(placed)
+    try:
+        importlib.import_module("torchvision")
+    except (ImportError, AttributeError):
+        # It wants more of the compiler; whoever imports it next gives it all.
+        pass
+    finally:
+        for name in placed:
+            sys.modules.pop(name, None)
+
+
+def _is_compile_supported(device_type: str) -> bool:
+    """Whether torch's compiler knows a type of device, as the compiler itself says."""
+    return bool(importlib.import_module("torch._dynamo.utils").is_compile_supported(device_type))
+
+
+_OF_COMPILER = {"is_compile_supported": _is_compile_supported}
+"""What torchvision imports of `torch._dynamo.utils`."""
 
 
 def keep_freed_memory() -> bool:

@@ -30,6 +30,9 @@ _TRAITS = {"skeleton": "coco17"}
 
 
 def _make_by_name(name: str) -> nn.Module:
+    from posetrack.runtime import import_torchvision
+
+    import_torchvision()
     from models.densepose.network import make_densepose
 
     return make_densepose(NETWORKS[name])

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 
 def _make_by_name(name: str, num_keypoints: int) -> nn.Module:
+    from posetrack.runtime import import_torchvision
+
+    import_torchvision()
     from models.rcnn.network import make_rcnn
 
     return make_rcnn(replace(NETWORKS[name], num_keypoints=num_keypoints))

@@ -87,3 +87,30 @@ def test_networks_in_a_forked_child_are_an_error_with_the_remedy_and_no_hang():
     assert first == "5"
     assert rest[1::2] == ["0", "0"]
     assert all("multiprocessing.get_context('spawn')" in line for line in rest[::2])
+
+
+# RoIAlign of one cell of a map of ones, and whether torch's compiler was imported before it was asked for.
+ALIGN = """
+import sys, torch
+from posetrack import runtime
+if sys.argv[1] == "other":
+    runtime._OF_COMPILER.clear()
+runtime.import_torchvision()
+early = "torch._dynamo" in sys.modules
+from torchvision.ops import roi_align
+from torchvision.ops.roi_align import is_compile_supported
+assert roi_align(torch.ones(1, 1, 4, 4), [torch.tensor([[0.0, 0.0, 2.0, 2.0]])], 1).item() == 1
+supported = is_compile_supported("cpu")
+import torch._dynamo
+assert supported == torch._dynamo.utils.is_compile_supported("cpu")
+assert torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1)).item() == 2
+print(early)
+"""
+
+
+@pytest.mark.parametrize("version", ["known", "other"])
+def test_torchvision_comes_without_the_compiler_which_works_later(version):
+    done = subprocess.run(
+        [sys.executable, "-c", ALIGN, version], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
