@@ -5,7 +5,9 @@
 UV R-CNN claims that its Dense Points loss, and then its balanced weighting (BWS), keep training stable at
 learning rates at which Smooth-L1 fails. Each run is a training of `posetrack train` with another loss, learning
 rate or seed; then the dense poses in the annotated boxes of the dev images are compared with their annotations
-(GPS). Runs that have ended are in OUT/runs.jsonl and are not repeated, so that a killed comparison goes on.
+(GPS): as the network gives them, and without background, so that every pixel of a box is body, because after so
+few steps GPS depends most on what is left to the background. Runs that have ended are in OUT/runs.jsonl and are
+not repeated, so that a killed comparison goes on.
 The head has batch norms: without them, so few steps of SGD teach it nothing. The context modules LADCEM and GCE
 have none, and are compared with AdamW.
 """
@@ -14,17 +16,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
+from dense_outcomes import Outcome, describe, draw_curves, print_table
 
 from models.data.coco_people import read_coco_people
 from models.data.image_files import list_images, read_image
@@ -48,8 +48,8 @@ FACTORS = (1, 5, 10, 20, 30)
 """Of the learning rate; the last is that of UV R-CNN with BWS."""
 _HIGH_RATE = 0.01
 _EVERY = 10
-# A loss of the dense head this many times that of the start has run away.
-_RUNAWAY = 3.0
+# Logit of a certainty.
+_SURE = 1e4
 RECIPE = """
 [network]
 name = "{network}"
@@ -124,38 +124,6 @@ LOSSES = (
 HEAD = "gce_normed"
 CONTEXTS = ("gce", "ladcem")
 _CONTEXT_FACTOR = 0.5
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one run.
-
-    Attributes:
-        loss: Name of the loss, or of the head.
-        factor: Of the learning rate.
-        seed: Of the training.
-        seconds: Of the training.
-        parameters: Of the dense head.
-        gps: Mean GPS of the dev people in their annotated boxes; 0 where training failed.
-        failed_at: The step at which a loss was not finite any more; None if none was.
-        curve: Sums of the dense losses, every ten steps.
-    """
-
-    loss: str
-    factor: float
-    seed: int
-    seconds: float
-    parameters: int
-    gps: float
-    failed_at: int | None
-    curve: list[float]
-
-    @property
-    def is_collapsed(self) -> bool:
-        """Whether training failed, or ended with losses far above those of its start."""
-        if self.failed_at is not None or not self.curve or not all(map(math.isfinite, self.curve)):
-            return True
-        return self.curve[-1] > _RUNAWAY * max(self.curve[0], 1e-6)
 
 
 def list_runs(seeds: int) -> Iterator[tuple[str, Loss, float, int]]:
@@ -233,22 +201,24 @@ class Comparison:
 
         run = TrainingRun("", chosen.data, folder, World(0, 1, torch.device("cpu")), chosen.weights, report)
         trainer = make_trainer(read_densepose_recipe(path), run, make_densepose_task)
-        start, failed_at, gps = time.perf_counter(), None, 0.0
+        start, failed_at, gps, gps_inside = time.perf_counter(), None, 0.0, 0.0
         try:
             trainer.run()
         except NonFiniteLossError as error:
             failed_at = error.step
         seconds = time.perf_counter() - start
         if failed_at is None:
-            gps = self._measure(trainer.network.eval())
+            gps = self.measure(trainer.network.eval())
+            leave_no_background(trainer.network)
+            gps_inside = self.measure(trainer.network)
         parameters = sum(p.numel() for p in trainer.network.roi_heads.dense_head.parameters())
-        outcome = Outcome(name, factor, seed, seconds, parameters, gps, failed_at, curve)
+        outcome = Outcome(name, factor, seed, seconds, parameters, gps, gps_inside, failed_at, curve)
         with self._path.open("a") as file:
             file.write(json.dumps(asdict(outcome)) + "\n")
         NETWORKS[chosen.network] = self._base
         return outcome
 
-    def _measure(self, network: Any) -> float:
+    def measure(self, network: Any) -> float:
         """Mean GPS of the dense poses in the annotated boxes of the dev people."""
         side = self._chosen.side
         predict = DensePosePredictor(
@@ -266,54 +236,12 @@ class Comparison:
         return float(np.mean(values)) if values else 0.0
 
 
-def print_table(outcomes: list[Outcome]) -> None:
-    """Print GPS by loss and learning rate, each seed beside the other, in Markdown."""
-    factors = sorted({outcome.factor for outcome in outcomes})
-    print("| loss | " + " | ".join(f"{BASE_RATE * factor:g}" for factor in factors) + " | parameters | s |")
-    print("|---|" + "---|" * (len(factors) + 2))
-    for name in dict.fromkeys(outcome.loss for outcome in outcomes):
-        own = [outcome for outcome in outcomes if outcome.loss == name]
-        cells = [" / ".join(_describe(each) for each in own if each.factor == factor) for factor in factors]
-        seconds = float(np.median([outcome.seconds for outcome in own]))
-        print(f"| {name} | " + " | ".join(cells) + f" | {own[0].parameters:,} | {seconds:.0f} |")
-
-
-def _describe(outcome: Outcome) -> str:
-    if outcome.failed_at is not None:
-        return f"failed at {outcome.failed_at}"
-    return f"{100 * outcome.gps:.1f}" + (" (collapsed)" if outcome.is_collapsed else "")
-
-
-def draw_curves(outcomes: list[Outcome], path: Path) -> None:
-    """Draw the sums of the dense losses of all runs: a row for each loss, a column for each learning rate."""
-    names = list(dict.fromkeys(outcome.loss for outcome in outcomes))
-    factors = sorted({outcome.factor for outcome in outcomes})
-    wide, high, edge = 220, 110, 40
-    image = np.full((high * len(names) + edge, wide * len(factors), 3), 255, np.uint8)
-    for column, factor in enumerate(factors):
-        _write(image, f"rate {BASE_RATE * factor:g}", (column * wide + 8, 24))
-    for outcome in outcomes:
-        row, column = names.index(outcome.loss), factors.index(outcome.factor)
-        corner = np.array([column * wide + 10, edge + row * high + 16])
-        _write(image, outcome.loss, (column * wide + 8, edge + row * high + 12), 0.32)
-        curve = np.array(outcome.curve)
-        curve = curve[np.isfinite(curve)]
-        if len(curve) < 2:
-            continue
-        # From a hundredth of the first value to a hundred times it, logarithmic.
-        heights = np.clip(np.log10(np.maximum(curve, 1e-9) / max(curve[0], 1e-9)), -2, 2)
-        points = corner + np.stack(
-            [np.arange(len(curve)) * (wide - 20) / (len(curve) - 1), (2 - heights) / 4 * (high - 26)], axis=1
-        )
-        color = ((200, 90, 30), (30, 90, 200))[outcome.seed % 2]
-        cv2.polylines(
-            image, [points.round().astype(np.int32)], isClosed=False, color=color, lineType=cv2.LINE_AA
-        )
-    cv2.imwrite(str(path), image)
-
-
-def _write(image: npt.NDArray[np.uint8], text: str, corner: tuple[int, int], size: float = 0.45) -> None:
-    cv2.putText(image, text, corner, cv2.FONT_HERSHEY_SIMPLEX, size, (40, 40, 40), 1, cv2.LINE_AA)
+def leave_no_background(network: Any) -> None:
+    """Change a network such that it takes no cell of a region for the background."""
+    layers = network.roi_heads.dense_predictor.layers
+    with torch.no_grad():
+        for name in ("coarse", "fine"):
+            layers[name].bias[0] = -_SURE
 
 
 def main() -> None:
@@ -334,13 +262,14 @@ def main() -> None:
     for head, loss, factor, seed in list_runs(chosen.seeds):
         if (name_run(head, loss), factor, seed) not in done:
             outcome = comparison.run(head, loss, factor, seed)
-            print(
-                f"{outcome.loss}, x{factor:g}, seed {seed}: {_describe(outcome)}, {outcome.seconds:.0f} s",
-                flush=True,
-            )
+            measured = describe(outcome, outcome.gps)
+            print(f"{outcome.loss}, x{factor:g}, seed {seed}: {measured}, {outcome.seconds:.0f} s", flush=True)
     outcomes = comparison.read()
-    print_table(outcomes)
-    draw_curves(outcomes, chosen.out / "curves.png")
+    print("GPS")
+    print_table(outcomes, lambda outcome: outcome.gps, BASE_RATE)
+    print("\nGPS without background")
+    print_table(outcomes, lambda outcome: outcome.gps_inside, BASE_RATE)
+    draw_curves(outcomes, chosen.out / "curves.png", BASE_RATE)
 
 
 if __name__ == "__main__":
