@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 # A loss of the dense head this many times that of the start has run away.
 _RUNAWAY = 3.0
+# Curves are drawn from a tenth of the first value up to where they have run away; powers of ten.
+_BOTTOM, _TOP = -1.0, math.log10(_RUNAWAY)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,10 @@ def describe(outcome: Outcome, measured: float) -> str:
 
 
 def draw_curves(outcomes: list[Outcome], path: Path, base_rate: float) -> None:
-    """Draw the sums of the dense losses of all runs: a row for each loss, a column for each learning rate."""
+    """Draw the sums of the dense losses of all runs: a row for each loss, a column for each learning rate.
+
+    A grey line is the first value; heights are logarithmic.
+    """
     names = list(dict.fromkeys(outcome.loss for outcome in outcomes))
     factors = sorted({outcome.factor for outcome in outcomes})
     wide, high, edge = 220, 110, 40
@@ -87,11 +92,12 @@ def draw_curves(outcomes: list[Outcome], path: Path, base_rate: float) -> None:
         curve = curve[np.isfinite(curve)]
         if len(curve) < 2:
             continue
-        # From a hundredth of the first value to a hundred times it, logarithmic.
-        heights = np.clip(np.log10(np.maximum(curve, 1e-9) / max(curve[0], 1e-9)), -2, 2)
-        points = corner + np.stack(
-            [np.arange(len(curve)) * (wide - 20) / (len(curve) - 1), (2 - heights) / 4 * (high - 26)], axis=1
-        )
+        heights = np.log10(np.maximum(curve, 1e-9) / max(curve[0], 1e-9))
+        depths = (_TOP - np.clip(heights, _BOTTOM, _TOP)) / (_TOP - _BOTTOM)
+        across = np.linspace(0, wide - 20, len(curve))
+        points = corner + np.stack([across, depths * (high - 26)], axis=1)
+        start_y = round(corner[1] + _TOP / (_TOP - _BOTTOM) * (high - 26))
+        cv2.line(image, (int(corner[0]), start_y), (int(corner[0]) + wide - 20, start_y), (220, 220, 220))
         color = ((200, 90, 30), (30, 90, 200))[outcome.seed % 2]
         cv2.polylines(
             image, [points.round().astype(np.int32)], isClosed=False, color=color, lineType=cv2.LINE_AA

@@ -118,7 +118,7 @@ def read_images(path: Path) -> list[np.ndarray]:
 
 
 def test_it_runs_for_as_long_as_it_is_told(capfd):
-    assert run_cli(CLIP, *LIVE, "--loop", "--duration", 0.7, "--speed", 3) == 0
+    assert run_cli(CLIP, *LIVE, "--loop", "--duration", 3, "--speed", 3) == 0
     printed = capfd.readouterr()
     records = read_lines(printed.out)
     assert len(records) >= 1
