@@ -2,6 +2,11 @@
 
 import pytest
 
+from models.engines import cache
+
+# Of the networks of one test, others have little use.
+_KEPT_BYTES = 200 * 2**20
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory):
@@ -9,4 +14,5 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POSETRACK_CACHE", str(folder))
+        patch.setattr(cache, "_KEPT_BYTES", _KEPT_BYTES)
         yield folder

@@ -23,6 +23,7 @@ from models.cache_folder import find_cache_folder
 _DIGEST_BYTES = 32
 _PLAIN = (int, float, str, bytes, tuple, list, dict, type(None))
 _KEPT_S = 60 * 24 * 3600
+_KEPT_BYTES = 2 * 2**30
 _LOG = logging.getLogger(__name__)
 
 
@@ -74,7 +75,7 @@ def read_cached(file_name: str) -> bytes | None:
 
 
 def write_cached(file_name: str, payload: bytes) -> bool:
-    """Write a payload atomically, and remove those not used for two months.
+    """Write a payload atomically; remove those not used for two months, and the least recently used beyond 2 GiB.
 
     Returns:
         Whether it was written; on a full or read-only disk nothing is cached.
@@ -88,7 +89,7 @@ def write_cached(file_name: str, payload: bytes) -> bool:
             file.write(hashlib.sha256(payload).digest())
             file.write(payload)
         part.replace(path)
-        _remove_unused(path.parent)
+        _remove_unused(path)
     except OSError as error:
         if part is not None:
             with contextlib.suppress(OSError):
@@ -98,11 +99,18 @@ def write_cached(file_name: str, payload: bytes) -> bool:
     return True
 
 
-def _remove_unused(folder: Path) -> None:
-    oldest = time.time() - _KEPT_S
-    for path in folder.iterdir():
+def _remove_unused(written: Path) -> None:
+    """Remove what is too old or too much from the folder of a file that was just written, which stays."""
+    files: list[tuple[float, int, Path]] = []
+    for path in written.parent.iterdir():
         with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_mtime < oldest:
+            state = path.stat()
+            files.append((state.st_mtime, state.st_size, path))
+    oldest, kept_bytes = time.time() - _KEPT_S, 0
+    for used_at, size, path in sorted(files, reverse=True):
+        kept_bytes += size
+        if path != written and (used_at < oldest or kept_bytes > _KEPT_BYTES):
+            with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
 

@@ -154,6 +154,19 @@ def test_files_that_nobody_used_for_long_are_removed(folder):
     assert read_cached("b.x") == b"new"
 
 
+def test_what_was_not_used_of_late_makes_room(folder, monkeypatch):
+    monkeypatch.setattr(cache, "_KEPT_BYTES", 250)
+    for age, name in enumerate(("c.x", "b.x", "a.x")):
+        assert write_cached(name, bytes(60))
+        used_at = time.time() - 100 * (age + 1)
+        os.utime(folder / name, (used_at, used_at))
+    assert read_cached("a.x") is not None
+    assert write_cached("d.x", bytes(60))
+    assert sorted(path.name for path in folder.iterdir()) == ["a.x", "d.x"]
+    assert write_cached("e.x", bytes(300))
+    assert [path.name for path in folder.iterdir()] == ["e.x"]
+
+
 def test_openvino_sends_no_telemetry(tmp_path):
     """Imported plainly, openvino reports the import and leaves a client id in the home folder."""
     code = (
