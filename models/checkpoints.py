@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.detectron2_names import drop_unused, find_origin, find_published_name, rename_published
@@ -24,6 +24,7 @@ from models.fit import COUNTER, Shapes, count_outputs, list_problems, list_shape
 from models.metadata import WeightsMetadata, encode_metadata, find_embedded
 from models.out_of_memory import is_out_of_memory
 from models.pickles import RefusedPickleError, read_pickle
+from models.stored_weights import read_stored
 
 # Keys of the weights in files that also contain other things.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -205,10 +206,9 @@ def write_weights(path: Path, state: Mapping[str, Tensor], metadata: WeightsMeta
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        state: dict[str, Tensor] = load_file(path)
-    except (OSError, SafetensorError) as error:
+        return read_stored(path)
+    except (OSError, SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
-    return state
 
 
 def _read_checkpoint(path: Path) -> _Checkpoint:

@@ -77,6 +77,7 @@ LAYERS = {
             "out_of_memory",
             "pickles",
             "settings",
+            "stored_weights",
         ),
         ("backbones", "detectron2_names", "engines", "weights"),
         ("checkpoints", "training"),

@@ -7,13 +7,13 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.backbones.mobile import MobileBody
 from models.backbones.mobile_weights import load_imagenet_weights
 from models.backbones.movenet import MoveNetMaps
 from models.detection.network import TwoStageNetwork
+from models.stored_weights import read_stored
 from models.training.errors import TrainingError
 from models.training.start import load_body
 
@@ -63,7 +63,7 @@ def load_start(
                 raise TrainingError(f"{path}: weights of this network are a .safetensors file")
             load_imagenet_weights(body, path)
             return False
-        state = load_file(path)
+        state = read_stored(path)
         if any(name.startswith("rpn.") for name in state):
             _load_whole(network, convert(state) if convert else state, optional)
             return True

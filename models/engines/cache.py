@@ -75,7 +75,7 @@ def read_cached(file_name: str) -> bytes | None:
 
 
 def write_cached(file_name: str, payload: bytes) -> bool:
-    """Write a payload atomically; remove those not used for two months, and the least recently used beyond 2 GiB.
+    """Write a payload atomically; remove those not used for two months, and those least of late beyond 2 GiB.
 
     Returns:
         Whether it was written; on a full or read-only disk nothing is cached.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.metadata import read_metadata
+from models.stored_weights import read_stored
 from models.training.errors import TrainingError
 
 
@@ -61,13 +61,13 @@ def load_whole(network: nn.Module, path: Path) -> None:
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        return read_stored(path)
     except FileNotFoundError as error:
         raise TrainingError(
             f"{path}: no such weights; give their name or path with --weights, make them with "
             "`posetrack weights import`, or take network.body or .weights out of the recipe to start at random"
         ) from error
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise TrainingError(f"{path}: not readable as safetensors ({error})") from error
 
 

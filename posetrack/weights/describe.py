@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from models.checkpoints import compute_sha256
 from models.fit import count_outputs, list_shapes
 from models.metadata import WeightsMetadata, find_embedded
 from models.settings import suggest
+from models.stored_weights import read_stored
 from models.training.int8 import INT8_RANGES
 from posetrack.errors import WeightsError
 from posetrack.families.table import list_embedded, list_importable, load_families
@@ -130,8 +130,8 @@ def _describe_file(path: Path) -> dict[str, str]:
         is_what = ", ".join(names) or "not known; see `posetrack weights import`"
         return {"file": str(path), "size": size, "sha256": digest, "published as": is_what}
     try:
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
+        state = read_stored(path)
+    except (OSError, SafetensorError, ValueError) as error:
         raise WeightsError(f"{path}: not readable as safetensors ({error})") from error
     numbers = sum(tensor.numel() for tensor in state.values() if tensor.is_floating_point())
     outputs = count_outputs(list_shapes(state))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from synthesis.errors import SynthesisError
+from synthesis.embree import open_scene
 from synthesis.looks import Look
 from synthesis.meshes import Surface, join_surfaces
 from synthesis.noise import sample_noise
@@ -49,20 +49,12 @@ class Caster:
     """
 
     def __init__(self, parts: Sequence[tuple[Surface, Look, int]]) -> None:
-        try:
-            from embreex import rtcore_scene
-            from embreex.mesh_construction import TriangleMesh
-        except ImportError as error:
-            raise SynthesisError(
-                "embreex is not installed; pip install 'posetrack[synthesis]' brings it"
-            ) from error
         self.surface = join_surfaces([surface for surface, _, _ in parts])
         lengths = [len(surface) for surface, _, _ in parts]
         self.owners = np.repeat([owner for _, _, owner in parts], lengths)
         self.looks = [look for _, look, _ in parts]
         self.look_index = np.repeat(np.arange(len(parts)), lengths)
-        self._scene = rtcore_scene.EmbreeScene()
-        self._mesh = TriangleMesh(self._scene, np.ascontiguousarray(self.surface.corners, np.float32))
+        self._scene = open_scene(self.surface.corners)
 
     def cast(self, origin: Floats, directions: Floats) -> Hits:
         """The first triangle along each ray from one point."""
