@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from posetrack.pipeline import RUN_AHEAD
@@ -137,6 +137,11 @@ def average(spent: Sequence[Spent], num_frames: int) -> Cost:
     wall_s = statistics.fmean(one.wall_s for one in spent)
     cpu_s = statistics.fmean(one.cpu_s for one in spent)
     return Cost(1000 * wall_s / num_frames, 1000 * cpu_s / num_frames)
+
+
+def count_others_ms(whole: Cost, stages: Mapping[str, StageCost]) -> float:
+    """CPU time of a frame in other threads than those of the stages."""
+    return whole.cpu_ms - sum(stage.cpu_ms for stage in stages.values())
 
 
 def list_stages(clock: StageClock, num_frames: int) -> dict[str, StageCost]:

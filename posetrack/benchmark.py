@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from models.engines.engine import Engine
-from posetrack.bench_report import BenchReport, Spent, average, list_stages
+from posetrack.bench_report import BenchReport, Spent, average, count_others_ms, list_stages
 from posetrack.build import Pipeline, build_pipeline
 from posetrack.compute import Compute
 from posetrack.errors import VideoError
@@ -141,7 +141,7 @@ def _summarize(runs: Sequence[_Run], bare: Sequence[Spent], clock: StageClock, a
         whole=whole,
         networks=average(bare, num_frames),
         stages=stages,
-        other_threads_cpu_ms=whole.cpu_ms - sum(stage.cpu_ms for stage in stages.values()),
+        other_threads_cpu_ms=count_others_ms(whole, stages),
         latency_p50_ms=1000 * float(p50),
         latency_p95_ms=1000 * float(p95),
         peak_memory_mib=about.peak_memory_mib,

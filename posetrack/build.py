@@ -221,10 +221,7 @@ def make_pipeline(
         processors.append(Stage("faces", faces.remember))
     if not selection.is_everyone:
         processors.append(Stage("choose", choose_tracked(selection, also_by_size=faces is not None)))
-    if networks.dense is not None:
-        at_once = batch_frames if recipe.dense is None else min(batch_frames, recipe.dense.batch_frames)
-        fill = complete_dense(networks.dense, batch_frames=at_once)
-        processors.append(Stage("dense", skip_restored(fill)))
+    processors += _make_dense(recipe, networks, batch_frames)
     if own is not None:
         processors.append(Stage("own", own))
     if faces is not None:
@@ -239,6 +236,14 @@ def make_pipeline(
         gives_dense=networks.dense is not None,
         is_plain_cpu=compute.engine == "torch" and compute.device.type == "cpu",
     )
+
+
+def _make_dense(recipe: Recipe, networks: Networks, batch_frames: int) -> list[Stage]:
+    """Make the stage of dense poses, if there are any."""
+    if networks.dense is None:
+        return []
+    at_once = batch_frames if recipe.dense is None else min(batch_frames, recipe.dense.batch_frames)
+    return [Stage("dense", skip_restored(complete_dense(networks.dense, batch_frames=at_once)))]
 
 
 def _make_demand(recipe: Recipe, networks: Networks) -> DetectionOnDemand | None:

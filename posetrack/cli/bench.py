@@ -154,10 +154,8 @@ def _make_live_table(report: LiveReport) -> Table:
         "people an image": f"{report.people_per_frame:.1f}",
         "shown": f"{report.fps:.1f} images/s",
         "dropped": f"{report.dropped_fraction:.0%}",
-        "latency": f"p50 {report.latency_p50_ms:.0f} ms, p95 {report.latency_p95_ms:.0f} ms",
-        "peak memory": f"{report.peak_memory_mib:.0f} MiB",
     }
-    return _make_rows(rows)
+    return _make_rows(rows | _list_limits(report))
 
 
 def _make_table(report: BenchReport) -> Table:
@@ -168,11 +166,16 @@ def _make_table(report: BenchReport) -> Table:
         "bare networks": f"{report.networks_fps:.1f} frames/s",
         "ratio": f"{report.ratio:.2f}",
         "ratio of CPU times": f"{report.cpu_ratio:.2f}",
+    }
+    return _make_rows(rows | _list_limits(report) | {"warm-up (not counted)": f"{report.warm_up_s:.1f} s"})
+
+
+def _list_limits(report: BenchReport | LiveReport) -> dict[str, str]:
+    """What a machine must have, or take: time and memory."""
+    return {
         "latency": f"p50 {report.latency_p50_ms:.0f} ms, p95 {report.latency_p95_ms:.0f} ms",
         "peak memory": f"{report.peak_memory_mib:.0f} MiB",
-        "warm-up (not counted)": f"{report.warm_up_s:.1f} s",
     }
-    return _make_rows(rows)
 
 
 def _make_rows(rows: dict[str, str]) -> Table:
@@ -185,13 +188,15 @@ def _make_rows(rows: dict[str, str]) -> Table:
 
 
 def _make_stage_table(report: BenchReport | LiveReport, others: dict[str, Cost]) -> Table:
+    from posetrack.bench_report import count_others_ms
+
     table = Table("a frame", box=SIMPLE_HEAD)
     for title in ("wall ms", "CPU ms", "thread"):
         table.add_column(title, justify="right")
     for name, stage in report.stages.items():
         threads = ", ".join(map(str, stage.threads))
         table.add_row(name, f"{stage.wall_ms:.1f}", f"{stage.cpu_ms:.1f}", threads)
-    others_ms = report.whole.cpu_ms - sum(stage.cpu_ms for stage in report.stages.values())
+    others_ms = count_others_ms(report.whole, report.stages)
     table.add_row("threads of engines and codecs", "", f"{others_ms:.1f}", "")
     for name, cost in {"end to end": report.whole, **others}.items():
         table.add_row(name, f"{cost.wall_ms:.1f}", f"{cost.cpu_ms:.1f}", "all")
