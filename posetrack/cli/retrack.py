@@ -232,7 +232,8 @@ def retrack_command(
             )
         print(
             f"{out}: recipe {settings.name}, {report.num_ids} ids, {report.num_joined} joined with earlier "
-            f"ones, {report.num_dropped} people dropped whose tracks were too short"
+            f"ones, {report.num_exchanged} exchanged where people met, {report.num_dropped} people dropped "
+            "whose tracks were too short"
         )
         if drawing.draw:
             drawing.write(poses, out, images)

@@ -43,6 +43,7 @@ def _describe_stitching(report: RunReport) -> list[str]:
     """One line of what was changed after the run; none where nothing was."""
     counts = (
         (report.num_joined, "id joined with an earlier one", "ids joined with earlier ones"),
+        (report.num_exchanged, "id exchanged where people met", "ids exchanged where people met"),
         (report.num_dropped, "short track dropped", "short tracks dropped"),
         (report.num_interpolated, "person interpolated", "people interpolated"),
     )

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from posetrack.frame import UNTRACKED, FloatArray, Frame, Instances
 from posetrack.pipeline import FrameProcessor
+from posetrack.processors.camera_path import CameraPath, is_short_gap
 from posetrack.processors.stitch import StitchPlan
-from posetrack.processors.tracklets import CameraPath, is_short_gap
 from trackers.newest import move_boxes
 from trackers.nms import compute_iou
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.settings import check_fraction, check_range
-from posetrack.processors.tracklets import CameraPath, Sighting, Tracklet, is_short_gap
+from posetrack.processors.camera_path import CameraPath, is_short_gap
+from posetrack.processors.tracklets import Sighting, Tracklet
 from trackers.appearance import compare_appearance
 
 FloatArray = npt.NDArray[np.float32]

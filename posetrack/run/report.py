@@ -34,6 +34,7 @@ class RunReport:
         num_joined: Number of track ids that were joined with an earlier one after the run.
         num_dropped: Number of short tracks that were left out after the run.
         num_interpolated: Number of people, of `num_people`, who were interpolated after the run.
+        num_exchanged: Number of track ids that go on in another's track after people met.
         missing: Images that the source should have and did not give, in runs.
         num_restored: Number of frames, of `num_frames`, that an interrupted run had saved.
     """
@@ -48,6 +49,7 @@ class RunReport:
     num_joined: int = 0
     num_dropped: int = 0
     num_interpolated: int = 0
+    num_exchanged: int = 0
     missing: tuple[MissingImages, ...] = ()
     num_restored: int = 0
 

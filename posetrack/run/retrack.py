@@ -32,11 +32,13 @@ class RetrackReport:
         num_ids: Number of different track ids.
         num_joined: Number of ids that were joined with an earlier one.
         num_dropped: Number of short tracks, and so of people, that were left out.
+        num_exchanged: Number of ids that go on in another's track after people met.
     """
 
     num_ids: int
     num_joined: int = 0
     num_dropped: int = 0
+    num_exchanged: int = 0
 
 
 def retrack(
@@ -104,7 +106,7 @@ def retrack(
         part.replace(out)
     if result is None:
         return RetrackReport(counter.num_ids)
-    return RetrackReport(result.num_ids, result.num_joined, result.num_dropped)
+    return RetrackReport(result.num_ids, result.num_joined, result.num_dropped, result.num_exchanged)
 
 
 def check_size(poses: SavedPoses, video: VideoSource) -> None:

@@ -13,6 +13,7 @@ from posetrack.errors import VideoError
 from posetrack.frame import Frame
 from posetrack.outputs import name_part
 from posetrack.pipeline import FrameProcessor, run
+from posetrack.processors.exchange import Exchange, exchange_ids, find_exchanges, join_parts
 from posetrack.processors.final_ids import give_final_ids
 from posetrack.processors.left_out import save_faces_of
 from posetrack.processors.own import OwnProcessors
@@ -48,13 +49,23 @@ class Stitched:
         num_joined: Number of ids that were joined with a lower one.
         num_dropped: Number of tracks that were left out.
         num_interpolated: Number of people, of all frames, who are interpolated.
+        num_exchanged: Number of ids that go on in another's track after people met.
     """
 
     num_people: int
     num_ids: int
-    num_joined: int
-    num_dropped: int
-    num_interpolated: int
+    num_joined: int = 0
+    num_dropped: int = 0
+    num_interpolated: int = 0
+    num_exchanged: int = 0
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a pass does: first the exchanges, then the rest."""
+
+    exchanges: tuple[Exchange, ...]
+    stitching: StitchPlan
 
 
 class Stitcher:
@@ -133,8 +144,10 @@ class Stitcher:
             saved = SavedPoses(poses, raw=True)
             with JsonlWriter(part, saved.header) as writer:
                 frames = iter(saved)
+                if plan is not None:
+                    frames = exchange_ids(plan.exchanges)(frames)
                 if saved.header.has_blurred_faces and plan is not None:
-                    frames = save_faces_of(plan.dropped, saved.header.skeleton)(frames)
+                    frames = save_faces_of(plan.stitching.dropped, saved.header.skeleton)(frames)
                 for process in self._make_processors(plan):
                     frames = process(frames)
                 for frame in frames:
@@ -152,18 +165,26 @@ class Stitcher:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
         if plan is None:
-            return Stitched(counter.people, counter.num_ids, 0, 0, 0)
+            return Stitched(counter.people, counter.num_ids)
         return Stitched(
-            counter.people, counter.num_ids, len(plan.final_ids), len(plan.dropped), num_interpolated
+            counter.people,
+            counter.num_ids,
+            len(plan.stitching.final_ids),
+            len(plan.stitching.dropped),
+            num_interpolated,
+            sum(len(exchange.owners) for exchange in plan.exchanges),
         )
 
-    def _plan(self) -> StitchPlan | None:
+    def _plan(self) -> _Plan | None:
         """What becomes of the tracks; None where they stay as they are."""
         config = self._find_config()
         if config is None:
             return None
-        plan = make_plan(self._collector.tracklets.values(), self._collector.path, config)
-        return None if plan.is_empty else plan
+        parts, path = self._collector.parts, self._collector.path
+        exchanges = find_exchanges(parts, self._collector.meetings)
+        tracklets = join_parts(parts, exchanges, path, config.max_interpolated_s)
+        stitching = make_plan(tracklets, path, config)
+        return _Plan(exchanges, stitching) if exchanges or not stitching.is_empty else None
 
     def _find_config(self) -> StitcherConfig | None:
         """The settings that suit processors of the user's own."""
@@ -171,12 +192,14 @@ class Stitcher:
             return replace(self.config, min_track_s=0, max_interpolated_s=0)
         return self.config
 
-    def _make_processors(self, plan: StitchPlan | None) -> Sequence[FrameProcessor]:
+    def _make_processors(self, plan: _Plan | None) -> Sequence[FrameProcessor]:
         processors: list[FrameProcessor] = []
         config = self._find_config()
         if plan is not None and config is not None:
             longest_s = config.max_interpolated_s
-            processors.append(give_final_ids(plan, self._collector.path, max_interpolated_s=longest_s))
+            processors.append(
+                give_final_ids(plan.stitching, self._collector.path, max_interpolated_s=longest_s)
+            )
             if not self._selection.is_everyone:
                 processors.append(trim_filled(self._selection))
         if self._smoother is not None:

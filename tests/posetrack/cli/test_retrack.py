@@ -60,7 +60,10 @@ def run_retrack(poses, *options):
 
 def test_the_recipe_is_that_of_the_header(folder):
     poses = save(folder, (64, 48), 0)
-    assert "recipe fast, 0 ids, 0 joined with earlier ones, 0 people dropped" in run_retrack(poses).output
+    assert (
+        "recipe fast, 0 ids, 0 joined with earlier ones, 0 exchanged where people met, 0 people"
+        in run_retrack(poses).output
+    )
     assert "recipe default" in run_retrack(poses, "-r", "default", "--overwrite").output
 
 

@@ -183,7 +183,7 @@ def test_the_cyclist_behind_the_van_is_one_person_unless_tracks_stay_as_they_are
     again = tmp_path / "again.jsonl"
     base = ["retrack", tmp_path / "plain" / "poses.jsonl", "--recipe", "fast", "--overwrite", "--out", again]
     for arguments, expected in (
-        ([], "2 ids, 1 joined with earlier ones, 0 people dropped"),
+        ([], "2 ids, 1 joined with earlier ones, 0 exchanged where people met, 0 people dropped"),
         (["--no-stitch"], "3 ids, 0 joined"),
     ):
         assert run_cli(*base, *arguments) == 0

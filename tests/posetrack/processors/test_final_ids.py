@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from posetrack.frame import Frame, Instances
+from posetrack.processors.camera_path import CameraPath
 from posetrack.processors.final_ids import give_final_ids
 from posetrack.processors.stitch import StitchPlan
-from posetrack.processors.tracklets import CameraPath
 
 IMAGE = np.zeros((400, 600, 3), np.uint8)
 NOTHING = StitchPlan({}, frozenset(), 0)

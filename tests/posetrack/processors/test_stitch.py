@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posetrack.processors import stitch
+from posetrack.processors.camera_path import CameraPath
 from posetrack.processors.stitch import StitcherConfig, find_joins, make_plan
-from posetrack.processors.tracklets import CameraPath, Sighting, Tracklet
+from posetrack.processors.tracklets import Sighting, Tracklet
 from trackers.appearance import NUM_BINS, PARTS
 
 STEP_S = 0.04

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posetrack.frame import Frame, Instances
-from posetrack.processors.tracklets import _BLOCK_FRAMES, CameraPath, TrackletCollector, is_short_gap
+from posetrack.processors.camera_path import _BLOCK_FRAMES, CameraPath, is_short_gap
+from posetrack.processors.tracklets import TrackletCollector, join_tracklets
 from posetrack.skeleton import COCO_17
 
 IMAGE = np.zeros((100, 200, 3), np.uint8)
@@ -50,6 +51,14 @@ def test_cuts_divide_shots_and_gaps_are_short_within_one_only():
     assert not is_short_gap(path, 2, 5, 0.2)
 
 
+def tracklets_of(collector):
+    """What a collector remembers of each track."""
+    return {
+        track_id: join_tracklets(parts, collector.path, max_interpolated_s=0.2)
+        for track_id, parts in collector.parts.items()
+    }
+
+
 def make_frame(index, ids, *, fps=25.0, interpolated=None):
     boxes = [[10 * i, 10, 10 * i + 20, 90] for i in ids]
     people = Instances(
@@ -66,11 +75,11 @@ def test_tracklets_are_collected():
     collector = TrackletCollector(COCO_17, max_interpolated_s=0.2)
     for i, ids in enumerate([[1, -1], [1, 2], [2], [1, 2], [2]]):
         collector(make_frame(i, ids))
-    first, second = (collector.tracklets[i] for i in (1, 2))
+    first, second = (tracklets_of(collector)[i] for i in (1, 2))
     assert (first.first, first.last, first.num_frames, first.num_short_gaps) == (0, 3, 3, 1)
     assert (second.first, second.last, second.num_frames, second.num_short_gaps) == (1, 4, 4, 0)
     assert first.tail[-1].position == 3
-    assert collector.tracklets.keys() == {1, 2}
+    assert tracklets_of(collector).keys() == {1, 2}
 
 
 @pytest.mark.parametrize("fps", [10, 25, 60, 240])
@@ -78,7 +87,7 @@ def test_sightings_span_the_same_time_at_any_frame_rate_and_memory_is_bounded(fp
     collector = TrackletCollector(COCO_17, max_interpolated_s=0.2)
     for i in range(4 * fps):
         collector(make_frame(i, [1], fps=fps))
-    tracklet = collector.tracklets[1]
+    tracklet = tracklets_of(collector)[1]
     assert (len(tracklet.head), len(tracklet.tail)) == (8, 8)
     for seen in (tracklet.head, tracklet.tail):
         assert seen[-1].time_s - seen[0].time_s == pytest.approx(7 * max(0.04, 1 / fps), rel=0.3)
@@ -90,14 +99,14 @@ def test_interpolated_people_hold_their_place_but_are_no_evidence():
     collector = TrackletCollector(COCO_17, max_interpolated_s=0.2)
     for i in range(4):
         collector(make_frame(i, [1], interpolated=[i in (1, 2)]))
-    tracklet = collector.tracklets[1]
+    tracklet = tracklets_of(collector)[1]
     assert (tracklet.num_frames, tracklet.num_short_gaps, tracklet.last) == (2, 0, 3)
 
 
 def test_frames_without_ids_or_boxes_pass():
     collector = TrackletCollector(COCO_17, max_interpolated_s=0.2)
     collector(Frame(0, 0.0, IMAGE))
-    assert (len(collector.path), collector.tracklets) == (1, {})
+    assert (len(collector.path), tracklets_of(collector)) == (1, {})
 
 
 def test_a_clock_that_goes_back_counts_as_no_time():
@@ -128,7 +137,7 @@ def test_sightings_have_the_times_of_the_path():
     for i, time_s in enumerate((5.0, 5.1, -1000.0, -999.9)):
         image = np.zeros((96, 128, 3), np.uint8)
         collector(Frame(i, time_s, image, person, background_motion=np.eye(2, 3)))
-    times_s = [sighting.time_s for sighting in collector.tracklets[1].tail]
+    times_s = [sighting.time_s for sighting in tracklets_of(collector)[1].tail]
     assert times_s == sorted(times_s)
     assert times_s[-1] == pytest.approx(5.2)
 
@@ -137,5 +146,5 @@ def test_nobody_was_seen_during_a_late_step():
     collector = TrackletCollector(COCO_17, max_interpolated_s=0.2, look_at_images=False)
     for index in [*range(20), 70, 71, 72]:
         collector(make_frame(index, [1] if index < 70 else [1, 2]))
-    assert collector.tracklets[1].seen_s == pytest.approx(22 * 0.04)
-    assert collector.tracklets[2].seen_s == pytest.approx(3 * 0.04)
+    assert tracklets_of(collector)[1].seen_s == pytest.approx(22 * 0.04)
+    assert tracklets_of(collector)[2].seen_s == pytest.approx(3 * 0.04)

@@ -1,0 +1,196 @@
+"""Tracks that have changed bodies where people met, which their clothes tell afterwards."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+from posetrack.frame import Frame
+from posetrack.pipeline import FrameProcessor
+from posetrack.processors.camera_path import CameraPath
+from posetrack.processors.meetings import Meeting
+from posetrack.processors.tracklets import Tracklet, join_tracklets
+from trackers.appearance import compare_appearance
+
+FloatArray = npt.NDArray[np.float32]
+
+_LEAST_SEEN = 1.0
+"""Clothes that were described less often, of all parts of the body, are not known."""
+_LEAST_ALIKE = 0.6
+"""Clothes before and after that are less alike are no evidence."""
+_CLEARLY = 0.2
+"""So much more alike clothes must be, on average, for tracks to be exchanged."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Tracks that go on as each other's.
+
+    Attributes:
+        position: Of the first frame in which they do.
+        owners: For tracks of the run the ids that they have from there on.
+    """
+
+    position: int
+    owners: Mapping[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Member:
+    """A track in a meeting.
+
+    Attributes:
+        track_id: Its id in the run.
+        owner: The id that it had when the meeting began.
+        before: The owner's clothes (P, D) until then; 0 where they are not known.
+        after: Clothes in the track afterwards, likewise; None where it ended.
+    """
+
+    track_id: int
+    owner: int
+    before: FloatArray
+    after: FloatArray | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the clothes of before are known."""
+        return _is_known(self.before)
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the clothes of before and after are known."""
+        return self.is_known and self.after is not None and _is_known(self.after)
+
+
+def find_exchanges(
+    parts: Mapping[int, Sequence[Tracklet]], meetings: Sequence[Meeting]
+) -> tuple[Exchange, ...]:
+    """Find where tracks have changed bodies.
+
+    Args:
+        parts: Of each track, from one meeting to the next.
+        meetings: All meetings.
+
+    Returns:
+        The exchanges, in order of time.
+    """
+    owners = {track_id: track_id for track_id in parts}
+    clothes = {track_id: np.zeros_like(own[0].alone) for track_id, own in parts.items()}
+    num_worn = dict.fromkeys(parts, 0)
+    exchanges = []
+    for meeting in sorted(meetings, key=lambda each: each.position):
+        members = []
+        for track_id in sorted(meeting.track_ids & parts.keys()):
+            own, owner = parts[track_id], owners[track_id]
+            begun = next((i for i, part in enumerate(own) if part.after is meeting), None)
+            if begun is None and own[-1].last >= meeting.position:
+                # It began with the meeting, or nobody was seen in it when they were closest.
+                continue
+            end = len(own) if begun is None else begun
+            for part in own[num_worn[track_id] : end]:
+                clothes[owner] = clothes[owner] + part.alone
+            num_worn[track_id] = max(num_worn[track_id], end)
+            after = None if begun is None else own[begun].alone
+            members.append(_Member(track_id, owner, clothes[owner], after))
+        changed = _choose_owners(members)
+        if changed:
+            owners |= changed
+            exchanges.append(Exchange(meeting.position, changed))
+    return tuple(exchanges)
+
+
+def _choose_owners(members: Sequence[_Member]) -> dict[int, int]:
+    """The new owners of tracks that changed bodies; nobody's unless clothes clearly say so."""
+    candidates = [member for member in members if member.is_known]
+    going_on = [member for member in candidates if member.is_compared]
+    if len(candidates) < 2 or not going_on:
+        return {}
+    # Where no part of the body is known of both, they are not alike.
+    alike = np.nan_to_num(
+        compare_appearance(
+            np.stack([member.before for member in candidates]),
+            np.stack([member.after for member in going_on if member.after is not None]),
+        ),
+        nan=0.0,
+    )
+    straight = alike[[candidates.index(member) for member in going_on], np.arange(len(going_on))]
+    rows, columns = linear_sum_assignment(-alike)
+    moved = [
+        (candidates[row], going_on[column], row, column) for row, column in zip(rows, columns, strict=True)
+    ]
+    moved = [each for each in moved if each[0] is not each[1]]
+    found = np.array([alike[row, column] for *_, row, column in moved])
+    gains = found - straight[[column for *_, column in moved]] if moved else found
+    if not moved or gains.mean() < _CLEARLY or gains.min() < 0 or found.min() < _LEAST_ALIKE:
+        return {}
+    changed = {into.track_id: owner.owner for owner, into, *_ in moved}
+    # Tracks whose owner goes on in another one, but which show no clothes, are those of who is left.
+    left = [into.owner for _, into, *_ in moved if into.owner not in changed.values()]
+    unseen = [owner for owner, *_ in moved if owner.after is not None and owner.track_id not in changed]
+    return changed | {member.track_id: owner for member, owner in zip(unseen, left, strict=False)}
+
+
+def join_parts(
+    parts: Mapping[int, Sequence[Tracklet]],
+    exchanges: Sequence[Exchange],
+    path: CameraPath,
+    max_interpolated_s: float,
+) -> list[Tracklet]:
+    """What is remembered of each person when tracks are exchanged.
+
+    Args:
+        parts: Of each track.
+        exchanges: In order of time.
+        path: The camera's path.
+        max_interpolated_s: Largest time between two sightings of a gap that may be filled.
+    """
+    owned: dict[int, list[Tracklet]] = defaultdict(list)
+    for track_id, own in parts.items():
+        for part in own:
+            owned[_find_owner(track_id, part.first, exchanges)].append(part)
+    return [
+        replace(
+            join_tracklets(sorted(own, key=lambda part: part.first), path, max_interpolated_s),
+            track_id=owner,
+        )
+        for owner, own in owned.items()
+    ]
+
+
+def exchange_ids(exchanges: Sequence[Exchange]) -> FrameProcessor:
+    """Make the processor that carries out exchanges in the frames of a run, all of them and in order."""
+
+    def process(frames: Iterator[Frame]) -> Iterator[Frame]:
+        waiting = deque(exchanges)
+        owners: dict[int, int] = {}
+        for position, frame in enumerate(frames):
+            while waiting and waiting[0].position <= position:
+                owners |= waiting.popleft().owners
+            ids = frame.instances.track_ids
+            if not owners or ids is None:
+                yield frame
+                continue
+            renamed = np.array([owners.get(track_id, track_id) for track_id in ids.tolist()], np.int64)
+            yield replace(frame, instances=frame.instances.with_columns(track_ids=renamed))
+
+    return process
+
+
+def _is_known(clothes: FloatArray) -> bool:
+    """Whether clothes (P, D), a sum of descriptions, were seen often enough."""
+    return float(clothes.sum()) >= _LEAST_SEEN * len(clothes)
+
+
+def _find_owner(track_id: int, position: int, exchanges: Sequence[Exchange]) -> int:
+    """The id that a track has in a frame."""
+    owner = track_id
+    for exchange in exchanges:
+        if exchange.position > position:
+            break
+        owner = exchange.owners.get(track_id, owner)
+    return owner
