@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from posetrack.frame import Frame
 from posetrack.pipeline import FrameProcessor
@@ -16,6 +15,7 @@ from posetrack.processors.camera_path import CameraPath
 from posetrack.processors.meetings import Meeting
 from posetrack.processors.tracklets import Tracklet, join_tracklets
 from trackers.appearance import compare_appearance
+from trackers.matching import match_hungarian
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -119,7 +119,7 @@ def _choose_owners(members: Sequence[_Member]) -> dict[int, int]:
         nan=0.0,
     )
     straight = alike[[candidates.index(member) for member in going_on], np.arange(len(going_on))]
-    rows, columns = linear_sum_assignment(-alike)
+    rows, columns = match_hungarian(alike, 0.0)
     moved = [
         (candidates[row], going_on[column], row, column) for row, column in zip(rows, columns, strict=True)
     ]

@@ -135,7 +135,7 @@ def test_later_meetings_are_seen_from_the_exchanged_ids():
 
 @pytest.mark.parametrize("end", [49, 55])
 def test_who_takes_the_body_of_one_whose_track_ends_gets_their_id(end):
-    # The first goes on in the second's track; what is left of their own is the second's, who gets a new one later.
+    # The first goes on in the second's track; what is left of their own is the second's.
     def take(i):
         if i < MIDDLE:
             return [1 if i < end else UNTRACKED, 2]
