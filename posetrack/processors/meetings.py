@@ -96,7 +96,7 @@ def measure_overlaps(boxes_xyxy: FloatArray) -> FloatArray:
     high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     common = (high - low).clip(0).prod(axis=2)
     areas = (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1)
-    return (common / np.maximum(np.minimum(areas[:, None], areas), 1e-9)).astype(np.float32)
+    return np.asarray(common / np.maximum(np.minimum(areas[:, None], areas), 1e-9), np.float32)
 
 
 def find_alone(overlaps: FloatArray) -> npt.NDArray[np.bool_]:
