@@ -23,8 +23,6 @@ _LEAST_SEEN = 1.0
 """Clothes that were described less often, of all parts of the body, are not known."""
 _LEAST_ALIKE = 0.6
 """Clothes before and after that are less alike are no evidence."""
-_CLEARLY = 0.2
-"""So much more alike clothes must be, on average, for tracks to be exchanged."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +66,14 @@ class _Member:
 
 
 def find_exchanges(
-    parts: Mapping[int, Sequence[Tracklet]], meetings: Sequence[Meeting]
+    parts: Mapping[int, Sequence[Tracklet]], meetings: Sequence[Meeting], min_gain: float
 ) -> tuple[Exchange, ...]:
     """Find where tracks have changed bodies.
 
     Args:
         parts: Of each track, from one meeting to the next.
         meetings: All meetings.
+        min_gain: How much more alike the clothes before and after must be by an exchange, on average.
 
     Returns:
         The exchanges, in order of time.
@@ -97,14 +96,14 @@ def find_exchanges(
             num_worn[track_id] = max(num_worn[track_id], end)
             after = None if begun is None else own[begun].alone
             members.append(_Member(track_id, owner, clothes[owner], after))
-        changed = _choose_owners(members)
+        changed = _choose_owners(members, min_gain)
         if changed:
             owners |= changed
             exchanges.append(Exchange(meeting.position, changed))
     return tuple(exchanges)
 
 
-def _choose_owners(members: Sequence[_Member]) -> dict[int, int]:
+def _choose_owners(members: Sequence[_Member], min_gain: float) -> dict[int, int]:
     """The new owners of tracks that changed bodies; nobody's unless clothes clearly say so."""
     candidates = [member for member in members if member.is_known]
     going_on = [member for member in candidates if member.is_compared]
@@ -126,7 +125,7 @@ def _choose_owners(members: Sequence[_Member]) -> dict[int, int]:
     moved = [each for each in moved if each[0] is not each[1]]
     found = np.array([alike[row, column] for *_, row, column in moved])
     gains = found - straight[[column for *_, column in moved]] if moved else found
-    if not moved or gains.mean() < _CLEARLY or gains.min() < 0 or found.min() < _LEAST_ALIKE:
+    if not moved or gains.mean() < min_gain or gains.min() < 0 or found.min() < _LEAST_ALIKE:
         return {}
     changed = {into.track_id: owner.owner for owner, into, *_ in moved}
     # Tracks whose owner goes on in another one, but which show no clothes, are those of who is left.

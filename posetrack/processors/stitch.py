@@ -46,6 +46,8 @@ class StitcherConfig:
         max_size_ratio: Largest ratio of the diagonals of the boxes before and after.
         min_similarity: Least similarity of the clothes' colours (`trackers.appearance`). More is asked for the
             longer the gap, the larger the distance, and the more alike different people of the video are.
+        min_exchange: Where people met, ids are exchanged if the colours of clothes before and after are then more
+            alike by so much; 1: never.
         min_track_s: Tracks that were seen for less, gaps left out, are dropped, unless they touch the beginning
             or end of the video or a cut.
         max_interpolated_s: Longest time between two sightings of a person that is filled by interpolation.
@@ -58,6 +60,7 @@ class StitcherConfig:
     max_distance: float = 1.2
     max_size_ratio: float = 1.7
     min_similarity: float = 0.4
+    min_exchange: float = 0.2
     min_track_s: float = 0.32
     max_interpolated_s: float = 0.4
 
@@ -65,7 +68,7 @@ class StitcherConfig:
         check_range(self, 0, 3600, "max_gap_s", "min_track_s")
         check_range(self, 0, 100, "max_distance")
         check_range(self, 1, 100, "max_size_ratio")
-        check_fraction(self, "min_similarity")
+        check_fraction(self, "min_similarity", "min_exchange")
         check_range(self, 0, 10, "max_interpolated_s")
 
 

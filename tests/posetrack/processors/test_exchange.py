@@ -56,7 +56,7 @@ def collect(frames, colours):
 def repair(frames, colours):
     """Exchange ids, and give those of each row in each frame, and what is remembered of each id."""
     collector = collect(frames, colours)
-    exchanges = find_exchanges(collector.parts, collector.meetings)
+    exchanges = find_exchanges(collector.parts, collector.meetings, 0.2)
     ids = [frame.instances.track_ids.tolist() for frame in exchange_ids(exchanges)(iter(frames))]
     joined = join_parts(collector.parts, exchanges, collector.path, 0.4)
     return ids, {tracklet.track_id: tracklet for tracklet in joined}, exchanges
@@ -154,7 +154,7 @@ def test_a_glimpse_is_no_evidence():
     collector = collect(make_frames(CROSSING, exchanged), (3, 30))
     for parts in collector.parts.values():
         parts[-1].alone *= 0.9 / parts[-1].alone[0].sum()
-    assert find_exchanges(collector.parts, collector.meetings) == ()
+    assert find_exchanges(collector.parts, collector.meetings, 0.2) == ()
 
 
 def test_a_track_that_begins_in_a_meeting_takes_no_part():
@@ -200,7 +200,7 @@ def test_what_is_remembered_is_the_same_however_often_people_meet(seed, count):
     paths = [tuple(rng.uniform(0, 500, 2)) for _ in range(count)]
     frames = make_frames(paths, lambda _: list(range(count)), seconds=2.0)
     collector = collect(frames, list(range(count)))
-    exchanges = find_exchanges(collector.parts, collector.meetings)
+    exchanges = find_exchanges(collector.parts, collector.meetings, 0.2)
     assert exchanges == ()
     for tracklet in join_parts(collector.parts, exchanges, collector.path, 0.4):
         assert (tracklet.first, tracklet.last, tracklet.num_frames) == (0, 49, 50)
