@@ -46,8 +46,8 @@ class StitcherConfig:
         max_size_ratio: Largest ratio of the diagonals of the boxes before and after.
         min_similarity: Least similarity of the clothes' colours (`trackers.appearance`). More is asked for the
             longer the gap, the larger the distance, and the more alike different people of the video are.
-        min_exchange: Where people met, ids are exchanged if the colours of clothes before and after are then more
-            alike by so much; 1: never.
+        min_exchange: Where people met, ids are exchanged if the clothes before and after are then more alike by
+            so much; 1: never.
         min_track_s: Tracks that were seen for less, gaps left out, are dropped, unless they touch the beginning
             or end of the video or a cut.
         max_interpolated_s: Longest time between two sightings of a person that is filled by interpolation.
