@@ -105,5 +105,5 @@ FAMILY = Family(
             {"skeleton": "coco17", "keypoint_origin": "centre"},
         ),
     },
-    embedded={"movenet-person": "3d09fd4303502c987f08f61bcd558ac930cf760327131f7961a402ea7e9e4f10"},
+    embedded={"movenet-person": "fc43de72895e56985ad35da4b58e276c8a427b33a341e1f86e2f21c785c5be8e"},
 )
