@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ FloatArray = npt.NDArray[np.float32]
 
 _LEAST_SEEN = 1.0
 """Clothes that were described less often, of all parts of the body, are not known."""
+_LATEST_S = 2.0
+"""Clothes that are seen alone only so long after people met say nothing about the meeting."""
 _LEAST_ALIKE = 0.6
 """Clothes before and after that are less alike are no evidence."""
 
@@ -66,13 +69,14 @@ class _Member:
 
 
 def find_exchanges(
-    parts: Mapping[int, Sequence[Tracklet]], meetings: Sequence[Meeting], min_gain: float
+    parts: Mapping[int, Sequence[Tracklet]], meetings: Sequence[Meeting], path: CameraPath, min_gain: float
 ) -> tuple[Exchange, ...]:
     """Find where tracks have changed bodies.
 
     Args:
         parts: Of each track, from one meeting to the next.
         meetings: All meetings.
+        path: The camera's path.
         min_gain: How much more alike the clothes before and after must be by an exchange, on average.
 
     Returns:
@@ -83,18 +87,19 @@ def find_exchanges(
     num_worn = dict.fromkeys(parts, 0)
     exchanges = []
     for meeting in sorted(meetings, key=lambda each: each.position):
+        latest_s = path.get_time_s(meeting.position) + _LATEST_S
         members = []
         for track_id in sorted(meeting.track_ids & parts.keys()):
             own, owner = parts[track_id], owners[track_id]
-            begun = next((i for i, part in enumerate(own) if part.after is meeting), None)
-            if begun is None and own[-1].last >= meeting.position:
-                # It began with the meeting, or nobody was seen in it when they were closest.
-                continue
-            end = len(own) if begun is None else begun
+            end = bisect_left(own, meeting.position, key=lambda part: part.first)
             for part in own[num_worn[track_id] : end]:
                 clothes[owner] = clothes[owner] + part.alone
             num_worn[track_id] = max(num_worn[track_id], end)
-            after = None if begun is None else own[begun].alone
+            after = None if end == len(own) else np.zeros_like(own[0].alone)
+            for part in own[end:]:
+                if after is None or _is_known(after) or path.get_time_s(part.first) > latest_s:
+                    break
+                after = after + part.alone
             members.append(_Member(track_id, owner, clothes[owner], after))
         changed = _choose_owners(members, min_gain)
         if changed:
@@ -151,7 +156,11 @@ def join_parts(
     owned: dict[int, list[Tracklet]] = defaultdict(list)
     for track_id, own in parts.items():
         for part in own:
-            owned[_find_owner(track_id, part.first, exchanges)].append(part)
+            owner = _find_owner(track_id, part.first, exchanges)
+            if owner != track_id and not part.alone.any():
+                # What is left of a track whose owner goes on elsewhere: boxes in the other's shadow.
+                part = replace(part, head=[], tail=deque())
+            owned[owner].append(part)
     return [
         replace(
             join_tracklets(sorted(own, key=lambda part: part.first), path, max_interpolated_s),

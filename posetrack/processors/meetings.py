@@ -14,21 +14,23 @@ _MEETING = 0.3
 """Of two boxes so much of the smaller one is common while people meet."""
 _ALONE = 0.1
 """Whose box has no more in common with any other shows their own clothes."""
+_CLOSER = 0.05
+"""By how much an overlap must exceed the largest one before."""
 _PARTED_S = 0.4
 
 
 @dataclass(eq=False)
 class Meeting:
-    """People whose boxes overlap, until all of them have parted.
+    """Two people whose boxes overlap, until they part.
 
     Attributes:
-        track_ids: Theirs.
-        position: Of the frame in which two of them overlap most.
+        track_ids: Theirs, and those of people who overlapped with one of them shortly before or then.
+        position: Of the frame in which the two overlap most.
         overlap: How much.
-        last_s: When two of them last overlapped.
+        last_s: When they last overlapped.
     """
 
-    track_ids: set[int]
+    track_ids: frozenset[int]
     position: int
     overlap: float
     last_s: float
@@ -43,7 +45,7 @@ class MeetingWatch:
 
     def __init__(self) -> None:
         self.meetings: list[Meeting] = []
-        self._current: dict[int, Meeting] = {}
+        self._current: dict[tuple[int, int], Meeting] = {}
 
     def watch(
         self, position: int, time_s: float, track_ids: Sequence[int], overlaps: FloatArray
@@ -57,36 +59,24 @@ class MeetingWatch:
             overlaps: (N, N), as `measure_overlaps` gives them.
 
         Returns:
-            Meetings that overlap more in this frame than in any before.
+            Meetings in which the two overlap clearly more than in any frame before.
         """
-        self._current = {i: each for i, each in self._current.items() if time_s - each.last_s < _PARTED_S}
-        closer: list[Meeting] = []
-        for row, column in zip(*np.nonzero(np.triu(overlaps, 1) >= _MEETING), strict=True):
-            meeting = self._join(track_ids[row], track_ids[column])
+        self._current = {pair: each for pair, each in self._current.items() if time_s - each.last_s < _PARTED_S}
+        closer: dict[tuple[int, int], Meeting] = {}
+        for row, column in np.argwhere(np.triu(overlaps, 1) >= _MEETING).tolist():
+            pair = min(track_ids[row], track_ids[column]), max(track_ids[row], track_ids[column])
+            meeting = self._current.get(pair)
+            if meeting is None:
+                meeting = self._current[pair] = Meeting(frozenset(pair), position, 0.0, time_s)
+                self.meetings.append(meeting)
             meeting.last_s = time_s
-            if overlaps[row, column] > meeting.overlap:
+            if overlaps[row, column] >= meeting.overlap + _CLOSER:
                 meeting.overlap, meeting.position = float(overlaps[row, column]), position
-                if meeting not in closer:
-                    closer.append(meeting)
-        return [meeting for meeting in closer if meeting.track_ids]
-
-    def _join(self, first: int, second: int) -> Meeting:
-        """The meeting of two people, who may both have met others already."""
-        meeting, other = self._current.get(first), self._current.get(second)
-        if meeting is None:
-            meeting, other = other, None
-        if meeting is None:
-            meeting = Meeting(set(), 0, 0.0, 0.0)
-            self.meetings.append(meeting)
-        members = {first, second}
-        if other is not None and other is not meeting:
-            members |= other.track_ids
-            # What was there of it goes on as the one meeting of all.
-            other.track_ids.clear()
-            meeting.overlap = 0.0
-        meeting.track_ids |= members
-        self._current |= dict.fromkeys(meeting.track_ids, meeting)
-        return meeting
+                closer[pair] = meeting
+        for pair, meeting in closer.items():
+            near = [other for other in self._current if not {*pair}.isdisjoint(other)]
+            meeting.track_ids = meeting.track_ids.union(*near)
+        return list(closer.values())
 
 
 def measure_overlaps(boxes_xyxy: FloatArray) -> FloatArray:

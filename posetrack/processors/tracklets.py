@@ -30,6 +30,8 @@ _DESCRIBE_EVERY_S = 0.2
 where a run begins, so parts of a run describe those that the whole one does."""
 _SIGHTING_EVERY_S = 0.04
 _SIGHTINGS = 8
+_UNKNOWN = np.zeros((PARTS, NUM_BINS), np.float32)
+_UNKNOWN.flags.writeable = False
 
 
 class Sighting(NamedTuple):
@@ -66,8 +68,8 @@ class Tracklet:
     seen_s: float = 0.0
     head: list[Sighting] = field(default_factory=list)
     tail: deque[Sighting] = field(default_factory=lambda: deque(maxlen=_SIGHTINGS))
-    appearance: FloatArray = field(default_factory=lambda: np.zeros((PARTS, NUM_BINS), np.float32))
-    alone: FloatArray = field(default_factory=lambda: np.zeros((PARTS, NUM_BINS), np.float32))
+    appearance: FloatArray = field(default_factory=lambda: _UNKNOWN)
+    alone: FloatArray = field(default_factory=lambda: _UNKNOWN)
     after: Meeting | None = None
 
     def see(self, sighting: Sighting) -> None:
@@ -170,9 +172,9 @@ class TrackletCollector:
             is_alone = find_alone(overlaps)
             for row, description in zip(due, self._describe(frame, people[due]), strict=True):
                 tracklet = self.parts[track_ids[row]][-1]
-                tracklet.appearance += description
+                tracklet.appearance = tracklet.appearance + description
                 if is_alone[row]:
-                    tracklet.alone += description
+                    tracklet.alone = tracklet.alone + description
 
     @property
     def meetings(self) -> Sequence[Meeting]:

@@ -181,7 +181,7 @@ class Stitcher:
         if config is None:
             return None
         parts, path = self._collector.parts, self._collector.path
-        exchanges = find_exchanges(parts, self._collector.meetings, config.min_exchange)
+        exchanges = find_exchanges(parts, self._collector.meetings, path, config.min_exchange)
         tracklets = join_parts(parts, exchanges, path, config.max_interpolated_s)
         stitching = make_plan(tracklets, path, config)
         return _Plan(exchanges, stitching) if exchanges or not stitching.is_empty else None
