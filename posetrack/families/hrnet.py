@@ -157,7 +157,7 @@ FAMILY = Family(
         **{name: Importable(name, partial(_make_class_network, name)) for name in CLASS_NETWORKS},
     },
     embedded={
-        "hrnet-w18-256x192": "305ae5ea9b0e94174835bf4ca836235d6a725339d8626e00128da509edcf6e31",
+        "hrnet-w18-256x192": "656059f1c3bf12faef95ff0f18a995fc1aadba90cd49d39b8c9daf1aefbc3195",
         "thunder-heatmaps-256x192": "91378e5db362cdb2ea5d7e3aa17f8553a831f86c27dcbfa34757aced56f61bf7",
     },
 )
