@@ -124,18 +124,16 @@ def _choose_owners(members: Sequence[_Member], min_gain: float) -> dict[int, int
     )
     straight = alike[[candidates.index(member) for member in going_on], np.arange(len(going_on))]
     rows, columns = match_hungarian(alike, 0.0)
-    moved = [
-        (candidates[row], going_on[column], row, column) for row, column in zip(rows, columns, strict=True)
-    ]
-    moved = [each for each in moved if each[0] is not each[1]]
-    found = np.array([alike[row, column] for *_, row, column in moved])
-    gains = found - straight[[column for *_, column in moved]] if moved else found
-    if not moved or gains.mean() < min_gain or gains.min() < 0 or found.min() < _LEAST_ALIKE:
+    is_moved = np.array([candidates[i] is not going_on[j] for i, j in zip(rows, columns, strict=True)], bool)
+    found, gains = alike[rows, columns][is_moved], (alike[rows, columns] - straight[columns])[is_moved]
+    if not is_moved.any() or gains.mean() < min_gain or gains.min() < 0 or found.min() < _LEAST_ALIKE:
         return {}
-    changed = {into.track_id: owner.owner for owner, into, *_ in moved}
+    sources = [candidates[i] for i in rows[is_moved]]
+    targets = [going_on[j] for j in columns[is_moved]]
+    changed = {target.track_id: source.owner for source, target in zip(sources, targets, strict=True)}
     # Tracks whose owner goes on in another one, but which show no clothes, are those of who is left.
-    left = [into.owner for _, into, *_ in moved if into.owner not in changed.values()]
-    unseen = [owner for owner, *_ in moved if owner.after is not None and owner.track_id not in changed]
+    left = [target.owner for target in targets if target.owner not in changed.values()]
+    unseen = [source for source in sources if source.after is not None and source.track_id not in changed]
     return changed | {member.track_id: owner for member, owner in zip(unseen, left, strict=False)}
 
 
