@@ -13,8 +13,6 @@ sweethome3d-furniture; backgrounds are the parts of training images that no pers
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 from synthesis.backgrounds import Crop, draw_background, find_backgrounds, sum_backgrounds
-from synthesis.errors import SynthesisError
+from synthesis.errors import SynthesisError, run_resumable
 from synthesis.folder import ImageFolder
 from synthesis.furniture import Piece, draw_piece, list_pieces, read_model
 from synthesis.images import MadeImage, name_image
@@ -31,7 +29,6 @@ from synthesis.looks import to_linear
 from synthesis.pack import Floats
 from synthesis.photos import develop, encode_jpeg
 
-from posetrack.errors import PoseTrackError
 from posetrack.outputs import hold_folder
 
 VERSION = 1
@@ -135,13 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--furniture", type=Path, nargs="+", required=True)
     parser.add_argument("--backgrounds", type=Path, nargs="+", default=[])
     parser.add_argument("--seed", type=int, default=0)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        furnish(parser.parse_args(arguments))
-    except PoseTrackError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on from here")
+    run_resumable(lambda: furnish(parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,8 @@ the seed and the other settings alone: a stopped run goes on, and a larger --cou
 from __future__ import annotations
 
 import argparse
-import logging
 import multiprocessing
 import os
-import sys
 import threading
 import time
 import zlib
@@ -27,13 +25,12 @@ from pathlib import Path
 import cv2
 from synthesis.atlas import read_charts
 from synthesis.backgrounds import find_backgrounds, sum_backgrounds
-from synthesis.errors import SynthesisError
+from synthesis.errors import SynthesisError, run_resumable
 from synthesis.folder import ImageFolder
 from synthesis.images import ImageMaker
 from synthesis.pack import read_pack
 from synthesis.wearables import Wardrobe
 
-from posetrack.errors import PoseTrackError
 from posetrack.outputs import hold_folder
 
 VERSION = 3
@@ -166,13 +163,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", nargs="+", default=["640x480"])
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--keep-scenes", action="store_true")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        synthesize(parser.parse_args(arguments))
-    except PoseTrackError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on from here")
+    run_resumable(lambda: synthesize(parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":
