@@ -18,7 +18,7 @@ from posetrack.recipe import read_recipe
 from posetrack.skeleton import COCO_17
 from posetrack.video.source import open_video
 
-STREET = Path(__file__).parents[3] / "docs" / "media" / "street.mp4"
+CROSSING = Path(__file__).parents[3] / "docs" / "media" / "crossing.mp4"
 WEIGHTS = Path(models.__file__).parent / "weights"
 TRAINING = """
 [network]
@@ -123,8 +123,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     for path in WEIGHTS.glob("*.safetensors"):
         (folder / path.name).symlink_to(path)
-    with open_video(STREET) as video:
-        frames = [frame.image for frame in video if frame.index in (84, 108)]
+    with open_video(CROSSING) as video:
+        frames = [frame.image for frame in video if frame.index in (10, 40)]
     compute = Compute(torch.device("cpu"), "torch", "f32")
     networks = build_networks(read_recipe("default"), compute, batch_frames=2)
     boxes = [people.boxes_xyxy for people in networks.detector(frames)]
