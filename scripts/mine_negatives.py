@@ -32,8 +32,9 @@ from posetrack.build import build_networks
 from posetrack.compute import Compute, choose_device
 from posetrack.errors import PoseTrackError
 from posetrack.outputs import make_part
+from posetrack.predictors.networks import Detector
 from posetrack.recipe import read_recipe
-from posetrack.runtime import tune_process
+from trackers.nms import compute_double_iou, compute_intersections
 
 Boxes = npt.NDArray[np.floating]
 
@@ -86,8 +87,9 @@ def mine(chosen: argparse.Namespace) -> None:
     taken: Counter[str] = Counter()
     shown: Counter[str] = Counter()
     crops: list[dict[str, Any]] = []
+    networks = build_networks(read_recipe(chosen.recipe), Compute(choose_device()), batch_frames=1)
     for path in chosen.gt:
-        for looked in look(path, chosen.images, chosen.recipe, chosen.min_score):
+        for looked in look(path, chosen.images, networks.detector, chosen.min_score):
             found[looked.entry.get("source", path.name)] += len(looked.false_xyxy)
             things = looked.entry.get("things", [])
             shown.update(thing["name"] for thing in things)
@@ -104,7 +106,7 @@ def mine(chosen: argparse.Namespace) -> None:
         print(f"{chosen.out / 'people.json'}: {len(crops)} images without people")
 
 
-def look(path: Path, folder: Path, recipe: str, min_score: float) -> Iterator[Looked]:
+def look(path: Path, folder: Path, detect: Detector, min_score: float) -> Iterator[Looked]:
     """Look at the images of a file.
 
     Raises:
@@ -112,10 +114,6 @@ def look(path: Path, folder: Path, recipe: str, min_score: float) -> Iterator[Lo
     """
     samples: InstanceSamples = read_coco_instances(path, folder, ()).check_images(str(path))
     entries = {entry["id"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))["images"]}
-    compute = Compute(choose_device())
-    if compute.device.type == "cpu":
-        tune_process(torch_computes=compute.engine == "torch")
-    detect = build_networks(read_recipe(recipe), compute, batch_frames=1).detector
     for i, file in enumerate(samples.images):
         image = cv2.imread(str(file.path), cv2.IMREAD_COLOR)
         if image is None:
@@ -130,8 +128,8 @@ def look(path: Path, folder: Path, recipe: str, min_score: float) -> Iterator[Lo
 
 def share(box: Boxes, others: Boxes) -> Boxes:
     """Fractions (N,) of a box (4,) that lie in each of others (N, 4)."""
-    sides = (np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])).clip(0)
-    return np.asarray(sides.prod(axis=1) / max(float((box[2:] - box[:2]).prod()), 1e-9))
+    common = compute_intersections(np.asarray(box, np.float64)[None], np.asarray(others, np.float64))[0]
+    return np.asarray(common / max(float((box[2:] - box[:2]).prod()), 1e-9))
 
 
 def find_things(false_xyxy: Boxes, things: list[dict[str, Any]]) -> list[int]:
@@ -140,15 +138,8 @@ def find_things(false_xyxy: Boxes, things: list[dict[str, Any]]) -> list[int]:
         return []
     boxes = np.array([thing["bbox"] for thing in things], np.float64)
     boxes[:, 2:] += boxes[:, :2]
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    hits = []
-    for box in false_xyxy:
-        area = (box[2:] - box[:2]).prod()
-        common = share(box, boxes) * area
-        overlap = common / np.maximum(area + areas - common, 1e-9)
-        if overlap.max() > _MOST_SHARED:
-            hits.append(int(overlap.argmax()))
-    return hits
+    overlaps = compute_double_iou(false_xyxy, boxes)
+    return [int(row.argmax()) for row in overlaps if row.max() > _MOST_SHARED]
 
 
 def write_crops(looked: Looked, out: Path, first: int) -> list[dict[str, Any]]:

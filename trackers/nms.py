@@ -29,12 +29,18 @@ def compute_iou(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
 def compute_double_iou(boxes_xyxy: npt.ArrayLike, others_xyxy: npt.ArrayLike) -> DoubleArray:
     """Compare boxes as `compute_iou` does, in double precision: an IoU of 0.7 is not less than 0.7."""
     boxes, others = np.asarray(boxes_xyxy, np.float64), np.asarray(others_xyxy, np.float64)
-    intersections = _compute_overlaps(boxes, others, 0)
-    intersections *= _compute_overlaps(boxes, others, 1)
-    unions = _compute_areas(boxes)[:, None] + _compute_areas(others)
+    intersections = compute_intersections(boxes, others)
+    unions = compute_areas(boxes)[:, None] + compute_areas(others)
     unions -= intersections
     iou: DoubleArray = intersections / np.maximum(unions, 1e-9, out=unions)
     return iou
+
+
+def compute_intersections(boxes_xyxy: DoubleArray, others_xyxy: DoubleArray) -> DoubleArray:
+    """The area that every box (N, 4) has in common with every other one (M, 4), (N, M)."""
+    areas = _compute_overlaps(boxes_xyxy, others_xyxy, 0)
+    areas *= _compute_overlaps(boxes_xyxy, others_xyxy, 1)
+    return areas
 
 
 def _compute_overlaps(boxes_xyxy: DoubleArray, others_xyxy: DoubleArray, axis: int) -> DoubleArray:
@@ -115,6 +121,7 @@ def are_centres_inside(boxes_xyxy: FloatArray, size_wh: tuple[int, int]) -> Bool
     return np.asarray(inside & has_extent)
 
 
-def _compute_areas(boxes_xyxy: DoubleArray) -> DoubleArray:
+def compute_areas(boxes_xyxy: DoubleArray) -> DoubleArray:
+    """The areas of boxes (N, 4), (N,); 0 of one whose sides are below 0."""
     areas: DoubleArray = np.prod(np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0), axis=1)
     return areas

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from trackers.nms import compute_areas, compute_intersections
+
 FloatArray = npt.NDArray[np.float32]
 
 _MEETING = 0.3
@@ -82,11 +84,9 @@ class MeetingWatch:
 def measure_overlaps(boxes_xyxy: FloatArray) -> FloatArray:
     """The area that boxes (N, 4) have in common, as a fraction of the smaller one's, (N, N)."""
     boxes = np.asarray(boxes_xyxy, np.float64)
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    common = (high - low).clip(0).prod(axis=2)
-    areas = (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1)
-    return np.asarray(common / np.maximum(np.minimum(areas[:, None], areas), 1e-9), np.float32)
+    areas = compute_areas(boxes)
+    smaller = np.minimum(areas[:, None], areas)
+    return np.asarray(compute_intersections(boxes, boxes) / np.maximum(smaller, 1e-9), np.float32)
 
 
 def find_alone(overlaps: FloatArray) -> npt.NDArray[np.bool_]:
