@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
+from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, remove_small_boxes
+
+from models.detection.config import BoxChoice
 
 _MIN_SIDE_PX = 1e-2
+_LEAST_VOTE = 0.05
+"""Boxes below this score have no vote: they would hardly weigh."""
 
 
 def promote(values: Tensor) -> Tensor:
@@ -15,22 +20,15 @@ def promote(values: Tensor) -> Tensor:
 
 
 def choose_boxes(
-    boxes_xyxy: Tensor,
-    scores: Tensor,
-    size_hw: tuple[int, int],
-    *,
-    score_threshold: float,
-    nms_iou: float,
-    max_boxes: int,
+    boxes_xyxy: Tensor, scores: Tensor, size_hw: tuple[int, int], choice: BoxChoice, max_boxes: int
 ) -> dict[str, Tensor]:
-    """Choose the boxes of one image: torchvision's `postprocess_detections` with settings as arguments.
+    """Choose the boxes of one image, by default as torchvision's `postprocess_detections` does.
 
     Args:
         boxes_xyxy: (N, C, 4): the box of each region and class; class 0 is the background.
         scores: (N, C).
         size_hw: Height and width of the image; boxes are clipped to it.
-        score_threshold: Boxes need a higher score.
-        nms_iou: Of two boxes of a class that overlap more than this, the lower-scoring one is dropped.
+        choice: How they are chosen.
         max_boxes: So many of the best are kept.
 
     Returns:
@@ -40,7 +38,40 @@ def choose_boxes(
     labels = torch.arange(1, scores.shape[1], device=scores.device).expand(len(scores), -1).reshape(-1)
     scores = scores[:, 1:].reshape(-1)
     boxes = clip_boxes_to_image(boxes_xyxy[:, 1:], size_hw).reshape(-1, 4)
-    kept = torch.where(scores > score_threshold)[0]
-    kept = kept[remove_small_boxes(boxes[kept], _MIN_SIDE_PX)]
-    kept = kept[batched_nms(boxes[kept], scores[kept], labels[kept], nms_iou)[:max_boxes]]
-    return {"boxes": boxes[kept], "labels": labels[kept], "scores": scores[kept]}
+    likely = torch.where(scores > choice.score_threshold)[0]
+    likely = likely[remove_small_boxes(boxes[likely], _MIN_SIDE_PX)]
+    if choice.is_nms_soft:
+        rows, kept_scores = _lower_scores(boxes[likely], scores[likely], labels[likely], choice)
+        kept, kept_scores = likely[rows][:max_boxes], kept_scores[:max_boxes]
+    else:
+        kept = likely[batched_nms(boxes[likely], scores[likely], labels[likely], choice.nms_iou)[:max_boxes]]
+        kept_scores = scores[kept]
+    chosen = {"boxes": boxes[kept], "labels": labels[kept], "scores": kept_scores}
+    if choice.vote_iou < 1:
+        voters = torch.where(scores > _LEAST_VOTE)[0]
+        chosen["boxes"] = _vote(chosen, boxes[voters], labels[voters], scores[voters], choice.vote_iou)
+    return chosen
+
+
+def _lower_scores(boxes: Tensor, scores: Tensor, labels: Tensor, choice: BoxChoice) -> tuple[Tensor, Tensor]:
+    """Soft non-maximum suppression: the rows of the boxes that stay and their scores, best first."""
+    overlaps = torch.where(labels[:, None] == labels, box_iou(boxes, boxes), 0.0).cpu().numpy()
+    factors = np.where(overlaps > choice.nms_iou, 1 - overlaps, 1)
+    left = scores.cpu().numpy().copy()
+    rows, kept = [], []
+    while left.size and left.max() > choice.score_threshold:
+        best = int(left.argmax())
+        rows.append(best)
+        kept.append(left[best])
+        left *= factors[best]
+        left[best] = -1
+    order = torch.tensor(rows, dtype=torch.int64, device=scores.device)
+    return order, torch.tensor(np.array(kept), dtype=scores.dtype, device=scores.device)
+
+
+def _vote(chosen: dict[str, Tensor], boxes: Tensor, labels: Tensor, scores: Tensor, vote_iou: float) -> Tensor:
+    """The chosen boxes (M, 4) after a vote of all likely ones; those that nobody overlaps so far stay."""
+    is_alike = (box_iou(chosen["boxes"], boxes) >= vote_iou) & (chosen["labels"][:, None] == labels)
+    weights = torch.where(is_alike, scores, 0.0)
+    total = weights.sum(dim=1, keepdim=True)
+    return torch.where(total > 0, weights @ boxes / total.clamp_min(_LEAST_VOTE), chosen["boxes"])

@@ -16,6 +16,28 @@ PERSON_LABEL = 1
 
 
 @dataclass(frozen=True)
+class BoxChoice:
+    """How the boxes of an image are chosen.
+
+    Attributes:
+        score_threshold: Boxes need a higher score.
+        nms_iou: Of two boxes of a class that overlap more than this, the lower-scoring one is dropped.
+        is_nms_soft: It is not dropped, but its score is multiplied by 1 - IoU for each such better box. From a
+            `score_threshold` of 1 - `nms_iou` on, that is the same.
+        vote_iou: A chosen box becomes the mean of those of its class that overlap it by this or more, weighted
+            by their scores; 1 leaves it as it is.
+
+    Source: Bodla et al., "Soft-NMS", ICCV 2017, equation 2; Gidaris and Komodakis, "Object detection via a
+    multi-region and semantic segmentation-aware CNN model", ICCV 2015, section 5 (voting).
+    """
+
+    score_threshold: float = 0.05
+    nms_iou: float = 0.5
+    is_nms_soft: bool = False
+    vote_iou: float = 1.0
+
+
+@dataclass(frozen=True)
 class TwoStageConfig:
     """A backbone, proposals and a box head; the defaults are torchvision's Faster R-CNN with two classes.
 

@@ -19,7 +19,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import box_iou
 
 from models.detection.boxes import choose_boxes, promote
-from models.detection.config import PERSON_LABEL, TwoStageConfig
+from models.detection.config import PERSON_LABEL, BoxChoice, TwoStageConfig
 from models.detection.losses import compute_box_losses
 from models.detection.pooling import make_pool
 from models.detection.proposals import Pyramid, Targets, find_ignored
@@ -158,9 +158,7 @@ class BoxHeads(RoIHeads):  # type: ignore[misc]
         proposals: list[Tensor],
         sizes_hw: list[tuple[int, int]],
         parts: Mapping[str, RunPart] | None = None,
-        *,
-        score_threshold: float | None = None,
-        nms_iou: float | None = None,
+        choice: BoxChoice | None = None,
     ) -> list[dict[str, Tensor]]:
         """Find people in proposals; see `models.detection.network.TwoStageNetwork.find_people`.
 
@@ -169,18 +167,11 @@ class BoxHeads(RoIHeads):  # type: ignore[misc]
             proposals: For each image (N, 4) xyxy.
             sizes_hw: Height and width of each image.
             parts: Engines that run `region_parts()`; None runs the parts themselves.
-            score_threshold: Boxes with a lower score are dropped; None takes the configuration's.
-            nms_iou: Of two boxes that overlap more than this, the lower-scoring one is dropped; likewise.
+            choice: How boxes are chosen; None takes the configuration's.
         """
         run = partial(self._run_part, parts or self.region_parts(), pyramid, sizes_hw)
-        score_threshold = self.score_thresh if score_threshold is None else score_threshold
-        nms_iou = self.nms_thresh if nms_iou is None else nms_iou
-        choose = partial(
-            choose_boxes,
-            score_threshold=score_threshold,
-            nms_iou=nms_iou,
-            max_boxes=self.detections_per_img,
-        )
+        choice = choice or BoxChoice(self.score_thresh, self.nms_thresh)
+        choose = partial(choose_boxes, choice=choice, max_boxes=self.detections_per_img)
         logits, deltas = run("box", proposals)
         people = list(map(choose, *self._decode_boxes(logits, deltas, proposals), sizes_hw))
         self.add_to_people(people, run)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.backbones.imagenet import normalize_images
-from models.detection.config import TwoStageConfig
+from models.detection.config import BoxChoice, TwoStageConfig
 from models.detection.heads import BoxHeads, RunPart
 from models.detection.proposals import ProposalNetwork, Pyramid, Targets
 
@@ -123,9 +123,7 @@ class TwoStageNetwork(nn.Module):
         input_hw: tuple[int, int],
         sizes_wh: Sequence[tuple[int, int]] | None = None,
         parts: Mapping[str, RunPart] | None = None,
-        *,
-        score_threshold: float | None = None,
-        nms_iou: float | None = None,
+        choice: BoxChoice | None = None,
     ) -> list[dict[str, Tensor]]:
         """Find people from the outputs of the image part.
 
@@ -134,8 +132,7 @@ class TwoStageNetwork(nn.Module):
             input_hw: Height and width of the batch.
             sizes_wh: As for `forward`.
             parts: Engines that run `roi_heads.region_parts()`; None runs the parts themselves.
-            score_threshold: Boxes with a lower score are dropped; None takes the configuration's.
-            nms_iou: Of two boxes that overlap more than this, the lower-scoring one is dropped; likewise.
+            choice: How boxes are chosen; None takes the configuration's.
 
         Returns:
             For each image, best first, `boxes` (N, 4) xyxy, `labels` (N,) and `scores` (N,), and what other
@@ -144,9 +141,7 @@ class TwoStageNetwork(nn.Module):
         pyramid, objectness, deltas = self._split_outputs(outputs)
         _, sizes_hw = _list_sizes_hw((len(outputs[0]), 3, *input_hw), sizes_wh)
         proposals = self.rpn.propose(objectness, deltas, input_hw, sizes_hw)
-        return self.roi_heads.find_people(
-            pyramid, proposals, sizes_hw, parts, score_threshold=score_threshold, nms_iou=nms_iou
-        )
+        return self.roi_heads.find_people(pyramid, proposals, sizes_hw, parts, choice)
 
     def describe_people(
         self,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from models.densepose.parts import MADE, SMPL
+from models.detection.config import BoxChoice
 from models.hrnet.variants import CODINGS
 from models.settings import (
     check_choice,
@@ -206,6 +207,9 @@ class TwoStageSettings(DetectorSettings):
         score_threshold: People below this score are left out.
         nms_iou: Of two people's boxes with a larger IoU, the higher-scoring one stays. Proposals have a limit
             of their own, which is the network's.
+        is_nms_soft: The other one stays as well, its score times 1 - IoU.
+        vote_iou: A box becomes the mean of those that overlap it by this or more, weighted by their scores; 1
+            for none.
         EVALUATED_SCORE: 0.05, as torchvision and Detectron2 test their networks.
         RANKS_POSES: As they do.
     """
@@ -218,13 +222,20 @@ class TwoStageSettings(DetectorSettings):
     proposals: int | None = None
     score_threshold: float = 0.2
     nms_iou: float = 0.8
+    is_nms_soft: bool = False
+    vote_iou: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_image_sides(self)
         if self.proposals is not None:
             check_range(self, 1, MOST_PROPOSALS, "proposals")
-        check_fraction(self, "score_threshold", "nms_iou")
+        check_fraction(self, "score_threshold", "nms_iou", "vote_iou")
+
+    @property
+    def box_choice(self) -> BoxChoice:
+        """How boxes are chosen."""
+        return BoxChoice(self.score_threshold, self.nms_iou, self.is_nms_soft, self.vote_iou)
 
 
 KEYPOINT_ORIGINS = ("usual", "corner", "centre")

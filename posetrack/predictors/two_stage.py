@@ -118,12 +118,7 @@ class TwoStagePredictor(ABC):
     def _predict(self, images: list[ImageArray]) -> list[Instances]:
         found = self._run_image_part(images)
         people = self._network.find_people(
-            found.outputs,
-            found.input_hw,
-            found.sizes_wh,
-            self._parts,
-            score_threshold=self._settings.score_threshold,
-            nms_iou=self._settings.nms_iou,
+            found.outputs, found.input_hw, found.sizes_wh, self._parts, self._settings.box_choice
         )
         return [self._make_instances(each, found.placement) for each in people]
 

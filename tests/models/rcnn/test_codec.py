@@ -4,10 +4,8 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.rcnn_ignore import compute_iou
 from reference.rcnn_offsets import BOX, KEYPOINTS, draw_keypoint
 
-from models.detection.boxes import choose_boxes
 from models.rcnn.codec import decode_keypoints, decode_masks, encode_keypoints, score_peaks
 
 SIDE = 16
@@ -65,39 +63,3 @@ def test_masks_lie_where_their_boxes_do():
     assert not pasted[0, :2].any()
     assert not pasted[0, :, 28:].any()
     assert decode_masks(torch.ones(0, 28, 28), torch.zeros(0, 4), (40, 30)).shape == (0, 30, 40)
-
-
-def test_chosen_boxes_are_those_of_the_loop():
-    generator = torch.Generator().manual_seed(0)
-    corners = torch.rand(30, 3, 2, generator=generator) * 40 - 4
-    boxes = torch.cat([corners, corners + torch.rand(30, 3, 2, generator=generator) * 30], dim=2)
-    scores = torch.randn(30, 3, generator=generator).softmax(dim=1)
-    found = choose_boxes(boxes, scores, (32, 48), score_threshold=0.2, nms_iou=0.4, max_boxes=12)
-    clipped = boxes.clamp(min=0).minimum(torch.tensor([48.0, 32.0, 48.0, 32.0])).tolist()
-    candidates = [
-        (scores[i, label].item(), label, tuple(clipped[i][label]))
-        for i in range(30)
-        for label in (1, 2)
-        if scores[i, label] > 0.2
-    ]
-    kept = []
-    for score, label, box in sorted(candidates, reverse=True):
-        is_seen = box[2] - box[0] > 0.01 and box[3] - box[1] > 0.01
-        if is_seen and not any(label == other and compute_iou(box, rival) > 0.4 for _, other, rival in kept):
-            kept.append((score, label, box))
-    assert len(kept) > 12
-    assert len(candidates) > len(kept)
-    assert found["labels"].tolist() == [label for _, label, _ in kept[:12]]
-    torch.testing.assert_close(found["scores"], torch.tensor([score for score, _, _ in kept[:12]]))
-    torch.testing.assert_close(found["boxes"], torch.tensor([box for _, _, box in kept[:12]]))
-
-
-def test_nobody_is_chosen_from_no_regions():
-    found = choose_boxes(
-        torch.zeros(0, 2, 4), torch.zeros(0, 2), (32, 48), score_threshold=0.0, nms_iou=0.5, max_boxes=9
-    )
-    assert {name: tuple(column.shape) for name, column in found.items()} == {
-        "boxes": (0, 4),
-        "labels": (0,),
-        "scores": (0,),
-    }

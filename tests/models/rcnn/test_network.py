@@ -5,6 +5,7 @@ import torch
 from reference.rcnn_scene import DETECTOR, POSED_DETECTOR, H, W, make_scene, shrink
 
 from models.backbones.imagenet import normalize_images
+from models.detection.config import BoxChoice
 from models.engines.make import make_engine
 from models.rcnn.network import make_rcnn
 from models.rcnn.offsets import DeformableConv2d
@@ -241,9 +242,9 @@ def test_thresholds_are_arguments_of_a_network_in_hand():
         expected = network(images)
         middle = expected[0]["scores"].median().item()
         plain = network.find_people(outputs, (H, W))
-        sure = network.find_people(outputs, (H, W), score_threshold=middle)
-        apart = network.find_people(outputs, (H, W), nms_iou=0.2)
-        everyone = network.find_people(outputs, (H, W), score_threshold=0.0, nms_iou=1.0)
+        sure = network.find_people(outputs, (H, W), choice=BoxChoice(score_threshold=middle))
+        apart = network.find_people(outputs, (H, W), choice=BoxChoice(nms_iou=0.2))
+        everyone = network.find_people(outputs, (H, W), choice=BoxChoice(0.0, nms_iou=1.0))
     for i in range(2):
         assert torch.equal(plain[i]["boxes"], expected[i]["boxes"])
         assert torch.equal(sure[i]["scores"], expected[i]["scores"][expected[i]["scores"] > middle])

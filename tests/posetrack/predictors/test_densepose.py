@@ -90,9 +90,9 @@ def test_fewer_proposals_are_the_best_ones(monkeypatch):
     image, seen = draw(128, 96), []
     find_people = BoxHeads.find_people
 
-    def look(heads, pyramid, proposals, *rest, **settings):
-        seen.append((proposals[0], settings["nms_iou"]))
-        return find_people(heads, pyramid, proposals, *rest, **settings)
+    def look(heads, pyramid, proposals, sizes_hw, parts, choice):
+        seen.append((proposals[0], choice.nms_iou))
+        return find_people(heads, pyramid, proposals, sizes_hw, parts, choice)
 
     monkeypatch.setattr(BoxHeads, "find_people", look)
     for settings in ({}, {"proposals": 5, "nms_iou": 0.3}, {"proposals": 60}):

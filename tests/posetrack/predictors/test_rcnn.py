@@ -91,7 +91,7 @@ def test_boxes_come_back_in_the_image(make_predictor, monkeypatch):
     predict, _ = make_predictor()
     seen = []
 
-    def find_people(outputs, input_hw, sizes_wh, parts, **settings):
+    def find_people(outputs, input_hw, sizes_wh, parts, choice):
         seen.append((input_hw, sizes_wh))
         box = torch.tensor([[0.0, 0.0, sizes_wh[0][0] / 2, sizes_wh[0][1]]])
         return [{"boxes": box, "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}] * len(sizes_wh)
@@ -107,7 +107,7 @@ def test_input_has_the_shorter_side(make_predictor, monkeypatch):
     predict, _ = make_predictor(longest_side_px=128, shorter_side_px=48)
     seen = []
 
-    def find_people(outputs, input_hw, sizes_wh, parts, **thresholds):
+    def find_people(outputs, input_hw, sizes_wh, parts, choice):
         seen.append((input_hw, sizes_wh))
         columns = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0), "scores": torch.zeros(0)}
         return [columns] * len(sizes_wh)

@@ -44,7 +44,7 @@ def planted(monkeypatch):
     def plant(**settings):
         predict = make_predictor(**settings)
 
-        def find(outputs, input_hw, sizes_wh, parts, **settings):
+        def find(outputs, input_hw, sizes_wh, parts, choice):
             w, h = sizes_wh[0]
             people = {
                 "boxes": torch.tensor([[0.0, 0.0, w / 2, h], [0.0, 0.0, 9.0, 9.0]]),
