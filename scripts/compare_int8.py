@@ -2,11 +2,12 @@
 
 Run: python scripts/compare_int8.py FLOAT INT8 CLIP... [--side 512] [--frames 20] [--score 0.5]
 
-FLOAT and INT8 are weights or exports as recipes take them; a network that takes boxes, such as that of
-`mobile-densepose-b`, gets those that `movenet-person` finds in float, and is timed without it. People are
-matched by boxes (IoU above 0.5). Of those with dense poses: IoU of the masks, and the fraction of pixels in
-both masks with the same part. Times are of the whole predictor, float in f32 and bf16 and int8 in turns on the
-same frames, on one engine.
+FLOAT and INT8 are weights or exports as recipes take them; a network that takes boxes, such as those of
+`mobile-densepose-b` and `thunder-heatmaps-256x192`, gets those that `movenet-person` finds in float, and is
+timed without it. People are matched by boxes (IoU above 0.5). Of those with dense poses: IoU of the masks,
+and the fraction of pixels in both masks with the same part. Of those with keypoints: how far these move, in
+percent of the box's height, the median and the 95th percentile of those that score 0.2 or more in float.
+Times are of the whole predictor, float in f32 and bf16 and int8 in turns on the same frames, on one engine.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -28,6 +30,7 @@ from models.densepose.crops.variants import NETWORKS as CROP_NETWORKS
 from models.densepose.pixel_box import find_pixels
 from posetrack.build import build_networks
 from posetrack.compute import Compute
+from posetrack.families.hrnet import FAMILY as HRNET
 from posetrack.families.table import find_role
 from posetrack.frame import ImageArray, Instances
 from posetrack.predictors.settings import DenseCropSettings, DetectorSettings
@@ -40,6 +43,7 @@ Find = Callable[[ImageArray], Instances]
 
 FINDER = "default"
 LEAST_IOU = 0.5
+LEAST_KEYPOINT_SCORE = 0.2
 WANTED = 0.9
 
 
@@ -75,6 +79,8 @@ def make_run(name: str, weights: str, chosen: argparse.Namespace, find: Find) ->
     if metadata is None:
         raise SystemExit(f"{weights}: does not say its network")
     compute = Compute(torch.device("cpu"), chosen.engine, "bf16" if "bf16" in name else "f32")
+    if metadata.network in HRNET.roles["estimator"].networks:
+        return make_poser(metadata.network, weights, compute, find)
     if metadata.network not in CROP_NETWORKS:
         settings = find_role(metadata.network, "detector", weights).settings(
             network=metadata.network,
@@ -95,6 +101,22 @@ def make_run(name: str, weights: str, chosen: argparse.Namespace, find: Find) ->
     def run(image: ImageArray) -> Instances:
         people = find(image)
         return people.with_columns(dense=estimate([image], [complete_boxes(people)])[0])
+
+    return run
+
+
+def make_poser(network: str, weights: str, compute: Compute, find: Find) -> Find:
+    """Make the function that estimates poses in the boxes of an image."""
+    base = read_recipe(FINDER)
+    assert base.estimator is not None
+    recipe = Recipe(network, base.detector, replace(base.estimator, network=network, weights=weights))
+    estimate = build_networks(recipe, compute, batch_frames=1).estimator
+    assert estimate is not None
+
+    def run(image: ImageArray) -> Instances:
+        people = find(image)
+        xy, scores = estimate([image], [complete_boxes(people)])[0]
+        return people.with_columns(keypoints_xy=xy, keypoint_scores=scores)
 
     return run
 
@@ -140,7 +162,7 @@ def run_in_turns(
 
 def describe(pairs: list[tuple[Instances, Instances]]) -> str:
     """Describe how alike the people of two networks are."""
-    ious, mask_ious, alike = [], [], []
+    ious, mask_ious, alike, moves = [], [], [], []
     counts = [0, 0]
     for expected, found in pairs:
         counts[0] += len(expected)
@@ -154,12 +176,27 @@ def describe(pairs: list[tuple[Instances, Instances]]) -> str:
                     mask_iou, part = compare_dense(expected[[i]], found[[j]])
                     mask_ious.append(mask_iou)
                     alike.append(part)
+                moves += measure_moves(expected[[i]], found[[j]])
     text = f"people {counts[0]} and {counts[1]}, {len(ious)} the same"
     if ious:
         text += f", box IoU {np.mean(ious):.3f}"
     if mask_ious:
         text += f", mask IoU {np.nanmean(mask_ious):.3f}, same part {np.nanmean(alike):.3f} (wanted: {WANTED})"
+    if moves:
+        middle, most = np.percentile(moves, [50, 95])
+        text += f", keypoints move by {middle:.2f} % of the height (95th percentile: {most:.2f} %)"
     return text
+
+
+def measure_moves(expected: Instances, found: Instances) -> list[float]:
+    """How far the keypoints of a person move, in percent of the box's height; low-scoring ones are left out."""
+    if expected.keypoints_xy is None or found.keypoints_xy is None:
+        return []
+    assert expected.keypoint_scores is not None
+    _, top, _, bottom = complete_boxes(expected)[0]
+    moves = np.linalg.norm(found.keypoints_xy - expected.keypoints_xy, axis=-1)
+    kept = moves[expected.keypoint_scores >= LEAST_KEYPOINT_SCORE]
+    return list(100 * kept / max(float(bottom - top), 1.0))
 
 
 def compare_dense(expected: Instances, found: Instances) -> tuple[float, float]:

@@ -34,3 +34,16 @@ def test_people_are_matched_by_their_boxes():
     expected, near, far = (make_person(x, 0, part) for x in (0, 1, 50))
     assert "people 2 and 2, 1 the same, box IoU 0.818" in compare.describe([(expected, near), (expected, far)])
     assert compare.describe([(expected, far)]) == "people 1 and 1, 0 the same"
+
+
+def test_keypoints_that_are_seen_move_by_their_share_of_the_height():
+    compare = load_script("compare_int8")
+    expected, found = (
+        make_person(0, 0, np.ones((50, 20), int)).with_columns(
+            keypoints_xy=np.array([[[4, 9], [7, 7], [0, 0]]], np.float32) + move,
+            keypoint_scores=np.array([[0.9, 0.2, 0.1]], np.float32),
+        )
+        for move in (0, np.array([[3, 4], [0, 0], [9, 9]], np.float32))
+    )
+    assert compare.measure_moves(expected, found) == [10, 0]
+    assert "move by 5.00 % of the height (95th percentile: 9.50 %)" in compare.describe([(expected, found)])
