@@ -208,7 +208,9 @@ def make_pipeline(
         batch_frames = 1
     processors = _make_finders(recipe, networks, batch_frames, EVERYONE if faces else selection, demand)
     if compute.engine != "torch" and batch_frames > 1:
-        processors.append(RUN_AHEAD)
+        # Each on a thread of its own: what detection does outside of its engine takes one core.
+        detection, *others = processors
+        processors = [detection, RUN_AHEAD, *others, *([RUN_AHEAD] if others else [])]
     follow = track(
         recipe.tracker,
         networks.skeleton,
