@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812, the name that torch's own documentation uses
 from torch import Tensor, nn
 
 from models.engines.cache import compute_key, read_cached, write_cached
@@ -90,8 +89,11 @@ class OpenVinoEngine:
         channels_last = images.detach().cpu().permute(0, 2, 3, 1)
         missing = count * at_once - B
         if missing:
-            # The last one is padded with zeros. Only if needed, because padding copies the batch.
-            channels_last = F.pad(channels_last, (0, 0, 0, 0, 0, 0, 0, missing))
+            # The last one is padded with zeros, in the one copy that also orders the channels.
+            padded = channels_last.new_empty((count * at_once, *channels_last.shape[1:]))
+            padded[:B] = channels_last
+            padded[B:] = 0
+            channels_last = padded
         batch = channels_last.contiguous().numpy()
         outputs = {name: torch.empty((len(batch), *shape)) for name, shape in compiled.shapes.items()}
         arrays = [output.numpy() for output in outputs.values()]
