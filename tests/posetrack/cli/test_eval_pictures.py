@@ -152,7 +152,7 @@ def test_people_of_low_scores_are_evaluated(data, knowing, monkeypatch):
         "build_networks",
         lambda recipe, *_, **__: used.append(recipe.detector.score_threshold) or networks,
     )
-    said = [run(data, *options).output for options in ((), ("--min-score", "0.3"), ("--recipe", "hrnet-w18"))]
+    said = [run(data, *options).output for options in ((), ("--min-score", "0.3"), ("--recipe", "fast"))]
     assert used == [0.05, 0.3, 0]
     assert "from a score of 0.05 on are evaluated, in videos from 0.5" in said[0].replace("\n", " ")
     # Nothing is asked of a detector whose boxes are not used.
