@@ -208,9 +208,7 @@ def make_pipeline(
         batch_frames = 1
     processors = _make_finders(recipe, networks, batch_frames, EVERYONE if faces else selection, demand)
     if compute.engine != "torch" and batch_frames > 1:
-        # Each on a thread of its own: what detection does outside of its engine takes one core.
-        detection, *others = processors
-        processors = [detection, RUN_AHEAD, *others, *([RUN_AHEAD] if others else [])]
+        processors = _run_ahead(processors)
     follow = track(
         recipe.tracker,
         networks.skeleton,
@@ -238,6 +236,12 @@ def make_pipeline(
         gives_dense=networks.dense is not None,
         is_plain_cpu=compute.engine == "torch" and compute.device.type == "cpu",
     )
+
+
+def _run_ahead(finders: list[Stage]) -> list[Stage]:
+    """Give detection, and what follows it, a thread each: what it does outside of its engine takes one core."""
+    detection, *others = finders
+    return [detection, RUN_AHEAD, *others, *([RUN_AHEAD] if others else [])]
 
 
 def _make_dense(recipe: Recipe, networks: Networks, batch_frames: int) -> list[Stage]:

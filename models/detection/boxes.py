@@ -70,7 +70,7 @@ def _lower_scores(boxes: Tensor, scores: Tensor, labels: Tensor, choice: BoxChoi
 
 
 def _vote(chosen: dict[str, Tensor], boxes: Tensor, labels: Tensor, scores: Tensor, vote_iou: float) -> Tensor:
-    """The chosen boxes (M, 4) after a vote of all likely ones; those that nobody overlaps so far stay."""
+    """The chosen boxes (M, 4) after a vote of all boxes; those that no voter overlaps so much stay."""
     is_alike = (box_iou(chosen["boxes"], boxes) >= vote_iou) & (chosen["labels"][:, None] == labels)
     weights = torch.where(is_alike, scores, 0.0)
     total = weights.sum(dim=1, keepdim=True)

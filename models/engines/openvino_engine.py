@@ -87,8 +87,7 @@ class OpenVinoEngine:
         count = -(-B // at_once)
         compiled = self._compile((at_once, H, W), count)
         channels_last = images.detach().cpu().permute(0, 2, 3, 1)
-        missing = count * at_once - B
-        if missing:
+        if count * at_once > B:
             # The last one is padded with zeros, in the one copy that also orders the channels.
             padded = channels_last.new_empty((count * at_once, *channels_last.shape[1:]))
             padded[:B] = channels_last

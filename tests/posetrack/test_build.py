@@ -63,14 +63,10 @@ def make_small_swahr(config, num_keypoints):
     return HigherHRNet(TINY, num_keypoints, config.has_scale_maps)
 
 
-def seeded(build):
+def build_alike(recipe, **options):
     """Random networks are the same ones each time, so that they are converted once."""
-
-    def build_seeded(*arguments, **options):
-        torch.manual_seed(0)
-        return build(*arguments, **options)
-
-    return build_seeded
+    torch.manual_seed(0)
+    return build_pipeline(recipe, COMPUTE, **options)
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -87,8 +83,7 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     recipe = read_recipe(name)
     if not recipe.networks[recipe.pose_table].weights:
         recipe = use_weights(recipe, Path("any.safetensors"))
-    build_alike = seeded(build_pipeline)
-    plain = build_alike(recipe, COMPUTE)
+    plain = build_alike(recipe)
     stages = [stage.name for stage in plain.processors]
     is_estimated = recipe.estimator is not None and recipe.tracker.propagation != "joint"
     ahead = [] if COMPUTE.engine == "torch" else ["run ahead"]
@@ -96,9 +91,9 @@ def test_every_shipped_recipe_builds(name, monkeypatch):
     estimated = ["estimate", *ahead] if is_estimated else []
     assert stages == ["detect", *ahead, *estimated, "track", *dense]
     # Frames that come one by one are not held back by a queue.
-    one_by_one = build_alike(recipe, COMPUTE, batch_frames=1).processors
+    one_by_one = build_alike(recipe, batch_frames=1).processors
     assert [stage.name for stage in one_by_one] == [name for name in stages if name not in ahead]
-    assert len(build_alike(recipe, COMPUTE, smoothed=True).processors) == len(plain.processors) + 1
+    assert len(build_alike(recipe, smoothed=True).processors) == len(plain.processors) + 1
 
 
 TRAITS = {
