@@ -10,9 +10,11 @@ from posetrack.compute import Compute, run_export
 from posetrack.errors import RecipeError
 from posetrack.families.table import find_role
 from posetrack.images.on_device import DeviceImages
-from posetrack.pipeline import RUN_AHEAD, Stage
+from posetrack.pipeline import RUN_AHEAD, FrameProcessor, Stage
 from posetrack.predictors.clipped import clip_scores
-from posetrack.predictors.networks import DenseDetector, Networks
+from posetrack.predictors.networks import DenseDetector, Detector, Networks
+from posetrack.predictors.settings import DetectorSettings
+from posetrack.processors.between import Intervals, detect_at_intervals
 from posetrack.processors.densepose import complete_dense
 from posetrack.processors.detect import detect
 from posetrack.processors.estimate import estimate
@@ -31,6 +33,7 @@ from posetrack.selection.people import EVERYONE, PeopleSelection
 from posetrack.skeleton import Skeleton
 from posetrack.weights.metadata import find_metadata
 from posetrack.weights.store import find_export, find_sha256, load_weights
+from trackers.clock import FRAME_S
 from trackers.flow import GIVEN_FLOWS, FlowEstimator
 
 
@@ -267,15 +270,11 @@ def _make_finders(
     demand: DetectionOnDemand | None,
 ) -> list[Stage]:
     """Make the stages that find people, choose among them, and estimate their poses unless the tracker does."""
-    det_every = recipe.detector.det_every
     if networks.given is not None:
-        find = use_boxes(networks.given)
-    elif demand is not None:
-        find = detect(networks.detector, batch_frames=batch_frames, start=demand.start)
+        find = skip_restored(use_boxes(networks.given))
     else:
-        assert det_every != "auto"
-        find = detect(networks.detector, batch_frames=batch_frames, det_every=det_every)
-    stages = [Stage("detect", skip_restored(find))]
+        find = _make_detection(recipe.detector, networks.detector, batch_frames, demand)
+    stages = [Stage("detect", find)]
     if selection.chooses_found:
         stages.append(Stage("choose", choose_found(selection)))
     estimates_later = recipe.tracker.propagation == "joint"
@@ -286,6 +285,21 @@ def _make_finders(
         )
         stages.append(Stage("estimate", skip_restored(pose)))
     return stages
+
+
+def _make_detection(
+    settings: DetectorSettings, detector: Detector, batch_frames: int, demand: DetectionOnDemand | None
+) -> FrameProcessor:
+    """Make the processor of detection, in every frame or in some."""
+    if demand is not None:
+        return skip_restored(detect(detector, batch_frames=batch_frames, start=demand.start))
+    assert settings.det_every != "auto"
+    if settings.det_every == 1:
+        return skip_restored(detect(detector, batch_frames=batch_frames))
+    interval_s = settings.det_every * FRAME_S
+    if settings.between == "interpolation":
+        return detect_at_intervals(detector, batch_frames=batch_frames, interval_s=interval_s)
+    return skip_restored(detect(detector, batch_frames=batch_frames, start=lambda: Intervals(interval_s)))
 
 
 def _describe(recipe: Recipe, networks: Networks, compute: Compute, *, smoothed: bool) -> Provenance:

@@ -138,6 +138,11 @@ class Recipe:
         return "detector" if self.estimator is None else "estimator"
 
 
+def without_delay(recipe: Recipe) -> Recipe:
+    """The recipe for a live source, none of whose frames can wait for a later one."""
+    return replace(recipe, detector=replace(recipe.detector, between="flow"))
+
+
 def read_recipe(name_or_path: str | Path) -> Recipe:
     """Read a recipe that ships with the package, by name, or a TOML file.
 

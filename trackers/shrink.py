@@ -41,3 +41,24 @@ def count_halvings(image_wh: tuple[int, int], new_wh: tuple[int, int]) -> int:
     while width % 2 == height % 2 == 0 and width >= 2 * new_width and height >= 2 * new_height:
         width, height, halvings = width // 2, height // 2, halvings + 1
     return halvings
+
+
+def make_gray_thumbnail(image: ImageArray, longest_side_px: int) -> ImageArray:
+    """Make a small gray image, to see what has changed.
+
+    Most pixels of a large image are left out before the others are averaged: averaging all of them would take
+    longer than it is worth.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        longest_side_px: Longest side of the result; smaller images keep their size.
+
+    Returns:
+        (h, w) uint8.
+    """
+    height, width = image.shape[:2]
+    step = max(max(height, width) // (2 * longest_side_px), 1)
+    gray = cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY)
+    factor = min(longest_side_px / max(height, width), 1)
+    size_wh = max(round(width * factor), 1), max(round(height * factor), 1)
+    return np.asarray(cv2.resize(gray, size_wh, interpolation=cv2.INTER_AREA), np.uint8)

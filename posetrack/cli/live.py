@@ -26,7 +26,7 @@ from posetrack.live.json_lines import JsonLines
 from posetrack.live.recorder import Recorder
 from posetrack.live.session import LiveFrame, LiveOutput, LiveSession
 from posetrack.outputs import check_output_file
-from posetrack.recipe import read_recipe
+from posetrack.recipe import read_recipe, without_delay
 from posetrack.recipe_files import list_recipes
 from posetrack.skeleton import Skeleton
 from posetrack.video.live import LiveSource, open_live
@@ -217,7 +217,7 @@ def _make_builder(
         if not is_quiet:
             tell_loading(settings)
         return build_pipeline(
-            settings,
+            without_delay(settings),
             chosen,
             batch_frames=1,
             smoothed=people.smooth,

@@ -17,7 +17,7 @@ from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.pace import WAIT
 from posetrack.live.session import LiveFrame, LiveOutput, LiveSession
 from posetrack.machine import describe_machine, read_load
-from posetrack.recipe import Recipe
+from posetrack.recipe import Recipe, without_delay
 from posetrack.stage_clock import StageClock
 from posetrack.video.live import LiveStatus, open_live
 
@@ -41,7 +41,7 @@ def benchmark_live(clip: Path, recipe: Recipe, compute: Compute, *, seconds: flo
     if not clip.is_file():
         raise VideoError(f"{clip}: not a video file; live benchmarks play one")
     load, clock = read_load(), StageClock()
-    pipeline = build_pipeline(recipe, compute, batch_frames=1)
+    pipeline = build_pipeline(without_delay(recipe), compute, batch_frames=1)
     outputs: list[LiveOutput] = []
     with open_live(str(clip), loop=True) as source:
         controls = LiveControls(LiveSettings(recipe.name))

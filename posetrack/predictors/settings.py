@@ -58,10 +58,13 @@ class DetectorSettings(NetworkSettings):
 
     Attributes:
         batch_frames: Frames per call of the network.
-        det_every: Detect people in every n-th frame only, at 25 frames a second or more; of a slower source,
-            after the same time. In between they are propagated by optical flow and their poses estimated again,
-            which needs an [estimator]. `"auto"`: when somebody is lost or people meet, when something moves
-            where nobody is known, and in any case after 0.4 s.
+        det_every: Detect people every n x 0.04 s only (at 25 frames a second in every n-th frame), and in the
+            first frame of every shot. Poses are estimated in all frames nonetheless: it needs an [estimator].
+            `"auto"`: when somebody is lost or people meet, when something moves where nobody is known, and in
+            any case after 0.4 s.
+        between: What finds the people of the frames between two detections: `"interpolation"` of their boxes,
+            which waits for the second one, or optical `"flow"` from the frame before. With `"auto"` and on live
+            sources it is always flow.
         EVALUATED_SCORE: The `score_threshold` of evaluations on images; see `posetrack.protocol`.
         RANKS_POSES: Whether evaluations on images rank the network's own poses by their box scores alone.
     """
@@ -71,6 +74,7 @@ class DetectorSettings(NetworkSettings):
 
     batch_frames: int = 4
     det_every: int | Literal["auto"] = 1
+    between: Literal["interpolation", "flow"] = "interpolation"
 
     def __post_init__(self) -> None:
         super().__post_init__()

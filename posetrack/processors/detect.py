@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from posetrack.frame import Frame, Instances
 from posetrack.pipeline import FrameProcessor
 from posetrack.predictors.networks import Detector
-from trackers.clock import FRAME_S
+
+ChooseFrame = Callable[[Frame], bool]
+"""Called with the frames of a video, in order; tells whether to detect people in them."""
 
 
 def detect(
-    detector: Detector,
-    *,
-    batch_frames: int,
-    det_every: int = 1,
-    start: Callable[[], Callable[[Frame], bool]] | None = None,
+    detector: Detector, *, batch_frames: int, start: Callable[[], ChooseFrame] | None = None
 ) -> FrameProcessor:
     """Make the processor of detection.
 
     Args:
         detector: Called with up to `batch_frames` images at once.
         batch_frames: Number of images held back for one call, with the frames between them.
-        det_every: Detect people in every n-th frame only, but no less often than at 25 frames a second:
-            after a late frame it may be sooner. In the others the tracker propagates the people of the previous
-            frame.
-        start: Called for each video; makes what is called with its frames, in order, and tells whether to
-            detect people in them. Instead of `det_every`.
+        start: Called for each video; makes what chooses its frames. In the others the tracker propagates the
+            people of the previous frame. By default all are chosen.
 
     Returns:
         A processor that replaces the instances of each frame.
@@ -36,38 +31,36 @@ def detect(
     def process(frames: Iterator[Frame]) -> Iterator[Frame]:
         held: list[Frame] = []
         wanted: list[bool] = []
-        choose = _EveryNth(det_every) if start is None else start()
+        choose = _choose_all if start is None else start()
         for frame in frames:
             is_due = choose(frame)
             held.append(frame)
             wanted.append(is_due)
             # Frames without detection only wait for those before them.
             if sum(wanted) in (0, batch_frames):
-                yield from _detect_frames(detector, held, wanted)
+                yield from detect_frames(detector, held, wanted)
                 held, wanted = [], []
-        yield from _detect_frames(detector, held, wanted)
+        yield from detect_frames(detector, held, wanted)
 
     return process
 
 
-class _EveryNth:
-    """Chooses every n-th frame, and those that come late."""
+def detect_frames(detector: Detector, frames: Sequence[Frame], wanted: Sequence[bool]) -> Iterator[Frame]:
+    """Detect the people of some frames in one call.
 
-    def __init__(self, det_every: int) -> None:
-        self._det_every = det_every
-        self._since, self._last_s = det_every, 0.0
+    Args:
+        detector: Called with the images of these frames, if there are any.
+        frames: The frames.
+        wanted: Of each frame, whether it is one of these.
 
-    def __call__(self, frame: Frame) -> bool:
-        self._since += 1
-        is_late = frame.time_s - self._last_s >= self._det_every * FRAME_S - 1e-3
-        if self._since < self._det_every and not is_late:
-            return False
-        self._since, self._last_s = 0, frame.time_s
-        return True
-
-
-def _detect_frames(detector: Detector, frames: list[Frame], wanted: list[bool]) -> Iterator[Frame]:
+    Yields:
+        All frames, with nobody in the others.
+    """
     images = [frame.image for frame, is_wanted in zip(frames, wanted, strict=True) if is_wanted]
     people = iter(detector(images) if images else ())
     for frame, is_wanted in zip(frames, wanted, strict=True):
         yield replace(frame, instances=next(people) if is_wanted else Instances.empty())
+
+
+def _choose_all(frame: Frame) -> bool:
+    return True

@@ -91,7 +91,7 @@ class _NotWeak(_Everyone):
         self._weak = WeakBoxes(tracker.new_track_min_score)
 
     def __call__(self, frame: Frame) -> _Chosen:
-        boxes, scores = _get_boxes(frame)
+        boxes, scores = get_boxes(frame)
         kept = np.sort(box_nms(boxes, scores, self._tracker.nms_iou))
         wanted = self._weak.choose(frame.time_s, boxes[kept], scores[kept])
         return _Chosen(replace(frame, instances=frame.instances[kept]), np.flatnonzero(wanted))
@@ -100,13 +100,13 @@ class _NotWeak(_Everyone):
         return is_settled(before.time_s, frame.time_s)
 
     def note(self, chosen: _Chosen, keypoints_xy: FloatArray, keypoint_scores: FloatArray) -> None:
-        boxes, scores = (column[chosen.rows] for column in _get_boxes(chosen.frame))
+        boxes, scores = (column[chosen.rows] for column in get_boxes(chosen.frame))
         people = People(boxes, scores, keypoints_xy, keypoint_scores)
         is_weak = ~self._tracker.may_start(people.person_scores, people.visible_scores)
         self._weak.note(chosen.frame.time_s, boxes, scores, is_weak)
 
 
-def _get_boxes(frame: Frame) -> tuple[FloatArray, FloatArray]:
+def get_boxes(frame: Frame) -> tuple[FloatArray, FloatArray]:
     """The boxes of a frame (N, 4) and their scores (N,), 1 where there are none."""
     boxes, scores = frame.instances.boxes_xyxy, frame.instances.box_scores
     boxes = np.zeros((0, 4), np.float32) if boxes is None else boxes

@@ -11,6 +11,7 @@ import numpy as np
 from posetrack.frame import FloatArray, Frame, ImageArray, Instances
 from posetrack.pipeline import FrameProcessor
 from trackers.nms import compute_iou
+from trackers.shrink import make_gray_thumbnail
 
 LONGEST_S = 0.4
 """The longest time without a detection; less where the tracker propagates people for a shorter one."""
@@ -116,13 +117,13 @@ class _Movement:
 
     def remember(self, image: ImageArray) -> None:
         """Compare later images with this one."""
-        self._last = _shrink(image)
+        self._last = make_gray_thumbnail(image, _SMALL_PX)
 
     def is_seen(self, frame: Frame, boxes_xyxy: FloatArray, waited_s: float) -> bool:
         """Whether something as large as a person has moved outside of the boxes."""
         if waited_s < _MOVING_S - _TOLERANCE_S:
             return False
-        small = _shrink(frame.image)
+        small = make_gray_thumbnail(frame.image, _SMALL_PX)
         if small.shape != self._last.shape:
             return True
         changed = (cv2.absdiff(small, self._last) >= _LEAST_CHANGE).astype(np.uint8)
@@ -139,14 +140,3 @@ class _Movement:
             return False
         _, _, stats, _ = cv2.connectedComponentsWithStats(changed, connectivity=8)
         return bool(stats[1:, cv2.CC_STAT_AREA].max(initial=0) >= _LEAST_AREA * changed.size)
-
-
-def _shrink(image: ImageArray) -> ImageArray:
-    """A small grey image."""
-    height, width = image.shape[:2]
-    step = max(max(height, width) // (2 * _SMALL_PX), 1)
-    # Most of the pixels are left out first: averaging all of a large image would take longer than it is worth.
-    grey = cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY)
-    factor = min(_SMALL_PX / max(height, width), 1)
-    size_wh = max(round(width * factor), 1), max(round(height * factor), 1)
-    return np.asarray(cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA))

@@ -280,6 +280,7 @@ class Tracker:
         """Make the processors of one run; frames of a camera are not batched."""
         from posetrack.build import make_pipeline
         from posetrack.errors import RecipeError
+        from posetrack.recipe import without_delay
 
         if boxes is not None and self.recipe.estimator is None:
             raise RecipeError(
@@ -288,7 +289,7 @@ class Tracker:
             )
         self._selection.check_size((video.info.width, video.info.height), video.info.source)
         return make_pipeline(
-            self.recipe,
+            without_delay(self.recipe) if video.is_live else self.recipe,
             self._networks if boxes is None else self._networks.with_boxes(boxes),
             self._compute,
             batch_frames=1 if video.is_live else self._batch_frames,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ class PartReader:
 
     Args:
         paths: The poses of the parts, in order; their notes lie beside them.
+        starts_s: Times from which on frames are a part's own, until those of the next one.
 
     Attributes:
         header: That of the first part.
@@ -40,11 +42,12 @@ class PartReader:
         ResultsError: The first part cannot be read.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], starts_s: Sequence[float]) -> None:
         self.header, _ = read_jsonl(paths[0])
         self.ranges: list[tuple[int, float, int]] = []
         self.num_carried = self.num_lost = 0
         self._paths = paths
+        self._ends_s = [*starts_s[1:], math.inf]
         self._next_id = 1
         self._seen_s: dict[int, float] = {}
         self._clothes: dict[int, FloatArray] = {}
@@ -65,7 +68,7 @@ class PartReader:
             ids = self._join(before, warm_up, remembered_s)
             shared_from = _read_first(self._paths[i + 1]) if i + 1 < len(self._paths) else None
             before, first, last = [], None, -1
-            for record in own:
+            for record in _read_until(own, self._ends_s[i]):
                 renamed = replace(record, instances=self._rename(record.instances, ids))
                 self._see(renamed)
                 yield self._make_frame(renamed, record.instances, notes)
@@ -138,6 +141,10 @@ def _cut(path: Path, last: int) -> tuple[list[Record], Iterator[Record]]:
             return warm_up, chain([record], records)
         warm_up.append(record)
     return warm_up, iter(())
+
+
+def _read_until(records: Iterator[Record], end_s: float) -> Iterator[Record]:
+    return takewhile(lambda record: record.time_s < end_s, records)
 
 
 def _read_first(path: Path) -> int:

@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 
 from posetrack.errors import PoseTrackError, VideoError
+from posetrack.predictors.settings import DetectorSettings
 from posetrack.recipe import Recipe, gives_dense
 from posetrack.run.sources import Part
 from posetrack.selection.people import PeopleSelection
 from posetrack.video.base import VideoInfo
+from trackers.clock import FRAME_S
 from trackers.flow_tracker import FlowTrackerConfig
 
 _LEAST_OVERLAP_S = 3.0
@@ -25,11 +27,13 @@ class SplitPart:
         tracked_s: From here on people are tracked in this part: before its own frames, in the overlap.
         start_s: From here on the frames are its own.
         end_s: Up to here, exclusive; None for the end of the source.
+        seen_s: People are tracked up to here, exclusive, because the last frames may wait for a detection.
     """
 
     tracked_s: float
     start_s: float
     end_s: float | None
+    seen_s: float | None
 
 
 def find_overlap_s(config: FlowTrackerConfig) -> float:
@@ -41,6 +45,16 @@ def find_overlap_s(config: FlowTrackerConfig) -> float:
         config: Settings of the tracker.
     """
     return max(2 * config.longest_gap.seconds + _SETTLING_S, _LEAST_OVERLAP_S)
+
+
+def find_beyond_s(detector: DetectorSettings) -> float:
+    """How long a part is tracked beyond its end: until a detection that its last frames wait for.
+
+    Args:
+        detector: Settings of the detector; `det_every` is a number.
+    """
+    assert detector.det_every != "auto"
+    return 2 * detector.det_every * FRAME_S if detector.skips_frames else 0.0
 
 
 def check_split(split_s: float, recipe: Recipe, selection: PeopleSelection, *, blurs_faces: bool) -> None:
@@ -61,10 +75,10 @@ def check_split(split_s: float, recipe: Recipe, selection: PeopleSelection, *, b
         raise PoseTrackError(
             f"--split {split_s:g}: parts overlap by {overlap_s:g} s with recipe {name}; give more"
         )
-    if recipe.detector.skips_frames:
+    if recipe.detector.det_every == "auto":
         raise PoseTrackError(
-            f"--split: recipe {name} detects people in some frames only, counted from the first one; set "
-            "detector.det_every to 1, or leave --split out"
+            f"--split: recipe {name} detects people when it is needed, as the frames before tell; set "
+            "detector.det_every to a number, or leave --split out"
         )
     if gives_dense(recipe):
         raise PoseTrackError(
@@ -74,14 +88,17 @@ def check_split(split_s: float, recipe: Recipe, selection: PeopleSelection, *, b
         raise PoseTrackError("--split: takes --max-people or --blur-faces; leave one of them out")
 
 
-def plan_parts(info: VideoInfo, part: Part, split_s: float, overlap_s: float) -> list[SplitPart]:
-    """Cut a video at time points.
+def plan_parts(
+    info: VideoInfo, part: Part, split_s: float, overlap_s: float, beyond_s: float = 0.0
+) -> list[SplitPart]:
+    """Cut a video at time points, between two frames where all are equally long.
 
     Args:
         info: The video, as `part` of it was opened.
         part: The part of it that is wanted.
         split_s: Length of a part, about: all have the same.
-        overlap_s: By how much they overlap.
+        overlap_s: How long before its own frames a part begins to be tracked.
+        beyond_s: How long after them it is.
 
     Raises:
         VideoError: It is no video, or its length is not known.
@@ -93,9 +110,13 @@ def plan_parts(info: VideoInfo, part: Part, split_s: float, overlap_s: float) ->
     start_s, end_s = part.get("start_s", 0.0), part.get("end_s")
     length_s = info.num_frames * part.get("every", 1) / float(info.fps)
     count = max(round(length_s / split_s), 1)
-    borders = [start_s + length_s * i / count for i in range(count)]
-    ends = [*borders[1:], end_s]
-    return [
-        SplitPart(max(border - overlap_s, start_s) if i else start_s, border, end)
-        for i, (border, end) in enumerate(zip(borders, ends, strict=True))
-    ]
+    half_a_frame_s = 0.5 / float(info.fps)
+    borders = [start_s + length_s * i / count - half_a_frame_s for i in range(1, count)]
+    starts, ends = [start_s, *borders], [*borders, end_s]
+    parts = []
+    for start, end in zip(starts, ends, strict=True):
+        seen_s = None if end is None else end + beyond_s
+        if end is not None and end_s is not None:
+            seen_s = min(end + beyond_s, end_s)
+        parts.append(SplitPart(max(start - overlap_s, start_s), start, end, seen_s))
+    return parts

@@ -28,7 +28,7 @@ from posetrack.video.base import VideoSource
 from posetrack.video.join import VideoJoiner
 from posetrack.workers.notes import read_notes
 from posetrack.workers.part_reader import PartReader, name_notes
-from posetrack.workers.split import SplitPart, find_overlap_s, plan_parts
+from posetrack.workers.split import find_beyond_s, find_overlap_s, plan_parts
 from posetrack.workers.task import DrawTask, TrackerSettings, VideoTask
 
 PARTS_NAME = ".parts"
@@ -83,7 +83,9 @@ class SplitVideo:
     ) -> None:
         self.name, self.output = video.info.source, output
         self._info, self._source, self._part, self._settings = video.info, source, part, settings
-        self.parts = plan_parts(video.info, part, split_s, find_overlap_s(settings.recipe.tracker))
+        recipe = settings.recipe
+        times = find_overlap_s(recipe.tracker), find_beyond_s(recipe.detector)
+        self.parts = plan_parts(video.info, part, split_s, *times)
         every = part.get("every", 1)
         self._anchor = next(iter(video)).index if every > 1 else None
         self._folder = output.folder / PARTS_NAME
@@ -131,9 +133,9 @@ class SplitVideo:
                 number + i,
                 f"{self.name}, part {i + 1} of {len(self.parts)}",
                 self._source,
-                self._select(part.tracked_s, part.end_s),
+                self._select(part.tracked_s, part.seen_s),
                 output,
-                num_frames=self._count(part, part.tracked_s),
+                num_frames=self._count(part.tracked_s, part.seen_s),
                 notes=notes,
             )
             tasks.append(task)
@@ -147,7 +149,8 @@ class SplitVideo:
         """
         settings, recipe = self._settings, self._settings.recipe
         poses = self._folder / "poses.jsonl"
-        self._reader = reader = PartReader([self._name_part(i) for i in range(len(self.parts))])
+        starts_s = [part.start_s for part in self.parts]
+        self._reader = reader = PartReader([self._name_part(i) for i in range(len(starts_s))], starts_s)
         stitcher = make_stitcher(
             recipe,
             reader.header.skeleton,
@@ -190,7 +193,7 @@ class SplitVideo:
                 out,
                 self.output.view,
                 (first, last),
-                self._count(part, part.start_s),
+                self._count(part.start_s, part.end_s),
             )
             tasks.append(task)
         return tasks
@@ -238,10 +241,10 @@ class SplitVideo:
         part: Part = {**self._part, "start_s": start_s, "end_s": end_s}
         return {**part, "anchor": self._anchor} if self._anchor is not None else part
 
-    def _count(self, part: SplitPart, start_s: float) -> int | None:
-        if part.end_s is None:
+    def _count(self, start_s: float, end_s: float | None) -> int | None:
+        if end_s is None:
             return None
-        return round((part.end_s - start_s) * float(self._info.fps) / self._part.get("every", 1))
+        return round((end_s - start_s) * float(self._info.fps) / self._part.get("every", 1))
 
     def _make_header(self, header: Header) -> Header:
         """The header of a run in one piece, from that of a part."""

@@ -1,0 +1,155 @@
+"""Detection at intervals of time: the boxes of the frames between two detections are interpolated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from posetrack.frame import Frame, Instances
+from posetrack.pipeline import FrameProcessor
+from posetrack.predictors.networks import Detector
+from posetrack.processors.detect import detect_frames
+from posetrack.processors.estimate import get_boxes
+from trackers.nms import compute_iou
+from trackers.scene_cut import compute_scene_similarity
+from trackers.shrink import make_gray_thumbnail
+
+_TOLERANCE_S = 1e-3
+_SMALL_PX = 160
+"""Longest side of the images in which new shots are looked for."""
+_LEAST_SIMILARITY = 0.3
+"""Without undoing any flow; measured: from 0.4 on within shots, at most 0.2 between unrelated photographs."""
+_LEAST_IOU = 0.3
+"""Boxes of one person in two detections overlap by at least so much."""
+
+
+class Intervals:
+    """Chooses the frames of a video in which people are detected: the first of each interval and of each shot.
+
+    Intervals are counted from time 0 of the source, and a shot begins where an image is not like the one
+    before, so that of a part of a video the same frames are chosen as of the whole, and its first one.
+
+    Args:
+        interval_s: Length of an interval, in seconds.
+
+    Attributes:
+        shot: Number of shots that have begun.
+    """
+
+    def __init__(self, interval_s: float) -> None:
+        self.shot = 0
+        self._interval_s = interval_s
+        self._interval: int | None = None
+        self._last = np.zeros((0, 0), np.uint8)
+
+    def __call__(self, frame: Frame) -> bool:
+        """Whether to detect people in the next frame."""
+        interval = int((frame.time_s + _TOLERANCE_S) // self._interval_s)
+        begins, self._interval = interval != self._interval, interval
+        small = make_gray_thumbnail(frame.image, _SMALL_PX)
+        last, self._last = self._last, small
+        still = np.zeros((*small.shape, 2), np.float32)
+        if last.shape == small.shape and compute_scene_similarity(last, small, still) >= _LEAST_SIMILARITY:
+            return begins
+        self.shot += 1
+        return True
+
+
+def detect_at_intervals(detector: Detector, *, batch_frames: int, interval_s: float) -> FrameProcessor:
+    """Make the processor of detection at intervals.
+
+    The frames between two detections wait for the second one, and get boxes from both (`interpolate_people`).
+    Frames before a new shot get none: the tracker propagates people there.
+
+    Args:
+        detector: Called with up to `batch_frames` images at once.
+        batch_frames: Number of images held back for one call, with the frames between them.
+        interval_s: Length of an interval, in seconds; see `Intervals`.
+
+    Returns:
+        A processor that replaces the instances of each frame, except for those of restored ones, which count as
+        detected. In the last frame people are always detected.
+    """
+
+    def process(frames: Iterator[Frame]) -> Iterator[Frame]:
+        choose = Intervals(interval_s)
+        before: _Seen | None = None
+        held: list[_Seen] = []
+        for frame in frames:
+            is_chosen = choose(frame)
+            if frame.is_restored:
+                before = _Seen(frame, True, choose.shot)
+                yield frame
+                continue
+            held.append(_Seen(frame, is_chosen, choose.shot))
+            if is_chosen and sum(seen.is_chosen for seen in held) == batch_frames:
+                held = _look(detector, held)
+                yield from _fill_in(before, held, interval_s)
+                before, held = held[-1], []
+        if held:
+            held[-1] = replace(held[-1], is_chosen=True)
+            yield from _fill_in(before, _look(detector, held), interval_s)
+
+    return process
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A frame, whether people are detected in it, and the number of its shot."""
+
+    frame: Frame
+    is_chosen: bool
+    shot: int
+
+
+def _look(detector: Detector, held: list[_Seen]) -> list[_Seen]:
+    found = detect_frames(detector, [seen.frame for seen in held], [seen.is_chosen for seen in held])
+    return [replace(seen, frame=frame) for seen, frame in zip(held, found, strict=True)]
+
+
+def _fill_in(before: _Seen | None, held: list[_Seen], interval_s: float) -> Iterator[Frame]:
+    """Interpolate where people are in the frames without detection; the last frame has one."""
+    after = held[-1]
+    following = []
+    for seen in reversed(held):
+        after = seen if seen.is_chosen else after
+        following.append(after)
+    for seen, after in zip(held, reversed(following), strict=True):
+        if seen.is_chosen:
+            before = seen
+        # Before the first frame of all there is none.
+        if seen.is_chosen or before is None or seen.shot != after.shot:
+            yield seen.frame
+        else:
+            people = interpolate_people(before.frame, after.frame, seen.frame.time_s, longest_s=interval_s)
+            yield replace(seen.frame, instances=people)
+
+
+def interpolate_people(before: Frame, after: Frame, time_s: float, *, longest_s: float) -> Instances:
+    """Find where the people of two frames are between them.
+
+    Args:
+        before: The earlier frame.
+        after: The later one.
+        time_s: Time between them, in seconds.
+        longest_s: For so long people may have been there before they were found.
+
+    Returns:
+        Boxes and scores: interpolated for those in both frames; those of `after` for people who are in that
+        alone, unless it is too late. People of `before` alone are left to a tracker.
+    """
+    (old, old_scores), (new, new_scores) = get_boxes(before), get_boxes(after)
+    iou = compute_iou(old, new)
+    rows, columns = linear_sum_assignment(-iou)
+    is_same = iou[rows, columns] >= _LEAST_IOU
+    rows, columns = rows[is_same], columns[is_same]
+    weight = np.float32((time_s - before.time_s) / max(after.time_s - before.time_s, _TOLERANCE_S))
+    boxes, scores = new.copy(), new_scores.copy()
+    boxes[columns] = old[rows] + weight * (new[columns] - old[rows])
+    scores[columns] = old_scores[rows] + weight * (new_scores[columns] - old_scores[rows])
+    is_kept = np.full(len(new), after.time_s - time_s <= longest_s)
+    is_kept[columns] = True
+    return Instances(boxes_xyxy=boxes[is_kept], box_scores=scores[is_kept])
