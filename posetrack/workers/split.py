@@ -91,7 +91,7 @@ def check_split(split_s: float, recipe: Recipe, selection: PeopleSelection, *, b
 def plan_parts(
     info: VideoInfo, part: Part, split_s: float, overlap_s: float, beyond_s: float = 0.0
 ) -> list[SplitPart]:
-    """Cut a video at time points, between two frames where all are equally long.
+    """Cut a video at time points, between two frames where these are equally long.
 
     Args:
         info: The video, as `part` of it was opened.
@@ -108,10 +108,11 @@ def plan_parts(
     if info.num_frames is None:
         raise VideoError(f"{info.source}: its length is not known, which --split needs; leave it out")
     start_s, end_s = part.get("start_s", 0.0), part.get("end_s")
-    length_s = info.num_frames * part.get("every", 1) / float(info.fps)
+    fps = float(info.fps)
+    length_s = info.num_frames * part.get("every", 1) / fps
     count = max(round(length_s / split_s), 1)
-    half_a_frame_s = 0.5 / float(info.fps)
-    borders = [start_s + length_s * i / count - half_a_frame_s for i in range(1, count)]
+    # Half a frame away from frames, so that no rounding decides to which part one belongs.
+    borders = [(round((start_s + length_s * i / count) * fps) - 0.5) / fps for i in range(1, count)]
     starts, ends = [start_s, *borders], [*borders, end_s]
     parts = []
     for start, end in zip(starts, ends, strict=True):

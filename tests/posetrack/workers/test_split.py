@@ -17,7 +17,7 @@ from posetrack.video.base import VideoInfo
 from posetrack.workers.join import compare_people, join_ids
 from posetrack.workers.notes import NoteTaker
 from posetrack.workers.part_reader import PartReader
-from posetrack.workers.split import check_split, find_overlap_s, plan_parts
+from posetrack.workers.split import check_split, find_beyond_s, find_overlap_s, plan_parts
 from trackers.flow_tracker import FlowTrackerConfig
 
 INFO = VideoInfo("clip.mp4", "clip", 640, 360, Fraction(25), Fraction(1, 12800), 4500)
@@ -55,16 +55,26 @@ def walk(x, speed=2.0, frames=range(10_000)):
 
 
 def test_a_video_is_cut_into_equal_parts_that_overlap():
-    parts = plan_parts(INFO, {}, 30.0, 3.4)
-    assert len(parts) == 6
-    assert [part.start_s for part in parts] == pytest.approx([0, 30, 60, 90, 120, 150])
-    assert [part.tracked_s for part in parts] == pytest.approx([0, 26.6, 56.6, 86.6, 116.6, 146.6])
+    """The borders lie between two frames, so that no rounding decides to which part a frame belongs."""
+    parts = plan_parts(INFO, {}, 30.0, 3.4, 0.2)
+    half_s = 0.5 / float(INFO.fps)
+    borders = [30 - half_s, 60 - half_s, 90 - half_s, 120 - half_s, 150 - half_s]
+    assert [part.start_s for part in parts] == pytest.approx([0, *borders])
+    assert [part.tracked_s for part in parts] == pytest.approx([0, *(border - 3.4 for border in borders)])
     assert [part.end_s for part in parts] == [*(part.start_s for part in parts[1:]), None]
+    assert [part.seen_s for part in parts[:-1]] == pytest.approx([border + 0.2 for border in borders])
+    assert parts[-1].seen_s is None
+    odd = plan_parts(replace(INFO, num_frames=1001), {}, 5.0, 3.4)
+    assert [round(part.start_s * 25 % 1, 6) for part in odd[1:]] == [0.5] * 7
 
 
 def test_a_part_of_a_video_is_cut_within_it():
     parts = plan_parts(replace(INFO, num_frames=100), {"start_s": 2.0, "end_s": 10.0, "every": 2}, 4.0, 3.0)
-    assert [(part.tracked_s, part.start_s, part.end_s) for part in parts] == [(2.0, 2.0, 6.0), (3.0, 6.0, 10.0)]
+    border = 6.0 - 0.5 / float(INFO.fps)
+    assert [(part.start_s, part.end_s) for part in parts] == [(2.0, border), (border, 10.0)]
+    assert [part.tracked_s for part in parts] == pytest.approx([2.0, border - 3.0])
+    near = plan_parts(replace(INFO, num_frames=100), {"start_s": 2.0, "end_s": 6.1}, 2.0, 3.0, 0.5)
+    assert [part.seen_s for part in near] == [near[0].end_s + 0.5, 6.1]
     assert len(plan_parts(replace(INFO, num_frames=20), {}, 30.0, 3.4)) == 1
 
 
@@ -91,10 +101,12 @@ def test_what_forbids_a_split():
         check_split(30.0, fast, PeopleSelection(max_people=2), blurs_faces=True)
     with pytest.raises(PoseTrackError, match="dense poses"):
         check_split(30.0, read_recipe("dense"), EVERYONE, blurs_faces=False)
-    for det_every in (2, "auto"):
-        detector = replace(default.detector, det_every=det_every)
-        with pytest.raises(PoseTrackError, match="in some frames only"):
-            check_split(30.0, replace(default, detector=detector), EVERYONE, blurs_faces=False)
+    check_split(30.0, default, EVERYONE, blurs_faces=False)
+    auto = replace(default, detector=replace(default.detector, det_every="auto"))
+    with pytest.raises(PoseTrackError, match=r"set detector\.det_every to a number"):
+        check_split(30.0, auto, EVERYONE, blurs_faces=False)
+    assert find_beyond_s(replace(default.detector, det_every=1)) == 0
+    assert find_beyond_s(replace(default.detector, det_every=5)) > 0.2
 
 
 def test_ids_are_joined_one_to_one():
@@ -130,10 +142,10 @@ def test_frames_of_parts_are_read_as_those_of_the_whole(tmp_path):
     first = {4: walk(100), 7: walk(400), 8: walk(700, frames=range(20))}
     second = {1: walk(100), 2: walk(400, frames=range(120, 200)), 3: walk(800, frames=range(110, 200))}
     paths = [
-        write_part(tmp_path / "0", make_records(first, 100)),
+        write_part(tmp_path / "0", make_records(first, 104)),
         write_part(tmp_path / "1", make_records(second, 150, 50)),
     ]
-    reader = PartReader(paths)
+    reader = PartReader(paths, [0.0, 3.98])
     frames = list(reader.read(remembered_s=1.2))
     assert [frame.index for frame in frames] == list(range(200))
     assert reader.ranges == [(0, 0.0, 99), (100, 4.0, 199)]
@@ -145,7 +157,7 @@ def test_frames_of_parts_are_read_as_those_of_the_whole(tmp_path):
     assert ids[115] == [1, 4]
     assert ids[199] == [1, 4, 5]
     assert (frames[150].background_motion == np.eye(2, 3)).all()
-    long = PartReader(paths)
+    long = PartReader(paths, [0.0, 3.98])
     assert len(list(long.read(remembered_s=60.0))) == 200
     assert (long.num_carried, long.num_lost) == (1, 2)
 
@@ -155,7 +167,7 @@ def test_a_part_without_frames_is_one_line(tmp_path):
         write_part(tmp_path / str(i), make_records({1: walk(100)}, count)) for i, count in enumerate((50, 0))
     ]
     with pytest.raises(ResultsError, match="this part has no frames; give a longer --split"):
-        list(PartReader(paths).read(remembered_s=1.2))
+        list(PartReader(paths, [0.0, 2.0]).read(remembered_s=1.2))
 
 
 def test_far_people_are_nobody_and_none_are_none():

@@ -35,6 +35,14 @@ def read_times(path):
         return [frame.time for frame in container.decode(video=0)]
 
 
+def test_frames_between_two_detections_wait_for_the_second_one_beyond_the_border(tmp_path):
+    whole, split = tmp_path / "whole", tmp_path / "split"
+    options = ["--recipe", "default", "--end", "5.6", "--no-video", "--quiet"]
+    assert run_cli(CLIP, "-o", whole, *options) == 0
+    assert run_cli(CLIP, "-o", split, *options, "--workers", 1, "--split", 3.5) == 0
+    assert (split / "poses.jsonl").read_bytes() == (whole / "poses.jsonl").read_bytes()
+
+
 def test_parts_give_the_files_of_a_run_in_one_piece(tmp_path, capsys):
     whole, split = tmp_path / "whole", tmp_path / "split"
     assert run_cli(CLIP, "-o", whole, *PART, "--quiet") == 0
