@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, remove_small_boxes
+from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, nms, remove_small_boxes
 
 from models.detection.config import BoxChoice
 
@@ -17,6 +17,31 @@ _LEAST_VOTE = 0.05
 def promote(values: Tensor) -> Tensor:
     """Convert to float32 what is less precise: bfloat16 has steps of 2 px from 256 px on."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def nms_by_group(boxes_xyxy: Tensor, scores: Tensor, groups: Tensor, max_iou: float) -> Tensor:
+    """Non-maximum suppression in each group of boxes: torchvision's `batched_nms`, faster on a CPU.
+
+    Args:
+        boxes_xyxy: (N, 4).
+        scores: (N,).
+        groups: (N,) integers, ascending.
+        max_iou: Of two boxes of a group that overlap more than this, the lower-scoring one is dropped.
+
+    Returns:
+        Rows of the boxes that stay, best first.
+    """
+    if boxes_xyxy.device.type != "cpu":
+        stayed: Tensor = batched_nms(boxes_xyxy, scores, groups, max_iou)
+        return stayed
+    # The time of `nms` grows with the square of the number of boxes.
+    kept, start = [torch.zeros(0, dtype=torch.int64)], 0
+    for count in torch.unique_consecutive(groups, return_counts=True)[1].tolist():
+        rows = slice(start, start + count)
+        kept.append(nms(boxes_xyxy[rows], scores[rows], max_iou) + start)
+        start += count
+    stayed = torch.cat(kept)
+    return stayed[scores[stayed].argsort(descending=True, stable=True)]
 
 
 def choose_boxes(

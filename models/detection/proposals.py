@@ -10,14 +10,16 @@ and light", WACV 2021, section 3 (separable convolutions).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
+from torchvision.ops import clip_boxes_to_image, remove_small_boxes
 
-from models.detection.boxes import promote
+from models.detection.boxes import nms_by_group, promote
 from models.detection.config import TwoStageConfig
 
 IGNORED_OVERLAP = 0.5
@@ -210,13 +212,30 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         Returns:
             For each image (N, 4) xyxy.
         """
-        anchors = self._place_anchors(objectness, input_hw, sizes_hw)
+        images = len(sizes_hw)
         counts = [level[0].numel() for level in objectness]
         flat_objectness, flat_deltas = concat_box_prediction_layers(objectness, deltas)
-        boxes = self.box_coder.decode(promote(flat_deltas.detach()), anchors).view(len(sizes_hw), -1, 4)
-        proposals, _ = self.filter_proposals(boxes, promote(flat_objectness), sizes_hw, counts)
-        kept: list[Tensor] = proposals
-        return kept
+        likely = promote(flat_objectness.detach()).view(images, -1)
+        # Of each level the likeliest; only these are decoded.
+        rows = self._get_top_n_idx(likely, counts)
+        levels = [min(count, self.pre_nms_top_n()) for count in counts]
+        chosen = promote(flat_deltas.detach()).view(images, -1, 4).gather(1, rows[..., None].expand(-1, -1, 4))
+        anchors = self._place_anchors(objectness, input_hw, sizes_hw)
+        placed = [own[own_rows] for own, own_rows in zip(anchors, rows, strict=True)]
+        boxes = self.box_coder.decode(chosen.flatten(0, 1), placed).view(images, -1, 4)
+        choose = partial(self._choose, levels=levels)
+        return list(map(choose, boxes, likely.gather(1, rows).sigmoid(), sizes_hw))
+
+    def _choose(self, boxes: Tensor, scores: Tensor, size_hw: tuple[int, int], levels: Sequence[int]) -> Tensor:
+        """Choose the proposals (N, 4) of one image, as torchvision does, from boxes of so many a level."""
+        boxes = clip_boxes_to_image(boxes, size_hw)
+        is_large = remove_small_boxes(boxes, self.min_size)
+        level = torch.arange(len(levels), device=boxes.device).repeat_interleave(
+            torch.tensor(levels, device=boxes.device)
+        )
+        boxes, scores, level = boxes[is_large], scores[is_large], level[is_large]
+        kept = nms_by_group(boxes, scores, level, self.nms_thresh)
+        return boxes[kept[: self.post_nms_top_n()]]
 
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: Targets

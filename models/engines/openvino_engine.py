@@ -39,6 +39,7 @@ _FEW_CELLS = 64
 _SMALL_AT_ONCE = 32
 # Compiled networks (image sizes times numbers of streams) to keep; each has its own workspace.
 _MOST_COMPILED = 12
+_IMPORTING = threading.RLock()
 
 
 class OpenVinoEngine:
@@ -164,6 +165,7 @@ def list_cpu_precisions() -> tuple[str, ...]:
     return tuple(name for name, capability in _CAPABILITIES.items() if capability in found)
 
 
+@cache
 def import_openvino() -> Any:
     """Import openvino without its telemetry, which otherwise reports every import."""
     with without_telemetry(), warnings.catch_warnings():
@@ -175,15 +177,16 @@ def import_openvino() -> Any:
 def without_telemetry() -> Iterator[None]:
     """Make the context in which packages of OpenVINO are imported, so that they report nothing."""
     # None makes the import of their client fail, and they have a stub for that case.
-    had = sys.modules.get("openvino_telemetry")
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if had is None:
-            del sys.modules["openvino_telemetry"]
-        else:
-            sys.modules["openvino_telemetry"] = had
+    with _IMPORTING:
+        had = sys.modules.get("openvino_telemetry")
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            if had is None:
+                del sys.modules["openvino_telemetry"]
+            else:
+                sys.modules["openvino_telemetry"] = had
 
 
 def convert(module: nn.Module, name: str, example: Tensor) -> Converted:

@@ -16,6 +16,7 @@ from models.data.letterbox import Placement, unplace_boxes
 from models.detection.config import PERSON_LABEL
 from models.detection.heads import RunPart
 from models.detection.network import TwoStageNetwork
+from models.detection.pooling import pool_by_sums
 from models.engines.engine import Engine
 from posetrack.compute import Compute
 from posetrack.frame import FloatArray, ImageArray, Instances
@@ -72,6 +73,8 @@ class TwoStagePredictor(ABC):
         self._image_part = compute.make_engine(
             self._network.image_part(), name=settings.network, example=_EXAMPLE
         )
+        if compute.device.type == "cpu" and compute.engine != "torch":
+            pool_by_sums(self._network)
         heads, channels = self._network.roi_heads, self._network.backbone.out_channels
         self._parts: dict[str, RunPart] = {}
         for name, part in heads.region_parts().items():

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 from models.cache_folder import find_cache_folder
 from models.engines import cache, openvino_engine
 from models.engines.cache import compute_key, read_cached, write_cached
-from models.engines.openvino_engine import OpenVinoEngine
+from models.engines.openvino_engine import OpenVinoEngine, without_telemetry
 
 EXAMPLE = torch.zeros(1, 3, 8, 12)
 
@@ -179,3 +180,13 @@ def test_openvino_sends_no_telemetry(tmp_path):
     assert "f32" in done.stdout
     assert done.stdout.endswith("False\n")
     assert not (tmp_path / "intel").exists()
+
+
+def test_several_threads_may_import_openvino_at_once():
+    def enter(_: int) -> None:
+        for _ in range(300):
+            with without_telemetry():
+                pass
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(enter, range(8))) == [None] * 8
