@@ -83,7 +83,11 @@ class RegionPool(MultiScaleRoIAlign):  # type: ignore[misc]
     def _pool_by_sums(self, maps: list[Tensor], boxes: list[Tensor]) -> Tensor:
         """Pool as weighted sums of the maps' cells: all channels of a cell are next to each other in memory."""
         C = maps[0].shape[1]
-        table = torch.cat([values.permute(0, 2, 3, 1).reshape(-1, C) for values in maps]).float()
+        table = torch.empty(sum(values.numel() for values in maps) // C, C)
+        planes = [plane.flatten(1) for values in maps for plane in values]
+        for cells, plane in zip(table.split([plane.shape[1] for plane in planes]), planes, strict=True):
+            # Of two dimensions, which torch transposes several times as fast as more.
+            cells.copy_(plane.t())
         sides = torch.tensor([values.shape[2:] for values in maps])
         sizes = torch.tensor([len(values) for values in maps]) * sides.prod(dim=1)
         levels = self.map_levels(boxes).clamp(0, len(maps) - 1)
