@@ -84,10 +84,11 @@ class RegionPool(MultiScaleRoIAlign):  # type: ignore[misc]
         """Pool as weighted sums of the maps' cells: all channels of a cell are next to each other in memory."""
         C = maps[0].shape[1]
         table = torch.empty(sum(values.numel() for values in maps) // C, C)
-        planes = [plane.flatten(1) for values in maps for plane in values]
-        for cells, plane in zip(table.split([plane.shape[1] for plane in planes]), planes, strict=True):
+        start = 0
+        for plane in (plane.flatten(1) for values in maps for plane in values):
             # Of two dimensions, which torch transposes several times as fast as more.
-            cells.copy_(plane.t())
+            table[start : start + plane.shape[1]] = plane.t()
+            start += plane.shape[1]
         sides = torch.tensor([values.shape[2:] for values in maps])
         sizes = torch.tensor([len(values) for values in maps]) * sides.prod(dim=1)
         levels = self.map_levels(boxes).clamp(0, len(maps) - 1)
