@@ -22,6 +22,8 @@ _SMALL_PX = 160
 """Longest side of the images in which new shots are looked for."""
 _LEAST_SIMILARITY = 0.3
 """Without undoing any flow; measured: from 0.4 on within shots, at most 0.2 between unrelated photographs."""
+_MOST_FRAMES = 8
+"""So many frames wait for a detection, and about so many are held back."""
 _LEAST_IOU = 0.3
 """Boxes of one person in two detections overlap by at least so much."""
 
@@ -30,7 +32,8 @@ class Intervals:
     """Chooses the frames of a video in which people are detected: the first of each interval and of each shot.
 
     Intervals are counted from time 0 of the source, and a shot begins where an image is not like the one
-    before, so that of a part of a video the same frames are chosen as of the whole, and its first one.
+    before, so that of a part of a video the same frames are chosen as of the whole, and its first one. Of many
+    frames in an interval, or if the time stands still, every eighth is chosen.
 
     Args:
         interval_s: Length of an interval, in seconds.
@@ -43,19 +46,29 @@ class Intervals:
         self.shot = 0
         self._interval_s = interval_s
         self._interval: int | None = None
+        self._since = 0
+        self._last_size_wh = (0, 0)
         self._last = np.zeros((0, 0), np.uint8)
 
     def __call__(self, frame: Frame) -> bool:
         """Whether to detect people in the next frame."""
         interval = int((frame.time_s + _TOLERANCE_S) // self._interval_s)
         begins, self._interval = interval != self._interval, interval
-        small = make_gray_thumbnail(frame.image, _SMALL_PX)
-        last, self._last = self._last, small
-        still = np.zeros((*small.shape, 2), np.float32)
-        if last.shape == small.shape and compute_scene_similarity(last, small, still) >= _LEAST_SIMILARITY:
-            return begins
-        self.shot += 1
+        is_new = self._is_new_shot(frame)
+        self.shot += is_new
+        self._since += 1
+        if not (begins or is_new or self._since >= _MOST_FRAMES):
+            return False
+        self._since = 0
         return True
+
+    def _is_new_shot(self, frame: Frame) -> bool:
+        last_size_wh, self._last_size_wh = self._last_size_wh, frame.size_wh
+        last, self._last = self._last, make_gray_thumbnail(frame.image, _SMALL_PX)
+        if last_size_wh != frame.size_wh:
+            return True
+        still = np.zeros((*last.shape, 2), np.float32)
+        return compute_scene_similarity(last, self._last, still) < _LEAST_SIMILARITY
 
 
 def detect_at_intervals(detector: Detector, *, batch_frames: int, interval_s: float) -> FrameProcessor:
@@ -66,7 +79,8 @@ def detect_at_intervals(detector: Detector, *, batch_frames: int, interval_s: fl
 
     Args:
         detector: Called with up to `batch_frames` images at once.
-        batch_frames: Number of images held back for one call, with the frames between them.
+        batch_frames: Number of images held back for one call, with the frames between them; fewer of very many
+            frames a second.
         interval_s: Length of an interval, in seconds; see `Intervals`.
 
     Returns:
@@ -85,7 +99,8 @@ def detect_at_intervals(detector: Detector, *, batch_frames: int, interval_s: fl
                 yield frame
                 continue
             held.append(_Seen(frame, is_chosen, choose.shot))
-            if is_chosen and sum(seen.is_chosen for seen in held) == batch_frames:
+            is_full = sum(seen.is_chosen for seen in held) == batch_frames or len(held) >= _MOST_FRAMES
+            if is_chosen and is_full:
                 held = _look(detector, held)
                 yield from _fill_in(before, held, interval_s)
                 before, held = held[-1], []
@@ -146,10 +161,11 @@ def interpolate_people(before: Frame, after: Frame, time_s: float, *, longest_s:
     rows, columns = linear_sum_assignment(-iou)
     is_same = iou[rows, columns] >= _LEAST_IOU
     rows, columns = rows[is_same], columns[is_same]
-    weight = np.float32((time_s - before.time_s) / max(after.time_s - before.time_s, _TOLERANCE_S))
+    # Clocks may stand still, and go back.
+    weight = np.clip((time_s - before.time_s) / max(after.time_s - before.time_s, _TOLERANCE_S), 0, 1)
     boxes, scores = new.copy(), new_scores.copy()
-    boxes[columns] = old[rows] + weight * (new[columns] - old[rows])
-    scores[columns] = old_scores[rows] + weight * (new_scores[columns] - old_scores[rows])
+    boxes[columns] = old[rows] + np.float32(weight) * (new[columns] - old[rows])
+    scores[columns] = old_scores[rows] + np.float32(weight) * (new_scores[columns] - old_scores[rows])
     is_kept = np.full(len(new), after.time_s - time_s <= longest_s)
     is_kept[columns] = True
     return Instances(boxes_xyxy=boxes[is_kept], box_scores=scores[is_kept])

@@ -81,6 +81,37 @@ def test_a_new_shot_is_looked_at_and_one_that_moves_a_little_is_not_new():
     assert [chosen(Frame(i, i / 25, smooth[:90, i : i + 160])) for i in range(5)] == [True, *[False] * 4]
 
 
+def test_time_that_stands_still_or_goes_back_holds_back_no_more_than_a_few_frames():
+    assert choose([0.0] * 20, 0.08) == [0, 8, 16]
+    assert choose([i / 480 for i in range(60)], 0.08) == [0, 8, 16, 24, 32, 38, 46, 54]
+    _, people = walk([10.0, 10.04, 0.0, 0.04, 0.08], [(10.0, range(5))])
+    for found in people:
+        assert 10 <= float(found.boxes_xyxy[0, 0]) <= 10 + 4 * WALK_PX
+
+
+def test_fast_cameras_do_not_fill_the_memory():
+    taken = 0
+
+    def feed():
+        nonlocal taken
+        for i in range(100):
+            taken = i
+            yield Frame(i, i / 240, SCENES[0])
+
+    def see_nobody(images):
+        return [Instances.empty() for _ in images]
+
+    for frame in detect_at_intervals(see_nobody, batch_frames=100, interval_s=0.08)(feed()):
+        assert taken - frame.index <= 16
+
+
+def test_another_size_is_another_shot():
+    smooth = np.repeat(np.repeat(RNG.integers(0, 255, (18, 32, 3), np.uint8), 40, 0), 40, 1)
+    chosen = Intervals(10.0)
+    images = [smooth, smooth, smooth[::2, ::2], smooth[::2, ::2]]
+    assert [chosen(Frame(i, i / 25, image)) for i, image in enumerate(images)] == [True, False, True, False]
+
+
 @pytest.mark.parametrize("batch_frames", [1, 2, 4, 100])
 def test_boxes_between_two_detections_lie_between_them_whatever_the_batches(batch_frames):
     times_s = [i / 25 for i in range(10)]
