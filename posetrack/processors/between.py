@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from posetrack.frame import Frame, Instances
 from posetrack.pipeline import FrameProcessor
 from posetrack.predictors.networks import Detector
 from posetrack.processors.detect import detect_frames
 from posetrack.processors.estimate import get_boxes
+from trackers.matching import match_greedy
 from trackers.nms import compute_iou
 from trackers.scene_cut import compute_scene_similarity
 from trackers.shrink import make_gray_thumbnail
@@ -157,10 +157,7 @@ def interpolate_people(before: Frame, after: Frame, time_s: float, *, longest_s:
         alone, unless it is too late. People of `before` alone are left to a tracker.
     """
     (old, old_scores), (new, new_scores) = get_boxes(before), get_boxes(after)
-    iou = compute_iou(old, new)
-    rows, columns = linear_sum_assignment(-iou)
-    is_same = iou[rows, columns] >= _LEAST_IOU
-    rows, columns = rows[is_same], columns[is_same]
+    rows, columns = match_greedy(compute_iou(old, new), _LEAST_IOU)
     # Clocks may stand still, and go back.
     weight = np.clip((time_s - before.time_s) / max(after.time_s - before.time_s, _TOLERANCE_S), 0, 1)
     boxes, scores = new.copy(), new_scores.copy()
