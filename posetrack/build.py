@@ -273,7 +273,7 @@ def _make_finders(
     if networks.given is not None:
         find = skip_restored(use_boxes(networks.given))
     else:
-        find = _make_detection(recipe.detector, networks.detector, batch_frames, demand)
+        find = make_detection(recipe.detector, networks.detector, batch_frames, demand)
     stages = [Stage("detect", find)]
     if selection.chooses_found:
         stages.append(Stage("choose", choose_found(selection)))
@@ -287,10 +287,20 @@ def _make_finders(
     return stages
 
 
-def _make_detection(
-    settings: DetectorSettings, detector: Detector, batch_frames: int, demand: DetectionOnDemand | None
+def make_detection(
+    settings: DetectorSettings,
+    detector: Detector,
+    batch_frames: int,
+    demand: DetectionOnDemand | None = None,
 ) -> FrameProcessor:
-    """Make the processor of detection, in every frame or in some."""
+    """Make the processor of detection, in every frame or in some.
+
+    Args:
+        settings: Those of the detector.
+        detector: The detector.
+        batch_frames: Frames per call of it.
+        demand: Chooses the frames where `det_every` is `"auto"`.
+    """
     if demand is not None:
         return skip_restored(detect(detector, batch_frames=batch_frames, start=demand.start))
     assert settings.det_every != "auto"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posetrack.build import build_networks
+from posetrack.build import build_networks, make_detection
 from posetrack.compute import Compute
 from posetrack.evaluation.mot.evaluate import BoxEvaluation, evaluate_mot
 from posetrack.evaluation.mot.files import read_true_boxes
@@ -22,7 +22,6 @@ from posetrack.frame import Frame
 from posetrack.pipeline import Stage, stream
 from posetrack.predictors.clipped import clip_scores
 from posetrack.predictors.networks import Networks
-from posetrack.processors.detect import detect
 from posetrack.processors.estimate import estimate
 from posetrack.recipe import Recipe
 from posetrack.results.jsonl import JsonlWriter
@@ -211,8 +210,7 @@ def format_detections(frame: Frame, config: FlowTrackerConfig) -> list[str]:
 def _make_finders(recipe: Recipe, networks: Networks) -> list[Stage]:
     """Make the stages before the tracker. All poses are estimated: other trackers may need them."""
     frames = recipe.detector.batch_frames
-    find = detect(networks.detector, batch_frames=frames, det_every=recipe.detector.det_every)
-    stages = [Stage("detect", find)]
+    stages = [Stage("detect", make_detection(recipe.detector, networks.detector, frames))]
     if networks.estimator is not None and recipe.estimator is not None:
         pose = estimate(networks.estimator, batch_crops=recipe.estimator.batch_crops, batch_frames=frames)
         stages.append(Stage("estimate", pose))
