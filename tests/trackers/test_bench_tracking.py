@@ -209,7 +209,7 @@ def test_clips_with_labels_and_other_trackers(load, tmp_path, capfd, monkeypatch
     def refuse(*_, **__):
         raise AssertionError("detections were not taken from the cache")
 
-    monkeypatch.setattr(clips, "detect", refuse)
+    monkeypatch.setattr(clips, "make_detection", refuse)
     load("bench_tracking").main(command)
     assert saved.stat().st_mtime_ns == before
 
