@@ -74,13 +74,14 @@ class DetectorSettings(NetworkSettings):
 
     batch_frames: int = 4
     det_every: int | Literal["auto"] = 1
-    between: Literal["interpolation", "flow"] = "interpolation"
+    between: str = "interpolation"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, 1, MOST_AT_ONCE, "batch_frames")
         if self.det_every != "auto":
             check_range(self, 1, 10_000, "det_every")
+        check_choice(self, "between", ("interpolation", "flow"))
 
     @property
     def skips_frames(self) -> bool:

@@ -18,10 +18,11 @@ from models.metadata import WeightsMetadata
 from models.rcnn.network import make_rcnn
 from models.swahr.network import HigherHRNet
 from posetrack import build
-from posetrack.build import build_networks, build_pipeline
+from posetrack.build import build_networks, build_pipeline, make_detection
 from posetrack.compute import Compute
 from posetrack.errors import RecipeError, WeightsError
 from posetrack.families import movenet
+from posetrack.frame import Frame, Instances
 from posetrack.predictors.hrnet import HRNetPredictor
 from posetrack.predictors.settings import (
     DenseHeadSettings,
@@ -30,7 +31,7 @@ from posetrack.predictors.settings import (
     RCNNSettings,
     TopDownSettings,
 )
-from posetrack.recipe import Recipe, gives_dense, read_recipe, use_weights
+from posetrack.recipe import Recipe, gives_dense, read_recipe, use_weights, without_delay
 from posetrack.recipe_files import list_recipes
 from posetrack.skeleton import COCO_17
 
@@ -229,6 +230,22 @@ def test_detection_on_demand_holds_no_frame_back():
         "estimate",
         "track",
     ]
+
+
+def test_detection_at_intervals_waits_for_the_next_one_unless_flow_is_asked_for():
+    settings = read_recipe("default").detector
+    settings = replace(settings, det_every=2)
+
+    def see(images):
+        return [Instances(boxes_xyxy=[[0, 0, 9, 9]], box_scores=[0.9]) for _ in images]
+
+    def find(settings):
+        frames = (Frame(i, i / 25, np.zeros((64, 64, 3), np.uint8)) for i in range(4))
+        return [len(frame.instances) for frame in make_detection(settings, see, 1)(frames)]
+
+    assert find(settings) == [1, 1, 1, 1]
+    assert find(replace(settings, between="flow")) == [1, 0, 1, 0]
+    assert without_delay(read_recipe("default")).detector.between == "flow"
 
 
 def test_joint_propagation_leaves_the_estimation_to_the_tracker():

@@ -262,6 +262,7 @@ def test_the_queue_is_in_seconds_or_in_frames(tmp_path):
         (DETECTOR + "batch_frames = 1000000000\n", "batch_frames: expected a number from 1 to 1024"),
         (DETECTOR + "det_every = 1000000000\n", "det_every: expected a number from 1 to 10000"),
         (DETECTOR + "det_every = 'often'\n", "det_every: expected a whole number or \"auto\", got 'often'"),
+        (DETECTOR + "between = 'flows'\n", "between: unknown 'flows'; did you mean 'flow'"),
         (DETECTOR + "det_every = 'auto'\n", r"det_every: other than 1 it needs an \[estimator\]"),
         (DETECTOR + "[smoother]\nbeta = inf\n", "beta: expected a number from 0 up, got inf"),
         (DETECTOR + "[smoother]\nforget_s = 1e300\n", "forget_s: expected a number above 0, got 1e"),
