@@ -62,9 +62,8 @@ class DetectorSettings(NetworkSettings):
             first frame of every shot. Poses are estimated in all frames nonetheless: it needs an [estimator].
             `"auto"`: when somebody is lost or people meet, when something moves where nobody is known, and in
             any case after 0.4 s.
-        between: What finds the people of the frames between two detections: `"interpolation"` of their boxes,
-            which waits for the second one, or optical `"flow"` from the frame before. With `"auto"` and on live
-            sources it is always flow.
+        between: What finds people in the frames between two detections: `"interpolation"` of their boxes, which
+            waits for the second one, or optical `"flow"`. With `"auto"` and on live sources it is always flow.
         EVALUATED_SCORE: The `score_threshold` of evaluations on images; see `posetrack.protocol`.
         RANKS_POSES: Whether evaluations on images rank the network's own poses by their box scores alone.
     """
