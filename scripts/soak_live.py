@@ -6,8 +6,7 @@ The length is in output frames; 90,000 are an hour at 25 frames/s. Without `--re
 the networks, which take most of the time but keep no memory between frames: people who walk through the image,
 appear and disappear, so that thousands of ids are used. Everything else is that of `posetrack live`: capture
 from a file played as a camera (whose connection is lost and restored 10 times), tracker with optical flow,
-smoother, drawing, JSON lines (discarded), recording (to a temporary folder, on and off), changes of the recipe.
-On two shared cores it takes about 10 minutes.
+smoother, drawing, JSON lines (discarded), recording (on and off), changes of the recipe. It takes 10 minutes.
 
 Memory is measured after 10 %, 50 % and all of the frames, with the state that is kept of people: poses in the
 tracker's queue, tracks in the smoother, trails in the renderer, images in the meter. The exit code is 1 if
