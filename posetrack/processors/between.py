@@ -23,7 +23,9 @@ _SMALL_PX = 160
 _LEAST_SIMILARITY = 0.3
 """Without undoing any flow; measured: from 0.4 on within shots, at most 0.2 between unrelated photographs."""
 _MOST_FRAMES = 8
-"""So many frames wait for a detection, and about so many are held back."""
+"""About so many frames are held back, more only for intervals of more than a tenth of a second."""
+_MOST_FPS = 75
+"""In intervals of more frames, and of more than eight, more than the first one is chosen."""
 _LEAST_IOU = 0.3
 """Boxes of one person in two detections overlap by at least so much."""
 
@@ -32,8 +34,9 @@ class Intervals:
     """Chooses the frames of a video in which people are detected: the first of each interval and of each shot.
 
     Intervals are counted from time 0 of the source, and a shot begins where an image is not like the one
-    before, so that of a part of a video the same frames are chosen as of the whole, and its first one. Of many
-    frames in an interval, or if the time stands still, every eighth is chosen.
+    before, so that of a part of a video the same frames are chosen as of the whole, and its first one. Of fast
+    cameras, or if the time stands still, every so many-th frame is chosen too: never more than eight wait, or
+    those of an interval at 75 frames a second.
 
     Args:
         interval_s: Length of an interval, in seconds.
@@ -45,6 +48,7 @@ class Intervals:
     def __init__(self, interval_s: float) -> None:
         self.shot = 0
         self._interval_s = interval_s
+        self._most_frames = max(_MOST_FRAMES, round(interval_s * _MOST_FPS))
         self._interval: int | None = None
         self._since = 0
         self._last_size_wh = (0, 0)
@@ -57,7 +61,7 @@ class Intervals:
         is_new = self._is_new_shot(frame)
         self.shot += is_new
         self._since += 1
-        if not (begins or is_new or self._since >= _MOST_FRAMES):
+        if not (begins or is_new or self._since >= self._most_frames):
             return False
         self._since = 0
         return True

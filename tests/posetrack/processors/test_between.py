@@ -81,6 +81,12 @@ def test_a_new_shot_is_looked_at_and_one_that_moves_a_little_is_not_new():
     assert [chosen(Frame(i, i / 25, smooth[:90, i : i + 160])) for i in range(5)] == [True, *[False] * 4]
 
 
+@pytest.mark.parametrize("fps", [25, 30, 60])
+def test_long_intervals_have_one_detection_each_at_usual_frame_rates(fps):
+    times_s = [i / fps for i in range(3 * fps)]
+    assert len(choose(times_s, 0.4)) == 8
+
+
 def test_time_that_stands_still_or_goes_back_holds_back_no_more_than_a_few_frames():
     assert choose([0.0] * 20, 0.08) == [0, 8, 16]
     assert choose([i / 480 for i in range(60)], 0.08) == [0, 8, 16, 24, 32, 38, 46, 54]
