@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from models.raft.variants import NETWORKS as RAFT_NETWORKS
@@ -16,7 +18,7 @@ from posetrack.predictors.networks import DenseDetector, Detector, Networks
 from posetrack.predictors.settings import DetectorSettings
 from posetrack.processors.between import Intervals, detect_at_intervals
 from posetrack.processors.densepose import complete_dense
-from posetrack.processors.detect import detect
+from posetrack.processors.detect import ChooseFrame, detect
 from posetrack.processors.estimate import estimate
 from posetrack.processors.given import use_boxes
 from posetrack.processors.left_out import LeftOutFaces
@@ -301,15 +303,16 @@ def make_detection(
         batch_frames: Frames per call of it.
         demand: Chooses the frames where `det_every` is `"auto"`.
     """
+    start: Callable[[], ChooseFrame] | None = None
     if demand is not None:
-        return skip_restored(detect(detector, batch_frames=batch_frames, start=demand.start))
-    assert settings.det_every != "auto"
-    if settings.det_every == 1:
-        return skip_restored(detect(detector, batch_frames=batch_frames))
-    interval_s = settings.det_every * FRAME_S
-    if settings.between == "interpolation":
-        return detect_at_intervals(detector, batch_frames=batch_frames, interval_s=interval_s)
-    return skip_restored(detect(detector, batch_frames=batch_frames, start=lambda: Intervals(interval_s)))
+        start = demand.start
+    elif settings.skips_frames:
+        assert settings.det_every != "auto"
+        interval_s = settings.det_every * FRAME_S
+        if settings.between == "interpolation":
+            return detect_at_intervals(detector, batch_frames=batch_frames, interval_s=interval_s)
+        start = partial(Intervals, interval_s)
+    return skip_restored(detect(detector, batch_frames=batch_frames, start=start))
 
 
 def _describe(recipe: Recipe, networks: Networks, compute: Compute, *, smoothed: bool) -> Provenance:

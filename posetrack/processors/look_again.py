@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -10,6 +10,7 @@ import numpy as np
 
 from posetrack.frame import FloatArray, Frame, ImageArray, Instances
 from posetrack.pipeline import FrameProcessor
+from posetrack.processors.detect import ChooseFrame
 from trackers.nms import compute_iou
 from trackers.shrink import make_gray_thumbnail
 
@@ -47,7 +48,7 @@ class DetectionOnDemand:
         self._movement = _Movement()
         self._last_s = -np.inf
 
-    def start(self) -> Callable[[Frame], bool]:
+    def start(self) -> ChooseFrame:
         """Begin a video; returns what tells of its frames, in order, whether to detect people in them."""
         self._followed, self._movement, self._last_s = _Followed.nobody(), _Movement(), -np.inf
         return self._choose

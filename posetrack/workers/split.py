@@ -114,10 +114,10 @@ def plan_parts(
     # Half a frame away from frames, so that no rounding decides to which part one belongs.
     borders = [(round((start_s + length_s * i / count) * fps) - 0.5) / fps for i in range(1, count)]
     starts, ends = [start_s, *borders], [*borders, end_s]
-    parts = []
-    for start, end in zip(starts, ends, strict=True):
-        seen_s = None if end is None else end + beyond_s
-        if end is not None and end_s is not None:
-            seen_s = min(end + beyond_s, end_s)
-        parts.append(SplitPart(max(start - overlap_s, start_s), start, end, seen_s))
-    return parts
+    latest_s = math.inf if end_s is None else end_s
+    return [
+        SplitPart(
+            max(start - overlap_s, start_s), start, end, None if end is None else min(end + beyond_s, latest_s)
+        )
+        for start, end in zip(starts, ends, strict=True)
+    ]
