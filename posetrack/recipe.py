@@ -139,8 +139,8 @@ class Recipe:
 
 
 def without_delay(recipe: Recipe) -> Recipe:
-    """The recipe for a live source, none of whose frames can wait for a later one."""
-    return replace(recipe, detector=replace(recipe.detector, between="flow"))
+    """The recipe for a live source, whose frames arrive one by one: none waits for a later one."""
+    return replace(recipe, detector=replace(recipe.detector, between="flow", batch_frames=1))
 
 
 def read_recipe(name_or_path: str | Path) -> Recipe:

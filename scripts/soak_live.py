@@ -256,9 +256,7 @@ def make_source(clip: Path, fps: float, num_frames: int) -> LiveSource:
 def make_pipeline(recipe: str) -> Pipeline:
     """Make the pipeline of a recipe, or of the fake detector for the names `fake` and `fake-2`."""
     if not recipe.startswith("fake"):
-        return build_pipeline(
-            without_delay(read_recipe(recipe)), Compute(choose_device()), batch_frames=1, smoothed=True
-        )
+        return build_pipeline(without_delay(read_recipe(recipe)), Compute(choose_device()), smoothed=True)
     # A memory in frames, whatever the frame rate of the test.
     config = FlowTrackerConfig(flow_longest_side_px=64, scene_cut_similarity=-1, queue_frames=10)
     processors = (

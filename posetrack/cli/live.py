@@ -219,7 +219,6 @@ def _make_builder(
         return build_pipeline(
             without_delay(settings),
             chosen,
-            batch_frames=1,
             smoothed=people.smooth,
             selection=selection,
             with_faces=with_faces,

@@ -41,7 +41,7 @@ def benchmark_live(clip: Path, recipe: Recipe, compute: Compute, *, seconds: flo
     if not clip.is_file():
         raise VideoError(f"{clip}: not a video file; live benchmarks play one")
     load, clock = read_load(), StageClock()
-    pipeline = build_pipeline(without_delay(recipe), compute, batch_frames=1)
+    pipeline = build_pipeline(without_delay(recipe), compute)
     outputs: list[LiveOutput] = []
     with open_live(str(clip), loop=True) as source:
         controls = LiveControls(LiveSettings(recipe.name))

@@ -288,11 +288,15 @@ class Tracker:
                 "another recipe, or leave the boxes out"
             )
         self._selection.check_size((video.info.width, video.info.height), video.info.source)
+        recipe, batch_frames = self.recipe, self._batch_frames
+        if video.is_live:
+            recipe = without_delay(recipe)
+            batch_frames = recipe.detector.batch_frames
         return make_pipeline(
-            without_delay(self.recipe) if video.is_live else self.recipe,
+            recipe,
             self._networks if boxes is None else self._networks.with_boxes(boxes),
             self._compute,
-            batch_frames=1 if video.is_live else self._batch_frames,
+            batch_frames=batch_frames,
             smoothed=self._is_smoothed,
             selection=self._selection,
             own=own,

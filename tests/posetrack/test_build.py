@@ -245,7 +245,8 @@ def test_detection_at_intervals_waits_for_the_next_one_unless_flow_is_asked_for(
 
     assert find(settings) == [1, 1, 1, 1]
     assert find(replace(settings, between="flow")) == [1, 0, 1, 0]
-    assert without_delay(read_recipe("default")).detector.between == "flow"
+    live = without_delay(read_recipe("default"))
+    assert (live.detector.between, live.detector.batch_frames) == ("flow", 1)
 
 
 def test_joint_propagation_leaves_the_estimation_to_the_tracker():

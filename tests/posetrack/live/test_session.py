@@ -19,7 +19,7 @@ from posetrack.live import session as session_module
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.session import LiveFrame, LiveSession
 from posetrack.pipeline import Stage
-from posetrack.recipe import read_recipe
+from posetrack.recipe import read_recipe, without_delay
 from posetrack.render import RenderStyle
 from posetrack.skeleton import COCO_17, MPII_16, Skeleton
 from posetrack.video.live import LiveSource
@@ -459,7 +459,7 @@ def test_the_networks_follow_somebody_through_a_change_of_recipe_and_resolution(
     output = Output(work)
     session = LiveSession(
         LiveSource(connect, "clip", comes_back=False),
-        lambda name: build_pipeline(read_recipe(name), compute, batch_frames=1),
+        lambda name: build_pipeline(without_delay(read_recipe(name)), compute),
         controls,
         [output],
     )
