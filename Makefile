@@ -48,6 +48,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python scripts/bench_densepose.py
 	$(BIN)/python scripts/bench_int8.py
 	$(BIN)/python scripts/bench_detector.py
+	$(BIN)/python scripts/bench_startup.py
 	$(BIN)/posetrack bench "$(VIDEO)" --recipe default --recipe fast
 	$(BIN)/python scripts/bench_memory.py "$(VIDEO)"
 

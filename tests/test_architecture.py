@@ -46,6 +46,7 @@ LAYERS = {
             "render",
             "runtime",
             "stage_clock",
+            "startup",
             "texture_atlas",
             "video",
             "web",

@@ -61,13 +61,13 @@ def read_cached(file_name: str) -> bytes | None:
     """
     path = find_cache_folder() / file_name
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            digest, payload = file.read(_DIGEST_BYTES), file.read()
     except OSError as error:
         _LOG.debug("%s: not read (%s)", path, error.strerror)
         return None
     with contextlib.suppress(OSError):
         os.utime(path)
-    digest, payload = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(payload).digest() != digest:
         _LOG.info("%s: damaged, converting again", path)
         return None

@@ -127,7 +127,7 @@ def list_precisions(engine: str, device: torch.device) -> tuple[str, ...]:
     if engine == "onnxruntime":
         return ("f32",)
     if engine == "openvino":
-        from models.engines.openvino_engine import list_cpu_precisions
+        from models.engines.openvino_core import list_cpu_precisions
 
         known = list_cpu_precisions()
         return (*known, MIXED) if "bf16" in known else known

@@ -16,7 +16,8 @@ from models.engines.exported import Export, ExportedPart
 from models.engines.failures import explain_failures
 from models.engines.fold import fold_batch_norms
 from models.engines.onnx_engine import import_extra
-from models.engines.openvino_engine import Converted, serialize
+from models.engines.openvino_compiled import Converted
+from models.engines.openvino_files import serialize
 from models.metadata import WeightsMetadata, encode_metadata
 
 _LEAST_HW = (128, 192)

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from models.engines.engine import Engine, EngineError
 from models.engines.onnx_engine import OnnxEngine
-from models.engines.openvino_engine import OpenVinoEngine, deserialize, read_onnx
+from models.engines.openvino_engine import OpenVinoEngine
+from models.engines.openvino_files import deserialize, read_onnx
 from models.metadata import (
     EXPORT_HEADER,
     WeightsMetadata,

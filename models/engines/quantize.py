@@ -24,7 +24,8 @@ from torch import nn
 
 from models.engines.engine import EngineError
 from models.engines.onnx_engine import import_extra
-from models.engines.openvino_engine import Converted, without_telemetry
+from models.engines.openvino_compiled import Converted
+from models.engines.openvino_core import without_telemetry
 from models.extras import MissingPackageError
 
 Array = npt.NDArray[Any]

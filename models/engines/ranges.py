@@ -10,7 +10,8 @@ import numpy as np
 from torch import nn
 
 from models.engines.engine import EngineError
-from models.engines.openvino_engine import Converted, import_openvino
+from models.engines.openvino_compiled import Converted
+from models.engines.openvino_core import import_openvino
 
 Range = tuple[float, float]
 

@@ -29,6 +29,7 @@ from posetrack.outputs import check_output_file
 from posetrack.recipe import read_recipe, without_delay
 from posetrack.recipe_files import list_recipes
 from posetrack.skeleton import Skeleton
+from posetrack.startup import without_garbage
 from posetrack.video.live import LiveSource, open_live
 
 if TYPE_CHECKING:
@@ -176,9 +177,12 @@ def live_command(
         drawing.add_to(drawing.make_style(recipe.read())),
         is_recording=save.record is not None,
     )
-    build = _make_builder(recipe, compute, people, with_faces=settings.style.blur_faces, is_quiet=save.quiet)
-    # Before the source is opened, so that no frames are missed meanwhile.
-    built = {recipe.recipe: build(recipe.recipe)}
+    with without_garbage():
+        build = _make_builder(
+            recipe, compute, people, with_faces=settings.style.blur_faces, is_quiet=save.quiet
+        )
+        # Before the source is opened, so that no frames are missed meanwhile.
+        built = {recipe.recipe: build(recipe.recipe)}
     controls = _make_controls(settings)
     outputs: list[LiveOutput] = []
     with play.open(source) as live:

@@ -13,7 +13,7 @@ from models.engines.choice import INSTALL, is_installed
 from models.engines.engine import EngineError
 from models.engines.export import convert_part, measure_error, measure_export, pack_part
 from models.engines.exported import RUNNERS, Export, write_export
-from models.engines.openvino_engine import Converted
+from models.engines.openvino_compiled import Converted
 from models.engines.quantize import import_nncf, quantize
 from models.engines.ranges import quantize_by_ranges
 from models.settings import suggest

@@ -14,6 +14,7 @@ from posetrack.run.sources import Part
 from posetrack.run.tracker import Tracker
 from posetrack.run.view import DrawnView
 from posetrack.selection.people import EVERYONE, PeopleSelection
+from posetrack.startup import without_garbage
 
 MOST_TRIES = 3
 """How often a task is begun whose worker does not live to its end."""
@@ -54,15 +55,16 @@ class TrackerSettings:
         Raises:
             PoseTrackError: As for `Tracker`.
         """
-        return Tracker(
-            self.recipe,
-            device=self.device if device is None else device,
-            engine=self.engine,
-            precision=self.precision,
-            batch_frames=self.batch_frames,
-            smooth=self.smooth,
-            selection=self.selection,
-        )
+        with without_garbage():
+            return Tracker(
+                self.recipe,
+                device=self.device if device is None else device,
+                engine=self.engine,
+                precision=self.precision,
+                batch_frames=self.batch_frames,
+                smooth=self.smooth,
+                selection=self.selection,
+            )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -15,7 +16,9 @@ from torch import nn
 from models.cache_folder import find_cache_folder
 from models.engines import cache, openvino_engine
 from models.engines.cache import compute_key, read_cached, write_cached
-from models.engines.openvino_engine import OpenVinoEngine, without_telemetry
+from models.engines.openvino_compiled import Converted
+from models.engines.openvino_core import without_telemetry
+from models.engines.openvino_engine import OpenVinoEngine
 
 EXAMPLE = torch.zeros(1, 3, 8, 12)
 
@@ -57,28 +60,79 @@ def test_a_network_is_converted_once(folder, conversions):
     first = run(make(make_network()))
     assert torch.equal(run(make(make_network())), first)
     assert conversions == ["net"]
-    (path,) = folder.iterdir()
-    assert path.suffix == ".openvino"
+    assert len(list(folder.glob("*.openvino"))) == 1
     other = make_network()
     with torch.no_grad():
         other[0].bias += 1
     torch.testing.assert_close(run(make(other)), torch.relu(run(make(other))))
     assert conversions == ["net", "net"]
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.glob("*.openvino"))) == 2
+
+
+def do_damage(damage: str, path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[-3] ^= 1
+    path.write_bytes({"cut": content[: len(content) // 2], "flip": content, "empty": b""}[damage])
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
 def test_a_damaged_file_is_made_anew(damage, folder, conversions):
     first = run(make(make_network()))
-    (path,) = folder.iterdir()
-    content = bytearray(path.read_bytes())
-    if damage == "flip":
-        content[-3] ^= 1
-    path.write_bytes({"cut": content[: len(content) // 2], "flip": content, "empty": b""}[damage])
+    (path,) = folder.glob("*.openvino")
+    do_damage(damage, path)
     assert torch.equal(run(make(make_network())), first)
     assert len(conversions) == 2
     make(make_network())
     assert len(conversions) == 2
+
+
+@pytest.fixture
+def compilations(monkeypatch) -> list[tuple[int, int, int]]:
+    """The shape of each network that was compiled to be run."""
+    shapes: list[tuple[int, int, int]] = []
+    compile_network = Converted.compile
+
+    def count(network, target):
+        shapes.append(target.shape)
+        return compile_network(network, target)
+
+    monkeypatch.setattr(Converted, "compile", count)
+    return shapes
+
+
+def test_what_a_network_is_compiled_to_is_read(folder, compilations):
+    first = run(make(make_network()))
+    assert compilations == [(1, 8, 12), (1, 12, 8), (1, 8, 12)], "two to check the conversion"
+    engine = make(make_network())
+    assert torch.equal(run(engine), first)
+    assert torch.equal(engine(torch.ones(3, 3, 8, 12))["output"][:2], first)
+    assert len(compilations) == 3
+    run(OpenVinoEngine(make_network(), name="net", example=EXAMPLE, precision="f32", threads=3))
+    assert len(compilations) == 4, "what is compiled for other threads is another"
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other"])
+def test_a_damaged_compiled_network_is_compiled_anew(damage, folder, compilations, conversions):
+    first = run(make(make_network()))
+    (path,) = folder.glob("*.compiled")
+    if damage == "other":
+        write_cached(path.name, b"of another version")
+    else:
+        do_damage(damage, path)
+    before = len(compilations)
+    assert torch.equal(run(make(make_network())), first)
+    assert len(compilations) == before + 1
+    assert torch.equal(run(make(make_network())), first)
+    assert len(compilations) == before + 1
+    assert conversions == ["net"]
+
+
+def test_a_folder_of_many_sizes_does_not_fill_the_cache(folder, compilations):
+    engine = make(make_network())
+    outputs = [engine(torch.ones(1, 3, 8, width))["output"] for width in range(10, 16)]
+    assert len(list(folder.glob("*.compiled"))) == 2
+    assert [output.shape[3] for output in outputs] == [8, 9, 10, 11, 12, 13]
 
 
 def test_a_disk_that_cannot_be_written_only_costs_the_caching(tmp_path, monkeypatch, conversions):
@@ -172,7 +226,7 @@ def test_what_was_not_used_of_late_makes_room(folder, monkeypatch):
 def test_openvino_sends_no_telemetry(tmp_path):
     """Imported plainly, openvino reports the import and leaves a client id in the home folder."""
     code = (
-        "import sys; from models.engines.openvino_engine import list_cpu_precisions as f; print(f());"
+        "import sys; from models.engines.openvino_core import list_cpu_precisions as f; print(f());"
         "print('openvino_telemetry' in sys.modules)"
     )
     environment = os.environ | {"HOME": str(tmp_path)}

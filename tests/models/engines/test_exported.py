@@ -84,7 +84,7 @@ def test_files_for_other_software_say_what_they_are(export, path, tmp_path):
         model = onnx.load(tmp_path / "image.onnx")
         found = {entry.key: entry.value for entry in model.metadata_props}
     else:
-        from models.engines.openvino_engine import import_openvino
+        from models.engines.openvino_core import import_openvino
 
         model = import_openvino().Core().read_model(tmp_path / "image.xml")
         found = model.get_rt_info("posetrack").value
