@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.json_text import parse_json
 from posetrack.errors import ResultsError
 
 LIMIT = 2**53
@@ -32,7 +33,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         with paused_garbage_collection():
-            return json.loads(path.read_bytes().decode("utf-8-sig"))
+            return parse_json(path.read_bytes())
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ResultsError(f"{path}: cannot be read: {reason}; check the path") from error

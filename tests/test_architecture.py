@@ -70,6 +70,7 @@ LAYERS = {
         (
             "",
             "cache_folder",
+            "json_text",
             "extras",
             "fit",
             "image_size",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from models.json_text import parse_json
 from models.training.errors import DataError
 
 
@@ -16,8 +16,7 @@ def read_json(path: Path) -> Any:
         DataError: It cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return json.load(file)
+        return parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; give the data folder with --data") from error
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.json_text import parse_json
 from posetrack.edits.marks import Suspect, SuspectFinder, find_low
 from posetrack.errors import ResultsError
 from posetrack.frame import UNTRACKED, IntArray
@@ -87,7 +87,7 @@ class PosesIndex:
         for position, (begin, end) in enumerate(pairwise(self.offsets[start : stop + 1].tolist()), start):
             where = f"{self.path}: frame {self.frames[position]}"
             try:
-                fields = json.loads(content[begin - base : end - base])
+                fields = parse_json(content[begin - base : end - base])
             except ValueError as error:
                 raise ResultsError(f"{where}: not where it was; has the file changed?") from error
             records.append(parse_record(fields, self.header, where))
@@ -124,7 +124,7 @@ def index_poses(
                     continue
                 where = f"{path}: line {number}"
                 try:
-                    fields = json.loads(line)
+                    fields = parse_json(line)
                 except (ValueError, RecursionError) as error:
                     if is_damaged(line) and not any(is_json(rest) for rest in file):
                         break

@@ -22,6 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
+from models.json_text import parse_json
 from posetrack.edits.codec import decode_edit, encode_edit
 from posetrack.edits.kinds import Edit
 from posetrack.errors import ResultsError
@@ -268,7 +269,7 @@ class EditLog:
 
 def _parse(line: bytes, where: str) -> Any:
     try:
-        return json.loads(line.decode("utf-8-sig"))
+        return parse_json(line)
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{where}: not JSON; take the line out") from error
 

@@ -36,6 +36,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from models.json_text import parse_json
 from posetrack.errors import ResultsError
 from posetrack.frame import FloatArray, Instances
 from posetrack.json_fields import (
@@ -222,7 +223,7 @@ def read_jsonl(path: Path | str) -> tuple[Header, Iterator[Record]]:
     if not line.strip():
         raise ResultsError(f"{path}: empty; expected a header line with schema '{SCHEMA}'")
     try:
-        fields = json.loads(line.decode("utf-8-sig"))
+        fields = parse_json(line)
     except (ValueError, RecursionError) as error:
         raise ResultsError(
             f"{where}: not JSON; expected a header with schema '{SCHEMA}', as posetrack run writes"
@@ -239,7 +240,7 @@ def _read_records(path: Path, header: Header) -> Iterator[Record]:
             continue
         where = f"{path}: line {number}"
         try:
-            fields = json.loads(line.decode())
+            fields = parse_json(line)
         except (ValueError, RecursionError) as error:
             if is_damaged(line) and not any(is_json(other) for _, other in lines):
                 _log.warning("%s: cut short, left out; the %d lines before it are whole", where, number - 1)

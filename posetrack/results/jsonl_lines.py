@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.json_text import parse_json
 from posetrack.errors import ResultsError
 
 _LONGEST_LINE = 64 * 2**20
@@ -78,7 +78,7 @@ def measure_whole_lines(path: Path, most_lines: int | None = None) -> WholeLines
 def is_json(line: bytes) -> bool:
     """Whether a line is an object of JSON."""
     try:
-        return isinstance(json.loads(line.decode("utf-8-sig")), dict)
+        return isinstance(parse_json(line), dict)
     except (ValueError, RecursionError):
         return False
 
