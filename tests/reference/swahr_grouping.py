@@ -4,6 +4,7 @@ The assignment is Munkres' with rows and columns gone through as the Python pack
 """
 
 import numpy as np
+from scipy.ndimage import maximum_filter
 
 
 def decode(heatmaps, tags, order, min_score=0.1, max_people=30, max_distance=1.0, window=5, refine=True):
@@ -26,14 +27,8 @@ def finish(heatmaps, tags, people, refine=True):
 
 
 def list_peaks(heatmap, max_peaks, window):
-    H, W = heatmap.shape
-    r = window // 2
-    peaks = []
-    for y in range(H):
-        for x in range(W):
-            around = heatmap[max(0, y - r) : y + r + 1, max(0, x - r) : x + r + 1]
-            if heatmap[y, x] == around.max():
-                peaks.append((-heatmap[y, x], y, x))
+    largest = maximum_filter(heatmap, window, mode="constant", cval=-np.inf)
+    peaks = [(-heatmap[y, x], y, x) for y, x in zip(*np.nonzero(heatmap == largest), strict=True)]
     return [(x, y) for _, y, x in sorted(peaks)[:max_peaks]]
 
 
@@ -71,10 +66,12 @@ def quarter(heatmap, x, y):
 def fill_in(found, cells, heatmaps, tags):
     mean = np.mean([tags[k, cells[k][1], cells[k][0]] for k in sorted(cells)], axis=0)
     for k in range(len(found)):
+        if found[k, 2] != 0:
+            continue
         distances = ((tags[k] - mean) ** 2).sum(axis=2) ** 0.5
         values = heatmaps[k] - np.round(distances)
         y, x = np.unravel_index(np.argmax(values), values.shape)
-        if found[k, 2] == 0 and heatmaps[k, y, x] > 0:
+        if heatmaps[k, y, x] > 0:
             found[k] = *quarter(heatmaps[k], x, y), heatmaps[k, y, x]
 
 
