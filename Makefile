@@ -21,8 +21,9 @@ comma := ,
 run: $(VENV)/.run
 	$(BIN)/posetrack run "$(VIDEO)" $(OPTIONS)
 
+# Several tests at once; networks of one thread each are quicker then.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -74,7 +75,7 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 	$(call install,,)
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
-	$(call install,[mobile$(comma)int8], with what benchmarks need)
+	$(call install,[mobile$(comma)int8$(comma)json], with what benchmarks need)
 
 $(VENV)/.docs: pyproject.toml | $(BIN)/python
 	$(call install,[docs], with what its pages need)

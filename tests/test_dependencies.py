@@ -11,7 +11,7 @@ import pytest
 from posetrack.cli import doctor
 
 ROOT = Path(__file__).parents[1]
-OPTIONAL = ("matplotlib", "timm", "nncf", "shapely", "motmetrics", "pandas", "embreex", "ray")
+OPTIONAL = ("matplotlib", "orjson", "timm", "nncf", "shapely", "motmetrics", "pandas", "embreex", "ray")
 NEEDS_MATPLOTLIB = (
     "posetrack.evaluation.posetrack.plots",
     "posetrack.evaluation.densepose.plots",

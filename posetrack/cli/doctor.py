@@ -33,6 +33,7 @@ _PACKAGES = (
 
 _EXTRAS = {
     "onnx": ("onnxruntime", "onnx", "onnxscript"),
+    "json": ("orjson",),
     "plots": ("matplotlib",),
     "mobile": ("timm",),
     "int8": ("nncf",),

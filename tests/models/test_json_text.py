@@ -5,7 +5,14 @@ import math
 
 import pytest
 
+from models import json_text
 from models.json_text import parse_json
+
+
+@pytest.fixture(params=[True, False], ids=["orjson", "without"], autouse=True)
+def _parser(request, monkeypatch):
+    if not request.param:
+        monkeypatch.setattr(json_text, "orjson", None)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ CASES = [
     ("17", 4.5, (*RECT, "x1"), f"{IN_RECT}.x1: expected a list, found 4.5"),
     ("17", ["x7"], (*RECT, "track_id"), f"{IN_RECT}.track_id: expected a whole number, found 'x7'"),
     ("17", [7.5], (*RECT, "track_id"), f"{IN_RECT}.track_id: expected a whole number, found 7.5"),
-    ("17", [2**70], (*RECT, "track_id"), f"{IN_RECT}.track_id: expected a whole number, found 1.180591"),
+    ("17", [2**70], (*RECT, "track_id"), f"{IN_RECT}.track_id: expected a whole number, found 1"),
     ("17", [1e300], (*RECT, "track_id"), f"{IN_RECT}.track_id: expected a whole number, found 1e+300"),
     ("17", [math.inf], (*RECT, "score"), f"{IN_RECT}.score: expected a finite number, found inf"),
     ("17", 5, (*RECT, "annopoints"), f"{IN_RECT}.annopoints: expected a list, found 5"),
