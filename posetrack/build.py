@@ -275,18 +275,32 @@ def _make_finders(
     if networks.given is not None:
         find = skip_restored(use_boxes(networks.given))
     else:
-        find = make_detection(recipe.detector, networks.detector, batch_frames, demand)
+        marks = _interpolates_poses(recipe)
+        find = make_detection(recipe.detector, networks.detector, batch_frames, demand, marks=marks)
     stages = [Stage("detect", find)]
     if selection.chooses_found:
         stages.append(Stage("choose", choose_found(selection)))
-    estimates_later = recipe.tracker.propagation == "joint"
-    if networks.estimator is not None and recipe.estimator is not None and not estimates_later:
+    if networks.estimator is not None and recipe.estimator is not None and not _estimates_later(recipe):
         crops = recipe.estimator.batch_crops
         pose = estimate(
-            networks.estimator, batch_crops=crops, batch_frames=batch_frames, tracker=recipe.tracker
+            networks.estimator,
+            batch_crops=crops,
+            batch_frames=batch_frames,
+            tracker=recipe.tracker,
+            between_error=recipe.estimator.between_error,
         )
         stages.append(Stage("estimate", skip_restored(pose)))
     return stages
+
+
+def _estimates_later(recipe: Recipe) -> bool:
+    """Whether the tracker estimates all poses."""
+    return recipe.tracker.propagation == "joint"
+
+
+def _interpolates_poses(recipe: Recipe) -> bool:
+    estimator = recipe.estimator
+    return estimator is not None and estimator.between_error > 0 and not _estimates_later(recipe)
 
 
 def make_detection(
@@ -294,6 +308,8 @@ def make_detection(
     detector: Detector,
     batch_frames: int,
     demand: DetectionOnDemand | None = None,
+    *,
+    marks: bool = False,
 ) -> FrameProcessor:
     """Make the processor of detection, in every frame or in some.
 
@@ -302,6 +318,7 @@ def make_detection(
         detector: The detector.
         batch_frames: Frames per call of it.
         demand: Chooses the frames where `det_every` is `"auto"`.
+        marks: As for `detect_at_intervals`.
     """
     start: Callable[[], ChooseFrame] | None = None
     if demand is not None:
@@ -310,7 +327,7 @@ def make_detection(
         assert settings.det_every != "auto"
         interval_s = settings.det_every * FRAME_S
         if settings.between == "interpolation":
-            return detect_at_intervals(detector, batch_frames=batch_frames, interval_s=interval_s)
+            return detect_at_intervals(detector, batch_frames=batch_frames, interval_s=interval_s, marks=marks)
         start = partial(Intervals, interval_s)
     return skip_restored(detect(detector, batch_frames=batch_frames, start=start))
 

@@ -63,7 +63,7 @@ class DetectorSettings(NetworkSettings):
             `"auto"`: when somebody is lost or people meet, when something moves where nobody is known, and in
             any case after 0.4 s.
         between: What finds people in the frames between two detections: `"interpolation"` of their boxes, which
-            waits for the second one, or optical `"flow"`. With `"auto"` and on live sources it is always flow.
+            waits for the second one, or optical `"flow"`; with `"auto"` and on live sources always flow.
         EVALUATED_SCORE: The `score_threshold` of evaluations on images; see `posetrack.protocol`.
         RANKS_POSES: Whether evaluations on images rank the network's own poses by their box scores alone.
     """
@@ -94,13 +94,18 @@ class EstimatorSettings(NetworkSettings):
 
     Attributes:
         batch_crops: Boxes per call of the network.
+        between_error: Where boxes are interpolated (`detector.between`), so are poses whose error would be at
+            most this fraction of the longest side of the box (root mean square), as far as accelerations tell;
+            0 estimates all.
     """
 
     batch_crops: int = 8
+    between_error: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, 1, MOST_AT_ONCE, "batch_crops")
+        check_fraction(self, "between_error")
 
 
 @dataclass(frozen=True)
@@ -338,9 +343,7 @@ class DenseCropSettings(DenseSettings):
         check_optional_choice(self, "charts", (MADE, SMPL))
         check_range(self, 1, MOST_AT_ONCE, "batch_crops")
         if self.flip_test and self.charts not in ("", MADE):
-            raise ValueError(
-                f"flip_test: needs {MADE} charts, whose halves are mirror images; these are {self.charts}"
-            )
+            raise ValueError(f"flip_test: needs {MADE} charts, with mirrored halves; these are {self.charts}")
 
 
 def _check_image_sides(settings: TwoStageSettings | DenseHeadSettings) -> None:

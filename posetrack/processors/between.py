@@ -75,7 +75,9 @@ class Intervals:
         return compute_scene_similarity(last, self._last, still) < _LEAST_SIMILARITY
 
 
-def detect_at_intervals(detector: Detector, *, batch_frames: int, interval_s: float) -> FrameProcessor:
+def detect_at_intervals(
+    detector: Detector, *, batch_frames: int, interval_s: float, marks: bool = False
+) -> FrameProcessor:
     """Make the processor of detection at intervals.
 
     The frames between two detections wait for the second one, and get boxes from both (`interpolate_people`).
@@ -86,6 +88,7 @@ def detect_at_intervals(detector: Detector, *, batch_frames: int, interval_s: fl
         batch_frames: Number of images held back for one call, with the frames between them; fewer of very many
             frames a second.
         interval_s: Length of an interval, in seconds; see `Intervals`.
+        marks: Whether frames between detections have `is_interpolated`, for who has an interpolated box.
 
     Returns:
         A processor that replaces the instances of each frame, except for those of restored ones, which count as
@@ -106,11 +109,11 @@ def detect_at_intervals(detector: Detector, *, batch_frames: int, interval_s: fl
             is_full = sum(seen.is_chosen for seen in held) == batch_frames or len(held) >= _MOST_FRAMES
             if is_chosen and is_full:
                 held = _look(detector, held)
-                yield from _fill_in(before, held, interval_s)
+                yield from _fill_in(before, held, interval_s, marks)
                 before, held = held[-1], []
         if held:
             held[-1] = replace(held[-1], is_chosen=True)
-            yield from _fill_in(before, _look(detector, held), interval_s)
+            yield from _fill_in(before, _look(detector, held), interval_s, marks)
 
     return process
 
@@ -129,7 +132,7 @@ def _look(detector: Detector, held: list[_Seen]) -> list[_Seen]:
     return [replace(seen, frame=frame) for seen, frame in zip(held, found, strict=True)]
 
 
-def _fill_in(before: _Seen | None, held: list[_Seen], interval_s: float) -> Iterator[Frame]:
+def _fill_in(before: _Seen | None, held: list[_Seen], interval_s: float, marks: bool) -> Iterator[Frame]:
     """Interpolate where people are in the frames without detection; the last frame has one."""
     after = held[-1]
     following = []
@@ -144,6 +147,7 @@ def _fill_in(before: _Seen | None, held: list[_Seen], interval_s: float) -> Iter
             yield seen.frame
         else:
             people = interpolate_people(before.frame, after.frame, seen.frame.time_s, longest_s=interval_s)
+            people = people if marks else replace(people, is_interpolated=None)
             yield replace(seen.frame, instances=people)
 
 
@@ -158,7 +162,8 @@ def interpolate_people(before: Frame, after: Frame, time_s: float, *, longest_s:
 
     Returns:
         Boxes and scores: interpolated for those in both frames; those of `after` for people who are in that
-        alone, unless it is too late. People of `before` alone are left to a tracker.
+        alone, unless it is too late. People of `before` alone are left to a tracker. `is_interpolated` is true
+        of the former.
     """
     (old, old_scores), (new, new_scores) = get_boxes(before), get_boxes(after)
     rows, columns = match_greedy(compute_iou(old, new), _LEAST_IOU)
@@ -167,6 +172,7 @@ def interpolate_people(before: Frame, after: Frame, time_s: float, *, longest_s:
     boxes, scores = new.copy(), new_scores.copy()
     boxes[columns] = old[rows] + np.float32(weight) * (new[columns] - old[rows])
     scores[columns] = old_scores[rows] + np.float32(weight) * (new_scores[columns] - old_scores[rows])
-    is_kept = np.full(len(new), after.time_s - time_s <= longest_s)
-    is_kept[columns] = True
-    return Instances(boxes_xyxy=boxes[is_kept], box_scores=scores[is_kept])
+    is_between = np.zeros(len(new), bool)
+    is_between[columns] = True
+    is_kept = is_between | (after.time_s - time_s <= longest_s)
+    return Instances(boxes_xyxy=boxes[is_kept], box_scores=scores[is_kept], is_interpolated=is_between[is_kept])
