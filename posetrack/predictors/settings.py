@@ -25,7 +25,6 @@ from posetrack.skeleton_files import decode_skeleton
 
 MOST_AT_ONCE = 1024
 """Largest number of frames, or of boxes, per call of a network."""
-
 MOST_PROPOSALS = 10_000
 """Largest number of proposals of an image."""
 
@@ -59,9 +58,8 @@ class DetectorSettings(NetworkSettings):
     Attributes:
         batch_frames: Frames per call of the network.
         det_every: Detect people every n x 0.04 s only (at 25 frames a second in every n-th frame), and in the
-            first frame of every shot. Poses are estimated in all frames nonetheless: it needs an [estimator].
-            `"auto"`: when somebody is lost or people meet, when something moves where nobody is known, and in
-            any case after 0.4 s.
+            first frame of every shot. There are poses in all frames nonetheless: it needs an [estimator].
+            `"auto"`: when somebody is lost, people meet or something moves elsewhere, and after 0.4 s.
         between: What finds people in the frames between two detections: `"interpolation"` of their boxes, which
             waits for the second one, or optical `"flow"`; with `"auto"` and on live sources always flow.
         EVALUATED_SCORE: The `score_threshold` of evaluations on images; see `posetrack.protocol`.
@@ -94,9 +92,8 @@ class EstimatorSettings(NetworkSettings):
 
     Attributes:
         batch_crops: Boxes per call of the network.
-        between_error: Where boxes are interpolated (`detector.between`), so are poses whose error would be at
-            most this fraction of the longest side of the box (root mean square), as far as accelerations tell;
-            0 estimates all.
+        between_error: Poses in interpolated boxes (`detector.between`) are interpolated too if they are then off
+            by at most this fraction of the box's longest side (RMS), as accelerations tell; 0 estimates all.
     """
 
     batch_crops: int = 8
