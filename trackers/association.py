@@ -8,6 +8,7 @@ import numpy.typing as npt
 from trackers.config import FlowTrackerConfig
 from trackers.matching import MATCHERS
 from trackers.people import People
+from trackers.track_ids import are_among
 from trackers.tracks import PoseQueue
 
 FloatArray = npt.NDArray[np.float32]
@@ -55,7 +56,7 @@ def _match_in_turn(
     track_ids = np.zeros(sum(len(group) for group in groups), np.int64)
     for table, minimum in tables:
         for group in groups:
-            left, free = group[track_ids[group] == 0], np.flatnonzero(~np.isin(ids, track_ids))
+            left, free = group[track_ids[group] == 0], np.flatnonzero(~are_among(ids, track_ids))
             rows, cols = MATCHERS[matcher](table[np.ix_(left, free)], minimum)
             track_ids[left[rows]] = ids[free[cols]]
     return track_ids

@@ -19,6 +19,7 @@ from trackers.image_motion import ImageMotion
 from trackers.nms import box_nms, oks_nms
 from trackers.oks import box_around_keypoints
 from trackers.people import People, TrackedPeople
+from trackers.track_ids import are_among
 from trackers.tracks import PoseQueue
 
 __all__ = ["EstimateBoxes", "FlowTracker", "FlowTrackerConfig", "People", "TrackedPeople"]
@@ -279,7 +280,7 @@ class FlowTracker:
         """
         config, queue = self._config, self._queue
         boxes, missing, step = self._find_flow_boxes(image)
-        missing &= ~np.isin(queue.track_ids, track_ids)
+        missing &= ~are_among(queue.track_ids, track_ids)
         if not missing.any():
             return People.empty(len(self._sigmas)), np.zeros(0, np.int64)
         propagated = self._make_people(*estimate_boxes(image, boxes[missing]))

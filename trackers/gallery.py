@@ -10,6 +10,7 @@ import numpy.typing as npt
 from trackers.appearance import Corners, compare_appearance, describe_clothes
 from trackers.matching import match_greedy
 from trackers.people import People
+from trackers.track_ids import are_among
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -98,7 +99,7 @@ class Gallery:
         """
         ids = np.zeros(len(people), np.int64)
         known = np.array(list(self._known), np.int64)
-        is_gone = ~np.isin(known, here)
+        is_gone = ~are_among(known, here)
         is_gone &= np.array([each.described >= _LEAST_DESCRIBED for each in self._known.values()], np.bool_)
         if not (is_gone.any() and len(people)):
             return ids

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from trackers.clock import FRAME_S
 from trackers.people import People
+from trackers.track_ids import are_among
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -67,7 +68,7 @@ class NewestPoses:
             step_s: Time since the last frame.
             kept_ids: The tracks that are not forgotten.
         """
-        self._select(np.isin(self.track_ids, kept_ids))
+        self._select(are_among(self.track_ids, kept_ids))
         num_whole = min(int(max(step_s - 1e-3, 0) / _LONGEST_STEP_S), _MOST_STEPS)
         for _ in range(num_whole):
             self._walk(_LONGEST_STEP_S)
@@ -114,14 +115,14 @@ class NewestPoses:
         people, track_ids = people[order], track_ids[order]
         velocities_xy = np.zeros((len(people), 2), np.float32)
         seen_times = np.ones(len(people), np.int64)
-        is_known = np.isin(track_ids, self.track_ids)
+        is_known = are_among(track_ids, self.track_ids)
         known = np.searchsorted(self.track_ids, track_ids[is_known])
         # A sighting without time to the one before counts for none.
         has_passed = self.unseen_s[known] >= _SHORTEST_STEP_S
         seen_times[is_known] = self.seen_times[known] + has_passed
         velocities_xy[is_known] = self._measure_velocities(people[is_known], known)
 
-        self._select(~np.isin(self.track_ids, track_ids))
+        self._select(~are_among(self.track_ids, track_ids))
         ids = np.concatenate([self.track_ids, track_ids])
         order = np.argsort(ids)
         zeros = np.zeros((len(people), 2), np.float32)

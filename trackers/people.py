@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _SCORED_KEYPOINT = 0.2
+_COLUMNS = ("boxes_xyxy", "box_scores", "keypoints_xy", "keypoint_scores")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,8 @@ class People:
     keypoint_scores: FloatArray
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            object.__setattr__(self, field.name, np.asarray(getattr(self, field.name), np.float32))
+        for name in _COLUMNS:
+            object.__setattr__(self, name, np.asarray(getattr(self, name), np.float32))
         N, K = len(self.boxes_xyxy), self.keypoints_xy.shape[1] if self.keypoints_xy.ndim == 3 else 0
         shapes = {
             "boxes_xyxy": (N, 4),
@@ -60,7 +61,7 @@ class People:
 
     def __getitem__(self, rows: IntArray | BoolArray) -> People:
         """Select rows of every column by indices (M,) or a mask (N,)."""
-        return People(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return People(*(getattr(self, name)[rows] for name in _COLUMNS))
 
     @classmethod
     def empty(cls, num_keypoints: int) -> People:
@@ -71,7 +72,7 @@ class People:
     @classmethod
     def concatenate(cls, parts: Sequence[People]) -> People:
         """Put the rows of one or more parts behind one another."""
-        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))
 
     @property
     def person_scores(self) -> FloatArray:

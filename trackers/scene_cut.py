@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
 
 _BLOCK_PX = 16
 _MOST_NOISE_VARIANCE = 25.0
@@ -40,7 +41,7 @@ def is_blank(gray: ImageArray) -> bool:
     return float(np.sqrt(variances).mean()) < _BLANK_DEVIATION
 
 
-def compute_scene_similarity(previous_gray: ImageArray, gray: ImageArray, flow: FloatArray) -> float:
+def compute_scene_similarity(previous_gray: ImageArray, gray: ImageArray, flow: FloatArray | None) -> float:
     """Correlate the previous image, block by block, with the new one moved back by the flow.
 
     Flow undoes pans and moving people. Flow between unrelated images can copy broad light and shade, which
@@ -53,21 +54,21 @@ def compute_scene_similarity(previous_gray: ImageArray, gray: ImageArray, flow: 
     Args:
         previous_gray: (h, w) uint8.
         gray: (h, w) uint8.
-        flow: (h, w, 2), pixels, previous -> current.
+        flow: (h, w, 2), pixels, previous -> current; None where nothing moves.
 
     Returns:
         Similarity from -1 to 1: above 0.6 within a shot, under 0.4 across a cut (clips that this was
         measured on: see `FlowTrackerConfig.scene_cut_similarity`). 1 where a flash or bare walls leave
         nothing to compare, 0 where less than 0.4 of the previous image is still in view.
     """
-    height, width = previous_gray.shape
-    x = flow[..., 0] + np.arange(width, dtype=np.float32)
-    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
-    back = cv2.remap(gray, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    if inside.mean() < _LEAST_INSIDE_FRACTION:
-        return 0.0
-    tells = inside & (previous_gray < _WHITE) & (back < _WHITE)
+    tells = previous_gray < _WHITE
+    if flow is not None:
+        gray, inside = _move_back(gray, flow)
+        if inside.mean() < _LEAST_INSIDE_FRACTION:
+            return 0.0
+        tells &= inside
+    tells &= gray < _WHITE
+    back = gray.astype(np.float32)
 
     previous = previous_gray.astype(np.float32)
     mean, back_mean = _average_blocks(previous), _average_blocks(back)
@@ -86,6 +87,16 @@ def compute_scene_similarity(previous_gray: ImageArray, gray: ImageArray, flow: 
     if total <= 0 or counts.mean() < _LEAST_FRACTION:
         return 1.0
     return float((correlation * weight).sum()) / total
+
+
+def _move_back(gray: ImageArray, flow: FloatArray) -> tuple[ImageArray, BoolArray]:
+    """Move an image back by the flow; and which of its pixels were in view, (h, w)."""
+    height, width = gray.shape
+    x = flow[..., 0] + np.arange(width, dtype=np.float32)
+    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    back = cv2.remap(gray, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    return np.asarray(back, np.uint8), np.asarray(inside)
 
 
 def _average_blocks(image: FloatArray) -> FloatArray:

@@ -13,6 +13,7 @@ from trackers.flow import move_points
 from trackers.newest import NewestPoses
 from trackers.nms import compute_iou
 from trackers.people import People
+from trackers.track_ids import are_among
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -147,7 +148,7 @@ class PoseQueue:
             propagated_s: (N,), for how long each has been propagated; 0 for a detection.
         """
         if self._newest_only:
-            self._select(~np.isin(self.track_ids, track_ids))
+            self._select(~are_among(self.track_ids, track_ids))
         self.people = People.concatenate([self.people, people])
         self.areas_px2 = np.concatenate([self.areas_px2, people.areas_px2])
         self.track_ids = np.concatenate([self.track_ids, track_ids])

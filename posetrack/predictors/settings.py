@@ -92,8 +92,8 @@ class EstimatorSettings(NetworkSettings):
 
     Attributes:
         batch_crops: Boxes per call of the network.
-        between_error: Poses in interpolated boxes (`detector.between`) are interpolated too if they are then off
-            by at most this fraction of the box's longest side (RMS), as accelerations tell; 0 estimates all.
+        between_error: Poses in interpolated boxes (`detector.between`) are interpolated too where accelerations
+            make them err by at most this fraction of the box's longest side (RMS); 0 estimates all.
     """
 
     batch_crops: int = 8

@@ -71,8 +71,7 @@ class Intervals:
         last, self._last = self._last, make_gray_thumbnail(frame.image, _SMALL_PX)
         if last_size_wh != frame.size_wh:
             return True
-        still = np.zeros((*last.shape, 2), np.float32)
-        return compute_scene_similarity(last, self._last, still) < _LEAST_SIMILARITY
+        return compute_scene_similarity(last, self._last, None) < _LEAST_SIMILARITY
 
 
 def detect_at_intervals(
