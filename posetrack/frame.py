@@ -73,12 +73,12 @@ class Instances:
     Attributes:
         boxes_xyxy: (N, 4) float32, pixels.
         box_scores: (N,) float32, the detector's.
-        keypoints_xy: (N, K, 2) float32, pixels, as the network gave them.
+        keypoints_xy: (N, K, 2) float32, pixels, as the network gave them, or between two times that it did.
         keypoint_scores: (N, K) float32.
         smoothed_xy: (N, K, 2) float32, keypoints after temporal smoothing.
         track_ids: (N,) int64, `UNTRACKED` where no id was given.
         is_interpolated: (N,) bool, people whom no network found in this image: their boxes and keypoints lie
-            between those of the frames before and after.
+            between those before and after. Between two detections it is so marked until the pose is known.
         masks: (N, H, W) bool, in the image's own size.
         dense: N arrays (h, w, 3) uint8, dense poses: chart 1..24 or 0 for the background, 255 u and 255 v, over
             the whole pixels of the person's box (`models.densepose.pixel_box.find_pixels`), which may reach out

@@ -19,7 +19,7 @@ _MOST_OF_ONE = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Poses:
+class DetectedPoses:
     """The N people of a frame in which they were detected.
 
     Attributes:
@@ -48,9 +48,9 @@ class PoseHistory:
 
     def __init__(self, most_error: float) -> None:
         self._most_error = most_error
-        self._last: tuple[Poses, ...] = ()
+        self._last: tuple[DetectedPoses, ...] = ()
 
-    def add(self, poses: Poses) -> None:
+    def add(self, poses: DetectedPoses) -> None:
         """Take note of the poses of the next frame in which people were detected."""
         if self._last and poses.time_s <= self._last[-1].time_s:
             # The clock stands still, or has gone back.
@@ -58,7 +58,7 @@ class PoseHistory:
         self._last = (*self._last[-1:], poses)
 
     def interpolate(
-        self, after: Poses, boxes_xyxy: FloatArray, time_s: float
+        self, after: DetectedPoses, boxes_xyxy: FloatArray, time_s: float
     ) -> tuple[BoolArray, FloatArray, FloatArray]:
         """Interpolate the poses of people between the last frame and one that comes.
 
@@ -94,9 +94,9 @@ class PoseHistory:
 class _Motion:
     """The same M people in three frames, the last two of which are the ends of straight lines."""
 
-    earlier: Poses
-    before: Poses
-    after: Poses
+    earlier: DetectedPoses
+    before: DetectedPoses
+    after: DetectedPoses
 
     def find_smooth(self, most_errors: FloatArray) -> BoolArray:
         """Whose keypoints are near the lines: at most (M,) pixels away in the root mean square."""
@@ -124,9 +124,9 @@ class _Motion:
         )
 
 
-def _take(poses: Poses, rows: IntArray) -> Poses:
+def _take(poses: DetectedPoses, rows: IntArray) -> DetectedPoses:
     columns = (poses.boxes_xyxy, poses.keypoints_xy, poses.keypoint_scores)
-    return Poses(poses.time_s, *(column[rows] for column in columns))
+    return DetectedPoses(poses.time_s, *(column[rows] for column in columns))
 
 
 def _find_same(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> IntArray:

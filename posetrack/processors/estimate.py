@@ -10,7 +10,7 @@ import numpy as np
 from posetrack.frame import BoolArray, FloatArray, Frame, IntArray
 from posetrack.pipeline import FrameProcessor
 from posetrack.predictors.networks import PoseEstimator
-from posetrack.processors.between_poses import PoseHistory, Poses
+from posetrack.processors.between_poses import DetectedPoses, PoseHistory
 from trackers.config import FlowTrackerConfig
 from trackers.nms import box_nms
 from trackers.people import People
@@ -114,7 +114,7 @@ class _Run:
             return []
         return self._estimator([each.frame.image for each in chosen], [each.wanted_xyxy for each in chosen])
 
-    def _interpolate(self, chosen: _Chosen, after: Poses | None) -> _Known:
+    def _interpolate(self, chosen: _Chosen, after: DetectedPoses | None) -> _Known:
         is_known, marks = np.zeros(len(chosen.rows), bool), chosen.frame.instances.is_interpolated
         if after is None or marks is None:
             return is_known, np.zeros((0, 0, 2), np.float32), np.zeros((0, 0), np.float32)
@@ -124,8 +124,8 @@ class _Run:
         return is_known, xy, scores
 
 
-def _get_poses(chosen: _Chosen, keypoints_xy: FloatArray, keypoint_scores: FloatArray) -> Poses:
-    return Poses(chosen.frame.time_s, chosen.wanted_xyxy, keypoints_xy, keypoint_scores)
+def _get_poses(chosen: _Chosen, keypoints_xy: FloatArray, keypoint_scores: FloatArray) -> DetectedPoses:
+    return DetectedPoses(chosen.frame.time_s, chosen.wanted_xyxy, keypoints_xy, keypoint_scores)
 
 
 def _merge(
