@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import gc
 import json
 import math
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy.typing as npt
 
 from models.json_text import parse_json
 from posetrack.errors import ResultsError
+from posetrack.garbage import paused_garbage_collection
 
 LIMIT = 2**53
 """Numbers from this size on are refused: sums of such coordinates lose precision or overflow."""
@@ -53,18 +52,6 @@ def read_json(path: Path) -> Any:
 def begins_as_list(start: bytes) -> bool:
     """Whether the beginning of a file of JSON is that of a list."""
     return start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
-
-
-@contextmanager
-def paused_garbage_collection() -> Iterator[None]:
-    """Pause garbage collection: large files make a million objects, and scanning them takes long."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def make_error(where: str, expected: str, found: object) -> ResultsError:

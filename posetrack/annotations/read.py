@@ -12,7 +12,8 @@ from posetrack.annotations.posetrack18 import check_one_folder, decode_posetrack
 from posetrack.annotations.tracked_poses import read_tracked_poses
 from posetrack.annotations.video import AnnotatedFrame, AnnotatedVideo
 from posetrack.errors import ResultsError
-from posetrack.json_fields import expect_object, paused_garbage_collection, read_json
+from posetrack.garbage import paused_garbage_collection
+from posetrack.json_fields import expect_object, read_json
 
 
 def read_annotations(path: Path, name: str | None = None, *, raw: bool = False) -> AnnotatedVideo:

@@ -21,6 +21,7 @@ from posetrack.cli.options import ComputeOptions, MaxPixelsOption, RecipeOptions
 from posetrack.cli.selection_options import SelectionOptions
 from posetrack.cli.serve_options import DEFAULT_ADDRESS, TokenOption, print_address, read_address
 from posetrack.errors import PoseTrackError
+from posetrack.garbage import without_garbage
 from posetrack.live.controls import LiveControls, LiveSettings
 from posetrack.live.json_lines import JsonLines
 from posetrack.live.recorder import Recorder
@@ -29,7 +30,6 @@ from posetrack.outputs import check_output_file
 from posetrack.recipe import read_recipe, without_delay
 from posetrack.recipe_files import list_recipes
 from posetrack.skeleton import Skeleton
-from posetrack.startup import without_garbage
 from posetrack.video.live import LiveSource, open_live
 
 if TYPE_CHECKING:

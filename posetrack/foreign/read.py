@@ -11,7 +11,8 @@ from posetrack.foreign.entries import read_result_list
 from posetrack.foreign.kinds import KINDS
 from posetrack.foreign.mot import read_mot
 from posetrack.foreign.openpose import read_openpose
-from posetrack.json_fields import paused_garbage_collection, read_json
+from posetrack.garbage import paused_garbage_collection
+from posetrack.json_fields import read_json
 
 
 def read_foreign(path: Path, options: ForeignOptions) -> ForeignPoses:

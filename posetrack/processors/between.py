@@ -10,10 +10,9 @@ import numpy as np
 from posetrack.frame import Frame, Instances
 from posetrack.pipeline import FrameProcessor
 from posetrack.predictors.networks import Detector
+from posetrack.processors.between_poses import match_boxes
 from posetrack.processors.detect import detect_frames
 from posetrack.processors.estimate import get_boxes
-from trackers.matching import match_greedy
-from trackers.nms import compute_iou
 from trackers.scene_cut import compute_scene_similarity
 from trackers.shrink import make_gray_thumbnail
 
@@ -26,8 +25,6 @@ _MOST_FRAMES = 8
 """About so many frames are held back, more only for intervals of more than a tenth of a second."""
 _MOST_FPS = 75
 """In intervals of more frames, and of more than eight, more than the first one is chosen."""
-_LEAST_IOU = 0.3
-"""Boxes of one person in two detections overlap by at least so much."""
 
 
 class Intervals:
@@ -165,7 +162,7 @@ def interpolate_people(before: Frame, after: Frame, time_s: float, *, longest_s:
         of the former.
     """
     (old, old_scores), (new, new_scores) = get_boxes(before), get_boxes(after)
-    rows, columns = match_greedy(compute_iou(old, new), _LEAST_IOU)
+    rows, columns = match_boxes(old, new)
     # Clocks may stand still, and go back.
     weight = np.clip((time_s - before.time_s) / max(after.time_s - before.time_s, _TOLERANCE_S), 0, 1)
     boxes, scores = new.copy(), new_scores.copy()

@@ -11,7 +11,7 @@ from trackers.matching import match_greedy
 from trackers.nms import compute_iou
 
 _LEAST_IOU = 0.3
-"""Boxes of one person in neighbouring frames overlap by at least so much."""
+"""Boxes of one person in two detections, and between them, overlap by at least so much."""
 _SEEN_SCORE = 0.2
 """Where keypoints of a lower score are says nothing of their motion."""
 _MOST_OF_ONE = 3
@@ -33,6 +33,11 @@ class DetectedPoses:
     boxes_xyxy: FloatArray
     keypoints_xy: FloatArray
     keypoint_scores: FloatArray
+
+
+def match_boxes(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> tuple[IntArray, IntArray]:
+    """Match the boxes (N, 4) and (M, 4) of the same people at two times: rows and columns of the pairs."""
+    return match_greedy(compute_iou(boxes_xyxy, others_xyxy), _LEAST_IOU)
 
 
 class PoseHistory:
@@ -132,6 +137,6 @@ def _take(poses: DetectedPoses, rows: IntArray) -> DetectedPoses:
 def _find_same(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> IntArray:
     """The row of each box's person among others (N,); -1 where there is none."""
     partner = np.full(len(boxes_xyxy), -1)
-    rows, columns = match_greedy(compute_iou(boxes_xyxy, others_xyxy), _LEAST_IOU)
+    rows, columns = match_boxes(boxes_xyxy, others_xyxy)
     partner[rows] = columns
     return partner

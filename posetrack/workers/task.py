@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from posetrack.garbage import without_garbage
 from posetrack.recipe import Recipe
 from posetrack.run.job import Output
 from posetrack.run.report import RunReport
@@ -14,7 +15,6 @@ from posetrack.run.sources import Part
 from posetrack.run.tracker import Tracker
 from posetrack.run.view import DrawnView
 from posetrack.selection.people import EVERYONE, PeopleSelection
-from posetrack.startup import without_garbage
 
 MOST_TRIES = 3
 """How often a task is begun whose worker does not live to its end."""

@@ -4,13 +4,13 @@ import gc
 
 import pytest
 
-from posetrack import startup
-from posetrack.startup import without_garbage
+from posetrack import garbage
+from posetrack.garbage import without_garbage
 
 
 @pytest.fixture(autouse=True)
 def _a_process_that_has_loaded_nothing(monkeypatch):
-    monkeypatch.setattr(startup, "_frozen", [])
+    monkeypatch.setattr(garbage, "_frozen", [])
     yield
     gc.unfreeze()
     gc.enable()

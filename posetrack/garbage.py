@@ -1,4 +1,4 @@
-"""Loading of libraries and networks without a search for garbage among what is loaded."""
+"""Python's garbage collector, off where all that is made is there to stay."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ _frozen: list[bool] = []
 
 
 @contextmanager
+def paused_garbage_collection() -> Iterator[None]:
+    """Pause garbage collection: large files make a million objects, and scanning them takes long."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@contextmanager
 def without_garbage() -> Iterator[None]:
     """Make the context in which a process of our own loads libraries and networks: without garbage collection.
 
@@ -18,14 +30,11 @@ def without_garbage() -> Iterator[None]:
     of the first time, torch's above all, are kept from it afterwards too (`gc.freeze`): they would make each
     of its pauses longer. That is for the process of a command, whose garbage before it is known to be little.
     """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        if not _frozen:
-            _frozen.append(True)
-            gc.freeze()
-        gc.enable()
+    is_first = gc.isenabled() and not _frozen
+    with paused_garbage_collection():
+        try:
+            yield
+        finally:
+            if is_first:
+                _frozen.append(True)
+                gc.freeze()
